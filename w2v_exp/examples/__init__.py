@@ -1,0 +1,1 @@
+"""From ids to what a training step eats: pairs, their order, their labels, batches."""

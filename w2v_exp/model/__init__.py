@@ -1,0 +1,1 @@
+"""Parameters, and objectives: cost and gradients of a batch."""

@@ -1,0 +1,70 @@
+"""The two matrices of a word2vec model, and how they are initialised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from w2v_exp.validation import require_number
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What is trained.
+
+    Parameters
+    ----------
+    embedding : ndarray, shape (V, dim)
+        The vector of each word as a centre.
+    output : ndarray, shape (V, dim)
+        The weights of the dense layer: the vector of each word as a context.
+    """
+
+    embedding: NDArray[Any]
+    output: NDArray[Any]
+
+
+class Initialization(Protocol):
+    """Makes parameters to start from."""
+
+    def __call__(
+        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Parameters:
+        """Return new parameters; the same for the same state of the generator, up to rounding to `dtype`."""
+
+
+@dataclass(frozen=True)
+class ArticleInitialization:
+    """Both matrices from N(0, 1)·scale (the article: 0.01)."""
+
+    scale: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_number("scale", self.scale, above=0)
+
+    def __call__(
+        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Parameters:
+        """Return new parameters: first the embedding is drawn, then the output weights."""
+        embedding, output = (
+            (generator.standard_normal((vocabulary_size, dim)) * self.scale).astype(dtype) for _ in range(2)
+        )
+        return Parameters(embedding, output)
+
+
+@dataclass(frozen=True)
+class Word2VecInitialization:
+    """Embedding from U(−½, ½)/dim, output weights zero (word2vec.c, InitNet)."""
+
+    def __call__(
+        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Parameters:
+        """Return new parameters."""
+        embedding = (generator.random((vocabulary_size, dim)) - 0.5) / dim
+        return Parameters(embedding.astype(dtype), np.zeros((vocabulary_size, dim), dtype))
+
+
+INITIALIZATIONS = {"article": ArticleInitialization, "word2vec": Word2VecInitialization}

@@ -1,0 +1,137 @@
+"""Tokenizers: from a stretch of text to its words.
+
+A tokenizer is a callable from ``str`` to a list of words. Texts arrive in pieces that are cut at white space
+(see :mod:`w2v_exp.text.corpus`), so a word must not contain any.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from w2v_exp.errors import SettingError, UserError
+
+
+class Tokenizer(Protocol):
+    """Anything that turns a stretch of text into its words."""
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the words of `text`, in order."""
+
+
+@dataclass(frozen=True)
+class ArticleTokenizer:
+    """The article's regular expression: letters, digits, ``_``, ``'`` and ``^``, with a Latin letter among them.
+
+    ``loser's`` is one word; ``1st`` and ``covid19`` are words, ``2019`` is not.
+    """
+
+    lower: bool = True
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z]+[\w^']*|[\w^']*[A-Za-z]+[\w^']*")
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the words of `text`, in order."""
+        return self.pattern.findall(text.lower() if self.lower else text)
+
+
+@dataclass(frozen=True)
+class WhitespaceTokenizer:
+    """What stands between white space, punctuation and all. For text that is tokenized already."""
+
+    lower: bool = False
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the words of `text`, in order."""
+        return (text.lower() if self.lower else text).split()
+
+
+@dataclass(frozen=True)
+class WordTokenizer:
+    """Words of any script: runs of letters with their marks and digits (Unicode's L, M and N).
+
+    Apostrophes (``'``, ``’``) and hyphens are kept inside a word and dropped around it: ``don’t`` and
+    ``mother-in-law`` are one word each, ``'tis`` is ``tis``. Scripts written without spaces are not segmented:
+    ``日本`` is one word.
+    """
+
+    lower: bool = True
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the words of `text`, in order."""
+        words: list[str] = _word_pattern().findall(text.lower() if self.lower else text)
+        return words
+
+
+@cache
+def _word_pattern() -> Any:
+    import regex
+
+    return regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’ʼ\-‐‑][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*")
+
+
+@dataclass(frozen=True)
+class CharacterTokenizer:
+    """Every character is a word. White space is dropped, so the last letter of a word meets the next one's first."""
+
+    lower: bool = True
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the characters of `text` that are not white space, in order."""
+        return [character for character in (text.lower() if self.lower else text) if not character.isspace()]
+
+
+@dataclass(frozen=True)
+class CustomTokenizer:
+    """A callable of yours, by its dotted name: ``tokenizer.callable=my_module.my_tokens``.
+
+    It is given a stretch of text and returns its words. Modules in the current folder are found.
+    """
+
+    callable: str = ""
+    lower: bool = False
+
+    def __post_init__(self) -> None:
+        _import_callable(self.callable)
+
+    def __call__(self, text: str) -> list[str]:
+        """Return what the callable makes of `text`."""
+        words = list(_import_callable(self.callable)(text.lower() if self.lower else text))
+        for word in words:
+            if not isinstance(word, str) or not word or word.split() != [word]:
+                raise UserError(
+                    f"tokenizer.callable={self.callable} returned {word!r}: "
+                    "words must be strings with at least one character and no white space."
+                )
+        return words
+
+
+@cache
+def _import_callable(name: str) -> Callable[[str], list[str]]:
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name:
+        raise SettingError("callable", name, "must be a dotted name such as my_module.my_tokens.")
+    here = str(Path.cwd())
+    if here not in sys.path:  # the console script, unlike `python -m`, does not look in the current folder
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingError("callable", name, f"cannot be imported ({error}).") from error
+    if not callable(found):
+        raise SettingError("callable", name, f"is a {type(found).__name__}, not something that can be called.")
+    return found  # type: ignore[no-any-return]
+
+
+TOKENIZERS = {
+    "article": ArticleTokenizer,
+    "whitespace": WhitespaceTokenizer,
+    "word": WordTokenizer,
+    "character": CharacterTokenizer,
+    "custom": CustomTokenizer,
+}

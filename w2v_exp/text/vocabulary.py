@@ -1,0 +1,84 @@
+"""The vocabulary: which words are kept, and the id of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.validation import require_number, require_whole
+
+
+@dataclass(frozen=True)
+class VocabularyRule:
+    """Which words are kept (the article: "getting rid of words appearing in very high or very low frequency").
+
+    Parameters
+    ----------
+    min_count : int
+        Words that occur less often are dropped.
+    max_size : int, optional
+        Only this many of the most frequent words that pass the other rules are kept.
+    max_frequency : float
+        Words that make up a larger share of all the tokens of the text are dropped; 1 keeps all.
+    stop_words : list of str
+        Words that are dropped however often they occur, spelled as the tokenizer spells them.
+    """
+
+    min_count: int = 1
+    max_size: int | None = None
+    max_frequency: float = 1.0
+    stop_words: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        require_whole("min_count", self.min_count, at_least=1)
+        if self.max_size is not None:
+            require_whole("max_size", self.max_size, at_least=1)
+        require_number("max_frequency", self.max_frequency, above=0, at_most=1)
+
+    def select(self, counts: Mapping[str, int]) -> Vocabulary:
+        """Return the vocabulary that this rule makes of the words of a text and their counts."""
+        most = self.max_frequency * sum(counts.values())
+        stopped = set(self.stop_words)
+        kept = [
+            (word, count)
+            for word, count in counts.items()
+            if self.min_count <= count <= most and word not in stopped
+        ]
+        # Ties are broken by the word itself: ids must not depend on the hash seed or the order of the text.
+        kept.sort(key=lambda entry: (-entry[1], entry[0]))
+        return Vocabulary.from_counts(dict(kept[: self.max_size]))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words in the order of their ids: by falling count, then by the word.
+
+    Parameters
+    ----------
+    words : list of str
+        The word of each id, 0 to V − 1.
+    counts : ndarray of int64, shape (V,)
+        How often each occurs in the text.
+    """
+
+    words: list[str]
+    counts: NDArray[np.int64]
+    ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", {word: i for i, word in enumerate(self.words)})
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int]) -> Vocabulary:
+        """Return the vocabulary of all these words, in the order of the mapping."""
+        return cls(list(counts), np.fromiter(counts.values(), dtype=np.int64, count=len(counts)))
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, tokens: Iterable[str]) -> NDArray[np.int32]:
+        """Return the ids of the tokens that are in the vocabulary; the others leave the text, as in word2vec."""
+        return np.fromiter((self.ids[token] for token in tokens if token in self.ids), dtype=np.int32)

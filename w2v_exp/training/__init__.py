@@ -1,0 +1,1 @@
+"""The training loop, with its optimizers, schedules and observers."""

@@ -1,0 +1,117 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+
+from w2v_exp.errors import TrainingDivergedError
+from w2v_exp.examples.batches import Batch, Examples
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import Softmax
+from w2v_exp.training.observers import EpochRecord, Observer
+from w2v_exp.training.optimizers import ALL_ROWS, GradientDescent, Optimizer
+from w2v_exp.training.schedules import Constant, Schedule
+
+
+class Trainer:
+    """Trains a skip-gram model, step by step.
+
+    Parameters
+    ----------
+    examples : Examples
+        What to train on.
+    parameters : Parameters
+        Trained in place.
+    objective : Softmax
+        Cost and gradients of a batch.
+    optimizer : Optimizer
+        What a step does with a gradient.
+    schedule : Schedule
+        The factor of the learning rate at each step.
+    epochs : int
+        Passes over the examples.
+    learning_rate : float
+        Multiplied by the schedule's factor.
+    generator : numpy.random.Generator
+        Decides the order of the pairs, if chance has a part in it.
+    observers : sequence of Observer
+        Told of every epoch, outside the time that is measured.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        parameters: Parameters,
+        *,
+        objective: Softmax | None = None,
+        optimizer: Optimizer | None = None,
+        schedule: Schedule | None = None,
+        epochs: int = 5000,
+        learning_rate: float = 0.05,
+        generator: np.random.Generator | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.examples = examples
+        self.parameters = parameters
+        self.objective = objective or Softmax()
+        self.optimizer = optimizer or GradientDescent()
+        self.schedule = schedule or Constant()
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.generator = generator or np.random.default_rng(0)
+        self.observers = observers
+        self.total_steps = epochs * examples.batches_per_epoch
+        self.records: list[EpochRecord] = []
+        self._steps_done = 0
+        self._embedding_state = self.optimizer.initial_state(parameters.embedding)
+        self._output_state = self.optimizer.initial_state(parameters.output)
+
+    def train(self) -> list[EpochRecord]:
+        """Train for all epochs and return a record of each.
+
+        Raises
+        ------
+        TrainingDivergedError
+            As soon as the cost of a step is not a finite number. Records up to there are kept in `records`.
+        """
+        train_seconds = 0.0
+        for epoch in range(self.epochs):
+            started = perf_counter()
+            cost, article_cost, rate = 0.0, 0.0, self.learning_rate
+            for batch in self.examples.batches(self.generator):
+                rate = self._rate(epoch)
+                batch_cost, batch_article_cost = self._step(batch, rate, epoch)
+                cost += batch_cost
+                article_cost += batch_article_cost
+            train_seconds += perf_counter() - started
+            record = EpochRecord(epoch, cost / len(self.examples.pairs), rate, article_cost, train_seconds)
+            self.records.append(record)
+            for observer in self.observers:
+                observer.on_epoch(record)
+        return self.records
+
+    def rehearse(self, steps: int) -> None:
+        """Take the first few steps, so that their memory can be measured. The trainer is of no use afterwards."""
+        for _, batch in zip(range(steps), self.examples.batches(self.generator), strict=False):
+            self._step(batch, self._rate(0), 0)
+
+    def _rate(self, epoch: int) -> float:
+        return self.learning_rate * self.schedule(self._steps_done, self.total_steps, epoch, self.epochs)
+
+    def _step(self, batch: Batch, rate: float, epoch: int) -> tuple[float, float]:
+        cost, article_cost, embedding_gradient, output_gradient = self.objective.step(self.parameters, batch)
+        if not math.isfinite(cost):
+            raise TrainingDivergedError(
+                f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): training diverged. "
+                "Try a smaller learning_rate, a smaller batch_size or objective.embedding_gradient=mean."
+            )
+        self.optimizer.update(
+            self.parameters.embedding, self._embedding_state, batch.centres, embedding_gradient, rate
+        )
+        self.optimizer.update(self.parameters.output, self._output_state, ALL_ROWS, output_gradient, rate)
+        self._steps_done += 1
+        return cost, article_cost
