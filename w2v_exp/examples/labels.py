@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.memory import readable_bytes, require_memory
 from w2v_exp.scatter import scatter_add
 
 
@@ -122,9 +123,20 @@ class DenseLabels:
         V.
     dtype : dtype
         Of the one-hot vectors; the one of the parameters.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        Before anything is allocated, if the vectors do not fit the memory that is available.
     """
 
     def __init__(self, contexts: NDArray[np.int32], vocabulary_size: int, dtype: DTypeLike) -> None:
+        needed = self.memory(len(contexts), vocabulary_size, dtype)
+        require_memory(
+            needed,
+            f"labels=dense: a one-hot vector for each of {len(contexts):,} pairs, {vocabulary_size:,} words long,",
+            f"Use labels=sparse: {readable_bytes(SparseLabels.memory(len(contexts), vocabulary_size, dtype))}.",
+        )
         self._one_hot = np.zeros((len(contexts), vocabulary_size), dtype)
         self._one_hot[np.arange(len(contexts)), contexts] = 1
 

@@ -1,0 +1,1 @@
+"""What a run tells the world: MLflow, memory, progress."""
