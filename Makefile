@@ -1,0 +1,43 @@
+# The commands of the project. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 5000
+
+.DEFAULT_GOAL := help
+.PHONY: help sweep ui test test-slow reproduce benchmark clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Name one: make PYTHON=python3.12 ...")'
+	@echo "Making $(VENV) from constraints.txt (once; a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+sweep: $(VENV)/.installed ## the main job: four runs of the article's model, tracked in ./mlflow.db
+	@$(BIN)/python -m w2v_exp window=3,5 dim=10,50 -m
+
+ui: $(VENV)/.installed ## serve the runs in ./mlflow.db on this machine (PORT=5000)
+	@echo "Open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT)
+
+test: $(VENV)/.installed ## lint, types and tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest
+
+test-slow: $(VENV)/.installed ## the tests that take minutes
+	@$(BIN)/pytest -m slow
+
+reproduce: $(VENV)/.installed ## every published result of the article beside ours, as a report
+	@$(BIN)/python scripts/reproduce_article.py
+
+benchmark: $(VENV)/.installed ## speed, as ratios to a plain rendering of the article's recipe
+	@$(BIN)/python scripts/benchmark.py
+
+clean: ## remove the environment and all caches; runs and stores stay
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,16 @@
+"""The command ``python -m w2v_exp``: composes the configuration and calls the application, nothing else."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    from w2v_exp.experiment.command_line import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The schema of the configuration in ``conf/``, and what a configuration makes.
+
+Every option of a group is described by the class that it makes: the fields of that class, with their types, are the
+keys that its YAML file may have. So a new tokenizer is one class in the table of its module and one YAML file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from w2v_exp.errors import SettingError
+from w2v_exp.examples.batches import ORDERS
+from w2v_exp.examples.labels import LABELS
+from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
+from w2v_exp.model.softmax import OBJECTIVES, Softmax
+from w2v_exp.text.corpus import CORPORA, Corpus
+from w2v_exp.text.tokenizer import TOKENIZERS, Tokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.training.optimizers import OPTIMIZERS, Optimizer
+from w2v_exp.training.schedules import SCHEDULES, Schedule
+from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class LabelsChoice:
+    """A label encoding: a choice without settings."""
+
+
+@dataclass(frozen=True)
+class NoTracking:
+    """Nothing is logged."""
+
+
+@dataclass(frozen=True)
+class MlflowTracking:
+    """Runs are logged to an MLflow store.
+
+    Parameters
+    ----------
+    uri : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
+    experiment : str, optional
+        Its experiment; None takes MLFLOW_EXPERIMENT_NAME, or else ``w2v_exp``.
+    points : int
+        How many points of a curve are stored at most, evenly spaced, the first and the last among them.
+    plots : bool
+        Whether a run's pictures are drawn.
+    """
+
+    uri: str | None = None
+    experiment: str | None = None
+    points: int = 500
+    plots: bool = True
+
+    def __post_init__(self) -> None:
+        require_whole("points", self.points, at_least=2)
+
+
+GROUPS: dict[str, Mapping[str, type]] = {
+    "corpus": CORPORA,
+    "tokenizer": TOKENIZERS,
+    "vocabulary": {"rule": VocabularyRule},
+    "labels": dict.fromkeys(LABELS, LabelsChoice),
+    "objective": OBJECTIVES,
+    "initialization": INITIALIZATIONS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
+}
+
+
+@dataclass
+class ConfigSchema:
+    """The top level of a configuration: a choice in every group, and the knobs."""
+
+    corpus: Any = MISSING
+    tokenizer: Any = MISSING
+    vocabulary: Any = MISSING
+    labels: Any = MISSING
+    objective: Any = MISSING
+    initialization: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    tracking: Any = MISSING
+    window: int = MISSING
+    dim: int = MISSING
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    learning_rate: float = MISSING
+    order: str = MISSING
+    seed: int = MISSING
+    repeats: int = MISSING
+    dtype: str = MISSING
+    threads: int = MISSING
+
+
+def register_schema() -> None:
+    """Tell Hydra what every file in ``conf/`` may hold."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=ConfigSchema)
+    for group, options in GROUPS.items():
+        for name, made in options.items():
+            store.store(group=f"schema/{group}", name=name, node=_option_schema(name, made))
+
+
+def _option_schema(name: str, made: type) -> type:
+    types = typing.get_type_hints(made)
+    fields: list[tuple[str, Any, Any]] = [("name", str, field(default=name))]
+    for setting in dataclasses.fields(made):
+        copied = field(default=setting.default, default_factory=setting.default_factory)  # type: ignore[call-overload]
+        fields.append((setting.name, types[setting.name], copied))
+    return make_dataclass(f"{made.__name__}Schema", fields)
+
+
+def config_folder() -> Path:
+    """Return the folder ``conf/``: inside the package where it is installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration that has been checked, as the objects it describes. Nothing has been read or allocated."""
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    vocabulary: VocabularyRule
+    labels: str
+    objective: Softmax
+    initialization: Initialization
+    optimizer: Optimizer
+    schedule: Schedule
+    tracking: MlflowTracking | NoTracking
+    window: int
+    dim: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    order: str
+    seed: int
+    repeats: int
+    dtype: str
+    threads: int
+
+    def __post_init__(self) -> None:
+        for key in ("window", "dim", "epochs", "batch_size", "repeats", "threads"):
+            require_whole(key, getattr(self, key), at_least=1)
+        require_whole("seed", self.seed, at_least=0)
+        require_number("learning_rate", self.learning_rate, above=0)
+        require_choice("order", self.order, ORDERS)
+        require_choice("dtype", self.dtype, DTYPES)
+
+
+def make_plan(config: DictConfig) -> Plan:
+    """Check every value of a composed configuration and make what it describes.
+
+    Raises
+    ------
+    SettingError
+        For the first value that cannot be used.
+    """
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    known = [setting.name for setting in dataclasses.fields(Plan)]
+    for key in values:
+        if key not in known:
+            raise SettingError(key, values[key], f"unknown key{suggestion(key, known)}")
+    made = {group: _make(group, values[group]) for group in GROUPS if group != "labels"}
+    return Plan(**(values | made | {"labels": values["labels"]["name"]}))
+
+
+def _make(group: str, values: dict[str, Any]) -> Any:
+    require_choice(f"{group}.name", values.get("name", ""), GROUPS[group])
+    made = GROUPS[group][values["name"]]
+    settings = {key: value for key, value in values.items() if key != "name"}
+    known = [setting.name for setting in dataclasses.fields(made)]
+    for key in settings:
+        if key not in known:
+            raise SettingError(f"{group}.{key}", settings[key], f"unknown key{suggestion(key, known)}")
+    try:
+        return made(**settings)
+    except SettingError as error:
+        raise error.within(group) from None

@@ -1,0 +1,1 @@
+"""The application: a command line becomes runs."""

@@ -1,0 +1,56 @@
+"""What is said on the terminal when a run or a sweep is over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.reporting.results import RunResult
+
+FIGURES = {
+    "cost": "cost, nats a pair",
+    "cost_floor": "its floor",
+    "unigram_cost": "knowing only frequencies",
+    "information_explained": "information explained",
+    "neighbour_precision": "true neighbours found",
+    "peak_memory_mb": "peak memory, MB",
+    "train_seconds": "training, seconds",
+    "pairs_per_second": "pairs a second",
+}
+
+
+def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -> None:
+    """Say what a run has come to, where its files are, and how to look at it."""
+    table = Table.grid(padding=(0, 2))
+    for metric, meaning in FIGURES.items():
+        if metric in result.metrics:
+            table.add_row(Text(meaning), Text(_figure(metric, result.metrics[metric]), justify="right"))
+    console.print(Text(f"{result.name}: {result.status.lower()}"))
+    console.print(table)
+    if not result.run_id:
+        console.print(Text(f"files: {files}"), soft_wrap=True)
+    announce_store(console, plan, result.run_id)
+
+
+def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
+    """Say how to browse what was logged."""
+    if not isinstance(plan.tracking, MlflowTracking):
+        return
+    from w2v_exp.tracking.store import browse_address, browse_command, open_store
+
+    store = open_store(plan.tracking.uri, plan.tracking.experiment)
+    if command := browse_command(store.uri):
+        console.print(Text(f"Browse: {command}, then open"))
+    else:
+        console.print(Text("Browse:"))
+    console.print(Text(browse_address(store, run_id)), soft_wrap=True)
+
+
+def _figure(metric: str, value: float) -> str:
+    if metric in ("information_explained", "neighbour_precision"):
+        return f"{value:.1%}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"

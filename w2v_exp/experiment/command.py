@@ -1,0 +1,164 @@
+"""A command line, understood and checked before any work is done."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from w2v_exp.config import GROUPS, Plan, config_folder, make_plan
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain, known_keys, options_of, swept_values
+from w2v_exp.validation import suggestion
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was asked for.
+
+    Parameters
+    ----------
+    fixed : list of str
+        The overrides that hold for every run.
+    swept : dict of str to list of str
+        The values of each swept key, in the order of the command; empty for a single run.
+    flags : list of str
+        Hydra's own flags, passed on to it.
+    plan : Plan
+        The first run, checked.
+    """
+
+    fixed: list[str]
+    swept: dict[str, list[str]]
+    flags: list[str]
+    plan: Plan
+    is_sweep: bool
+
+    @property
+    def runs(self) -> int:
+        """How many runs this makes."""
+        return prod(len(values) for values in self.swept.values())
+
+    def hydra_arguments(self) -> list[str]:
+        """Return the arguments that make Hydra do this."""
+        if not self.is_sweep:
+            return [*self.flags, *self.fixed]
+        sweep = [f"{key}={','.join(values)}" for key, values in self.swept.items()]
+        # The sweep's parameters stand in the arguments, those of a sweep's file included.
+        return [*self.flags, *self.fixed, *sweep, "hydra.sweeper.params=null", "hydra.mode=MULTIRUN"]
+
+
+def parse(arguments: list[str]) -> Namespace:
+    """Return Hydra's own understanding of a command line: flags and overrides."""
+    return get_args_parser().parse_args(arguments)
+
+
+def asks_for_information(parsed: Namespace) -> bool:
+    """Return whether the command line asks to be told something (``--help``, ``--cfg``), not to run."""
+    return bool(
+        parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
+    )
+
+
+def understand(parsed: Namespace) -> Command:
+    """Check a command line: every key, every option and every value, swept ones included.
+
+    Raises
+    ------
+    UserError
+        With what is wrong and what is meant, perhaps.
+    """
+    try:
+        return _understand(parsed)
+    except HYDRA_ERRORS as error:
+        raise explain(error, all_keys(parsed)) from error
+
+
+def _understand(parsed: Namespace) -> Command:
+    fixed, swept = _split(parsed.overrides)
+    config = _compose(parsed, [*fixed, *(f"{key}={values[0]}" for key, values in swept.items())])
+    is_sweep = parsed.multirun or config.hydra.mode == RunMode.MULTIRUN
+    if swept and not is_sweep:
+        key, values = next(iter(swept.items()))
+        raise UserError(f"{key}={','.join(values)}: several values make a sweep; add -m to run it.")
+    given = {override.split("=", 1)[0].lstrip("+~") for override in fixed} | set(swept)
+    from_file = config.hydra.sweeper.get("params") or {}
+    _, swept_in_file = _split([f"{key}={value}" for key, value in from_file.items() if key not in given])
+    swept = swept_in_file | swept
+    with open_dict(config):
+        del config["hydra"]
+
+    plan = make_plan(config)
+    if plan.repeats > 1:
+        if "seed" in swept or "repeats" in swept:
+            raise SettingError("repeats", plan.repeats, "repeats make seeds of their own; do not sweep seed or repeats.")
+        fixed = [override for override in fixed if not override.startswith("seed=")]
+        swept["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
+        is_sweep = True
+    for key, values in swept.items():
+        for value in values:
+            _check_swept(parsed, config, fixed, key, value)
+    return Command(fixed, swept, _flags(parsed), plan, is_sweep)
+
+
+def _split(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the overrides that hold for all runs, and the swept keys with their values."""
+    fixed: list[str] = []
+    swept: dict[str, list[str]] = {}
+    for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
+        if override.is_sweep_override():
+            values = swept_values(override)
+            if not values:
+                raise UserError(f"{text}: matches nothing.")
+            swept[str(override.key_or_group)] = values
+        else:
+            fixed.append(text)
+    return fixed, swept
+
+
+def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
+    """Return the configuration that Hydra will make of these overrides."""
+    search = [f"hydra.searchpath=[file://{Path(parsed.config_dir).absolute()}]"] if parsed.config_dir else []
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose(parsed.config_name or "config", [*overrides, *search], return_hydra_config=True)
+
+
+def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: str, value: str) -> None:
+    """Check one value of one swept key, everything else being as in the first run."""
+    if key in GROUPS or key in ("experiment", "sweep"):
+        if parsed.config_dir is None and value not in (options := options_of(key)):
+            raise UserError(f"{key}={value}: not an option{suggestion(value, options)} Options: {', '.join(options)}.")
+        changed = _compose(parsed, [*(text for text in fixed if not text.startswith(f"{key}=")), f"{key}={value}"])
+        with open_dict(changed):
+            del changed["hydra"]
+    else:
+        changed = config.copy()
+        (override,) = OverridesParser.create().parse_overrides([f"{key}={value}"])
+        OmegaConf.update(changed, key, override.value())
+    make_plan(changed)
+
+
+def _flags(parsed: Namespace) -> list[str]:
+    flags = [f"--config-dir={parsed.config_dir}"] if parsed.config_dir else []
+    return [*flags, f"--config-name={parsed.config_name}"] if parsed.config_name else flags
+
+
+def all_keys(parsed: Namespace) -> list[str]:
+    """Return all keys, as far as the choices on the command line can be made."""
+    choices = [text for text in parsed.overrides if text.split("=", 1)[0] in GROUPS and "," not in text]
+    for overrides in (choices, []):
+        try:
+            config = _compose(parsed, overrides)
+        except HYDRA_ERRORS:
+            continue
+        with open_dict(config):
+            del config["hydra"]
+        return known_keys(config)
+    return []

@@ -1,0 +1,109 @@
+"""The application: understands a command line, runs what it asks for, and says how it went."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra
+from rich.console import Console
+
+from w2v_exp.config import MlflowTracking, config_folder, register_schema
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.command import Command, all_keys, asks_for_information, parse, understand
+from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain
+from w2v_exp.experiment.help import help_text
+from w2v_exp.experiment.interruption import Terminated, termination_as_exception
+from w2v_exp.experiment.sweep import Sweep
+from w2v_exp.reporting.results import RunResult
+
+MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+
+
+def run(arguments: list[str]) -> int:
+    """Do what a command line asks for and return the exit code: 0 if all of it went well.
+
+    1: a run failed. 2: the command line or the configuration is wrong, and nothing was done. 130, 143: interrupted.
+    """
+    register_schema()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here, instead of being printed by Hydra
+    parsed = parse(arguments)
+    try:
+        with termination_as_exception():
+            if parsed.help:
+                print(help_text())
+                return 0
+            if asks_for_information(parsed):
+                _call_hydra(arguments, lambda config: None)
+                return 0
+            command = understand(parsed)
+            return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    except HYDRA_ERRORS as error:
+        print(explain(error, all_keys(parsed)), file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt as interruption:
+        print("Interrupted. What was done up to here is kept.", file=sys.stderr)
+        return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
+
+
+def _run_once(command: Command) -> int:
+    from w2v_exp.experiment.job import job
+
+    results: list[RunResult] = []
+    folder = _folder(command, "run")
+    _call_hydra(
+        [*command.hydra_arguments(), f"hydra.run.dir={folder}"],
+        lambda config: results.append(job(config)),
+    )
+    from w2v_exp.experiment.announcement import announce_run
+
+    announce_run(Console(), results[0], command.plan, folder / "artifacts")
+    if results[0].status != "FINISHED":
+        print(f"The run failed. {results[0].reason}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _run_sweep(command: Command, arguments: list[str]) -> int:
+    from w2v_exp.experiment.job import job
+    from w2v_exp.experiment.summary import finish_sweep
+
+    folder = _folder(command, "sweep")
+    said = f"python -m w2v_exp {shlex.join(arguments)}"
+    Sweep(folder.name, said, list(command.swept), command.runs).write(folder)
+    if isinstance(command.plan.tracking, MlflowTracking):
+        from w2v_exp.tracking.store import open_store
+
+        # Before any run: several processes that make the database at once get into each other's way.
+        open_store(command.plan.tracking.uri, command.plan.tracking.experiment)
+    try:
+        _call_hydra([*command.hydra_arguments(), f"hydra.sweep.dir={folder}"], job)
+    finally:
+        results = finish_sweep(folder, command.plan)
+    return 0 if all(result.status == "FINISHED" for result in results) else FAILED
+
+
+def _call_hydra(arguments: list[str], job: Callable[[Any], Any]) -> None:
+    sys.argv = [sys.argv[0], *arguments]
+    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(job)()
+
+
+def _folder(command: Command, mode: str) -> Path:
+    """Return where Hydra is to write: where the user says, or a new folder below outputs/.
+
+    Its name is the time, with four random digits for those who start in the same second.
+    """
+    key = f"hydra.{mode}.dir="
+    for override in reversed(command.fixed):
+        if override.startswith(key):
+            return Path(override.removeprefix(key))
+    return Path(f"outputs/{mode}s/{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}")

@@ -1,0 +1,106 @@
+"""Hydra's errors, said again for people: the key, the value, what is allowed, the nearest known spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from w2v_exp.config import GROUPS, config_folder
+from w2v_exp.errors import UserError
+from w2v_exp.validation import suggestion
+
+_KINDS = {
+    "Integer": "must be a whole number.",
+    "Float": "must be a number.",
+    "Boolean": "must be true or false.",
+}
+
+
+def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
+    """Return what a person should read instead of an error of Hydra's or OmegaConf's.
+
+    Parameters
+    ----------
+    error : Exception
+        What Hydra raised while it composed the configuration.
+    known_keys : iterable of str
+        All keys and groups, for suggestions.
+    """
+    if isinstance(error, UserError):
+        return error
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        options = options_of(group) or [str(option) for option in error.options or []]
+        place = f"{group}={option}" if group else option
+        return UserError(f"{place}: not an option{suggestion(option, options)} Options: {', '.join(options)}.")
+    if isinstance(error, OverrideParseException):
+        return UserError(f"{error.override}: not understood; write key=value, and quote a value with special characters.")
+    if unknown := re.match(r"Could not (?:override|append to config|delete.*?) ?'([^'=]+)", text):
+        return unknown_key(unknown[1], known_keys)
+    if "Ambiguous value for argument" in text:
+        argument = re.search(r"'([^']*)'", text)
+        return UserError(f"{argument[1] if argument else text}: several values make a sweep; add -m to run it.")
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) else error
+    if isinstance(cause, OmegaConfBaseException):
+        return _explain_value(cause)
+    return UserError(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
+
+
+def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
+    """Return the answer to a key that does not exist."""
+    known = list(known_keys)
+    prefix, _, last = key.rpartition(".")
+    siblings = [name for name in known if name.rpartition(".")[0] == prefix]
+    nearest = suggestion(key, siblings if siblings else known)
+    if nearest == "." and (elsewhere := [name for name in known if name.rpartition(".")[2] == last]):
+        nearest = f", did you mean {elsewhere[0]}?"
+    elif nearest == "." and siblings and prefix:
+        nearest = f". Known: {', '.join(siblings)}."
+    return UserError(f"{key}: unknown key{nearest}")
+
+
+def known_keys(config: DictConfig) -> list[str]:
+    """Return every key of a configuration, dotted, and the groups."""
+    keys: list[str] = [*GROUPS, "experiment", "sweep"]
+    for key, value in config.items_ex(resolve=False):
+        if isinstance(value, DictConfig):
+            keys += [f"{key}.{setting}" for setting in value if setting != "name"]
+        elif key not in keys:
+            keys.append(str(key))
+    return keys
+
+
+def options_of(group: str) -> list[str]:
+    """Return the options of a group in ``conf/``."""
+    return sorted(file.stem for file in (config_folder() / group).glob("*.yaml")) if group else []
+
+
+def swept_values(override: Override) -> list[str]:
+    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``, as they would stand on a command line."""
+    value = override.value()
+    if isinstance(value, Glob):
+        return list(value.filter(options_of(str(override.key_or_group))))
+    return [str(value) for value in override.sweep_string_iterator()]
+
+
+def _explain_value(error: OmegaConfBaseException) -> UserError:
+    text = (error.msg or str(error)).splitlines()[0]
+    key = error.full_key or str(error.key)
+    if found := re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", text):
+        return UserError(f"{key}={found[1]}: {_KINDS.get(found[2], f'must be of type {found[2]}.')}")
+    if "is not Optional" in text:
+        return UserError(f"{key}=null: needs a value.")
+    if "Missing mandatory value" in text:
+        return UserError(f"{key}: needs a value.")
+    if "not in" in text and "Key" in text:
+        return UserError(f"{key}: unknown key.")
+    return UserError(f"{key}: {text}")
+
+
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException)

@@ -1,0 +1,95 @@
+"""What a run is called and what is recorded of how it was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from w2v_exp.experiment.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a run is.
+
+    Parameters
+    ----------
+    name : str
+        Shown in the UI, which has room for some 22 characters: in a sweep only the swept values.
+    number : int
+        Of the run in its sweep, from 0.
+    sweep : Sweep or None
+        The sweep that it belongs to.
+    swept : dict of str to str
+        The swept keys, without the seed, and their values.
+    overrides : list of str
+        What was said on the command line for this run.
+    choices : dict of str to str
+        The option chosen in every group.
+    config : DictConfig
+        The composed configuration.
+    folder : Path
+        Where the run's files are written; Hydra's output folder.
+    """
+
+    name: str
+    number: int
+    sweep: Sweep | None
+    swept: dict[str, str]
+    overrides: list[str]
+    choices: dict[str, str]
+    config: DictConfig
+    folder: Path
+
+    @classmethod
+    def of_current_job(cls, config: DictConfig) -> Identity:
+        """Return the identity of the Hydra job that is running."""
+        hydra = HydraConfig.get()
+        overrides = list(hydra.overrides.task)
+        choices = {
+            group: str(option)
+            for group, option in hydra.runtime.choices.items()
+            if "/" not in group and option not in (None, "null")
+        }
+        in_sweep = hydra.mode == RunMode.MULTIRUN
+        sweep = Sweep.read(Path(hydra.sweep.dir)) if in_sweep else None
+        given = dict(override.split("=", 1) for override in overrides if "=" in override)
+        values = {key: given[key] for key in sweep.keys if key in given} if sweep else {}
+        name = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
+        return cls(
+            name=name or choices.get("experiment", choices["corpus"]),
+            number=int(hydra.job.num) if in_sweep else 0,
+            sweep=sweep,
+            swept={key: value for key, value in values.items() if key != "seed"},
+            overrides=overrides,
+            choices=choices,
+            config=config,
+            folder=Path(hydra.runtime.output_dir),
+        )
+
+    def params(self) -> dict[str, str]:
+        """Return the choice made in every group and every value, flattened with dots."""
+        flat = dict(self.choices)
+        container: Any = OmegaConf.to_container(self.config, resolve=True)
+        for key, value in container.items():
+            if isinstance(value, dict):
+                flat |= {f"{key}.{setting}": str(v) for setting, v in value.items() if setting != "name"}
+            else:
+                flat[key] = str(value)
+        return flat
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags that say where the run comes from."""
+        tags = {"overrides": " ".join(self.overrides), "hydra_output": str(self.folder.absolute())}
+        if self.sweep:
+            tags |= {
+                "sweep": self.sweep.name,
+                "sweep.keys": " ".join(self.sweep.keys),
+                "sweep.number": str(self.number),
+            }
+        return tags

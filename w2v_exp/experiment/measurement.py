@@ -1,0 +1,75 @@
+"""What is measured of a trained model, outside the time of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.embeddings import neighbour_precision, top_neighbours
+from w2v_exp.examples.bounds import cost_floor, distinct_pairs, information_explained, unigram_cost
+from w2v_exp.examples.pairs import Pairs
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import Softmax
+from w2v_exp.text.vocabulary import Vocabulary
+
+LARGEST_FOR_PRECISION = 1000
+PROBED_WORDS = 200
+NEIGHBOURS = 4  # the article's number
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the cost of the training pairs can be."""
+
+    unigram_cost: float
+    cost_floor: float
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> Bounds:
+        """Return the bounds of these pairs."""
+        return cls(unigram_cost(pairs), cost_floor(pairs))
+
+    def metrics(self, cost: float) -> dict[str, float]:
+        """Return the bounds, and where a cost stands between them."""
+        return {
+            "unigram_cost": self.unigram_cost,
+            "cost_floor": self.cost_floor,
+            "cost_gap": cost - self.cost_floor,
+            "information_explained": information_explained(cost, self.unigram_cost, self.cost_floor),
+        }
+
+
+def neighbour_metrics(parameters: Parameters, objective: Softmax, pairs: Pairs) -> dict[str, float]:
+    """Return `neighbour_precision` for vocabularies it can be computed for: all words' softmax outputs are needed."""
+    if pairs.vocabulary_size > LARGEST_FOR_PRECISION:
+        return {}
+    probabilities = objective.probabilities(parameters, np.arange(pairs.vocabulary_size))
+    hits, possible = neighbour_precision(top_neighbours(probabilities, NEIGHBOURS), pairs)
+    return {"neighbour_precision": hits / possible}
+
+
+def neighbour_table(
+    vocabulary: Vocabulary, parameters: Parameters, objective: Softmax
+) -> dict[str, list[Any]]:
+    """Return the article's table: the words with the highest softmax output, for the most frequent words."""
+    probed = np.arange(min(len(vocabulary), PROBED_WORDS))
+    top = top_neighbours(objective.probabilities(parameters, probed), NEIGHBOURS)
+    words = vocabulary.words
+    table: dict[str, list[Any]] = {
+        "word": words[: len(probed)],
+        "count": vocabulary.counts[: len(probed)].tolist(),
+    }
+    for rank in range(top.shape[1]):
+        table[f"neighbour_{rank + 1}"] = [words[word] for word in top[:, rank]]
+    return table
+
+
+def true_neighbours(pairs: Pairs) -> NDArray[np.bool_]:
+    """Return which words occur in the context of which: shape (V, V), centre by context."""
+    centres, contexts, _ = distinct_pairs(pairs)
+    true = np.zeros((pairs.vocabulary_size, pairs.vocabulary_size), bool)
+    true[centres, contexts] = True
+    return true

@@ -1,0 +1,82 @@
+"""The files that a run leaves."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from w2v_exp.config import Plan
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.examples.pairs import Pairs
+from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.measurement import Bounds, true_neighbours
+from w2v_exp.files import replacing
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.text.vocabulary import Vocabulary
+from w2v_exp.training.observers import EpochRecord
+
+LARGEST_HEAT_MAP = 50
+
+
+def write_config(identity: Identity, folder: Path) -> None:
+    """Write the composed ``config.yaml`` and ``overrides.yaml``."""
+    with replacing(folder / "config.yaml") as stream:
+        stream.write(OmegaConf.to_yaml(identity.config, resolve=True))
+    with replacing(folder / "overrides.yaml") as stream:
+        stream.write(OmegaConf.to_yaml(OmegaConf.create(identity.overrides)))
+
+
+def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
+    """Write ``vocabulary.tsv``: id, word and count, by id. Words have no white space, so none needs escaping."""
+    with replacing(folder / "vocabulary.tsv") as stream:
+        stream.write("id\tword\tcount\n")
+        for number, (word, count) in enumerate(zip(vocabulary.words, vocabulary.counts.tolist(), strict=True)):
+            stream.write(f"{number}\t{word}\t{count}\n")
+
+
+def write_costs(records: Sequence[EpochRecord], folder: Path) -> None:
+    """Write ``costs.csv``: every epoch's record."""
+    with replacing(folder / "costs.csv") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(EpochRecord._fields)
+        rows.writerows(records)
+
+
+def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, folder: Path) -> None:
+    """Write ``embeddings.npz`` (all of them), ``.txt`` and ``.bin`` (word2vec's formats: input vectors only)."""
+    embeddings = Embeddings(vocabulary.words, vocabulary.counts, parameters.embedding, parameters.output)
+    for suffix in ("npz", "txt", "bin"):
+        embeddings.save(folder / f"embeddings.{suffix}")
+
+
+def draw_plots(
+    plan: Plan,
+    bounds: Bounds,
+    pairs: Pairs,
+    vocabulary: Vocabulary,
+    parameters: Parameters,
+    records: Sequence[EpochRecord],
+    folder: Path,
+) -> None:
+    """Draw the run's pictures: cost, map of the embeddings, and the softmax output where the vocabulary is small."""
+    from w2v_exp.reporting import run_plots
+
+    article_costs = [record.article_cost for record in records] if plan.objective.epsilon else None
+    run_plots.draw_costs(
+        [record.epoch for record in records],
+        [record.cost for record in records],
+        floor=bounds.cost_floor,
+        unigram=bounds.unigram_cost,
+        article_costs=article_costs,
+        path=folder / "cost.png",
+    )
+    run_plots.draw_embedding_map(
+        vocabulary.words, parameters.embedding, vocabulary.counts, folder / "embedding_map.png"
+    )
+    if len(vocabulary) <= LARGEST_HEAT_MAP:
+        probabilities = plan.objective.probabilities(parameters, np.arange(len(vocabulary)))
+        run_plots.draw_softmax(vocabulary.words, probabilities, true_neighbours(pairs), folder / "softmax.png")

@@ -1,0 +1,197 @@
+"""One run: from a checked configuration to trained embeddings, measured and recorded."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import traceback
+from contextlib import ExitStack
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.errors import CorpusError, UserError
+from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.pairs import count_pairs, window_pairs
+from w2v_exp.experiment import outputs
+from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.measurement import Bounds, neighbour_metrics, neighbour_table
+from w2v_exp.reporting.results import RunResult
+from w2v_exp.text.encoding import EncodedText, encode_text
+from w2v_exp.tracking.memory import PeakMemory, PeakResident
+from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
+from w2v_exp.tracking.progress import ProgressBar
+from w2v_exp.tracking.provenance import provenance
+from w2v_exp.tracking.store import open_store
+from w2v_exp.training.observers import Observer
+from w2v_exp.training.trainer import Trainer
+
+REHEARSED_STEPS = 3
+CURVE_POINTS = 500
+_FEW_IDS = np.array([0, 1, 0, 1], np.int32)
+
+
+class Run:
+    """A run while it lasts.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is to be done.
+    identity : Identity
+        Who the run is.
+    """
+
+    def __init__(self, plan: Plan, identity: Identity) -> None:
+        self.plan = plan
+        self.identity = identity
+        self.text = _read_text(plan)
+        self.metrics: dict[str, float] = {}
+        self.trainer: Trainer | None = None
+        self.files = identity.folder / "artifacts"
+        self.files.mkdir(parents=True, exist_ok=True)
+        self.tracked = _start_tracking(plan, identity, self.text)
+
+    def execute(self) -> RunResult:
+        """Train, measure and record; whatever happens, what there is up to then is kept.
+
+        A mistake of the user's, or an error of the code, is recorded and told in the result. An interruption is
+        recorded, and goes on to the caller.
+        """
+        try:
+            with threadpool_limits(limits=self.plan.threads, user_api="blas"):
+                self._train_and_measure()
+        except UserError as error:
+            return self._end("FAILED", str(error))
+        except KeyboardInterrupt:
+            self._end("KILLED", "interrupted")
+            raise
+        except Exception as error:
+            return self._end("FAILED", f"{type(error).__name__}: {error}")
+        return self._end("FINISHED")
+
+    def _train_and_measure(self) -> None:
+        plan, vocabulary = self.plan, self.text.vocabulary
+        outputs.write_config(self.identity, self.files)
+        outputs.write_vocabulary(vocabulary, self.files)
+        resident = PeakResident()
+        self._rehearse(_FEW_IDS, vocabulary_size=2)  # what is loaded on first use is not this run's memory
+        with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
+            examples = self._rehearse(self.text.ids, len(vocabulary))
+        pairs = examples.pairs
+        self.metrics |= {
+            "peak_memory_mb": peak.megabytes,
+            "pairs": len(pairs),
+            "tokens": self.text.tokens,
+            "vocabulary_size": len(vocabulary),
+        }
+        with ExitStack() as stack:
+            progress = stack.enter_context(ProgressBar(self._title(), plan.epochs, len(pairs)))
+            observers: list[Observer] = [progress, *([self.tracked] if self.tracked else [])]
+            self.trainer = self._build_trainer(examples, observers)
+            records = self.trainer.train()
+        seconds = records[-1].train_seconds
+        self.metrics |= {
+            "cost": records[-1].cost,
+            "train_seconds": seconds,
+            "pairs_per_second": plan.epochs * len(pairs) / seconds,
+        }
+        if (megabytes := resident.megabytes()) is not None:
+            self.metrics["peak_resident_mb"] = megabytes
+        bounds = Bounds.of(pairs)
+        self.metrics |= bounds.metrics(records[-1].cost)
+        self.metrics |= neighbour_metrics(self.trainer.parameters, plan.objective, pairs)
+        if self.tracked:
+            table = neighbour_table(vocabulary, self.trainer.parameters, plan.objective)
+            self.tracked.log_table("neighbours", table)
+        if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
+            outputs.draw_plots(plan, bounds, pairs, vocabulary, self.trainer.parameters, records, self.files)
+
+    def _rehearse(self, ids: NDArray[np.int32], vocabulary_size: int) -> Examples:
+        """Build the examples, and take the first few steps with a trainer that is thrown away."""
+        plan = self.plan
+        pairs = window_pairs(ids, plan.window, vocabulary_size)
+        examples = Examples(
+            pairs, labels=plan.labels, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype
+        )
+        self._build_trainer(examples).rehearse(REHEARSED_STEPS)
+        return examples
+
+    def _build_trainer(self, examples: Examples, observers: list[Observer] | None = None) -> Trainer:
+        plan = self.plan
+        generator = np.random.default_rng(plan.seed)
+        return Trainer(
+            examples,
+            plan.initialization(examples.pairs.vocabulary_size, plan.dim, generator, plan.dtype),
+            objective=plan.objective,
+            optimizer=plan.optimizer,
+            schedule=plan.schedule,
+            epochs=plan.epochs,
+            learning_rate=plan.learning_rate,
+            generator=generator,
+            observers=observers or (),
+        )
+
+    def _end(self, status: str, reason: str = "") -> RunResult:
+        """Record how the run ended, with the files there are, and return its result."""
+        records = self.trainer.records if self.trainer else []
+        if status == "FAILED":
+            (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if records:
+            outputs.write_costs(records, self.files)
+            self.metrics.setdefault("cost", records[-1].cost)
+        if self.trainer and all(np.isfinite(matrix).all() for matrix in self._matrices()):
+            outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
+        metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
+        if self.tracked:
+            self.tracked.log_metrics({name: value for name, value in metrics.items() if name != "cost"})
+            self.tracked.log_files(self.files)
+            shutil.rmtree(self.files)  # they are in the store now
+            if reason:
+                self.tracked.set_tag("reason", reason)
+            self.tracked.finish(status)
+        kept = kept_epochs(self.plan.epochs, CURVE_POINTS)
+        return RunResult(
+            name=self.identity.name,
+            swept=self.identity.swept,
+            seed=self.plan.seed,
+            status=status,
+            reason=reason.replace("\n", " "),
+            metrics=metrics,
+            costs=[(record.epoch, record.cost) for record in records if record.epoch in kept],
+            run_id=self.tracked.run_id if self.tracked else "",
+        )
+
+    def _matrices(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+        assert self.trainer is not None
+        return self.trainer.parameters.embedding, self.trainer.parameters.output
+
+    def _title(self) -> str:
+        sweep = self.identity.sweep
+        return f"run {self.identity.number + 1}/{sweep.total}" if sweep else self.identity.name
+
+
+def _read_text(plan: Plan) -> EncodedText:
+    """Return the encoded corpus, after a check that there is at least one pair to train on."""
+    text = encode_text(plan.corpus, plan.tokenizer, plan.vocabulary)
+    if not count_pairs(len(text.ids), plan.window):
+        raise CorpusError(
+            f"There is no pair to train on: of the text's {text.tokens} tokens the vocabulary keeps {len(text.ids)}, "
+            "and a pair needs two. Loosen vocabulary.min_count, max_size, max_frequency or stop_words, or take a "
+            "longer text."
+        )
+    return text
+
+
+def _start_tracking(plan: Plan, identity: Identity, text: EncodedText) -> MlflowRun | None:
+    if not isinstance(plan.tracking, MlflowTracking):
+        return None
+    store = open_store(plan.tracking.uri, plan.tracking.experiment)
+    tags = identity.tags() | provenance() | {"corpus.digest": text.digest}
+    tracked = MlflowRun(store, identity.name, tags, epochs=plan.epochs, points=plan.tracking.points)
+    tracked.log_params(identity.params())
+    profile = f'{{"tokens": {text.tokens}, "words": {len(text.vocabulary)}}}'
+    tracked.log_corpus(identity.choices["corpus"], text.digest, plan.corpus.source, profile)
+    return tracked

@@ -1,0 +1,63 @@
+"""A sweep: several runs of one command, and what they have in common."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from w2v_exp.files import replacing
+from w2v_exp.reporting.results import RunResult
+
+SWEEP_FILE = "sweep.json"
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What every run of a sweep can read in the sweep's folder, in whatever process or machine it runs.
+
+    Parameters
+    ----------
+    name : str
+        Unique; the name of the folder.
+    command : str
+        The command line.
+    keys : list of str
+        The swept keys, in the order of the command.
+    total : int
+        The number of runs.
+    """
+
+    name: str
+    command: str
+    keys: list[str]
+    total: int
+
+    def write(self, folder: Path) -> None:
+        """Write this down in the sweep's folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / SWEEP_FILE) as stream:
+            json.dump(asdict(self), stream, indent=1)
+
+    @classmethod
+    def read(cls, folder: Path) -> Sweep:
+        """Return the sweep of a folder."""
+        return cls(**json.loads((folder / SWEEP_FILE).read_text(encoding="utf-8")))
+
+
+def write_result(result: RunResult, folder: Path) -> None:
+    """Write down how a run ended, in its own folder."""
+    with replacing(folder / RESULT_FILE) as stream:
+        json.dump(asdict(result), stream, indent=1)
+
+
+def read_results(folder: Path) -> list[RunResult]:
+    """Return how the runs of a sweep ended, in their order."""
+    files = sorted(folder.rglob(RESULT_FILE), key=lambda file: (len(file.parent.name), file.parent.name))
+    results = []
+    for file in files:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        values["costs"] = [(int(epoch), float(cost)) for epoch, cost in values["costs"]]
+        results.append(RunResult(**values))
+    return results

@@ -1,0 +1,68 @@
+"""The live progress bar of a run."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from w2v_exp.training.observers import EpochRecord
+
+REFRESH_SECONDS = 0.1
+
+
+class ProgressBar:
+    """Shows epoch, cost, pairs a second and the time left, where there is a terminal; elsewhere it is quiet.
+
+    Parameters
+    ----------
+    title : str
+        What stands before the bar, such as the number of the run in its sweep.
+    epochs, pairs : int
+        Of the run; pairs is the number an epoch has.
+    """
+
+    def __init__(self, title: str, epochs: int, pairs: int) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            auto_refresh=False,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(title, total=epochs * pairs, state="")
+        self._epochs, self._pairs = epochs, pairs
+        self._epoch, self._cost = 0, float("nan")
+        self._next_refresh = 0.0
+
+    def __enter__(self) -> ProgressBar:
+        self._started = perf_counter()
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_step(self, pairs_done: int) -> None:
+        """Move the bar, if it is time to."""
+        now = perf_counter()
+        if self._progress.disable or now < self._next_refresh:
+            return
+        self._next_refresh = now + REFRESH_SECONDS
+        speed = pairs_done / max(now - self._started, 1e-9)
+        state = f"epoch {self._epoch + 1}/{self._epochs}  cost {self._cost:.4f}  {speed:,.0f} pairs/s"
+        self._progress.update(self._task, completed=pairs_done, state=state)
+        self._progress.refresh()
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Take note of the cost, and move the bar, if it is time to."""
+        self._epoch, self._cost = record.epoch + 1, record.cost
+        self.on_step((record.epoch + 1) * self._pairs)
