@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,21 +11,19 @@ from typing import IO, Any
 
 @contextmanager
 def replacing(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`, and rename it to `path` if the block ends well.
+    r"""Open a temporary file beside `path`, and rename it to `path` if the block ends well.
 
-    Text is UTF-8 with ``\\n`` line ends on every platform. If the block raises, the temporary file is deleted and
-    what was at `path` before stays.
+    Text is UTF-8 with ``\n`` line ends on every platform. If the block raises, the temporary file is deleted
+    and what was at `path` before stays.
     """
     path = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not by `tempfile`, which lets only the owner read: this file gets the permissions of any other.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, mode, **text) as stream:  # type: ignore[call-overload]
+        with temporary.open(mode.replace("w", "x"), **text) as stream:  # type: ignore[call-overload]
             yield stream
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # noqa: PTH101  mkstemp lets only the owner read
-        os.replace(temporary, path)  # noqa: PTH105
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 def scatter_add(matrix: NDArray[Any], rows: NDArray[np.integer[Any]], values: NDArray[Any]) -> None:
     """Add ``values[i]`` to ``matrix[rows[i]]`` for every i, however often a row is named.
 
-    ``matrix[rows] += values`` keeps only the last value of a repeated row, and ``np.add.at`` is slow, so the values
-    are sorted by row and each run of equal rows is summed first.
+    ``matrix[rows] += values`` keeps only the last value of a repeated row, and ``np.add.at`` is slow, so the
+    values are sorted by row and each run of equal rows is summed first.
 
     Parameters
     ----------
     matrix : ndarray, shape (r, n)
         Changed in place.
     rows : ndarray of int, shape (m,)
-        The row that each value goes to.
+        The row that each value goes to, at least 0 (−1 and r − 1 would count as two different rows).
     values : ndarray, shape (m, n)
         The rows to add.
     """

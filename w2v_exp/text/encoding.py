@@ -41,26 +41,35 @@ class EncodedText:
 def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> EncodedText:
     """Read, tokenize, count and encode a corpus in one pass.
 
-    Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to those
-    of the vocabulary. Memory: 4 bytes a token, the distinct words, and one piece of text.
+    Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to
+    those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, and one piece of text.
 
     Raises
     ------
     CorpusError
-        If the text cannot be read or has no word.
+        If the text cannot be read, has no word, or keeps none under `rule`.
     """
     provisional: defaultdict[str, int] = defaultdict(count().__next__)
     digest = hashlib.sha256()
     pieces: list[NDArray[np.int32]] = []
     for text in corpus.pieces():
-        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(text.encode())
         pieces.append(np.fromiter(map(provisional.__getitem__, tokenizer(text)), dtype=np.int32))
-    provisional_ids = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
-    if not provisional_ids.size:
+    if not provisional:
         raise CorpusError(f"The text ({corpus.source}) has no word that this tokenizer finds.")
 
-    counts = np.bincount(provisional_ids, minlength=len(provisional)).tolist()
-    vocabulary = rule.select(dict(zip(provisional, counts, strict=True)))
+    counts = np.zeros(len(provisional), np.int64)
+    for piece in pieces:
+        seen = np.bincount(piece)
+        counts[: len(seen)] += seen
+    vocabulary = rule.select(dict(zip(provisional, counts.tolist(), strict=True)))
+    if not len(vocabulary):
+        raise CorpusError(
+            f"The vocabulary's settings drop all {len(provisional):,} words of the text ({corpus.source}): "
+            f"the most frequent one occurs {counts.max():,} times among {counts.sum():,} tokens."
+        )
     new_ids = np.fromiter((vocabulary.ids.get(word, -1) for word in provisional), dtype=np.int32)
-    ids = new_ids[provisional_ids]
-    return EncodedText(ids[ids >= 0], vocabulary, provisional_ids.size, digest.hexdigest())
+    for number, piece in enumerate(pieces):  # one by one, so that no other array is as long as the text
+        ids = new_ids[piece]
+        pieces[number] = ids[ids >= 0]
+    return EncodedText(np.concatenate(pieces), vocabulary, int(counts.sum()), digest.hexdigest())

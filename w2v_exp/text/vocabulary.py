@@ -13,7 +13,9 @@ from w2v_exp.validation import require_number, require_whole
 
 @dataclass(frozen=True)
 class VocabularyRule:
-    """Which words are kept (the article: "getting rid of words appearing in very high or very low frequency").
+    """Which words are kept.
+
+    The article: "getting rid of words appearing in very high or very low frequency".
 
     Parameters
     ----------
@@ -40,12 +42,13 @@ class VocabularyRule:
 
     def select(self, counts: Mapping[str, int]) -> Vocabulary:
         """Return the vocabulary that this rule makes of the words of a text and their counts."""
-        most = self.max_frequency * sum(counts.values())
+        total = sum(counts.values())
         stopped = set(self.stop_words)
         kept = [
             (word, count)
             for word, count in counts.items()
-            if self.min_count <= count <= most and word not in stopped
+            # Shares are compared, not counts: 29 of 100 is not above 0.29, though 0.29 * 100 < 29 as rounded.
+            if count >= self.min_count and count / total <= self.max_frequency and word not in stopped
         ]
         # Ties are broken by the word itself: ids must not depend on the hash seed or the order of the text.
         kept.sort(key=lambda entry: (-entry[1], entry[0]))
@@ -80,5 +83,5 @@ class Vocabulary:
         return len(self.words)
 
     def encode(self, tokens: Iterable[str]) -> NDArray[np.int32]:
-        """Return the ids of the tokens that are in the vocabulary; the others leave the text, as in word2vec."""
+        """Return the ids of the tokens that are in the vocabulary; the others leave the text (word2vec)."""
         return np.fromiter((self.ids[token] for token in tokens if token in self.ids), dtype=np.int32)

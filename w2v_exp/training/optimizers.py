@@ -1,8 +1,8 @@
 """Optimizers: what a step does with a gradient.
 
-A gradient arrives for some rows of a matrix, each row once (the gradients of a word that repeats in a batch are
-summed before). The other rows have the gradient zero, and every optimizer treats them as the dense textbook version
-does: with momentum they move on. The ``lazy_`` variants leave them alone.
+A gradient arrives for some rows of a matrix, each row once (the gradients of a word that repeats in a batch
+are summed before). The other rows have the gradient zero, and every optimizer treats them as the dense
+textbook version does: with momentum they move on. The ``lazy_`` variants leave them alone.
 
 An optimizer is a frozen description; what it remembers of a matrix is a state, made by `initial_state`.
 """
@@ -176,7 +176,7 @@ class Adam:
 
 @dataclass(frozen=True)
 class LazyAdam(Adam):
-    """Adam that leaves rows without gradient, and their moments, as they are; the bias is that of the step."""
+    """Adam that leaves rows without gradient, and their moments, as they are; steps are counted for all."""
 
     def moving_rows(self, rows: Rows) -> Rows:
         """Return the rows that have a gradient."""

@@ -1,7 +1,7 @@
 """Schedules of the learning rate: pure functions of where training stands.
 
-A schedule is called with ``step`` (0 to total_steps − 1), ``total_steps``, ``epoch`` (0 to epochs − 1) and ``epochs``,
-and returns the factor by which the configured learning rate is multiplied for that step.
+A schedule is called with ``step`` (0 to total_steps − 1), ``total_steps``, ``epoch`` (0 to epochs − 1) and
+``epochs``, and returns the factor by which the configured learning rate is multiplied for that step.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Constant:
 class StepDecay:
     """factor = decay^n, n = number of multiples of max(1, ⌊epochs / times⌋) in 0 … epoch − 1: the article's.
 
-    The article multiplies the rate by 0.98 after each epoch whose number is a multiple of ``epochs // 100``, epoch 0
-    included. That divides by zero below 100 epochs, where this schedule decays after every epoch.
+    The article multiplies the rate by 0.98 after each epoch whose number is a multiple of ``epochs // 100``,
+    epoch 0 included. That divides by zero below 100 epochs, where this schedule decays after every epoch.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Exponential:
         >>> Exponential(final=0.01)(5, 11, 0, 1)
         0.1
         """
-        return float(self.final ** _share(step, total_steps))
+        return float(self.final ** (step / max(1, total_steps - 1)))
 
 
 @dataclass(frozen=True)
@@ -115,17 +115,17 @@ class Linear:
 
 @dataclass(frozen=True)
 class Cosine:
-    """factor = (step + 1) / w for the first w = ⌊warm_up · total_steps⌋ steps, then half a cosine from 1 to `final`.
+    """factor = (step + 1) / w for the first w = ⌊warm_up · total_steps⌋ steps, then half a cosine down.
 
-    With t the share of the steps after warm-up that are done, factor = final + (1 − final)·(1 + cos πt) / 2
-    (Loshchilov & Hutter 2017, equation 5, one cycle).
+    With t = (step − w) / (total_steps − w), factor = final + (1 − final)·(1 + cos πt) / 2 (Loshchilov &
+    Hutter 2017, equation 5, one cycle). t stays below 1, so that with `final` 0 the last step is not lost.
 
     Parameters
     ----------
     warm_up : float
         The share of all steps in which the rate rises, at least 0 and below 1.
     final : float
-        The factor at the last step, from 0 to 1.
+        Where the factor would be one step after the last, from 0 to 1.
     """
 
     warm_up: float = 0.05
@@ -139,12 +139,12 @@ class Cosine:
         """Return the factor for this step.
 
         >>> [round(Cosine(warm_up=0.4)(step, 5, 0, 1), 3) for step in range(5)]
-        [0.5, 1.0, 1.0, 0.5, 0.0]
+        [0.5, 1.0, 1.0, 0.75, 0.25]
         """
         warm_up_steps = math.floor(self.warm_up * total_steps)
         if step < warm_up_steps:
             return (step + 1) / warm_up_steps
-        share = _share(step - warm_up_steps, total_steps - warm_up_steps)
+        share = (step - warm_up_steps) / (total_steps - warm_up_steps)
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * share)) / 2
 
 
@@ -170,11 +170,6 @@ class InverseTime:
         0.25
         """
         return 1 / (1 + self.decay * step / total_steps)
-
-
-def _share(step: int, total_steps: int) -> float:
-    """Return how much of the way is done: 0 at the first step, 1 at the last (0 if there is only one)."""
-    return step / (total_steps - 1) if total_steps > 1 else 0.0
 
 
 SCHEDULES = {
