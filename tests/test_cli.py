@@ -1,0 +1,180 @@
+"""The command line as a user meets it: good input, bad input, interruption."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Command, environment
+
+MISTAKES = [
+    (["windw=3"], "windw: unknown key, did you mean window?"),
+    (["optimizer=momentum", "optimizer.momentm=0.3"], "did you mean optimizer.momentum?"),
+    (["optimiser=adam"], "optimiser: unknown key, did you mean optimizer?"),
+    (["+foo=3"], "foo=3: unknown key"),
+    (["tokenizer=wrd"], "tokenizer=wrd: not an option, did you mean word? Options: article, character"),
+    (["experiment=artcle"], "experiment=artcle: not an option, did you mean article?"),
+    (["sweep=foo"], "sweep=foo: not an option. Options: labels_memory"),
+    (["window=abc"], "window=abc: must be a whole number."),
+    (["window=2.5"], "window=2.5: must be a whole number."),
+    (["window=0"], "window=0: must be a whole number, 1 or more."),
+    (["seed=null"], "seed=null: needs a value."),
+    (["learning_rate=-1"], "learning_rate=-1.0: must be a number above 0."),
+    (["learning_rate=inf"], "learning_rate=inf: must be a number above 0."),
+    (["order=random"], "order=random: not an option. Options: corpus, blocks, shuffled."),
+    (["dtype=float16"], "dtype=float16: not an option, did you mean float64?"),
+    (["objective.update=overwrit"], "objective.update=overwrit: not an option, did you mean overwrite?"),
+    (["schedule=cosine", "schedule.warm_up=1"], "schedule.warm_up=1.0: must be a number at least 0 and below 1."),
+    (["vocabulary.max_frequency=0"], "vocabulary.max_frequency=0.0: must be a number above 0 and at most 1."),
+    (["tracking.points=1"], "tracking.points=1: must be a whole number, 2 or more."),
+    (["corpus=file"], "corpus.path=: is empty"),
+    (["corpus=file", "corpus.path=/no/such/file"], "corpus.path=/no/such/file: no such file"),
+    (["corpus=text"], "corpus.text='': is empty"),
+    (["corpus=text", "corpus.text=word"], "There is no pair to train on"),
+    (["corpus=text", "corpus.text='1 2 3'"], "has no word that this tokenizer finds"),
+    (["vocabulary.min_count=3"], "There is no pair to train on"),
+    (["tokenizer=custom", "tokenizer.callable=no_such_module.f"], "tokenizer.callable=no_such_module.f: cannot be"),
+    (["window=3,5"], "window=3,5: several values make a sweep; add -m"),
+    (["window=3,0", "dim=10", "-m"], "window=0: must be a whole number, 1 or more."),
+    (["schedule=step,lin", "-m"], "schedule=lin: not an option, did you mean linear?"),
+    (["repeats=3", "seed=1,2", "-m"], "repeats=3: repeats make seeds of their own"),
+    (["window"], "window: not understood; write key=value"),
+    (["--cfg", "job", "windw=3"], "windw: unknown key, did you mean window?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "answer"), MISTAKES, ids=[" ".join(case[0]) for case in MISTAKES])
+def test_a_mistake_is_answered_in_one_or_two_lines_and_leaves_nothing(
+    command: Command, tmp_path: Path, arguments: list[str], answer: str
+) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert answer in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / "mlartifacts").exists()
+
+
+def test_a_run_without_tracking_leaves_its_files(command: Command, tmp_path: Path) -> None:
+    done = command("tracking=none", "epochs=20")
+    assert done.returncode == 0, done.stderr
+    assert "information explained" in done.stdout
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    files = {file.name for file in (folder / "artifacts").iterdir()}
+    assert files == {
+        "config.yaml",
+        "overrides.yaml",
+        "vocabulary.tsv",
+        "costs.csv",
+        "embeddings.npz",
+        "embeddings.txt",
+        "embeddings.bin",
+    }
+    assert len((folder / "artifacts" / "costs.csv").read_text().splitlines()) == 21
+    assert json.loads((folder / "result.json").read_text())["status"] == "FINISHED"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(command: Command, tmp_path: Path) -> None:
+    embeddings = []
+    for hash_seed in ("1", "2"):
+        folder = tmp_path / hash_seed
+        folder.mkdir()
+        arguments = ["tracking=none", "epochs=30", "order=shuffled", "batch_size=16", "seed=7"]
+        done = command(*arguments, folder=folder, PYTHONHASHSEED=hash_seed)
+        assert done.returncode == 0, done.stderr
+        (run,) = (folder / "outputs" / "runs").iterdir()
+        embeddings.append({name: (run / "artifacts" / f"embeddings.{name}").read_bytes() for name in ("npz", "bin")})
+    assert embeddings[0] == embeddings[1]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["windw=3"], ["tracking=none", "epochs=1"]], ids=" ".join)
+def test_heavy_packages_are_not_loaded_where_they_are_not_needed(tmp_path: Path, arguments: list[str]) -> None:
+    script = (
+        "import sys; from w2v_exp.experiment.command_line import run; run(sys.argv[1:]);"
+        "print('loaded:', [name for name in ('mlflow', 'scipy', 'matplotlib', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "loaded: []" in done.stdout, done.stdout + done.stderr
+
+
+def test_help_names_every_group_option_and_knob(command: Command) -> None:
+    said = command("--help").stdout
+    for word in ("tokenizer=…", "inverse_time", "experiment=…", "labels_memory", "window=3", "--config-dir"):
+        assert word in said
+
+
+def test_a_callable_of_the_users_own_is_found_in_the_current_folder(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text("def my_tokens(text):\n    return text.upper().split()\n")
+    done = command("tokenizer=custom", "tokenizer.callable=my_module.my_tokens", "tracking=none", "epochs=1")
+    assert done.returncode == 0, done.stderr
+    (vocabulary,) = tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")
+    assert "LOSER'S" not in done.stderr
+    assert "\tLOSER'S\t1\n" in vocabulary.read_text()
+
+
+def test_options_of_the_users_own_folder_are_found(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "schedule"
+    folder.mkdir(parents=True)
+    (folder / "slow.yaml").write_text("defaults:\n  - /schema/schedule/linear@_here_\nfloor: 0.5\n")
+    done = command("--config-dir", "mine", "schedule=slow", "tracking=none", "epochs=2", "schedule.floor=0.25")
+    assert done.returncode == 0, done.stderr
+    (config,) = tmp_path.glob("outputs/runs/*/artifacts/config.yaml")
+    assert "floor: 0.25" in config.read_text()
+
+
+def test_a_diverging_run_fails_with_advice_and_keeps_its_costs(command: Command, tmp_path: Path) -> None:
+    arguments = ["tracking=none", "learning_rate=1e200", "epochs=50", "schedule=constant"]
+    done = command(*arguments)
+    assert done.returncode == 1
+    assert "Try a smaller learning_rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder,) = tmp_path.glob("outputs/runs/*")
+    assert json.loads((folder / "result.json").read_text())["status"] == "FAILED"
+    assert "TrainingDivergedError" in (folder / "artifacts" / "traceback.txt").read_text()
+    assert (folder / "artifacts" / "costs.csv").exists()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_is_killed_and_keeps_what_it_has(
+    tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    from mlflow import MlflowClient
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "w2v_exp", "epochs=100000000", "tracking.points=10", "tracking.plots=false"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.5)  # so that some epochs are done
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "Interrupted" in said
+    assert "Traceback" not in said
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "KILLED"
+    assert run.data.metrics["cost"] > 1
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"costs.csv", "embeddings.npz", "config.yaml"} <= files

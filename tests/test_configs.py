@@ -1,0 +1,68 @@
+"""Every file in conf/ composes, is checked, and runs."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from conftest import Command
+from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
+
+NEEDED = {
+    "corpus=file": ["corpus.path=README.md"],
+    "corpus=text": ["corpus.text=some words"],
+    "tokenizer=custom": ["tokenizer.callable=str.split"],
+}
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (config_folder() / group).glob("*.yaml"))
+
+
+CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_option_composes_to_a_plan(choice: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("words of a text")
+    (tmp_path / "my_tokens.py").write_text("def tokens(text):\n    return text.split()\n")
+    monkeypatch.chdir(tmp_path)
+    needed = [text.replace("str.split", "my_tokens.tokens") for text in NEEDED.get(choice, [])]
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        plan = make_plan(compose("config", [choice, *needed]))
+    assert plan.window == 3
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_class_of_a_group_has_a_file(group: str) -> None:
+    """A class that no file names could not be chosen."""
+    texts = [file.read_text() for file in (config_folder() / group).glob("*.yaml")]
+    for name in GROUPS[group]:
+        assert any(f"/schema/{group}/{name}@_here_" in text for text in texts)
+
+
+NAMED = [f"{group}={option}" for group in ("experiment", "sweep") for option in options(group)]
+SHORTER = {
+    "experiment=sotu": ["corpus.messages=2", "epochs=1"],
+    "sweep=labels_memory": ["corpus.messages=1", "vocabulary.max_size=20,40"],
+}
+
+
+@pytest.mark.parametrize("choice", NAMED)
+def test_the_command_that_a_named_file_begins_with_runs(choice: str, command: Command, tmp_path: Path) -> None:
+    group, _, option = choice.partition("=")
+    lines = (config_folder() / group / f"{option}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    python, flag, module, *arguments = shlex.split(lines[1].removeprefix("# "))
+    assert (python, flag, module) == ("python", "-m", "w2v_exp")
+    assert arguments == [choice]
+    done = command(*arguments, "tracking=none", *SHORTER.get(choice, ["epochs=5"]))
+    assert done.returncode == 0, done.stderr
+    if group == "sweep":
+        (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
+        assert len(list(csv.reader(table.open()))) > 2
