@@ -38,7 +38,7 @@ MISTAKES = [
     (["corpus=text"], "corpus.text='': is empty"),
     (["corpus=text", "corpus.text=word"], "There is no pair to train on"),
     (["corpus=text", "corpus.text='1 2 3'"], "has no word that this tokenizer finds"),
-    (["vocabulary.min_count=3"], "There is no pair to train on"),
+    (["vocabulary.min_count=4"], "There is no pair to train on"),
     (["tokenizer=custom", "tokenizer.callable=no_such_module.f"], "tokenizer.callable=no_such_module.f: cannot be"),
     (["window=3,5"], "window=3,5: several values make a sweep; add -m"),
     (["window=3,0", "dim=10", "-m"], "window=0: must be a whole number, 1 or more."),

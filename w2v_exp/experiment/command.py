@@ -56,8 +56,8 @@ class Command:
 
 
 def parse(arguments: list[str]) -> Namespace:
-    """Return Hydra's own understanding of a command line: flags and overrides."""
-    return get_args_parser().parse_args(arguments)
+    """Return Hydra's own understanding of a command line: flags and overrides, in any order (Hydra wants one)."""
+    return get_args_parser().parse_intermixed_args(arguments)
 
 
 def asks_for_information(parsed: Namespace) -> bool:

@@ -40,7 +40,8 @@ def run(arguments: list[str]) -> int:
                 print(help_text())
                 return 0
             if asks_for_information(parsed):
-                _call_hydra(arguments, lambda config: None)
+                flags = [argument for argument in arguments if argument not in parsed.overrides]
+                _call_hydra([*flags, *parsed.overrides], lambda config: None)
                 return 0
             command = understand(parsed)
             return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)

@@ -44,10 +44,11 @@ def store_uri(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
 
 
-def open_store(uri: str | None = None, experiment: str | None = None) -> Store:
+def open_store(uri: str | None = None, experiment: str | None = None, *, create: bool = True) -> Store:
     """Connect to the store, and make its database and the experiment if they are not there yet.
 
     The artifacts of an SQLite store go beside its database, into ``mlartifacts``; a server decides for itself.
+    With ``create=False`` nothing is made, and what is not there is an error.
 
     Raises
     ------
@@ -61,12 +62,18 @@ def open_store(uri: str | None = None, experiment: str | None = None) -> Store:
         logging.getLogger(chatty).setLevel(logging.ERROR)
     address = store_uri(uri)
     name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    if not create and address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
+        raise UserError(f"tracking.uri={address}: there is no such database.")
     try:
         client = MlflowClient(tracking_uri=address)
         found = client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage == "deleted":
             raise UserError(f"tracking.experiment={name}: is deleted in {address}; restore it or choose another name.")
+        if found is None and not create:
+            raise UserError(f"tracking.experiment={name}: there is no such experiment in {address}.")
         identity = found.experiment_id if found else client.create_experiment(name, _artifact_location(address))
+    except UserError:
+        raise
     except MlflowException as error:
         raise UserError(f"tracking.uri={address}: cannot be used ({_first_line(error)}).") from error
     except Exception as error:

@@ -1,0 +1,50 @@
+"""The end of a sweep: its comparison, printed, written to its folder and logged to its summary run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.experiment.announcement import announce_store
+from w2v_exp.experiment.sweep import Sweep, read_results
+from w2v_exp.reporting.comparison import Comparison, compare
+from w2v_exp.reporting.results import RunResult
+
+
+def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
+    """Compare the runs of a sweep's folder, say how they went, and return how each of them ended."""
+    sweep, results = Sweep.read(folder), read_results(folder)
+    if not results:
+        return []
+    comparison = compare(results)
+    comparison.write_csv(folder / "comparison.csv")
+    console = Console()
+    comparison.print_table(console)
+    if len(results) < sweep.total:
+        console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not reached."))
+    if isinstance(plan.tracking, MlflowTracking):
+        _log(sweep, results, comparison, folder, plan.tracking)
+        announce_store(console, plan)
+    else:
+        console.print(Text(f"files: {folder}"), soft_wrap=True)
+    return results
+
+
+def _log(
+    sweep: Sweep, results: list[RunResult], comparison: Comparison, folder: Path, tracking: MlflowTracking
+) -> None:
+    from w2v_exp.tracking.store import open_store
+    from w2v_exp.tracking.sweep_summary import log_summary
+
+    files = folder / "summary"
+    files.mkdir()
+    comparison.write_csv(files / "comparison.csv")
+    if tracking.plots:
+        from w2v_exp.reporting.sweep_plots import draw_sweep
+
+        draw_sweep(results, files)
+    store = open_store(tracking.uri, tracking.experiment)
+    log_summary(store, sweep.name, sweep.command, sweep.keys, comparison.to_markdown(), files)

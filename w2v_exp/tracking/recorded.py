@@ -1,0 +1,94 @@
+"""Runs read back from an MLflow store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from w2v_exp.errors import UserError
+from w2v_exp.reporting.results import RunResult
+from w2v_exp.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SUMMARY = "summary"
+NOT_ENDED = "did not end: it is still running, or its process was killed"
+
+
+def recorded_runs(store: Store, filter_string: str) -> list[Run]:
+    """Return the runs of the store's experiment that a filter of MLflow's finds, the oldest first.
+
+    The summaries of sweeps are left out.
+
+    Raises
+    ------
+    UserError
+        If MLflow does not understand the filter.
+    """
+    from mlflow.exceptions import MlflowException
+
+    runs: list[Any] = []
+    token = None
+    while True:
+        try:
+            page = store.client.search_runs(
+                [store.experiment_id], filter_string, order_by=["attributes.start_time ASC"], page_token=token
+            )
+        except MlflowException as error:
+            raise UserError(f"--filter {filter_string!r}: {error.message}") from error
+        runs += [run for run in page if run.data.tags.get("kind") != SUMMARY]
+        token = page.token
+        if not token:
+            return runs
+
+
+def recorded_results(store: Store, runs: list[Run]) -> list[RunResult]:
+    """Return what tables and pictures need of these runs.
+
+    What was swept is said by the runs themselves, if they are of one sweep; otherwise it is every parameter that is
+    not the same in all of them. The seed never is.
+    """
+    keys = _swept_keys(runs)
+    return [_result(store, run, keys) for run in runs]
+
+
+def latest_sweep(store: Store) -> str:
+    """Return the name of the newest sweep in the store's experiment.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"tags.kind = '{SUMMARY}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    if not found:
+        raise UserError(f"There is no finished sweep in experiment {store.experiment} of {store.uri}.")
+    return str(found[0].data.tags["sweep"])
+
+
+def _swept_keys(runs: list[Run]) -> list[str]:
+    said = {run.data.tags.get("sweep.keys") for run in runs}
+    if len(said) == 1 and (keys := said.pop()):
+        return [key for key in keys.split() if key != "seed"]
+    names = sorted({name for run in runs for name in run.data.params} - {"seed"})
+    return [name for name in names if len({run.data.params.get(name) for run in runs}) > 1]
+
+
+def _result(store: Store, run: Run, keys: list[str]) -> RunResult:
+    params, ended = run.data.params, run.info.status in ("FINISHED", "FAILED", "KILLED")
+    history = store.client.get_metric_history(run.info.run_id, "cost")
+    return RunResult(
+        name=run.info.run_name or run.info.run_id,
+        swept={key: params.get(key, "") for key in keys},
+        seed=int(params.get("seed", 0)),
+        status=run.info.status if ended else "KILLED",
+        reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
+        metrics=dict(run.data.metrics),
+        costs=sorted((metric.step, metric.value) for metric in history),
+        run_id=run.info.run_id,
+    )
