@@ -1,0 +1,80 @@
+"""Pairs of a centre and a context word, against the plain loop."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
+
+from w2v_exp.examples import pairs as pairs_module
+from w2v_exp.examples.pairs import count_pairs, window_pairs
+from w2v_exp.text.corpus import ArticleCorpus
+from w2v_exp.text.encoding import encode_text
+from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
+
+
+def loop_pairs(ids, window):
+    """The article's loop: for each word, every other one in its window, from left to right."""
+    return [
+        (ids[centre], ids[context])
+        for centre in range(len(ids))
+        for context in range(max(0, centre - window), min(len(ids), centre + window + 1))
+        if context != centre
+    ]
+
+
+def article_text():
+    return encode_text(ArticleCorpus(), ArticleTokenizer(), VocabularyRule())
+
+
+def as_tuples(pairs):
+    return list(zip(pairs.centres.tolist(), pairs.contexts.tolist(), strict=True))
+
+
+@property_settings(deadline=None, max_examples=400)
+@given(
+    ids=st.lists(st.integers(0, 9), max_size=40),
+    window=st.one_of(st.integers(1, 8), st.sampled_from([39, 40, 41, 500])),
+    chunk=st.integers(1, 9),
+)
+def test_pairs_are_those_of_the_plain_loop_in_its_order(ids, window, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs_module, "CHUNK_TOKENS", chunk)
+        pairs = window_pairs(np.array(ids, np.int32), window, 10)
+    assert as_tuples(pairs) == loop_pairs(ids, window)
+    assert len(pairs) == count_pairs(len(ids), window)
+    assert pairs.centres.dtype == pairs.contexts.dtype == np.int32
+    assert pairs.vocabulary_size == 10
+
+
+@pytest.mark.parametrize("length", [-1, 0, 1])
+@pytest.mark.parametrize("window", [1, 5])
+def test_chunks_of_the_usual_size_meet_without_a_seam(length, window):
+    ids = np.arange(2 * pairs_module.CHUNK_TOKENS + 2 * window + length, dtype=np.int32)
+    pairs = window_pairs(ids, window, len(ids))
+    assert as_tuples(pairs) == loop_pairs(ids.tolist(), window)
+
+
+@property_settings(deadline=None)
+@given(st.integers(0, 60), st.integers(1, 70))
+def test_pairs_are_counted_without_being_made(tokens, window):
+    assert count_pairs(tokens, window) == len(loop_pairs(range(tokens), window))
+
+
+@pytest.mark.parametrize(("window", "pairs"), [(1, 30), (2, 58), (3, 84), (5, 130)])
+def test_the_article_has_its_published_number_of_pairs(window, pairs):
+    text = article_text()
+    assert len(window_pairs(text.ids, window, len(text.vocabulary))) == pairs
+
+
+def test_the_article_example_has_its_ten_pairs():
+    text = article_text()
+    words = text.vocabulary.words
+    pairs = window_pairs(text.ids, 5, len(words))
+    contexts = [words[context] for centre, context in as_tuples(pairs) if words[centre] == "investing"]
+    assert " ".join(contexts) == "deduction of the costs of beating the stock market is"
+
+
+def test_pairs_are_made_for_every_window_of_a_text_of_one_word_repeated():
+    assert as_tuples(window_pairs(np.zeros(3, np.int32), 1, 1)) == [(0, 0)] * 4
