@@ -1,0 +1,265 @@
+"""The runs of a sweep side by side: as CSV, as Markdown, as a table on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from w2v_exp.files import replacing
+from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.words import markdown, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+NOTE = (
+    "Information explained: 0 knows only word frequencies, 1 is the floor; it compares any runs. "
+    "Cost and gap, in nats per pair, compare only runs with the same pairs."
+)
+NOTE_ON_SEEDS = "± is the standard deviation over seeds, where they differ."
+
+
+class Column(NamedTuple):
+    """A metric as a column of a table for people.
+
+    Parameters
+    ----------
+    metric : str
+        Its name in the store.
+    heading : str
+        Its name in the table.
+    decimals : int, optional
+        How many to show; None for as many as make three digits.
+    weight : int
+        The greater, the sooner the column is left out on a narrow terminal.
+    """
+
+    metric: str
+    heading: str
+    decimals: int | None
+    weight: int
+
+
+COLUMNS = [
+    Column("information_explained", "information explained", 3, 0),
+    Column("cost", "cost", 4, 1),
+    Column("cost_gap", "gap", 4, 5),
+    Column("neighbour_precision", "neighbour precision", 3, 2),
+    Column("peak_memory_mb", "peak MB", None, 3),
+    Column("train_seconds", "seconds", None, 4),
+    Column("pairs_per_second", "pairs/s", 0, 6),
+    Column("vocabulary_size", "words", 0, 7),
+]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Finished runs that differ only in their seed: a row of the table.
+
+    Parameters
+    ----------
+    swept : dict of str to str
+        The swept keys and their values.
+    runs : list of RunResult
+        At least one.
+    """
+
+    swept: dict[str, str]
+    runs: list[RunResult]
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a metric over the seeds; NaN if a run does not have it."""
+        with np.errstate(invalid="ignore"):
+            return float(np.mean(self._values(metric)))
+
+    def deviation(self, metric: str) -> float:
+        """Return the standard deviation over the seeds (n − 1 in the denominator); NaN for a single run."""
+        if len(self.runs) < 2:
+            return math.nan
+        with np.errstate(invalid="ignore"):
+            return float(np.std(self._values(metric), ddof=1))
+
+    def written(self, column: Column, *, with_deviation: bool = True) -> str:
+        """Return the mean as text, ± the standard deviation if the seeds differ; – for what is not known."""
+        mean, deviation = self.mean(column.metric), self.deviation(column.metric)
+        if not math.isfinite(mean):
+            return "–"
+        decimals = column.decimals
+        if decimals is None:
+            decimals = min(max(2 - math.floor(math.log10(abs(mean))), 0), 9) if mean else 0
+        text = f"{mean:,.{decimals}f}"
+        if with_deviation and math.isfinite(deviation) and deviation > 0:
+            text += f" ± {deviation:,.{decimals}f}"
+        return text
+
+    def _values(self, metric: str) -> list[float]:
+        return [run.metrics.get(metric, math.nan) for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of a sweep, compared.
+
+    Parameters
+    ----------
+    groups : list of Group
+        The finished runs, those that explain most of the information first.
+    unfinished : list of RunResult
+        The others.
+    keys : list of str
+        The swept keys that have more than one value among all runs, in the order of the command.
+    """
+
+    groups: list[Group]
+    unfinished: list[RunResult]
+    keys: list[str]
+
+    @property
+    def headline(self) -> str:
+        """How many runs there are of what, in one line."""
+        finished = sum(len(group.runs) for group in self.groups)
+        runs = f"{_counted(finished, 'finished run')} of {_counted(len(self.groups), 'configuration')}"
+        others = Counter(run.status.lower() for run in self.unfinished)
+        return ", ".join([runs if finished else "No run finished", *(f"{n} {s}" for s, n in others.items())])
+
+    @property
+    def note(self) -> str:
+        """What the figures mean, and which of them compare which runs."""
+        return f"{NOTE} {NOTE_ON_SEEDS}" if any(len(group.runs) > 1 for group in self.groups) else NOTE
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of which at least one row has a value."""
+        return [c for c in COLUMNS if any(math.isfinite(group.mean(c.metric)) for group in self.groups)]
+
+    def write_csv(self, path: Path | str) -> None:
+        """Write every metric of every row with all its digits, and below them the runs that did not finish.
+
+        For each metric there are a column for the mean and one, ``…_std``, for the standard deviation.
+        What is not known is empty.
+        """
+        runs = [run for group in self.groups for run in group.runs]
+        keys = _keys(runs + self.unfinished)
+        known, found = (
+            [column.metric for column in COLUMNS],
+            {metric for run in runs for metric in run.metrics},
+        )
+        metrics = [metric for metric in known if metric in found] + sorted(found.difference(known))
+        names = [name for metric in metrics for name in (metric, f"{metric}_std")]
+        with replacing(path) as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow([*keys, "status", "runs", "seeds", *names, "reason"])
+            for group in self.groups:
+                settings = [group.swept.get(key, "") for key in keys]
+                seeds = " ".join(str(run.seed) for run in group.runs)
+                numbers = [number(metric) for metric in metrics for number in (group.mean, group.deviation)]
+                cells = ["" if math.isnan(number) else repr(number) for number in numbers]
+                writer.writerow([*settings, "FINISHED", len(group.runs), seeds, *cells, ""])
+            for run in self.unfinished:
+                settings = [run.swept.get(key, "") for key in keys]
+                writer.writerow([*settings, run.status, 1, run.seed, *[""] * len(names), run.reason])
+
+    def to_markdown(self) -> str:
+        """Return the comparison as Markdown in which no value and no reason is read as markup or HTML."""
+        lines = [f"**{self.headline}**"]
+        if self.groups:
+            keys, columns = self.keys, self.columns
+            rows = [
+                [*(markdown(key) for key in keys), "runs", *(column.heading for column in columns)],
+                ["---"] * len(keys) + ["---:"] * (1 + len(columns)),
+            ]
+            for group in self.groups:
+                settings = [markdown(group.swept.get(key, "")) for key in keys]
+                rows.append([*settings, str(len(group.runs)), *(group.written(column) for column in columns)])
+            lines += ["", *(f"| {' | '.join(row)} |" for row in rows), "", self.note]
+        if self.unfinished:
+            lines += ["", "**Not finished**", ""]
+            for run in self.unfinished:
+                lines.append(
+                    f"- {markdown(_named(run))}: {markdown(run.status)}, {markdown(run.reason, 500)}"
+                )
+        return "\n".join(lines) + "\n"
+
+    def print_table(self, console: Console) -> None:
+        """Print the comparison; columns for which the console is too narrow are left out, and named."""
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        console.print(Text(self.headline, style="bold"))
+        if self.groups:
+            chosen: list[Column] = []
+            unlimited = console.options.update(width=10_000)
+            for column in sorted(self.columns, key=lambda column: column.weight):
+                wider = [c for c in COLUMNS if c in (*chosen, column)]
+                if Measurement.get(console, unlimited, self._table(wider)).maximum <= console.width:
+                    chosen = wider
+            console.print(self._table(chosen))
+            console.print(Text(self.note, style="dim"))
+            left_out = [column.heading for column in self.columns if column not in chosen]
+            if left_out:
+                console.print(Text(f"No room for {', '.join(left_out)} in this width.", style="dim"))
+        for run in self.unfinished:
+            line = Text(f"{run.status} ", style="bold red")
+            console.print(
+                line.append(f"{shown(_named(run), 60)}: ", style="bold").append(shown(run.reason, 500), "")
+            )
+
+    def _table(self, columns: Sequence[Column]) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for key in self.keys:
+            table.add_column(Text(shown(key)), overflow="fold")
+        repeated = any(len(group.runs) > 1 for group in self.groups)
+        if repeated:
+            table.add_column("runs", justify="right")
+        for column in columns:
+            table.add_column(column.heading.replace(" ", "\n"), justify="right", no_wrap=True)
+        for group in self.groups:
+            settings = [Text(shown(group.swept.get(key, ""))) for key in self.keys]
+            # of the figures that are not about quality, the mean says enough and leaves room for more columns
+            numbers = [group.written(column, with_deviation=column.weight <= 2) for column in columns]
+            table.add_row(*settings, *[str(len(group.runs))] * repeated, *numbers)
+        return table
+
+
+def compare(results: Sequence[RunResult]) -> Comparison:
+    """Group the finished runs that differ only in seed, and sort them by the information they explain.
+
+    The greatest mean over seeds comes first; groups of which it is not known come last. Groups that explain
+    the same stay in the order of the results.
+    """
+    groups: dict[frozenset[tuple[str, str]], Group] = {}
+    for run in results:
+        if run.status == "FINISHED":
+            groups.setdefault(frozenset(run.swept.items()), Group(run.swept, [])).runs.append(run)
+
+    def rank(group: Group) -> float:
+        explained = group.mean("information_explained")
+        return math.inf if math.isnan(explained) else -explained
+
+    unfinished = [run for run in results if run.status != "FINISHED"]
+    keys = [key for key in _keys(results) if len({run.swept.get(key) for run in results}) > 1]
+    return Comparison(sorted(groups.values(), key=rank), unfinished, keys)
+
+
+def _keys(runs: Sequence[RunResult]) -> list[str]:
+    return list(dict.fromkeys(key for run in runs for key in run.swept))
+
+
+def _named(run: RunResult) -> str:
+    return run.name if "seed=" in run.name else f"{run.name} seed={run.seed}".strip()
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

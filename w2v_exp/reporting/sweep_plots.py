@@ -1,0 +1,208 @@
+"""Pictures of a sweep, as PNG or SVG: cost curves, quality against memory, a map of two swept values."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from w2v_exp.reporting import style
+from w2v_exp.reporting.comparison import COLUMNS, Comparison, Group
+from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
+from w2v_exp.reporting.words import shown
+
+FOCUS = len(style.COLOURS)  # so many curves are told apart by colour; of more, the best are, among grey ones
+EXPLAINED = "information_explained"
+ANNOTATED_COLUMNS = 12  # so many figures fit side by side; a heat map of more has a scale instead
+
+
+def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
+    """Draw the costs of all finished runs by epoch: mean over seeds, in a band of ± a standard deviation.
+
+    Of more curves than can be told apart by colour, those that explain most are coloured and labelled, the
+    others grey. Where all runs have the same cost floor, it is drawn as well.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The sweep.
+    path : path-like
+        The picture to write, ``.png`` or ``.svg``.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to draw.
+    """
+    curves = [(group, *_mean_curve(group)) for group in comparison.groups]
+    curves = [curve for curve in curves if np.isfinite(curve[2]).any()]
+    if not curves:
+        return False
+    focus = FOCUS if len(curves) <= FOCUS else FOCUS - 1
+    with style.drawing(path) as figure:
+        axes = figure.add_subplot()
+        values, ends = [], []
+        for rank, (group, epochs, means, deviations) in reversed(list(enumerate(curves))):
+            colour = style.COLOURS[rank] if rank < focus else style.PALE
+            one = "o" if np.isfinite(means).sum() == 1 else None
+            axes.plot(epochs, means, color=colour, lw=1.6 if rank < focus else 0.9, marker=one)
+            if rank < focus:
+                axes.fill_between(
+                    epochs, means - deviations, means + deviations, color=colour, alpha=0.2, lw=0
+                )
+                end = float(means[np.isfinite(means)][-1])
+                ends.append(EndLabel(end, f"{_name(group, comparison)}  {end:.4f}", colour))
+            values += means[np.isfinite(means)].tolist()
+        floors = {round(group.mean("cost_floor"), 9) for group in comparison.groups}
+        if len(floors) == 1 and math.isfinite(floor := floors.pop()):
+            axes.axhline(floor, color=style.GREY, lw=1, ls=style.DASHES)
+            ends.append(EndLabel(floor, f"cost floor  {floor:.4f}", style.GREY))
+            values.append(floor)
+        style.show_epochs(axes, max(float(epochs[-1]) for _, epochs, _, _ in curves))
+        style.show_values(axes, "cost, nats per pair", values)
+        style.add_title(axes, "Cost by epoch", _curves_sentence(len(curves), focus, comparison))
+        label_ends(figure, axes, ends)
+    return True
+
+
+def _mean_curve(group: Group) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return epochs, and mean and standard deviation of the cost over the seeds, where all have a cost."""
+    costs = [dict(run.costs) for run in group.runs]
+    epochs = sorted(set.intersection(*map(set, costs)))
+    table = np.array([[run[epoch] for epoch in epochs] for run in costs]).reshape(len(costs), len(epochs))
+    deviations = table.std(axis=0, ddof=1) if len(costs) > 1 else np.zeros(len(epochs))
+    return np.array(epochs, np.float64), table.mean(axis=0), deviations
+
+
+def _curves_sentence(curves: int, focus: int, comparison: Comparison) -> str:
+    sentences = ["Costs compare only runs with the same pairs."]
+    if any(len(group.runs) > 1 for group in comparison.groups):
+        sentences.append("Bands: ± standard deviation over seeds.")
+    if curves > focus:
+        sentences.append(f"The {focus} that explain most in colour, {curves - focus} in grey.")
+    return " ".join(sentences)
+
+
+def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
+    """Draw the information explained against the peak memory, a labelled point for each configuration.
+
+    Where there are several seeds, a point is their mean with bars of ± a standard deviation.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The sweep.
+    path : path-like
+        The picture to write, ``.png`` or ``.svg``.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to draw.
+    """
+    memory = "peak_memory_mb"
+    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(memory) > 0]
+    if not groups:
+        return False
+    x = np.array([group.mean(memory) for group in groups])
+    y = np.array([group.mean(EXPLAINED) for group in groups])
+    with style.drawing(path) as figure:
+        axes = figure.add_subplot()
+        axes.errorbar(
+            x,
+            y,
+            xerr=np.nan_to_num([group.deviation(memory) for group in groups]),
+            yerr=np.nan_to_num([group.deviation(EXPLAINED) for group in groups]),
+            fmt="none",
+            ecolor=style.COLOURS[0],
+            elinewidth=1,
+            alpha=0.6,
+        )
+        dots = axes.scatter(x, y, s=30, lw=0, zorder=3)
+        if x.max() > 30 * x.min():
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+            axes.minorticks_off()
+        axes.margins(0.12)
+        axes.grid(True)
+        axes.set_xlabel("peak memory, MB")
+        axes.set_ylabel("information explained")
+        style.add_title(
+            axes,
+            "Information explained and peak memory",
+            "Up is better, left is smaller. 0: knows only word frequencies, 1: the floor of a run's pairs.",
+        )
+        labels = label_points(figure, axes, x, y, [_name(group, comparison) for group in groups])
+        dots.set_facecolor([style.GREY if label is None else style.COLOURS[0] for label in labels])
+    return True
+
+
+def draw_heat_map(comparison: Comparison, path: Path | str) -> bool:
+    """Draw the information explained by every combination of two swept values, as a heat map.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The sweep.
+    path : path-like
+        The picture to write, ``.png`` or ``.svg``.
+
+    Returns
+    -------
+    bool
+        False, and nothing is drawn, unless exactly two keys have more than one value.
+    """
+    groups = [group for group in comparison.groups if math.isfinite(group.mean(EXPLAINED))]
+    if len(comparison.keys) != 2 or not groups:
+        return False
+    row_key, column_key = comparison.keys
+    rows, columns = _values_of(row_key, comparison), _values_of(column_key, comparison)
+    means, texts = np.full((len(rows), len(columns)), np.nan), {}
+    for run in comparison.unfinished:
+        texts[rows.index(run.swept.get(row_key, "")), columns.index(run.swept.get(column_key, ""))] = (
+            run.status.lower()
+        )
+    for group in comparison.groups:
+        place = rows.index(group.swept.get(row_key, "")), columns.index(group.swept.get(column_key, ""))
+        means[place], texts[place] = group.mean(EXPLAINED), group.written(COLUMNS[0]).replace(" ± ", "\n± ")
+    best, worst = float(np.nanmax(means)), float(np.nanmin(means))
+    with style.drawing(path, height=min(10.0, 1.9 + 0.55 * len(rows))) as figure:
+        axes = figure.add_subplot()
+        heat = style.show_cells(axes, means, rows, columns)
+        palest = min(worst, best - 0.1)  # configurations that are about as good look about the same
+        heat.set_clim(palest, best)
+        axes.set_xlabel(shown(column_key))
+        axes.set_ylabel(shown(row_key))
+        subtitle = "0: knows only word frequencies, 1: the floor of a run's pairs."
+        style.add_title(axes, "Information explained", subtitle)
+        if len(columns) > ANNOTATED_COLUMNS:
+            style.show_scale(figure, axes, heat, "")
+        else:
+            size = style.SMALL if len(columns) > 6 else 11
+            for (row, column), text in texts.items():
+                dark = means[row, column] > palest + 0.55 * (best - palest)
+                colour = "white" if dark else style.INK if np.isfinite(means[row, column]) else style.GREY
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=size)
+    return True
+
+
+def _values_of(key: str, comparison: Comparison) -> list[str]:
+    """Return the values of a key: numbers by size, others in the order in which they turn up."""
+    swept = [group.swept for group in comparison.groups] + [run.swept for run in comparison.unfinished]
+    values = list(dict.fromkeys(settings.get(key, "") for settings in swept))
+    try:
+        return sorted(values, key=float)
+    except ValueError:
+        return values
+
+
+def _name(group: Group, comparison: Comparison) -> str:
+    """Return a configuration's swept values, without the groups of their keys where that leaves no doubt."""
+    ends = [key.rpartition(".")[2] for key in comparison.keys]
+    names = comparison.keys if len(set(ends)) < len(ends) else ends
+    values = [group.swept.get(key, "–") for key in comparison.keys]
+    settings = [f"{shown(name)}={shown(value)}" for name, value in zip(names, values, strict=True)]
+    return shown(" ".join(settings) or "all runs", 40)
