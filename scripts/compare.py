@@ -15,8 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from w2v_exp.errors import UserError
+from w2v_exp.files import replacing
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.sweep_plots import draw_sweep
+from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.tracking.recorded import latest_sweep, recorded_results, recorded_runs
 from w2v_exp.tracking.store import open_store
 
@@ -56,10 +57,9 @@ def show(arguments: argparse.Namespace) -> None:
     comparison = compare(results)
     comparison.print_table(Console())
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        comparison.write_csv(arguments.out / "comparison.csv")
-        (arguments.out / "comparison.md").write_text(comparison.to_markdown(), encoding="utf-8")
-        draw_sweep(results, arguments.out)
+        write_comparison(comparison, arguments.out)
+        with replacing(arguments.out / "comparison.md") as stream:
+            stream.write(comparison.to_markdown())
         print(f"Written to {arguments.out}")
 
 

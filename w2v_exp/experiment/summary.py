@@ -11,6 +11,7 @@ from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.experiment.announcement import announce_store
 from w2v_exp.experiment.sweep import Sweep, read_results
 from w2v_exp.reporting.comparison import Comparison, compare
+from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.results import RunResult
 
 
@@ -26,25 +27,18 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not reached."))
     if isinstance(plan.tracking, MlflowTracking):
-        _log(sweep, results, comparison, folder, plan.tracking)
+        _log(sweep, comparison, folder, plan.tracking)
         announce_store(console, plan)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     return results
 
 
-def _log(
-    sweep: Sweep, results: list[RunResult], comparison: Comparison, folder: Path, tracking: MlflowTracking
-) -> None:
+def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
     from w2v_exp.tracking.store import open_store
     from w2v_exp.tracking.sweep_summary import log_summary
 
     files = folder / "summary"
-    files.mkdir()
-    comparison.write_csv(files / "comparison.csv")
-    if tracking.plots:
-        from w2v_exp.reporting.sweep_plots import draw_sweep
-
-        draw_sweep(results, files)
+    write_comparison(comparison, files, plots=tracking.plots)
     store = open_store(tracking.uri, tracking.experiment)
     log_summary(store, sweep.name, sweep.command, sweep.keys, comparison.to_markdown(), files)

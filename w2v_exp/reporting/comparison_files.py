@@ -1,0 +1,19 @@
+"""A comparison as files: the table, and the pictures that its runs allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from w2v_exp.reporting.comparison import Comparison
+
+
+def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True) -> None:
+    """Write ``comparison.csv`` and, if wanted, the pictures into a folder; it is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    comparison.write_csv(folder / "comparison.csv")
+    if plots:
+        from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_heat_map
+
+        draw_cost_curves(comparison, folder / "cost_curves.png")
+        draw_explained_by_memory(comparison, folder / "explained_by_memory.png")
+        draw_heat_map(comparison, folder / "heat_map.png")
