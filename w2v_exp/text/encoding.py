@@ -47,7 +47,7 @@ def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> E
     Raises
     ------
     CorpusError
-        If the text cannot be read, has no word, or keeps none under `rule`.
+        If the text cannot be read or has no word. (Whether the vocabulary keeps any is left to the caller.)
     """
     provisional: defaultdict[str, int] = defaultdict(count().__next__)
     digest = hashlib.sha256()
@@ -63,11 +63,6 @@ def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> E
         seen = np.bincount(piece)
         counts[: len(seen)] += seen
     vocabulary = rule.select(dict(zip(provisional, counts.tolist(), strict=True)))
-    if not len(vocabulary):
-        raise CorpusError(
-            f"The vocabulary's settings drop all {len(provisional):,} words of the text ({corpus.source}): "
-            f"the most frequent one occurs {counts.max():,} times among {counts.sum():,} tokens."
-        )
     new_ids = np.fromiter((vocabulary.ids.get(word, -1) for word in provisional), dtype=np.int32)
     for number, piece in enumerate(pieces):  # one by one, so that no other array is as long as the text
         ids = new_ids[piece]

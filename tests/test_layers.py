@@ -1,0 +1,115 @@
+"""The direction of imports: the core stands on NumPy, and what comes earlier does not know what follows."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import w2v_exp
+
+PACKAGE = Path(w2v_exp.__file__).parent
+# What each package of the core may import of the project, beside itself and the foundations.
+CORE = {
+    "text": set(),
+    "examples": {"text"},
+    "model": {"text", "examples"},
+    "training": {"text", "examples", "model"},
+    "embeddings": {"text", "examples", "model"},
+}
+UPPER_MODULES = {"__main__", "config"}
+# Modules beside the packages that anyone may import; they import only one another.
+FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py")} - UPPER_MODULES - {"__init__"}
+HEAVY = {"hydra", "omegaconf", "mlflow", "matplotlib", "pandas", "rich", "scipy", "sklearn", "gensim"}
+CORE_MODULES = sorted(
+    [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]
+    + [file for package in CORE for file in (PACKAGE / package).rglob("*.py")]
+)
+
+
+def imported_names(source, inside):
+    """Return the full names of all that a module imports, at its top or anywhere inside a function."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = inside.split(".")[: -node.level] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            names += [f"{origin}.{alias.name}" for alias in node.names]
+    return names
+
+
+def breaches(source, module):
+    """Return the imports of a module of the core that go the wrong way."""
+    package = module.split(".")[1] if "." in module else ""
+    wrong = []
+    for name in imported_names(source, module):
+        parts = name.split(".")
+        if parts[0] in HEAVY:
+            wrong.append(name)
+        elif parts[0] == "w2v_exp":
+            if package in CORE:
+                allowed = FOUNDATIONS | CORE[package] | {package}
+            elif package in FOUNDATIONS:
+                allowed = FOUNDATIONS
+            else:  # the package itself, which may show parts of the core
+                allowed = FOUNDATIONS | set(CORE)
+            if parts[1] not in allowed:
+                wrong.append(name)
+    return wrong
+
+
+def module_name(file):
+    parts = ["w2v_exp", *file.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("file", CORE_MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_module_of_the_core_imports_what_is_above_it(file):
+    assert breaches(file.read_text(encoding="utf-8"), module_name(file)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "wrong"),
+    [
+        ("w2v_exp.text.corpus", "import numpy as np", []),
+        ("w2v_exp.text.corpus", "from w2v_exp.errors import UserError", []),
+        ("w2v_exp.text.corpus", "def f():\n    import mlflow.tracking", ["mlflow.tracking"]),
+        ("w2v_exp.text.corpus", "from rich import print", ["rich.print"]),
+        ("w2v_exp.text.corpus", "from ..examples import pairs", ["w2v_exp.examples.pairs"]),
+        ("w2v_exp.text.corpus", "from w2v_exp import model", ["w2v_exp.model"]),
+        ("w2v_exp.model.softmax", "from w2v_exp.training.trainer import T", ["w2v_exp.training.trainer.T"]),
+        ("w2v_exp.embeddings.formats", "import w2v_exp.training", ["w2v_exp.training"]),
+        ("w2v_exp.training.trainer", "from w2v_exp.tracking import memory", ["w2v_exp.tracking.memory"]),
+        ("w2v_exp.training.trainer", "from w2v_exp.model.softmax import Softmax", []),
+        ("w2v_exp.files", "from w2v_exp.text import corpus", ["w2v_exp.text.corpus"]),
+        ("w2v_exp", "from w2v_exp.config import C", ["w2v_exp.config.C"]),
+    ],
+)
+def test_an_import_in_the_wrong_direction_is_seen(module, source, wrong):
+    assert breaches(source, module) == wrong
+
+
+def test_the_core_is_where_this_test_looks_for_it():
+    assert {"errors", "files", "memory", "scatter", "validation"} <= FOUNDATIONS
+    assert all((PACKAGE / package / "__init__.py").exists() for package in CORE)
+
+
+def loaded_by(statement):
+    """Return the top-level modules that a fresh process has loaded after a statement."""
+    program = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_core_loads_nothing_heavy():
+    modules = [module_name(file) for file in CORE_MODULES]
+    loaded = loaded_by(f"import {', '.join(modules)}")
+    assert "numpy" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_trainer_does_not_load_what_reads_texts():
+    assert loaded_by("import w2v_exp.training.trainer") & (HEAVY | {"regex", "gzip", "lzma"}) == set()
