@@ -22,7 +22,7 @@ sweep: $(VENV)/.installed ## the main job: four runs of the article's model, tra
 
 ui: $(VENV)/.installed ## serve the runs in ./mlflow.db on this machine (PORT=5000)
 	@echo "Open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
-	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT)
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
 
 test: $(VENV)/.installed ## lint, types and tests
 	@$(BIN)/ruff check .

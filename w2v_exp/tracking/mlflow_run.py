@@ -67,7 +67,7 @@ class MlflowRun:
         """Write the corpus as the run's data set."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        data = Dataset(name=name, digest=digest[:36], source_type="text", source=source, profile=profile)
+        data = Dataset(name=name, digest=digest[:12], source_type="text", source=source, profile=profile)
         tag = InputTag("mlflow.data.context", "training")
         self._store.client.log_inputs(self.run_id, datasets=[DatasetInput(data, [tag])])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import platform
 import shutil
 import subprocess
@@ -17,7 +18,13 @@ PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
 @cache
 def provenance() -> dict[str, str]:
     """Return tags: the git commit of this code, whether its tree was dirty, the versions of what matters."""
-    tags = {"w2v_exp.version": w2v_exp.__version__, "version.python": platform.python_version()}
+    tags = {
+        "mlflow.source.name": "w2v_exp",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getpass.getuser(),
+        "version.w2v_exp": w2v_exp.__version__,
+        "version.python": platform.python_version(),
+    }
     for package in PACKAGES:
         try:
             tags[f"version.{package}"] = version(package)
