@@ -77,16 +77,18 @@ def label_ends(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> list[T
 def label_points(
     figure: Figure, axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], texts: Sequence[str]
 ) -> list[Text | None]:
-    """Write a label beside each point that has room for one, on no other label and no point.
+    """Write labels beside points, on no other label and no point, as long as there is room.
 
-    Points come in the order of their importance: the first find room first. To be called last: the figure is
-    laid out. Returns the label of each point, None for those that were left out.
+    Points come in the order of their importance: the first find room first. If there are fewer texts than
+    points, the last points have none. To be called last: the figure is laid out. Returns each text's label,
+    or None if it was left out.
     """
+    labelled = len(texts)
     lay_out(figure)
     _, _, placed, _ = textalloc.allocate(
         axes,
-        x,
-        y,
+        x[:labelled],
+        y[:labelled],
         list(texts),
         x_scatter=x,
         y_scatter=y,

@@ -62,16 +62,19 @@ def draw_costs(
                 values += [cost for _, cost in finite]
         style.show_epochs(axes, max(epochs, default=0))
         style.show_values(axes, "nats per pair", values)
-        explained = information_explained(costs[-1], unigram, floor) if len(costs) else np.nan
-        style.add_title(axes, "Cost by epoch", _explained_sentence(explained))
+        style.add_title(axes, "Cost by epoch", _explained_sentence(costs, unigram, floor))
         label_ends(figure, axes, ends)
 
 
-def _explained_sentence(explained: float) -> str:
+def _explained_sentence(costs: Sequence[float], unigram: float, floor: float) -> str:
+    if not len(costs) or not np.isfinite(costs[-1]):
+        return "The run did not come to a finite cost."
+    explained = information_explained(costs[-1], unigram, floor)
     if not np.isfinite(explained):
-        return "Between the unigram cost and the floor there is nothing to learn, or the cost is not finite."
+        return "These pairs have nothing to learn beyond word frequencies: the floor is the unigram cost."
+    number = f"{explained:.3f}".replace("-", "−")
     return (
-        f"Ends with {explained:.3f} of the information explained "
+        f"Ends with {number} of the information explained "
         "(0: knows only word frequencies, 1: the floor of these pairs)."
     )
 
@@ -108,13 +111,14 @@ def map_embeddings(
     axes.set_aspect("equal", adjustable="datalim")  # a distance is as long in one direction as in the other
     axes.margins(0.06)
     axes.grid(True)
-    dots = axes.scatter(places[:, 0], places[:, 1], s=14, lw=0, zorder=3)
+    dots = axes.scatter(places[::-1, 0], places[::-1, 1], s=14, lw=0, zorder=3)  # frequent words on top
     for axis, number, share in zip((axes.xaxis, axes.yaxis), ("first", "second"), shares, strict=True):
         axis.set_label_text(f"{number} principal component ({share:.0%} of the variance)")
         axis.set_tick_params(length=0)
+        axis.set_major_formatter("{x:g}")
     style.add_title(axes, "Embeddings in two dimensions", "-")
     labels = label_points(figure, axes, places[:, 0], places[:, 1], [shown(words[i]) for i in chosen])
-    dots.set_facecolor([style.PALE if label is None else style.COLOURS[0] for label in labels])
+    dots.set_facecolor([style.PALE if label is None else style.COLOURS[0] for label in reversed(labels)])
     axes.set_title(_map_sentence(len(words), len(chosen), sum(label is not None for label in labels)))
     return labels
 
@@ -178,7 +182,7 @@ def draw_softmax(
         heat.set_clim(vmin=0)
         rows, columns = np.nonzero(true_neighbours)
         axes.scatter(columns + 0.5, rows + 0.5, s=min(24.0, 9000 / size**2), color=style.COLOURS[1], lw=0)
-        axes.xaxis.set_tick_params(rotation=90)
+        axes.xaxis.set_tick_params(rotation=90 if size > 4 else 0)
         axes.set_xlabel("context")
         axes.set_ylabel("centre")
         style.show_scale(figure, axes, heat, "p(context | centre)")

@@ -43,6 +43,7 @@ _SETTINGS: dict[Any, Any] = {
     "axes.titlecolor": GREY,
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
+    "axes.titley": 1.0,
     "axes.labelsize": SMALL,
     "axes.labelcolor": GREY,
     "axes.edgecolor": PALE,
@@ -50,6 +51,7 @@ _SETTINGS: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-6, 12),  # no power of ten above the axis, where the title is
     "grid.color": "#ececec",
     "grid.linewidth": 0.8,
     "xtick.labelsize": SMALL,

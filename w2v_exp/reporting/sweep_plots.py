@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
 from w2v_exp.reporting.words import shown
 
 FOCUS = len(style.COLOURS)  # so many curves are told apart by colour; of more, the best are, among grey ones
-EXPLAINED = "information_explained"
+EXPLAINED, MEMORY = "information_explained", "peak_memory_mb"
+LABELLED_POINTS = 12  # of more, only those that no other beats have a label
 ANNOTATED_COLUMNS = 12  # so many figures fit side by side; a heat map of more has a scale instead
 
 
@@ -87,9 +89,10 @@ def _curves_sentence(curves: int, focus: int, comparison: Comparison) -> str:
 
 
 def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
-    """Draw the information explained against the peak memory, a labelled point for each configuration.
+    """Draw the information explained against the peak memory, a point for each configuration.
 
-    Where there are several seeds, a point is their mean with bars of ± a standard deviation.
+    Where there are several seeds, a point is their mean with bars of ± a standard deviation. Configurations
+    that no other beats in both respects are coloured, and find room for their label first.
 
     Parameters
     ----------
@@ -103,25 +106,19 @@ def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
     bool
         Whether there was anything to draw.
     """
-    memory = "peak_memory_mb"
-    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(memory) > 0]
+    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(MEMORY) > 0]
     if not groups:
         return False
-    x = np.array([group.mean(memory) for group in groups])
+    unbeaten = _unbeaten(groups)
+    groups.sort(key=lambda group: group not in unbeaten)
+    x = np.array([group.mean(MEMORY) for group in groups])
     y = np.array([group.mean(EXPLAINED) for group in groups])
+    bars = [np.nan_to_num([group.deviation(metric) for group in groups]) for metric in (MEMORY, EXPLAINED)]
+    colours = [style.COLOURS[0] if group in unbeaten else style.GREY for group in groups]
     with style.drawing(path) as figure:
         axes = figure.add_subplot()
-        axes.errorbar(
-            x,
-            y,
-            xerr=np.nan_to_num([group.deviation(memory) for group in groups]),
-            yerr=np.nan_to_num([group.deviation(EXPLAINED) for group in groups]),
-            fmt="none",
-            ecolor=style.COLOURS[0],
-            elinewidth=1,
-            alpha=0.6,
-        )
-        dots = axes.scatter(x, y, s=30, lw=0, zorder=3)
+        axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor=style.GREY, elinewidth=1)
+        axes.scatter(x, y, s=30, lw=0, zorder=3, color=colours)
         if x.max() > 30 * x.min():
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
@@ -130,14 +127,20 @@ def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
         axes.grid(True)
         axes.set_xlabel("peak memory, MB")
         axes.set_ylabel("information explained")
-        style.add_title(
-            axes,
-            "Information explained and peak memory",
-            "Up is better, left is smaller. 0: knows only word frequencies, 1: the floor of a run's pairs.",
-        )
-        labels = label_points(figure, axes, x, y, [_name(group, comparison) for group in groups])
-        dots.set_facecolor([style.GREY if label is None else style.COLOURS[0] for label in labels])
+        subtitle = "Blue: no other configuration explains as much with less memory."
+        style.add_title(axes, "Information explained and peak memory", subtitle)
+        named = max(LABELLED_POINTS, len(unbeaten))
+        label_points(figure, axes, x, y, [_name(group, comparison) for group in groups[:named]])
     return True
+
+
+def _unbeaten(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups, given by falling information explained, than which none before is as small."""
+    unbeaten: list[Group] = []
+    for group in groups:
+        if not unbeaten or group.mean(MEMORY) < unbeaten[-1].mean(MEMORY):
+            unbeaten.append(group)
+    return unbeaten
 
 
 def draw_heat_map(comparison: Comparison, path: Path | str) -> bool:
@@ -205,4 +208,4 @@ def _name(group: Group, comparison: Comparison) -> str:
     names = comparison.keys if len(set(ends)) < len(ends) else ends
     values = [group.swept.get(key, "–") for key in comparison.keys]
     settings = [f"{shown(name)}={shown(value)}" for name, value in zip(names, values, strict=True)]
-    return shown(" ".join(settings) or "all runs", 40)
+    return shown(" ".join(settings) or group.runs[0].name or "all runs", 40)
