@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 from pathlib import Path
 
@@ -65,4 +64,4 @@ def test_the_command_that_a_named_file_begins_with_runs(choice: str, command: Co
     assert done.returncode == 0, done.stderr
     if group == "sweep":
         (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
-        assert len(list(csv.reader(table.open()))) > 2
+        assert len(table.read_text().splitlines()) > 2

@@ -214,7 +214,7 @@ def test_a_failed_run_stops_nobody_and_is_reported(tmp_path: Path) -> None:
     statuses = {run.info.run_name: run.info.status for run in found if run.data.tags.get("kind") != "summary"}
     assert statuses == {
         "learning_rate=0.05": "FINISHED",
-        "learning_rate=1e200": "FAILED",
+        "learning_rate=1e+200": "FAILED",
         "learning_rate=0.1": "FINISHED",
     }
     (failed,) = [run for run in found if run.info.status == "FAILED"]

@@ -48,7 +48,7 @@ def write_costs(records: Sequence[EpochRecord], folder: Path) -> None:
 
 def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, folder: Path) -> None:
     """Write ``embeddings.npz`` (all of them), ``.txt`` and ``.bin`` (word2vec's formats: input vectors only)."""
-    embeddings = Embeddings(vocabulary.words, vocabulary.counts, parameters.embedding, parameters.output)
+    embeddings = Embeddings.from_training(vocabulary, parameters)
     for suffix in ("npz", "txt", "bin"):
         embeddings.save(folder / f"embeddings.{suffix}")
 

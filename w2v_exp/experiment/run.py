@@ -94,7 +94,6 @@ class Run:
             records = self.trainer.train()
         seconds = records[-1].train_seconds
         self.metrics |= {
-            "cost": records[-1].cost,
             "train_seconds": seconds,
             "pairs_per_second": plan.epochs * len(pairs) / seconds,
         }
@@ -141,12 +140,14 @@ class Run:
             (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if records:
             outputs.write_costs(records, self.files)
-            self.metrics.setdefault("cost", records[-1].cost)
-        if self.trainer and all(np.isfinite(matrix).all() for matrix in self._matrices()):
+            self.metrics["cost"] = records[-1].cost
+            self.metrics["article_cost"] = records[-1].article_cost  # NaN, and so left out, without an epsilon
+        if self.trainer and status != "FAILED":  # what diverged is of no use
             outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
         if self.tracked:
-            self.tracked.log_metrics({name: value for name, value in metrics.items() if name != "cost"})
+            by_epoch = ("cost", "article_cost")
+            self.tracked.log_metrics({name: value for name, value in metrics.items() if name not in by_epoch})
             self.tracked.log_files(self.files)
             shutil.rmtree(self.files)  # they are in the store now
             if reason:
@@ -163,10 +164,6 @@ class Run:
             costs=[(record.epoch, record.cost) for record in records if record.epoch in kept],
             run_id=self.tracked.run_id if self.tracked else "",
         )
-
-    def _matrices(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-        assert self.trainer is not None
-        return self.trainer.parameters.embedding, self.trainer.parameters.output
 
     def _title(self) -> str:
         sweep = self.identity.sweep

@@ -88,7 +88,7 @@ def _result(store: Store, run: Run, keys: list[str]) -> RunResult:
         seed=int(params.get("seed", 0)),
         status=run.info.status if ended else "KILLED",
         reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
-        metrics=dict(run.data.metrics),
+        metrics={name: value for name, value in run.data.metrics.items() if name != "learning_rate"},
         costs=sorted((metric.step, metric.value) for metric in history),
         run_id=run.info.run_id,
     )
