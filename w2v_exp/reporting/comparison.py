@@ -246,7 +246,7 @@ def compare(results: Sequence[RunResult]) -> Comparison:
 
     def rank(group: Group) -> float:
         explained = group.mean("information_explained")
-        return math.inf if math.isnan(explained) else -explained
+        return -explained if math.isfinite(explained) else math.inf
 
     unfinished = [run for run in results if run.status != "FINISHED"]
     keys = [key for key in _keys(results) if len({run.swept.get(key) for run in results}) > 1]

@@ -207,5 +207,5 @@ def _name(group: Group, comparison: Comparison) -> str:
     ends = [key.rpartition(".")[2] for key in comparison.keys]
     names = comparison.keys if len(set(ends)) < len(ends) else ends
     values = [group.swept.get(key, "–") for key in comparison.keys]
-    settings = [f"{shown(name)}={shown(value)}" for name, value in zip(names, values, strict=True)]
-    return shown(" ".join(settings) or group.runs[0].name or "all runs", 40)
+    settings = [f"{shown(name)}={shown(value, 16)}" for name, value in zip(names, values, strict=True)]
+    return shown(" ".join(settings) or group.runs[0].name or "all runs", 48)

@@ -1,0 +1,219 @@
+"""Pictures of a run show what they should, for the article's model and for the oddest of runs."""
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.bounds import cost_floor, unigram_cost
+from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.model.parameters import ArticleInitialization
+from w2v_exp.model.softmax import Softmax
+from w2v_exp.reporting import style
+from w2v_exp.reporting.run_plots import (
+    draw_costs,
+    draw_embedding_map,
+    draw_softmax,
+    map_embeddings,
+    principal_components,
+)
+from w2v_exp.text.corpus import ArticleCorpus
+from w2v_exp.text.encoding import encode_text
+from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.training.trainer import Trainer
+
+HOSTILE = [
+    "$x_1^2$", "<script>alert(1)</script>", "日本", "שלום", "مرحبا", "नमस्ते", "a\x00b", "\ud800", "\u202eevil",
+    "w" * 80, "_", "&amp;", "\\frac{1}{2}$", "😀", "e\u0301te", "%s", "{}", "-->",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def article():
+    """The article's model after 500 epochs."""
+    text = encode_text(ArticleCorpus(), ArticleTokenizer(), VocabularyRule())
+    pairs = window_pairs(text.ids, 3, len(text.vocabulary))
+    generator = np.random.default_rng(0)
+    parameters = ArticleInitialization()(len(text.vocabulary), 50, generator)
+    examples = Examples(pairs, labels="sparse", batch_size=128, order="corpus")
+    records = Trainer(examples, parameters, epochs=500, generator=generator).train()
+    return text.vocabulary, pairs, parameters, records
+
+
+def test_the_cost_is_drawn_with_its_bounds_named(article, tmp_path, texts_in):
+    _, pairs, _, records = article
+    costs = [record.cost for record in records]
+    draw_costs(
+        [record.epoch for record in records],
+        costs,
+        floor=cost_floor(pairs),
+        unigram=unigram_cost(pairs),
+        path=tmp_path / "cost.svg",
+    )
+    texts = texts_in(tmp_path / "cost.svg")
+    assert {"cost floor 1.7230", "unigram cost 2.4437", f"cost {costs[-1]:.4f}", "epoch"} <= set(texts)
+    explained = (unigram_cost(pairs) - costs[-1]) / (unigram_cost(pairs) - cost_floor(pairs))
+    assert any(f"Ends with {explained:.3f} of the information explained" in text for text in texts)
+    assert not any("article_cost" in text for text in texts)
+
+
+def test_the_articles_cost_is_drawn_where_there_is_one(tmp_path, texts_in):
+    draw_costs([0, 1], [2.0, 1.5], floor=1, unigram=2, article_costs=[1.9, 1.4], path=tmp_path / "cost.svg")
+    assert "article_cost 1.4000" in texts_in(tmp_path / "cost.svg")
+
+
+@pytest.mark.parametrize(
+    ("costs", "floor", "unigram", "sentence"),
+    [
+        ([2.0], 1.0, 2.5, "Ends with 0.333 of"),
+        ([3.0, 3.0], 1.0, 2.0, "Ends with −1.000 of"),
+        ([0.0] * 5, 0.0, 0.0, "nothing to learn"),
+        ([1.0, np.nan, np.nan], 1.0, 2.5, "did not come to a finite cost"),
+        ([np.nan] * 2, 1.0, 2.5, "did not come to a finite cost"),
+        ([1e7, np.inf], 1.0, 2.5, "did not come to a finite cost"),
+        ([], 1.0, 2.5, "did not come to a finite cost"),
+        ([2.0] * 3, np.nan, np.nan, "nothing to learn"),
+    ],
+)
+def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence, tmp_path, texts_in):
+    path = tmp_path / "cost.svg"
+    draw_costs(range(len(costs)), costs, floor=floor, unigram=unigram, path=path)
+    assert sum(sentence in text for text in texts_in(path)) == 1
+
+
+def test_principal_components_keep_the_distances_of_a_plane():
+    generator = np.random.default_rng(1)
+    plane = generator.normal(size=(20, 2)) * [3, 1]
+    turned = plane @ np.linalg.qr(generator.normal(size=(10, 10)))[0][:2] + generator.normal(size=10)
+    places, shares = principal_components(turned)
+    expected, found = (np.linalg.norm(p[:, None] - p[None], axis=2) for p in (plane, places))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert shares.sum() == pytest.approx(1)
+    assert shares[0] > shares[1]
+
+
+def test_shares_of_variance_are_those_of_the_covariance():
+    vectors = np.random.default_rng(2).normal(size=(30, 5))
+    variances = np.linalg.eigvalsh(np.cov(vectors.T))[::-1]
+    np.testing.assert_allclose(principal_components(vectors)[1], variances[:2] / variances.sum())
+
+
+def test_the_signs_of_components_do_not_depend_on_those_of_the_vectors():
+    vectors = np.random.default_rng(3).normal(size=(30, 5))
+    places, _ = principal_components(vectors)
+    np.testing.assert_allclose(principal_components(vectors * [1, -1, 1, -1, -1])[0], places, atol=1e-12)
+    assert (np.take_along_axis(places, np.abs(places).argmax(axis=0)[None], 0) > 0).all()
+
+
+@pytest.mark.parametrize("vectors", [np.ones((1, 5)), np.ones((7, 5)), np.zeros((3, 1))])
+def test_vectors_that_do_not_vary_are_all_in_one_place(vectors):
+    places, shares = principal_components(vectors)
+    assert not places.any()
+    assert shares.tolist() == [0, 0]
+
+
+def labels_of(words, vectors, counts, tmp_path):
+    """Return the labels of a map, after a check that none lies on another."""
+    with style.drawing(tmp_path / "map.png", height=6.4) as figure:
+        labels = [label for label in map_embeddings(figure, words, vectors, counts) if label is not None]
+        boxes = [label.get_window_extent() for label in labels]
+        assert not [(i, j) for i in range(len(boxes)) for j in range(i) if boxes[i].overlaps(boxes[j])]
+        edges = figure.axes[0].get_window_extent()
+        assert all(edges.x0 <= box.x0 and box.x1 <= edges.x1 for box in boxes)
+    return [label.get_text() for label in labels]
+
+
+def test_all_words_of_the_article_find_room_on_the_map(article, tmp_path):
+    vocabulary, _, parameters, _ = article
+    labels = labels_of(vocabulary.words, parameters.embedding, vocabulary.counts, tmp_path)
+    assert labels == vocabulary.words
+
+
+def test_of_many_words_the_most_frequent_are_drawn_and_a_fair_number_named(tmp_path, texts_in):
+    vectors = np.random.default_rng(4).normal(size=(2000, 20))
+    words, counts = [f"word{i}" for i in range(2000)], np.random.default_rng(5).permutation(2000)
+    labels = labels_of(words, vectors, counts, tmp_path)
+    assert len(labels) >= 80
+    assert {counts[int(label.removeprefix("word"))] for label in labels} <= set(range(1700, 2000))
+    assert labels[0] == words[counts.argmax()]
+    draw_embedding_map(words, vectors, counts, tmp_path / "map.svg")
+    assert any("The 300 most frequent of 2,000 words" in text for text in texts_in(tmp_path / "map.svg"))
+
+
+def test_the_map_says_how_much_of_the_variance_it_shows(tmp_path, texts_in):
+    vectors = np.array([[3.0, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]])  # variances as 9 to 1
+    draw_embedding_map(list("abcd"), vectors, [1, 1, 1, 1], tmp_path / "map.svg")
+    texts = texts_in(tmp_path / "map.svg")
+    assert "first principal component (90% of the variance)" in texts
+    assert "second principal component (10% of the variance)" in texts
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.ones((1, 5)),
+        np.ones((50, 5)),
+        np.arange(50.0)[:, None],
+        np.random.default_rng(6).normal(size=(50, 3)) * 1e-30,
+        np.random.default_rng(6).normal(size=(50, 3)).astype(np.float32) * 1e12,
+    ],
+    ids=["one word", "no variance", "one dimension", "tiny", "huge"],
+)
+def test_odd_vectors_are_drawn(vectors, tmp_path):
+    words = [f"word{i}" for i in range(len(vectors))]
+    assert labels_of(words, vectors, np.ones(len(vectors)), tmp_path)[0] == "word0"
+
+
+def test_a_word_whose_vector_is_not_finite_is_left_out(tmp_path):
+    vectors = np.random.default_rng(7).normal(size=(4, 3))
+    vectors[1, 2] = np.nan
+    assert labels_of(list("abcd"), vectors, [1, 9, 1, 1], tmp_path) == ["a", "c", "d"]
+
+
+def test_hostile_words_are_only_words_on_a_map(tmp_path, texts_in):
+    vectors = np.random.default_rng(8).normal(size=(len(HOSTILE), 5))
+    draw_embedding_map(HOSTILE, vectors, np.ones(len(HOSTILE)), tmp_path / "map.svg")
+    texts = texts_in(tmp_path / "map.svg")
+    assert {"$x_1^2$", "a�b", "�evil", "שלום", "w" * 23 + "…"} <= set(texts)
+    assert not [text for text in texts if "\u202e" in text or "\x00" in text]
+
+
+def test_hostile_words_are_only_words_on_a_heat_map(tmp_path, texts_in):
+    probabilities = np.random.default_rng(9).dirichlet(np.ones(len(HOSTILE)), len(HOSTILE))
+    draw_softmax(HOSTILE, probabilities, probabilities > 0.1, tmp_path / "softmax.svg")
+    assert texts_in(tmp_path / "softmax.svg").count("$x_1^2$") == 2
+
+
+def test_the_softmax_output_is_drawn_with_the_share_of_true_neighbours(article, tmp_path, texts_in):
+    vocabulary, pairs, parameters, _ = article
+    probabilities = Softmax().probabilities(parameters, np.arange(len(vocabulary)))
+    true = np.zeros(probabilities.shape, bool)
+    true[pairs.centres, pairs.contexts] = True
+    draw_softmax(vocabulary.words, probabilities, true, tmp_path / "softmax.svg")
+    texts = texts_in(tmp_path / "softmax.svg")
+    assert all(texts.count(word) == 2 for word in vocabulary.words)
+    share = np.mean([probabilities[i][true[i]].sum() for i in range(len(vocabulary))])
+    assert any(f"They get {share:.1%} of" in text for text in texts)
+
+
+def test_dark_cells_are_probable_words_and_dots_true_neighbours(tmp_path):
+    draw_softmax(["a", "b"], np.array([[0.0, 1.0], [1.0, 0.0]]), np.eye(2, dtype=bool), tmp_path / "s.png")
+    picture = image.imread(tmp_path / "s.png")
+    dark = np.argwhere(picture.sum(axis=2) < 1)
+    left_below = dark[(dark[:, 1] < 700)]
+    assert left_below[:, 0].mean() > dark[(dark[:, 1] > 900) & (dark[:, 1] < 1350)][:, 0].mean() + 100
+    red, green, blue = np.moveaxis(picture, 2, 0)
+    dots = np.argwhere((red > 0.8) & (green < 0.45) & (blue < 0.1))
+    assert np.corrcoef(dots.T)[0, 1] > 0.99  # on the diagonal from top left to bottom right
+
+
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_vocabularies_of_any_small_size_have_a_heat_map(size, tmp_path):
+    draw_softmax([f"w{i}" for i in range(size)], np.eye(size), np.eye(size, dtype=bool), tmp_path / "s.png")
+    assert image.imread(tmp_path / "s.png").shape[1] == 1600
+
+
+def test_too_many_words_for_a_heat_map_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="51 words are more than the 50"):
+        draw_softmax(["w"] * 51, np.eye(51), np.eye(51, dtype=bool), tmp_path / "s.png")
