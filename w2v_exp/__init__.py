@@ -1,3 +1,54 @@
-"""A laboratory for word embeddings around a NumPy word2vec."""
+"""A laboratory for word embeddings around a NumPy word2vec.
+
+These names are the core, from text to embeddings: NumPy only, usable from a notebook.
+"""
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.errors import UserError
+from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
+from w2v_exp.examples.pairs import Pairs, window_pairs
+from w2v_exp.model.parameters import ArticleInitialization, Parameters, Word2VecInitialization
+from w2v_exp.model.softmax import Softmax
+from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
+from w2v_exp.text.encoding import EncodedText, encode_text
+from w2v_exp.text.tokenizer import (
+    ArticleTokenizer,
+    CharacterTokenizer,
+    CustomTokenizer,
+    WhitespaceTokenizer,
+    WordTokenizer,
+)
+from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+from w2v_exp.training.trainer import Trainer
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ArticleCorpus",
+    "ArticleInitialization",
+    "ArticleTokenizer",
+    "CharacterTokenizer",
+    "CustomTokenizer",
+    "Embeddings",
+    "EncodedText",
+    "Examples",
+    "FileCorpus",
+    "Pairs",
+    "Parameters",
+    "Softmax",
+    "SotuCorpus",
+    "TextCorpus",
+    "Trainer",
+    "UserError",
+    "Vocabulary",
+    "VocabularyRule",
+    "WhitespaceTokenizer",
+    "Word2VecInitialization",
+    "WordTokenizer",
+    "cost_floor",
+    "encode_text",
+    "information_explained",
+    "unigram_cost",
+    "window_pairs",
+]
