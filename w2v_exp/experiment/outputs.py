@@ -19,8 +19,6 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.observers import EpochRecord
 
-LARGEST_HEAT_MAP = 50
-
 
 def write_config(identity: Identity, folder: Path) -> None:
     """Write the composed ``config.yaml`` and ``overrides.yaml``."""
@@ -77,6 +75,6 @@ def draw_plots(
     run_plots.draw_embedding_map(
         vocabulary.words, parameters.embedding, vocabulary.counts, folder / "embedding_map.png"
     )
-    if len(vocabulary) <= LARGEST_HEAT_MAP:
+    if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
         probabilities = plan.objective.probabilities(parameters, np.arange(len(vocabulary)))
         run_plots.draw_softmax(vocabulary.words, probabilities, true_neighbours(pairs), folder / "softmax.png")

@@ -14,6 +14,11 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     if plots:
         from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_heat_map
 
-        draw_cost_curves(comparison, folder / "cost_curves.png")
-        draw_explained_by_memory(comparison, folder / "explained_by_memory.png")
-        draw_heat_map(comparison, folder / "heat_map.png")
+        pictures = {
+            "cost_curves.png": draw_cost_curves,
+            "explained_by_memory.png": draw_explained_by_memory,
+            "heat_map.png": draw_heat_map,
+        }
+        for name, draw in pictures.items():
+            (folder / name).unlink(missing_ok=True)  # not every comparison has every picture
+            draw(comparison, folder / name)
