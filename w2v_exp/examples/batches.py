@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.examples.counting import count_distinct
 from w2v_exp.examples.labels import LABELS, LabelCounts
 from w2v_exp.examples.pairs import Pairs
 
 ORDERS = ("corpus", "blocks", "shuffled")
-KEPT_PAIRS = 1 << 16  # a text with fewer pairs keeps its batches from epoch to epoch
+KEPT_PAIRS = 1 << 16  # a text with at most so many pairs keeps its batches from epoch to epoch,
+KEPT_BATCHES = 1 << 12  # if they are not as many as this: each takes 1.5 kB besides its pairs
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Batch:
     ----------
     centres : ndarray of int32, shape (k,)
         The distinct centres, by rising id.
+    rows : slice or ndarray of int32, shape (k,)
+        The same as an index of the embedding's rows: a slice, without copies, where every word is a centre.
     weights : ndarray of float64, shape (k,)
         How many pairs of the batch each of them has.
     labels : LabelCounts
@@ -33,9 +38,15 @@ class Batch:
     """
 
     centres: NDArray[np.int32]
+    rows: slice | NDArray[np.int32]
     weights: NDArray[np.float64]
     labels: LabelCounts
     pairs: int
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """What share of the pairs each centre has: shape (k, 1)."""
+        return self.weights[:, None] / self.pairs
 
 
 class Examples:
@@ -50,9 +61,9 @@ class Examples:
     batch_size : int
         Pairs a batch; the last one of an epoch may have fewer.
     order : {"corpus", "blocks", "shuffled"}
-        ``corpus``: as in the text, the article's order. ``blocks``: the same batches, in another random order each
-        epoch. ``shuffled``: all pairs in another random order each epoch. A batch of neighbouring pairs has few
-        distinct centres, so the first two need a fraction of the logits of the third.
+        ``corpus``: as in the text, the article's order. ``blocks``: the same batches, in another random order
+        each epoch. ``shuffled``: all pairs in another random order each epoch. A batch of neighbouring pairs
+        has few distinct centres, so the first two need a fraction of the logits of the third.
     dtype : dtype
         Of one-hot labels.
     """
@@ -64,7 +75,7 @@ class Examples:
         self.batch_size = batch_size
         self.order = order
         self._labels = LABELS[labels](pairs.contexts, pairs.vocabulary_size, dtype)
-        self._kept: dict[int, Batch] = {}
+        self._kept: list[Batch] = []
 
     @property
     def batches_per_epoch(self) -> int:
@@ -72,29 +83,27 @@ class Examples:
         return -(-len(self.pairs) // self.batch_size)
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch; the generator decides the order, if chance has a part in it."""
+        """Return the batches of one epoch; the generator decides the order, if chance has a part in it."""
         if self.order == "shuffled":
             permutation = generator.permutation(len(self.pairs))
-            for start in range(0, len(self.pairs), self.batch_size):
-                yield self._gather(permutation[start : start + self.batch_size])
-            return
-        numbers = generator.permutation(self.batches_per_epoch) if self.order == "blocks" else None
-        for number in range(self.batches_per_epoch) if numbers is None else numbers.tolist():
-            yield self._consecutive(number)
+            return (self._gather(permutation[self._stretch(i)]) for i in range(self.batches_per_epoch))
+        numbers = range(self.batches_per_epoch)
+        if self.order == "blocks":
+            numbers = generator.permutation(self.batches_per_epoch).tolist()
+        if len(self.pairs) > KEPT_PAIRS or self.batches_per_epoch > KEPT_BATCHES:
+            return (self._gather(self._stretch(i)) for i in numbers)
+        if not self._kept:
+            self._kept = [self._gather(self._stretch(i)) for i in range(self.batches_per_epoch)]
+        return iter(self._kept) if self.order == "corpus" else (self._kept[i] for i in numbers)
 
-    def _consecutive(self, number: int) -> Batch:
-        """Return batch `number` of the text. Those of a small text never change and are gathered only once."""
-        if number in self._kept:
-            return self._kept[number]
+    def _stretch(self, number: int) -> slice:
+        """Return where batch `number` is, of an epoch's pairs in their order."""
         start = number * self.batch_size
-        batch = self._gather(slice(start, min(start + self.batch_size, len(self.pairs))))
-        if len(self.pairs) <= KEPT_PAIRS:
-            self._kept[number] = batch
-        return batch
+        return slice(start, min(start + self.batch_size, len(self.pairs)))
 
     def _gather(self, chosen: slice | NDArray[Any]) -> Batch:
-        centres, rows, weights = np.unique(
-            self.pairs.centres[chosen], return_inverse=True, return_counts=True
-        )
-        labels = self._labels.count_by(chosen, rows, len(centres))
-        return Batch(centres, weights.astype(np.float64), labels, len(rows))
+        pair_centres = self.pairs.centres[chosen]
+        centres, weights = count_distinct(pair_centres)
+        every_word = len(centres) == self.pairs.vocabulary_size
+        labels = self._labels.count_by(chosen, centres.searchsorted(pair_centres), weights)
+        return Batch(centres, slice(None) if every_word else centres, weights, labels, len(pair_centres))

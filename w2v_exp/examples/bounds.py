@@ -23,7 +23,7 @@ def unigram_cost(pairs: Pairs) -> float:
 
 
 def cost_floor(pairs: Pairs) -> float:
-    """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model of the pairs costs less."""
+    """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model costs less."""
     _, _, counts = distinct_pairs(pairs)
     return _entropy(counts) - _entropy(np.bincount(pairs.centres))
 
@@ -31,8 +31,8 @@ def cost_floor(pairs: Pairs) -> float:
 def information_explained(cost: float, unigram: float, floor: float) -> float:
     """Return how far a cost has come from `unigram` (0: knows only word frequencies) to `floor` (1).
 
-    It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. Where the floor is
-    as high as the unigram cost there is nothing to explain, and the result is NaN.
+    It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. Where the
+    floor is as high as the unigram cost there is nothing to explain, and the result is NaN.
     """
     return (unigram - cost) / (unigram - floor) if unigram - floor > 1e-12 else float("nan")
 

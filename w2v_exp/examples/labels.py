@@ -1,7 +1,7 @@
 """Label encodings: how the context words of the pairs are held, and what a batch makes of them.
 
-The article first fed one-hot vectors, V numbers a pair, and ran out of memory; then the label's index, one number a
-pair. Both train the same model.
+The article first fed one-hot vectors, V numbers a pair, and ran out of memory; then the label's index, one
+number a pair. Both train the same model.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.examples.counting import count_distinct
 from w2v_exp.memory import readable_bytes, require_memory
 from w2v_exp.scatter import scatter_add
 
@@ -19,13 +20,19 @@ from w2v_exp.scatter import scatter_add
 class LabelCounts(Protocol):
     """The labels of a batch, counted by distinct centre: a matrix of shape (k, V), however it is held."""
 
-    counts: NDArray[np.float64]
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """How often labels occur with centres: shape (n,), for n cells of the matrix."""
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The counts, divided by the number of pairs that their centre has in the batch: shape (n,)."""
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """Return the entries of a (k, V) matrix that `counts` belongs to, in the shape of `counts`."""
+        """Return the entries of a (k, V) matrix that the counts belong to: shape (n,)."""
 
-    def subtract_from(self, scores: NDArray[Any]) -> None:
-        """Subtract the counts from a (k, V) matrix, in place."""
+    def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
+        """Subtract `values`, of shape (n,), by default the counts, from a (k, V) matrix, in place."""
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Return, of a (V, n) matrix, the row of the last label of each centre: shape (k, n)."""
@@ -35,9 +42,13 @@ class Labels(Protocol):
     """The labels of all pairs."""
 
     def count_by(
-        self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], centres: int
+        self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]
     ) -> LabelCounts:
-        """Return the labels of the chosen pairs, counted by row (the number of their distinct centre in the batch)."""
+        """Return the labels of the chosen pairs, counted by row.
+
+        A row is the number of a pair's centre among the distinct ones of the batch; weights, of shape (k,),
+        say how many pairs each of these has.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,19 +57,21 @@ class SparseCounts:
 
     cells: NDArray[np.intp]
     counts: NDArray[np.float64]
-    last: NDArray[np.int32]
+    shares: NDArray[np.float64]
+    last: NDArray[np.intp]
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """Return the labels' entries of `scores`, shape (number of cells,)."""
+        """Return the labels' entries of `scores`."""
         return scores.take(self.cells)
 
-    def subtract_from(self, scores: NDArray[Any]) -> None:
-        """Subtract the counts from `scores`, in place. No cell is named twice."""
-        scores.reshape(-1)[self.cells] -= self.counts
+    def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
+        """Subtract the cells' counts or values from `scores`, in place. No cell is named twice."""
+        scores.reshape(-1)[self.cells] -= self.counts if values is None else values
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Return the row of the last label of each centre."""
-        return matrix[self.last]
+        rows: NDArray[Any] = matrix.take(self.last, axis=0)
+        return rows
 
 
 class SparseLabels:
@@ -83,13 +96,16 @@ class SparseLabels:
         """Return how many bytes the labels of so many pairs take."""
         return 4 * pairs
 
-    def count_by(self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], centres: int) -> SparseCounts:
+    def count_by(
+        self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]
+    ) -> SparseCounts:
         """Return the labels of the chosen pairs, counted by row."""
         contexts = self._contexts[chosen]
-        cells, counts = np.unique(rows * self._vocabulary_size + contexts, return_counts=True)
-        last = np.empty(centres, np.int32)
+        cells, counts = count_distinct(rows * self._vocabulary_size + contexts)
+        shares = counts / weights[cells // self._vocabulary_size]
+        last = np.empty(len(weights), np.intp)
         last[rows] = contexts  # of the labels of one centre, the last one stays
-        return SparseCounts(cells, counts.astype(np.float64), last)
+        return SparseCounts(cells, counts, shares, last)
 
 
 @dataclass(frozen=True)
@@ -97,19 +113,26 @@ class DenseCounts:
     """Counts held as the whole (k, V) matrix."""
 
     counts: NDArray[np.float64]
+    weights: NDArray[np.float64]
     last: NDArray[Any]
 
-    def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """Return `scores`: every cell has a count, most of them zero."""
-        return scores
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The counts by their centre's weight; not kept, for it is another (k, V) matrix."""
+        return (self.counts.reshape(len(self.weights), -1) / self.weights[:, None]).reshape(-1)
 
-    def subtract_from(self, scores: NDArray[Any]) -> None:
-        """Subtract the counts from `scores`, in place."""
-        scores -= self.counts
+    def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return `scores`, all of them: every cell has a count, most of them zero."""
+        return scores.reshape(-1)
+
+    def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
+        """Subtract the counts or the values from `scores`, in place."""
+        flat = scores.reshape(-1)
+        flat -= self.counts if values is None else values
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Return the row of the last label of each centre: the product with its one-hot vectors."""
-        return self.last @ matrix
+        return self.last @ matrix  # type: ignore[no-any-return]
 
 
 class DenseLabels:
@@ -131,11 +154,14 @@ class DenseLabels:
     """
 
     def __init__(self, contexts: NDArray[np.int32], vocabulary_size: int, dtype: DTypeLike) -> None:
-        needed = self.memory(len(contexts), vocabulary_size, dtype)
+        needed, sparse = (
+            labels.memory(len(contexts), vocabulary_size, dtype) for labels in (DenseLabels, SparseLabels)
+        )
         require_memory(
             needed,
-            f"labels=dense: a one-hot vector for each of {len(contexts):,} pairs, {vocabulary_size:,} words long,",
-            f"Use labels=sparse: {readable_bytes(SparseLabels.memory(len(contexts), vocabulary_size, dtype))}.",
+            f"labels=dense: a one-hot vector for each of {len(contexts):,} pairs, "
+            f"{vocabulary_size:,} words long,",
+            f"Use labels=sparse: {readable_bytes(sparse)}.",
         )
         self._one_hot = np.zeros((len(contexts), vocabulary_size), dtype)
         self._one_hot[np.arange(len(contexts)), contexts] = 1
@@ -145,14 +171,16 @@ class DenseLabels:
         """Return how many bytes the labels of so many pairs take."""
         return pairs * vocabulary_size * np.dtype(dtype).itemsize
 
-    def count_by(self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], centres: int) -> DenseCounts:
+    def count_by(
+        self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]
+    ) -> DenseCounts:
         """Return the labels of the chosen pairs, counted by row."""
         one_hot = self._one_hot[chosen]
-        counts = np.zeros((centres, one_hot.shape[1]))
+        counts = np.zeros((len(weights), one_hot.shape[1]))
         scatter_add(counts, rows, one_hot)
-        last = np.zeros((centres, one_hot.shape[1]), one_hot.dtype)
+        last = np.zeros((len(weights), one_hot.shape[1]), one_hot.dtype)
         last[rows] = one_hot
-        return DenseCounts(counts, last)
+        return DenseCounts(counts.reshape(-1), weights, last)
 
 
 LABELS: dict[str, type[SparseLabels] | type[DenseLabels]] = {"dense": DenseLabels, "sparse": SparseLabels}

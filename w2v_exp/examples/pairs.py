@@ -63,8 +63,8 @@ def window_pairs(ids: NDArray[np.int32], window: int, vocabulary_size: int) -> P
     """
     total = count_pairs(len(ids), window)
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
-    # Away from the ends each centre has all its 2·window contexts, and the pairs form a table that is filled column
-    # by column: contexts at one distance are a slice of the text.
+    # Away from the ends each centre has all its 2·window contexts, and the pairs form a table that is filled
+    # column by column: contexts at one distance are a slice of the text.
     interior = max(0, len(ids) - 2 * window)
     if not interior:
         return Pairs(*_pairs_cut_at_ends(ids, window, 0, len(ids)), vocabulary_size)
@@ -88,9 +88,9 @@ def window_pairs(ids: NDArray[np.int32], window: int, vocabulary_size: int) -> P
 def _pairs_cut_at_ends(
     ids: NDArray[np.int32], window: int, start: int, stop: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return centres and contexts for the centres at positions start to stop, leaving out what is past an end."""
+    """Return centres and contexts for the centres at positions start to stop, without what is past an end."""
     reach = min(window, max(len(ids) - 1, 0))
-    offsets = np.array([*range(-reach, 0), *range(1, reach + 1)])
+    offsets = np.array([*range(-reach, 0), *range(1, reach + 1)], np.intp)
     positions = np.arange(start, stop)[:, None] + offsets
     inside = (positions >= 0) & (positions < len(ids))
     return np.repeat(ids[start:stop], inside.sum(axis=1)), ids[positions[inside]]

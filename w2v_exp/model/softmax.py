@@ -15,6 +15,9 @@ from w2v_exp.validation import require_choice, require_number
 
 UPDATES = ("accumulate", "overwrite")
 EMBEDDING_GRADIENTS = ("sum", "mean")
+FEW_SCORES = 4096  # looking at each row for its largest one then takes longer than the arithmetic
+SMALL_PRODUCT = 1_000_000  # multiplications
+SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
 
 class Step(NamedTuple):
@@ -40,19 +43,20 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Softmax:
-    """Cost −log p(context | centre) with p = softmax(W·e) over all V words (Mikolov et al. 2013a, equation 2).
+    """Cost −log p(context | centre), p = softmax(W·e) over all V words (Mikolov et al. 2013a, equation 2).
 
     Parameters
     ----------
     update : {"accumulate", "overwrite"}
-        What becomes of several gradients for one embedding row in a batch. ``accumulate`` sums them. ``overwrite``
-        keeps the last one only: the article's ``E[ids] -= …``, where NumPy's fancy indexing loses the others.
+        What becomes of several gradients for one embedding row in a batch. ``accumulate`` sums them.
+        ``overwrite`` keeps the last one only: the article's ``E[ids] -= …``, where NumPy's fancy indexing
+        loses the others.
     embedding_gradient : {"sum", "mean"}
-        ``sum``: the embedding follows the gradient of the summed cost while the output weights follow that of the
-        mean cost (the article's choice and argument). ``mean``: both follow the mean cost.
+        ``sum``: the embedding follows the gradient of the summed cost while the output weights follow that of
+        the mean cost (the article's choice and argument). ``mean``: both follow the mean cost.
     epsilon : float
-        0, or a constant that is added to the sum of exponentials and inside the logarithm (the article: 0.001). With
-        it the article's p − Y is kept, although it is then not the gradient of the article's cost any more.
+        0, or a constant that is added to the sum of exponentials and inside the logarithm (the article:
+        0.001). With it the article's p − Y is kept, although it then is no longer the gradient of its cost.
     """
 
     update: str = "accumulate"
@@ -66,36 +70,41 @@ class Softmax:
 
     def step(self, parameters: Parameters, batch: Batch) -> Step:
         """Return cost and gradients of a batch. Nothing is changed."""
-        hidden = parameters.embedding[batch.centres]  # (k, dim)
-        scores = hidden @ parameters.output.T  # (k, V); turned in place into what is needed next
-        largest = scores.max(axis=1, keepdims=True)
-        scores -= largest
-        label_scores = batch.labels.gather(scores).astype(np.float64)
+        embedding, output, labels = parameters.embedding, parameters.output, batch.labels
+        hidden = embedding[batch.rows]  # (k, dim)
+        scores: NDArray[Any] = hidden.dot(output.T)  # (k, V); turned in place into what is needed next
+        largest = _largest_scores(scores)
+        if largest is not None:
+            scores -= largest
+        label_score = labels.counts.dot(labels.gather(scores))
         np.exp(scores, out=scores)
-        normalizer = scores.sum(axis=1, keepdims=True)
-        cost = batch.weights @ np.log(normalizer[:, 0]) - np.vdot(batch.labels.counts, label_scores)
+        normalizer = np.add.reduce(scores, axis=1)
+        cost = float(batch.weights.dot(np.log(normalizer)) - label_score)
 
-        article_cost = math.nan
         if self.epsilon:
-            normalizer += self.epsilon * np.exp(-largest)
-            label_probabilities = np.exp(label_scores) / batch.labels.gather(np.broadcast_to(normalizer, scores.shape))
-            article_cost = (
-                -np.vdot(batch.labels.counts, np.log(label_probabilities + self.epsilon)) / batch.pairs
-            )
+            normalizer += self.epsilon if largest is None else self.epsilon * np.exp(-largest[:, 0])
+        scores /= normalizer[:, None]  # p
+        article_cost = self._article_cost(scores, batch) if self.epsilon else math.nan
 
+        # p − Y, summed over a centre's pairs, is its weight times (p − the labels' shares of its pairs). The
+        # weights, and 1/m, are multiplied into small matrices, not into the (k, V) one.
         if self.update == "overwrite":  # of each centre's pairs only the last one counts
-            scores /= normalizer
-            embedding_gradient = scores @ parameters.output - batch.labels.last_rows(parameters.output)
-            scores *= batch.weights[:, None]
-            batch.labels.subtract_from(scores)
+            embedding_gradient = scores.dot(output)
+            embedding_gradient -= labels.last_rows(output)
+            labels.subtract_from(scores, labels.shares)
         else:
-            scores *= (batch.weights[:, None] / normalizer).astype(scores.dtype)
-            batch.labels.subtract_from(scores)  # Σ over the centre's pairs of p − Y
-            embedding_gradient = scores @ parameters.output
+            labels.subtract_from(scores, labels.shares)
+            embedding_gradient = scores.dot(output)
+            embedding_gradient *= batch.weights[:, None]
         if self.embedding_gradient == "mean":
             embedding_gradient /= batch.pairs
-        hidden /= batch.pairs  # scales the product by 1/m where the matrix is smallest
-        return Step(float(cost), float(article_cost), embedding_gradient, scores.T @ hidden)
+        weighted_hidden = hidden * batch.shares.astype(hidden.dtype, copy=False)
+        output_gradient = _transposed_product(scores, weighted_hidden)
+        return Step(cost, article_cost, embedding_gradient, output_gradient)
+
+    def _article_cost(self, probabilities: NDArray[Any], batch: Batch) -> float:
+        likelihoods = batch.labels.gather(probabilities) + self.epsilon
+        return -float(batch.labels.counts.dot(np.log(likelihoods))) / batch.pairs
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
         """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
@@ -103,7 +112,38 @@ class Softmax:
         scores -= scores.max(axis=1, keepdims=True)
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=1, keepdims=True)
-        return scores
+        return scores  # type: ignore[no-any-return]
+
+
+def _largest_scores(scores: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the largest score of each row, (k, 1), to be subtracted lest `exp` overflow, or None.
+
+    Nothing needs to be subtracted where no score is beyond ±50. If there are few, the sum of their squares
+    shows that at the price of one call.
+    """
+    if scores.size <= FEW_SCORES:
+        flat = scores.reshape(-1)
+        if flat.dot(flat) < 50**2:
+            return None
+    largest: NDArray[Any] = np.maximum.reduce(scores, axis=1, keepdims=True)
+    return largest
+
+
+def _transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
+    """Return scoresᵀ · hidden, shape (V, dim), by blocks of words.
+
+    OpenBLAS has a kernel for products of up to 10⁶ multiplications that does without copying the factors into
+    an order of its own. With as few rows as a batch has distinct centres, copying is half of the work.
+    """
+    vocabulary_size, dim = scores.shape[1], hidden.shape[1]
+    block = SMALL_PRODUCT // hidden.size
+    if not SHORTEST_BLOCK <= block < vocabulary_size:
+        whole: NDArray[Any] = scores.T.dot(hidden)
+        return whole
+    product = np.empty((vocabulary_size, dim), hidden.dtype)
+    for start in range(0, vocabulary_size, block):
+        np.matmul(scores[:, start : start + block].T, hidden, out=product[start : start + block])
+    return product
 
 
 OBJECTIVES = {"softmax": Softmax}

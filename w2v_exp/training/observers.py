@@ -13,7 +13,7 @@ class EpochRecord(NamedTuple):
     epoch : int
         Its number, from 0.
     cost : float
-        Mean negative log-likelihood a pair in nats, epsilon 0, over the steps of this epoch as they were taken.
+        Mean negative log-likelihood a pair in nats, epsilon 0, over this epoch's steps as they were taken.
     learning_rate : float
         At its last step.
     article_cost : float

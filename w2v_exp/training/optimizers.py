@@ -185,7 +185,8 @@ class LazyAdam(Adam):
 
 def _subtract(matrix: NDArray[Any], rows: Rows, values: NDArray[Any]) -> None:
     if isinstance(rows, slice):  # `matrix[rows] -= values` would copy the slice onto itself as well
-        np.subtract(matrix[rows], values, out=matrix[rows])
+        part = matrix[rows]
+        part -= values
     else:
         matrix[rows] -= values
 

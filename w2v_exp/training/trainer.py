@@ -16,6 +16,11 @@ from w2v_exp.training.observers import EpochRecord, Observer
 from w2v_exp.training.optimizers import ALL_ROWS, GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
 
+DIVERGED = (
+    "training diverged. "
+    "Try a smaller learning_rate, a smaller batch_size or objective.embedding_gradient=mean."
+)
+
 
 class Trainer:
     """Trains a skip-gram model, step by step.
@@ -76,26 +81,30 @@ class Trainer:
         Raises
         ------
         TrainingDivergedError
-            As soon as the cost of a step is not a finite number. Records up to there are kept in `records`.
+            As soon as the cost of a step is not a finite number, or if the parameters are not finite after
+            the last step. Records up to there are kept in `records`.
         """
-        train_seconds = 0.0
-        for epoch in range(self.epochs):
-            started = perf_counter()
-            cost, article_cost, rate = 0.0, 0.0, self.learning_rate
-            for batch in self.examples.batches(self.generator):
-                rate = self._rate(epoch)
-                batch_cost, batch_article_cost = self._step(batch, rate, epoch)
-                cost += batch_cost
-                article_cost += batch_article_cost
-            train_seconds += perf_counter() - started
-            record = EpochRecord(epoch, cost / len(self.examples.pairs), rate, article_cost, train_seconds)
-            self.records.append(record)
-            for observer in self.observers:
-                observer.on_epoch(record)
+        train_seconds, pairs = 0.0, len(self.examples.pairs)
+        # A run that diverges is told of by its cost; NumPy need not warn as well.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for epoch in range(self.epochs):
+                started = perf_counter()
+                cost, article_cost, rate = 0.0, 0.0, self.learning_rate
+                for batch in self.examples.batches(self.generator):
+                    rate = self._rate(epoch)
+                    batch_cost, batch_article_cost = self._step(batch, rate, epoch)
+                    cost += batch_cost
+                    article_cost += batch_article_cost
+                train_seconds += perf_counter() - started
+                record = EpochRecord(epoch, cost / pairs, rate, article_cost, train_seconds)
+                self.records.append(record)
+                for observer in self.observers:
+                    observer.on_epoch(record)
+        self._require_finite_parameters()
         return self.records
 
     def rehearse(self, steps: int) -> None:
-        """Take the first few steps, so that their memory can be measured. The trainer is of no use afterwards."""
+        """Take the first steps, so that their memory can be measured. The trainer is of no use afterwards."""
         for _, batch in zip(range(steps), self.examples.batches(self.generator), strict=False):
             self._step(batch, self._rate(0), 0)
 
@@ -106,12 +115,17 @@ class Trainer:
         cost, article_cost, embedding_gradient, output_gradient = self.objective.step(self.parameters, batch)
         if not math.isfinite(cost):
             raise TrainingDivergedError(
-                f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): training diverged. "
-                "Try a smaller learning_rate, a smaller batch_size or objective.embedding_gradient=mean."
+                f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): {DIVERGED}"
             )
         self.optimizer.update(
-            self.parameters.embedding, self._embedding_state, batch.centres, embedding_gradient, rate
+            self.parameters.embedding, self._embedding_state, batch.rows, embedding_gradient, rate
         )
         self.optimizer.update(self.parameters.output, self._output_state, ALL_ROWS, output_gradient, rate)
         self._steps_done += 1
         return cost, article_cost
+
+    def _require_finite_parameters(self) -> None:
+        """Look at what the last step has done: its cost was taken before it."""
+        for matrix in (self.parameters.embedding, self.parameters.output):
+            if not np.isfinite(matrix).all():
+                raise TrainingDivergedError(f"The last step left parameters that are not finite: {DIVERGED}")
