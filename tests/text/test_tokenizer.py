@@ -76,8 +76,8 @@ def test_the_article_tokenizer_finds_what_its_published_expression_finds(text):
 
 def test_the_article_tokenizer_takes_linear_time():
     started = time.perf_counter()
-    assert ArticleTokenizer()("7" * 300_000) == []
-    assert time.perf_counter() - started < 5  # the published expression takes half an hour; this one 0.02 s
+    assert ArticleTokenizer()("7" * 20_000) == []
+    assert time.perf_counter() - started < 1  # 0.002 s here; the published expression takes 6.5 s
 
 
 # ---------------------------------------------------------------- the others

@@ -7,7 +7,7 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from w2v_exp.errors import SettingError
-from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+from w2v_exp.text.vocabulary import VocabularyRule
 
 COUNTS = {"b": 2, "rare": 1, "the": 5, "a": 2}
 
@@ -70,10 +70,3 @@ def test_ids_do_not_depend_on_the_order_in_which_words_turn_up(counts, random):
 def test_rules_out_of_range_are_refused(setting, value):
     with pytest.raises(SettingError, match=f"^{setting}={value}: must be"):
         VocabularyRule(**{setting: value})
-
-
-def test_unknown_words_leave_a_text_that_is_encoded():
-    vocabulary = Vocabulary.from_counts({"the": 2, "cat": 1})
-    ids = vocabulary.encode(["cat", "and", "the", "cat"])
-    assert ids.tolist() == [1, 0, 1]
-    assert ids.dtype == np.int32

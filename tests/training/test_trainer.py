@@ -162,7 +162,6 @@ def test_a_cost_that_is_no_number_stops_training_and_keeps_what_was(labels, dtyp
     assert "smaller learning_rate" in str(stop.value)
 
 
-@pytest.mark.xfail(reason="trainer.py has no np.errstate yet: NumPy warns before the error", strict=True)
 def test_divergence_is_told_by_the_error_alone():
     """Warnings are errors in these tests; a user would see them printed."""
     with pytest.raises(TrainingDivergedError):
@@ -170,7 +169,6 @@ def test_divergence_is_told_by_the_error_alone():
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-@pytest.mark.xfail(reason="trainer.py does not look at the parameters after the last step yet", strict=True)
 def test_a_run_whose_very_last_step_diverges_is_no_success():
     """The cost of a step is taken before it; none is taken after the last one."""
     trainer = make_trainer(batch_size=84, epochs=1, learning_rate=1e42, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,7 +81,3 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.words)
-
-    def encode(self, tokens: Iterable[str]) -> NDArray[np.int32]:
-        """Return the ids of the tokens that are in the vocabulary; the others leave the text (word2vec)."""
-        return np.fromiter((self.ids[token] for token in tokens if token in self.ids), dtype=np.int32)
