@@ -29,11 +29,11 @@ def write_config(identity: Identity, folder: Path) -> None:
 
 
 def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
-    """Write ``vocabulary.tsv``: id, word and count, by id. Words have no white space, so none needs escaping."""
+    """Write ``vocabulary.tsv``: id, word and count, by id; a word with a quotation mark is quoted, as in CSV."""
     with replacing(folder / "vocabulary.tsv") as stream:
-        stream.write("id\tword\tcount\n")
-        for number, (word, count) in enumerate(zip(vocabulary.words, vocabulary.counts.tolist(), strict=True)):
-            stream.write(f"{number}\t{word}\t{count}\n")
+        rows = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        rows.writerow(("id", "word", "count"))
+        rows.writerows(zip(range(len(vocabulary)), vocabulary.words, vocabulary.counts.tolist(), strict=True))
 
 
 def write_costs(records: Sequence[EpochRecord], folder: Path) -> None:
