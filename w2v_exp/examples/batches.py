@@ -69,7 +69,13 @@ class Examples:
     """
 
     def __init__(
-        self, pairs: Pairs, *, labels: str, batch_size: int, order: str, dtype: DTypeLike = np.float64
+        self,
+        pairs: Pairs,
+        *,
+        labels: str = "sparse",
+        batch_size: int = 128,
+        order: str = "corpus",
+        dtype: DTypeLike = np.float64,
     ) -> None:
         self.pairs = pairs
         self.batch_size = batch_size

@@ -37,8 +37,9 @@ class ProgressBar:
             disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(title, total=epochs * pairs, state="")
-        self._epochs, self._pairs = epochs, pairs
-        self._epoch, self._cost = 0, float("nan")
+        self._epochs = epochs
+        self._epoch = 0
+        self._cost: float | None = None
         self._next_refresh = 0.0
 
     def __enter__(self) -> ProgressBar:
@@ -58,11 +59,11 @@ class ProgressBar:
             return
         self._next_refresh = now + REFRESH_SECONDS
         speed = pairs_done / max(now - self._started, 1e-9)
-        state = f"epoch {self._epoch + 1}/{self._epochs}  cost {self._cost:.4f}  {speed:,.0f} pairs/s"
+        cost = "" if self._cost is None else f"cost {self._cost:.4f}  "
+        state = f"epoch {min(self._epoch + 1, self._epochs)}/{self._epochs}  {cost}{speed:,.0f} pairs/s"
         self._progress.update(self._task, completed=pairs_done, state=state)
         self._progress.refresh()
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Take note of the cost, and move the bar, if it is time to."""
+        """Take note of the cost."""
         self._epoch, self._cost = record.epoch + 1, record.cost
-        self.on_step((record.epoch + 1) * self._pairs)

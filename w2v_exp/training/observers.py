@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class EpochRecord(NamedTuple):
@@ -34,3 +34,11 @@ class Observer(Protocol):
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Take note of an epoch that has ended."""
+
+
+@runtime_checkable
+class StepObserver(Observer, Protocol):
+    """An observer that is told of every step as well, since an epoch of a large corpus takes minutes."""
+
+    def on_step(self, pairs_done: int) -> None:
+        """Take note of how many pairs have been trained on since training began."""

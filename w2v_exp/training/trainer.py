@@ -12,7 +12,7 @@ from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batches import Batch, Examples
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.training.observers import EpochRecord, Observer
+from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
 from w2v_exp.training.optimizers import ALL_ROWS, GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
 
@@ -44,7 +44,7 @@ class Trainer:
     generator : numpy.random.Generator
         Decides the order of the pairs, if chance has a part in it.
     observers : sequence of Observer
-        Told of every epoch, outside the time that is measured.
+        Told of every epoch, and those that are a `StepObserver` of every step, outside the time that is measured.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Trainer:
         self.learning_rate = learning_rate
         self.generator = generator or np.random.default_rng(0)
         self.observers = observers
+        self._step_observers = [observer for observer in observers if isinstance(observer, StepObserver)]
+        self._seconds_told = 0.0
         self.total_steps = epochs * examples.batches_per_epoch
         self.records: list[EpochRecord] = []
         self._steps_done = 0
@@ -84,24 +86,39 @@ class Trainer:
             As soon as the cost of a step is not a finite number, or if the parameters are not finite after
             the last step. Records up to there are kept in `records`.
         """
-        train_seconds, pairs = 0.0, len(self.examples.pairs)
+        train_seconds = 0.0
         # A run that diverges is told of by its cost; NumPy need not warn as well.
         with np.errstate(over="ignore", invalid="ignore"):
             for epoch in range(self.epochs):
-                started = perf_counter()
-                cost, article_cost, rate = 0.0, 0.0, self.learning_rate
-                for batch in self.examples.batches(self.generator):
-                    rate = self._rate(epoch)
-                    batch_cost, batch_article_cost = self._step(batch, rate, epoch)
-                    cost += batch_cost
-                    article_cost += batch_article_cost
-                train_seconds += perf_counter() - started
-                record = EpochRecord(epoch, cost / pairs, rate, article_cost, train_seconds)
+                started, self._seconds_told = perf_counter(), 0.0
+                cost, article_cost, rate = self._train_epoch(epoch)
+                train_seconds += perf_counter() - started - self._seconds_told
+                record = EpochRecord(epoch, cost, rate, article_cost, train_seconds)
                 self.records.append(record)
                 for observer in self.observers:
                     observer.on_epoch(record)
         self._require_finite_parameters()
         return self.records
+
+    def _train_epoch(self, epoch: int) -> tuple[float, float, float]:
+        """Take the steps of an epoch; return its mean cost, its article cost and its last learning rate."""
+        cost, article_cost, rate, pairs_done = 0.0, 0.0, self.learning_rate, 0
+        for batch in self.examples.batches(self.generator):
+            rate = self._rate(epoch)
+            batch_cost, batch_article_cost = self._step(batch, rate, epoch)
+            cost += batch_cost
+            article_cost += batch_article_cost
+            pairs_done += batch.pairs
+            if self._step_observers:
+                self._tell_step(epoch, pairs_done)
+        return cost / pairs_done, article_cost, rate
+
+    def _tell_step(self, epoch: int, pairs_done: int) -> None:
+        """Tell those who want to know of every step; the time they take is not training."""
+        started = perf_counter()
+        for observer in self._step_observers:
+            observer.on_step(epoch * len(self.examples.pairs) + pairs_done)
+        self._seconds_told += perf_counter() - started
 
     def rehearse(self, steps: int) -> None:
         """Take the first steps, so that their memory can be measured. The trainer is of no use afterwards."""

@@ -1,0 +1,56 @@
+"""Observers: told of every epoch, of every step if they want to be, and never at the cost of the time measured."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from w2v_exp import ArticleInitialization, Examples, Trainer, window_pairs
+from w2v_exp.training.observers import EpochRecord
+
+
+class Watcher:
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.steps: list[int] = []
+        self.epochs: list[int] = []
+        self.seconds = seconds
+
+    def on_step(self, pairs_done: int) -> None:
+        time.sleep(self.seconds)
+        self.steps.append(pairs_done)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record.epoch)
+
+
+class EpochWatcher:
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record.epoch)
+
+
+def trainer(*observers: Watcher | EpochWatcher) -> Trainer:
+    pairs = window_pairs(np.array([0, 1, 2, 0, 1, 2], np.int32), 1, 3)  # 10 pairs
+    parameters = ArticleInitialization()(3, 2, np.random.default_rng(0))
+    return Trainer(Examples(pairs, batch_size=4), parameters, epochs=2, observers=observers)
+
+
+def test_a_step_observer_is_told_how_many_pairs_are_done() -> None:
+    watcher = Watcher()
+    trainer(watcher).train()
+    assert watcher.steps == [4, 8, 10, 14, 18, 20]
+    assert watcher.epochs == [0, 1]
+
+
+def test_an_observer_without_interest_in_steps_is_told_of_epochs_only() -> None:
+    watcher = EpochWatcher()
+    trainer(watcher).train()
+    assert watcher.epochs == [0, 1]
+
+
+def test_the_time_that_observers_take_is_not_training() -> None:
+    records = trainer(Watcher(seconds=0.05)).train()
+    assert 0 < records[-1].train_seconds < 0.05  # six steps have slept 0.3 seconds
