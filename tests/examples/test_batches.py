@@ -1,5 +1,6 @@
 """Batches: every pair once an epoch, in the order that was chosen."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -8,9 +9,11 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
+from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.batches import ORDERS, Examples
 from w2v_exp.examples.labels import LABELS
-from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.pairs import Pairs, window_pairs
+from w2v_exp.memory import NotEnoughMemoryError
 
 VOCABULARY_SIZE = 5
 PAIR_LISTS = st.lists(
@@ -117,7 +120,32 @@ def test_small_and_large_texts_are_batched_alike(order, monkeypatch):
     kept = examples_of(listed, labels="sparse", order=order, batch_size=7)
     generator = np.random.default_rng(1)
     expected = [epoch(kept, generator) for _ in range(3)]
-    monkeypatch.setattr("w2v_exp.examples.batches.KEPT_PAIRS", 10)
+    monkeypatch.setattr("w2v_exp.examples.batches.KEPT_LABEL_BYTES", 40)
     made_again = examples_of(listed, labels="sparse", order=order, batch_size=7)
     generator = np.random.default_rng(1)
     assert [epoch(made_again, generator) for _ in range(3)] == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"order": "block"}, "order=block: not an option, did you mean blocks?"),
+        ({"labels": "sparce"}, "labels=sparce: not an option, did you mean sparse?"),
+        ({"batch_size": 0}, "batch_size=0: must be a whole number, 1 or more."),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused(choice: dict[str, object], said: str) -> None:
+    pairs = window_pairs(np.array([0, 1], np.int32), 1, 2)
+    with pytest.raises(SettingError, match=re.escape(said)):
+        Examples(pairs, **choice)
+
+
+def test_a_text_without_pairs_is_refused() -> None:
+    with pytest.raises(CorpusError, match="no pair to train on"):
+        Examples(window_pairs(np.array([0], np.int32), 1, 1))
+
+
+def test_pairs_that_do_not_fit_are_refused_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: 1_000)
+    with pytest.raises(NotEnoughMemoryError, match=r"window=3: 894 pairs needs 7.15 kB, and 1 kB are available"):
+        window_pairs(np.zeros(152, np.int32), 3, 1)

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import CorpusError
 from w2v_exp.examples.counting import count_distinct
 from w2v_exp.examples.labels import LABELS, LabelCounts
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.validation import require_choice, require_whole
 
 ORDERS = ("corpus", "blocks", "shuffled")
-KEPT_PAIRS = 1 << 16  # a text with at most so many pairs keeps its batches from epoch to epoch,
-KEPT_BATCHES = 1 << 12  # if they are not as many as this: each takes 1.5 kB besides its pairs
+KEPT_LABEL_BYTES = 1 << 18  # a text whose labels take no more (65,536 sparse ones) keeps its batches,
+KEPT_BATCHES = 1 << 12  # if they are not more than this: each takes 1.5 kB besides its labels
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Examples:
         has few distinct centres, so the first two need a fraction of the logits of the third.
     dtype : dtype
         Of one-hot labels.
+
+    Raises
+    ------
+    SettingError, CorpusError
+        If a choice does not exist, or there is no pair.
     """
 
     def __init__(
@@ -77,10 +84,19 @@ class Examples:
         order: str = "corpus",
         dtype: DTypeLike = np.float64,
     ) -> None:
+        require_choice("labels", labels, LABELS)
+        require_choice("order", order, ORDERS)
+        require_whole("batch_size", batch_size, at_least=1)
+        if not len(pairs):
+            raise CorpusError("There is no pair to train on: a pair needs two words of the vocabulary.")
         self.pairs = pairs
         self.batch_size = batch_size
         self.order = order
         self._labels = LABELS[labels](pairs.contexts, pairs.vocabulary_size, dtype)
+        self._keeps = (
+            LABELS[labels].memory(len(pairs), pairs.vocabulary_size, dtype) <= KEPT_LABEL_BYTES
+            and self.batches_per_epoch <= KEPT_BATCHES
+        )
         self._kept: list[Batch] = []
 
     @property
@@ -96,7 +112,7 @@ class Examples:
         numbers = range(self.batches_per_epoch)
         if self.order == "blocks":
             numbers = generator.permutation(self.batches_per_epoch).tolist()
-        if len(self.pairs) > KEPT_PAIRS or self.batches_per_epoch > KEPT_BATCHES:
+        if not self._keeps:
             return (self._gather(self._stretch(i)) for i in numbers)
         if not self._kept:
             self._kept = [self._gather(self._stretch(i)) for i in range(self.batches_per_epoch)]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.memory import require_memory
+
 CHUNK_TOKENS = 8192  # two columns of a chunk of pairs at window 5 fit the second-level cache
 
 
@@ -60,8 +62,14 @@ def window_pairs(ids: NDArray[np.int32], window: int, vocabulary_size: int) -> P
     -------
     Pairs
         8 bytes a pair; filled in chunks, so that nothing else grows with the text.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        Before anything is allocated, if the pairs do not fit the memory that is available.
     """
     total = count_pairs(len(ids), window)
+    require_memory(8 * total, f"window={window}: {total:,} pairs", "Use a smaller window or a shorter text.")
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
     # Away from the ends each centre has all its 2·window contexts, and the pairs form a table that is filled
     # column by column: contexts at one distance are a slice of the text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from time import perf_counter
 
 import numpy as np
@@ -122,8 +123,9 @@ class Trainer:
 
     def rehearse(self, steps: int) -> None:
         """Take the first steps, so that their memory can be measured. The trainer is of no use afterwards."""
-        for _, batch in zip(range(steps), self.examples.batches(self.generator), strict=False):
-            self._step(batch, self._rate(0), 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for batch in islice(self.examples.batches(self.generator), steps):
+                self._step(batch, self._rate(0), 0)
 
     def _rate(self, epoch: int) -> float:
         return self.learning_rate * self.schedule(self._steps_done, self.total_steps, epoch, self.epochs)
