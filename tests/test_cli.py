@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from conftest import Command, environment
 
 MISTAKES = [
@@ -30,7 +29,10 @@ MISTAKES = [
     (["order=random"], "order=random: not an option. Options: corpus, blocks, shuffled."),
     (["dtype=float16"], "dtype=float16: not an option, did you mean float64?"),
     (["objective.update=overwrit"], "objective.update=overwrit: not an option, did you mean overwrite?"),
-    (["schedule=cosine", "schedule.warm_up=1"], "schedule.warm_up=1.0: must be a number at least 0 and below 1."),
+    (
+        ["schedule=cosine", "schedule.warm_up=1"],
+        "schedule.warm_up=1.0: must be a number at least 0 and below 1.",
+    ),
     (["vocabulary.max_frequency=0"], "vocabulary.max_frequency=0.0: must be a number above 0 and at most 1."),
     (["tracking.points=1"], "tracking.points=1: must be a whole number, 2 or more."),
     (["corpus=file"], "corpus.path=: is empty"),
@@ -39,7 +41,10 @@ MISTAKES = [
     (["corpus=text", "corpus.text=word"], "There is no pair to train on"),
     (["corpus=text", "corpus.text='1 2 3'"], "has no word that this tokenizer finds"),
     (["vocabulary.min_count=4"], "There is no pair to train on"),
-    (["tokenizer=custom", "tokenizer.callable=no_such_module.f"], "tokenizer.callable=no_such_module.f: cannot be"),
+    (
+        ["tokenizer=custom", "tokenizer.callable=no_such_module.f"],
+        "tokenizer.callable=no_such_module.f: cannot be",
+    ),
     (["window=3,5"], "window=3,5: several values make a sweep; add -m"),
     (["window=3,0", "dim=10", "-m"], "window=0: must be a whole number, 1 or more."),
     (["schedule=step,lin", "-m"], "schedule=lin: not an option, did you mean linear?"),
@@ -82,7 +87,9 @@ def test_a_run_without_tracking_leaves_its_files(command: Command, tmp_path: Pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(command: Command, tmp_path: Path) -> None:
+def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(
+    command: Command, tmp_path: Path
+) -> None:
     embeddings = []
     for hash_seed in ("1", "2"):
         folder = tmp_path / hash_seed
@@ -91,12 +98,16 @@ def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(command: Co
         done = command(*arguments, folder=folder, PYTHONHASHSEED=hash_seed)
         assert done.returncode == 0, done.stderr
         (run,) = (folder / "outputs" / "runs").iterdir()
-        embeddings.append({name: (run / "artifacts" / f"embeddings.{name}").read_bytes() for name in ("npz", "bin")})
+        embeddings.append(
+            {name: (run / "artifacts" / f"embeddings.{name}").read_bytes() for name in ("npz", "bin")}
+        )
     assert embeddings[0] == embeddings[1]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["windw=3"], ["tracking=none", "epochs=1"]], ids=" ".join)
-def test_heavy_packages_are_not_loaded_where_they_are_not_needed(tmp_path: Path, arguments: list[str]) -> None:
+def test_heavy_packages_are_not_loaded_where_they_are_not_needed(
+    tmp_path: Path, arguments: list[str]
+) -> None:
     script = (
         "import sys; from w2v_exp.experiment.command_line import run; run(sys.argv[1:]);"
         "print('loaded:', [name for name in ('mlflow', 'scipy', 'matplotlib', 'pandas') if name in sys.modules])"
@@ -131,7 +142,9 @@ def test_options_of_the_users_own_folder_are_found(command: Command, tmp_path: P
     folder = tmp_path / "mine" / "schedule"
     folder.mkdir(parents=True)
     (folder / "slow.yaml").write_text("defaults:\n  - /schema/schedule/linear@_here_\nfloor: 0.5\n")
-    done = command("--config-dir", "mine", "schedule=slow", "tracking=none", "epochs=2", "schedule.floor=0.25")
+    done = command(
+        "--config-dir", "mine", "schedule=slow", "tracking=none", "epochs=2", "schedule.floor=0.25"
+    )
     assert done.returncode == 0, done.stderr
     (config,) = tmp_path.glob("outputs/runs/*/artifacts/config.yaml")
     assert "floor: 0.25" in config.read_text()

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from conftest import Command
 from hydra import compose, initialize_config_dir
 
-from conftest import Command
 from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
 
 NEEDED = {
@@ -26,7 +26,9 @@ CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_option_composes_to_a_plan(choice: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_option_composes_to_a_plan(
+    choice: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "README.md").write_text("words of a text")
     (tmp_path / "my_tokens.py").write_text("def tokens(text):\n    return text.split()\n")
     monkeypatch.chdir(tmp_path)
@@ -53,7 +55,9 @@ SHORTER = {
 
 
 @pytest.mark.parametrize("choice", NAMED)
-def test_the_command_that_a_named_file_begins_with_runs(choice: str, command: Command, tmp_path: Path) -> None:
+def test_the_command_that_a_named_file_begins_with_runs(
+    choice: str, command: Command, tmp_path: Path
+) -> None:
     group, _, option = choice.partition("=")
     lines = (config_folder() / group / f"{option}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"

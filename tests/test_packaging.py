@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from conftest import environment
 
 ROOT = Path(__file__).parents[1]

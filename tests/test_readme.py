@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from conftest import Command, environment
+
 from w2v_exp.config import GROUPS, config_folder
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
-
 from conftest import environment
+from mlflow import MlflowClient
 
 COMMAND = ["window=3,5", "dim=10,50", "-m", "epochs=700"]
 
@@ -106,7 +105,9 @@ def test_metrics_agree_with_each_other_and_with_the_curve(
         assert metrics["pairs"] == {3: 84, 5: 130}[window]
         assert (metrics["tokens"], metrics["vocabulary_size"]) == (16, 13)
         assert metrics["cost_gap"] == pytest.approx(metrics["cost"] - metrics["cost_floor"])
-        explained = (metrics["unigram_cost"] - metrics["cost"]) / (metrics["unigram_cost"] - metrics["cost_floor"])
+        explained = (metrics["unigram_cost"] - metrics["cost"]) / (
+            metrics["unigram_cost"] - metrics["cost_floor"]
+        )
         assert metrics["information_explained"] == pytest.approx(explained)
         assert 0 < metrics["peak_memory_mb"] < 1
         assert metrics["pairs_per_second"] == pytest.approx(
@@ -176,7 +177,9 @@ def test_the_end_of_the_sweep_prints_the_table_and_how_to_browse(swept: tuple[Pa
     assert "workflowType=machine_learning" in said
 
 
-def test_compare_makes_the_same_comparison_from_the_store_alone(swept: tuple[Path, str], tmp_path: Path) -> None:
+def test_compare_makes_the_same_comparison_from_the_store_alone(
+    swept: tuple[Path, str], tmp_path: Path
+) -> None:
     folder, _ = swept
     script = Path(__file__).parents[1] / "scripts" / "compare.py"
     done = subprocess.run(
@@ -205,7 +208,14 @@ def test_peak_memory_is_the_same_for_the_first_and_the_fourth_run(tmp_path: Path
 
 
 def test_a_failed_run_stops_nobody_and_is_reported(tmp_path: Path) -> None:
-    done = run(tmp_path, "learning_rate=0.05,1e200,0.1", "-m", "epochs=20", "schedule=constant", "tracking.plots=false")
+    done = run(
+        tmp_path,
+        "learning_rate=0.05,1e200,0.1",
+        "-m",
+        "epochs=20",
+        "schedule=constant",
+        "tracking.plots=false",
+    )
     assert done.returncode == 1
     assert "training diverged" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr

@@ -117,7 +117,7 @@ def _option_schema(name: str, made: type) -> type:
     types = typing.get_type_hints(made)
     fields: list[tuple[str, Any, Any]] = [("name", str, field(default=name))]
     for setting in dataclasses.fields(made):
-        copied = field(default=setting.default, default_factory=setting.default_factory)  # type: ignore[call-overload]
+        copied = field(default=setting.default, default_factory=setting.default_factory)
         fields.append((setting.name, types[setting.name], copied))
     return make_dataclass(f"{made.__name__}Schema", fields)
 
@@ -172,9 +172,9 @@ def make_plan(config: DictConfig) -> Plan:
     """
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     known = [setting.name for setting in dataclasses.fields(Plan)]
-    for key in values:
+    for key, value in values.items():
         if key not in known:
-            raise SettingError(key, values[key], f"unknown key{suggestion(key, known)}")
+            raise SettingError(key, value, f"unknown key{suggestion(key, known)}")
     made = {group: _make(group, values[group]) for group in GROUPS if group != "labels"}
     return Plan(**(values | made | {"labels": values["labels"]["name"]}))
 
@@ -184,9 +184,9 @@ def _make(group: str, values: dict[str, Any]) -> Any:
     made = GROUPS[group][values["name"]]
     settings = {key: value for key, value in values.items() if key != "name"}
     known = [setting.name for setting in dataclasses.fields(made)]
-    for key in settings:
+    for key, value in settings.items():
         if key not in known:
-            raise SettingError(f"{group}.{key}", settings[key], f"unknown key{suggestion(key, known)}")
+            raise SettingError(f"{group}.{key}", value, f"unknown key{suggestion(key, known)}")
     try:
         return made(**settings)
     except SettingError as error:

@@ -145,7 +145,11 @@ def test_a_text_without_pairs_is_refused() -> None:
         Examples(window_pairs(np.array([0], np.int32), 1, 1))
 
 
-def test_pairs_that_do_not_fit_are_refused_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_that_do_not_fit_are_refused_before_anything_is_allocated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: 1_000)
-    with pytest.raises(NotEnoughMemoryError, match=r"window=3: 900 pairs needs 7.2 kB, and 1 kB are available"):
+    with pytest.raises(
+        NotEnoughMemoryError, match=r"window=3: 900 pairs needs 7.2 kB, and 1 kB are available"
+    ):
         window_pairs(np.zeros(152, np.int32), 3, 1)

@@ -57,14 +57,13 @@ class Command:
 
 def parse(arguments: list[str]) -> Namespace:
     """Return Hydra's own understanding of a command line: flags and overrides, in any order (Hydra wants one)."""
-    return get_args_parser().parse_intermixed_args(arguments)
+    parsed: Namespace = get_args_parser().parse_intermixed_args(arguments)
+    return parsed
 
 
 def asks_for_information(parsed: Namespace) -> bool:
     """Return whether the command line asks to be told something (``--help``, ``--cfg``), not to run."""
-    return bool(
-        parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
-    )
+    return bool(parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
 
 
 def understand(parsed: Namespace) -> Command:
@@ -98,7 +97,9 @@ def _understand(parsed: Namespace) -> Command:
     plan = make_plan(config)
     if plan.repeats > 1:
         if "seed" in swept or "repeats" in swept:
-            raise SettingError("repeats", plan.repeats, "repeats make seeds of their own; do not sweep seed or repeats.")
+            raise SettingError(
+                "repeats", plan.repeats, "repeats make seeds of their own; do not sweep seed or repeats."
+            )
         fixed = [override for override in fixed if not override.startswith("seed=")]
         swept["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
@@ -127,15 +128,22 @@ def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
     """Return the configuration that Hydra will make of these overrides."""
     search = [f"hydra.searchpath=[file://{Path(parsed.config_dir).absolute()}]"] if parsed.config_dir else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(parsed.config_name or "config", [*overrides, *search], return_hydra_config=True)
+        config: DictConfig = compose(
+            parsed.config_name or "config", [*overrides, *search], return_hydra_config=True
+        )
+        return config
 
 
 def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: str, value: str) -> None:
     """Check one value of one swept key, everything else being as in the first run."""
     if key in GROUPS or key in ("experiment", "sweep"):
         if parsed.config_dir is None and value not in (options := options_of(key)):
-            raise UserError(f"{key}={value}: not an option{suggestion(value, options)} Options: {', '.join(options)}.")
-        changed = _compose(parsed, [*(text for text in fixed if not text.startswith(f"{key}=")), f"{key}={value}"])
+            raise UserError(
+                f"{key}={value}: not an option{suggestion(value, options)} Options: {', '.join(options)}."
+            )
+        changed = _compose(
+            parsed, [*(text for text in fixed if not text.startswith(f"{key}=")), f"{key}={value}"]
+        )
         with open_dict(changed):
             del changed["hydra"]
     else:

@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable
 
 from hydra.core.override_parser.types import Glob, Override
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -38,14 +43,20 @@ def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         options = options_of(group) or [str(option) for option in error.options or []]
         place = f"{group}={option}" if group else option
-        return UserError(f"{place}: not an option{suggestion(option, options)} Options: {', '.join(options)}.")
+        return UserError(
+            f"{place}: not an option{suggestion(option, options)} Options: {', '.join(options)}."
+        )
     if isinstance(error, OverrideParseException):
-        return UserError(f"{error.override}: not understood; write key=value, and quote a value with special characters.")
+        return UserError(
+            f"{error.override}: not understood; write key=value, and quote a value with special characters."
+        )
     if unknown := re.match(r"Could not (?:override|append to config|delete.*?) ?'([^'=]+)", text):
         return unknown_key(unknown[1], known_keys)
     if "Ambiguous value for argument" in text:
         argument = re.search(r"'([^']*)'", text)
-        return UserError(f"{argument[1] if argument else text}: several values make a sweep; add -m to run it.")
+        return UserError(
+            f"{argument[1] if argument else text}: several values make a sweep; add -m to run it."
+        )
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) else error
     if isinstance(cause, OmegaConfBaseException):
         return _explain_value(cause)
@@ -90,8 +101,8 @@ def swept_values(override: Override) -> list[str]:
 
 
 def _explain_value(error: OmegaConfBaseException) -> UserError:
-    text = (error.msg or str(error)).splitlines()[0]
-    key = error.full_key or str(error.key)
+    text = str(error.msg or error).splitlines()[0]
+    key = str(error.full_key or error.key)
     if found := re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", text):
         return UserError(f"{key}={found[1]}: {_KINDS.get(found[2], f'must be of type {found[2]}.')}")
     if "is not Optional" in text:

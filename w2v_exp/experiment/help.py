@@ -36,7 +36,9 @@ def _knobs() -> str:
 def _group(group: str) -> str:
     lines = [f"{group}=…"]
     for file in sorted((config_folder() / group).glob("*.yaml")):
-        comments = [line[2:] for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
+        comments = [
+            line[2:] for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")
+        ]
         said = [line for line in comments if not line.startswith(("@package", "python -m"))]
         lines.append(f"  {file.stem:24} {said[0] if said else ''}".rstrip())
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818  it is no error
+class Terminated(KeyboardInterrupt):
     """The process was asked to end (SIGTERM)."""
 
 

@@ -77,4 +77,6 @@ def draw_plots(
     )
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
         probabilities = plan.objective.probabilities(parameters, np.arange(len(vocabulary)))
-        run_plots.draw_softmax(vocabulary.words, probabilities, true_neighbours(pairs), folder / "softmax.png")
+        run_plots.draw_softmax(
+            vocabulary.words, probabilities, true_neighbours(pairs), folder / "softmax.png"
+        )

@@ -141,7 +141,9 @@ class Run:
         if records:
             outputs.write_costs(records, self.files)
             self.metrics["cost"] = records[-1].cost
-            self.metrics["article_cost"] = records[-1].article_cost  # NaN, and so left out, without an epsilon
+            self.metrics["article_cost"] = records[
+                -1
+            ].article_cost  # NaN, and so left out, without an epsilon
         if self.trainer and status != "FAILED":  # what diverged is of no use
             outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}

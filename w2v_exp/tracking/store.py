@@ -69,10 +69,14 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
         client = MlflowClient(tracking_uri=address)
         found = client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage == "deleted":
-            raise UserError(f"tracking.experiment={name}: is deleted in {address}; restore it or choose another name.")
+            raise UserError(
+                f"tracking.experiment={name}: is deleted in {address}; restore it or choose another name."
+            )
         if found is None and not create:
             raise UserError(f"tracking.experiment={name}: there is no such experiment in {address}.")
-        identity = found.experiment_id if found else client.create_experiment(name, _artifact_location(address))
+        identity = (
+            found.experiment_id if found else client.create_experiment(name, _artifact_location(address))
+        )
     except UserError:
         raise
     except MlflowException as error:
