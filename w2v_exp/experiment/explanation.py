@@ -81,7 +81,7 @@ def known_keys(config: DictConfig) -> list[str]:
     keys: list[str] = [*GROUPS, "experiment", "sweep"]
     for key, value in config.items_ex(resolve=False):
         if isinstance(value, DictConfig):
-            keys += [f"{key}.{setting}" for setting in value if setting != "name"]
+            keys += [f"{key!s}.{setting!s}" for setting in value if setting != "name"]
         elif key not in keys:
             keys.append(str(key))
     return keys
