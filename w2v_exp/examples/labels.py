@@ -132,7 +132,8 @@ class DenseCounts:
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Return the row of the last label of each centre: the product with its one-hot vectors."""
-        return self.last @ matrix  # type: ignore[no-any-return]
+        rows: NDArray[Any] = self.last.dot(matrix)
+        return rows
 
 
 class DenseLabels:

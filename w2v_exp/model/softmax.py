@@ -99,7 +99,7 @@ class Softmax:
         if self.embedding_gradient == "mean":
             embedding_gradient /= batch.pairs
         weighted_hidden = hidden * batch.shares.astype(hidden.dtype, copy=False)
-        output_gradient = _transposed_product(scores, weighted_hidden)
+        output_gradient = transposed_product(scores, weighted_hidden)
         return Step(cost, article_cost, embedding_gradient, output_gradient)
 
     def _article_cost(self, probabilities: NDArray[Any], batch: Batch) -> float:
@@ -129,7 +129,7 @@ def _largest_scores(scores: NDArray[Any]) -> NDArray[Any] | None:
     return largest
 
 
-def _transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
+def transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
     """Return scoresᵀ · hidden, shape (V, dim), by blocks of words.
 
     OpenBLAS has a kernel for products of up to 10⁶ multiplications that does without copying the factors into
