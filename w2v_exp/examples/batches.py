@@ -22,6 +22,22 @@ KEPT_BATCHES = 1 << 12  # if they are not more than this: each takes 1.5 kB besi
 
 
 @dataclass(frozen=True)
+class Prior:
+    """A distribution over the vocabulary that takes a share of each centre's label distribution.
+
+    Parameters
+    ----------
+    shares : ndarray of float64, shape (k,)
+        The share, from 0 to 1, by centre; the labels have the rest.
+    distribution : ndarray, shape (V,)
+        Sums to 1.
+    """
+
+    shares: NDArray[np.float64]
+    distribution: NDArray[Any]
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some pairs, gathered by distinct centre, so that logits are computed once for each of the k centres.
 
@@ -35,20 +51,30 @@ class Batch:
         How many pairs of the batch each of them has.
     labels : LabelCounts
         Their context words, counted: a (k, V) matrix.
-    pairs : int
-        The number of pairs.
+    pairs : float
+        The number of pairs, or the sum of their weights.
+    all_pairs : float
+        What a mean gradient divides by: the batch's pairs, or all pairs of the text where a batch is a slice of
+        the centres. (If a slice divided by its own, one of rare centres would weigh as much as one with `the`.)
+    centre_weights : ndarray of float64, shape (k,)
+        How much each centre counts in the gradients: as many times as it has pairs, unless examples say otherwise.
+    prior : Prior, optional
+        What every centre's labels are smoothed with.
     """
 
     centres: NDArray[np.int32]
     rows: slice | NDArray[np.int32]
     weights: NDArray[np.float64]
     labels: LabelCounts
-    pairs: int
+    pairs: float
+    all_pairs: float
+    centre_weights: NDArray[np.float64]
+    prior: Prior | None = None
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """What share of the pairs each centre has: shape (k, 1)."""
-        return self.weights[:, None] / self.pairs
+        """What share of the mean gradient each centre has: shape (k, 1)."""
+        return self.centre_weights[:, None] / self.all_pairs
 
 
 class Examples:
@@ -100,6 +126,11 @@ class Examples:
         self._kept: list[Batch] = []
 
     @property
+    def pairs_per_epoch(self) -> float:
+        """How many pairs an epoch trains on."""
+        return len(self.pairs)
+
+    @property
     def batches_per_epoch(self) -> int:
         """How many batches an epoch has."""
         return -(-len(self.pairs) // self.batch_size)
@@ -128,4 +159,5 @@ class Examples:
         centres, weights = count_distinct(pair_centres)
         every_word = len(centres) == self.pairs.vocabulary_size
         labels = self._labels.count_by(chosen, centres.searchsorted(pair_centres), weights)
-        return Batch(centres, slice(None) if every_word else centres, weights, labels, len(pair_centres))
+        rows = slice(None) if every_word else centres
+        return Batch(centres, rows, weights, labels, len(pair_centres), len(pair_centres), weights)

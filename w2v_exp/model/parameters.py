@@ -21,10 +21,20 @@ class Parameters:
         The vector of each word as a centre.
     output : ndarray, shape (V, dim)
         The weights of the dense layer: the vector of each word as a context.
+    offset : ndarray, shape (V,), optional
+        A number for each context word that is added to its score, whatever the centre.
     """
 
     embedding: NDArray[Any]
     output: NDArray[Any]
+    offset: NDArray[Any] | None = None
+
+    def scores(self, hidden: NDArray[Any]) -> NDArray[Any]:
+        """Return the scores of all context words, (k, V), for rows of the embedding, (k, dim)."""
+        scores: NDArray[Any] = hidden.dot(self.output.T)
+        if self.offset is not None:
+            scores += self.offset
+        return scores
 
 
 class Initialization(Protocol):

@@ -24,7 +24,7 @@ class ProgressBar:
         Of the run; pairs is the number an epoch has.
     """
 
-    def __init__(self, title: str, epochs: int, pairs: int) -> None:
+    def __init__(self, title: str, epochs: int, pairs: float) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -52,7 +52,7 @@ class ProgressBar:
     ) -> None:
         self._progress.stop()
 
-    def on_step(self, pairs_done: int) -> None:
+    def on_step(self, pairs_done: float) -> None:
         """Move the bar, if it is time to."""
         now = perf_counter()
         if self._progress.disable or now < self._next_refresh:

@@ -40,5 +40,5 @@ class Observer(Protocol):
 class StepObserver(Observer, Protocol):
     """An observer that is told of every step as well, since an epoch of a large corpus takes minutes."""
 
-    def on_step(self, pairs_done: int) -> None:
+    def on_step(self, pairs_done: float) -> None:
         """Take note of how many pairs have been trained on since training began."""

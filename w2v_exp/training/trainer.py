@@ -11,6 +11,7 @@ import numpy as np
 
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batches import Batch, Examples
+from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
@@ -28,7 +29,7 @@ class Trainer:
 
     Parameters
     ----------
-    examples : Examples
+    examples : Examples or CountedExamples
         What to train on.
     parameters : Parameters
         Trained in place.
@@ -50,7 +51,7 @@ class Trainer:
 
     def __init__(
         self,
-        examples: Examples,
+        examples: Examples | CountedExamples,
         parameters: Parameters,
         *,
         objective: Softmax | None = None,
@@ -77,6 +78,9 @@ class Trainer:
         self._steps_done = 0
         self._embedding_state = self.optimizer.initial_state(parameters.embedding)
         self._output_state = self.optimizer.initial_state(parameters.output)
+        self._offset_state = (
+            {} if parameters.offset is None else self.optimizer.initial_state(parameters.offset)
+        )
 
     def train(self) -> list[EpochRecord]:
         """Train for all epochs and return a record of each.
@@ -103,7 +107,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> tuple[float, float, float]:
         """Take the steps of an epoch; return its mean cost, its article cost and its last learning rate."""
-        cost, article_cost, rate, pairs_done = 0.0, 0.0, self.learning_rate, 0
+        cost, article_cost, rate, pairs_done = 0.0, 0.0, self.learning_rate, 0.0
         for batch in self.examples.batches(self.generator):
             rate = self._rate(epoch)
             batch_cost, batch_article_cost = self._step(batch, rate, epoch)
@@ -114,11 +118,11 @@ class Trainer:
                 self._tell_step(epoch, pairs_done)
         return cost / pairs_done, article_cost, rate
 
-    def _tell_step(self, epoch: int, pairs_done: int) -> None:
+    def _tell_step(self, epoch: int, pairs_done: float) -> None:
         """Tell those who want to know of every step; the time they take is not training."""
         started = perf_counter()
         for observer in self._step_observers:
-            observer.on_step(epoch * len(self.examples.pairs) + pairs_done)
+            observer.on_step(epoch * self.examples.pairs_per_epoch + pairs_done)
         self._seconds_told += perf_counter() - started
 
     def rehearse(self, steps: int) -> None:
@@ -131,7 +135,9 @@ class Trainer:
         return self.learning_rate * self.schedule(self._steps_done, self.total_steps, epoch, self.epochs)
 
     def _step(self, batch: Batch, rate: float, epoch: int) -> tuple[float, float]:
-        cost, article_cost, embedding_gradient, output_gradient = self.objective.step(self.parameters, batch)
+        cost, article_cost, embedding_gradient, output_gradient, offset_gradient = self.objective.step(
+            self.parameters, batch
+        )
         if not math.isfinite(cost):
             raise TrainingDivergedError(
                 f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): {DIVERGED}"
@@ -140,6 +146,8 @@ class Trainer:
             self.parameters.embedding, self._embedding_state, batch.rows, embedding_gradient, rate
         )
         self.optimizer.update(self.parameters.output, self._output_state, ALL_ROWS, output_gradient, rate)
+        if offset_gradient is not None and self.parameters.offset is not None:
+            self.optimizer.update(self.parameters.offset, self._offset_state, ALL_ROWS, offset_gradient, rate)
         self._steps_done += 1
         return cost, article_cost
 

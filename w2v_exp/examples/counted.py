@@ -1,0 +1,131 @@
+"""Training from counts: batches that are slices of the centres, with all their contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples.batches import Batch, Prior
+from w2v_exp.examples.labels import SparseCounts
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.validation import require_number, require_whole
+
+
+@dataclass(frozen=True)
+class CountsRule:
+    """How counts of pairs become labels.
+
+    Parameters
+    ----------
+    centres : int
+        Centres a step: the size of a slice.
+    smoothing : float
+        So many pseudo-pairs are added to each centre, with contexts distributed as in the whole text (Dirichlet
+        smoothing towards the unigram distribution; Zhai & Lafferty 2004, equation 4). Rare centres gain most.
+    centre_exponent : float
+        A centre with n pairs counts n^exponent in the gradients, scaled so that all of them keep their sum. 1 is
+        the exact gradient; below 1 rare centres gain.
+    """
+
+    centres: int = 512
+    smoothing: float = 0.0
+    centre_exponent: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_whole("centres", self.centres, at_least=1)
+        require_number("smoothing", self.smoothing, at_least=0)
+        require_number("centre_exponent", self.centre_exponent, at_least=0, at_most=1)
+
+
+class CountedExamples:
+    """Counted pairs as batches: an epoch is one exact pass over all pairs, at O(V²·dim) whatever their number.
+
+    Parameters
+    ----------
+    counts : PairCounts
+        The pairs.
+    rule : CountsRule
+        The size of a slice, and how counts become labels.
+    order : {"corpus", "blocks", "shuffled"}
+        ``corpus``: slices of neighbouring ids, the most frequent first. ``blocks``: the same slices, in another
+        random order each epoch. ``shuffled``: other slices each epoch.
+    dtype : dtype
+        Of the prior's distribution; that of the parameters.
+
+    Raises
+    ------
+    CorpusError
+        If there is no pair.
+    """
+
+    def __init__(
+        self,
+        counts: PairCounts,
+        rule: CountsRule | None = None,
+        *,
+        order: str = "shuffled",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        if not counts.counts.size:
+            raise CorpusError("There is no pair to train on: a pair needs two words of the vocabulary.")
+        self.counts = counts
+        self.rule = rule or CountsRule()
+        self.order = order
+        self.pairs_per_epoch = counts.total
+        self._pairs_by_centre = counts.by_centre()
+        self._centres = np.flatnonzero(self._pairs_by_centre).astype(np.int32)
+        raised = self._pairs_by_centre**self.rule.centre_exponent
+        raised[self._pairs_by_centre == 0] = 0
+        self._centre_weights = raised * (self.pairs_per_epoch / raised.sum())
+        self.context_shares = counts.by_context() / self.pairs_per_epoch
+        self._distribution = self.context_shares.astype(dtype)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many slices an epoch has."""
+        return -(-len(self._centres) // self.rule.centres)
+
+    def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
+        """Return the slices of one epoch; the generator decides their order, if chance has a part in it."""
+        centres = generator.permutation(self._centres) if self.order == "shuffled" else self._centres
+        numbers = np.arange(self.batches_per_epoch)
+        if self.order == "blocks":
+            numbers = generator.permutation(numbers)
+        size = self.rule.centres
+        return (self._slice(np.sort(centres[size * i : size * (i + 1)])) for i in numbers.tolist())
+
+    def _slice(self, centres: NDArray[np.int32]) -> Batch:
+        """Return the batch of these centres, which are in order."""
+        pairs_by_centre = self._pairs_by_centre[centres]
+        places, rows = _places(self.counts.starts, centres)
+        counts = self.counts.counts[places]
+        cells = rows * self.counts.vocabulary_size + self.counts.contexts[places]
+        smoothed = pairs_by_centre + self.rule.smoothing
+        labels = SparseCounts(cells, counts.astype(np.float64), counts / smoothed[rows], _NO_ORDER)
+        every_word = len(centres) == self.counts.vocabulary_size
+        return Batch(
+            centres=centres,
+            rows=slice(None) if every_word else centres,
+            weights=pairs_by_centre,
+            labels=labels,
+            pairs=float(pairs_by_centre.sum()),
+            all_pairs=self.pairs_per_epoch,
+            centre_weights=self._centre_weights[centres],
+            prior=Prior(self.rule.smoothing / smoothed, self._distribution) if self.rule.smoothing else None,
+        )
+
+
+_NO_ORDER = np.empty(0, np.intp)  # counts do not know which label was the last
+
+
+def _places(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the entries of these rows are, and for each of them the number of its row among these."""
+    lengths = starts[centres + 1] - starts[centres]
+    rows = np.repeat(np.arange(len(centres)), lengths)
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) + np.repeat(starts[centres] - (ends - lengths), lengths), rows
