@@ -26,6 +26,10 @@ class SettingError(UserError):
         self.value = value
         self.problem = problem
 
+    def __reduce__(self) -> tuple[type[SettingError], tuple[str, object, str]]:
+        """Make it what it was where it is sent to another process: by default only the message would go."""
+        return SettingError, (self.key, self.value, self.problem)
+
     def within(self, group: str) -> SettingError:
         """Return the same error with its key below `group` (``decay`` becomes ``schedule.decay``)."""
         return SettingError(f"{group}.{self.key}", self.value, self.problem)

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import re
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -263,3 +264,31 @@ def test_sotu_may_be_cut_to_its_oldest_messages():
     assert len(two) > len(first)
     with pytest.raises(SettingError, match="messages=0"):
         SotuCorpus(messages=0)
+
+
+def test_a_long_line_without_white_space_is_refused_in_bounded_memory(tmp_path):
+    file = tmp_path / "line.txt"
+    with file.open("wb") as stream:
+        stream.write(b"a few words first ")
+        stream.truncate(200_000_000)  # zeros, which are no white space and take no room on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            CorpusError, match=r"line\.txt has more than 1,048,576 characters without white space"
+        ):
+            list(FileCorpus(str(file)).pieces())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30e6  # a few blocks of 1 MB, not the line of 200
+
+
+@pytest.mark.parametrize("before", [0, 1, 500, (1 << 20) - 1])
+def test_the_longest_word_is_the_same_wherever_it_stands(tmp_path, before):
+    file = tmp_path / "word.txt"
+    longest = "x" * corpus_module.LONGEST_WORD
+    file.write_text("a" * before + " " + longest + " end")
+    assert "".join(FileCorpus(str(file)).pieces()).split()[-2:] == [longest, "end"]
+    file.write_text("a" * before + " " + longest + "x end")
+    with pytest.raises(CorpusError, match="white space"):
+        list(FileCorpus(str(file)).pieces())

