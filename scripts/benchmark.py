@@ -169,14 +169,18 @@ def _comparison_table(workload: str, threads: int, comparisons: Sequence[Compari
     for one in comparisons:
         table.add_row(
             one.variant,
-            f"{one.baseline_rate:,.0f}",
-            f"{one.our_rate:,.0f}",
+            _readable(one.baseline_rate),
+            _readable(one.our_rate),
             f"{one.ratio:.2f}",
             "" if one.at_least is None else f"{one.at_least:g} {_verdict(one.kept)}",
             "" if one.goal is None else f"{one.goal:g}",
             "" if one.difference is None else f"{one.difference:.0e}",
         )
     return table
+
+
+def _readable(rate: float) -> str:
+    return f"{rate:,.0f}" if rate < 1e6 else f"{rate / 1e6:,.1f} M"
 
 
 def _thread_count(threads: int) -> str:
