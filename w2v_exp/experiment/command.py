@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.config import GROUPS, Plan, config_folder, make_plan
 from w2v_exp.errors import SettingError, UserError
@@ -33,12 +33,17 @@ class Command:
         Hydra's own flags, passed on to it.
     plan : Plan
         The first run, checked.
+    config : DictConfig
+        The first run's configuration, Hydra's own part included.
+    is_sweep : bool
+        Whether Hydra is to sweep, be it over one run.
     """
 
     fixed: list[str]
     swept: dict[str, list[str]]
     flags: list[str]
     plan: Plan
+    config: DictConfig
     is_sweep: bool
 
     @property
@@ -47,9 +52,7 @@ class Command:
         return prod(len(values) for values in self.swept.values())
 
     def hydra_arguments(self) -> list[str]:
-        """Return the arguments that make Hydra do this."""
-        if not self.is_sweep:
-            return [*self.flags, *self.fixed]
+        """Return the arguments that make Hydra do this sweep."""
         sweep = [f"{key}={','.join(values)}" for key, values in self.swept.items()]
         # The sweep's parameters stand in the arguments, those of a sweep's file included.
         return [*self.flags, *self.fixed, *sweep, "hydra.sweeper.params=null", "hydra.mode=MULTIRUN"]
@@ -91,10 +94,7 @@ def _understand(parsed: Namespace) -> Command:
     from_file = config.hydra.sweeper.get("params") or {}
     _, swept_in_file = _split([f"{key}={value}" for key, value in from_file.items() if key not in given])
     swept = swept_in_file | swept
-    with open_dict(config):
-        del config["hydra"]
-
-    plan = make_plan(config)
+    plan = make_plan(_without_hydra(config))
     if plan.repeats > 1:
         if "seed" in swept or "repeats" in swept:
             raise SettingError(
@@ -106,7 +106,7 @@ def _understand(parsed: Namespace) -> Command:
     for key, values in swept.items():
         for value in values:
             _check_swept(parsed, config, fixed, key, value)
-    return Command(fixed, swept, _flags(parsed), plan, is_sweep)
+    return Command(fixed, swept, _flags(parsed), plan, config, is_sweep)
 
 
 def _split(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]]:
@@ -134,6 +134,10 @@ def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
         return config
 
 
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
 def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: str, value: str) -> None:
     """Check one value of one swept key, everything else being as in the first run."""
     if key in GROUPS or key in ("experiment", "sweep"):
@@ -150,7 +154,7 @@ def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: s
         changed = config.copy()
         (override,) = OverridesParser.create().parse_overrides([f"{key}={value}"])
         OmegaConf.update(changed, key, override.value())
-    make_plan(changed)
+    make_plan(_without_hydra(changed))
 
 
 def _flags(parsed: Namespace) -> list[str]:
@@ -166,7 +170,5 @@ def all_keys(parsed: Namespace) -> list[str]:
             config = _compose(parsed, overrides)
         except HYDRA_ERRORS:
             continue
-        with open_dict(config):
-            del config["hydra"]
-        return known_keys(config)
+        return known_keys(_without_hydra(config))
     return []

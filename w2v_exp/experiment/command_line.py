@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra.core.utils import run_job
+from hydra.types import HydraContext
+from omegaconf import open_dict, read_write
 from rich.console import Console
 
 from w2v_exp.config import MlflowTracking, config_folder, register_schema
@@ -59,17 +63,19 @@ def run(arguments: list[str]) -> int:
 def _run_once(command: Command) -> int:
     from w2v_exp.experiment.job import job
 
-    results: list[RunResult] = []
     folder = _folder(command, "run")
-    _call_hydra(
-        [*command.hydra_arguments(), f"hydra.run.dir={folder}"],
-        lambda config: results.append(job(config)),
-    )
+    with read_write(command.config), open_dict(command.config):
+        command.config.hydra.run.dir = str(folder)
+    # As Hydra's launchers do it. Its own way to a single run would compose the configuration twice more.
+    context = HydraContext(config_loader=None, callbacks=Callbacks(command.config))
+    result: RunResult = run_job(
+        job, command.config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
+    ).return_value
     from w2v_exp.experiment.announcement import announce_run
 
-    announce_run(Console(), results[0], command.plan, folder / "artifacts")
-    if results[0].status != "FINISHED":
-        print(f"The run failed. {results[0].reason}", file=sys.stderr)
+    announce_run(Console(), result, command.plan, folder / "artifacts")
+    if result.status != "FINISHED":
+        print(f"The run failed. {result.reason}", file=sys.stderr)
         return FAILED
     return 0
 
