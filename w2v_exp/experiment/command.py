@@ -148,8 +148,6 @@ def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: s
         changed = _compose(
             parsed, [*(text for text in fixed if not text.startswith(f"{key}=")), f"{key}={value}"]
         )
-        with open_dict(changed):
-            del changed["hydra"]
     else:
         changed = config.copy()
         (override,) = OverridesParser.create().parse_overrides([f"{key}={value}"])
