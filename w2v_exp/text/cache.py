@@ -1,0 +1,212 @@
+"""The cache of encoded texts: a folder of entries, shared by any number of processes.
+
+An entry is made in a folder of another name and renamed when it is whole, so nobody sees half of one. Of several
+processes that make the same entry the first to rename wins, and the others take what it made. Entries are removed in
+the reverse order: renamed, then deleted; whoever has mapped the ids keeps them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from w2v_exp.files import replacing
+from w2v_exp.text.cache_entry import (
+    DESCRIPTION,
+    DamagedEntryError,
+    Entry,
+    read_entry,
+    read_text,
+    size_of,
+)
+from w2v_exp.text.cache_folder import cache_folder
+from w2v_exp.text.encoding import EncodedText
+from w2v_exp.validation import require_number, require_whole
+
+_UNFINISHED = ".unfinished-"  # an entry that is being made, or removed
+_ABANDONED_SECONDS = 3600.0  # nobody writes an entry for so long without adding to its files
+_DIGESTS = "digests"
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class TextCache:
+    """Ids of long texts are kept in a folder and mapped from there; short texts are encoded in memory.
+
+    Parameters
+    ----------
+    folder : str, optional
+        Where; None takes ``texts`` in the folder that W2V_EXP_CACHE names, or else in ``~/.cache/w2v_exp``.
+    limit_gb : float
+        What is kept at most, in 10⁹ bytes. The text used least recently goes first; the one in use stays.
+    processes : int, optional
+        How many tokenize; None takes one a core for large texts, and one for others.
+    """
+
+    folder: str | None = None
+    limit_gb: float = 10.0
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        require_number("limit_gb", self.limit_gb, above=0)
+        if self.processes is not None:
+            require_whole("processes", self.processes, at_least=1)
+
+    @property
+    def path(self) -> Path:
+        """The folder, which need not exist."""
+        return Path(self.folder).expanduser().absolute() if self.folder else cache_folder() / "texts"
+
+    def read(self, key: str) -> EncodedText | None:
+        """Return the text of an entry, or None if there is none.
+
+        Raises
+        ------
+        DamagedEntryError
+            If it is not what was written. It has been removed.
+        """
+        folder = self.path / key
+        try:
+            text = read_text(folder)
+        except OSError:
+            return None
+        except DamagedEntryError:
+            if not folder.exists():  # another process has removed it while it was read
+                return None
+            self.remove(key)
+            raise
+        with suppress(OSError):  # a cache that one may read but not write
+            os.utime(folder / DESCRIPTION)
+        return text
+
+    @contextmanager
+    def making(self) -> Iterator[Path]:
+        """Give a new folder to make an entry in. It is gone afterwards, unless it was published.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder = self.path / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, folder: Path, key: str) -> EncodedText:
+        """Make a finished folder the entry of this key, unless it has one, and return the text of the entry.
+
+        Raises
+        ------
+        OSError
+            If it cannot be renamed or read.
+        """
+        try:
+            folder.rename(self.path / key)
+        except OSError:  # another process was faster; if what it left is damaged, ours takes its place
+            with suppress(DamagedEntryError):
+                if winner := self.read(key):
+                    return winner
+            folder.rename(self.path / key)
+        self.evict(keep=key)
+        try:
+            text = self.read(key)
+        except DamagedEntryError as error:  # the disk gives back something else than it was given
+            raise OSError(str(error)) from error
+        if text is None:
+            raise OSError("the entry just written is gone")
+        return text
+
+    def entries(self) -> list[tuple[str, Entry | None, int, float]]:
+        """Return key, description (None: damaged), bytes and time of last use of every entry, the last used first."""
+        found: list[tuple[str, Entry | None, int, float]] = []
+        for folder in self._folders():
+            try:
+                used = (folder / DESCRIPTION).stat().st_mtime
+                found.append((folder.name, read_entry(folder), size_of(folder), used))
+            except (OSError, DamagedEntryError):
+                if folder.exists():
+                    found.append((folder.name, None, size_of(folder), 0.0))
+        return sorted(found, key=lambda entry: -entry[3])
+
+    def evict(self, keep: str) -> None:
+        """Remove the entries used least recently until the limit holds, all but one, and what was abandoned."""
+        size = 0
+        digests = set()
+        for key, entry, entry_size, _ in sorted(self.entries(), key=lambda entry: entry[0] != keep):
+            if key != keep and (entry is None or size + entry_size > self.limit_gb * 1e9):
+                self.remove(key)
+            else:
+                size += entry_size
+                digests.add(entry.digest if entry else "")
+        self._remove_abandoned()
+        for file in self._digest_files():
+            if self._read_digest(file) not in digests:
+                file.unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        """Remove an entry, if it is there."""
+        doomed = self.path / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        with suppress(OSError):
+            (self.path / key).rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def clear(self) -> tuple[int, int]:
+        """Remove everything and return how many entries and bytes that were; what others are making stays."""
+        entries = self.entries()
+        for key, _, _, _ in entries:
+            self.remove(key)
+        self._remove_abandoned()
+        for file in self._digest_files():
+            file.unlink(missing_ok=True)
+        return len(entries), sum(size for _, _, size, _ in entries)
+
+    def remembered_digest(self, files_key: str) -> str | None:
+        """Return the digest of the text in files that have been read before and are unchanged."""
+        return self._read_digest(self.path / _DIGESTS / f"{files_key}.json")
+
+    def remember_digest(self, files_key: str, digest: str) -> None:
+        """Take note of the digest of the text in files.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        (self.path / _DIGESTS).mkdir(exist_ok=True)
+        with replacing(self.path / _DIGESTS / f"{files_key}.json") as stream:
+            json.dump(digest, stream)
+
+    def _folders(self) -> list[Path]:
+        with suppress(OSError):
+            return [folder for folder in self.path.iterdir() if _KEY.fullmatch(folder.name)]
+        return []
+
+    def _digest_files(self) -> list[Path]:
+        return list((self.path / _DIGESTS).glob("*.json"))
+
+    def _read_digest(self, file: Path) -> str | None:
+        try:
+            digest = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return digest if isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) else None
+
+    def _remove_abandoned(self) -> None:
+        """Remove what processes that were killed have left."""
+        with suppress(OSError):
+            for folder in self.path.glob(f"{_UNFINISHED}*"):
+                times = [file.stat().st_mtime for file in (folder, *folder.iterdir())]
+                if time.time() - max(times) > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,158 @@
+"""One text in the cache: a folder with its ids, its words, and what they must add up to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.text.encoding import CHUNK_IDS, ID, EncodedText, IdFile
+from w2v_exp.text.vocabulary import Vocabulary
+
+IDS = "ids.int32"  # little-endian, nothing else
+WORDS = "vocabulary.json"
+DESCRIPTION = "entry.json"  # its time says when the entry was used last
+
+
+class DamagedEntryError(Exception):
+    """An entry that is not what was written."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the description of a cached text says.
+
+    Parameters
+    ----------
+    source, tokenizer, vocabulary : str
+        Where the text comes from and what made ids of it, for people.
+    digest : str
+        SHA-256 of the text.
+    tokens, length : int
+        How many tokens the text has, and how many ids are kept of them.
+    ids_checksum, words_size, words_checksum : int
+        CRC-32 of the file of ids; size and CRC-32 of the file of words.
+    """
+
+    source: str
+    tokenizer: str
+    vocabulary: str
+    digest: str
+    tokens: int
+    length: int
+    ids_checksum: int
+    words_size: int
+    words_checksum: int
+
+
+def write_words(folder: Path, encoded: IdFile, source: str, tokenizer: str, vocabulary: str) -> None:
+    """Write what belongs beside the ids in an entry's folder.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    words = {"words": encoded.vocabulary.words, "counts": encoded.vocabulary.counts.tolist()}
+    content = json.dumps(words).encode()
+    (folder / WORDS).write_bytes(content)
+    entry = Entry(
+        source=source,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        digest=encoded.digest,
+        tokens=encoded.tokens,
+        length=encoded.length,
+        ids_checksum=encoded.checksum,
+        words_size=len(content),
+        words_checksum=crc32(content),
+    )
+    described = _canonical(vars(entry))
+    (folder / DESCRIPTION).write_bytes(_canonical({"checksum": crc32(described), **vars(entry)}))
+
+
+def read_entry(folder: Path) -> Entry:
+    """Return the description of an entry, after a check that it is what was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such entry.
+    DamagedEntryError
+        If it is not what was written.
+    """
+    folder.stat()
+    try:
+        values = json.loads((folder / DESCRIPTION).read_bytes())
+        checksum = values.pop("checksum")
+        entry = Entry(**values)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DamagedEntryError(f"{DESCRIPTION} cannot be read") from error
+    if crc32(_canonical(values)) != checksum:
+        raise DamagedEntryError(f"{DESCRIPTION} is not what was written")
+    return entry
+
+
+def read_text(folder: Path) -> EncodedText:
+    """Return the text of an entry, with its ids mapped from their file, after a check of every byte.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such entry.
+    DamagedEntryError
+        If it is not what was written.
+    """
+    entry = read_entry(folder)
+    try:
+        content = (folder / WORDS).read_bytes()
+        if len(content) != entry.words_size or crc32(content) != entry.words_checksum:
+            raise DamagedEntryError(f"{WORDS} is not what was written")
+        words = json.loads(content)
+        with (folder / IDS).open("rb") as file:
+            # By the file that is open, which stays even where another process removes the entry meanwhile.
+            if _size_and_checksum(file) != (entry.length * ID.itemsize, entry.ids_checksum):
+                raise DamagedEntryError(f"{IDS} is not what was written")
+            ids = map_ids(file, entry.length)
+    except OSError as error:
+        raise DamagedEntryError(f"{error.strerror or error}: {error.filename or folder}") from error
+    vocabulary = Vocabulary(words["words"], np.array(words["counts"], np.int64))
+    return EncodedText(ids, vocabulary, entry.tokens, entry.digest)
+
+
+def map_ids(file: IO[bytes], length: int) -> NDArray[np.int32]:
+    """Return the ids in a file as a read-only array that is mapped from it, not read."""
+    if length == 0:  # nothing can't be mapped
+        empty = np.zeros(0, np.int32)
+        empty.flags.writeable = False
+        return empty
+    return np.memmap(file, ID, mode="r", shape=(length,))
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of an entry's files; those that vanish meanwhile count nothing."""
+    size = 0
+    for name in (IDS, WORDS, DESCRIPTION):
+        try:
+            size += (folder / name).stat().st_size
+        except OSError:
+            continue
+    return size
+
+
+def _size_and_checksum(file: IO[bytes]) -> tuple[int, int]:
+    """Return how many bytes a file has and their CRC-32: 3 GB a second, so that every use can afford it."""
+    size = checksum = 0
+    while chunk := file.read(CHUNK_IDS * ID.itemsize):
+        size += len(chunk)
+        checksum = crc32(chunk, checksum)
+    return size, checksum
+
+
+def _canonical(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, sort_keys=True, indent=1).encode()

@@ -1,0 +1,96 @@
+"""A corpus as ids that are mapped from a file: from the cache, or made for it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
+
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.cache_entry import IDS, DamagedEntryError, map_ids, write_words
+from w2v_exp.text.cache_key import corpus_files, describe_tokenizer, entry_key, files_key
+from w2v_exp.text.corpus import Corpus
+from w2v_exp.text.encoding import EncodedText, IdFile, encode_text, encode_to_file
+from w2v_exp.text.tokenizer import Tokenizer
+from w2v_exp.text.tokenizing import available_processes
+from w2v_exp.text.vocabulary import VocabularyRule
+
+SMALLEST_CACHED = 2_000_000  # bytes of files; less is encoded in half a second
+SMALLEST_SHARED = (
+    20_000_000  # bytes of files; less is tokenized by the time that other processes have started
+)
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
+
+# Is told how many bytes of text have been read, of how many (None: unknown, the files are compressed).
+Progress = Callable[[int, int | None], None]
+
+
+def encode_cached(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    rule: VocabularyRule,
+    cache: TextCache,
+    *,
+    progress: Progress = lambda _done, _of: None,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> EncodedText:
+    """Return what `encode_text` returns; for long texts with the ids in a mapped file, which stays in the cache.
+
+    Texts given in the configuration, and files of less than 2 MB together, are encoded in memory and not kept.
+    With a custom tokenizer, or one that is a plain function, the ids lie in a file that goes when they are no longer
+    used: nobody could tell whether it still does the same.
+
+    Files that have been encoded before are not read again while their paths, sizes and times are the same. Every byte
+    of an entry is checked when it is used; one that is damaged is made again, and `say` is told. So it is where the
+    cache cannot be written, for whatever reason: the text is then encoded in memory.
+
+    Raises
+    ------
+    CorpusError
+        If the text cannot be read or has no word. Nothing is kept then.
+    """
+    files = corpus_files(corpus)
+    size = sum(file.stat().st_size for file in files or [])
+    if files is None or size < SMALLEST_CACHED:
+        return encode_text(corpus, tokenizer, rule)
+    total = None if any(file.suffix.lower() in COMPRESSED for file in files) else size
+    processes = cache.processes or (available_processes() if size >= SMALLEST_SHARED else 1)
+
+    def encode(file: IO[bytes]) -> IdFile:
+        return encode_to_file(corpus, tokenizer, rule, file, processes, lambda done: progress(done, total))
+
+    try:
+        tokenizer_described = describe_tokenizer(tokenizer)
+        if tokenizer_described is None:
+            return _passing_text(cache, encode)
+        known_as = files_key(corpus)
+        if known_as and (digest := cache.remembered_digest(known_as)):
+            try:
+                if text := cache.read(entry_key(digest, tokenizer_described, rule)):
+                    return text
+            except DamagedEntryError as error:
+                say(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
+        with cache.making() as folder:
+            with (folder / IDS).open("x+b") as file:
+                encoded = encode(file)
+            write_words(folder, encoded, corpus.source, repr(tokenizer), repr(rule))
+            text = cache.publish(folder, entry_key(encoded.digest, tokenizer_described, rule))
+        if known_as and files_key(corpus) == known_as:  # not if they have changed while they were read
+            with suppress(OSError):  # then they are read again the next time
+                cache.remember_digest(known_as, encoded.digest)
+        return text
+    except OSError as error:  # one of the corpus would be a CorpusError
+        reason = error.strerror or str(error)
+        say(f"The cache of texts in {cache.path} cannot be used ({reason}); this goes on without it.")
+        return encode_text(corpus, tokenizer, rule)
+
+
+def _passing_text(cache: TextCache, encode: Callable[[IO[bytes]], IdFile]) -> EncodedText:
+    """Return a text whose ids lie in a file without a name, which goes with the array that is mapped from it."""
+    cache.path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=cache.path) as file:
+        encoded = encode(file)
+        ids = map_ids(file, encoded.length)
+    return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest)
