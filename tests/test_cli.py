@@ -49,6 +49,11 @@ MISTAKES = [
     (["window=3,0", "dim=10", "-m"], "window=0: must be a whole number, 1 or more."),
     (["schedule=step,lin", "-m"], "schedule=lin: not an option, did you mean linear?"),
     (["repeats=3", "seed=1,2", "-m"], "repeats=3: repeats make seeds of their own"),
+    (
+        ["labels=counts", "objective.update=overwrite"],
+        "objective.update=overwrite: needs the order of the pairs",
+    ),
+    (["labels=counts", "labels.smoothing=-1"], "labels.smoothing=-1.0: must be a number at least 0."),
     (["window"], "window: not understood; write key=value"),
     (["--cfg", "job", "windw=3"], "windw: unknown key, did you mean window?"),
 ]

@@ -11,16 +11,17 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
-from w2v_exp.examples.labels import LABELS
+from w2v_exp.examples.counted import CountsRule
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
 from w2v_exp.model.softmax import OBJECTIVES, Softmax
+from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA, Corpus
 from w2v_exp.text.tokenizer import TOKENIZERS, Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
@@ -32,8 +33,22 @@ DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True)
-class LabelsChoice:
-    """A label encoding: a choice without settings."""
+class DenseChoice:
+    """One-hot labels: a choice without settings."""
+
+    encoding: ClassVar[str] = "dense"
+
+
+@dataclass(frozen=True)
+class SparseChoice:
+    """Labels as ids: a choice without settings."""
+
+    encoding: ClassVar[str] = "sparse"
+
+
+@dataclass(frozen=True)
+class NoCache:
+    """Every run reads its text anew."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +85,12 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "corpus": CORPORA,
     "tokenizer": TOKENIZERS,
     "vocabulary": {"rule": VocabularyRule},
-    "labels": dict.fromkeys(LABELS, LabelsChoice),
+    "labels": {"dense": DenseChoice, "sparse": SparseChoice, "counts": CountsRule},
     "objective": OBJECTIVES,
     "initialization": INITIALIZATIONS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "cache": {"disk": TextCache, "none": NoCache},
     "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
 }
 
@@ -91,6 +107,7 @@ class ConfigSchema:
     initialization: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
+    cache: Any = MISSING
     tracking: Any = MISSING
     window: int = MISSING
     dim: int = MISSING
@@ -136,11 +153,12 @@ class Plan:
     corpus: Corpus
     tokenizer: Tokenizer
     vocabulary: VocabularyRule
-    labels: str
+    labels: DenseChoice | SparseChoice | CountsRule
     objective: Softmax
     initialization: Initialization
     optimizer: Optimizer
     schedule: Schedule
+    cache: TextCache | NoCache
     tracking: MlflowTracking | NoTracking
     window: int
     dim: int
@@ -160,6 +178,12 @@ class Plan:
         require_number("learning_rate", self.learning_rate, above=0)
         require_choice("order", self.order, ORDERS)
         require_choice("dtype", self.dtype, DTYPES)
+        if isinstance(self.labels, CountsRule) and self.objective.update == "overwrite":
+            raise SettingError(
+                "objective.update",
+                "overwrite",
+                "needs the order of the pairs, which labels=counts gives up; use labels=sparse.",
+            )
 
 
 def make_plan(config: DictConfig) -> Plan:
@@ -175,8 +199,7 @@ def make_plan(config: DictConfig) -> Plan:
     for key, value in values.items():
         if key not in known:
             raise SettingError(key, value, f"unknown key{suggestion(key, known)}")
-    made = {group: _make(group, values[group]) for group in GROUPS if group != "labels"}
-    return Plan(**(values | made | {"labels": values["labels"]["name"]}))
+    return Plan(**(values | {group: _make(group, values[group]) for group in GROUPS}))
 
 
 def _make(group: str, values: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from w2v_exp.examples.bounds import cost_floor, distinct_pairs, information_explained, unigram_cost
+from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
@@ -65,13 +65,13 @@ def test_no_model_costs_less_than_the_floor(listed, seed):
 @property_settings(deadline=None)
 @given(PAIR_LISTS)
 def test_distinct_pairs_are_counted(listed):
-    counted = zip(*(column.tolist() for column in distinct_pairs(as_pairs(listed))), strict=True)
+    counted = zip(*(column.tolist() for column in as_pairs(listed).distinct()), strict=True)
     assert {(centre, context): count for centre, context, count in counted} == Counter(listed)
 
 
 def test_keys_of_a_large_vocabulary_do_not_overflow():
     last = 2_000_000_000
-    centres, contexts, counts = distinct_pairs(as_pairs([(last, last), (last, 0), (last, last)], last + 1))
+    centres, contexts, counts = as_pairs([(last, last), (last, 0), (last, last)], last + 1).distinct()
     assert (centres.tolist(), contexts.tolist(), counts.tolist()) == ([last, last], [0, last], [1, 2])
 
 

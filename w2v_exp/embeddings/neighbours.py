@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.bounds import distinct_pairs
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.validation import require_whole
 
@@ -36,7 +36,7 @@ def top_neighbours(probabilities: NDArray[Any], count: int = 4) -> NDArray[np.in
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
 
-def neighbour_precision(top: NDArray[np.integer[Any]], pairs: Pairs) -> tuple[int, int]:
+def neighbour_precision(top: NDArray[np.integer[Any]], pairs: Pairs | PairCounts) -> tuple[int, int]:
     """Return how many of the words in `top` are true neighbours, and how many could be.
 
     The true neighbours of a word are the distinct contexts that it has among the training pairs. A word with
@@ -46,7 +46,7 @@ def neighbour_precision(top: NDArray[np.integer[Any]], pairs: Pairs) -> tuple[in
     ----------
     top : ndarray of int, shape (V, count)
         Ids of the words named for each centre, no word twice, as `top_neighbours` gives them.
-    pairs : Pairs
+    pairs : Pairs or PairCounts
         The training pairs.
 
     Returns
@@ -55,7 +55,7 @@ def neighbour_precision(top: NDArray[np.integer[Any]], pairs: Pairs) -> tuple[in
         Their quotient is the precision. With the article's sentence at window 3, 50 of the 52 words are
         possible: `after` and `game` have only 3 neighbours each.
     """
-    centres, contexts, _ = distinct_pairs(pairs)
+    centres, contexts, _ = pairs.distinct()
     hits = (top[centres] == contexts[:, None]).any(axis=1).sum()
     possible = np.minimum(np.bincount(centres), top.shape[1]).sum()
     return int(hits), int(possible)

@@ -131,6 +131,11 @@ class Examples:
         return len(self.pairs)
 
     @property
+    def context_shares(self) -> NDArray[np.float64]:
+        """What share of the pairs each word is the context of, shape (V,)."""
+        return self.pairs.by_context() / len(self.pairs)
+
+    @property
     def batches_per_epoch(self) -> int:
         """How many batches an epoch has."""
         return -(-len(self.pairs) // self.batch_size)

@@ -7,25 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 
 
-def distinct_pairs(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the distinct (centre, context) pairs and how often each occurs: three arrays of one length."""
-    keys = pairs.centres.astype(np.int64) * pairs.vocabulary_size + pairs.contexts
-    keys, counts = np.unique(keys, return_counts=True)
-    return keys // pairs.vocabulary_size, keys % pairs.vocabulary_size, counts
-
-
-def unigram_cost(pairs: Pairs) -> float:
+def unigram_cost(pairs: Pairs | PairCounts) -> float:
     """Return H(context), in nats: the least cost of a model that knows only how frequent words are."""
-    return _entropy(np.bincount(pairs.contexts))
+    return _entropy(pairs.by_context())
 
 
-def cost_floor(pairs: Pairs) -> float:
+def cost_floor(pairs: Pairs | PairCounts) -> float:
     """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model costs less."""
-    _, _, counts = distinct_pairs(pairs)
-    return _entropy(counts) - _entropy(np.bincount(pairs.centres))
+    _, _, counts = pairs.distinct()
+    return _entropy(counts) - _entropy(pairs.by_centre())
 
 
 def information_explained(cost: float, unigram: float, floor: float) -> float:
@@ -37,6 +31,6 @@ def information_explained(cost: float, unigram: float, floor: float) -> float:
     return (unigram - cost) / (unigram - floor) if unigram - floor > 1e-12 else float("nan")
 
 
-def _entropy(counts: NDArray[np.integer[Any]]) -> float:
-    shares = counts[counts > 0] / counts.sum()
+def _entropy(counts: NDArray[Any]) -> float:
+    shares = counts[counts > 0] / counts.sum(dtype=np.float64)
     return float(-(shares * np.log(shares)).sum())

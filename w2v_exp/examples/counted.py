@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import Batch, Prior
 from w2v_exp.examples.labels import SparseCounts
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_counts import PairCounts, count_window_pairs, shrinking_weights
+from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.validation import require_number, require_whole
 
 
@@ -30,16 +31,39 @@ class CountsRule:
     centre_exponent : float
         A centre with n pairs counts n^exponent in the gradients, scaled so that all of them keep their sum. 1 is
         the exact gradient; below 1 rare centres gain.
+    shrinking_window : bool
+        Whether a pair weighs (window − distance + 1) / window, which is what a window drawn from 1 … window for each
+        centre comes to, as in word2vec.
+    sample : float
+        0, or word2vec's threshold for subsampling frequent words.
+    sampled_passes : int
+        Dropping words widens windows, so sampled counts are not exact: they are the mean over so many samplings.
     """
 
     centres: int = 512
     smoothing: float = 0.0
     centre_exponent: float = 1.0
+    shrinking_window: bool = False
+    sample: float = 0.0
+    sampled_passes: int = 3
 
     def __post_init__(self) -> None:
         require_whole("centres", self.centres, at_least=1)
         require_number("smoothing", self.smoothing, at_least=0)
         require_number("centre_exponent", self.centre_exponent, at_least=0, at_most=1)
+        require_number("sample", self.sample, at_least=0, below=1)
+        require_whole("sampled_passes", self.sampled_passes, at_least=1)
+
+    def count(
+        self, ids: NDArray[np.int32], window: int, vocabulary_size: int, generator: np.random.Generator
+    ) -> PairCounts:
+        """Count the pairs of a text, sampled and weighted as this rule says; the generator decides the samples."""
+        weights = shrinking_weights(window) if self.shrinking_window else None
+        if not self.sample:
+            return count_window_pairs([ids], window, vocabulary_size, weights)
+        kept = keep_probabilities(np.bincount(ids, minlength=vocabulary_size), self.sample)
+        samples = (ids[generator.random(len(ids)) < kept[ids]] for _ in range(self.sampled_passes))
+        return count_window_pairs(samples, window, vocabulary_size, weights).divided_by(self.sampled_passes)
 
 
 class CountedExamples:
@@ -73,7 +97,7 @@ class CountedExamples:
     ) -> None:
         if not counts.counts.size:
             raise CorpusError("There is no pair to train on: a pair needs two words of the vocabulary.")
-        self.counts = counts
+        self.pairs = counts
         self.rule = rule or CountsRule()
         self.order = order
         self.pairs_per_epoch = counts.total
@@ -102,12 +126,12 @@ class CountedExamples:
     def _slice(self, centres: NDArray[np.int32]) -> Batch:
         """Return the batch of these centres, which are in order."""
         pairs_by_centre = self._pairs_by_centre[centres]
-        places, rows = _places(self.counts.starts, centres)
-        counts = self.counts.counts[places]
-        cells = rows * self.counts.vocabulary_size + self.counts.contexts[places]
+        places, rows = _places(self.pairs.starts, centres)
+        counts = self.pairs.counts[places]
+        cells = rows * self.pairs.vocabulary_size + self.pairs.contexts[places]
         smoothed = pairs_by_centre + self.rule.smoothing
         labels = SparseCounts(cells, counts.astype(np.float64), counts / smoothed[rows], _NO_ORDER)
-        every_word = len(centres) == self.counts.vocabulary_size
+        every_word = len(centres) == self.pairs.vocabulary_size
         return Batch(
             centres=centres,
             rows=slice(None) if every_word else centres,

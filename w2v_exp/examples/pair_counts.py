@@ -57,9 +57,14 @@ class PairCounts:
         weights = self.counts.astype(np.float64, copy=False)
         return np.bincount(self.contexts, weights=weights, minlength=self.vocabulary_size).astype(np.float64)
 
-    def centres(self) -> NDArray[np.int32]:
-        """Return the centre of each distinct pair, shape (n,)."""
-        return np.repeat(np.arange(self.vocabulary_size, dtype=np.int32), np.diff(self.starts))
+    def divided_by(self, number: float) -> PairCounts:
+        """Return these counts, each divided by a number."""
+        return PairCounts(self.starts, self.contexts, self.counts / number)
+
+    def distinct(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
+        """Return the distinct (centre, context) pairs and the count of each: three arrays of one length."""
+        centres = np.repeat(np.arange(self.vocabulary_size, dtype=np.int32), np.diff(self.starts))
+        return centres, self.contexts, self.counts
 
 
 def shrinking_weights(window: int) -> list[float]:

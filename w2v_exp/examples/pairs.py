@@ -31,6 +31,21 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.centres)
 
+    def by_centre(self) -> NDArray[np.int64]:
+        """Return the number of pairs of each centre, shape (V,)."""
+        return np.bincount(self.centres, minlength=self.vocabulary_size)
+
+    def by_context(self) -> NDArray[np.int64]:
+        """Return the number of pairs of each context, shape (V,)."""
+        return np.bincount(self.contexts, minlength=self.vocabulary_size)
+
+    def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the distinct (centre, context) pairs and how often each occurs: three arrays of one length."""
+        keys, counts = np.unique(
+            self.centres.astype(np.int64) * self.vocabulary_size + self.contexts, return_counts=True
+        )
+        return keys // self.vocabulary_size, keys % self.vocabulary_size, counts
+
 
 def count_pairs(tokens: int, window: int) -> int:
     """Return how many pairs `window_pairs` makes of a text of so many tokens.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings import neighbour_precision, top_neighbours
-from w2v_exp.examples.bounds import cost_floor, distinct_pairs, information_explained, unigram_cost
+from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
@@ -28,7 +29,7 @@ class Bounds:
     cost_floor: float
 
     @classmethod
-    def of(cls, pairs: Pairs) -> Bounds:
+    def of(cls, pairs: Pairs | PairCounts) -> Bounds:
         """Return the bounds of these pairs."""
         return cls(unigram_cost(pairs), cost_floor(pairs))
 
@@ -42,7 +43,9 @@ class Bounds:
         }
 
 
-def neighbour_metrics(parameters: Parameters, objective: Softmax, pairs: Pairs) -> dict[str, float]:
+def neighbour_metrics(
+    parameters: Parameters, objective: Softmax, pairs: Pairs | PairCounts
+) -> dict[str, float]:
     """Return `neighbour_precision` for vocabularies it can be computed for: all words' softmax outputs are needed."""
     if pairs.vocabulary_size > LARGEST_FOR_PRECISION:
         return {}
@@ -67,9 +70,9 @@ def neighbour_table(
     return table
 
 
-def true_neighbours(pairs: Pairs) -> NDArray[np.bool_]:
+def true_neighbours(pairs: Pairs | PairCounts) -> NDArray[np.bool_]:
     """Return which words occur in the context of which: shape (V, V), centre by context."""
-    centres, contexts, _ = distinct_pairs(pairs)
+    centres, contexts, _ = pairs.distinct()
     true = np.zeros((pairs.vocabulary_size, pairs.vocabulary_size), bool)
     true[centres, contexts] = True
     return true

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from w2v_exp.config import Plan
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import Bounds, true_neighbours
@@ -54,7 +55,7 @@ def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, folder: Pat
 def draw_plots(
     plan: Plan,
     bounds: Bounds,
-    pairs: Pairs,
+    pairs: Pairs | PairCounts,
     vocabulary: Vocabulary,
     parameters: Parameters,
     records: Sequence[EpochRecord],

@@ -14,12 +14,15 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import Examples
-from w2v_exp.examples.pairs import count_pairs, window_pairs
+from w2v_exp.examples.counted import CountedExamples
+from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment import outputs
+from w2v_exp.experiment.building import build_examples, build_trainer
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import Bounds, neighbour_metrics, neighbour_table
+from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.text.encoding import EncodedText, encode_text
+from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.memory import PeakMemory, PeakResident
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.tracking.progress import ProgressBar
@@ -83,19 +86,19 @@ class Run:
         pairs = examples.pairs
         self.metrics |= {
             "peak_memory_mb": peak.megabytes,
-            "pairs": len(pairs),
+            "pairs": examples.pairs_per_epoch,
             "tokens": self.text.tokens,
             "vocabulary_size": len(vocabulary),
         }
         with ExitStack() as stack:
-            progress = stack.enter_context(ProgressBar(self._title(), plan.epochs, len(pairs)))
+            progress = stack.enter_context(ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch))
             observers: list[Observer] = [progress, *([self.tracked] if self.tracked else [])]
-            self.trainer = self._build_trainer(examples, observers)
+            self.trainer = build_trainer(plan, examples, observers)
             records = self.trainer.train()
         seconds = records[-1].train_seconds
         self.metrics |= {
             "train_seconds": seconds,
-            "pairs_per_second": plan.epochs * len(pairs) / seconds,
+            "pairs_per_second": plan.epochs * examples.pairs_per_epoch / seconds,
         }
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
@@ -108,30 +111,11 @@ class Run:
         if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
             outputs.draw_plots(plan, bounds, pairs, vocabulary, self.trainer.parameters, records, self.files)
 
-    def _rehearse(self, ids: NDArray[np.int32], vocabulary_size: int) -> Examples:
+    def _rehearse(self, ids: NDArray[np.int32], vocabulary_size: int) -> Examples | CountedExamples:
         """Build the examples, and take the first few steps with a trainer that is thrown away."""
-        plan = self.plan
-        pairs = window_pairs(ids, plan.window, vocabulary_size)
-        examples = Examples(
-            pairs, labels=plan.labels, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype
-        )
-        self._build_trainer(examples).rehearse(REHEARSED_STEPS)
+        examples = build_examples(self.plan, ids, vocabulary_size)
+        build_trainer(self.plan, examples).rehearse(REHEARSED_STEPS)
         return examples
-
-    def _build_trainer(self, examples: Examples, observers: list[Observer] | None = None) -> Trainer:
-        plan = self.plan
-        generator = np.random.default_rng(plan.seed)
-        return Trainer(
-            examples,
-            plan.initialization(examples.pairs.vocabulary_size, plan.dim, generator, plan.dtype),
-            objective=plan.objective,
-            optimizer=plan.optimizer,
-            schedule=plan.schedule,
-            epochs=plan.epochs,
-            learning_rate=plan.learning_rate,
-            generator=generator,
-            observers=observers or (),
-        )
 
     def _end(self, status: str, reason: str = "") -> RunResult:
         """Record how the run ended, with the files there are, and return its result."""
@@ -141,9 +125,8 @@ class Run:
         if records:
             outputs.write_costs(records, self.files)
             self.metrics["cost"] = records[-1].cost
-            self.metrics["article_cost"] = records[
-                -1
-            ].article_cost  # NaN, and so left out, without an epsilon
+            # NaN, and so left out, where epsilon is 0
+            self.metrics["article_cost"] = records[-1].article_cost
         if self.trainer and status != "FAILED":  # what diverged is of no use
             outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
@@ -174,7 +157,7 @@ class Run:
 
 def _read_text(plan: Plan) -> EncodedText:
     """Return the encoded corpus, after a check that there is at least one pair to train on."""
-    text = encode_text(plan.corpus, plan.tokenizer, plan.vocabulary)
+    text = read_corpus(plan)
     if not count_pairs(len(text.ids), plan.window):
         raise CorpusError(
             f"There is no pair to train on: of the text's {text.tokens} tokens the vocabulary keeps {len(text.ids)}, "

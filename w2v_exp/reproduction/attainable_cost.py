@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.bounds import distinct_pairs
 from w2v_exp.examples.pairs import Pairs
 
 
@@ -16,7 +15,7 @@ def attainable_cost(pairs: Pairs, epsilon: float) -> float:
     minimum of −Σ q log(p + epsilon) under Σ p = 1 and p ≥ 0 is where p + epsilon is q / λ for the words that get
     any probability (Karush, Kuhn and Tucker), and λ makes them sum to 1: information theory's water-filling.
     """
-    centres, _, counts = distinct_pairs(pairs)
+    centres, _, counts = pairs.distinct()
     total = 0.0
     for centre in np.unique(centres):
         of_centre = counts[centres == centre]

@@ -1,0 +1,141 @@
+"""Training from counts: the same model, exactly."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.pair_counts import count_window_pairs
+from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.model.parameters import ArticleInitialization, Parameters
+from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax
+from w2v_exp.training.optimizers import OPTIMIZERS
+from w2v_exp.training.trainer import Trainer
+
+V, DIM, WINDOW = 30, 5, 3
+IDS = np.minimum(np.random.default_rng(1).geometric(0.12, 400) - 1, V - 1).astype(np.int32)
+
+
+def parameters_for(examples, objective, scale=0.3):
+    drawn = ArticleInitialization(scale)(V, DIM, np.random.default_rng(0))
+    return Parameters(
+        drawn.embedding, drawn.output, objective.initial_offset(examples.context_shares, np.float64)
+    )
+
+
+def train(examples, objective, optimizer):
+    parameters = parameters_for(examples, objective)
+    records = Trainer(
+        examples, parameters, objective=objective, optimizer=optimizer, epochs=7, learning_rate=0.01
+    ).train()
+    return parameters, [record.cost for record in records]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "gradient", "offset"), list(itertools.product(OPTIMIZERS, ("sum", "mean"), OUTPUT_OFFSETS))
+)
+def test_one_slice_of_all_centres_is_one_full_batch_of_sparse_labels(optimizer, gradient, offset):
+    objective = Softmax(embedding_gradient=gradient, output_offset=offset)
+    pairs = window_pairs(IDS, WINDOW, V)
+    listed, listed_costs = train(Examples(pairs, batch_size=len(pairs)), objective, OPTIMIZERS[optimizer]())
+    counts = count_window_pairs([IDS], WINDOW, V)
+    counted, counted_costs = train(
+        CountedExamples(counts, CountsRule(centres=V)), objective, OPTIMIZERS[optimizer]()
+    )
+    np.testing.assert_allclose(counted.embedding, listed.embedding, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(counted.output, listed.output, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(counted_costs, listed_costs, rtol=0, atol=1e-10)
+    if offset != "none":
+        np.testing.assert_allclose(counted.offset, listed.offset, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("order", ["corpus", "blocks", "shuffled"])
+def test_slices_share_out_all_pairs_and_divide_by_all_of_them(order):
+    counts = count_window_pairs([IDS], WINDOW, V)
+    examples = CountedExamples(counts, CountsRule(centres=7), order=order)
+    batches = list(examples.batches(np.random.default_rng(0)))
+    assert len(batches) == examples.batches_per_epoch
+    centres = np.concatenate([batch.centres for batch in batches])
+    assert sorted(centres.tolist()) == sorted(set(IDS.tolist()))
+    assert sum(batch.pairs for batch in batches) == counts.total == examples.pairs_per_epoch
+    assert {batch.all_pairs for batch in batches} == {counts.total}
+    # At fixed parameters the slices' gradients add up to the full one.
+    objective = Softmax()
+    parameters = parameters_for(examples, objective)
+    (whole,) = CountedExamples(counts, CountsRule(centres=V)).batches(np.random.default_rng(0))
+    full = objective.step(parameters, whole)
+    sliced = [objective.step(parameters, batch) for batch in batches]
+    np.testing.assert_allclose(sum(step.output_gradient for step in sliced), full.output_gradient, atol=1e-14)
+    assert sum(step.cost for step in sliced) == pytest.approx(full.cost)
+
+
+def smoothed_cost(parameters, counts, rule):
+    """The cost whose gradient smoothing and centre weights give, written out over the whole table."""
+    centres, contexts, values = counts.distinct()
+    table = np.zeros((V, V))
+    table[centres, contexts] = values
+    n = table.sum(axis=1)
+    unigram = table.sum(axis=0) / table.sum()
+    target = (table + rule.smoothing * unigram) / np.maximum(n + rule.smoothing, 1e-300)[:, None]
+    weights = np.where(n > 0, n**rule.centre_exponent, 0)
+    weights /= weights.sum()
+    scores = parameters.embedding @ parameters.output.T
+    if parameters.offset is not None:
+        scores = scores + parameters.offset
+    log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return -(weights[:, None] * target * log_p).sum()
+
+
+@pytest.mark.parametrize("rule", [CountsRule(V), CountsRule(V, smoothing=4.0), CountsRule(V, 4.0, 0.6)])
+@pytest.mark.parametrize("offset", OUTPUT_OFFSETS)
+def test_gradients_are_those_of_the_smoothed_and_weighted_cost(rule, offset):
+    counts = count_window_pairs([IDS], WINDOW, V)
+    examples = CountedExamples(counts, rule)
+    objective = Softmax(embedding_gradient="mean", output_offset=offset)
+    parameters = parameters_for(examples, objective)
+    (batch,) = examples.batches(np.random.default_rng(0))
+    step = objective.step(parameters, batch)
+    embedding_gradient = np.zeros((V, DIM))
+    embedding_gradient[batch.rows] = step.embedding_gradient
+    checked = [(parameters.embedding, embedding_gradient), (parameters.output, step.output_gradient)]
+    if offset == "learned":
+        checked.append((parameters.offset, step.offset_gradient))
+    generator = np.random.default_rng(3)
+    for matrix, gradient in checked:
+        for _ in range(12):
+            place = tuple(generator.integers(0, size) for size in matrix.shape)
+            kept, h = matrix[place], 1e-5
+            matrix[place] = kept + h
+            above = smoothed_cost(parameters, counts, rule)
+            matrix[place] = kept - h
+            below = smoothed_cost(parameters, counts, rule)
+            matrix[place] = kept
+            assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=1e-9)
+
+
+def test_the_cost_is_that_of_the_pairs_whatever_is_smoothed():
+    counts = count_window_pairs([IDS], WINDOW, V)
+    objective = Softmax()
+    costs = []
+    for rule in (CountsRule(V), CountsRule(V, 10.0, 0.5)):
+        examples = CountedExamples(counts, rule)
+        (batch,) = examples.batches(np.random.default_rng(0))
+        costs.append(objective.step(parameters_for(examples, objective), batch).cost)
+    assert costs[0] == pytest.approx(costs[1])
+
+
+def test_sampled_counts_are_means_over_the_samples():
+    exact = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0))
+    kept_all = CountsRule(sample=0.99, sampled_passes=2).count(IDS, WINDOW, V, np.random.default_rng(0))
+    np.testing.assert_array_equal(kept_all.counts, exact.counts)
+    sampled = CountsRule(sample=0.01, sampled_passes=4).count(IDS, WINDOW, V, np.random.default_rng(0))
+    assert sampled.total < exact.total
+    assert not np.allclose(sampled.counts, np.round(sampled.counts))
+
+
+def test_a_text_without_pairs_is_refused():
+    with pytest.raises(CorpusError, match="no pair to train on"):
+        CountedExamples(count_window_pairs([IDS[:1]], WINDOW, V))

@@ -1,0 +1,74 @@
+"""Counted pairs: what listing the pairs and counting them would give."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
+
+from w2v_exp.examples.bounds import cost_floor, unigram_cost
+from w2v_exp.examples.pair_counts import count_window_pairs, shrinking_weights
+from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.subsampling import keep_probabilities
+
+V = 6
+TEXTS = st.lists(st.integers(0, V - 1), max_size=60).map(lambda ids: np.array(ids, np.int32))
+
+
+def table(counts):
+    dense = np.zeros((V, V))
+    centres, contexts, values = counts.distinct()
+    dense[centres, contexts] = values
+    return dense
+
+
+def listed(ids, window):
+    dense = np.zeros((V, V))
+    pairs = window_pairs(ids, window, V)
+    np.add.at(dense, (pairs.centres, pairs.contexts), 1)
+    return dense
+
+
+@property_settings(deadline=None)
+@given(TEXTS, st.integers(1, 7), st.sampled_from([1, 2, 5, 1 << 20]))
+def test_counts_are_those_of_the_listed_pairs(ids, window, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("w2v_exp.examples.pair_counts.CHUNK_TOKENS", chunk)
+        counts = count_window_pairs([ids], window, V)
+    np.testing.assert_array_equal(table(counts), listed(ids, window))
+    np.testing.assert_array_equal(counts.by_centre(), listed(ids, window).sum(axis=1))
+    np.testing.assert_array_equal(counts.by_context(), listed(ids, window).sum(axis=0))
+    assert counts.total == len(window_pairs(ids, window, V))
+
+
+@property_settings(deadline=None)
+@given(TEXTS, st.integers(1, 7), st.sampled_from([3, 1 << 20]))
+def test_weighted_counts_are_sums_over_distances(ids, window, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("w2v_exp.examples.pair_counts.CHUNK_TOKENS", chunk)
+        counts = count_window_pairs([ids], window, V, shrinking_weights(window))
+    # A drawn window is each of 1 … window with the same chance: the weights are the mean over them.
+    expected = sum(listed(ids, drawn) for drawn in range(1, window + 1)) / window
+    np.testing.assert_allclose(table(counts), expected, rtol=1e-5)
+
+
+def test_windows_do_not_cross_from_one_text_to_the_next():
+    one, other = np.array([0, 1], np.int32), np.array([2, 3], np.int32)
+    counts = table(count_window_pairs([one, other], 3, V))
+    assert counts[1, 2] == 0
+    assert counts[0, 1] == counts[2, 3] == 1
+
+
+def test_counts_have_the_bounds_of_the_listed_pairs():
+    ids = np.random.default_rng(0).integers(0, V, 500).astype(np.int32)
+    pairs, counts = window_pairs(ids, 3, V), count_window_pairs([ids], 3, V)
+    assert cost_floor(counts) == pytest.approx(cost_floor(pairs), abs=1e-12)
+    assert unigram_cost(counts) == pytest.approx(unigram_cost(pairs), abs=1e-12)
+
+
+def test_word2vecs_probabilities_of_keeping_a_word():
+    counts = np.array([900, 99, 1, 0])
+    kept = keep_probabilities(counts, 0.001)
+    assert kept[0] == pytest.approx(np.sqrt(0.001 / 0.9) + 0.001 / 0.9)
+    assert kept[1] == pytest.approx(np.sqrt(0.001 / 0.099) + 0.001 / 0.099)
+    assert kept[2] == kept[3] == 1

@@ -1,0 +1,52 @@
+"""What a plan trains: its examples, and a trainer for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.config import Plan
+from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.training.observers import Observer
+from w2v_exp.training.trainer import Trainer
+
+
+def build_examples(plan: Plan, ids: NDArray[np.int32], vocabulary_size: int) -> Examples | CountedExamples:
+    """Return the examples that a plan makes of a text."""
+    if isinstance(plan.labels, CountsRule):
+        # A child of the run's generator, so that what is drawn here does not change what training draws.
+        (generator,) = np.random.default_rng(plan.seed).spawn(1)
+        counts = plan.labels.count(ids, plan.window, vocabulary_size, generator)
+        return CountedExamples(counts, plan.labels, order=plan.order, dtype=plan.dtype)
+    return Examples(
+        window_pairs(ids, plan.window, vocabulary_size),
+        labels=plan.labels.encoding,
+        batch_size=plan.batch_size,
+        order=plan.order,
+        dtype=plan.dtype,
+    )
+
+
+def build_trainer(
+    plan: Plan, examples: Examples | CountedExamples, observers: Sequence[Observer] = ()
+) -> Trainer:
+    """Return a trainer with new parameters; the same ones whenever it is asked."""
+    generator = np.random.default_rng(plan.seed)
+    drawn = plan.initialization(examples.pairs.vocabulary_size, plan.dim, generator, plan.dtype)
+    offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
+    return Trainer(
+        examples,
+        Parameters(drawn.embedding, drawn.output, offset),
+        objective=plan.objective,
+        optimizer=plan.optimizer,
+        schedule=plan.schedule,
+        epochs=plan.epochs,
+        learning_rate=plan.learning_rate,
+        generator=generator,
+        observers=observers,
+    )
