@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give the tests, and the commands that they start, a cache of their own instead of the developer's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("W2V_EXP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def environment(**changes: str) -> dict[str, str]:
