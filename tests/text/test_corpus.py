@@ -2,10 +2,12 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import re
 import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +18,18 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.text import corpus as corpus_module
+from w2v_exp.text import pieces as pieces_module
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 
 TEXT = "Über den Wolken\nist 日本,\tnicht weit: don’t ask.\n"
+
+
+def zipped(**files: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
 
 
 def read(path: Path | str) -> str:
@@ -58,6 +68,7 @@ def test_a_text_that_is_not_unicode_is_refused():
         (".gz", gzip.compress),
         (".bz2", bz2.compress),
         (".xz", lzma.compress),
+        (".zip", lambda content: zipped(text=content)),
         (".GZ", gzip.compress),
     ],
 )
@@ -124,7 +135,7 @@ def test_pieces_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_facto
     file = tmp_path_factory.getbasetemp() / "pieces.txt"
     file.write_text(text, encoding="utf-8", newline="\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "PIECE_CHARACTERS", size)
+        patch.setattr(pieces_module, "PIECE_CHARACTERS", size)
         pieces = list(FileCorpus(str(file)).pieces())
     assert "".join(pieces) == text
     assert all(piece[-1].isspace() for piece in pieces[:-1])
@@ -132,7 +143,7 @@ def test_pieces_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_facto
 
 
 def test_pieces_are_bounded_where_any_white_space_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "PIECE_CHARACTERS", 10)
+    monkeypatch.setattr(pieces_module, "PIECE_CHARACTERS", 10)
     file = tmp_path / "tabs.txt"
     file.write_text("word\u3000" * 50)
     assert max(map(len, FileCorpus(str(file)).pieces())) <= 19
@@ -198,6 +209,10 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
         ("plain.gz", b"plain text", r"cannot be read: Not a gzipped file"),
         ("plain.bz2", b"plain text", r"cannot be read: Invalid data stream"),
         ("plain.xz", b"plain text", r"cannot be read: Input format not supported"),
+        ("plain.zip", b"plain text", r"cannot be read: File is not a zip file"),
+        ("cut.zip", zipped(text=b"word " * 999)[:-9], r"cannot be read: File is not a zip file"),
+        ("flipped.zip", zipped(text=b"word " * 999).replace(b"word", b"ward"), r"cannot be read: Bad CRC-32"),
+        ("two.zip", zipped(one=b"word", two=b"word"), r"the zip holds 2 files, and must hold one"),
         ("latin.gz", gzip.compress("café".encode("latin-1")), r"is not UTF-8"),
         ("flipped.gz", gzip.compress(b"word " * 999)[:-8] + bytes(8), r"cannot be read: CRC check failed"),
         ("damaged.gz", gzip.compress(b"")[:10] + b"\xff" * 20, r"cannot be read: Error -3 .*invalid"),
@@ -286,7 +301,7 @@ def test_a_long_line_without_white_space_is_refused_in_bounded_memory(tmp_path):
 @pytest.mark.parametrize("before", [0, 1, 500, (1 << 20) - 1])
 def test_the_longest_word_is_the_same_wherever_it_stands(tmp_path, before):
     file = tmp_path / "word.txt"
-    longest = "x" * corpus_module.LONGEST_WORD
+    longest = "x" * pieces_module.LONGEST_WORD
     file.write_text("a" * before + " " + longest + " end")
     assert "".join(FileCorpus(str(file)).pieces()).split()[-2:] == [longest, "end"]
     file.write_text("a" * before + " " + longest + "x end")

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
 import glob
-import gzip
-import io
-import lzma
-import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.errors import SettingError
+from w2v_exp.text.pieces import pieces_of_files
 from w2v_exp.validation import require_whole
-
-PIECE_CHARACTERS = 1 << 20
-LONGEST_WORD = (
-    1 << 20
-)  # characters; a text is cut at white space only, so this bounds the memory that reading takes
-_SPACE = re.compile(r"\s")
 
 
 class Corpus(Protocol):
@@ -72,11 +61,11 @@ class TextCorpus:
 
 @dataclass(frozen=True)
 class FileCorpus:
-    """One file, a folder (with all below it) or a glob (``**``: any depth); plain, .gz, .bz2 or .xz; UTF-8.
+    """One file, a folder (with all below it) or a glob (``**``: any depth); UTF-8; plain, .gz, .bz2, .xz or .zip.
 
     Several files are read in the order of their names, folder by folder; hidden ones, and those in hidden
-    folders, only where a glob or a path names them. Files are read as streams. They are one text: windows
-    cross from one to the next.
+    folders, only where a glob or a path names them. A zip must hold one file. Files are read as streams. They
+    are one text: windows cross from one to the next.
     """
 
     path: str = ""
@@ -121,7 +110,7 @@ class FileCorpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text of the files, piece by piece."""
-        yield from _pieces_of_all(self.files())
+        yield from pieces_of_files(self.files())
 
 
 @dataclass(frozen=True)
@@ -156,62 +145,11 @@ class SotuCorpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
-        yield from _pieces_of_all(self.files())
-
-
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+        yield from pieces_of_files(self.files())
 
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
-
-
-def _pieces_of_all(files: Sequence[Path]) -> Iterator[str]:
-    """Yield the texts of files as one, with a line end where the words of two files would touch."""
-    for file in files:
-        yield from _pieces_of(file, end="" if file is files[-1] else "\n")
-
-
-def _pieces_of(file: Path, end: str) -> Iterator[str]:
-    """Yield the text of a file in pieces, with `end` after it if it does not end in white space itself."""
-    try:
-        with _open_bytes(file) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as stream:
-            unfinished: list[str] = []  # what has been read since the last white space
-            length = 0  # its characters
-            while block := stream.read(PIECE_CHARACTERS):
-                first_space = _SPACE.search(block)
-                if length + (first_space.start() if first_space else len(block)) > LONGEST_WORD:
-                    raise CorpusError(
-                        f"{file} has more than {LONGEST_WORD:,} characters without white space between them, and a "
-                        "text is read in pieces cut at white space. Put some between its words or lines."
-                    )
-                cut = _end_of_last_space(block)
-                if cut:
-                    yield "".join([*unfinished, block[:cut]])
-                    unfinished, length = [], 0
-                unfinished.append(block[cut:])
-                length += len(block) - cut
-            if rest := "".join(unfinished):
-                yield rest + end
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). "
-            "Convert it first, for example with iconv -t UTF-8."
-        ) from error
-    except EOFError as error:
-        raise CorpusError(f"{file} ends in the middle of its compressed data: it is truncated.") from error
-    except (OSError, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(f"{file} cannot be read: {error}.") from error
-
-
-def _end_of_last_space(text: str) -> int:
-    """Return where the last white space of a text ends, whichever of Unicode's it is; 0 if there is none."""
-    return len(text) if text[-1].isspace() else len(text) - len(text.rsplit(maxsplit=1)[-1])
-
-
-def _open_bytes(file: Path) -> IO[bytes]:
-    opener = _OPENERS.get(file.suffix.lower())
-    return opener(file, "rb") if opener else file.open("rb")  # type: ignore[operator]
 
 
 CORPORA = {"article": ArticleCorpus, "text": TextCorpus, "file": FileCorpus, "sotu": SotuCorpus}
