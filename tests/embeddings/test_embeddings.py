@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.errors import UserError
+from w2v_exp.errors import SettingError, UserError
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
 
@@ -105,6 +105,17 @@ def test_what_has_been_trained_is_copied():
     assert trained.counts.tolist() == [2, 1]
     assert trained.input.tolist() == [[1, 1, 1]] * 2
     assert trained.output.tolist() == [[0, 0, 0]] * 2
+
+
+def test_other_vectors_than_the_input_ones_may_be_used():
+    both = embeddings((1, 0), (0, 1), words=["a", "b"], output=np.array([[0.0, 2.0], [0.0, 3.0]]))
+    assert both.using("input") is both
+    assert both.using("output").similarity("a", "b") == 1
+    assert both.using("sum").input.tolist() == [[1, 2], [0, 4]]
+    with pytest.raises(SettingError, match=r"vectors=outputs: not an option, did you mean output\?"):
+        both.using("outputs")
+    with pytest.raises(UserError, match="input vectors only"):
+        COMPASS.using("sum")
 
 
 @pytest.mark.parametrize(

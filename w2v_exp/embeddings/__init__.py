@@ -1,6 +1,8 @@
-"""What a user keeps of a training: vectors of words, their formats, and how good their neighbours are."""
+"""What a user keeps of a training: vectors of words, their formats, and how good they are."""
 
+from w2v_exp.embeddings.analogies import AnalogySet
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.neighbours import neighbour_precision, top_neighbours
+from w2v_exp.embeddings.word_pairs import WordPairSet
 
-__all__ = ["Embeddings", "neighbour_precision", "top_neighbours"]
+__all__ = ["AnalogySet", "Embeddings", "WordPairSet", "neighbour_precision", "top_neighbours"]

@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
 from w2v_exp.embeddings.archive import Stored
+from w2v_exp.embeddings.directions import directions
 from w2v_exp.embeddings.formats import read, write
+from w2v_exp.embeddings.parts import check_counts, check_matrix, numbered_words
+from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, UserError
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.validation import require_whole, suggestion
+from w2v_exp.validation import require_choice, require_whole, suggestion
 
 SUGGESTED_WORDS = 5_000  # an unknown word is compared with the most frequent ones; all would take seconds
 SUGGESTED_LENGTH = 40
+VECTORS = ("input", "output", "sum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +55,12 @@ class Embeddings:
     ids: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ids", _numbered(self.words))
-        if self.counts is not None and (
-            self.counts.shape != (len(self),) or self.counts.dtype != np.int64 or self.counts.min() < 0
-        ):
-            raise UserError(
-                f"counts must be int64 of shape ({len(self)},), one for each word and none below 0; "
-                f"they are {self.counts.dtype} of shape {self.counts.shape}."
-            )
-        self._check("input", self.input)
+        object.__setattr__(self, "ids", numbered_words(self.words))
+        if self.counts is not None:
+            check_counts(self.counts, len(self))
+        check_matrix("input", self.input, self.words, like=self.input)
         if self.output is not None:
-            self._check("output", self.output)
+            check_matrix("output", self.output, self.words, like=self.input)
 
     @classmethod
     def from_training(cls, vocabulary: Vocabulary, parameters: Parameters) -> Embeddings:
@@ -152,16 +152,71 @@ class Embeddings:
             direction = self._directions[itself]
         else:
             itself = -1
-            direction = _directions(self._as_vector(word_or_vector)[None, :])[0]
+            direction = directions(self._as_vector(word_or_vector)[None, :])[0]
         # Row by row, not one matrix product: BLAS rounds equal rows differently in different places, and
         # words with the same vector would no longer tie.
         cosines = np.vecdot(self._directions, direction)
         order = np.argsort(-cosines, kind="stable")
         return [(self.words[i], float(cosines[i])) for i in order[: topn + 1].tolist() if i != itself][:topn]
 
+    def evaluate_word_pairs(
+        self, pairs: WordPairSet | Path | str, restrict_vocab: int = 300_000
+    ) -> WordPairScore:
+        """Return how far cosines agree with people's scores of word pairs, as gensim computes it.
+
+        Parameters
+        ----------
+        pairs : WordPairSet, Path or str
+            The set, or what `WordPairSet.read` makes it of, such as ``"wordsim353"``.
+        restrict_vocab : int
+            Only so many words are known, the first ones; case does not matter.
+        """
+        require_whole("restrict_vocab", restrict_vocab, at_least=1)
+        read_pairs = pairs if isinstance(pairs, WordPairSet) else WordPairSet.read(pairs)
+        return score_word_pairs(self.words[:restrict_vocab], self.input, read_pairs)
+
+    def evaluate_word_analogies(
+        self, analogies: AnalogySet | Path | str, restrict_vocab: int = 30_000
+    ) -> AnalogyScores:
+        """Return how many analogies are answered rightly, by section, as gensim counts it.
+
+        Parameters
+        ----------
+        analogies : AnalogySet, Path or str
+            The set, or what `AnalogySet.read` makes it of, such as ``"questions-words"``.
+        restrict_vocab : int
+            Only so many words are known and can be answers, the first ones; case does not matter. word2vec
+            takes 30,000 (gensim, if nothing is said, 300,000): compare only scores with the same number.
+        """
+        require_whole("restrict_vocab", restrict_vocab, at_least=1)
+        read_analogies = analogies if isinstance(analogies, AnalogySet) else AnalogySet.read(analogies)
+        return score_analogies(self.words[:restrict_vocab], self._directions[:restrict_vocab], read_analogies)
+
+    def using(self, vectors: str) -> Embeddings:
+        """Return embeddings that look up and compare by other vectors, as their ``input``.
+
+        Parameters
+        ----------
+        vectors : str
+            ``input`` (these embeddings themselves), ``output``, or ``sum`` of both.
+
+        Raises
+        ------
+        UserError
+            If the choice is none of these, or there are no output vectors.
+        """
+        require_choice("vectors", vectors, VECTORS)
+        if vectors == "input":
+            return self
+        if self.output is None:
+            raise UserError(f"vectors={vectors}: these embeddings have input vectors only; .npz keeps both.")
+        return Embeddings(
+            self.words, self.counts, self.output if vectors == "output" else self.input + self.output
+        )
+
     @cached_property
     def _directions(self) -> NDArray[Any]:
-        return _directions(self.input)
+        return directions(self.input)
 
     def _id(self, word: str) -> int:
         if word in self.ids:
@@ -190,58 +245,3 @@ class Embeddings:
                 f"A vector must be {dim} finite numbers, not {reprlib.repr(vector)} of shape {numbers.shape}."
             )
         return numbers
-
-    def _check(self, name: str, matrix: NDArray[Any]) -> None:
-        if matrix.dtype not in (np.float32, np.float64) or matrix.dtype != self.input.dtype:
-            raise UserError(
-                f"{name} must be float32 or float64, input and output alike; it is {matrix.dtype}."
-            )
-        if matrix.ndim != 2 or matrix.shape != (len(self), self.input.shape[1]) or not matrix.size:
-            raise UserError(
-                f"{name} must have a row for each of the {len(self)} words and at least one column, input "
-                f"and output as many; its shape is {matrix.shape}."
-            )
-        if not np.isfinite([matrix.min(), matrix.max()]).all():  # NaN is both extremes wherever there is one
-            row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-            raise UserError(
-                f"{name}: the vector of word number {row + 1}, {reprlib.repr(self.words[row])}, has a value "
-                "that is NaN or infinite."
-            )
-
-
-def _numbered(words: list[str]) -> dict[str, int]:
-    """Return the id of each word, or raise `UserError` for the first one that cannot be kept."""
-    if not words:
-        raise UserError("words must not be empty: there is nothing to embed.")
-    ids: dict[str, int] = {}
-    for number, word in enumerate(words):
-        problem = ""
-        if not isinstance(word, str):
-            problem = "is not a string"
-        elif not _is_unicode(word):
-            problem = "has half of a surrogate pair in it, which no UTF-8 file can hold"
-        elif ids.setdefault(word, number) != number:
-            problem = f"is word number {ids[word] + 1} as well"
-        if problem:
-            raise UserError(f"word number {number + 1}, {reprlib.repr(word)}, {problem}.")
-    return ids
-
-
-def _is_unicode(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _directions(vectors: NDArray[Any]) -> NDArray[Any]:
-    """Return vectors of length 1, shape (n, dim); zero stays zero.
-
-    They are divided by their largest entry first, so that squares neither overflow nor vanish.
-    """
-    largest = np.abs(vectors).max(axis=1, keepdims=True)
-    scaled = vectors / np.where(largest, largest, 1)
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    scaled /= np.where(length, length, 1)
-    return scaled

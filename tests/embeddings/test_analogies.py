@@ -1,0 +1,163 @@
+"""Analogies: read from files, and answered as gensim answers them."""
+
+import numpy as np
+import pytest
+from evaluated import in_gensim, structured_embeddings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2v_exp.embeddings import AnalogySet, Embeddings, analogies
+from w2v_exp.embeddings.analogies import AnalogyScore, AnalogySection
+from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, find_set
+from w2v_exp.errors import FormatError, SettingError
+
+
+@pytest.mark.parametrize(("dtype", "restrict_vocab"), [(np.float32, 30_000), (np.float64, 1500)])
+def test_every_section_is_answered_and_covered_as_gensim_does_it(dtype, restrict_vocab):
+    embeddings = structured_embeddings(dtype=dtype)
+    ours = embeddings.evaluate_word_analogies("questions-words", restrict_vocab)
+    accuracy, sections = in_gensim(embeddings).evaluate_word_analogies(
+        str(find_set("questions-words", ANALOGY_SETS)), restrict_vocab=restrict_vocab
+    )
+    assert ours.all.accuracy == pytest.approx(accuracy, abs=1e-6)
+    *sections, total = sections
+    assert [(part.name, part.correct, part.known) for part in [*ours.sections, ours.all]] == [
+        (name, len(theirs["correct"]), len(theirs["correct"]) + len(theirs["incorrect"]))
+        for name, theirs in zip(
+            [*(theirs["section"] for theirs in sections), "all"], [*sections, total], strict=True
+        )
+    ]
+    assert ours.all.questions == 19_544
+    assert 0.1 < ours.all.accuracy < 0.9  # a test in which some hold and some do not
+    assert 0.01 < ours.all.coverage < 1
+
+
+def test_totals_are_sums_of_sections():
+    scores = structured_embeddings(dim=20).evaluate_word_analogies("questions-words")
+    semantic, syntactic = scores.sections[:5], scores.sections[5:]
+    assert [part.name for part in semantic] == [
+        "capital-common-countries",
+        "capital-world",
+        "currency",
+        "city-in-state",
+        "family",
+    ]
+    for total, parts in (
+        (scores.semantic, semantic),
+        (scores.syntactic, syntactic),
+        (scores.all, scores.sections),
+    ):
+        assert total.correct == sum(part.correct for part in parts)
+        assert total.known == sum(part.known for part in parts)
+        assert total.accuracy == total.correct / total.known
+    assert (scores.semantic.questions, scores.syntactic.questions) == (8869, 10675)
+
+
+def plainly_answered(embeddings, question):
+    """Answer one question word by word, in float64; None if a word is unknown."""
+    first = {}
+    for i, word in enumerate(embeddings.words):
+        first.setdefault(word.upper(), i)
+    if any(word.upper() not in first for word in question):
+        return None
+    vectors = embeddings.input / np.linalg.norm(embeddings.input, axis=1, keepdims=True)
+    a, b, c, _ = (vectors[first[word.upper()]] for word in question)
+    answers = sorted(
+        (-float(vector @ (b - a + c)), i, word.upper())
+        for i, (word, vector) in enumerate(zip(embeddings.words, vectors, strict=True))
+        if word.upper() not in {asked.upper() for asked in question[:3]}
+    )
+    return bool(answers) and answers[0][2] == question[3].upper()
+
+
+SPELLINGS = ["a", "A", "b", "B", "c", "d", "e", "E", "f"]
+
+
+@given(
+    st.permutations(SPELLINGS),
+    st.integers(1, len(SPELLINGS)),
+    st.integers(0, 2**32 - 1),
+    st.lists(st.tuples(*[st.sampled_from([*SPELLINGS, "unknown"])] * 4), min_size=1, max_size=20),
+    st.integers(1, 400),
+)
+def test_batches_answer_as_one_question_after_another_does(words, count, seed, questions, batch_bytes):
+    vectors = np.random.default_rng(seed).standard_normal((count, 3))
+    embeddings = Embeddings(words[:count], None, vectors)
+    asked = AnalogySet([AnalogySection(f"{i}", [question]) for i, question in enumerate(questions)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analogies, "BATCH_BYTES", batch_bytes)
+        scores = embeddings.evaluate_word_analogies(asked)
+    assert [bool(part.correct) if part.known else None for part in scores.sections] == [
+        plainly_answered(embeddings, question) for question in questions
+    ]
+
+
+def test_words_of_the_question_are_no_answers_in_whatever_case():
+    rows = {"man": (1, 0), "king": (1, 1), "KING": (1, 1.1), "woman": (1.1, 0.1), "queen": (0.8, 1.5)}
+    embeddings = Embeddings(list(rows), None, np.array(list(rows.values()), float))
+    scores = embeddings.evaluate_word_analogies(
+        AnalogySet([AnalogySection("x", [("Man", "King", "Woman", "Queen")])])
+    )
+    assert scores.all == AnalogyScore("all", 1, 1, 1)
+
+
+def test_memory_does_not_grow_with_the_questions():
+    import tracemalloc
+
+    words = [f"word{i}" for i in range(10_000)]
+    embeddings = Embeddings(
+        words, None, np.random.default_rng(0).standard_normal((10_000, 8)).astype(np.float32)
+    )
+    question = ("word1", "word2", "word3", "word4")
+    embeddings.evaluate_word_analogies(AnalogySet([AnalogySection("x", [question])]))
+    asked = AnalogySet([AnalogySection("x", [question] * 5000)])
+    tracemalloc.start()
+    embeddings.evaluate_word_analogies(asked)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * analogies.BATCH_BYTES  # all cosines at once would be 200 MB
+
+
+def written(path, text):
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_a_file_is_read_by_its_sections(tmp_path):
+    read = AnalogySet.read(
+        written(
+            tmp_path / "q.txt", ": capital cities\nAthens Greece\tRome  Italy\r\n\n: empty\n:gram1\na b c d"
+        )
+    )
+    assert read.sections == [
+        AnalogySection("capital cities", [("Athens", "Greece", "Rome", "Italy")]),
+        AnalogySection("empty", []),
+        AnalogySection("gram1", [("a", "b", "c", "d")]),
+    ]
+
+
+def test_an_empty_section_has_no_accuracy():
+    empty = AnalogyScore("empty", 0, 0, 0)
+    assert np.isnan([empty.accuracy, empty.coverage]).all()
+    assert AnalogyScore.total("all", []) == AnalogyScore("all", 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a b c d\n", r"line 1: a section must begin first, .* it is 'a b c d'\."),
+        (": x\na b c\n", r"line 2: must be four words, .* it is 'a b c'\."),
+        (": x\n\na b c d e\n", r"line 3: must be four words"),
+        (": x\na b c d\n:\n", r"line 3: the section has no name"),
+        ("", "has no question"),
+        (": x\n: y\n", "has no question"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_the_line(tmp_path, text, problem):
+    with pytest.raises(FormatError, match=problem):
+        AnalogySet.read(written(tmp_path / "q.txt", text))
+
+
+def test_restrict_vocab_must_be_a_whole_number():
+    with pytest.raises(SettingError, match="restrict_vocab"):
+        Embeddings(["a"], None, np.ones((1, 1))).evaluate_word_analogies("questions-words", 0)

@@ -1,0 +1,136 @@
+"""Word pairs: read from files, and scored as gensim scores them."""
+
+import numpy as np
+import pytest
+from evaluated import in_gensim, structured_embeddings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2v_exp.embeddings import Embeddings, WordPairSet
+from w2v_exp.embeddings.evaluation_sets import WORD_PAIR_SETS, find_set
+from w2v_exp.errors import FormatError, SettingError, UserError
+
+
+def written(path, text):
+    path.write_bytes(text.encode())
+    return path
+
+
+def compare_with_gensim(embeddings, path, restrict_vocab, tolerance):
+    ours = embeddings.evaluate_word_pairs(path, restrict_vocab)
+    pearson, spearman, unknown_percent = in_gensim(embeddings).evaluate_word_pairs(
+        str(path), restrict_vocab=restrict_vocab
+    )
+    assert ours.spearman == pytest.approx(spearman[0], abs=tolerance)
+    assert ours.pearson == pytest.approx(pearson[0], abs=1e-6)
+    assert 100 * (1 - ours.coverage) == pytest.approx(unknown_percent, abs=1e-9)
+    assert 0.1 < ours.coverage < 1  # both kinds of pairs are there
+    assert 0.1 < ours.spearman < 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", WORD_PAIR_SETS)
+@pytest.mark.parametrize("restrict_vocab", [300_000, 1000])
+def test_scores_and_coverage_are_gensims(name, dtype, restrict_vocab, tmp_path):
+    """Without pairs that are repeated: gensim rounds their cosines by where vectors lie, so they tie by chance."""
+    lines = find_set(name, WORD_PAIR_SETS).read_text().splitlines()
+    distinct = {line if line.startswith("#") else frozenset(line.split("\t")[:2]): line for line in lines}
+    assert len(lines) - len(distinct) == {"wordsim353": 2, "simlex999": 1}[name]
+    path = written(tmp_path / "pairs.tsv", "\n".join(distinct.values()))
+    compare_with_gensim(structured_embeddings(dtype=dtype), path, restrict_vocab, tolerance=1e-6)
+
+
+def test_pairs_that_are_repeated_tie_where_gensim_orders_them_by_chance():
+    path = find_set("wordsim353", WORD_PAIR_SETS)
+    compare_with_gensim(structured_embeddings(), path, 300_000, tolerance=1e-5)
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("wordsim353", 353), ("simlex999", 999)])
+def test_the_sets_of_gensims_test_data_have_their_size(name, pairs):
+    read = WordPairSet.read(name)
+    assert len(read.pairs) == len(read.scores) == pairs
+
+
+def test_a_file_may_have_comments_blank_lines_and_line_ends_of_any_system(tmp_path):
+    read = WordPairSet.read(
+        written(tmp_path / "p.tsv", "\ufeff# words\ntiger\tcat\t7.35\r\n\nice cream\tΜέλι\t1\n")
+    )
+    assert read.pairs == [("tiger", "cat"), ("ice cream", "Μέλι")]
+    assert read.scores.tolist() == [7.35, 1]
+
+
+words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1).filter(
+    lambda word: word.strip() and not word.startswith(("#", "\ufeff"))
+)
+
+
+@given(st.lists(st.tuples(words, words, st.floats(-1e9, 1e9)), min_size=1))
+def test_what_is_written_is_read(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
+    read = WordPairSet.read(written(path, "".join(f"{a}\t{b}\t{score!r}\n" for a, b, score in lines)))
+    assert read.pairs == [(a, b) for a, b, _ in lines]
+    assert read.scores.tolist() == [score for *_, score in lines]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a b 1",
+        "a\tb",
+        "a\tb\t1\t2",
+        "\tb\t1",
+        "a\t \t1",
+        "a\tb\tmuch",
+        "a\tb\tnan",
+        "a\tb\tinf",
+        "a,b,1",
+        ":x",
+    ],
+)
+def test_a_line_that_is_no_pair_is_refused_with_its_number(tmp_path, line):
+    path = written(tmp_path / "pairs.tsv", f"# comment\n\na\tb\t1\n{line}\n")
+    with pytest.raises(
+        FormatError, match=r"pairs\.tsv, line 4: must be two words and a number, separated by"
+    ):
+        WordPairSet.read(path)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])
+def test_a_file_without_pairs_is_refused(tmp_path, text):
+    with pytest.raises(FormatError, match="has no line with two words and a score"):
+        WordPairSet.read(written(tmp_path / "pairs.tsv", text))
+
+
+def test_hostile_lines_do_not_reach_the_terminal(tmp_path):
+    with pytest.raises(FormatError) as refusal:
+        WordPairSet.read(written(tmp_path / "pairs.tsv", "\x1b[31m" + "red" * 1000))
+    assert r"'\x1b[31m" in str(refusal.value)
+    assert "\x1b" not in str(refusal.value)
+    assert len(str(refusal.value)) < 400
+
+
+def test_no_pair_known_is_a_coverage_of_zero_and_no_score():
+    score = Embeddings(["unheard"], None, np.ones((1, 2))).evaluate_word_pairs("wordsim353")
+    assert (score.known, score.pairs, score.coverage) == (0, 353, 0)
+    assert np.isnan([score.spearman, score.pearson]).all()
+
+
+def test_the_first_spelling_of_a_word_counts(tmp_path):
+    read = WordPairSet([("us", "them"), ("them", "then"), ("us", "then")], np.array([3.0, 2.0, 1.0]))
+    rows = {"US": (1, 0), "us": (0, 1), "Them": (2, 0.1), "then": (1, 1)}
+    embeddings = Embeddings(list(rows), None, np.array(list(rows.values()), float))
+    assert embeddings.evaluate_word_pairs(read).spearman == 1  # "us" as (0, 1) would give less
+    later = Embeddings(["us", "US", "Them", "then"], None, embeddings.input[[1, 0, 2, 3]])
+    assert later.evaluate_word_pairs(read).spearman < 0.9
+
+
+@pytest.mark.parametrize("restrict_vocab", [0, -1, 2.5, None])
+def test_restrict_vocab_must_be_a_whole_number(restrict_vocab):
+    with pytest.raises(SettingError, match="restrict_vocab"):
+        structured = Embeddings(["a"], None, np.ones((1, 1)))
+        structured.evaluate_word_pairs("wordsim353", restrict_vocab)
+
+
+def test_an_unknown_set_is_answered_with_the_names_there_are():
+    with pytest.raises(UserError, match=r"no such file.*wordsim353, simlex999"):
+        WordPairSet.read("wordsim")

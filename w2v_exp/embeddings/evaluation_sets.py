@@ -1,0 +1,104 @@
+"""Files that embeddings are evaluated on: found by path or by name, read line by line."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from w2v_exp.errors import FormatError, UserError
+
+# Sets by name: files of the test data that gensim installs with itself.
+WORD_PAIR_SETS = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
+ANALOGY_SETS = {"questions-words": "questions-words.txt"}
+LONGEST_LINE = 1 << 16  # bytes; a corpus that is named by mistake is not read to its end
+
+
+def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
+    """Return the file of an evaluation set. gensim is not imported, only its folder looked for.
+
+    Parameters
+    ----------
+    source : str or Path
+        A name of `named`, or the path of a file.
+    named : mapping of str to str
+        Names, and the files in gensim's test data that they stand for.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or the name needs gensim and it is not installed.
+    """
+    if source in named:
+        return _in_gensim(str(source), named[str(source)])
+    path = Path(source).expanduser()
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # too long a name, a folder that is shut
+        raise UserError(f"{path} cannot be looked up: {error.strerror}.") from error
+    raise UserError(f"no such file, seen from {Path.cwd()}. Give a path, or one of {', '.join(named)}.")
+
+
+def _in_gensim(name: str, file: str) -> Path:
+    package = find_spec("gensim")
+    if package is None or package.origin is None:
+        raise UserError(
+            f"{name} comes with gensim, which is not installed: pip install 'w2v_exp[evaluation]', "
+            "or give the path of the file."
+        )
+    path = Path(package.origin).parent / "test" / "test_data" / file
+    if not path.is_file():  # some distributors leave the tests of a package out
+        raise UserError(f"{name}: this gensim was installed without {path}; give the path of the file.")
+    return path
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield each line that is not blank, without its end, after the place to name in an error.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read, is not UTF-8, or has a line that no word or question can be as long as.
+    """
+    try:
+        with path.open("rb") as stream:
+            number = 0
+            while line := stream.readline(LONGEST_LINE):
+                number += 1
+                where = f"{path}, line {number}"
+                if len(line) == LONGEST_LINE:
+                    raise FormatError(
+                        f"{where}: is longer than {LONGEST_LINE} bytes; this is no evaluation set."
+                    )
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise FormatError(f"{where}: is not UTF-8 ({error.reason}).") from error
+                if text.strip():
+                    yield where, text.rstrip("\r\n")
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def quoted(line: str) -> str:
+    """Return a line for an error message: escaped, and not too long."""
+    shortened = reprlib.Repr()
+    shortened.maxstring = 60
+    return shortened.repr(line)
+
+
+def case_insensitive_ids(words: Sequence[str]) -> dict[str, int]:
+    """Return the id of each word by its upper case; of words that differ only in case, that of the first.
+
+    The first is the most frequent one where ids are ordered by count. So gensim looks words of a set up
+    (``case_insensitive=True``).
+
+    >>> case_insensitive_ids(["the", "Paris", "PARIS"])
+    {'THE': 0, 'PARIS': 1}
+    """
+    ids: dict[str, int] = {}
+    for number, word in enumerate(words):
+        ids.setdefault(word.upper(), number)
+    return ids

@@ -1,0 +1,63 @@
+"""The parts of embeddings, checked: words, counts and matrices."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.errors import UserError
+
+
+def numbered_words(words: list[str]) -> dict[str, int]:
+    """Return the id of each word, or raise `UserError` for the first one that cannot be kept."""
+    if not words:
+        raise UserError("words must not be empty: there is nothing to embed.")
+    ids: dict[str, int] = {}
+    for number, word in enumerate(words):
+        problem = ""
+        if not isinstance(word, str):
+            problem = "is not a string"
+        elif not _is_unicode(word):
+            problem = "has half of a surrogate pair in it, which no UTF-8 file can hold"
+        elif ids.setdefault(word, number) != number:
+            problem = f"is word number {ids[word] + 1} as well"
+        if problem:
+            raise UserError(f"word number {number + 1}, {reprlib.repr(word)}, {problem}.")
+    return ids
+
+
+def check_counts(counts: NDArray[np.int64], words: int) -> None:
+    """Raise `UserError` unless there is an int64 for each word, none below 0."""
+    if counts.shape != (words,) or counts.dtype != np.int64 or counts.min() < 0:
+        raise UserError(
+            f"counts must be int64 of shape ({words},), one for each word and none below 0; "
+            f"they are {counts.dtype} of shape {counts.shape}."
+        )
+
+
+def check_matrix(name: str, matrix: NDArray[Any], words: list[str], *, like: NDArray[Any]) -> None:
+    """Raise `UserError` unless a matrix has a finite vector for each word, dtype and columns as `like` has them."""
+    if matrix.dtype not in (np.float32, np.float64) or matrix.dtype != like.dtype:
+        raise UserError(f"{name} must be float32 or float64, input and output alike; it is {matrix.dtype}.")
+    if matrix.ndim != 2 or matrix.shape != (len(words), like.shape[1]) or not matrix.size:
+        raise UserError(
+            f"{name} must have a row for each of the {len(words)} words and at least one column, input "
+            f"and output as many; its shape is {matrix.shape}."
+        )
+    if not np.isfinite([matrix.min(), matrix.max()]).all():  # NaN is both extremes wherever there is one
+        row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
+        raise UserError(
+            f"{name}: the vector of word number {row + 1}, {reprlib.repr(words[row])}, has a value "
+            "that is NaN or infinite."
+        )
+
+
+def _is_unicode(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

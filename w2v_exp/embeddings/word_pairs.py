@@ -1,0 +1,130 @@
+"""Word pairs that people have scored for similarity, and how far vectors agree with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.embeddings.correlation import pearson, spearman
+from w2v_exp.embeddings.directions import directions
+from w2v_exp.embeddings.evaluation_sets import (
+    WORD_PAIR_SETS,
+    case_insensitive_ids,
+    find_set,
+    numbered_lines,
+    quoted,
+)
+from w2v_exp.errors import FormatError
+
+
+@dataclass(frozen=True, eq=False)
+class WordPairSet:
+    """Pairs of words with scores.
+
+    Parameters
+    ----------
+    pairs : list of (str, str)
+        The words, spelled as in the file.
+    scores : ndarray of float64, shape (n,)
+        How similar people find them, on whatever scale.
+    """
+
+    pairs: list[tuple[str, str]]
+    scores: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, source: str | Path) -> WordPairSet:
+        """Read a file of lines ``word<tab>word<tab>score``; lines that begin with ``#`` are comments.
+
+        Parameters
+        ----------
+        source : str or Path
+            The path of the file, or the name of a set in gensim's test data: ``wordsim353`` (Finkelstein et
+            al. 2002) or ``simlex999`` (Hill et al. 2015).
+
+        Raises
+        ------
+        UserError
+            If there is no such set.
+        FormatError
+            If a line is not of this form, with its number.
+        """
+        path = find_set(source, WORD_PAIR_SETS)
+        pairs: list[tuple[str, str]] = []
+        scores: list[float] = []
+        for where, line in numbered_lines(path):
+            if not line.startswith("#"):
+                first, second, score = _parsed(where, line)
+                pairs.append((first, second))
+                scores.append(score)
+        if not pairs:
+            raise FormatError(f"{path}: has no line with two words and a score, separated by tabs.")
+        return cls(pairs, np.array(scores))
+
+
+@dataclass(frozen=True)
+class WordPairScore:
+    """How far vectors agree with the scores of a set.
+
+    Parameters
+    ----------
+    spearman, pearson : float
+        Rank and linear correlation of cosines and scores, over the known pairs; NaN where fewer than two are
+        known, or all have the same score or cosine.
+    known, pairs : int
+        How many pairs have two known words, and how many there are.
+    """
+
+    spearman: float
+    pearson: float
+    known: int
+    pairs: int
+
+    @property
+    def coverage(self) -> float:
+        """The share of pairs that are known, 0 to 1: 1 − gensim's ``oov_ratio`` / 100."""
+        return self.known / self.pairs
+
+
+def score_word_pairs(words: Sequence[str], vectors: NDArray[Any], pairs: WordPairSet) -> WordPairScore:
+    """Compare the cosines of a set's pairs with its scores. Pairs with an unknown word are left out.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The words that are known; case does not matter, and of several cases the first counts.
+    vectors : ndarray of float, shape (V, dim)
+        Their vectors, and perhaps more.
+    pairs : WordPairSet
+        The set.
+    """
+    ids = case_insensitive_ids(words)
+    looked_up = [(ids.get(first.upper(), -1), ids.get(second.upper(), -1)) for first, second in pairs.pairs]
+    both = np.array(looked_up, np.intp)
+    known = (both >= 0).all(axis=1)
+    if not known.any():
+        return WordPairScore(math.nan, math.nan, 0, len(both))
+    first, second = (directions(vectors[column].astype(np.float64)) for column in both[known].T)
+    cosines = np.vecdot(first, second)
+    scores = pairs.scores[known]
+    return WordPairScore(spearman(scores, cosines), pearson(scores, cosines), int(known.sum()), len(both))
+
+
+def _parsed(where: str, line: str) -> tuple[str, str, float]:
+    fields = line.split("\t")
+    try:
+        first, second, score = fields[0], fields[1], float(fields[2])
+    except (IndexError, ValueError):
+        score = math.nan
+    if len(fields) != 3 or not fields[0].strip() or not fields[1].strip() or not math.isfinite(score):
+        raise FormatError(
+            f"{where}: must be two words and a number, separated by tabs (or begin with # as a comment); "
+            f"it is {quoted(line)}."
+        )
+    return first, second, score
