@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.batches import Examples
-from w2v_exp.examples.labels import DenseLabels
+from w2v_exp.examples.batches import KEPT_LABEL_BYTES, Examples
+from w2v_exp.examples.labels import DenseLabels, SparseLabels
 from w2v_exp.examples.pairs import count_pairs, window_pairs
 from w2v_exp.memory import NotEnoughMemoryError, available_memory
 from w2v_exp.model.parameters import ArticleInitialization
@@ -21,7 +21,7 @@ DIM = 10
 BATCH_SIZE = 128
 REHEARSED_STEPS = 3
 VOCABULARY_SIZES = (125, 250, 500, 1000)
-TOKENS = (250, 500, 1000, 2000, 4000, 8000, 16_000, 64_000, 256_000)
+TOKENS = (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000)
 LARGEST_DENSE = 350 * MEGABYTE  # what the report is willing to allocate
 
 
@@ -103,6 +103,11 @@ def fits_as_dense(vocabulary_size: int, tokens: int) -> bool:
     available = available_memory()
     limit = LARGEST_DENSE if available is None else min(LARGEST_DENSE, available // 2)
     return DenseLabels.memory(count_pairs(tokens, WINDOW), vocabulary_size, np.float64) <= limit
+
+
+def keeps_batches(pairs: int) -> bool:
+    """Return whether `Examples` keeps the batches of a text of so many pairs from epoch to epoch, with ids."""
+    return SparseLabels.memory(pairs, 0, np.float64) <= KEPT_LABEL_BYTES
 
 
 def zipfian_text(tokens: int, vocabulary_size: int, generator: np.random.Generator) -> NDArray[np.int32]:

@@ -127,6 +127,7 @@ def draw_label_memory(
     sparse: Sequence[tuple[int, int, float]],
     dense_line: tuple[float, float],
     sparse_line: tuple[float, float],
+    sparse_line_from: int,
     refused: tuple[int, float, float] | None,
     available: int | None,
 ) -> None:
@@ -140,6 +141,8 @@ def draw_label_memory(
         Vocabulary size, pairs and bytes of every measurement.
     dense_line, sparse_line : (float, float)
         Intercept and slope in bytes: of dense by V·m, of sparse by m.
+    sparse_line_from : int
+        From how many pairs on the line of sparse is fitted.
     refused : (int, float, float), optional
         Pairs of the refused text, bytes it needs with one-hot labels, bytes it took with ids.
     available : int, optional
@@ -157,7 +160,7 @@ def draw_label_memory(
             axes.scatter(pairs, peaks, s=18, lw=0, **look)
             _note(axes, f"V = {vocabulary_size:,}", pairs[0], peaks[0], PUBLISHED, left=True)
             axes.scatter(*_of(sparse, vocabulary_size), s=18, lw=0, color=OURS, alpha=shade)
-        pairs = np.geomspace(min(m for _, m, _ in sparse), max(m for _, m, _ in sparse))
+        pairs = np.geomspace(sparse_line_from, max(m for _, m, _ in sparse))
         axes.plot(pairs, sparse_line[0] + sparse_line[1] * pairs, color=OURS, lw=1.2)
         _note(axes, "ids, any V", pairs[-1], sparse_line[0] + sparse_line[1] * pairs[-1], OURS)
         if available is not None:

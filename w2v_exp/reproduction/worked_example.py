@@ -8,6 +8,7 @@ from w2v_exp.reproduction.claims import Claim, Point
 from w2v_exp.reproduction.markdown import prose, table
 from w2v_exp.reproduction.published_figures import PublishedFigures
 from w2v_exp.text.corpus import ArticleCorpus
+from w2v_exp.text.tokenizer import ArticleTokenizer
 
 EXAMPLE_WINDOW = 5
 WHY_EXACT = "counting has no randomness in it"
@@ -52,6 +53,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
         body=prose(
             "worked_example",
             sentence=ArticleCorpus.sentence,
+            typographic=len(ArticleTokenizer()(ArticleCorpus.sentence.replace("'", "’"))),
             word=word,
             window=EXAMPLE_WINDOW,
             pairs=table(
