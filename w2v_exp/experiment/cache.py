@@ -7,7 +7,6 @@ import sys
 from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.memory import readable_bytes
@@ -33,20 +32,19 @@ def main(arguments: list[str]) -> None:
 
 
 def list_texts(cache: TextCache, console: Console) -> None:
-    """Print a table of the texts in a cache, the last used first."""
+    """Print what there is to say of the texts in a cache, the last used first."""
     entries = cache.entries()
     size = sum(entry_size for _, _, entry_size, _ in entries)
     console.print(Text(f"{_texts(len(entries))} of {readable_bytes(size)} in {cache.path}"), soft_wrap=True)
-    if not entries:
-        return
-    table = Table("text", "tokenizer", "vocabulary", "tokens", "size", "last used", box=None)
     for _, entry, entry_size, used in entries:
+        if entry is None:
+            console.print(Text(f"\n{readable_bytes(entry_size)}, damaged: made again when it is asked for"))
+            continue
+        when = datetime.fromtimestamp(used).strftime("%Y-%m-%d %H:%M")
+        figures = f"{entry.tokens:,} tokens, {readable_bytes(entry_size)}, last used {when}"
         # As `Text`: the name of a file may look like markup.
-        described = [entry.source, entry.tokenizer, entry.vocabulary] if entry else ["damaged", "", ""]
-        figures = [f"{entry.tokens:,}" if entry else "", readable_bytes(entry_size)]
-        when = datetime.fromtimestamp(used).strftime("%Y-%m-%d %H:%M") if entry else ""
-        table.add_row(*(Text(value) for value in (*described, *figures, when)))
-    console.print(table)
+        console.print(Text(f"\n{entry.source}", style="bold"), soft_wrap=True)
+        console.print(Text(f"  {figures}\n  {entry.tokenizer}\n  {entry.vocabulary}"), soft_wrap=True)
 
 
 def _texts(number: int) -> str:

@@ -21,7 +21,7 @@ from w2v_exp.text.tokenizing import number_pieces
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
 ID = np.dtype("<i4")  # of a file of ids, on every machine
-CHUNK_IDS = 1 << 20
+CHUNK_IDS = 1 << 18
 
 Progress = Callable[[int], None]  # is told how many bytes of text have been read so far
 

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import count
+from multiprocessing.connection import wait
+from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +54,8 @@ def number_pieces(
     if processes == 1:
         yield from (number_words(tokenizer, piece) for piece in pieces)
         return
-    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
     waiting: deque[Future[NumberedPiece]] = deque()
     try:
         for piece in pieces:
@@ -87,6 +90,18 @@ def _parts(text: str) -> Iterator[str]:
         end = space.end() if space else len(text)
         yield text[start:end]
         start = end
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has died without a word: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

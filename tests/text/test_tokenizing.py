@@ -1,0 +1,172 @@
+"""Pieces of text as words and numbers: the same in one process and in several."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
+
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.text import tokenizing
+from w2v_exp.text.tokenizer import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
+from w2v_exp.text.tokenizing import available_processes, number_pieces, number_words
+
+
+def words_of(pieces):
+    return [words[number] for words, numbers in pieces for number in numbers]
+
+
+@given(st.text(alphabet=st.sampled_from("abÄß'9 \n\u3000"), max_size=60))
+@property_settings(max_examples=200, deadline=None)
+def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
+    whole = ArticleTokenizer()(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizing, "PART_CHARACTERS", 5)
+        words, numbers = number_words(ArticleTokenizer(), text)
+    assert [words[number] for number in numbers] == whole
+    assert words == list(dict.fromkeys(whole))
+    assert numbers.dtype == np.int32
+
+
+def test_several_processes_give_what_one_gives():
+    pieces = [
+        f"Some words of piece {number}, and the words of all: ein Wörter {number % 3}\n"
+        for number in range(20)
+    ]
+    for tokenizer in (WhitespaceTokenizer(), WordTokenizer()):
+        alone = list(number_pieces(tokenizer, pieces))
+        shared = list(number_pieces(tokenizer, pieces, processes=2))
+        assert [words for words, _ in shared] == [words for words, _ in alone]
+        for (_, ours), (_, theirs) in zip(shared, alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_pieces_are_read_only_as_they_are_needed():
+    read = []
+
+    def pieces():
+        for number in range(1000):
+            read.append(number)
+            yield f"piece {number} "
+
+    numbered = number_pieces(WhitespaceTokenizer(), pieces(), processes=2)
+    next(numbered)
+    numbered.close()
+    assert len(read) < 10
+
+
+def test_what_a_tokenizer_raises_in_another_process_arrives(tmp_path, monkeypatch):
+    (tmp_path / "hard_to_please.py").write_text(
+        "def tokens(text):\n"
+        "    if 'bad' in text:\n"
+        "        raise ValueError('a bad word')\n"
+        "    return text.split()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    tokenizer = CustomTokenizer("hard_to_please.tokens")
+    with pytest.raises(UserError, match=r"hard_to_please\.tokens raised ValueError: a bad word\."):
+        list(number_pieces(tokenizer, ["good ", "bad ", "good "], processes=2))
+
+
+def test_what_reading_raises_ends_the_processes():
+    def pieces():
+        yield "good "
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        list(number_pieces(WhitespaceTokenizer(), pieces(), processes=2))
+
+
+def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
+    (tmp_path / "deadly.py").write_text("import os\ndef tokens(text):\n    os._exit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="One of 2 processes that tokenize has died"):
+        list(number_pieces(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
+
+
+def test_a_setting_error_is_the_same_after_its_way_from_another_process():
+    sent = pickle.loads(pickle.dumps(SettingError("callable", "no.such", "cannot be imported.")))
+    assert str(sent) == "callable=no.such: cannot be imported."
+    assert str(sent.within("tokenizer")) == "tokenizer.callable=no.such: cannot be imported."
+
+
+def test_there_is_at_least_one_process_and_no_more_than_one_a_core():
+    assert 1 <= available_processes() <= (os.cpu_count() or 1)
+
+
+def living(group):
+    """Return the processes of a process group that have not ended."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, of_group = file.read_text().rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state != "Z":
+                found.append(file)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's list of processes")
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["Ctrl-C", "SIGTERM", "SIGKILL"]
+)
+def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, number):
+    program = tmp_path / "endless.py"
+    program.write_text(
+        textwrap.dedent("""
+        from w2v_exp.experiment.interruption import termination_as_exception
+        from w2v_exp.text.tokenizer import WhitespaceTokenizer
+        from w2v_exp.text.tokenizing import number_pieces
+
+        def endless():
+            while True:
+                yield "some words " * 1000
+
+        if __name__ == "__main__":
+            with termination_as_exception():
+                try:
+                    for number, _ in enumerate(number_pieces(WhitespaceTokenizer(), endless(), processes=2)):
+                        if number == 10:
+                            print("running", flush=True)
+                except KeyboardInterrupt:
+                    print("interrupted", flush=True)
+        """)
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout.readline() == "running\n"
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does it: to the whole group
+        else:
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=20)
+        if number == signal.SIGKILL:
+            assert (out, process.returncode) == ("", -signal.SIGKILL)
+        else:
+            assert (out, errors, process.returncode) == ("interrupted\n", "", 0)
+        deadline = time.monotonic() + 10
+        while living(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert living(process.pid) == []
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
