@@ -40,7 +40,7 @@ def report(points: Sequence[Point], conditions: str) -> str:
     """
     titles = [f"{number}. {point.title}" for number, point in enumerate(points, start=1)]
     summary = [
-        [f"[{title}](#{slug(title)})", point.statement, VERDICTS[point.verdict], point.finding]
+        [f"[{title}](#{slug(title)})", point.statement, VERDICTS[point.verdict], _found(point)]
         for title, point in zip(titles, points, strict=True)
     ]
     header = ["", "What the article shows or says", "Verdict", "What we found"]
@@ -55,7 +55,11 @@ def report(points: Sequence[Point], conditions: str) -> str:
 def headline(points: Sequence[Point]) -> str:
     """Return the outcome in a sentence, with the names of the figures that are out of tolerance."""
     claims = [claim for point in points for claim in point.claims]
-    failed = [f"{claim.name} ({claim.obtained})" for claim in claims if claim.holds is False]
+    failed = [
+        f"{claim.name} (expected {claim.expected}, obtained {claim.obtained})"
+        for claim in claims
+        if claim.holds is False
+    ]
     unmeasured = [claim.name for claim in claims if claim.holds is None]
     if failed:
         outcome = f"**{len(failed)} of {len(claims)} figures out of tolerance:** {'; '.join(failed)}."
@@ -66,6 +70,12 @@ def headline(points: Sequence[Point]) -> str:
     else:
         outcome = f"**All {len(claims)} figures are within their tolerance.**"
     return f"{outcome} Not measured: {'; '.join(unmeasured)}." if unmeasured else outcome
+
+
+def _found(point: Point) -> str:
+    if point.failed:  # the finding is what the claims come to when they hold
+        return f"Out of tolerance: {'; '.join(claim.name for claim in point.failed)}."
+    return point.finding
 
 
 def slug(title: str) -> str:
