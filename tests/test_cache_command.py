@@ -1,0 +1,72 @@
+"""The cache as a user meets it: runs fill it, a command lists and clears it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from w2v_exp.experiment import cache as cache_command
+from w2v_exp.text import cached_encoding
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text.corpus import FileCorpus
+from w2v_exp.text.tokenizer import WordTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
+
+SHORT = ["epochs=1", "dim=2", "window=1", "tracking=none", "vocabulary.max_size=20", "batch_size=100000"]
+
+
+def test_a_long_text_is_kept_and_listed_until_the_cache_is_cleared(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("rare " + "some words of a long text\n" * 80_000)
+    run = ["corpus=file", "corpus.path=long.txt", *SHORT]
+    folder = tmp_path / "kept"
+    for extra in (["cache=none"], [f"cache.folder={folder}"], [f"cache.folder={folder}", "seed=1"]):
+        done = command(*run, *extra)
+        assert done.returncode == 0, done.stderr
+        assert folder.exists() == (extra != ["cache=none"])
+    ((_, entry, _, _),) = TextCache(str(folder)).entries()
+    assert entry is not None
+    assert entry.tokens == 480_001
+
+    def cached(what: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "w2v_exp.experiment.cache", what, "--folder", str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    listed = cached("list")
+    assert listed.startswith("1 text of 1.92 MB in ")
+    assert "\nlong.txt\n  480,001 tokens, 1.92 MB, last used 2" in listed
+    assert "VocabularyRule(min_count=1, max_size=20, " in listed
+    assert cached("clear") == f"1 text of 1.92 MB removed from {folder}\n"
+    assert cached("list") == f"0 texts of 0 B in {folder}\n"
+
+
+def test_the_article_leaves_nothing_in_the_cache(command: Command, tmp_path: Path) -> None:
+    done = command(*SHORT, W2V_EXP_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_names_of_files_are_only_text_and_damage_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    folder = str(tmp_path / "cache")
+    file = tmp_path / "[bold red]odd[nosuch].txt"
+    file.write_text("some words")
+    encode_cached(FileCorpus(str(file)), WordTokenizer(), VocabularyRule(), TextCache(folder))
+    cache_command.main(["list", "--folder", folder])
+    assert "[bold red]odd[nosuch].txt" in capsys.readouterr().out
+    ((key, _, _, _),) = TextCache(folder).entries()
+    (tmp_path / "cache" / key / "entry.json").write_text("{}")
+    cache_command.main(["list", "--folder", folder])
+    assert "damaged: made again when it is asked for" in capsys.readouterr().out
+    cache_command.main(["clear", "--folder", folder])
+    assert TextCache(folder).entries() == []
