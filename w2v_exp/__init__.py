@@ -10,6 +10,8 @@ from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_c
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.model.parameters import ArticleInitialization, Parameters, Word2VecInitialization
 from w2v_exp.model.softmax import Softmax
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.tokenizer import (
@@ -38,6 +40,7 @@ __all__ = [
     "Parameters",
     "Softmax",
     "SotuCorpus",
+    "TextCache",
     "TextCorpus",
     "Trainer",
     "UserError",
@@ -47,6 +50,7 @@ __all__ = [
     "Word2VecInitialization",
     "WordTokenizer",
     "cost_floor",
+    "encode_cached",
     "encode_text",
     "information_explained",
     "unigram_cost",
