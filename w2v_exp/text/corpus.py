@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 from w2v_exp.errors import SettingError
 from w2v_exp.text.pieces import pieces_of_files
+from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.validation import require_whole
 
 
@@ -152,4 +153,10 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-CORPORA = {"article": ArticleCorpus, "text": TextCorpus, "file": FileCorpus, "sotu": SotuCorpus}
+CORPORA = {
+    "article": ArticleCorpus,
+    "text": TextCorpus,
+    "file": FileCorpus,
+    "sotu": SotuCorpus,
+    "text8": Text8Corpus,
+}

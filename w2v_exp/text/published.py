@@ -1,0 +1,191 @@
+"""A published text: a file that everybody has the same bytes of, fetched once and verified."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from w2v_exp.errors import CorpusError
+from w2v_exp.file_lock import locked
+from w2v_exp.files import replacing
+from w2v_exp.text.download import TIMEOUT_SECONDS, Download, InterruptedDownloadError, Progress
+from w2v_exp.text.pieces import DAMAGE, open_bytes, open_zipped
+
+_BLOCK = 1 << 20
+_ZIP_BEGINS = b"PK\x03\x04"
+_TRY_AGAIN = "Try again, which goes on from there, or set corpus.path to a copy of your own."
+_ELSEWHERE = "Set corpus.url to another address of it, or corpus.path to a copy of your own."
+
+
+class WrongContentError(Exception):
+    """Bytes that are not the published ones; says what they are instead, as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class PublishedText:
+    """A text whose size and digest are known, published as the one file of a zip.
+
+    Parameters
+    ----------
+    name : str
+        Of the file that is kept.
+    size : int
+        Its bytes.
+    md5 : str
+        Of its bytes, hexadecimal. It tells damage, not malice: MD5 is what the publisher gives.
+    """
+
+    name: str
+    size: int
+    md5: str
+
+    def fetch(
+        self,
+        url: str,
+        folder: Path,
+        *,
+        progress: Progress = lambda _done, _of: None,
+        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Path:
+        """Return the verified file in a folder, after downloading and unpacking it if it is not there.
+
+        Any number of processes may ask for it at once: one downloads, the others wait for it.
+
+        Parameters
+        ----------
+        url : str
+            Where the zip is.
+        folder : Path
+            Where the file is kept; made if it is not there.
+        progress : callable
+            Is told of the bytes of the zip.
+        say : callable
+            Is told in a sentence if the file was there but damaged.
+        timeout : float
+            Seconds to wait for the server's next byte.
+
+        Raises
+        ------
+        CorpusError
+            If it cannot be downloaded or kept, or is something else than what was published.
+        """
+        file = folder / self.name
+        try:
+            if self._is_intact(file):
+                return file
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder / f"{self.name}.lock"):
+                if self._is_intact(file):  # another process has just fetched it
+                    return file
+                if file.exists():
+                    say(f"{file} is damaged; it is downloaded again.")
+                archive = folder / f"{self.name}.zip.partial"
+                # Anything may be compressed badly, but not to a zip that is longer than what it holds and a bit.
+                download = Download(url, archive, at_most=self.size + _BLOCK, timeout=timeout)
+                self._fetch_and_unpack(download, file, progress)
+                return file
+        except OSError as error:
+            raise CorpusError(
+                f"{folder} cannot keep {self.name}: {error.strerror or error}. Make room or give access there, or "
+                "set W2V_EXP_CACHE to another folder."
+            ) from error
+
+    def verify(self, file: Path) -> None:
+        """Check that a file, plain or compressed (by its name: see `open_bytes`), holds the published bytes.
+
+        Raises
+        ------
+        WrongContentError
+            If it does not.
+        OSError
+            If it cannot be read.
+        """
+        for _ in self._verified_blocks(lambda: open_bytes(file)):
+            pass
+
+    def _is_intact(self, file: Path) -> bool:
+        try:
+            if file.stat().st_size != self.size:
+                return False
+            self.verify(file)
+        except (FileNotFoundError, WrongContentError):
+            return False
+        return True
+
+    def _fetch_and_unpack(self, download: Download, file: Path, progress: Progress) -> None:
+        """Download the zip, or the rest of it, and unpack it.
+
+        Whether it is whole is decided by what has arrived, not by the length that the server gave. If pieces of
+        different downloads do not make the right file, it is downloaded once more, from the beginning.
+        """
+        while True:
+            resumed = download.bytes_so_far() > 0
+            if not (resumed and zipfile.is_zipfile(download.file)):  # else: ended before it was unpacked
+                try:
+                    download.go_on(progress)
+                except InterruptedDownloadError as error:
+                    if not zipfile.is_zipfile(download.file):
+                        raise CorpusError(f"{error} {_TRY_AGAIN}") from error
+                except CorpusError as error:
+                    raise CorpusError(f"{error} {_ELSEWHERE}") from error
+                if _is_beginning_of_zip(download.file):
+                    size = download.bytes_so_far()
+                    raise CorpusError(
+                        f"{download.url} ends after {size:,} bytes, within its zip. {_TRY_AGAIN}"
+                    )
+            try:
+                self._unpack(download.file, file)
+            except WrongContentError as error:
+                download.discard()
+                if not resumed:
+                    raise CorpusError(f"{download.url} is not {self.name}: {error}. {_ELSEWHERE}") from error
+            else:
+                download.discard()
+                return
+
+    def _unpack(self, archive: Path, file: Path) -> None:
+        for left in file.parent.glob(
+            f".{file.name}.*"
+        ):  # by processes that were killed; nobody else is at it
+            left.unlink(missing_ok=True)
+        with replacing(file, "wb") as stream:
+            for block in self._verified_blocks(lambda: open_zipped(archive)):
+                stream.write(block)
+
+    def _verified_blocks(self, opened: Callable[[], IO[bytes]]) -> Iterator[bytes]:
+        """Yield the bytes of a file, and raise `WrongContentError` at their end, at the latest, if they are wrong.
+
+        No more than `size` bytes are unpacked, however much a zip holds.
+        """
+        digest = hashlib.md5(usedforsecurity=False)
+        size = 0
+        try:
+            with opened() as stream:
+                while block := stream.read(min(_BLOCK, self.size + 1 - size)):
+                    size += len(block)
+                    if size > self.size:
+                        raise WrongContentError(f"it holds more than {self.size:,} bytes")
+                    digest.update(block)
+                    yield block
+        except (OSError, *DAMAGE) as error:
+            if (
+                isinstance(error, OSError) and error.errno != errno.EINVAL
+            ):  # it: a place in a zip that cannot be
+                raise
+            raise WrongContentError(f"it cannot be unpacked ({error})") from error
+        if size < self.size:
+            raise WrongContentError(f"it holds {size:,} bytes, and should hold {self.size:,}")
+        if digest.hexdigest() != self.md5:
+            raise WrongContentError(f"its md5 is {digest.hexdigest()}, and should be {self.md5}")
+
+
+def _is_beginning_of_zip(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS and not zipfile.is_zipfile(file)
