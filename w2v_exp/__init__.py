@@ -14,6 +14,7 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import EncodedText, encode_text
+from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.tokenizer import (
     ArticleTokenizer,
     CharacterTokenizer,
@@ -40,6 +41,7 @@ __all__ = [
     "Parameters",
     "Softmax",
     "SotuCorpus",
+    "Text8Corpus",
     "TextCache",
     "TextCorpus",
     "Trainer",
