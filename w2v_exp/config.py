@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from w2v_exp.embeddings.evaluation import EVALUATIONS, Evaluation
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.counted import CountsRule
@@ -91,6 +92,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "cache": {"disk": TextCache, "none": NoCache},
+    "evaluation": EVALUATIONS,
     "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
 }
 
@@ -108,6 +110,7 @@ class ConfigSchema:
     optimizer: Any = MISSING
     schedule: Any = MISSING
     cache: Any = MISSING
+    evaluation: Any = MISSING
     tracking: Any = MISSING
     window: int = MISSING
     dim: int = MISSING
@@ -159,6 +162,7 @@ class Plan:
     optimizer: Optimizer
     schedule: Schedule
     cache: TextCache | NoCache
+    evaluation: Evaluation
     tracking: MlflowTracking | NoTracking
     window: int
     dim: int

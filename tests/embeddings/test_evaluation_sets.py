@@ -45,7 +45,7 @@ def test_a_gensim_without_its_test_data_is_told(monkeypatch, tmp_path):
     (tmp_path / "gensim" / "__init__.py").touch()
     monkeypatch.delitem(sys.modules, "gensim", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UserError, match="was installed without"):
+    with pytest.raises(UserError, match="was installed without its test data"):
         find_set("wordsim353", WORD_PAIR_SETS)
 
 

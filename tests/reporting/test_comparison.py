@@ -22,7 +22,7 @@ def run(explained, seed=0, status="FINISHED", reason="", swept=None, **metrics):
     return RunResult(name, swept, seed, status, reason, {"information_explained": explained, **metrics})
 
 
-def sweep():
+def sweep(**scores):
     """Two windows, two dims, three seeds each; one more window that failed and one run that was stopped."""
     quality = {("3", "10"): 0.97, ("3", "50"): 0.98, ("5", "10"): 0.72, ("5", "50"): 0.75}
     everything = {
@@ -30,7 +30,7 @@ def sweep():
         "train_seconds": 12.345, "pairs_per_second": 1234567.8, "vocabulary_size": 13.0, "pairs": 84.0,
     }  # fmt: skip
     runs = [
-        run(explained + seed / 1000, seed, swept={"window": window, "dim": dim}, **everything)
+        run(explained + seed / 1000, seed, swept={"window": window, "dim": dim}, **everything, **scores)
         for (window, dim), explained in quality.items()
         for seed in range(3)
     ]
@@ -141,7 +141,7 @@ def test_a_csv_survives_what_is_in_its_values(tmp_path):
 
 
 def test_the_markdown_is_a_table_of_all_columns():
-    comparison = compare(sweep())
+    comparison = compare(sweep(wordsim353=0.45, simlex999=0.2, analogies=0.07))
     html = MarkdownIt("commonmark").enable("table").render(comparison.to_markdown())
     assert html.count("<tr>") == 5
     assert html.count("</th>") == 2 + 1 + len(COLUMNS)
@@ -186,6 +186,13 @@ def test_the_table_fits_80_columns_with_the_most_telling_ones():
     assert "0.981 ± 0.001" in text
     assert "No room for pairs/s, words in this width." in text
     assert "compare only runs with the" in text
+
+
+def test_scores_of_evaluation_sets_come_before_memory_and_speed():
+    text = printed(compare(sweep(wordsim353=0.45, simlex999=0.2, analogies=0.07)))
+    assert "WS-353" in text
+    assert "0.450" in text
+    assert "peak MB" in text[text.index("No room") :]
 
 
 def test_a_wide_terminal_shows_every_column():

@@ -60,7 +60,7 @@ class AnalogySet:
 
         Raises
         ------
-        UserError
+        SettingError
             If there is no such set.
         FormatError
             If a line is not of this form, with its number.

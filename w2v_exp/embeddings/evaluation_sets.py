@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from w2v_exp.errors import FormatError, UserError
+from w2v_exp.errors import FormatError, SettingError
 
 # Sets by name: files of the test data that gensim installs with itself.
 WORD_PAIR_SETS = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
@@ -27,31 +27,33 @@ def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
 
     Raises
     ------
-    UserError
+    SettingError
         If there is no such file, or the name needs gensim and it is not installed.
     """
     if source in named:
-        return _in_gensim(str(source), named[str(source)])
-    path = Path(source).expanduser()
+        path, missing = _in_gensim(named[str(source)])
+    else:
+        path = Path(source).expanduser()
+        missing = f"no such file, seen from {Path.cwd()}. Give a path, or one of {', '.join(named)}."
     try:
-        if path.is_file():
+        if path is not None and path.is_file():
             return path
     except OSError as error:  # too long a name, a folder that is shut
-        raise UserError(f"{path} cannot be looked up: {error.strerror}.") from error
-    raise UserError(f"no such file, seen from {Path.cwd()}. Give a path, or one of {', '.join(named)}.")
+        missing = f"cannot be looked up: {error.strerror}."
+    raise SettingError("source", source, missing)
 
 
-def _in_gensim(name: str, file: str) -> Path:
+def _in_gensim(file: str) -> tuple[Path | None, str]:
+    """Return where gensim's installation should have a file, and what to say if it is not there."""
     package = find_spec("gensim")
     if package is None or package.origin is None:
-        raise UserError(
-            f"{name} comes with gensim, which is not installed: pip install 'w2v_exp[evaluation]', "
+        return None, (
+            "comes with gensim, which is not installed: pip install 'w2v_exp[evaluation]', "
             "or give the path of the file."
         )
     path = Path(package.origin).parent / "test" / "test_data" / file
-    if not path.is_file():  # some distributors leave the tests of a package out
-        raise UserError(f"{name}: this gensim was installed without {path}; give the path of the file.")
-    return path
+    # some distributors leave the tests of a package out
+    return path, f"gensim was installed without its test data ({path}); give the path of the file."
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:

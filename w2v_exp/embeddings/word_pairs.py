@@ -50,7 +50,7 @@ class WordPairSet:
 
         Raises
         ------
-        UserError
+        SettingError
             If there is no such set.
         FormatError
             If a line is not of this form, with its number.

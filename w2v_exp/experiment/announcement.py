@@ -17,6 +17,9 @@ FIGURES = {
     "unigram_cost": "knowing only frequencies",
     "information_explained": "information explained",
     "neighbour_precision": "true neighbours found",
+    "wordsim353": "WordSim-353, Spearman",
+    "simlex999": "SimLex-999, Spearman",
+    "analogies": "analogies answered",
     "peak_memory_mb": "peak memory, MB",
     "train_seconds": "training, seconds",
     "pairs_per_second": "pairs a second",
@@ -51,6 +54,6 @@ def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
 
 
 def _figure(metric: str, value: float) -> str:
-    if metric in ("information_explained", "neighbour_precision"):
+    if metric in ("information_explained", "neighbour_precision", "analogies"):
         return f"{value:.1%}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"

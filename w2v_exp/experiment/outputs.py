@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -43,6 +44,16 @@ def write_costs(records: Sequence[EpochRecord], folder: Path) -> None:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(EpochRecord._fields)
         rows.writerows(records)
+
+
+def write_evaluation(table: Mapping[str, Sequence[Any]], folder: Path) -> None:
+    """Write ``evaluation.csv``: each score by epoch, set and section, if there is one; what is not known is empty."""
+    if not table:
+        return
+    with replacing(folder / "evaluation.csv") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(table)
+        rows.writerows(zip(*table.values(), strict=True))
 
 
 def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, folder: Path) -> None:

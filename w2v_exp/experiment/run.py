@@ -18,9 +18,11 @@ from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.building import build_examples, build_trainer
+from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import Bounds, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.model.parameters import Parameters
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.memory import PeakMemory, PeakResident
@@ -50,12 +52,16 @@ class Run:
     def __init__(self, plan: Plan, identity: Identity) -> None:
         self.plan = plan
         self.identity = identity
+        sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
         self.text = _read_text(plan)
         self.metrics: dict[str, float] = {}
         self.trainer: Trainer | None = None
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
         self.tracked = _start_tracking(plan, identity, self.text)
+        self.evaluation = RunEvaluation(
+            plan.evaluation, sets, self.text.vocabulary, self._parameters, self.tracked
+        )
 
     def execute(self) -> RunResult:
         """Train, measure and record; whatever happens, what there is up to then is kept.
@@ -92,7 +98,7 @@ class Run:
         }
         with ExitStack() as stack:
             progress = stack.enter_context(ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch))
-            observers: list[Observer] = [progress, *([self.tracked] if self.tracked else [])]
+            observers: list[Observer] = [progress, *([self.tracked] if self.tracked else []), self.evaluation]
             self.trainer = build_trainer(plan, examples, observers)
             records = self.trainer.train()
         seconds = records[-1].train_seconds
@@ -104,6 +110,7 @@ class Run:
             self.metrics["peak_resident_mb"] = megabytes
         bounds = Bounds.of(pairs)
         self.metrics |= bounds.metrics(records[-1].cost)
+        self.metrics |= self.evaluation.finish(records[-1].epoch)
         self.metrics |= neighbour_metrics(self.trainer.parameters, plan.objective, pairs)
         if self.tracked:
             table = neighbour_table(vocabulary, self.trainer.parameters, plan.objective)
@@ -124,6 +131,7 @@ class Run:
             (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if records:
             outputs.write_costs(records, self.files)
+            outputs.write_evaluation(self.evaluation.table(), self.files)
             self.metrics["cost"] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
@@ -131,7 +139,7 @@ class Run:
             outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
         if self.tracked:
-            by_epoch = ("cost", "article_cost")
+            by_epoch = ("cost", "article_cost", *self.evaluation.logged_by_epoch)
             self.tracked.log_metrics({name: value for name, value in metrics.items() if name not in by_epoch})
             self.tracked.log_files(self.files)
             shutil.rmtree(self.files)  # they are in the store now
@@ -149,6 +157,11 @@ class Run:
             costs=[(record.epoch, record.cost) for record in records if record.epoch in kept],
             run_id=self.tracked.run_id if self.tracked else "",
         )
+
+    def _parameters(self) -> Parameters:
+        if self.trainer is None:
+            raise RuntimeError("There are no parameters before there is a trainer.")
+        return self.trainer.parameters
 
     def _title(self) -> str:
         sweep = self.identity.sweep

@@ -56,12 +56,12 @@ class MlflowRun:
         for start in range(0, len(entries), 100):
             self._store.client.log_batch(self.run_id, params=entries[start : start + 100])
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Take note of metrics that have one value a run."""
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Take note of metrics; those that have one value a run need no step."""
         from mlflow.entities import Metric
 
         now = int(time() * 1000)
-        self._buffer += [Metric(name, float(value), now, 0) for name, value in metrics.items()]
+        self._buffer += [Metric(name, float(value), now, step) for name, value in metrics.items()]
 
     def log_corpus(self, name: str, digest: str, source: str, profile: str) -> None:
         """Write the corpus as the run's data set."""

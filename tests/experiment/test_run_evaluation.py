@@ -1,0 +1,146 @@
+"""Runs that evaluate what they train, read back from the store and from their files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from w2v_exp.embeddings import Embeddings
+
+TEXT = "king queen man woman prince princess boy girl " * 6
+SETTINGS = [
+    "corpus=text",
+    f"corpus.text='{TEXT}'",
+    "tokenizer=whitespace",
+    "evaluation=standard",
+    "evaluation.word_pairs=[pairs.tsv]",
+    "evaluation.analogies=[questions-words.txt,semantic_only.txt]",
+    "dim=4",
+]
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("king\tqueen\t9\nman\tgirl\t3\nboy\tgirl\t7\nking\tunicorn\t1\n")
+    (tmp_path / "questions-words.txt").write_text(
+        ": family\nking queen man woman\nking queen boy unicorn\n: gram1\nprince princess boy girl\n: gram2\na b c d\n"
+    )
+    (tmp_path / "semantic_only.txt").write_text(": family\nking queen boy girl\n")
+
+
+@pytest.mark.usefixtures("sets")
+def test_scores_are_logged_by_epoch_with_a_table_of_all_sections(command: Command, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    done = command(*SETTINGS, "epochs=5", "evaluation.every=2", "tracking.plots=false")
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"])
+    names = {
+        "word_pairs_pairs",
+        "analogies",
+        "analogies_semantic",
+        "analogies_syntactic",
+        "analogies_semantic_only",
+    }
+    assert names <= set(run.data.metrics)
+    for name in names:
+        assert [metric.step for metric in client.get_metric_history(run.info.run_id, name)] == [1, 3, 4], name
+    table = json.loads(
+        Path(client.download_artifacts(run.info.run_id, "evaluation.json", tmp_path)).read_text()
+    )
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [row["epoch"] for row in rows] == [1] * 11 + [3] * 11 + [4] * 11
+    last = {(row["set"], row["section"]): row for row in rows[-11:]}
+    assert last["analogies", "all"]["known"] == 2
+    assert last["analogies", "all"]["coverage"] == 0.5
+    assert last["analogies", "gram2"]["score"] is None
+    assert last["analogies", "all"]["score"] == run.data.metrics["analogies"]
+
+    trained = Embeddings.load(client.download_artifacts(run.info.run_id, "embeddings.npz", tmp_path))
+    score = trained.evaluate_word_pairs(tmp_path / "pairs.tsv")
+    assert last["word_pairs_pairs", ""]["score"] == pytest.approx(score.spearman)
+    assert (
+        (last["word_pairs_pairs", ""]["known"], last["word_pairs_pairs", ""]["total"])
+        == (score.known, score.pairs)
+        == (3, 4)
+    )
+
+
+@pytest.mark.usefixtures("sets")
+def test_without_tracking_the_scores_are_a_file(command: Command, tmp_path: Path) -> None:
+    done = command(*SETTINGS, "epochs=5", "evaluation.vectors=sum", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.glob("outputs/runs/*/artifacts/evaluation.csv")
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    assert {row["epoch"] for row in rows} == {"4"}
+    assert len(rows) == 11
+    assert rows[0]["measure"] == "spearman"
+    trained = Embeddings.load(file.with_name("embeddings.npz")).using("sum")
+    assert float(rows[0]["score"]) == trained.evaluate_word_pairs(tmp_path / "pairs.tsv").spearman
+    (result,) = tmp_path.glob("outputs/runs/*/result.json")
+    metrics = json.loads(result.read_text())["metrics"]
+    assert metrics["analogies"] == float(rows[6]["score"])
+    assert "analogies_semantic_only_syntactic" not in metrics  # it has no such section
+
+
+def test_evaluation_changes_nothing_of_what_is_trained(command: Command, tmp_path: Path, sets: None) -> None:
+    trained = []
+    for number, evaluation in enumerate((["evaluation=none"], ["evaluation.every=1"])):
+        arguments = SETTINGS if number else [text for text in SETTINGS if not text.startswith("evaluation")]
+        done = command(*arguments, *evaluation, "epochs=3", "tracking=none", f"hydra.run.dir=run{number}")
+        assert done.returncode == 0, done.stderr
+        trained.append((tmp_path / f"run{number}" / "artifacts" / "embeddings.npz").read_bytes())
+    assert trained[0] == trained[1]
+
+
+@pytest.mark.usefixtures("sets")
+def test_what_diverges_is_told_by_the_trainer_not_by_the_evaluation(command: Command) -> None:
+    done = command(
+        *SETTINGS,
+        "epochs=50",
+        "evaluation.every=1",
+        "learning_rate=1e300",
+        "schedule=constant",
+        "tracking=none",
+    )
+    assert done.returncode == 1
+    assert "Try a smaller learning_rate" in done.stderr
+
+
+@pytest.mark.usefixtures("sets")
+@pytest.mark.parametrize(
+    ("setting", "answer"),
+    [
+        ("evaluation.word_pairs=[missing.tsv]", "evaluation.word_pairs=missing.tsv: no such file"),
+        ("evaluation.every=0", "evaluation.every=0: must be a whole number, 1 or more."),
+        ("evaluation.analogies=[pairs.tsv,./pairs.tsv]", "is a second set of the name analogies_pairs"),
+        (
+            "evaluation.word_pairs=[semantic_only.txt] evaluation.analogies=[]",
+            "semantic_only.txt, line 1: must be two words",
+        ),
+    ],
+)
+def test_a_mistake_is_answered_before_any_work(
+    command: Command, tmp_path: Path, setting: str, answer: str
+) -> None:
+    done = command(*SETTINGS, *setting.split(" "))
+    assert done.returncode == 2
+    assert answer in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.usefixtures("sets")
+def test_a_sweep_compares_scores(command: Command, tmp_path: Path) -> None:
+    done = command(*SETTINGS, "epochs=3", "dim=2,4", "-m", "tracking=none", "evaluation.vectors=input")
+    assert done.returncode == 0, done.stderr
+    assert "analogies" in done.stdout
+    (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert len(rows) == 2
+    assert all(0 <= float(row["analogies"]) <= 1 and row["word_pairs_pairs"] for row in rows)

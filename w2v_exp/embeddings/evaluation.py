@@ -1,0 +1,155 @@
+"""Which sets embeddings are evaluated on, and how: what the configuration chooses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet
+from w2v_exp.embeddings.embeddings import VECTORS, Embeddings
+from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, WORD_PAIR_SETS, find_set
+from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet
+from w2v_exp.errors import SettingError
+from w2v_exp.validation import require_choice, require_whole
+
+LONGEST_NAME = 200  # MLflow takes 250, and sections of analogies are named after their set
+Sets = Mapping[str, WordPairSet | AnalogySet]
+Scores = dict[str, WordPairScore | AnalogyScores]
+
+
+class Evaluation(Protocol):
+    """Anything that scores embeddings."""
+
+    @property
+    def every(self) -> int | None:
+        """After how many epochs again and again; None for the end of training only."""
+
+    def read(self) -> Sets:
+        """Return the evaluation sets, by name."""
+
+    def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
+        """Return the score of embeddings on each set, by its name."""
+
+
+@dataclass(frozen=True)
+class NoEvaluation:
+    """Nothing is evaluated."""
+
+    @property
+    def every(self) -> None:
+        """Never."""
+
+    def read(self) -> Sets:
+        """Return no set."""
+        return {}
+
+    def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
+        """Return no score."""
+        return {}
+
+
+@dataclass(frozen=True)
+class StandardEvaluation:
+    """Word pairs and analogies.
+
+    Parameters
+    ----------
+    word_pairs, analogies : list of str
+        Names of sets in gensim's test data, or paths of files; see `WordPairSet.read` and `AnalogySet.read`.
+    restrict_vocab : int
+        Of analogies: only so many words, the first ones, are known and can be answers.
+    vectors : str
+        What is evaluated: ``input``, ``output`` or ``sum``.
+    every : int, optional
+        Evaluate after every so many epochs as well; None: only at the end of training.
+
+    Raises
+    ------
+    SettingError
+        If a set is not there, two would have the same name, or there is none.
+    """
+
+    word_pairs: list[str] = field(default_factory=lambda: list(WORD_PAIR_SETS))
+    analogies: list[str] = field(default_factory=lambda: list(ANALOGY_SETS))
+    restrict_vocab: int = 30_000
+    vectors: str = "input"
+    every: int | None = None
+
+    def __post_init__(self) -> None:
+        require_whole("restrict_vocab", self.restrict_vocab, at_least=1)
+        require_choice("vectors", self.vectors, VECTORS)
+        if self.every is not None:
+            require_whole("every", self.every, at_least=1)
+        if not self.word_pairs and not self.analogies:
+            raise SettingError("word_pairs", "[]", "without analogies nothing is left; take evaluation=none.")
+        names: set[str] = set()
+        for key, sources, named in (
+            ("word_pairs", self.word_pairs, WORD_PAIR_SETS),
+            ("analogies", self.analogies, ANALOGY_SETS),
+        ):
+            for source in sources:
+                _require_set(key, source, named)
+                name = set_name(key, source)
+                taken = {name, f"{name}_semantic", f"{name}_syntactic"}
+                if taken & names:
+                    raise SettingError(key, source, f"is a second set of the name {name}; rename its file.")
+                names |= taken
+
+    def read(self) -> Sets:
+        """Return the evaluation sets, by name.
+
+        Raises
+        ------
+        UserError
+            If a file is no longer there.
+        FormatError
+            If one is malformed, with the line.
+        """
+        pairs = {set_name("word_pairs", source): WordPairSet.read(source) for source in self.word_pairs}
+        return pairs | {set_name("analogies", source): AnalogySet.read(source) for source in self.analogies}
+
+    def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
+        """Return the score of embeddings on each set, by its name.
+
+        Raises
+        ------
+        UserError
+            If `vectors` needs output vectors and there are none.
+        """
+        chosen = embeddings.using(self.vectors)
+        return {
+            name: chosen.evaluate_word_pairs(evaluated)
+            if isinstance(evaluated, WordPairSet)
+            else chosen.evaluate_word_analogies(evaluated, self.restrict_vocab)
+            for name, evaluated in sets.items()
+        }
+
+
+def set_name(key: str, source: str) -> str:
+    """Return what a set is called in metrics: gensim's by their names, Google's ``analogies``, others by kind and file.
+
+    >>> set_name("word_pairs", "simlex999"), set_name("analogies", "questions-words.txt")
+    ('simlex999', 'analogies')
+    >>> set_name("word_pairs", "sets/EN-WS-353-ALL.txt")  # so that no file has the name of another metric
+    'word_pairs_en_ws_353_all'
+    """
+    stem = Path(source).stem
+    if key == "word_pairs" and stem in WORD_PAIR_SETS:
+        return stem
+    if key == "analogies" and stem in ANALOGY_SETS:
+        return "analogies"
+    plain = re.sub(r"\W+", "_", stem.lower()).strip("_")
+    return f"{key}_{plain}"[:LONGEST_NAME]
+
+
+def _require_set(key: str, source: str, named: Mapping[str, str]) -> None:
+    try:
+        find_set(source, named)
+    except SettingError as error:
+        raise SettingError(key, source, error.problem) from None
+
+
+EVALUATIONS = {"none": NoEvaluation, "standard": StandardEvaluation}
