@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, repeat
 from typing import IO
 from zlib import crc32
 
@@ -181,7 +181,7 @@ class _Reading:
         if not self._ids:
             raise CorpusError(f"The text ({self._corpus.source}) has no word that this tokenizer finds.")
         vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
-        return vocabulary, np.fromiter((vocabulary.ids.get(word, -1) for word in self._ids), np.int32)
+        return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
 
     @property
     def tokens(self) -> int:
