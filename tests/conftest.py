@@ -1,16 +1,13 @@
-"""What tests of the command line share."""
+"""What all tests share."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from processes import Command, run_command
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,24 +18,11 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
-def environment(**changes: str) -> dict[str, str]:
-    """Return this process's environment without what would send runs to a store of the developer's."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "HYDRA_"))}
-    return kept | changes
-
-
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Run ``python -m w2v_exp …`` as a process of its own, in an empty folder."""
 
     def run(*arguments: str, folder: Path = tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "w2v_exp", *arguments],
-            cwd=folder,
-            env=environment(**variables),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_command(*arguments, folder=folder, **variables)
 
     return run

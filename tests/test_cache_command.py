@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from processes import Command
 
 from w2v_exp.experiment import cache as cache_command
 from w2v_exp.text import cached_encoding

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Command, environment
+from processes import Command, environment
 
 MISTAKES = [
     (["windw=3"], "windw: unknown key, did you mean window?"),

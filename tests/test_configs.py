@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import Command
 from hydra import compose, initialize_config_dir
+from processes import Command
 
 from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
 

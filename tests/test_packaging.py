@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import environment
+from processes import environment
 
 ROOT = Path(__file__).parents[1]
 

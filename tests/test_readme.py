@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Command, environment
+from processes import Command, environment
 
 from w2v_exp.config import GROUPS, config_folder
 

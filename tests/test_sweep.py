@@ -9,21 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import environment
 from mlflow import MlflowClient
+from processes import environment, run_command
 
 COMMAND = ["window=3,5", "dim=10,50", "-m", "epochs=700"]
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "w2v_exp", *arguments],
-        cwd=folder,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_command(*arguments, folder=folder, **variables)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from processes import Command
 
 from w2v_exp.embeddings import Embeddings
 

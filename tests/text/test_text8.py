@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from conftest import Command
 from local_server import honest, plain, serving, slow, zipped
+from processes import Command
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.corpus import CORPORA
