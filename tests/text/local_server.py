@@ -105,7 +105,7 @@ def stalling(body: bytes, released: threading.Event) -> Answer:
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         plain(body, len(body) + 1)(handler)
-        released.wait(30)
+        released.wait(3)
 
     return answer
 

@@ -245,8 +245,10 @@ def test_redirects_in_a_circle_end(tmp_path):
 
 @pytest.mark.parametrize("answer", [endless(), plain(bytes(500_000), 500_000)], ids=["endless", "too long"])
 def test_more_than_is_wanted_is_not_taken(tmp_path, answer):
+    told = []
     with serving(answer) as server, pytest.raises(CorpusError, match="sends more than 400,000 bytes"):
-        download(server.url, tmp_path).go_on(ignore)
+        download(server.url, tmp_path).go_on(lambda done, _: told.append(done))
+    assert max(told) <= 400_000
     assert list(tmp_path.iterdir()) == []
 
 

@@ -231,19 +231,29 @@ def test_a_refusal_says_what_else_can_be_done(tmp_path, answer, said):
 
 
 SMALL = b"a rose is a rose " * 20
-SMALL_ZIP = zipped(text=SMALL)
 SMALL_PUBLISHED = PublishedText("text", len(SMALL), hashlib.md5(SMALL).hexdigest())
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 
 
 @property_settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(changes=st.lists(st.tuples(st.integers(0, len(SMALL_ZIP) - 1), st.integers(0, 255)), max_size=4))
-@example(changes=[(SMALL_ZIP.rindex(b"PK\x05\x06") + 16, 255)])  # the place of the directory
-def test_a_damaged_zip_is_the_right_text_or_an_error(tmp_path, changes):
-    damaged = bytearray(SMALL_ZIP)
+@given(
+    method=st.sampled_from(METHODS),
+    changes=st.lists(st.tuples(st.integers(0, 9999), st.integers(0, 255)), max_size=4),
+)
+@example(
+    method=zipfile.ZIP_STORED, changes=[(-6, 255)]
+)  # the place of the directory: before the file's beginning
+@example(method=zipfile.ZIP_STORED, changes=[(-44, 0)])  # the length of the name: none
+@example(method=zipfile.ZIP_BZIP2, changes=[(40, 0)])  # within the data
+def test_a_damaged_zip_is_the_right_text_or_an_error(tmp_path, method, changes):
+    damaged = bytearray(zipped(method, text=SMALL))
     for place, byte in changes:
-        damaged[place] = byte
+        damaged[place % len(damaged)] = byte
     file = tmp_path / "text.zip"
     file.write_bytes(damaged)
     try:

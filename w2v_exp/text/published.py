@@ -175,9 +175,8 @@ class PublishedText:
                     digest.update(block)
                     yield block
         except (OSError, *DAMAGE) as error:
-            if (
-                isinstance(error, OSError) and error.errno != errno.EINVAL
-            ):  # it: a place in a zip that cannot be
+            # Without a number it is gzip's or bz2's; this number means a place in a zip that cannot be.
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise WrongContentError(f"it cannot be unpacked ({error})") from error
         if size < self.size:
