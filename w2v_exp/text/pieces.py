@@ -84,6 +84,7 @@ def open_zipped(file: Path) -> IO[bytes]:
         If it holds none or several, or is no zip. Reading may raise any of `DAMAGE`.
     """
     with zipfile.ZipFile(file) as archive:  # what it opens stays open after it
+        # Not by `is_dir`, which cannot do with an empty name.
         held = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
         if len(held) != 1:
             raise zipfile.BadZipFile(f"the zip holds {len(held)} files, and must hold one")
