@@ -28,7 +28,7 @@ test: $(VENV)/.installed ## lint, types and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist loadfile
 
 test-slow: $(VENV)/.installed ## the tests that take minutes
 	@$(BIN)/pytest -m slow

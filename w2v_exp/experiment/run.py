@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import traceback
 from contextlib import ExitStack
 
@@ -27,7 +28,6 @@ from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.memory import PeakMemory, PeakResident
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
-from w2v_exp.tracking.progress import ProgressBar
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import open_store
 from w2v_exp.training.observers import Observer
@@ -97,8 +97,12 @@ class Run:
             "vocabulary_size": len(vocabulary),
         }
         with ExitStack() as stack:
-            progress = stack.enter_context(ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch))
-            observers: list[Observer] = [progress, *([self.tracked] if self.tracked else []), self.evaluation]
+            observers: list[Observer] = [*([self.tracked] if self.tracked else []), self.evaluation]
+            if sys.stderr.isatty():
+                from w2v_exp.tracking.progress import ProgressBar
+
+                bar = ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch)
+                observers.append(stack.enter_context(bar))
             self.trainer = build_trainer(plan, examples, observers)
             records = self.trainer.train()
         seconds = records[-1].train_seconds

@@ -9,13 +9,16 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.file_lock import locked
 from w2v_exp.files import replacing
-from w2v_exp.text.download import TIMEOUT_SECONDS, Download, InterruptedDownloadError, Progress
 from w2v_exp.text.pieces import DAMAGE, open_bytes, open_zipped
+
+if TYPE_CHECKING:
+    from w2v_exp.text.download import Download, Progress
+
 
 _BLOCK = 1 << 20
 _ZIP_BEGINS = b"PK\x03\x04"
@@ -52,7 +55,7 @@ class PublishedText:
         *,
         progress: Progress = lambda _done, _of: None,
         say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float = 30.0,
     ) -> Path:
         """Return the verified file in a folder, after downloading and unpacking it if it is not there.
 
@@ -88,6 +91,8 @@ class PublishedText:
                     say(f"{file} is damaged; it is downloaded again.")
                 archive = folder / f"{self.name}.zip.partial"
                 # Anything may be compressed badly, but not to a zip that is longer than what it holds and a bit.
+                from w2v_exp.text.download import Download  # and with it TLS, which most runs have no use for
+
                 download = Download(url, archive, at_most=self.size + _BLOCK, timeout=timeout)
                 self._fetch_and_unpack(download, file, progress)
                 return file
@@ -125,6 +130,8 @@ class PublishedText:
         Whether it is whole is decided by what has arrived, not by the length that the server gave. If pieces of
         different downloads do not make the right file, it is downloaded once more, from the beginning.
         """
+        from w2v_exp.text.download import InterruptedDownloadError
+
         while True:
             resumed = download.bytes_so_far() > 0
             if not (resumed and zipfile.is_zipfile(download.file)):  # else: ended before it was unpacked

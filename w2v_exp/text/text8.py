@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.cache_folder import cache_folder
-from w2v_exp.text.download import Progress
 from w2v_exp.text.pieces import pieces_of_files
 from w2v_exp.text.published import PublishedText, WrongContentError
+
+if TYPE_CHECKING:
+    from w2v_exp.text.download import Progress
 
 
 @dataclass(frozen=True)

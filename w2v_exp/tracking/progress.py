@@ -1,4 +1,4 @@
-"""The live progress bar of a run."""
+"""Live progress bars, on the terminal that standard error goes to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from time import perf_counter
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from w2v_exp.training.observers import EpochRecord
 
@@ -14,7 +14,7 @@ REFRESH_SECONDS = 0.1
 
 
 class ProgressBar:
-    """Shows epoch, cost, pairs a second and the time left, where there is a terminal; elsewhere it is quiet.
+    """Shows epoch, cost, pairs a second and the time left of a run.
 
     Parameters
     ----------
@@ -25,16 +25,14 @@ class ProgressBar:
     """
 
     def __init__(self, title: str, epochs: int, pairs: float) -> None:
-        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(compact=True),
-            console=console,
+            console=Console(stderr=True),
             transient=True,
             auto_refresh=False,
-            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(title, total=epochs * pairs, state="")
         self._epochs = epochs
@@ -55,7 +53,7 @@ class ProgressBar:
     def on_step(self, pairs_done: float) -> None:
         """Move the bar, if it is time to."""
         now = perf_counter()
-        if self._progress.disable or now < self._next_refresh:
+        if now < self._next_refresh:
             return
         self._next_refresh = now + REFRESH_SECONDS
         speed = pairs_done / max(now - self._started, 1e-9)
@@ -67,3 +65,37 @@ class ProgressBar:
     def on_epoch(self, record: EpochRecord) -> None:
         """Take note of the cost."""
         self._epoch, self._cost = record.epoch + 1, record.cost
+
+
+class BytesBar:
+    """Shows how many bytes are done, if it takes longer than a moment."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(title, total=None)
+
+    def __enter__(self) -> BytesBar:
+        self._next_refresh = perf_counter() + REFRESH_SECONDS
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, done: int, total: int | None) -> None:
+        """Move the bar, if it is time to."""
+        if perf_counter() < self._next_refresh:
+            return
+        self._next_refresh = perf_counter() + REFRESH_SECONDS
+        self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)
+        self._bar.refresh()

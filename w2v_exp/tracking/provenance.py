@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import platform
-import shutil
-import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import w2v_exp
@@ -18,6 +13,10 @@ PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
 @cache
 def provenance() -> dict[str, str]:
     """Return tags: the git commit of this code, whether its tree was dirty, the versions of what matters."""
+    import getpass
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     tags = {
         "mlflow.source.name": "w2v_exp",
         "mlflow.source.type": "LOCAL",
@@ -39,6 +38,9 @@ def provenance() -> dict[str, str]:
 
 def _git(*arguments: str) -> str:
     """Return what git says of the folder this code is in; nothing if it is not a checkout."""
+    import shutil
+    import subprocess
+
     folder = Path(w2v_exp.__file__).resolve().parent.parent
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
