@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -27,3 +29,25 @@ def run_command(*arguments: str, folder: Path, **variables: str) -> subprocess.C
         text=True,
         check=False,
     )
+
+
+def run_on_terminal(*arguments: str, folder: Path, **variables: str) -> str:
+    """Run ``python -m w2v_exp …`` with a terminal for its standard error, and return what that has shown."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "w2v_exp", *arguments],
+        cwd=folder,
+        env=environment(TERM="xterm", COLUMNS="120", **variables),
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    with (
+        os.fdopen(terminal, "rb", buffering=0) as stream,
+        suppress(OSError),
+    ):  # Linux ends a terminal with EIO
+        while piece := stream.read(4096):
+            shown += piece
+    process.wait()
+    return shown.decode(errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import Command, environment
+from processes import Command, environment, run_on_terminal
 
 MISTAKES = [
     (["windw=3"], "windw: unknown key, did you mean window?"),
@@ -126,6 +127,17 @@ def test_heavy_packages_are_not_loaded_where_they_are_not_needed(
         check=False,
     )
     assert "loaded: []" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_terminal_shows_how_far_a_run_is(tmp_path: Path) -> None:
+    shown = run_on_terminal("epochs=20000,21000", "-m", "tracking=none", folder=tmp_path)
+    assert "run 1/2" in shown
+    assert "run 2/2" in shown
+    assert re.search(r"epoch \d+/21000  cost \d\.\d{4}  [\d,]+ pairs/s", shown)
+
+
+def test_without_a_terminal_there_is_no_bar(command: Command) -> None:
+    assert command("epochs=20000", "tracking=none").stderr == ""
 
 
 def test_help_names_every_group_option_and_knob(command: Command) -> None:

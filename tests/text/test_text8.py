@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from local_server import honest, plain, serving, slow, zipped
-from processes import Command
+from processes import Command, run_on_terminal
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.corpus import CORPORA
@@ -173,10 +173,10 @@ def test_a_download_that_fails_leaves_no_run(
     assert not (cache / "text8" / "text8").exists()
 
 
-def test_a_download_is_shown_where_there_is_a_terminal(command: Command, cache: Path) -> None:
+def test_a_download_is_shown_where_there_is_a_terminal(tmp_path: Path, cache: Path) -> None:
     with serving(slow(ZIP, 0.2, len(ZIP) // 4)) as server:
-        done = command("corpus=text8", f"corpus.url={server.url}", FORCE_COLOR="1")
-    assert "downloading text8" in done.stderr
+        shown = run_on_terminal("corpus=text8", f"corpus.url={server.url}", folder=tmp_path)
+    assert "downloading text8" in shown
 
 
 def test_a_run_reads_ones_own_copy(command: Command, cache: Path, tmp_path: Path) -> None:

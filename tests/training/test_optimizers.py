@@ -96,7 +96,9 @@ def as_dense(steps):
     return dense
 
 
-@pytest.mark.parametrize(("optimizer", "textbook", "settings"), TEXTBOOK, ids=lambda value: repr(value)[:50])
+@pytest.mark.parametrize(
+    ("optimizer", "textbook", "settings"), TEXTBOOK, ids=[repr(optimizer) for optimizer, _, _ in TEXTBOOK]
+)
 def test_an_optimizer_is_the_dense_textbook_one(optimizer, textbook, settings):
     steps = random_steps()
     expected = start()

@@ -15,7 +15,7 @@ import hydra
 from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import run_job
 from hydra.types import HydraContext
-from omegaconf import open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 from rich.console import Console
 
 from w2v_exp.config import MlflowTracking, config_folder, register_schema
@@ -61,16 +61,16 @@ def run(arguments: list[str]) -> int:
 
 
 def _run_once(command: Command) -> int:
-    from w2v_exp.experiment.job import job
-
     folder = _folder(command, "run")
     with read_write(command.config), open_dict(command.config):
         command.config.hydra.run.dir = str(folder)
     # As Hydra's launchers do it. Its own way to a single run would compose the configuration twice more.
     context = HydraContext(config_loader=None, callbacks=Callbacks(command.config))
-    result: RunResult = run_job(
-        job, command.config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
+    result = run_job(
+        _attempt, command.config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
     ).return_value
+    if isinstance(result, UserError):
+        raise result
     from w2v_exp.experiment.announcement import announce_run
 
     announce_run(Console(), result, command.plan, folder / "artifacts")
@@ -78,6 +78,16 @@ def _run_once(command: Command) -> int:
         print(f"The run failed. {result.reason}", file=sys.stderr)
         return FAILED
     return 0
+
+
+def _attempt(config: DictConfig) -> RunResult | UserError:
+    """Run a job and return its result, or the mistake that kept it from beginning: Hydra would print that itself."""
+    from w2v_exp.experiment.job import job
+
+    try:
+        return job(config)
+    except UserError as error:
+        return error
 
 
 def _run_sweep(command: Command, arguments: list[str]) -> int:
