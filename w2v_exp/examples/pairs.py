@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.memory import require_memory
 
+COUNTED_AT_ONCE = 1 << 20
 CHUNK_TOKENS = 8192  # two columns of a chunk of pairs at window 5 fit the second-level cache
 
 
@@ -33,11 +34,11 @@ class Pairs:
 
     def by_centre(self) -> NDArray[np.int64]:
         """Return the number of pairs of each centre, shape (V,)."""
-        return np.bincount(self.centres, minlength=self.vocabulary_size)
+        return _count_ids(self.centres, self.vocabulary_size)
 
     def by_context(self) -> NDArray[np.int64]:
         """Return the number of pairs of each context, shape (V,)."""
-        return np.bincount(self.contexts, minlength=self.vocabulary_size)
+        return _count_ids(self.contexts, self.vocabulary_size)
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return the distinct (centre, context) pairs and how often each occurs: three arrays of one length."""
@@ -45,6 +46,14 @@ class Pairs:
             self.centres.astype(np.int64) * self.vocabulary_size + self.contexts, return_counts=True
         )
         return keys // self.vocabulary_size, keys % self.vocabulary_size, counts
+
+
+def _count_ids(ids: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int64]:
+    """Return how often each id occurs, (V,). In chunks, since bincount first makes a copy of twice the size."""
+    counts = np.zeros(vocabulary_size, np.int64)
+    for start in range(0, len(ids), COUNTED_AT_ONCE):
+        counts += np.bincount(ids[start : start + COUNTED_AT_ONCE], minlength=vocabulary_size)
+    return counts
 
 
 def count_pairs(tokens: int, window: int) -> int:

@@ -38,7 +38,9 @@ def build_trainer(
     """Return a trainer with new parameters; the same ones whenever it is asked."""
     generator = np.random.default_rng(plan.seed)
     drawn = plan.initialization(examples.pairs.vocabulary_size, plan.dim, generator, plan.dtype)
-    offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
+    offset = None
+    if plan.objective.output_offset != "none":
+        offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
     return Trainer(
         examples,
         Parameters(drawn.embedding, drawn.output, offset),
