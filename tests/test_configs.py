@@ -50,6 +50,7 @@ def test_every_class_of_a_group_has_a_file(group: str) -> None:
 NAMED = [f"{group}={option}" for group in ("experiment", "sweep") for option in options(group)]
 SHORTER = {
     "experiment=sotu": ["corpus.messages=2", "epochs=1"],
+    "experiment=sotu_softmax": ["corpus.messages=2", "epochs=1"],
     "sweep=labels_memory": ["corpus.messages=1", "vocabulary.max_size=20,40"],
 }
 

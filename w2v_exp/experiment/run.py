@@ -6,7 +6,7 @@ import math
 import shutil
 import sys
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,8 @@ class Run:
         outputs.write_config(self.identity, self.files)
         outputs.write_vocabulary(vocabulary, self.files)
         resident = PeakResident()
-        self._rehearse(_FEW_IDS, vocabulary_size=2)  # what is loaded on first use is not this run's memory
+        with suppress(CorpusError):  # sampling may leave nothing of so few words
+            self._rehearse(_FEW_IDS, vocabulary_size=2)  # what is loaded on first use is not this run's memory
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
             examples = self._rehearse(self.text.ids, len(vocabulary))
         pairs = examples.pairs
