@@ -19,16 +19,21 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | changes
 
 
-def run_command(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m w2v_exp …`` in a folder."""
+def run_python(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python in a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "w2v_exp", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment(**variables),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def run_command(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m w2v_exp …`` in a folder."""
+    return run_python("-m", "w2v_exp", *arguments, folder=folder, **variables)
 
 
 def run_on_terminal(*arguments: str, folder: Path, **variables: str) -> str:

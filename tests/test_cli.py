@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import Command, environment, run_on_terminal
+from processes import Command, environment, run_on_terminal, run_python
 
 MISTAKES = [
     (["windw=3"], "windw: unknown key, did you mean window?"),
@@ -118,14 +118,7 @@ def test_heavy_packages_are_not_loaded_where_they_are_not_needed(
         "import sys; from w2v_exp.experiment.command_line import run; run(sys.argv[1:]);"
         "print('loaded:', [name for name in ('mlflow', 'scipy', 'matplotlib', 'pandas') if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python("-c", script, *arguments, folder=tmp_path)
     assert "loaded: []" in done.stdout, done.stdout + done.stderr
 
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from processes import environment
+from processes import run_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,13 +45,15 @@ def test_the_installed_command_runs_in_any_folder(wheel: Path, tmp_path: Path) -
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
     script = "import sys, w2v_exp.__main__ as m; print(m.__file__); sys.argv[0] = 'w2v-exp'; m.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", script, "window=2,4", "-m", "tracking=none", "epochs=3"],
-        cwd=elsewhere,
-        env=environment(PYTHONPATH=str(installed)),
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_python(
+        "-c",
+        script,
+        "window=2,4",
+        "-m",
+        "tracking=none",
+        "epochs=3",
+        folder=elsewhere,
+        PYTHONPATH=str(installed),
     )
     assert done.returncode == 0, done.stderr
     assert str(installed) in done.stdout

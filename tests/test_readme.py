@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
-from processes import Command, environment
+from processes import Command, run_python
 
 from w2v_exp.config import GROUPS, config_folder
 
@@ -21,14 +19,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_notebook_runs_and_prints_neighbours(tmp_path: Path) -> None:
     (code,) = [block for block in blocks("python") if "most_similar" in block]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python("-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('is'," in done.stdout
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from processes import environment, run_command
+from processes import run_command, run_python
 
 COMMAND = ["window=3,5", "dim=10,50", "-m", "epochs=700"]
 
@@ -175,14 +174,7 @@ def test_compare_makes_the_same_comparison_from_the_store_alone(
 ) -> None:
     folder, _ = swept
     script = Path(__file__).parents[1] / "scripts" / "compare.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--out", str(tmp_path / "out")],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(str(script), "--out", str(tmp_path / "out"), folder=folder)
     assert done.returncode == 0, done.stderr
     (original,) = folder.glob("outputs/sweeps/*/comparison.csv")
     assert (tmp_path / "out" / "comparison.csv").read_text() == original.read_text()

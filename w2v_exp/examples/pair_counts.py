@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.examples.counting import count_distinct
+
 CHUNK_TOKENS = 1 << 20
 
 
@@ -135,26 +137,16 @@ def _count_stretch(
 ) -> _Run:
     """Count the pairs of the first `centres` words with the words after them."""
     wide = ids.astype(np.int64) * vocabulary_size
+    keys = [
+        wide[: min(centres, max(len(ids) - d, 0))] + ids[d : d + centres] for d in range(1, window + 1)
+    ]  # by distance
     if distance_weights is None:
-        keys = np.concatenate(
-            [wide[: min(centres, max(len(ids) - d, 0))] + ids[d : d + centres] for d in range(1, window + 1)]
-        )
-        keys.sort()
-        firsts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if keys.size else np.empty(0, np.int64)
-        return _Run(keys[firsts], np.diff(np.r_[firsts, keys.size]).astype(np.float64))
+        return _Run(*count_distinct(np.concatenate(keys)))
     runs = []
-    for distance, weight in enumerate(distance_weights, start=1):
-        plain = _count_stretch_at(wide, ids, centres, distance)
-        runs.append(_Run(plain.keys, (plain.weights * weight).astype(np.float32)))
+    for at_distance, weight in zip(keys, distance_weights, strict=True):
+        distinct, counts = count_distinct(at_distance)
+        runs.append(_Run(distinct, (counts * weight).astype(np.float32)))
     return _merge_all(runs)
-
-
-def _count_stretch_at(wide: NDArray[np.int64], ids: NDArray[np.int32], centres: int, distance: int) -> _Run:
-    keys, counts = np.unique(
-        wide[: min(centres, max(len(ids) - distance, 0))] + ids[distance : distance + centres],
-        return_counts=True,
-    )
-    return _Run(keys, counts.astype(np.float64))
 
 
 def _push(runs: list[_Run], run: _Run) -> None:

@@ -86,10 +86,9 @@ class Run:
         outputs.write_config(self.identity, self.files)
         outputs.write_vocabulary(vocabulary, self.files)
         resident = PeakResident()
-        with suppress(CorpusError):  # sampling may leave nothing of so few words
-            self._rehearse(
-                _FEW_IDS, vocabulary_size=2
-            )  # what is loaded on first use is not this run's memory
+        # What is loaded on first use is not this run's memory. (Sampling may leave nothing of so few words.)
+        with suppress(CorpusError):
+            self._rehearse(_FEW_IDS, vocabulary_size=2)
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
             examples = self._rehearse(self.text.ids, len(vocabulary))
         pairs = examples.pairs
