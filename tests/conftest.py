@@ -10,6 +10,15 @@ import pytest
 from processes import Command, run_command
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter of bytes after its argument: compressed bytes hold the time of day.
+
+    Test processes that start a second apart would otherwise collect tests of different names, which
+    pytest-xdist refuses.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give the tests, and the commands that they start, a cache of their own instead of the developer's."""
