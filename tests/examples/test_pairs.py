@@ -14,13 +14,19 @@ from w2v_exp.text.tokenizer import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 
-def loop_pairs(ids, window):
-    """The article's loop: for each word, every other one in its window, from left to right."""
+def loop_pairs(ids, window, passages=None):
+    """The article's loop: for each word, every other one in its window, from left to right.
+
+    The window is a number, or one for each centre.
+    """
+    passage = (
+        np.zeros(len(ids)) if passages is None else np.repeat(range(len(passages) - 1), np.diff(passages))
+    )
     return [
         (ids[centre], ids[context])
-        for centre in range(len(ids))
-        for context in range(max(0, centre - window), min(len(ids), centre + window + 1))
-        if context != centre
+        for centre, reach in enumerate(np.broadcast_to(window, len(ids)).tolist())
+        for context in range(max(0, centre - reach), min(len(ids), centre + reach + 1))
+        if context != centre and passage[context] == passage[centre]
     ]
 
 
@@ -36,16 +42,39 @@ def as_tuples(pairs):
 @given(
     ids=st.lists(st.integers(0, 9), min_size=2, max_size=40),
     window=st.one_of(st.integers(1, 8), st.sampled_from([39, 40, 41, 500])),
-    chunk=st.integers(1, 9),
+    chunk=st.integers(1, 60),
 )
 def test_pairs_are_those_of_the_plain_loop_in_its_order(ids, window, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs_module, "CHUNK_TOKENS", chunk)
+        patch.setattr(pairs_module, "STRETCH_PAIRS", chunk)
         pairs = window_pairs(np.array(ids, np.int32), window, 10)
     assert as_tuples(pairs) == loop_pairs(ids, window)
     assert len(pairs) == count_pairs(len(ids), window)
     assert pairs.centres.dtype == pairs.contexts.dtype == np.int32
     assert pairs.vocabulary_size == 10
+
+
+@property_settings(deadline=None, max_examples=400)
+@given(
+    ids=st.lists(st.integers(0, 9), max_size=30),
+    window=st.integers(1, 8),
+    chunk=st.integers(1, 60),
+    data=st.data(),
+)
+def test_each_centre_may_have_a_window_and_a_passage_of_its_own(ids, window, chunk, data):
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=6), "cuts")  # some passages are empty
+    passages = np.array([0, *sorted(cuts), len(ids)], np.int64)
+    windows = data.draw(st.lists(st.integers(1, window), min_size=len(ids), max_size=len(ids)), "windows")
+    text, windows = np.array(ids, np.int32), np.array(windows, np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs_module, "STRETCH_PAIRS", chunk)
+        both = window_pairs(text, window, 10, windows=windows, passages=passages)
+        cut = window_pairs(text, window, 10, passages=passages)
+        drawn = window_pairs(text, window, 10, windows=windows)
+    assert as_tuples(both) == loop_pairs(ids, windows, passages)
+    assert as_tuples(cut) == loop_pairs(ids, window, passages)
+    assert as_tuples(drawn) == loop_pairs(ids, windows)
+    assert len(cut) == count_pairs(len(ids), window, passages)
 
 
 @pytest.mark.parametrize("ids", [[], [0]])
@@ -59,7 +88,7 @@ def test_a_text_of_no_word_or_of_one_has_no_pairs(ids, window):
 @pytest.mark.parametrize("length", [-1, 0, 1])
 @pytest.mark.parametrize("window", [1, 5])
 def test_chunks_of_the_usual_size_meet_without_a_seam(length, window):
-    ids = np.arange(2 * pairs_module.CHUNK_TOKENS + 2 * window + length, dtype=np.int32)
+    ids = np.arange(pairs_module.STRETCH_PAIRS // window + length, dtype=np.int32)  # two stretches
     pairs = window_pairs(ids, window, len(ids))
     assert as_tuples(pairs) == loop_pairs(ids.tolist(), window)
 

@@ -1,4 +1,4 @@
-"""Counting equal numbers, many times, for few numbers each time."""
+"""Counting equal numbers: few of them, many times, or many at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Integer = TypeVar("Integer", bound=np.integer[Any])
+COUNTED_AT_ONCE = 1 << 20
 
 
 def count_distinct(values: NDArray[Integer]) -> tuple[NDArray[Integer], NDArray[np.float64]]:
@@ -20,3 +21,11 @@ def count_distinct(values: NDArray[Integer]) -> tuple[NDArray[Integer], NDArray[
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:-1])
     starts = is_first.nonzero()[0]
     return ordered[starts[:-1]], (starts[1:] - starts[:-1]).astype(np.float64)
+
+
+def count_ids(ids: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int64]:
+    """Return how often each id occurs, (V,). In chunks, since bincount first makes a copy of twice the size."""
+    counts = np.zeros(vocabulary_size, np.int64)
+    for start in range(0, len(ids), COUNTED_AT_ONCE):
+        counts += np.bincount(ids[start : start + COUNTED_AT_ONCE], minlength=vocabulary_size)
+    return counts

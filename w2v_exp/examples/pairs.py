@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.examples.counting import count_ids
 from w2v_exp.memory import require_memory
 
-COUNTED_AT_ONCE = 1 << 20
-CHUNK_TOKENS = 8192  # two columns of a chunk of pairs at window 5 fit the second-level cache
+STRETCH_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,11 @@ class Pairs:
 
     def by_centre(self) -> NDArray[np.int64]:
         """Return the number of pairs of each centre, shape (V,)."""
-        return _count_ids(self.centres, self.vocabulary_size)
+        return count_ids(self.centres, self.vocabulary_size)
 
     def by_context(self) -> NDArray[np.int64]:
         """Return the number of pairs of each context, shape (V,)."""
-        return _count_ids(self.contexts, self.vocabulary_size)
+        return count_ids(self.contexts, self.vocabulary_size)
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return the distinct (centre, context) pairs and how often each occurs: three arrays of one length."""
@@ -48,27 +50,29 @@ class Pairs:
         return keys // self.vocabulary_size, keys % self.vocabulary_size, counts
 
 
-def _count_ids(ids: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int64]:
-    """Return how often each id occurs, (V,). In chunks, since bincount first makes a copy of twice the size."""
-    counts = np.zeros(vocabulary_size, np.int64)
-    for start in range(0, len(ids), COUNTED_AT_ONCE):
-        counts += np.bincount(ids[start : start + COUNTED_AT_ONCE], minlength=vocabulary_size)
-    return counts
-
-
-def count_pairs(tokens: int, window: int) -> int:
+def count_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> int:
     """Return how many pairs `window_pairs` makes of a text of so many tokens.
 
-    Offset d has a context word for all but d tokens, on both sides.
+    Offset d has a context word for all but d tokens of a passage, on both sides.
 
     >>> count_pairs(16, 3)
     84
+    >>> count_pairs(16, 3, np.array([0, 8, 16]))
+    72
     """
-    reach = min(window, tokens - 1)
-    return 2 * (reach * tokens - reach * (reach + 1) // 2) if reach > 0 else 0
+    lengths = np.array([tokens]) if passages is None else np.diff(passages)
+    reach = np.clip(lengths - 1, 0, window)
+    return int((reach * (2 * lengths - reach - 1)).sum())
 
 
-def window_pairs(ids: NDArray[np.int32], window: int, vocabulary_size: int) -> Pairs:
+def window_pairs(
+    ids: NDArray[np.int32],
+    window: int,
+    vocabulary_size: int,
+    *,
+    windows: NDArray[np.integer[Any]] | None = None,
+    passages: NDArray[np.int64] | None = None,
+) -> Pairs:
     """Pair every word with each word at most `window` places before or after it, cut at the ends of the text.
 
     Pairs come in the article's order: centre by centre, contexts from left to right.
@@ -81,48 +85,117 @@ def window_pairs(ids: NDArray[np.int32], window: int, vocabulary_size: int) -> P
         The greatest distance between the words of a pair, at least 1.
     vocabulary_size : int
         V.
+    windows : ndarray of int, shape (n,), optional
+        A window for each centre, from 1 to `window`.
+    passages : ndarray of int64, shape (p + 1,), optional
+        Passage k is ``ids[passages[k]:passages[k + 1]]``; windows do not cross from one to another. None: the text is
+        one passage.
 
     Returns
     -------
     Pairs
-        8 bytes a pair; filled in chunks, so that nothing else grows with the text.
+        8 bytes a pair; made stretch by stretch, so that nothing else grows with the text.
 
     Raises
     ------
     NotEnoughMemoryError
         Before anything is allocated, if the pairs do not fit the memory that is available.
     """
-    total = count_pairs(len(ids), window)
+    size = max(1, STRETCH_PAIRS // (2 * max(1, min(window, len(ids)))))
+
+    def stretches() -> Iterator[tuple[int, int, int | NDArray[np.integer[Any]]]]:
+        for start in range(0, len(ids), size):
+            stop = min(start + size, len(ids))
+            yield start, stop, window if windows is None else windows[start:stop]
+
+    if windows is None:
+        total = count_pairs(len(ids), window, passages)
+    else:
+        total = sum(count_stretch_pairs(len(ids), *stretch, passages) for stretch in stretches())
     require_memory(8 * total, f"window={window}: {total:,} pairs", "Use a smaller window or a shorter text.")
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
-    # Away from the ends each centre has all its 2·window contexts, and the pairs form a table that is filled
-    # column by column: contexts at one distance are a slice of the text.
-    interior = max(0, len(ids) - 2 * window)
-    if not interior:
-        return Pairs(*_pairs_cut_at_ends(ids, window, 0, len(ids)), vocabulary_size)
-    head = _pairs_cut_at_ends(ids, window, 0, window)
-    tail = _pairs_cut_at_ends(ids, window, window + interior, len(ids))
-    first, last = len(head[0]), total - len(tail[0])
-    for pairs, ends in ((centres, (head[0], tail[0])), (contexts, (head[1], tail[1]))):
-        pairs[:first], pairs[last:] = ends
-    centre_table = centres[first:last].reshape(interior, 2 * window)
-    context_table = contexts[first:last].reshape(interior, 2 * window)
-    offsets = [*range(-window, 0), *range(1, window + 1)]
-    for start in range(0, interior, CHUNK_TOKENS):
-        stop = min(start + CHUNK_TOKENS, interior)
-        centre_ids = ids[window + start : window + stop]
-        for column, offset in enumerate(offsets):
-            centre_table[start:stop, column] = centre_ids
-            context_table[start:stop, column] = ids[window + start + offset : window + stop + offset]
+    done = 0
+    for stretch in stretches():
+        of_stretch = stretch_pairs(ids, *stretch, passages)
+        filled = slice(done, done + len(of_stretch[0]))
+        centres[filled], contexts[filled] = of_stretch
+        done = filled.stop
     return Pairs(centres, contexts, vocabulary_size)
 
 
-def _pairs_cut_at_ends(
-    ids: NDArray[np.int32], window: int, start: int, stop: int
+def stretch_pairs(
+    ids: NDArray[np.int32],
+    start: int,
+    stop: int,
+    window: int | NDArray[np.integer[Any]],
+    passages: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return centres and contexts for the centres at positions start to stop, without what is past an end."""
-    reach = min(window, max(len(ids) - 1, 0))
-    offsets = np.array([*range(-reach, 0), *range(1, reach + 1)], np.intp)
-    positions = np.arange(start, stop)[:, None] + offsets
-    inside = (positions >= 0) & (positions < len(ids))
-    return np.repeat(ids[start:stop], inside.sum(axis=1)), ids[positions[inside]]
+    """Return the pairs whose centres are at the places from start to stop, in the order of `window_pairs`.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        The text, or as much of it as the windows of these centres reach.
+    start, stop : int
+        The first place, and the one after the last.
+    window : int or ndarray of int, shape (stop − start,)
+        The greatest distance between the words of a pair: one for all, or one for each centre.
+    passages : ndarray of int64, shape (p + 1,), optional
+        As in `window_pairs`.
+
+    Returns
+    -------
+    centres, contexts : ndarray of int32, shape (m,)
+    """
+    left, right = _reaches(len(ids), start, stop, window, passages)
+    widest = int(max(left.max(initial=0), right.max(initial=0)))
+    # With all contexts that a window can have, the pairs form a table that is filled column by column: contexts at
+    # one distance are a slice of the text.
+    centres = stop - start
+    table = np.empty((centres, 2 * widest), np.int32)
+    for distance in range(1, widest + 1):
+        # From `first` on centres have a word so far before them, up to `last` one so far after them.
+        first = min(max(0, distance - start), centres)
+        last = max(0, min(centres, len(ids) - distance - start))
+        table[first:, widest - distance] = ids[start + first - distance : stop - distance]
+        table[:last, widest + distance - 1] = ids[start + distance : start + distance + last]
+    lengths = left + right
+    if lengths.sum() == table.size:
+        return np.repeat(ids[start:stop], 2 * widest), table.reshape(-1)
+    inside = np.empty(table.shape, bool)
+    for distance in range(1, widest + 1):
+        np.greater_equal(left, distance, out=inside[:, widest - distance])
+        np.greater_equal(right, distance, out=inside[:, widest + distance - 1])
+    # Twice as fast as table[inside].
+    return np.repeat(ids[start:stop], lengths), table.reshape(-1)[np.flatnonzero(inside)]
+
+
+def count_stretch_pairs(
+    tokens: int,
+    start: int,
+    stop: int,
+    window: int | NDArray[np.integer[Any]],
+    passages: NDArray[np.int64] | None = None,
+) -> int:
+    """Return how many pairs `stretch_pairs` makes, of a text of so many tokens."""
+    left, right = _reaches(tokens, start, stop, window, passages)
+    return int(left.sum() + right.sum())
+
+
+def _reaches(
+    tokens: int,
+    start: int,
+    stop: int,
+    window: int | NDArray[np.integer[Any]],
+    passages: NDArray[np.int64] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many contexts each centre has before and after it, within its window and its passage."""
+    places = np.arange(start, stop)
+    first: int | NDArray[np.int64] = 0
+    end: int | NDArray[np.int64] = tokens
+    if passages is not None:
+        touched = slice(passages.searchsorted(start, "right") - 1, passages.searchsorted(stop, "left") + 1)
+        bounds = passages[touched]
+        inside = np.diff(bounds.clip(start, stop))
+        first, end = np.repeat(bounds[:-1], inside), np.repeat(bounds[1:], inside)
+    return np.minimum(window, places - first), np.minimum(window, end - 1 - places)
