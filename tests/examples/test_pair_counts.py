@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples import pair_counting
 from w2v_exp.examples.bounds import cost_floor, unigram_cost
-from w2v_exp.examples.pair_counts import count_window_pairs, shrinking_weights
+from w2v_exp.examples.pair_counting import PairCounter, count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.subsampling import keep_probabilities
 
@@ -30,11 +32,12 @@ def listed(ids, window):
 
 
 @property_settings(deadline=None)
-@given(TEXTS, st.integers(1, 7), st.sampled_from([1, 2, 5, 1 << 20]))
-def test_counts_are_those_of_the_listed_pairs(ids, window, chunk):
+@given(TEXTS, st.integers(1, 7), st.sampled_from([1, 2, 5, 1 << 20]), st.sampled_from([1, 3, 64]))
+def test_counts_are_those_of_the_listed_pairs(ids, window, chunk, ranges):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("w2v_exp.examples.pair_counts.CHUNK_TOKENS", chunk)
-        counts = count_window_pairs([ids], window, V)
+        patch.setattr(pair_counting, "CHUNK_TOKENS", chunk)
+        patch.setattr(pair_counting, "RANGES", ranges)
+        counts = count_window_pairs([ids], window, V, threads=1)
     np.testing.assert_array_equal(table(counts), listed(ids, window))
     np.testing.assert_array_equal(counts.by_centre(), listed(ids, window).sum(axis=1))
     np.testing.assert_array_equal(counts.by_context(), listed(ids, window).sum(axis=0))
@@ -45,8 +48,8 @@ def test_counts_are_those_of_the_listed_pairs(ids, window, chunk):
 @given(TEXTS, st.integers(1, 7), st.sampled_from([3, 1 << 20]))
 def test_weighted_counts_are_sums_over_distances(ids, window, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("w2v_exp.examples.pair_counts.CHUNK_TOKENS", chunk)
-        counts = count_window_pairs([ids], window, V, shrinking_weights(window))
+        patch.setattr(pair_counting, "CHUNK_TOKENS", chunk)
+        counts = count_window_pairs([ids], window, V, shrinking=True, threads=1)
     # A drawn window is each of 1 … window with the same chance: the weights are the mean over them.
     expected = sum(listed(ids, drawn) for drawn in range(1, window + 1)) / window
     np.testing.assert_allclose(table(counts), expected, rtol=1e-5)
@@ -57,6 +60,57 @@ def test_windows_do_not_cross_from_one_text_to_the_next():
     counts = table(count_window_pairs([one, other], 3, V))
     assert counts[1, 2] == 0
     assert counts[0, 1] == counts[2, 3] == 1
+
+
+@property_settings(deadline=None)
+@given(st.lists(TEXTS, max_size=8), st.integers(1, 4), st.sampled_from([2, 7, 1 << 20]), st.booleans())
+def test_windows_do_not_cross_passages(texts, window, chunk, shrinking):
+    passages = np.cumsum([0, *map(len, texts)])
+    whole = np.concatenate([*texts, np.empty(0, np.int32)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair_counting, "CHUNK_TOKENS", chunk)
+        of_passages = count_window_pairs(
+            [whole], window, V, shrinking=shrinking, passages=passages, threads=1
+        )
+    np.testing.assert_array_equal(
+        table(of_passages), table(count_window_pairs(texts, window, V, shrinking=shrinking, threads=1))
+    )
+
+
+@property_settings(deadline=None)
+@given(TEXTS, st.lists(st.integers(0, 60), max_size=5), st.integers(1, 4))
+def test_a_text_may_come_in_pieces(ids, cuts, window):
+    counter = PairCounter(window, V, threads=1)
+    for piece in np.split(ids, np.sort(cuts)):
+        counter.add(piece)
+    np.testing.assert_array_equal(table(counter.finish()), listed(ids, window))
+
+
+def test_keys_of_a_large_vocabulary_are_divided_so_that_they_fit():
+    size = 1_000_000
+    ids = np.random.default_rng(0).integers(0, size, 3000).astype(np.int32)
+    pairs = window_pairs(ids, 2, size)
+    expected = np.unique(pairs.centres.astype(np.int64) * size + pairs.contexts, return_counts=True)
+    centres, contexts, counts = count_window_pairs([ids], 2, size).distinct()
+    np.testing.assert_array_equal(centres.astype(np.int64) * size + contexts, expected[0])
+    np.testing.assert_array_equal(counts, expected[1])
+
+
+def test_the_counts_do_not_depend_on_the_threads():
+    ids = np.random.default_rng(1).integers(0, 500, 20_000).astype(np.int32)
+    tables = []
+    for threads in (1, 3):
+        counter = PairCounter(5, 500, shrinking=True, threads=threads)
+        counter.add(ids)
+        counts = counter.finish()
+        tables.append((counts.starts.tobytes(), counts.contexts.tobytes(), counts.counts.tobytes()))
+    assert tables[0] == tables[1]
+
+
+def test_a_text_whose_counts_could_outgrow_their_bits_is_refused(monkeypatch):
+    monkeypatch.setattr(pair_counting, "KEY_BITS", 12)
+    with pytest.raises(CorpusError, match="too long to count"):
+        count_window_pairs([np.zeros(3000, np.int32)], 1, 1)
 
 
 def test_counts_have_the_bounds_of_the_listed_pairs():

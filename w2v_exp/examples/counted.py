@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import Batch, Prior
 from w2v_exp.examples.labels import SparseCounts
-from w2v_exp.examples.pair_counts import PairCounts, count_window_pairs, shrinking_weights
+from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.validation import require_number, require_whole
 
@@ -58,12 +59,12 @@ class CountsRule:
         self, ids: NDArray[np.int32], window: int, vocabulary_size: int, generator: np.random.Generator
     ) -> PairCounts:
         """Count the pairs of a text, sampled and weighted as this rule says; the generator decides the samples."""
-        weights = shrinking_weights(window) if self.shrinking_window else None
         if not self.sample:
-            return count_window_pairs([ids], window, vocabulary_size, weights)
+            return count_window_pairs([ids], window, vocabulary_size, shrinking=self.shrinking_window)
         kept = keep_probabilities(np.bincount(ids, minlength=vocabulary_size), self.sample)
         samples = (ids[generator.random(len(ids)) < kept[ids]] for _ in range(self.sampled_passes))
-        return count_window_pairs(samples, window, vocabulary_size, weights).divided_by(self.sampled_passes)
+        counts = count_window_pairs(samples, window, vocabulary_size, shrinking=self.shrinking_window)
+        return counts.divided_by(self.sampled_passes)
 
 
 class CountedExamples:

@@ -18,6 +18,7 @@ from threading import Thread
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
 from w2v_exp.text.tokenizer import Tokenizer
 
@@ -78,8 +79,7 @@ def available_processes() -> int:
     """Return how many processes tokenizing can use: one a core that this process may run on, eight at most."""
     if multiprocessing.current_process().daemon:  # those of a multiprocessing.Pool may not start others
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_PROCESSES)
+    return min(available_cores(), MOST_PROCESSES)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -1,0 +1,286 @@
+"""Counting the pairs of a text that streams by, without ever listing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.cores import available_cores
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples.pair_counts import PairCounts
+
+CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
+RANGES = 128  # of centres; each is counted, merged and freed by itself
+KEY_BITS = 32
+
+Packed = NDArray[np.uint64]  # a pair in the high half of each number, its weight in the low half
+
+
+class PairCounter:
+    """Counts (centre, context) pairs of tokens that arrive in pieces.
+
+    The centres are divided into ranges of about as many pairs each. The pairs of a stretch of text that have their
+    centre in one range are numbered, sorted and counted, and merged with what that range has counted before. So all
+    cores can count, each in another range, and only what a range needs is ever held twice.
+
+    Memory: 8 bytes a distinct pair, 8 to 16 while they grow; about 40 bytes for each token of a chunk; and, in each
+    core, up to 40 bytes for each pair of a chunk that falls into one range.
+
+    Parameters
+    ----------
+    window : int
+        The greatest distance between the words of a pair, at least 1.
+    vocabulary_size : int
+        V.
+    shrinking : bool
+        Whether a pair at distance d weighs (window − d + 1) / window instead of 1.
+    threads : int, optional
+        How many ranges are counted at once; None: one for each core. The counts do not depend on it.
+    """
+
+    def __init__(
+        self, window: int, vocabulary_size: int, *, shrinking: bool = False, threads: int | None = None
+    ) -> None:
+        self._window = window
+        self._vocabulary_size = vocabulary_size
+        self._threads = threads or available_cores()
+        offsets = [*range(-window, 0), *range(1, window + 1)]
+        self._offsets = np.array(offsets, np.int32)
+        # Weights are whole numbers, of which `unit` is the worth: sums of them are exact.
+        self._unit = 1 / window if shrinking else 1.0
+        self._weights = (window + 1 - np.abs(self._offsets)) if shrinking else np.ones(2 * window, np.int64)
+        # A key numbers a centre of its range, its context, and (where weights differ) the weight.
+        self._weight_bits = int(window).bit_length() if shrinking else 0
+        self._none = vocabulary_size  # stands where there is no word: before, behind and between passages
+        self._gap = np.full(window, self._none, np.int32)
+        self._waiting: list[NDArray[np.int32]] = [self._gap]
+        self._waiting_tokens = 0
+        self._bounds: NDArray[np.int64] | None = None
+        self._runs: list[list[Packed]] = []
+        self._heaviest = np.zeros(vocabulary_size, np.int64)
+
+    def add(self, ids: NDArray[np.int32], passages: NDArray[np.int64] | None = None) -> None:
+        """Take the next tokens, which go on with the passage that is under way.
+
+        Parameters
+        ----------
+        ids : ndarray of int32
+            The tokens.
+        passages : ndarray of int64, optional
+            Where passages begin and end among them; None: nowhere.
+        """
+        for start in range(0, len(ids), CHUNK_TOKENS):
+            chunk = ids[start : start + CHUNK_TOKENS]
+            if passages is not None:
+                cuts = passages[slice(*passages.searchsorted([max(start, 1), start + len(chunk)]))] - start
+                chunk = np.insert(chunk, np.repeat(cuts, self._window), self._none)
+            self._wait(chunk)
+
+    def cut(self) -> None:
+        """End a passage: no window crosses from what has been added to what will be."""
+        self._wait(self._gap)
+
+    def finish(self) -> PairCounts:
+        """Return the counts of all that has been added. The counter is empty afterwards."""
+        self.cut()
+        self._count_waiting()
+        counts = self._collect()
+        self._runs = []
+        return counts
+
+    def _wait(self, ids: NDArray[np.int32]) -> None:
+        self._waiting.append(ids)
+        self._waiting_tokens += len(ids)
+        if self._waiting_tokens >= CHUNK_TOKENS:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        """Count the pairs of the centres that wait, but for the last ones, whose contexts are still to come."""
+        ids = np.concatenate(self._waiting)
+        self._waiting, self._waiting_tokens = [ids[-2 * self._window :]], 0
+        centres = ids[self._window : -self._window]
+        if not len(centres):
+            return
+        self._require_room(centres)
+        if self._bounds is None:
+            self._bounds = self._divide(centres)
+            self._runs = [[] for _ in self._bounds[1:]]
+        order = np.argsort(centres)
+        starts = np.searchsorted(centres, self._bounds, sorter=order)
+
+        has_gaps = bool((ids == self._none).any())
+
+        def count(number: int) -> None:
+            positions = order[starts[number] : starts[number + 1]]
+            if len(positions):
+                self._push(number, self._count_range(ids, positions, number, has_gaps))
+
+        self._for_all_ranges(count)
+
+    def _divide(self, centres: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the first centre of each range, and V: ranges of about as many tokens, in so far as keys allow."""
+        frequency = np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
+        before = np.cumsum(frequency) - frequency
+        share = before * RANGES // max(1, frequency.sum())
+        most = (1 << (KEY_BITS - self._weight_bits)) // (self._vocabulary_size + 1)
+        bounds = [0]
+        for first in [*np.flatnonzero(np.diff(share)) + 1, self._vocabulary_size]:
+            bounds += range(bounds[-1] + most, int(first), most)
+            bounds.append(int(first))
+        return np.array(bounds)
+
+    def _count_range(
+        self, ids: NDArray[np.int32], positions: NDArray[np.intp], number: int, has_gaps: bool
+    ) -> Packed:
+        """Return the pairs of the centres at these positions (of `ids` without its first window), counted."""
+        assert self._bounds is not None
+        wide = self._vocabulary_size + 1
+        rows = ids[self._window :][positions]
+        rows -= np.int32(self._bounds[number])
+        bases = rows.astype(np.uint32) * np.uint32(wide)
+        keys = np.empty((len(self._offsets), len(positions)), np.uint32)
+        for at_offset, offset, weight in zip(keys, self._offsets, self._weights, strict=True):
+            # No position is past an end; where it need not be checked, `take` writes straight to its place.
+            ids[self._window + offset :].take(positions, out=at_offset.view(np.int32), mode="clip")
+            np.add(at_offset, bases, out=at_offset)
+            if self._weight_bits:
+                np.left_shift(at_offset, np.uint32(self._weight_bits), out=at_offset)
+                np.bitwise_or(at_offset, np.uint32(weight), out=at_offset)
+        ordered = keys.reshape(-1)
+        ordered.sort()
+        pairs = ordered >> np.uint32(self._weight_bits) if self._weight_bits else ordered
+        firsts = _firsts(pairs)
+        if self._weight_bits:
+            mask = np.uint32((1 << self._weight_bits) - 1)
+            weights = _sums(ordered & mask, firsts)
+        else:
+            weights = np.diff(firsts, append=len(pairs)).astype(np.uint64)
+        counted: Packed = pairs[firsts].astype(np.uint64)
+        if has_gaps:
+            are_pairs = counted % np.uint64(wide) != self._none
+            counted, weights = counted[are_pairs], weights[are_pairs]
+        counted <<= np.uint64(KEY_BITS)
+        counted |= weights
+        return counted
+
+    def _push(self, number: int, run: Packed) -> None:
+        """Add what has been counted to a range, merging runs of like size, so that few are merged often."""
+        if not len(run):
+            return
+        runs = self._runs[number]
+        runs.append(run)
+        while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
+            runs[-2:] = [_merge(runs[-2:])]
+
+    def _collect(self) -> PairCounts:
+        """Return the counts of all ranges as rows."""
+        V = self._vocabulary_size
+
+        def merge(number: int) -> None:
+            self._runs[number] = [_merge(self._runs[number])]
+
+        self._for_all_ranges(merge)
+        sizes = [len(runs[0]) for runs in self._runs]
+        contexts, counts = np.empty(sum(sizes), np.int32), np.empty(sum(sizes), np.float32)
+        lengths = np.zeros(V + 1, np.int64)
+        ends = np.cumsum(sizes)
+        for number, (end, size) in enumerate(zip(ends.tolist(), sizes, strict=True)):
+            assert self._bounds is not None
+            (packed,) = self._runs[number]
+            self._runs[number] = []
+            place = slice(end - size, end)
+            rows, contexts[place] = np.divmod(packed >> np.uint64(KEY_BITS), np.uint64(V + 1))
+            counts[place] = (packed & np.uint64((1 << KEY_BITS) - 1)) * self._unit
+            first, last = self._bounds[number : number + 2]
+            lengths[first + 1 : last + 1] = np.bincount(rows.astype(np.intp), minlength=last - first)
+        return PairCounts(np.cumsum(lengths), contexts, counts)
+
+    def _for_all_ranges(self, work: Callable[[int], None]) -> None:
+        numbers = range(len(self._runs))
+        if self._threads == 1:
+            for number in numbers:
+                work(number)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            for _ in pool.map(work, numbers):
+                pass  # an error in a thread is raised here
+
+    def _require_room(self, centres: NDArray[np.int32]) -> None:
+        """See that no weight can outgrow its half of a number: a word has no more pairs than its own."""
+        self._heaviest += np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
+        if self._heaviest.max(initial=0) * int(self._weights.sum()) >= 1 << KEY_BITS:
+            raise CorpusError(
+                "The text is too long to count its pairs: a word may meet another 4 billion times. "
+                "Use labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
+            )
+
+
+def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Return where each distinct value of a sorted array, which is not empty, begins."""
+    is_first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return np.flatnonzero(is_first)
+
+
+def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> Packed:
+    """Return the sums of stretches: ``np.add.reduceat`` takes five times as long for short ones."""
+    sums: Packed = np.cumsum(weights, dtype=np.uint64)[np.append(firsts[1:], len(weights)) - 1]
+    sums[1:] -= sums[:-1].copy()
+    return sums
+
+
+def _merge(runs: list[Packed]) -> Packed:
+    """Return several runs as one, by rising pair, with the weights of equal pairs added."""
+    if len(runs) == 1:
+        return runs[0]
+    if not runs:
+        return np.empty(0, np.uint64)
+    ordered = np.concatenate(runs)
+    ordered.sort()
+    firsts = _firsts(ordered >> np.uint64(KEY_BITS))
+    weights = _sums(ordered & np.uint64((1 << KEY_BITS) - 1), firsts)
+    ordered = ordered[firsts]
+    ordered &= np.uint64(((1 << KEY_BITS) - 1) << KEY_BITS)
+    ordered |= weights
+    return ordered
+
+
+def count_window_pairs(
+    texts: Iterable[NDArray[np.int32]],
+    window: int,
+    vocabulary_size: int,
+    *,
+    shrinking: bool = False,
+    passages: NDArray[np.int64] | None = None,
+    threads: int | None = None,
+) -> PairCounts:
+    """Count the pairs of `window_pairs` over one or more texts, without ever listing them.
+
+    Parameters
+    ----------
+    texts : iterable of ndarray of int32
+        The ids of texts; windows do not cross from one to the next.
+    window, vocabulary_size, shrinking, threads
+        As for `PairCounter`.
+    passages : ndarray of int64, shape (p + 1,), optional
+        Of each text: windows do not cross from ``ids[passages[k]:passages[k + 1]]`` to the next passage.
+
+    Returns
+    -------
+    PairCounts
+        Symmetric. Whole numbers up to 2^24 are exact, others to float32.
+
+    Raises
+    ------
+    CorpusError
+        If a count could outgrow 32 bits.
+    """
+    counter = PairCounter(window, vocabulary_size, shrinking=shrinking, threads=threads)
+    for ids in texts:
+        counter.add(ids, passages)
+        counter.cut()
+    return counter.finish()
