@@ -1,0 +1,196 @@
+"""Who is compared: each trains on the same text, and is looked at through the same witness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+
+from claim.witness import Witness
+from w2v_exp.config import Plan
+from w2v_exp.embeddings.embeddings import Embeddings
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.building import build_examples, build_trainer
+from w2v_exp.text.encoding import EncodedText
+from w2v_exp.training.observers import EpochRecord
+
+LINE_WORDS = 10_000  # gensim's batch; it cuts off what a line has beyond
+NEGATIVE, SAMPLE = 5, 1e-4
+
+
+class Contender(Protocol):
+    """Anything that trains embeddings.
+
+    Its clock runs from the text's ids, or words, in memory to the trained vectors; reading and building the vocabulary
+    are before it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def schedules(self) -> list[int]:
+        """The epochs of each complete training, rising."""
+
+    def train(self, epochs: int, seed: int, witness: Witness) -> None:
+        """Train by a schedule of so many epochs, and tell the witness of each."""
+
+
+@dataclass(frozen=True)
+class ExactSoftmax:
+    """Our side: a plan as the command ``python -m w2v_exp`` would run it. Counting the pairs is in the time.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    plan : Plan
+        Everything but epochs and seed.
+    text : EncodedText
+        What it trains on.
+    schedules : list of int
+        The epochs of each complete training, rising.
+    """
+
+    name: str
+    plan: Plan
+    text: EncodedText
+    schedules: list[int]
+
+    def train(self, epochs: int, seed: int, witness: Witness) -> None:
+        """Count the pairs, draw the parameters and train."""
+        plan, vocabulary = replace(self.plan, epochs=epochs, seed=seed), self.text.vocabulary
+        witness.clock.start()
+        examples = build_examples(plan, self.text.ids, len(vocabulary))
+        observer = _Observer(witness)
+        trainer = build_trainer(plan, examples, [observer])
+        observer.embeddings = partial(Embeddings.from_training, vocabulary, trainer.parameters)
+        witness.has_counted()
+        trainer.train()
+        witness.clock.stop()
+
+
+class _Observer:
+    """Tells a witness of our epochs."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+        self.embeddings: Any = None  # known as soon as there is a trainer
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self._witness.after_epoch(record.epoch + 1, self.embeddings)
+
+
+@dataclass(frozen=True)
+class SkipGram:
+    """gensim's skip-gram with negative sampling. Building its vocabulary and its matrices is not in the time.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    plan : Plan
+        Ours: its window, dim and min_count are taken over.
+    text : EncodedText
+        What it trains on: the text cut to the words of its vocabulary, so that gensim never meets another and its
+        windows are over the remaining words, as ours are.
+    schedules : list of int
+        The epochs of each complete training, rising.
+    """
+
+    name: str
+    plan: Plan
+    text: EncodedText
+    schedules: list[int]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What gensim is told; anything else is its default."""
+        return {
+            "sg": 1,
+            "vector_size": self.plan.dim,
+            "window": self.plan.window,
+            "negative": NEGATIVE,
+            "sample": SAMPLE,
+            "min_count": self.plan.vocabulary.min_count,
+            "workers": self.plan.threads,
+        }
+
+    @cached_property
+    def lines(self) -> list[list[str]]:
+        """The text as gensim takes it."""
+        return lines_of(self.text)
+
+    def train(self, epochs: int, seed: int, witness: Witness) -> None:
+        """Build the vocabulary, then train."""
+        from gensim.models import Word2Vec
+
+        model = Word2Vec(seed=seed, **self.settings)
+        model.build_vocab(self.lines)
+        require_same_words(model, self.text)
+        witness.clock.start()
+        witness.has_counted()
+        callback = _Callback(witness, self.text)
+        model.train(self.lines, total_examples=model.corpus_count, epochs=epochs, callbacks=[callback])
+        witness.clock.stop()
+
+
+class _Callback:
+    """Tells a witness of gensim's epochs. gensim asks for these methods only, not for a class of its own."""
+
+    def __init__(self, witness: Witness, text: EncodedText) -> None:
+        self._witness = witness
+        self._text = text
+        self._epochs_done = 0
+
+    def on_train_begin(self, model: Any) -> None:
+        pass
+
+    def on_train_end(self, model: Any) -> None:
+        pass
+
+    def on_epoch_begin(self, model: Any) -> None:
+        pass
+
+    def on_epoch_end(self, model: Any) -> None:
+        self._epochs_done += 1
+        self._witness.after_epoch(self._epochs_done, partial(embeddings_of, model, self._text))
+
+
+def lines_of(text: EncodedText) -> list[list[str]]:
+    """Return the words of a text, in order, in lists of the length that gensim trains at once.
+
+    Windows do not cross from one list to the next, which is one place in 10,000. A list takes 8 bytes a token: words
+    are not copied. gensim's ``corpus_file`` was no faster on two cores, and trains some lines twice.
+    """
+    words = np.array(text.vocabulary.words, dtype=object)
+    return [words[text.ids[at : at + LINE_WORDS]].tolist() for at in range(0, len(text.ids), LINE_WORDS)]
+
+
+def embeddings_of(model: Any, text: EncodedText) -> Embeddings:
+    """Return the vectors of a gensim model, its words in the order of the text's vocabulary."""
+    vocabulary = text.vocabulary
+    rows = np.array([model.wv.key_to_index[word] for word in vocabulary.words])
+    return Embeddings(vocabulary.words, vocabulary.counts, model.wv.vectors[rows], model.syn1neg[rows])
+
+
+def require_same_words(model: Any, text: EncodedText) -> None:
+    """Raise `ArithmeticError` if gensim's words, or their counts, are not those of the text."""
+    theirs = {word: model.wv.get_vecattr(word, "count") for word in model.wv.key_to_index}
+    ours = dict(zip(text.vocabulary.words, text.vocabulary.counts.tolist(), strict=True))
+    if theirs != ours:
+        raise ArithmeticError(
+            f"gensim counts {len(theirs)} words where {len(ours)} were given, or otherwise."
+        )
+
+
+def require_gensim() -> None:
+    """Raise `UserError` if gensim is not installed."""
+    if find_spec("gensim") is None:
+        raise UserError(
+            "gensim is what is compared with, and is not installed: pip install 'w2v_exp[evaluation]'."
+        )

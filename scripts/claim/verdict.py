@@ -1,0 +1,71 @@
+"""Whether the bars are kept: our longest schedule against numbers, and against gensim's time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from claim.comparison import GENSIM, OURS
+from claim.results import Figure, Results
+
+TIME = "seconds"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One figure that was promised.
+
+    Parameters
+    ----------
+    what : str
+        An evaluation set, or `TIME`.
+    bound : float
+        What is promised: at least so much; of the time, no more.
+    obtained, gensim : Figure
+        What we and gensim (with our words) came to.
+    """
+
+    what: str
+    bound: float
+    obtained: Figure
+    gensim: Figure
+
+    @property
+    def kept(self) -> bool:
+        """Whether the mean over the seeds keeps the promise."""
+        mean = self.obtained.mean
+        return mean <= self.bound if self.what == TIME else mean >= self.bound
+
+
+def bars(results: Results, promised: Mapping[str, float], vectors: str, gensim_vectors: str) -> list[Bar]:
+    """Return every bar: the promised scores, and gensim's time. Both sides are taken at their longest schedule.
+
+    Which schedule and which vectors count is settled before anything is trained, so nothing is picked by its score.
+
+    Parameters
+    ----------
+    results : Results
+        Complete.
+    promised : mapping of str to float
+        Scores by evaluation set; if there is none, there is no bar.
+    vectors, gensim_vectors : str
+        Which vectors count.
+    """
+    if not promised:
+        return []
+    ours, theirs = results.schedules(OURS)[-1], results.schedules(GENSIM)[-1]
+    found = [
+        Bar(
+            name,
+            bound,
+            _known(results.score(OURS, ours, name, vectors)),
+            _known(results.score(GENSIM, theirs, name, gensim_vectors)),
+        )
+        for name, bound in promised.items()
+    ]
+    time = _known(results.seconds(GENSIM, theirs))
+    return [*found, Bar(TIME, time.mean, _known(results.seconds(OURS, ours)), time)]
+
+
+def _known(figure: Figure | None) -> Figure:
+    return figure or Figure(float("nan"), None)  # NaN keeps no promise
