@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep ui test test-slow reproduce benchmark clean
+.PHONY: help sweep ui test test-slow reproduce exact-softmax benchmark clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Name one: make PYTHON=python3.12 ...")'
@@ -35,6 +35,9 @@ test-slow: $(VENV)/.installed ## the tests that take minutes
 
 reproduce: $(VENV)/.installed ## every published result of the article beside ours, as a report
 	@$(BIN)/python scripts/reproduce_article.py
+
+exact-softmax: $(VENV)/.installed ## the exact softmax against gensim, quality and time, as a report (ten minutes)
+	@$(BIN)/python scripts/exact_softmax.py
 
 benchmark: $(VENV)/.installed ## speed, as ratios to a plain rendering of the article's recipe
 	@$(BIN)/python scripts/benchmark.py

@@ -165,7 +165,7 @@ def lines_of(text: EncodedText) -> list[list[str]]:
     """Return the words of a text, in order, in lists of the length that gensim trains at once.
 
     Windows do not cross from one list to the next, which is one place in 10,000. A list takes 8 bytes a token: words
-    are not copied. gensim's ``corpus_file`` was no faster on two cores, and trains some lines twice.
+    are not copied. A word took as long by gensim's ``corpus_file``, on two cores.
     """
     words = np.array(text.vocabulary.words, dtype=object)
     return [words[text.ids[at : at + LINE_WORDS]].tolist() for at in range(0, len(text.ids), LINE_WORDS)]
