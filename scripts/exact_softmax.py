@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"\nInterrupted; what is finished is in {options.output}, and --resume goes on.", file=sys.stderr
         )
         return 130
-    verdict = bars(results, options.bars, options.vectors, report.GENSIM_VECTORS)
+    verdict = bars(results, options.bars, options.vectors)
     report.show(results, verdict, options.vectors, console)
     draw_curves(options.output / "curves.png", results, verdict, options.vectors)
     with replacing(options.output / "report.md") as stream:

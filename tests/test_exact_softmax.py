@@ -235,18 +235,18 @@ def results(ours, theirs, our_seconds=10.0, their_seconds=12.0):
 
 
 def test_a_bar_is_for_the_mean_over_the_seeds():
-    quality, in_time = bars(results([0.4, 0.5], [0.3, 0.4]), {"wordsim353": 0.45}, "sum", "input")
+    quality, in_time = bars(results([0.4, 0.5], [0.3, 0.4]), {"wordsim353": 0.45}, "sum")
     assert quality.kept
     assert quality.obtained == Figure(pytest.approx(0.45), pytest.approx(math.sqrt(0.005)))
-    assert quality.gensim.mean == pytest.approx(0.35)
+    assert quality.gensim["input"].mean == pytest.approx(0.35)
     assert (in_time.what, in_time.bound, in_time.kept) == (TIME, 12, True)
-    (missed, _) = bars(results([0.4, 0.499], [0.3]), {"wordsim353": 0.45}, "sum", "input")
+    (missed, _) = bars(results([0.4, 0.499], [0.3]), {"wordsim353": 0.45}, "sum")
     assert not missed.kept
 
 
 def test_more_time_than_gensims_is_a_bar_missed():
     one = results([0.5], [0.3], our_seconds=12.1)
-    quality, in_time = bars(one, {"wordsim353": 0.45}, "sum", "input")
+    quality, in_time = bars(one, {"wordsim353": 0.45}, "sum")
     assert quality.kept
     assert not in_time.kept
     headline = report.headline(one, [quality, in_time], "sum")
@@ -256,15 +256,15 @@ def test_more_time_than_gensims_is_a_bar_missed():
 def test_the_longest_schedule_counts_not_the_best():
     one = results([0.3], [0.3])
     one.trainings.append(training(OURS, 4, 0, 5.0, 0.9))
-    assert not bars(one, {"wordsim353": 0.45}, "sum", "input")[0].kept
+    assert not bars(one, {"wordsim353": 0.45}, "sum")[0].kept
 
 
 def test_what_is_not_known_keeps_no_bar():
-    assert not bars(results([0.5, None], [0.3]), {"wordsim353": 0.45}, "sum", "input")[0].kept
+    assert not bars(results([0.5, None], [0.3]), {"wordsim353": 0.45}, "sum")[0].kept
 
 
 def test_no_bar_where_nothing_is_promised():
-    assert bars(results([0.5], [0.3]), {}, "sum", "input") == []
+    assert bars(results([0.5], [0.3]), {}, "sum") == []
 
 
 # ---------------------------------------------------------------- results that are gone on with

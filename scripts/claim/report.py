@@ -106,8 +106,9 @@ def headline(results: Results, verdict: Sequence[Bar], vectors: str) -> str:
     return (
         f"{outcome} The exact softmax ({VECTORS[vectors]} vectors, {ours} epochs, "
         f"{seconds(results.seconds(OURS, ours))}): {_scores(results, OURS, ours, vectors)}. "
-        f"gensim's skip-gram with the same words ({VECTORS[GENSIM_VECTORS]} vectors, {theirs} epochs, "
-        f"{seconds(results.seconds(GENSIM, theirs))}): {_scores(results, GENSIM, theirs, GENSIM_VECTORS)}."
+        f"gensim's skip-gram with the same words ({theirs} epochs, {seconds(results.seconds(GENSIM, theirs))}): "
+        + "; ".join(f"{VECTORS[kind]} {_scores(results, GENSIM, theirs, kind)}" for kind in JUDGED)
+        + "."
     )
 
 
@@ -152,13 +153,16 @@ def score_rows(results: Results, longest_only: bool) -> list[list[str]]:
 
 
 def bar_rows(results: Results, verdict: Sequence[Bar]) -> list[list[str]]:
-    """Return a row for each bar: what, promised, obtained, gensim, kept or missed."""
+    """Return a row for each bar: what, promised, obtained, gensim by kind of vectors, kept or missed."""
     return [
         [
             "time" if bar.what == TIME else title(bar.what),
             _promised(results, bar),
             _obtained(results, bar),
-            seconds(bar.gensim) if bar.what == TIME else written(results, bar.what, bar.gensim),
+            *(
+                seconds(figure) if bar.what == TIME else written(results, bar.what, figure)
+                for figure in bar.gensim.values()
+            ),
             "kept" if bar.kept else "missed",
         ]
         for bar in verdict
@@ -187,7 +191,7 @@ def score_header(results: Results) -> list[str]:
     return ["", "epochs", "time", "vectors", *map(title, results.conditions["sets"])]
 
 
-BAR_HEADER = ["", "promised", "ours", "gensim", ""]
+BAR_HEADER = ["", "promised", "ours", *(f"gensim, {kind}" for kind in VECTORS.values()), ""]
 
 
 def show(results: Results, verdict: Sequence[Bar], vectors: str, console: Console) -> None:
@@ -252,8 +256,7 @@ def _bars(results: Results, verdict: Sequence[Bar], vectors: str) -> str:
     return (
         f"{table(BAR_HEADER, bar_rows(results, verdict))}\n\n"
         f"They are for our {VECTORS[vectors]} vectors after our longest schedule. Which vectors and which schedule "
-        f"count was settled before anything was trained. gensim: {VECTORS[GENSIM_VECTORS]} vectors, its longest "
-        "schedule, the same words."
+        f"count was settled before anything was trained. gensim: its longest schedule, the same words."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from claim.comparison import GENSIM, OURS
 from claim.results import Figure, Results
+from claim.witness import JUDGED
 
 TIME = "seconds"
 
@@ -21,14 +22,16 @@ class Bar:
         An evaluation set, or `TIME`.
     bound : float
         What is promised: at least so much; of the time, no more.
-    obtained, gensim : Figure
-        What we and gensim (with our words) came to.
+    obtained : Figure
+        What we came to.
+    gensim : dict of str to Figure
+        What gensim came to with our words, by kind of vectors; a time is the same for all.
     """
 
     what: str
     bound: float
     obtained: Figure
-    gensim: Figure
+    gensim: dict[str, Figure]
 
     @property
     def kept(self) -> bool:
@@ -37,7 +40,7 @@ class Bar:
         return mean <= self.bound if self.what == TIME else mean >= self.bound
 
 
-def bars(results: Results, promised: Mapping[str, float], vectors: str, gensim_vectors: str) -> list[Bar]:
+def bars(results: Results, promised: Mapping[str, float], vectors: str) -> list[Bar]:
     """Return every bar: the promised scores, and gensim's time. Both sides are taken at their longest schedule.
 
     Which schedule and which vectors count is settled before anything is trained, so nothing is picked by its score.
@@ -48,8 +51,8 @@ def bars(results: Results, promised: Mapping[str, float], vectors: str, gensim_v
         Complete.
     promised : mapping of str to float
         Scores by evaluation set; if there is none, there is no bar.
-    vectors, gensim_vectors : str
-        Which vectors count.
+    vectors : str
+        Which of our vectors count.
     """
     if not promised:
         return []
@@ -59,12 +62,12 @@ def bars(results: Results, promised: Mapping[str, float], vectors: str, gensim_v
             name,
             bound,
             _known(results.score(OURS, ours, name, vectors)),
-            _known(results.score(GENSIM, theirs, name, gensim_vectors)),
+            {kind: _known(results.score(GENSIM, theirs, name, kind)) for kind in JUDGED},
         )
         for name, bound in promised.items()
     ]
     time = _known(results.seconds(GENSIM, theirs))
-    return [*found, Bar(TIME, time.mean, _known(results.seconds(OURS, ours)), time)]
+    return [*found, Bar(TIME, time.mean, _known(results.seconds(OURS, ours)), dict.fromkeys(JUDGED, time))]
 
 
 def _known(figure: Figure | None) -> Figure:
