@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from claim.verdict import bars
 from claim.witness import JUDGED
 from rich.console import Console
 
+from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 
@@ -90,7 +90,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="gensim's complete schedules (1,2,5,10)",
     )
     parser.add_argument(
-        "--threads", type=at_least_one, default=os.cpu_count() or 1, help="of both sides (all cores)"
+        "--threads", type=at_least_one, default=available_cores(), help="of both sides (all cores)"
     )
     parser.add_argument(
         "--vectors", choices=JUDGED, default="sum", help="of ours: which ones the bars are for (sum)"

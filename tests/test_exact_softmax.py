@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ sys.path.insert(0, str(SCRIPTS))
 import exact_softmax  # noqa: E402
 from claim import contenders, report  # noqa: E402
 from claim.comparison import GENSIM, GENSIM_FULL, OURS, plan_of  # noqa: E402
+from claim.cores import limited_to_cores  # noqa: E402
 from claim.results import Figure, Point, Results, Score, Training  # noqa: E402
 from claim.stopwatch import Stopwatch  # noqa: E402
 from claim.verdict import TIME, bars  # noqa: E402
@@ -129,6 +132,16 @@ def test_counting_is_in_our_time_and_building_a_vocabulary_is_not_in_gensims(mon
     assert clocks["build_vocab"] == 0 < theirs.clock.seconds
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept to cores here")
+def test_a_contender_has_only_the_cores_it_is_given():
+    before = os.sched_getaffinity(0)
+    with limited_to_cores(1):
+        assert len(os.sched_getaffinity(0)) == 1
+        with ThreadPoolExecutor(1) as pool:  # those that are started by a contender, too
+            assert len(pool.submit(os.sched_getaffinity, 0).result()) == 1
+    assert os.sched_getaffinity(0) == before
+
+
 # ---------------------------------------------------------------- the same text and words for both
 
 
@@ -176,7 +189,7 @@ def test_gensim_with_other_words_or_counts_is_an_error():
 def test_gensim_gets_our_window_size_and_cores():
     plan = replace(tiny_plan(), window=3, vocabulary=VocabularyRule(min_count=2), threads=4)
     settings = contenders.SkipGram("theirs", plan, encoded(), [1]).settings
-    expected = {"window": 3, "vector_size": 6, "min_count": 2, "workers": 4, "sample": plan.labels.sample}
+    expected = {"window": 3, "vector_size": 6, "min_count": 2, "workers": 4, "sample": 1e-4}
     assert settings == expected | {"negative": 5, "sg": 1}
 
 

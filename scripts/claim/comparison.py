@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmark import machine
 from omegaconf import OmegaConf
-from threadpoolctl import threadpool_limits
 
 from claim.contenders import Contender, ExactSoftmax, SkipGram, require_gensim
+from claim.cores import limited_to_cores
 from claim.results import Results, Training
 from claim.witness import Examiner, Witness, moments
 from w2v_exp.config import Plan, register_schema
@@ -145,7 +145,7 @@ class Comparison:
     def _train(self, contender: Contender, epochs: int, seed: int) -> Training:
         # Moments of an unfinished schedule are shown for the longest one only.
         witness = Witness(self.examiner, moments(epochs) if epochs == contender.schedules[-1] else [epochs])
-        with threadpool_limits(self.plan.threads, "blas"):
+        with limited_to_cores(self.plan.threads):
             contender.train(epochs, seed, witness)
         return Training(contender.name, epochs, seed, witness.counting_seconds, witness.points)
 
