@@ -20,6 +20,7 @@ from w2v_exp.embeddings.evaluation import EVALUATIONS, Evaluation
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.subsampling import SUBSAMPLINGS, Subsampling
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
 from w2v_exp.model.softmax import OBJECTIVES, Softmax
 from w2v_exp.text.cache import TextCache
@@ -86,6 +87,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "corpus": CORPORA,
     "tokenizer": TOKENIZERS,
     "vocabulary": {"rule": VocabularyRule},
+    "subsampling": SUBSAMPLINGS,
     "labels": {"dense": DenseChoice, "sparse": SparseChoice, "counts": CountsRule},
     "objective": OBJECTIVES,
     "initialization": INITIALIZATIONS,
@@ -104,6 +106,7 @@ class ConfigSchema:
     corpus: Any = MISSING
     tokenizer: Any = MISSING
     vocabulary: Any = MISSING
+    subsampling: Any = MISSING
     labels: Any = MISSING
     objective: Any = MISSING
     initialization: Any = MISSING
@@ -113,6 +116,7 @@ class ConfigSchema:
     evaluation: Any = MISSING
     tracking: Any = MISSING
     window: int = MISSING
+    shrinking_window: bool = MISSING
     dim: int = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
@@ -156,6 +160,7 @@ class Plan:
     corpus: Corpus
     tokenizer: Tokenizer
     vocabulary: VocabularyRule
+    subsampling: Subsampling
     labels: DenseChoice | SparseChoice | CountsRule
     objective: Softmax
     initialization: Initialization
@@ -165,6 +170,7 @@ class Plan:
     evaluation: Evaluation
     tracking: MlflowTracking | NoTracking
     window: int
+    shrinking_window: bool
     dim: int
     epochs: int
     batch_size: int

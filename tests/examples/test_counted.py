@@ -8,8 +8,10 @@ import pytest
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.subsampling import PaperSubsampling, Word2VecSubsampling
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax
 from w2v_exp.training.optimizers import OPTIMIZERS
@@ -17,6 +19,13 @@ from w2v_exp.training.trainer import Trainer
 
 V, DIM, WINDOW = 30, 5, 3
 IDS = np.minimum(np.random.default_rng(1).geometric(0.12, 400) - 1, V - 1).astype(np.int32)
+
+
+def table(counts):
+    dense = np.zeros((V, V))
+    centres, contexts, values = counts.distinct()
+    dense[centres, contexts] = values
+    return dense
 
 
 def parameters_for(examples, objective, scale=0.3):
@@ -129,11 +138,32 @@ def test_the_cost_is_that_of_the_pairs_whatever_is_smoothed():
 
 def test_sampled_counts_are_means_over_the_samples():
     exact = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0))
-    kept_all = CountsRule(sample=0.99, sampled_passes=2).count(IDS, WINDOW, V, np.random.default_rng(0))
-    np.testing.assert_array_equal(kept_all.counts, exact.counts)
-    sampled = CountsRule(sample=0.01, sampled_passes=4).count(IDS, WINDOW, V, np.random.default_rng(0))
+    subsampling, passes = PaperSubsampling(0.01), 4
+    sampled = CountsRule(sampled_passes=passes).count(
+        IDS, WINDOW, V, np.random.default_rng(0), subsampling=subsampling, shrinking_window=True
+    )
+    generator = np.random.default_rng(0)
+    keep = subsampling.keep_probabilities(np.bincount(IDS, minlength=V))
+    texts = [TextDraw(IDS, WINDOW, generator, keep=keep).whole().ids for _ in range(passes)]
+    expected = sum(table(count_window_pairs([text], WINDOW, V, shrinking=True)) for text in texts) / passes
+    np.testing.assert_allclose(table(sampled), expected, rtol=1e-6)
     assert sampled.total < exact.total
-    assert not np.allclose(sampled.counts, np.round(sampled.counts))
+
+
+def test_a_threshold_that_keeps_every_word_leaves_counts_exact():
+    exact = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0))
+    kept_all = CountsRule().count(
+        IDS, WINDOW, V, np.random.default_rng(0), subsampling=Word2VecSubsampling(0.99)
+    )
+    np.testing.assert_array_equal(table(kept_all), table(exact))
+
+
+def test_counts_do_not_cross_passages():
+    passages = np.array([0, 7, 7, 250, len(IDS)])
+    counts = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0), passages=passages)
+    centres, contexts, expected = window_pairs(IDS, WINDOW, V, passages).distinct()
+    assert counts.total == expected.sum()
+    np.testing.assert_array_equal(table(counts)[centres, contexts], expected)
 
 
 def test_a_text_without_pairs_is_refused():

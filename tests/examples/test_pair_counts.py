@@ -11,7 +11,6 @@ from w2v_exp.examples import pair_counting
 from w2v_exp.examples.bounds import cost_floor, unigram_cost
 from w2v_exp.examples.pair_counting import PairCounter, count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.examples.subsampling import keep_probabilities
 
 V = 6
 TEXTS = st.lists(st.integers(0, V - 1), max_size=60).map(lambda ids: np.array(ids, np.int32))
@@ -118,11 +117,3 @@ def test_counts_have_the_bounds_of_the_listed_pairs():
     pairs, counts = window_pairs(ids, 3, V), count_window_pairs([ids], 3, V)
     assert cost_floor(counts) == pytest.approx(cost_floor(pairs), abs=1e-12)
     assert unigram_cost(counts) == pytest.approx(unigram_cost(pairs), abs=1e-12)
-
-
-def test_word2vecs_probabilities_of_keeping_a_word():
-    counts = np.array([900, 99, 1, 0])
-    kept = keep_probabilities(counts, 0.001)
-    assert kept[0] == pytest.approx(np.sqrt(0.001 / 0.9) + 0.001 / 0.9)
-    assert kept[1] == pytest.approx(np.sqrt(0.001 / 0.099) + 0.001 / 0.099)
-    assert kept[2] == kept[3] == 1

@@ -68,9 +68,9 @@ def test_each_centre_may_have_a_window_and_a_passage_of_its_own(ids, window, chu
     text, windows = np.array(ids, np.int32), np.array(windows, np.int32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs_module, "STRETCH_PAIRS", chunk)
-        both = window_pairs(text, window, 10, windows=windows, passages=passages)
-        cut = window_pairs(text, window, 10, passages=passages)
-        drawn = window_pairs(text, window, 10, windows=windows)
+        both = window_pairs(text, windows, 10, passages)
+        cut = window_pairs(text, window, 10, passages)
+        drawn = window_pairs(text, windows, 10)
     assert as_tuples(both) == loop_pairs(ids, windows, passages)
     assert as_tuples(cut) == loop_pairs(ids, window, passages)
     assert as_tuples(drawn) == loop_pairs(ids, windows)

@@ -11,10 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import Batch, Prior
+from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.labels import SparseCounts
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pair_counting import PairCounter
 from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.subsampling import keep_probabilities
+from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 from w2v_exp.validation import require_number, require_whole
 
 
@@ -32,39 +33,54 @@ class CountsRule:
     centre_exponent : float
         A centre with n pairs counts n^exponent in the gradients, scaled so that all of them keep their sum. 1 is
         the exact gradient; below 1 rare centres gain.
-    shrinking_window : bool
-        Whether a pair weighs (window − distance + 1) / window, which is what a window drawn from 1 … window for each
-        centre comes to, as in word2vec.
-    sample : float
-        0, or word2vec's threshold for subsampling frequent words.
     sampled_passes : int
-        Dropping words widens windows, so sampled counts are not exact: they are the mean over so many samplings.
+        Where frequent words are subsampled, counts are the mean over so many samplings: dropping words widens
+        windows, so there are no exact ones.
     """
 
     centres: int = 512
     smoothing: float = 0.0
     centre_exponent: float = 1.0
-    shrinking_window: bool = False
-    sample: float = 0.0
     sampled_passes: int = 3
 
     def __post_init__(self) -> None:
         require_whole("centres", self.centres, at_least=1)
         require_number("smoothing", self.smoothing, at_least=0)
         require_number("centre_exponent", self.centre_exponent, at_least=0, at_most=1)
-        require_number("sample", self.sample, at_least=0, below=1)
         require_whole("sampled_passes", self.sampled_passes, at_least=1)
 
     def count(
-        self, ids: NDArray[np.int32], window: int, vocabulary_size: int, generator: np.random.Generator
+        self,
+        ids: NDArray[np.int32],
+        window: int,
+        vocabulary_size: int,
+        generator: np.random.Generator,
+        *,
+        subsampling: Subsampling = NoSubsampling(),  # noqa: B008  frozen
+        shrinking_window: bool = False,
+        passages: NDArray[np.int64] | None = None,
     ) -> PairCounts:
-        """Count the pairs of a text, sampled and weighted as this rule says; the generator decides the samples."""
-        if not self.sample:
-            return count_window_pairs([ids], window, vocabulary_size, shrinking=self.shrinking_window)
-        kept = keep_probabilities(np.bincount(ids, minlength=vocabulary_size), self.sample)
-        samples = (ids[generator.random(len(ids)) < kept[ids]] for _ in range(self.sampled_passes))
-        counts = count_window_pairs(samples, window, vocabulary_size, shrinking=self.shrinking_window)
-        return counts.divided_by(self.sampled_passes)
+        """Count the pairs of a text, a shrinking window as weights; the generator decides the samples.
+
+        Parameters
+        ----------
+        subsampling : Subsampling
+            How frequent words are thinned out.
+        shrinking_window : bool
+            Whether a pair weighs (window − distance + 1) / window, which is what a window drawn from 1 … window for
+            each centre comes to, as in word2vec.
+        ids, window, vocabulary_size, passages
+            As in `window_pairs`.
+        """
+        counter = PairCounter(window, vocabulary_size, shrinking=shrinking_window)
+        keep = keep_probabilities(subsampling, ids, vocabulary_size)
+        passes = 1 if keep is None else self.sampled_passes
+        for _ in range(passes):
+            drawn = TextDraw(ids, window, generator, keep=keep, passages=passages).whole()
+            counter.add(drawn.ids, drawn.passages)
+            counter.cut()
+        counts = counter.finish()
+        return counts if passes == 1 else counts.divided_by(passes)
 
 
 class CountedExamples:

@@ -14,6 +14,8 @@ from w2v_exp.memory import require_memory
 
 STRETCH_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
 
+Window = int | NDArray[np.integer[Any]]  # of all centres, or of each of some
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -67,10 +69,8 @@ def count_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = N
 
 def window_pairs(
     ids: NDArray[np.int32],
-    window: int,
+    window: Window,
     vocabulary_size: int,
-    *,
-    windows: NDArray[np.integer[Any]] | None = None,
     passages: NDArray[np.int64] | None = None,
 ) -> Pairs:
     """Pair every word with each word at most `window` places before or after it, cut at the ends of the text.
@@ -81,12 +81,10 @@ def window_pairs(
     ----------
     ids : ndarray of int32, shape (n,)
         The text.
-    window : int
-        The greatest distance between the words of a pair, at least 1.
+    window : int or ndarray of int, shape (n,)
+        The greatest distance between the words of a pair, at least 1: one for all, or one for each centre.
     vocabulary_size : int
         V.
-    windows : ndarray of int, shape (n,), optional
-        A window for each centre, from 1 to `window`.
     passages : ndarray of int64, shape (p + 1,), optional
         Passage k is ``ids[passages[k]:passages[k + 1]]``; windows do not cross from one to another. None: the text is
         one passage.
@@ -101,18 +99,19 @@ def window_pairs(
     NotEnoughMemoryError
         Before anything is allocated, if the pairs do not fit the memory that is available.
     """
-    size = max(1, STRETCH_PAIRS // (2 * max(1, min(window, len(ids)))))
+    widest = int(np.max(window, initial=1))
+    size = max(1, STRETCH_PAIRS // (2 * max(1, min(widest, len(ids)))))
 
-    def stretches() -> Iterator[tuple[int, int, int | NDArray[np.integer[Any]]]]:
+    def stretches() -> Iterator[tuple[int, int, Window]]:
         for start in range(0, len(ids), size):
             stop = min(start + size, len(ids))
-            yield start, stop, window if windows is None else windows[start:stop]
+            yield start, stop, window if isinstance(window, int) else window[start:stop]
 
-    if windows is None:
+    if isinstance(window, int):
         total = count_pairs(len(ids), window, passages)
     else:
         total = sum(count_stretch_pairs(len(ids), *stretch, passages) for stretch in stretches())
-    require_memory(8 * total, f"window={window}: {total:,} pairs", "Use a smaller window or a shorter text.")
+    require_memory(8 * total, f"window={widest}: {total:,} pairs", "Use a smaller window or a shorter text.")
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
     done = 0
     for stretch in stretches():
@@ -127,7 +126,7 @@ def stretch_pairs(
     ids: NDArray[np.int32],
     start: int,
     stop: int,
-    window: int | NDArray[np.integer[Any]],
+    window: Window,
     passages: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the pairs whose centres are at the places from start to stop, in the order of `window_pairs`.
@@ -174,7 +173,7 @@ def count_stretch_pairs(
     tokens: int,
     start: int,
     stop: int,
-    window: int | NDArray[np.integer[Any]],
+    window: Window,
     passages: NDArray[np.int64] | None = None,
 ) -> int:
     """Return how many pairs `stretch_pairs` makes, of a text of so many tokens."""
@@ -186,7 +185,7 @@ def _reaches(
     tokens: int,
     start: int,
     stop: int,
-    window: int | NDArray[np.integer[Any]],
+    window: Window,
     passages: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many contexts each centre has before and after it, within its window and its passage."""

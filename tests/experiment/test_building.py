@@ -1,0 +1,54 @@
+"""What a configuration makes of a text: sampled pairs, drawn windows, for every label encoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from w2v_exp.config import Plan, config_folder, make_plan, register_schema
+from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.experiment.building import build_examples
+
+V = 50
+IDS = np.minimum(np.random.default_rng(1).geometric(0.1, 5000) - 1, V - 1).astype(np.int32)
+LISTED = ("dense", "sparse")
+
+
+def plan_of(*choices: str) -> Plan:
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return make_plan(compose("config", ["window=3", *choices]))
+
+
+def pairs_of(*choices: str) -> float:
+    return build_examples(plan_of(*choices), IDS, V).pairs_per_epoch
+
+
+@pytest.mark.parametrize("labels", ["dense", "sparse", "counts"])
+def test_windows_shrink_for_every_encoding(labels: str) -> None:
+    pairs = pairs_of(f"labels={labels}", "shrinking_window=true")
+    exact = sum(count_pairs(len(IDS), window) for window in (1, 2, 3)) / 3
+    assert pairs == pytest.approx(exact, rel=1e-6 if labels == "counts" else 0.02)
+
+
+@pytest.mark.parametrize("labels", ["dense", "sparse", "counts"])
+@pytest.mark.parametrize("name", ["word2vec", "paper"])
+def test_frequent_words_are_dropped_for_every_encoding(labels: str, name: str) -> None:
+    choices = [f"subsampling={name}", "subsampling.threshold=0.01"]
+    pairs = pairs_of(f"labels={labels}", *choices)
+    keep = plan_of(*choices).subsampling.keep_probabilities(np.bincount(IDS, minlength=V))
+    assert pairs == pytest.approx(count_pairs(round(keep[IDS].sum()), 3), rel=0.05)
+
+
+def test_dense_and_sparse_labels_are_of_the_same_sampled_pairs() -> None:
+    choices = ["subsampling=paper", "subsampling.threshold=0.01", "shrinking_window=true"]
+    dense, sparse = (build_examples(plan_of(f"labels={labels}", *choices), IDS, V).pairs for labels in LISTED)
+    for of_dense, of_sparse in zip(dense.distinct(), sparse.distinct(), strict=True):
+        np.testing.assert_array_equal(of_dense, of_sparse)
+
+
+def test_another_seed_draws_another_sample() -> None:
+    choices = ["labels=sparse", "subsampling=paper", "subsampling.threshold=0.01"]
+    assert pairs_of(*choices) == pairs_of(*choices)
+    assert pairs_of(*choices) != pairs_of(*choices, "seed=1")

@@ -1,0 +1,161 @@
+"""What chance decides of a text before its words are paired: which of them are kept, how far windows reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.examples.pairs import Window, count_stretch_pairs, stretch_pairs
+
+DRAWN_AT_ONCE = 1 << 16
+PHILOX_NUMBERS = 4  # that each count gives
+
+
+@dataclass(frozen=True)
+class DrawnText:
+    """A stretch of a text as it was drawn, with as much of the text around it as its windows reach.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        The words that were kept.
+    start, stop : int
+        The words of the stretch itself, the centres, are ``ids[start:stop]``.
+    window : int or ndarray of int32, shape (stop − start,)
+        The window of all centres, or of each.
+    passages : ndarray of int64, shape (p + 1,), optional
+        As in `window_pairs`, of `ids`.
+    """
+
+    ids: NDArray[np.int32]
+    start: int
+    stop: int
+    window: Window
+    passages: NDArray[np.int64] | None
+
+    def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the centres and the contexts of the stretch's pairs."""
+        return stretch_pairs(self.ids, self.start, self.stop, self.window, self.passages)
+
+    def count_pairs(self) -> int:
+        """Return how many pairs the stretch has."""
+        return count_stretch_pairs(len(self.ids), self.start, self.stop, self.window, self.passages)
+
+
+class TextDraw:
+    """One draw of a text: its frequent words thinned out, and a window for each centre.
+
+    Words are dropped before they are paired, so windows reach further than in the text itself, as in word2vec. What
+    is decided of a place depends on the place and the draw alone: whoever asks for parts of the text, in whatever
+    order, gets parts of the same drawn text.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        The text; it may be mapped from a file.
+    window : int
+        The greatest window, at least 1.
+    generator : numpy.random.Generator
+        What the draw depends on.
+    keep : ndarray of float64, shape (V,), optional
+        With what probability an occurrence of each word is kept; None keeps all.
+    shrinking_window : bool
+        Whether the window of each centre is drawn from 1 … window, evenly, as in word2vec.
+    passages : ndarray of int64, shape (p + 1,), optional
+        As in `window_pairs`.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.int32],
+        window: int,
+        generator: np.random.Generator,
+        *,
+        keep: NDArray[np.float64] | None = None,
+        shrinking_window: bool = False,
+        passages: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._ids = ids
+        self._window = window
+        self._keep = keep
+        self._shrinking_window = shrinking_window
+        self._passages = passages
+        self._keep_key, self._window_key = generator.integers(2**64, size=(2, 2), dtype=np.uint64)
+
+    def whole(self) -> DrawnText:
+        """Return all of the drawn text, in memory, unless nothing was dropped."""
+        return self.stretch(0, len(self._ids))
+
+    def stretch(self, start: int, stop: int) -> DrawnText:
+        """Return what was drawn of the places from start to stop, with the words that their windows reach."""
+        begin, end = self._word_before(start), self._word_after(stop)
+        ids, passages = self._ids[begin:end], self._passages_between(begin, end)
+        window = self._windows(start, stop)
+        if self._keep is None:
+            return DrawnText(ids, start - begin, stop - begin, window, passages)
+        kept = self._kept(self._keep, begin, end)
+        own = kept[start - begin : stop - begin]
+        first = np.count_nonzero(kept[: start - begin])
+        return DrawnText(
+            ids[kept],
+            int(first),
+            int(first + np.count_nonzero(own)),
+            window if isinstance(window, int) else window[own],
+            None if passages is None else np.concatenate([[0], np.cumsum(kept)])[passages],
+        )
+
+    def _kept(self, keep: NDArray[np.float64], start: int, stop: int) -> NDArray[np.bool_]:
+        """Return whether the words at these places are kept."""
+        kept = np.empty(stop - start, bool)
+        for first in range(start, stop, DRAWN_AT_ONCE):
+            last = min(first + DRAWN_AT_ONCE, stop)
+            numbers = _numbers(self._keep_key, first, last)
+            np.less(numbers, keep[self._ids[first:last]], out=kept[first - start : last - start])
+        return kept
+
+    def _word_before(self, place: int) -> int:
+        """Return the place of a word that no window goes beyond from `place` on, or the first place of the text."""
+        reach = self._window
+        if self._keep is not None:
+            while reach < place and self._kept(self._keep, place - reach, place).sum() < self._window:
+                reach *= 2
+        return max(0, place - reach)
+
+    def _word_after(self, place: int) -> int:
+        """Return the place after a word that no window before `place` goes beyond, or after the text."""
+        reach, length = self._window, len(self._ids)
+        if self._keep is not None:
+            while (
+                place + reach < length and self._kept(self._keep, place, place + reach).sum() < self._window
+            ):
+                reach *= 2
+        return min(place + reach, length)
+
+    def _windows(self, start: int, stop: int) -> Window:
+        """Return the window of all centres, or of the centre at each of these places."""
+        if not self._shrinking_window:
+            return self._window
+        windows = np.empty(stop - start, np.int32)
+        for first in range(start, stop, DRAWN_AT_ONCE):
+            last = min(first + DRAWN_AT_ONCE, stop)
+            windows[first - start : last - start] = 1 + self._window * _numbers(self._window_key, first, last)
+        return windows
+
+    def _passages_between(self, begin: int, end: int) -> NDArray[np.int64] | None:
+        """Return the passages that have a part between two places, as places counted from the first."""
+        if self._passages is None:
+            return None
+        first, last = self._passages.searchsorted(begin, "right") - 1, self._passages.searchsorted(end)
+        return self._passages[first : last + 1].clip(begin, end) - begin
+
+
+def _numbers(key: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.float64]:
+    """Return the random numbers from 0 to 1 that belong to these places, (stop − start,).
+
+    Philox (Salmon et al. 2011) makes each number from a key and a count, not from the number before it.
+    """
+    count, skipped = divmod(start, PHILOX_NUMBERS)
+    generator = np.random.Generator(np.random.Philox(key=key, counter=count))
+    return generator.random(skipped + stop - start)[skipped:]
