@@ -20,6 +20,7 @@ from w2v_exp.embeddings.evaluation import EVALUATIONS, Evaluation
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.subsampling import SUBSAMPLINGS, Subsampling
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
 from w2v_exp.model.softmax import OBJECTIVES, Softmax
@@ -93,6 +94,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "initialization": INITIALIZATIONS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "validation": {"rule": ValidationRule},
     "cache": {"disk": TextCache, "none": NoCache},
     "evaluation": EVALUATIONS,
     "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
@@ -112,6 +114,7 @@ class ConfigSchema:
     initialization: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
+    validation: Any = MISSING
     cache: Any = MISSING
     evaluation: Any = MISSING
     tracking: Any = MISSING
@@ -166,6 +169,7 @@ class Plan:
     initialization: Initialization
     optimizer: Optimizer
     schedule: Schedule
+    validation: ValidationRule
     cache: TextCache | NoCache
     evaluation: Evaluation
     tracking: MlflowTracking | NoTracking

@@ -63,6 +63,15 @@ def test_the_articles_cost_is_drawn_where_there_is_one(tmp_path, texts_in):
     assert "article_cost 1.4000" in texts_in(tmp_path / "cost.svg")
 
 
+def test_the_cost_of_held_out_pairs_is_a_curve_of_its_own(tmp_path, texts_in):
+    draw_costs([0, 1, 2], [2.0, 1.5, 1.25], validation_costs={1: 2.5, 2: 2.75}, path=tmp_path / "cost.svg")
+    texts = texts_in(tmp_path / "cost.svg")
+    assert {"cost 1.2500", "validation cost 2.7500"} <= set(texts)
+    assert not any("floor" in text or "unigram" in text for text in texts)  # they are not known
+    numbers = [float(text.replace("−", "-")) for text in texts if text.replace(".", "").isdigit()]
+    assert max(numbers) >= 2.5  # the axis reaches the held-out curve
+
+
 @pytest.mark.parametrize(
     ("costs", "floor", "unigram", "sentence"),
     [
@@ -73,7 +82,7 @@ def test_the_articles_cost_is_drawn_where_there_is_one(tmp_path, texts_in):
         ([np.nan] * 2, 1.0, 2.5, "did not come to a finite cost"),
         ([1e7, np.inf], 1.0, 2.5, "did not come to a finite cost"),
         ([], 1.0, 2.5, "did not come to a finite cost"),
-        ([2.0] * 3, np.nan, np.nan, "nothing to learn"),
+        ([2.0] * 3, np.nan, np.nan, "Ends with 2.0000 nats a pair."),
     ],
 )
 def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence, tmp_path, texts_in):

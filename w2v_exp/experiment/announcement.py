@@ -13,6 +13,7 @@ from w2v_exp.reporting.results import RunResult
 
 FIGURES = {
     "cost": "cost, nats a pair",
+    "validation_cost": "cost of held-out pairs",
     "cost_floor": "its floor",
     "unigram_cost": "knowing only frequencies",
     "information_explained": "information explained",

@@ -8,20 +8,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.config import Plan
+from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.drawing import TextDraw
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import Observer
 from w2v_exp.training.trainer import Trainer
 
+# What is drawn before training comes from children of the run's generator: it does not change what training draws.
+SAMPLING, VALIDATION = range(2)
 
-def build_examples(plan: Plan, ids: NDArray[np.int32], vocabulary_size: int) -> Examples | CountedExamples:
+
+def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]:
+    """Return the part of a text that a plan trains on, and the part that it holds out, if it does.
+
+    Raises
+    ------
+    SettingError
+        If one of them would have no pair.
+    """
+    whole = TextPart(text.ids)
+    if not plan.validation.share:
+        return whole, None
+    folder = plan.cache.path if isinstance(plan.cache, TextCache) else None
+    try:
+        return plan.validation.split(whole, _child_generator(plan, VALIDATION), folder)
+    except SettingError as error:
+        raise error.within("validation") from None
+
+
+def count_held_out(plan: Plan, held_out: TextPart, vocabulary_size: int) -> PairCounts:
+    """Return the pairs of the part that is held out: all of them, weighted as those of the training text are."""
+    return count_window_pairs(
+        [held_out.ids],
+        plan.window,
+        vocabulary_size,
+        shrinking=plan.shrinking_window,
+        passages=held_out.passages,
+    )
+
+
+def build_examples(
+    plan: Plan, ids: NDArray[np.int32], vocabulary_size: int, passages: NDArray[np.int64] | None = None
+) -> Examples | CountedExamples:
     """Return the examples that a plan makes of a text."""
-    # A child of the run's generator, so that what is drawn here does not change what training draws.
-    (generator,) = np.random.default_rng(plan.seed).spawn(1)
+    generator = _child_generator(plan, SAMPLING)
     if isinstance(plan.labels, CountsRule):
         counts = plan.labels.count(
             ids,
@@ -30,6 +69,7 @@ def build_examples(plan: Plan, ids: NDArray[np.int32], vocabulary_size: int) -> 
             generator,
             subsampling=plan.subsampling,
             shrinking_window=plan.shrinking_window,
+            passages=passages,
         )
         return CountedExamples(counts, plan.labels, order=plan.order, dtype=plan.dtype)
     drawn = TextDraw(
@@ -38,6 +78,7 @@ def build_examples(plan: Plan, ids: NDArray[np.int32], vocabulary_size: int) -> 
         generator,
         keep=keep_probabilities(plan.subsampling, ids, vocabulary_size),
         shrinking_window=plan.shrinking_window,
+        passages=passages,
     ).whole()
     return Examples(
         window_pairs(drawn.ids, drawn.window, vocabulary_size, drawn.passages),
@@ -68,3 +109,7 @@ def build_trainer(
         generator=generator,
         observers=observers,
     )
+
+
+def _child_generator(plan: Plan, number: int) -> np.random.Generator:
+    return np.random.default_rng(plan.seed).spawn(number + 1)[number]

@@ -38,12 +38,16 @@ def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
         rows.writerows(zip(range(len(vocabulary)), vocabulary.words, vocabulary.counts.tolist(), strict=True))
 
 
-def write_costs(records: Sequence[EpochRecord], folder: Path) -> None:
-    """Write ``costs.csv``: every epoch's record."""
+def write_costs(records: Sequence[EpochRecord], validation_costs: Mapping[int, float], folder: Path) -> None:
+    """Write ``costs.csv``: every epoch's record, and its validation cost; empty where that was not taken."""
     with replacing(folder / "costs.csv") as stream:
         rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow(EpochRecord._fields)
-        rows.writerows(records)
+        if not validation_costs:
+            rows.writerow(EpochRecord._fields)
+            rows.writerows(records)
+            return
+        rows.writerow((*EpochRecord._fields, "validation_cost"))
+        rows.writerows((*record, validation_costs.get(record.epoch, "")) for record in records)
 
 
 def write_evaluation(table: Mapping[str, Sequence[Any]], folder: Path) -> None:
@@ -70,6 +74,7 @@ def draw_plots(
     vocabulary: Vocabulary,
     parameters: Parameters,
     records: Sequence[EpochRecord],
+    validation_costs: Mapping[int, float],
     folder: Path,
 ) -> None:
     """Draw the run's pictures: cost, map of the embeddings, and the softmax output where the vocabulary is small."""
@@ -82,6 +87,7 @@ def draw_plots(
         floor=bounds.cost_floor,
         unigram=bounds.unigram_cost,
         article_costs=article_costs,
+        validation_costs=validation_costs,
         path=folder / "cost.png",
     )
     run_plots.draw_embedding_map(

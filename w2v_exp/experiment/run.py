@@ -9,20 +9,22 @@ import traceback
 from contextlib import ExitStack, suppress
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples
+from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment import outputs
-from w2v_exp.experiment.building import build_examples, build_trainer
+from w2v_exp.experiment.building import build_examples, build_trainer, count_held_out, split_text
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import Bounds, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.validation import METRIC as VALIDATION_COST
+from w2v_exp.experiment.validation import RunValidation
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
@@ -35,7 +37,7 @@ from w2v_exp.training.trainer import Trainer
 
 REHEARSED_STEPS = 3
 CURVE_POINTS = 500
-_FEW_IDS = np.array([0, 1, 0, 1], np.int32)
+_FEW_IDS = TextPart(np.array([0, 1, 0, 1], np.int32))
 
 
 class Run:
@@ -54,6 +56,8 @@ class Run:
         self.identity = identity
         sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
         self.text = _read_text(plan)
+        self.training, self.held_out = split_text(plan, self.text)
+        self.validation: RunValidation | None = None
         self.metrics: dict[str, float] = {}
         self.trainer: Trainer | None = None
         self.files = identity.folder / "artifacts"
@@ -90,7 +94,7 @@ class Run:
         with suppress(CorpusError):
             self._rehearse(_FEW_IDS, vocabulary_size=2)
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
-            examples = self._rehearse(self.text.ids, len(vocabulary))
+            examples = self._rehearse(self.training, len(vocabulary))
         pairs = examples.pairs
         self.metrics |= {
             "peak_memory_mb": peak.megabytes,
@@ -98,8 +102,13 @@ class Run:
             "tokens": self.text.tokens,
             "vocabulary_size": len(vocabulary),
         }
+        if self.held_out:
+            held_out = count_held_out(plan, self.held_out, len(vocabulary))
+            self.validation = RunValidation(plan, held_out, self._parameters, self.tracked)
+            self.metrics["validation_pairs"] = held_out.total
         with ExitStack() as stack:
-            observers: list[Observer] = [*([self.tracked] if self.tracked else []), self.evaluation]
+            watching = (self.tracked, self.validation, self.evaluation)
+            observers: list[Observer] = [observer for observer in watching if observer]
             if sys.stderr.isatty():
                 from w2v_exp.tracking.progress import ProgressBar
 
@@ -122,11 +131,20 @@ class Run:
             table = neighbour_table(vocabulary, self.trainer.parameters, plan.objective)
             self.tracked.log_table("neighbours", table)
         if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
-            outputs.draw_plots(plan, bounds, pairs, vocabulary, self.trainer.parameters, records, self.files)
+            outputs.draw_plots(
+                plan,
+                bounds,
+                pairs,
+                vocabulary,
+                self.trainer.parameters,
+                records,
+                self._validation_costs(),
+                self.files,
+            )
 
-    def _rehearse(self, ids: NDArray[np.int32], vocabulary_size: int) -> Examples | CountedExamples:
+    def _rehearse(self, text: TextPart, vocabulary_size: int) -> Examples | CountedExamples:
         """Build the examples, and take the first few steps with a trainer that is thrown away."""
-        examples = build_examples(self.plan, ids, vocabulary_size)
+        examples = build_examples(self.plan, text.ids, vocabulary_size, text.passages)
         build_trainer(self.plan, examples).rehearse(REHEARSED_STEPS)
         return examples
 
@@ -136,16 +154,18 @@ class Run:
         if status == "FAILED":
             (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if records:
-            outputs.write_costs(records, self.files)
+            outputs.write_costs(records, self._validation_costs(), self.files)
             outputs.write_evaluation(self.evaluation.table(), self.files)
             self.metrics["cost"] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
+            if self.validation:
+                self.metrics |= self.validation.finish()
         if self.trainer and status != "FAILED":  # what diverged is of no use
             outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
         if self.tracked:
-            by_epoch = ("cost", "article_cost", *self.evaluation.logged_by_epoch)
+            by_epoch = ("cost", "article_cost", VALIDATION_COST, *self.evaluation.logged_by_epoch)
             self.tracked.log_metrics({name: value for name, value in metrics.items() if name not in by_epoch})
             self.tracked.log_files(self.files)
             shutil.rmtree(self.files)  # they are in the store now
@@ -168,6 +188,9 @@ class Run:
         if self.trainer is None:
             raise RuntimeError("There are no parameters before there is a trainer.")
         return self.trainer.parameters
+
+    def _validation_costs(self) -> dict[int, float]:
+        return self.validation.costs if self.validation else {}
 
     def _title(self) -> str:
         sweep = self.identity.sweep

@@ -51,6 +51,7 @@ class Column(NamedTuple):
 COLUMNS = [
     Column("information_explained", "information explained", 3, 0),
     Column("cost", "cost", 4, 1),
+    Column("validation_cost", "validation cost", 4, 2),
     Column("cost_gap", "gap", 4, 5),
     Column("neighbour_precision", "neighbour precision", 3, 2),
     Column("wordsim353", "WS-353", 3, 2),

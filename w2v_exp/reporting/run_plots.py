@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ def draw_costs(
     epochs: Sequence[int],
     costs: Sequence[float],
     *,
-    floor: float,
-    unigram: float,
+    floor: float = np.nan,
+    unigram: float = np.nan,
     article_costs: Sequence[float] | None = None,
+    validation_costs: Mapping[int, float] | None = None,
     path: Path | str,
 ) -> None:
     """Draw the cost by epoch, between what knowing only word frequencies costs and the floor.
@@ -38,15 +39,20 @@ def draw_costs(
     costs : sequence of float
         Mean nats a pair. Those that are not finite leave a gap.
     floor, unigram : float
-        H(context | centre) and H(context) of the pairs, in nats.
+        H(context | centre) and H(context) of the pairs, in nats; NaN, and not drawn, where they are not known.
     article_costs : sequence of float, optional
         The article's figure, drawn beside the cost; of the same length.
+    validation_costs : mapping of int to float, optional
+        By epoch, the cost of held-out pairs, drawn beside that of training.
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
     """
-    series = [("cost", costs, style.COLOURS[0], 2.0)]
+    series = [("cost", epochs, costs, style.COLOURS[0], 2.0)]
+    if validation_costs:
+        held_out = (list(validation_costs), list(validation_costs.values()))
+        series.insert(0, ("validation cost", *held_out, style.COLOURS[2], 1.6))
     if article_costs is not None:
-        series.insert(0, ("article_cost", article_costs, style.COLOURS[1], 1.2))
+        series.insert(0, ("article_cost", epochs, article_costs, style.COLOURS[1], 1.2))
     levels = [(name, v) for name, v in (("unigram cost", unigram), ("cost floor", floor)) if np.isfinite(v)]
     with style.drawing(path, height=4.6) as figure:
         axes = figure.add_subplot()
@@ -54,10 +60,10 @@ def draw_costs(
         for name, level in levels:
             axes.axhline(level, color=style.GREY, lw=1, ls=style.DASHES)
             ends.append(EndLabel(level, f"{name} {level:.4f}", style.GREY))
-        for name, curve, colour, width in series:
-            finite = [(epoch, cost) for epoch, cost in zip(epochs, curve, strict=True) if np.isfinite(cost)]
+        for name, places, curve, colour, width in series:
+            finite = [(epoch, cost) for epoch, cost in zip(places, curve, strict=True) if np.isfinite(cost)]
             if finite:
-                axes.plot(epochs, curve, color=colour, lw=width, marker="o" if len(finite) == 1 else None)
+                axes.plot(places, curve, color=colour, lw=width, marker="o" if len(finite) == 1 else None)
                 ends.append(EndLabel(finite[-1][1], f"{name} {finite[-1][1]:.4f}", colour))
                 values += [cost for _, cost in finite]
         style.show_epochs(axes, max(epochs, default=0))
@@ -69,6 +75,8 @@ def draw_costs(
 def _explained_sentence(costs: Sequence[float], unigram: float, floor: float) -> str:
     if not len(costs) or not np.isfinite(costs[-1]):
         return "The run did not come to a finite cost."
+    if not (np.isfinite(unigram) and np.isfinite(floor)):
+        return f"Ends with {costs[-1]:.4f} nats a pair."
     explained = information_explained(costs[-1], unigram, floor)
     if not np.isfinite(explained):
         return "These pairs have nothing to learn beyond word frequencies: the floor is the unigram cost."

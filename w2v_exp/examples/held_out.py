@@ -1,0 +1,181 @@
+"""Holding out a part of a text, whose cost tells what a model has learned from that it has merely memorised."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.errors import SettingError
+from w2v_exp.text.cache_entry import map_ids
+from w2v_exp.text.encoding import ID
+from w2v_exp.validation import require_choice, require_number, require_whole
+
+WAYS = ("block", "document")
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """Ids, and the passages in them that windows do not cross.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        In the order of the text.
+    passages : ndarray of int64, shape (p + 1,), optional
+        Passage k is ``ids[passages[k]:passages[k + 1]]``; None: all of it is one passage.
+    """
+
+    ids: NDArray[np.int32]
+    passages: NDArray[np.int64] | None = None
+
+
+def has_pairs(part: TextPart) -> bool:
+    """Return whether any passage has two words."""
+    longest = len(part.ids) if part.passages is None else np.diff(part.passages).max(initial=0)
+    return bool(longest > 1)
+
+
+@dataclass(frozen=True)
+class ValidationRule:
+    """Which part of a text is held out of training, and how often its cost is taken.
+
+    Words of the vocabulary that occur in the part held out only are never trained: the vocabulary is that of the
+    whole text.
+
+    Parameters
+    ----------
+    share : float
+        Of the tokens; 0 holds out nothing.
+    by : {"block", "document"}
+        ``block``: blocks of consecutive tokens, drawn from the whole text. They resemble the training text, whose
+        documents they are cut from. ``document``: whole passages of the text, in a random order, as many as come
+        nearest to the share.
+    block : int
+        Tokens a block. The cuts at its ends lose the pairs across them: about window/block of all in the block.
+    every : int
+        The cost is taken after every so many epochs, and after the last one.
+    """
+
+    share: float = 0.0
+    by: str = "block"
+    block: int = 1000
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        require_number("share", self.share, at_least=0, below=1)
+        require_choice("by", self.by, WAYS)
+        require_whole("block", self.block, at_least=1)
+        require_whole("every", self.every, at_least=1)
+
+    def validated_epochs(self, epochs: int) -> list[int]:
+        """Return after which of so many epochs, counted from 0, the cost is taken.
+
+        >>> ValidationRule(share=0.1, every=4).validated_epochs(10)
+        [3, 7, 9]
+        """
+        return sorted({*range(self.every - 1, epochs, self.every), epochs - 1} - {-1})
+
+    def split(
+        self, text: TextPart, generator: np.random.Generator, folder: Path | None = None
+    ) -> tuple[TextPart, TextPart]:
+        """Return the part of a text to train on, and the part that is held out.
+
+        Both begin a new passage wherever something has been taken out between two words, so that no window
+        crosses a cut.
+
+        Parameters
+        ----------
+        text : TextPart
+            All of it.
+        generator : numpy.random.Generator
+            Chooses what is held out.
+        folder : Path, optional
+            Where a text that is mapped from a file is split, in files that go with the arrays; None: where
+            temporary files are kept. A text in memory, and one for whose parts there is no room on the disk, is
+            split in memory.
+
+        Returns
+        -------
+        training, held_out : TextPart
+            In the order of the text; together all of it.
+
+        Raises
+        ------
+        SettingError
+            If one of the two would have no pair.
+        """
+        length = len(text.ids)
+        edges = np.array([0, length]) if text.passages is None else text.passages
+        ranges = self._blocks(length, generator) if self.by == "block" else self._passages(edges, generator)
+        cuts = np.union1d(edges, ranges)
+        lengths, is_held_out = (
+            np.diff(cuts),
+            np.searchsorted(ranges.ravel(), cuts[:-1], side="right") % 2 == 1,
+        )
+        between = np.concatenate([[0], ranges.ravel(), [length]]).reshape(-1, 2)
+        training, held_out = (
+            TextPart(_gather(text.ids, taken, folder), np.concatenate([[0], np.cumsum(lengths[of_part])]))
+            for taken, of_part in ((between, ~is_held_out), (ranges, is_held_out))
+        )
+        for part, purpose in ((training, "train on"), (held_out, "validate with")):
+            if not has_pairs(part):
+                raise SettingError(
+                    "share",
+                    self.share,
+                    f"leaves no pair to {purpose}: of the text's {length:,} tokens these are {len(part.ids):,}. "
+                    f"Take another share{', a larger block' if self.by == 'block' else ''} or a longer text.",
+                )
+        return training, held_out
+
+    def _blocks(self, length: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Return where the blocks that are held out begin and end, shape (n, 2); those side by side are one."""
+        blocks = -(-length // self.block)
+        number = round(self.share * blocks)
+        if not 0 < number < blocks:
+            raise SettingError(
+                "block",
+                self.block,
+                f"a share of {self.share:g} of the text's {length:,} tokens is {number} of {blocks} such blocks; "
+                "take a smaller block or another share.",
+            )
+        chosen = np.sort(generator.choice(blocks, number, replace=False))
+        return _joined(chosen * self.block, np.minimum((chosen + 1) * self.block, length))
+
+    def _passages(self, edges: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+        """Return where the passages that are held out begin and end, shape (n, 2); those side by side are one."""
+        starts, lengths = edges[:-1][np.diff(edges) > 0], np.diff(edges)[np.diff(edges) > 0]
+        if len(lengths) < 2:
+            raise SettingError(
+                "by",
+                self.by,
+                "the text is a single passage; set corpus.boundaries to document or line, "
+                "or hold out blocks (by=block).",
+            )
+        order = generator.permutation(len(lengths))
+        missed = np.abs(np.cumsum(lengths[order]) - self.share * lengths.sum())
+        chosen = np.sort(order[: int(missed[:-1].argmin()) + 1])  # at least one, and not all
+        return _joined(starts[chosen], starts[chosen] + lengths[chosen])
+
+
+def _joined(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ranges, in order, as rows of start and stop, those that touch as one."""
+    apart = starts[1:] != stops[:-1]
+    return np.column_stack([starts[np.r_[True, apart]], stops[np.r_[apart, True]]])
+
+
+def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | None) -> NDArray[np.int32]:
+    """Return the ids in these ranges one after the other: mapped from a file if `ids` are."""
+    if isinstance(ids, np.memmap):
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                for start, stop in ranges.tolist():
+                    file.write(ids[start:stop].astype(ID, copy=False).data)
+                file.flush()
+                return map_ids(file, int(np.diff(ranges).sum()))
+        except OSError:  # no such folder, no room: memory may have some
+            pass
+    return np.concatenate([ids[start:stop] for start, stop in ranges.tolist()])
