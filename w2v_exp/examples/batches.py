@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.counting import count_distinct
-from w2v_exp.examples.labels import LABELS, LabelCounts
+from w2v_exp.examples.labels import LABELS, LabelCounts, SparseCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.validation import require_choice, require_whole
 
@@ -73,8 +74,35 @@ class Batch:
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """What share of the mean gradient each centre has: shape (k, 1)."""
-        return self.centre_weights[:, None] / self.all_pairs
+        """What share of the mean gradient each centre has: shape (k,)."""
+        return self.centre_weights / self.all_pairs
+
+    def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
+        """Return so many batches of consecutive centres that together are this one.
+
+        It takes labels that are `SparseCounts`. `all_pairs` stays, so that the parts' mean gradients add up.
+        """
+        if not isinstance(self.labels, SparseCounts):
+            raise TypeError("Only sparse labels can be divided.")
+        edges = np.linspace(0, len(self.centres), number + 1).astype(int).tolist()
+        parts = []
+        for start, stop in pairwise(edges):
+            rows = slice(start, stop)
+            prior = self.prior and Prior(self.prior.shares[rows], self.prior.distribution)
+            weights = self.weights[rows]
+            parts.append(
+                Batch(
+                    self.centres[rows],
+                    rows if isinstance(self.rows, slice) else self.rows[rows],
+                    weights,
+                    self.labels.part(rows, vocabulary_size),
+                    float(weights.sum()),
+                    self.all_pairs,
+                    self.centre_weights[rows],
+                    prior,
+                )
+            )
+        return parts
 
 
 class Examples:

@@ -147,7 +147,7 @@ class CountedExamples:
         counts = self.pairs.counts[places]
         cells = rows * self.pairs.vocabulary_size + self.pairs.contexts[places]
         smoothed = pairs_by_centre + self.rule.smoothing
-        labels = SparseCounts(cells, counts.astype(np.float64), counts / smoothed[rows], _NO_ORDER)
+        labels = SparseCounts(cells, rows, counts.astype(np.float64), counts / smoothed[rows], _NO_ORDER)
         every_word = len(centres) == self.pairs.vocabulary_size
         return Batch(
             centres=centres,

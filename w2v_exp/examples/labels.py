@@ -24,9 +24,14 @@ class LabelCounts(Protocol):
     def counts(self) -> NDArray[np.float64]:
         """How often labels occur with centres: shape (n,), for n cells of the matrix."""
 
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """The counts, divided by the number of pairs that their centre has in the batch: shape (n,)."""
+    def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
+        """Return the counts as shares of their centre's pairs, times a number for each centre, (k,): shape (n,)."""
+
+    def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return, of a number for each centre, (k,), that of each of the counts: shape (n,)."""
+
+    def by_context(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return, of a number for each word, (V,), that of each of the counts: shape (n,)."""
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return the entries of a (k, V) matrix that the counts belong to: shape (n,)."""
@@ -53,12 +58,50 @@ class Labels(Protocol):
 
 @dataclass(frozen=True)
 class SparseCounts:
-    """Counts held as the cells of a (k, V) matrix that are not zero."""
+    """Counts held as the cells of a (k, V) matrix that are not zero, by rising number.
+
+    Parameters
+    ----------
+    cells, rows : ndarray of int, shape (n,)
+        The number of each cell in the flat matrix, and that of its row.
+    counts, shares : ndarray of float64, shape (n,)
+        How often each label occurs, and that divided by the number of pairs that its centre has.
+    last : ndarray of int, shape (k,)
+        The last label of each centre; empty where nobody knows.
+    """
 
     cells: NDArray[np.intp]
+    rows: NDArray[np.intp]
     counts: NDArray[np.float64]
     shares: NDArray[np.float64]
     last: NDArray[np.intp]
+
+    def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
+        """Return the shares, times a number for each centre."""
+        scaled: NDArray[Any] = self.shares * self.by_centre(scales)
+        return scaled
+
+    def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the number of each cell's row."""
+        spread: NDArray[Any] = numbers.take(self.rows)
+        return spread
+
+    def by_context(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the number of each cell's column."""
+        spread: NDArray[Any] = numbers.take(self.cells - self.rows * len(numbers))
+        return spread
+
+    def part(self, rows: slice, vocabulary_size: int) -> SparseCounts:
+        """Return the counts of some consecutive centres, as the matrix of these alone."""
+        first, last = self.rows.searchsorted([rows.start, rows.stop]).tolist()
+        cells = slice(first, last)
+        return SparseCounts(
+            self.cells[cells] - rows.start * vocabulary_size,
+            self.rows[cells] - rows.start,
+            self.counts[cells],
+            self.shares[cells],
+            self.last[rows],
+        )
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return the labels' entries of `scores`."""
@@ -102,10 +145,11 @@ class SparseLabels:
         """Return the labels of the chosen pairs, counted by row."""
         contexts = self._contexts[chosen]
         cells, counts = count_distinct(rows * self._vocabulary_size + contexts)
-        shares = counts / weights[cells // self._vocabulary_size]
+        cell_rows = cells // self._vocabulary_size
+        shares = counts / weights[cell_rows]
         last = np.empty(len(weights), np.intp)
         last[rows] = contexts  # of the labels of one centre, the last one stays
-        return SparseCounts(cells, counts, shares, last)
+        return SparseCounts(cells, cell_rows, counts, shares, last)
 
 
 @dataclass(frozen=True)
@@ -116,10 +160,18 @@ class DenseCounts:
     weights: NDArray[np.float64]
     last: NDArray[Any]
 
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """The counts by their centre's weight; not kept, for it is another (k, V) matrix."""
-        return (self.counts.reshape(len(self.weights), -1) / self.weights[:, None]).reshape(-1)
+    def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
+        """Return the shares, times a number for each centre; not kept, for it is another (k, V) matrix."""
+        scaled: NDArray[Any] = self.counts * self.by_centre(scales / self.weights)
+        return scaled
+
+    def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the number of each cell's row."""
+        return np.repeat(numbers, len(self.counts) // len(numbers))
+
+    def by_context(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the number of each cell's column."""
+        return np.tile(numbers, len(self.counts) // len(numbers))
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return `scores`, all of them: every cell has a count, most of them zero."""

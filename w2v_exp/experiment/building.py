@@ -108,6 +108,7 @@ def build_trainer(
         learning_rate=plan.learning_rate,
         generator=generator,
         observers=observers,
+        threads=plan.threads,
     )
 
 

@@ -29,13 +29,6 @@ class Parameters:
     output: NDArray[Any]
     offset: NDArray[Any] | None = None
 
-    def scores(self, hidden: NDArray[Any]) -> NDArray[Any]:
-        """Return the scores of all context words, (k, V), for rows of the embedding, (k, dim)."""
-        scores: NDArray[Any] = hidden.dot(self.output.T)
-        if self.offset is not None:
-            scores += self.offset
-        return scores
-
 
 class Initialization(Protocol):
     """Makes parameters to start from."""

@@ -11,13 +11,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batches import Batch
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.workspace import Workspace
 from w2v_exp.validation import require_choice, require_number
 
 UPDATES = ("accumulate", "overwrite")
 EMBEDDING_GRADIENTS = ("sum", "mean")
 OUTPUT_OFFSETS = ("none", "unigram", "learned")
 RAREST_CONTEXT = 1e-12  # a share of the pairs, for words that are no context at all
+SAFE_SCORE = 50  # exp of it, and sums of many of them, are far from the ends of float32
 FEW_SCORES = 4096  # looking at each row for its largest one then takes longer than the arithmetic
+CACHED_SCORES = 1 << 17  # that stay in the second-level cache
 SMALL_PRODUCT = 1_000_000  # multiplications
 SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
@@ -79,49 +82,51 @@ class Softmax:
         require_number("epsilon", self.epsilon, at_least=0)
         require_choice("output_offset", self.output_offset, OUTPUT_OFFSETS)
 
-    def step(self, parameters: Parameters, batch: Batch) -> Step:
-        """Return cost and gradients of a batch. Nothing is changed."""
+    def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
+        """Return cost and gradients of a batch. Nothing is changed; the scores are made in the workspace."""
         embedding, output, labels = parameters.embedding, parameters.output, batch.labels
         hidden = embedding[batch.rows]  # (k, dim)
-        scores = parameters.scores(hidden)  # (k, V); turned in place into what is needed next
-        largest = _largest_scores(scores)
-        if largest is not None:
-            scores -= largest
+        centres, has_prior = len(hidden), batch.prior is not None
+        # The (k, V) matrix takes most of the time, and is passed over as seldom as can be: it becomes the scores, then
+        # their exponentials, then the labels are subtracted. What it is to be divided by or multiplied with goes into
+        # small matrices. A prior, the same row for all centres, is one more row of the products.
+        table = (workspace or Workspace()).array((centres + has_prior, len(output)), hidden.dtype)
+        scores = hidden.dot(output.T, table[:centres])
         label_score = labels.counts.dot(labels.gather(scores))
-        np.exp(scores, out=scores)
-        normalizer = np.add.reduce(scores, axis=1)
-        cost = float(batch.weights.dot(np.log(normalizer)) - label_score)
-
+        if parameters.offset is not None:
+            label_score += labels.counts.dot(labels.by_context(parameters.offset))
+        normalizer, largest = exponentiate(scores, parameters.offset)
+        cost = float(batch.weights.dot(np.log(normalizer) + largest) - label_score)
         if self.epsilon:
-            normalizer += self.epsilon if largest is None else self.epsilon * np.exp(-largest[:, 0])
-        scores /= normalizer[:, None]  # p
-        article_cost = self._article_cost(scores, batch) if self.epsilon else math.nan
+            normalizer += self.epsilon * np.exp(-largest)
+        article_cost = self._article_cost(scores, normalizer, batch) if self.epsilon else math.nan
 
-        # p − Y, summed over a centre's pairs, is its weight times (p − the labels' shares of its pairs). The
-        # weights, and 1/m, are multiplied into small matrices, not into the (k, V) one.
+        # With p = scores / normalizer, p − Y, summed over a centre's pairs, is its weight times (p − the shares that
+        # labels have of its pairs).
         if self.update == "overwrite":  # of each centre's pairs only the last one counts
             embedding_gradient = scores.dot(output)
+            embedding_gradient /= normalizer[:, None]
             embedding_gradient -= labels.last_rows(output)
-            labels.subtract_from(scores, labels.shares)
+            labels.subtract_from(scores, labels.scaled_shares(normalizer))
         else:
-            labels.subtract_from(scores, labels.shares)
-            embedding_gradient = scores.dot(output)
-            if (
-                batch.prior
-            ):  # its share of the labels is the same row for all centres: a product of two vectors
-                embedding_gradient -= np.outer(batch.prior.shares, batch.prior.distribution @ output)
-            embedding_gradient *= batch.centre_weights[:, None]
+            labels.subtract_from(scores, labels.scaled_shares(normalizer))
+            if batch.prior:
+                table[centres] = batch.prior.distribution
+            products = table.dot(output)
+            embedding_gradient = products[:centres]
+            embedding_gradient *= (batch.centre_weights / normalizer)[:, None]
+            if batch.prior:
+                embedding_gradient -= np.outer(batch.centre_weights * batch.prior.shares, products[centres])
         if self.embedding_gradient == "mean":
             embedding_gradient /= batch.all_pairs
-        shares = batch.shares.astype(hidden.dtype, copy=False)
-        weighted_hidden = hidden * shares
-        output_gradient = transposed_product(scores, weighted_hidden)
+        factors = np.empty((len(table), hidden.shape[1]), hidden.dtype)
+        np.multiply(hidden, (batch.shares / normalizer)[:, None], out=factors[:centres], casting="same_kind")
         if batch.prior:
-            prior_hidden = batch.prior.shares.astype(hidden.dtype, copy=False) @ weighted_hidden
-            output_gradient -= np.outer(batch.prior.distribution, prior_hidden)
-        offset_gradient = (
-            self._offset_gradient(scores, shares, batch) if self.output_offset == "learned" else None
-        )
+            factors[centres] = -(batch.prior.shares * batch.shares) @ hidden
+        output_gradient = transposed_product(table, factors)
+        offset_gradient = None
+        if self.output_offset == "learned":
+            offset_gradient = self._offset_gradient(scores, normalizer, batch)
         return Step(cost, article_cost, embedding_gradient, output_gradient, offset_gradient)
 
     def initial_offset(self, context_shares: NDArray[np.float64], dtype: DTypeLike) -> NDArray[Any] | None:
@@ -130,38 +135,64 @@ class Softmax:
             return None
         return np.log(np.maximum(context_shares, RAREST_CONTEXT)).astype(dtype)
 
-    def _offset_gradient(self, scores: NDArray[Any], shares: NDArray[Any], batch: Batch) -> NDArray[Any]:
+    def _offset_gradient(self, scores: NDArray[Any], normalizer: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Return the gradient of the mean cost by the offset: Σ over centres of share · (p − labels), (V,)."""
-        gradient: NDArray[Any] = shares[:, 0] @ scores
+        gradient: NDArray[Any] = (batch.shares / normalizer).astype(scores.dtype) @ scores
         if batch.prior:
-            gradient -= (batch.prior.shares @ batch.shares[:, 0]) * batch.prior.distribution
+            gradient -= (batch.prior.shares @ batch.shares) * batch.prior.distribution
         return gradient
 
-    def _article_cost(self, probabilities: NDArray[Any], batch: Batch) -> float:
-        likelihoods = batch.labels.gather(probabilities) + self.epsilon
-        return -float(batch.labels.counts.dot(np.log(likelihoods))) / batch.pairs
+    def _article_cost(self, scores: NDArray[Any], normalizer: NDArray[Any], batch: Batch) -> float:
+        """Return the batch mean of −log(p + epsilon): that of its labels, as often as they occur."""
+        labels = batch.labels
+        likelihoods = labels.gather(scores) / labels.by_centre(normalizer) + self.epsilon
+        return -float(labels.counts.dot(np.log(likelihoods))) / batch.pairs
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
         """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
-        scores = parameters.scores(parameters.embedding[centres])
-        scores -= scores.max(axis=1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=1, keepdims=True)
+        scores: NDArray[Any] = parameters.embedding[centres].dot(parameters.output.T)
+        normalizer, _ = exponentiate(scores, parameters.offset)
+        scores /= normalizer[:, None]
         return scores
 
 
-def _largest_scores(scores: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the largest score of each row, (k, 1), to be subtracted lest `exp` overflow, or None.
+def exponentiate(
+    scores: NDArray[Any], offset: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[Any] | float]:
+    """Put exp(score + offset − largest) in the place of every score, and return the sums by row and `largest`.
 
-    Nothing needs to be subtracted where no score is beyond ±50. If there are few, the sum of their squares
-    shows that at the price of one call.
+    `largest`, by row, shape (k,), is the row's largest score where `exp` of one could overflow, or be zero for a whole
+    row; elsewhere it is 0, for nothing needs to be subtracted from scores within ±50. In a large matrix some rows at a
+    time are done, so that they stay in the cache from one pass to the next.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (k, V)
+        Changed in place.
+    offset : ndarray, shape (V,), optional
+        Added to the scores.
     """
-    if scores.size <= FEW_SCORES:
+    if (
+        offset is None and scores.size <= FEW_SCORES
+    ):  # one call shows that none is beyond ±50, where there are few
         flat = scores.reshape(-1)
-        if flat.dot(flat) < 50**2:
-            return None
-    largest: NDArray[Any] = np.maximum.reduce(scores, axis=1, keepdims=True)
-    return largest
+        if flat.dot(flat) < SAFE_SCORE**2:
+            np.exp(scores, out=scores)
+            return np.add.reduce(scores, axis=1), 0.0
+    normalizer, largest = np.empty(len(scores), scores.dtype), np.zeros(len(scores), scores.dtype)
+    rows = max(1, CACHED_SCORES // scores.shape[1])
+    for start in range(0, len(scores), rows):
+        some = slice(start, start + rows)
+        block = scores[some]
+        if offset is not None:
+            block += offset
+        highest = np.maximum.reduce(block, axis=1)
+        if not (np.minimum.reduce(highest) > -SAFE_SCORE and np.maximum.reduce(highest) < SAFE_SCORE):
+            block -= highest[:, None]
+            largest[some] = highest
+        np.exp(block, out=block)
+        np.add.reduce(block, axis=1, out=normalizer[some])
+    return normalizer, largest
 
 
 def transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ An optimizer is a frozen description; what it remembers of a matrix is a state, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ ALL_ROWS = slice(None)
 class Optimizer(Protocol):
     """A rule that changes a matrix by a gradient."""
 
+    @property
+    def rows_are_independent(self) -> bool:
+        """Whether a gradient for all rows may be given in blocks of rows, one update after the other."""
+
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return what the rule remembers of a matrix before its first step."""
 
@@ -37,6 +41,8 @@ class Optimizer(Protocol):
 @dataclass(frozen=True)
 class GradientDescent:
     """Stochastic gradient descent: θ ← θ − η·g."""
+
+    rows_are_independent: ClassVar[bool] = True
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return an empty state."""
@@ -59,6 +65,8 @@ class Momentum:
     momentum : float
         μ, at least 0 and below 1.
     """
+
+    rows_are_independent: ClassVar[bool] = False
 
     momentum: float = 0.9
 
@@ -102,6 +110,8 @@ class Adagrad:
         ε, above 0.
     """
 
+    rows_are_independent: ClassVar[bool] = True
+
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
@@ -135,6 +145,8 @@ class Adam:
     epsilon : float
         ε, above 0.
     """
+
+    rows_are_independent: ClassVar[bool] = False
 
     beta1: float = 0.9
     beta2: float = 0.999

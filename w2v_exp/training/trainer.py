@@ -15,8 +15,9 @@ from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
-from w2v_exp.training.optimizers import ALL_ROWS, GradientDescent, Optimizer
+from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
+from w2v_exp.training.steps import Steps
 
 DIVERGED = (
     "training diverged. "
@@ -47,6 +48,8 @@ class Trainer:
         Decides the order of the pairs, if chance has a part in it.
     observers : sequence of Observer
         Told of every epoch, and those that are a `StepObserver` of every step, outside the time that is measured.
+    threads : int
+        How many cores work on a large step; BLAS has its own setting.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Trainer:
         learning_rate: float = 0.05,
         generator: np.random.Generator | None = None,
         observers: Sequence[Observer] = (),
+        threads: int = 1,
     ) -> None:
         self.examples = examples
         self.parameters = parameters
@@ -76,11 +80,7 @@ class Trainer:
         self.total_steps = epochs * examples.batches_per_epoch
         self.records: list[EpochRecord] = []
         self._steps_done = 0
-        self._embedding_state = self.optimizer.initial_state(parameters.embedding)
-        self._output_state = self.optimizer.initial_state(parameters.output)
-        self._offset_state = (
-            {} if parameters.offset is None else self.optimizer.initial_state(parameters.offset)
-        )
+        self._steps = Steps(self.objective, self.optimizer, parameters, threads)
 
     def train(self) -> list[EpochRecord]:
         """Train for all epochs and return a record of each.
@@ -135,19 +135,11 @@ class Trainer:
         return self.learning_rate * self.schedule(self._steps_done, self.total_steps, epoch, self.epochs)
 
     def _step(self, batch: Batch, rate: float, epoch: int) -> tuple[float, float]:
-        cost, article_cost, embedding_gradient, output_gradient, offset_gradient = self.objective.step(
-            self.parameters, batch
-        )
+        cost, article_cost = self._steps.take(batch, rate)
         if not math.isfinite(cost):
             raise TrainingDivergedError(
                 f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): {DIVERGED}"
             )
-        self.optimizer.update(
-            self.parameters.embedding, self._embedding_state, batch.rows, embedding_gradient, rate
-        )
-        self.optimizer.update(self.parameters.output, self._output_state, ALL_ROWS, output_gradient, rate)
-        if offset_gradient is not None and self.parameters.offset is not None:
-            self.optimizer.update(self.parameters.offset, self._offset_state, ALL_ROWS, offset_gradient, rate)
         self._steps_done += 1
         return cost, article_cost
 

@@ -1,0 +1,118 @@
+"""A step: the gradients of a batch, and what the optimizer does with them; on one core or on several."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from w2v_exp.examples.batches import Batch
+from w2v_exp.examples.labels import SparseCounts
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import Softmax, Step
+from w2v_exp.model.workspace import Workspace
+from w2v_exp.training.optimizers import ALL_ROWS, Optimizer
+
+MapBlocks = Callable[[Callable[[slice], None], list[slice]], Iterable[None]]
+
+SMALLEST_PART = 1 << 20  # scores; for fewer, cores would wait for each other longer than they work
+BLOCK_ROWS = 2048  # of a matrix that is updated: with its gradient, they fit the second-level cache
+
+
+class Steps:
+    """Takes steps, changing parameters in place.
+
+    With several threads a large batch is divided by centres, a part for each. So all passes over the scores are shared
+    out, exponentials and sums as well as products, where BLAS by itself would share out the products only.
+
+    Parameters
+    ----------
+    objective : Softmax
+        Cost and gradients of a batch.
+    optimizer : Optimizer
+        What a step does with a gradient.
+    parameters : Parameters
+        What is changed.
+    threads : int
+        How many cores work on a step.
+    """
+
+    def __init__(
+        self, objective: Softmax, optimizer: Optimizer, parameters: Parameters, threads: int = 1
+    ) -> None:
+        self._objective = objective
+        self._optimizer = optimizer
+        self._parameters = parameters
+        self._threads = threads
+        self._workspaces = [Workspace() for _ in range(threads)]
+        self._blas = ThreadpoolController() if threads > 1 else None
+        self._embedding_state = optimizer.initial_state(parameters.embedding)
+        self._output_state = optimizer.initial_state(parameters.output)
+        self._offset_state = {} if parameters.offset is None else optimizer.initial_state(parameters.offset)
+
+    def take(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
+        """Take a step and return the cost and the article cost of the batch before it.
+
+        Nothing is changed if the cost is not a finite number.
+        """
+        parts = self._parts(batch)
+        if parts == 1:
+            step = self._objective.step(self._parameters, batch, self._workspaces[0])
+            return self._finish(batch, [step], [1.0], learning_rate, map)
+        assert self._blas is not None
+        with self._blas.limit(limits=1, user_api="blas"), ThreadPoolExecutor(parts) as pool:
+            batches = batch.parts(parts, len(self._parameters.output))
+            steps = list(pool.map(self._objective.step, repeat(self._parameters), batches, self._workspaces))
+            shares = [part.pairs / batch.pairs for part in batches]
+            return self._finish(batch, steps, shares, learning_rate, pool.map)
+
+    def _parts(self, batch: Batch) -> int:
+        """Return how many parts a batch is divided into: one for each thread, if they are large enough."""
+        if self._threads == 1 or not isinstance(batch.labels, SparseCounts):
+            return 1
+        scores = len(batch.centres) * len(self._parameters.output)
+        return self._threads if scores >= self._threads * SMALLEST_PART else 1
+
+    def _finish(
+        self,
+        batch: Batch,
+        steps: list[Step],
+        shares: list[float],
+        learning_rate: float,
+        map_blocks: MapBlocks,
+    ) -> tuple[float, float]:
+        """Update the parameters by the sum of these steps' gradients; return the sum of their costs."""
+        cost = sum(step.cost for step in steps)
+        article_cost = sum(step.article_cost * share for step, share in zip(steps, shares, strict=True))
+        if not math.isfinite(cost):
+            return cost, article_cost
+        parameters, update = self._parameters, self._optimizer.update
+        embedding_gradient = steps[0].embedding_gradient
+        if len(steps) > 1:
+            embedding_gradient = np.concatenate([step.embedding_gradient for step in steps])
+        update(parameters.embedding, self._embedding_state, batch.rows, embedding_gradient, learning_rate)
+
+        def update_output(rows: slice) -> None:
+            gradient = steps[0].output_gradient[rows]
+            for step in steps[1:]:
+                gradient += step.output_gradient[rows]
+            update(parameters.output, self._output_state, rows, gradient, learning_rate)
+
+        for _ in map_blocks(update_output, self._output_blocks()):
+            pass
+        if parameters.offset is not None and steps[0].offset_gradient is not None:
+            gradients = [step.offset_gradient for step in steps if step.offset_gradient is not None]
+            gradient = gradients[0] if len(gradients) == 1 else np.add.reduce(gradients)
+            update(parameters.offset, self._offset_state, ALL_ROWS, gradient, learning_rate)
+        return cost, article_cost
+
+    def _output_blocks(self) -> list[slice]:
+        """Return the rows that are updated at a time: all of them, unless the optimizer can do with some."""
+        rows = len(self._parameters.output)
+        if rows <= BLOCK_ROWS or not self._optimizer.rows_are_independent:
+            return [ALL_ROWS]
+        return [slice(start, min(start + BLOCK_ROWS, rows)) for start in range(0, rows, BLOCK_ROWS)]
