@@ -6,6 +6,7 @@ import numpy as np
 
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import exponentiate
 
 SCORES_AT_ONCE = 1 << 22  # 32 MB in float64
 
@@ -33,9 +34,11 @@ def exact_cost(parameters: Parameters, counts: PairCounts) -> float:
         entries = slice(counts.starts[chosen[0]], counts.starts[chosen[-1] + 1])
         rows = np.repeat(np.arange(len(chosen)), np.diff(counts.starts)[chosen])
         weights = counts.counts[entries].astype(np.float64, copy=False)
-        scores = parameters.scores(parameters.embedding[chosen])
-        scores -= scores.max(axis=1, keepdims=True)
-        cost -= float(weights @ scores[rows, counts.contexts[entries]])
-        normalizers = np.exp(scores, out=scores).sum(axis=1)
-        cost += float(np.bincount(rows, weights) @ np.log(normalizers))
+        contexts = counts.contexts[entries]
+        scores = parameters.embedding[chosen].dot(parameters.output.T)
+        labelled = scores[rows, contexts]
+        if parameters.offset is not None:
+            labelled += parameters.offset[contexts]
+        normalizer, largest = exponentiate(scores, parameters.offset)
+        cost += float(np.bincount(rows, weights) @ (np.log(normalizer) + largest) - weights @ labelled)
     return cost / counts.total
