@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import CorpusError
-from w2v_exp.examples.batches import Batch, Prior
+from w2v_exp.examples.batch import Batch, Prior
+from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.pair_counting import PairCounter
@@ -83,7 +83,7 @@ class CountsRule:
         return counts if passes == 1 else counts.divided_by(passes)
 
 
-class CountedExamples:
+class CountedExamples(TrainingExamples):
     """Counted pairs as batches: an epoch is one exact pass over all pairs, at O(V²·dim) whatever their number.
 
     Parameters
@@ -100,8 +100,8 @@ class CountedExamples:
 
     Raises
     ------
-    CorpusError
-        If there is no pair.
+    SettingError, CorpusError
+        If there is no such order, or no pair.
     """
 
     def __init__(
@@ -112,19 +112,26 @@ class CountedExamples:
         order: str = "shuffled",
         dtype: DTypeLike = np.float64,
     ) -> None:
-        if not counts.counts.size:
-            raise CorpusError("There is no pair to train on: a pair needs two words of the vocabulary.")
-        self.pairs = counts
+        super().__init__(counts.vocabulary_size, counts.total, order)
+        self._pairs = counts
         self.rule = rule or CountsRule()
-        self.order = order
-        self.pairs_per_epoch = counts.total
         self._pairs_by_centre = counts.by_centre()
         self._centres = np.flatnonzero(self._pairs_by_centre).astype(np.int32)
         raised = self._pairs_by_centre**self.rule.centre_exponent
         raised[self._pairs_by_centre == 0] = 0
         self._centre_weights = raised * (self.pairs_per_epoch / raised.sum())
-        self.context_shares = counts.by_context() / self.pairs_per_epoch
-        self._distribution = self.context_shares.astype(dtype)
+        self._context_shares = counts.by_context() / self.pairs_per_epoch
+        self._distribution = self._context_shares.astype(dtype)
+
+    @property
+    def pairs(self) -> PairCounts:
+        """The pairs, counted."""
+        return self._pairs
+
+    @property
+    def context_shares(self) -> NDArray[np.float64]:
+        """What share of the pairs each word is the context of, shape (V,)."""
+        return self._context_shares
 
     @property
     def batches_per_epoch(self) -> int:
@@ -143,12 +150,12 @@ class CountedExamples:
     def _slice(self, centres: NDArray[np.int32]) -> Batch:
         """Return the batch of these centres, which are in order."""
         pairs_by_centre = self._pairs_by_centre[centres]
-        places, rows = _places(self.pairs.starts, centres)
-        counts = self.pairs.counts[places]
-        cells = rows * self.pairs.vocabulary_size + self.pairs.contexts[places]
+        places, rows = _places(self._pairs.starts, centres)
+        counts = self._pairs.counts[places]
+        cells = rows * self.vocabulary_size + self._pairs.contexts[places]
         smoothed = pairs_by_centre + self.rule.smoothing
         labels = SparseCounts(cells, rows, counts.astype(np.float64), counts / smoothed[rows], _NO_ORDER)
-        every_word = len(centres) == self.pairs.vocabulary_size
+        every_word = len(centres) == self.vocabulary_size
         return Batch(
             centres=centres,
             rows=slice(None) if every_word else centres,

@@ -146,7 +146,7 @@ def stretch_pairs(
     -------
     centres, contexts : ndarray of int32, shape (m,)
     """
-    left, right = _reaches(len(ids), start, stop, window, passages)
+    left, right = reaches(len(ids), start, stop, window, passages)
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     # With all contexts that a window can have, the pairs form a table that is filled column by column: contexts at
     # one distance are a slice of the text.
@@ -177,18 +177,21 @@ def count_stretch_pairs(
     passages: NDArray[np.int64] | None = None,
 ) -> int:
     """Return how many pairs `stretch_pairs` makes, of a text of so many tokens."""
-    left, right = _reaches(tokens, start, stop, window, passages)
+    left, right = reaches(tokens, start, stop, window, passages)
     return int(left.sum() + right.sum())
 
 
-def _reaches(
+def reaches(
     tokens: int,
     start: int,
     stop: int,
     window: Window,
     passages: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many contexts each centre has before and after it, within its window and its passage."""
+    """Return how many contexts each centre from start to stop has before it, and after it, (stop − start,) each.
+
+    That is, in a text of so many tokens, within its window and its passage.
+    """
     places = np.arange(start, stop)
     first: int | NDArray[np.int64] = 0
     end: int | NDArray[np.int64] = tokens

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.examples.batches import Batch
+from w2v_exp.examples.batch import Batch
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.validation import require_choice, require_number

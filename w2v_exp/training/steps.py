@@ -10,7 +10,7 @@ from itertools import repeat
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from w2v_exp.examples.batches import Batch
+from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step

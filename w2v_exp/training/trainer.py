@@ -10,8 +10,8 @@ from time import perf_counter
 import numpy as np
 
 from w2v_exp.errors import TrainingDivergedError
-from w2v_exp.examples.batches import Batch, Examples
-from w2v_exp.examples.counted import CountedExamples
+from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
@@ -30,7 +30,7 @@ class Trainer:
 
     Parameters
     ----------
-    examples : Examples or CountedExamples
+    examples : TrainingExamples
         What to train on.
     parameters : Parameters
         Trained in place.
@@ -41,7 +41,7 @@ class Trainer:
     schedule : Schedule
         The factor of the learning rate at each step.
     epochs : int
-        Passes over the examples; 0 leaves the parameters as they are.
+        Passes over the examples.
     learning_rate : float
         Multiplied by the schedule's factor.
     generator : numpy.random.Generator
@@ -54,7 +54,7 @@ class Trainer:
 
     def __init__(
         self,
-        examples: Examples | CountedExamples,
+        examples: TrainingExamples,
         parameters: Parameters,
         *,
         objective: Softmax | None = None,
@@ -77,9 +77,10 @@ class Trainer:
         self.observers = observers
         self._step_observers = [observer for observer in observers if isinstance(observer, StepObserver)]
         self._seconds_told = 0.0
-        self.total_steps = epochs * examples.batches_per_epoch
+        self._steps_per_epoch = examples.batches_per_epoch
+        self.total_steps = epochs * self._steps_per_epoch
+        self.pairs_done = 0.0
         self.records: list[EpochRecord] = []
-        self._steps_done = 0
         self._steps = Steps(self.objective, self.optimizer, parameters, threads)
 
     def train(self) -> list[EpochRecord]:
@@ -107,32 +108,38 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> tuple[float, float, float]:
         """Take the steps of an epoch; return its mean cost, its article cost and its last learning rate."""
-        cost, article_cost, rate, pairs_done = 0.0, 0.0, self.learning_rate, 0.0
-        for batch in self.examples.batches(self.generator):
-            rate = self._rate(epoch)
+        cost, article_cost, rate, pairs_before = 0.0, 0.0, self.learning_rate, self.pairs_done
+        for number, batch in enumerate(self.examples.batches(self.generator)):
+            rate = self._rate(epoch, number)
             batch_cost, batch_article_cost = self._step(batch, rate, epoch)
             cost += batch_cost
             article_cost += batch_article_cost
-            pairs_done += batch.pairs
+            self.pairs_done += batch.pairs
             if self._step_observers:
-                self._tell_step(epoch, pairs_done)
-        return cost / pairs_done, article_cost, rate
+                self._tell_step()
+        return cost / (self.pairs_done - pairs_before), article_cost, rate
 
-    def _tell_step(self, epoch: int, pairs_done: float) -> None:
+    def _tell_step(self) -> None:
         """Tell those who want to know of every step; the time they take is not training."""
         started = perf_counter()
         for observer in self._step_observers:
-            observer.on_step(epoch * self.examples.pairs_per_epoch + pairs_done)
+            observer.on_step(self.pairs_done)
         self._seconds_told += perf_counter() - started
 
     def rehearse(self, steps: int) -> None:
         """Take the first steps, so that their memory can be measured. The trainer is of no use afterwards."""
         with np.errstate(over="ignore", invalid="ignore"):
-            for batch in islice(self.examples.batches(self.generator), steps):
-                self._step(batch, self._rate(0), 0)
+            for number, batch in enumerate(islice(self.examples.batches(self.generator), steps)):
+                self._step(batch, self._rate(0, number), 0)
 
-    def _rate(self, epoch: int) -> float:
-        return self.learning_rate * self.schedule(self._steps_done, self.total_steps, epoch, self.epochs)
+    def _rate(self, epoch: int, number: int) -> float:
+        """Return the learning rate of a step, by its number in its epoch.
+
+        Where the batches of an epoch are drawn, there may be fewer or more than expected. Each epoch begins where
+        the schedule expects it; one that is too long stays at its last step, so the schedule never goes past its end.
+        """
+        step = epoch * self._steps_per_epoch + min(number, self._steps_per_epoch - 1)
+        return self.learning_rate * self.schedule(step, self.total_steps, epoch, self.epochs)
 
     def _step(self, batch: Batch, rate: float, epoch: int) -> tuple[float, float]:
         cost, article_cost = self._steps.take(batch, rate)
@@ -140,7 +147,6 @@ class Trainer:
             raise TrainingDivergedError(
                 f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): {DIVERGED}"
             )
-        self._steps_done += 1
         return cost, article_cost
 
     def _require_finite_parameters(self) -> None:

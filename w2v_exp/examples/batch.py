@@ -1,0 +1,108 @@
+"""A batch: some pairs, gathered by distinct centre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.examples.counting import count_distinct
+from w2v_exp.examples.labels import LabelCounts, Labels, SparseCounts
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A distribution over the vocabulary that takes a share of each centre's label distribution.
+
+    Parameters
+    ----------
+    shares : ndarray of float64, shape (k,)
+        The share, from 0 to 1, by centre; the labels have the rest.
+    distribution : ndarray, shape (V,)
+        Sums to 1.
+    """
+
+    shares: NDArray[np.float64]
+    distribution: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some pairs, gathered by distinct centre, so that logits are computed once for each of the k centres.
+
+    Parameters
+    ----------
+    centres : ndarray of int32, shape (k,)
+        The distinct centres, by rising id.
+    rows : slice or ndarray of int32, shape (k,)
+        The same as an index of the embedding's rows: a slice, without copies, where every word is a centre.
+    weights : ndarray of float64, shape (k,)
+        How many pairs of the batch each of them has.
+    labels : LabelCounts
+        Their context words, counted: a (k, V) matrix.
+    pairs : float
+        The number of pairs, or the sum of their weights.
+    all_pairs : float
+        What a mean gradient divides by: the batch's pairs, or all pairs of the text where a batch is a slice of
+        the centres. (If a slice divided by its own, one of rare centres would weigh as much as one with `the`.)
+    centre_weights : ndarray of float64, shape (k,)
+        How much each centre counts in the gradients: as many times as it has pairs, unless examples say otherwise.
+    prior : Prior, optional
+        What every centre's labels are smoothed with.
+    """
+
+    centres: NDArray[np.int32]
+    rows: slice | NDArray[np.int32]
+    weights: NDArray[np.float64]
+    labels: LabelCounts
+    pairs: float
+    all_pairs: float
+    centre_weights: NDArray[np.float64]
+    prior: Prior | None = None
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """What share of the mean gradient each centre has: shape (k,)."""
+        return self.centre_weights / self.all_pairs
+
+    def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
+        """Return so many batches of consecutive centres that together are this one.
+
+        It takes labels that are `SparseCounts`. `all_pairs` stays, so that the parts' mean gradients add up.
+        """
+        if not isinstance(self.labels, SparseCounts):
+            raise TypeError("Only sparse labels can be divided.")
+        edges = np.linspace(0, len(self.centres), number + 1).astype(int).tolist()
+        parts = []
+        for start, stop in pairwise(edges):
+            rows = slice(start, stop)
+            prior = self.prior and Prior(self.prior.shares[rows], self.prior.distribution)
+            weights = self.weights[rows]
+            parts.append(
+                Batch(
+                    self.centres[rows],
+                    rows if isinstance(self.rows, slice) else self.rows[rows],
+                    weights,
+                    self.labels.part(rows, vocabulary_size),
+                    float(weights.sum()),
+                    self.all_pairs,
+                    self.centre_weights[rows],
+                    prior,
+                )
+            )
+        return parts
+
+
+def gather_batch(
+    pair_centres: NDArray[np.int32], labels: Labels, chosen: slice | NDArray[Any], vocabulary_size: int
+) -> Batch:
+    """Return some pairs gathered by distinct centre: the centre of each, and of all labels the chosen ones."""
+    centres, weights = count_distinct(pair_centres)
+    every_word = len(centres) == vocabulary_size
+    counts = labels.count_by(chosen, centres.searchsorted(pair_centres), weights)
+    rows = slice(None) if every_word else centres
+    return Batch(centres, rows, weights, counts, len(pair_centres), len(pair_centres), weights)
