@@ -21,10 +21,10 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
+from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.examples.subsampling import SUBSAMPLINGS, Subsampling
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
 from w2v_exp.model.softmax import OBJECTIVES, Softmax
-from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA, Corpus
 from w2v_exp.text.tokenizer import TOKENIZERS, Tokenizer
@@ -34,7 +34,6 @@ from w2v_exp.training.schedules import SCHEDULES, Schedule
 from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
 
 DTYPES = ("float32", "float64")
-EMBEDDINGS = ("input", "sum")
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,9 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "tokenizer": TOKENIZERS,
     "vocabulary": {"rule": VocabularyRule},
     "subsampling": SUBSAMPLINGS,
-    "labels": {"dense": DenseChoice, "sparse": SparseChoice, "counts": CountsRule},
+    "labels": {"dense": DenseChoice, "sparse": SparseChoice, "counts": CountsRule, "streamed": StreamRule},
     "objective": OBJECTIVES,
-    "initialization": {**INITIALIZATIONS, "spectral": SpectralInitialization},
+    "initialization": INITIALIZATIONS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "validation": {"rule": ValidationRule},
@@ -123,7 +122,6 @@ class ConfigSchema:
     window: int = MISSING
     shrinking_window: bool = MISSING
     dim: int = MISSING
-    embedding: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
     learning_rate: float = MISSING
@@ -167,9 +165,9 @@ class Plan:
     tokenizer: Tokenizer
     vocabulary: VocabularyRule
     subsampling: Subsampling
-    labels: DenseChoice | SparseChoice | CountsRule
+    labels: DenseChoice | SparseChoice | CountsRule | StreamRule
     objective: Softmax
-    initialization: Initialization | SpectralInitialization
+    initialization: Initialization
     optimizer: Optimizer
     schedule: Schedule
     validation: ValidationRule
@@ -179,7 +177,6 @@ class Plan:
     window: int
     shrinking_window: bool
     dim: int
-    embedding: str
     epochs: int
     batch_size: int
     learning_rate: float
@@ -190,13 +187,11 @@ class Plan:
     threads: int
 
     def __post_init__(self) -> None:
-        for key in ("window", "dim", "batch_size", "repeats", "threads"):
+        for key in ("window", "dim", "epochs", "batch_size", "repeats", "threads"):
             require_whole(key, getattr(self, key), at_least=1)
-        for key in ("epochs", "seed"):
-            require_whole(key, getattr(self, key), at_least=0)
+        require_whole("seed", self.seed, at_least=0)
         require_number("learning_rate", self.learning_rate, above=0)
         require_choice("order", self.order, ORDERS)
-        require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)
         if isinstance(self.labels, CountsRule) and self.objective.update == "overwrite":
             raise SettingError(

@@ -1,4 +1,4 @@
-"""Dense and sparse labels train the same model, whatever else is chosen."""
+"""All label encodings train the same model, whatever else is chosen."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from w2v_exp.examples.batches import ORDERS, Examples
 from w2v_exp.examples.labels import LABELS
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, UPDATES, Softmax
 from w2v_exp.training.optimizers import OPTIMIZERS
@@ -56,6 +57,24 @@ def test_they_do_so_for_single_pairs_and_for_one_full_batch(optimizer, update, b
     _, sparse = train("sparse", "corpus", optimizer, **choice)
     np.testing.assert_allclose(dense.embedding, sparse.embedding, rtol=0, atol=1e-12)
     np.testing.assert_allclose(dense.output, sparse.output, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("update", UPDATES)
+def test_streamed_pairs_give_the_same_parameters_to_the_byte(optimizer, update):
+    trained = []
+    for examples in (
+        Examples(PAIRS, batch_size=37),
+        StreamedExamples(TEXT, 3, 13, StreamRule(block=10), batch_size=37),
+    ):
+        parameters = ArticleInitialization(scale=0.3)(13, 5, np.random.default_rng(1))
+        trainer = Trainer(
+            examples, parameters, objective=Softmax(update), optimizer=OPTIMIZERS[optimizer](), epochs=4
+        )
+        trained.append(
+            (trainer.train()[-1].cost, parameters.embedding.tobytes(), parameters.output.tobytes())
+        )
+    assert trained[0] == trained[1]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -1,4 +1,4 @@
-"""What a plan trains: its examples, what its parameters start from, and a trainer for them."""
+"""What a plan trains: its examples, and a trainer for them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 
 from w2v_exp.config import Plan
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.batches import Examples, TrainingExamples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
-from w2v_exp.model.parameters import GivenInitialization, Initialization, Parameters
-from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import Observer
 from w2v_exp.training.trainer import Trainer
 
 # What is drawn before training comes from children of the run's generator: it does not change what training draws.
-SAMPLING, VALIDATION, FACTORS = range(3)
+SAMPLING, VALIDATION = range(2)
 
 
 def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]:
@@ -59,15 +59,37 @@ def count_held_out(plan: Plan, held_out: TextPart, vocabulary_size: int) -> Pair
 
 def build_examples(
     plan: Plan, ids: NDArray[np.int32], vocabulary_size: int, passages: NDArray[np.int64] | None = None
-) -> Examples | CountedExamples:
+) -> TrainingExamples:
     """Return the examples that a plan makes of a text."""
+    generator = _child_generator(plan, SAMPLING)
     if isinstance(plan.labels, CountsRule):
-        counts = _count(plan, plan.labels, TextPart(ids, passages), vocabulary_size)
+        counts = plan.labels.count(
+            ids,
+            plan.window,
+            vocabulary_size,
+            generator,
+            subsampling=plan.subsampling,
+            shrinking_window=plan.shrinking_window,
+            passages=passages,
+        )
         return CountedExamples(counts, plan.labels, order=plan.order, dtype=plan.dtype)
+    if isinstance(plan.labels, StreamRule):
+        return StreamedExamples(
+            ids,
+            plan.window,
+            vocabulary_size,
+            plan.labels,
+            subsampling=plan.subsampling,
+            shrinking_window=plan.shrinking_window,
+            passages=passages,
+            batch_size=plan.batch_size,
+            order=plan.order,
+            generator=generator,
+        )
     drawn = TextDraw(
         ids,
         plan.window,
-        _child_generator(plan, SAMPLING),
+        generator,
         keep=keep_probabilities(plan.subsampling, ids, vocabulary_size),
         shrinking_window=plan.shrinking_window,
         passages=passages,
@@ -81,27 +103,10 @@ def build_examples(
     )
 
 
-def build_initialization(plan: Plan, examples: Examples | CountedExamples, text: TextPart) -> Initialization:
-    """Return what makes the parameters: the plan's choice, or factors of the text's pair counts, computed here."""
-    if not isinstance(plan.initialization, SpectralInitialization):
-        return plan.initialization
-    if isinstance(examples, CountedExamples):
-        counts = examples.pairs
-    else:
-        counts = _count(plan, CountsRule(), text, examples.pairs.vocabulary_size)
-    generator = _child_generator(plan, FACTORS)
-    return GivenInitialization(plan.initialization.factorise(counts, plan.dim, generator, plan.dtype))
-
-
-def build_trainer(
-    plan: Plan,
-    examples: Examples | CountedExamples,
-    initialization: Initialization,
-    observers: Sequence[Observer] = (),
-) -> Trainer:
+def build_trainer(plan: Plan, examples: TrainingExamples, observers: Sequence[Observer] = ()) -> Trainer:
     """Return a trainer with new parameters; the same ones whenever it is asked."""
     generator = np.random.default_rng(plan.seed)
-    drawn = initialization(examples.pairs.vocabulary_size, plan.dim, generator, plan.dtype)
+    drawn = plan.initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
     offset = None
     if plan.objective.output_offset != "none":
         offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
@@ -116,18 +121,6 @@ def build_trainer(
         generator=generator,
         observers=observers,
         threads=plan.threads,
-    )
-
-
-def _count(plan: Plan, rule: CountsRule, text: TextPart, vocabulary_size: int) -> PairCounts:
-    return rule.count(
-        text.ids,
-        plan.window,
-        vocabulary_size,
-        _child_generator(plan, SAMPLING),
-        subsampling=plan.subsampling,
-        shrinking_window=plan.shrinking_window,
-        passages=text.passages,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings import neighbour_precision, top_neighbours
+from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
@@ -44,13 +45,13 @@ class Bounds:
 
 
 def neighbour_metrics(
-    parameters: Parameters, objective: Softmax, pairs: Pairs | PairCounts
+    parameters: Parameters, objective: Softmax, examples: TrainingExamples
 ) -> dict[str, float]:
     """Return `neighbour_precision` for vocabularies it can be computed for: all words' softmax outputs are needed."""
-    if pairs.vocabulary_size > LARGEST_FOR_PRECISION:
+    if examples.vocabulary_size > LARGEST_FOR_PRECISION:
         return {}
-    probabilities = objective.probabilities(parameters, np.arange(pairs.vocabulary_size))
-    hits, possible = neighbour_precision(top_neighbours(probabilities, NEIGHBOURS), pairs)
+    probabilities = objective.probabilities(parameters, np.arange(examples.vocabulary_size))
+    hits, possible = neighbour_precision(top_neighbours(probabilities, NEIGHBOURS), examples.pairs)
     return {"neighbour_precision": hits / possible}
 
 

@@ -12,8 +12,7 @@ from omegaconf import OmegaConf
 
 from w2v_exp.config import Plan
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import Bounds, true_neighbours
 from w2v_exp.files import replacing
@@ -60,42 +59,41 @@ def write_evaluation(table: Mapping[str, Sequence[Any]], folder: Path) -> None:
         rows.writerows(zip(*table.values(), strict=True))
 
 
-def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, chosen: str, folder: Path) -> None:
-    """Write ``embeddings.npz`` (both matrices), ``.txt`` and ``.bin`` (word2vec's formats: the chosen vectors)."""
+def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, folder: Path) -> None:
+    """Write ``embeddings.npz`` (all of them), ``.txt`` and ``.bin`` (word2vec's formats: input vectors only)."""
     embeddings = Embeddings.from_training(vocabulary, parameters)
-    embeddings.save(folder / "embeddings.npz")
-    for suffix in ("txt", "bin"):
-        embeddings.using(chosen).save(folder / f"embeddings.{suffix}")
+    for suffix in ("npz", "txt", "bin"):
+        embeddings.save(folder / f"embeddings.{suffix}")
 
 
 def draw_plots(
     plan: Plan,
     bounds: Bounds,
-    pairs: Pairs | PairCounts,
+    examples: TrainingExamples,
     vocabulary: Vocabulary,
     parameters: Parameters,
     records: Sequence[EpochRecord],
     validation_costs: Mapping[int, float],
     folder: Path,
 ) -> None:
-    """Draw the pictures of a run: cost if it has epochs, embeddings, softmax output of a small vocabulary."""
+    """Draw the run's pictures: cost, map of the embeddings, and the softmax output where the vocabulary is small."""
     from w2v_exp.reporting import run_plots
 
     article_costs = [record.article_cost for record in records] if plan.objective.epsilon else None
-    if records:
-        run_plots.draw_costs(
-            [record.epoch for record in records],
-            [record.cost for record in records],
-            floor=bounds.cost_floor,
-            unigram=bounds.unigram_cost,
-            article_costs=article_costs,
-            validation_costs=validation_costs,
-            path=folder / "cost.png",
-        )
-    vectors = Embeddings.from_training(vocabulary, parameters).using(plan.embedding).input
-    run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
+    run_plots.draw_costs(
+        [record.epoch for record in records],
+        [record.cost for record in records],
+        floor=bounds.cost_floor,
+        unigram=bounds.unigram_cost,
+        article_costs=article_costs,
+        validation_costs=validation_costs,
+        path=folder / "cost.png",
+    )
+    run_plots.draw_embedding_map(
+        vocabulary.words, parameters.embedding, vocabulary.counts, folder / "embedding_map.png"
+    )
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
         probabilities = plan.objective.probabilities(parameters, np.arange(len(vocabulary)))
         run_plots.draw_softmax(
-            vocabulary.words, probabilities, true_neighbours(pairs), folder / "softmax.png"
+            vocabulary.words, probabilities, true_neighbours(examples.pairs), folder / "softmax.png"
         )

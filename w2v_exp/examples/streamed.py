@@ -1,0 +1,224 @@
+"""Training from a stream: pairs are made from the text while it is trained on, and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.examples.batch import Batch, gather_batch
+from w2v_exp.examples.batches import TrainingExamples, no_pair_error
+from w2v_exp.examples.drawing import TextDraw
+from w2v_exp.examples.labels import SparseLabels
+from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pairs import count_pairs, reaches
+from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
+from w2v_exp.validation import require_whole
+
+Columns = tuple[NDArray[np.int32], NDArray[np.int32]]  # centres and contexts
+
+
+@dataclass(frozen=True)
+class StreamRule:
+    """How a text is streamed.
+
+    Parameters
+    ----------
+    block : int
+        Words a block. The pairs of a block are made together, in memory; blocks are what ``order=blocks`` mixes, and
+        ``order=shuffled`` also mixes the pairs within each.
+    """
+
+    block: int = 8192
+
+    def __post_init__(self) -> None:
+        require_whole("block", self.block, at_least=1)
+
+
+class StreamedExamples(TrainingExamples):
+    """The pairs of a text, made a block at a time: memory for some batches and a block, however long the text is.
+
+    Where frequent words are subsampled or windows shrink, both are drawn anew each epoch, from its generator; a
+    block's windows reach over its edges into what was drawn of its neighbours. The labels are ids, as those of
+    ``labels=sparse``: without chance, in the order of the text, the batches are the same.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        The text; it may be mapped from a file.
+    window : int
+        The greatest distance between the words of a pair, at least 1.
+    vocabulary_size : int
+        V.
+    rule : StreamRule, optional
+        The size of a block.
+    subsampling : Subsampling
+        How frequent words are thinned out.
+    shrinking_window : bool
+        Whether the window of each centre is drawn from 1 … window.
+    passages : ndarray of int64, shape (p + 1,), optional
+        As in `window_pairs`.
+    batch_size : int
+        Pairs a batch, whatever a block has; the last one of an epoch may have fewer.
+    order : {"corpus", "blocks", "shuffled"}
+        ``corpus``: as in the text. ``blocks``: blocks of the text in another random order each epoch. ``shuffled``:
+        besides, the pairs of each block in random order.
+    generator : numpy.random.Generator, optional
+        Where words are dropped, makes a first draw of the text, which tells how many pairs to expect of an epoch.
+
+    Raises
+    ------
+    SettingError, CorpusError
+        If a choice cannot be used, or there is no pair: in the text, in that first draw, or in an epoch.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.int32],
+        window: int,
+        vocabulary_size: int,
+        rule: StreamRule | None = None,
+        *,
+        subsampling: Subsampling | None = None,
+        shrinking_window: bool = False,
+        passages: NDArray[np.int64] | None = None,
+        batch_size: int = 128,
+        order: str = "corpus",
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        require_whole("window", window, at_least=1)
+        require_whole("batch_size", batch_size, at_least=1)
+        self.rule = rule or StreamRule()
+        self.batch_size = batch_size
+        self._ids = ids
+        self._window = window
+        self._keep = keep_probabilities(subsampling or NoSubsampling(), ids, vocabulary_size)
+        self._shrinking_window = shrinking_window
+        self._passages = passages
+        self._blocks = -(-len(ids) // self.rule.block)
+        expected = self._expected_pairs(generator or np.random.default_rng(0))
+        super().__init__(vocabulary_size, expected, order)
+
+    @cached_property
+    def pairs(self) -> PairCounts:
+        """The pairs of the text itself, no word dropped, shrinking windows as weights.
+
+        They are counted when first asked for, in memory that grows with the distinct ones.
+        """
+        return count_window_pairs(
+            [self._ids],
+            self._window,
+            self.vocabulary_size,
+            shrinking=self._shrinking_window,
+            passages=self._passages,
+        )
+
+    @cached_property
+    def context_shares(self) -> NDArray[np.float64]:
+        """What share of the pairs each word is to be expected as the context of, shape (V,).
+
+        A word is as often a context as it is a centre. Where words are dropped, this takes the words that are kept
+        to have as many contexts as in the text itself: true but for the ends of short passages.
+        """
+        weights = np.ones(self._window)  # of a pair by its distance
+        if self._shrinking_window:
+            weights -= np.arange(self._window) / self._window
+        within = np.concatenate([[0], np.cumsum(weights)])  # the contexts on one side, by how far it reaches
+        by_context = np.zeros(self.vocabulary_size)
+        for start, stop in self._stretches(range(self._blocks)):
+            left, right = reaches(len(self._ids), start, stop, self._window, self._passages)
+            ids, contexts = self._ids[start:stop], within[left] + within[right]
+            if self._keep is not None:
+                contexts *= self._keep[ids]
+            by_context += np.bincount(ids, weights=contexts, minlength=self.vocabulary_size)
+        by_context /= by_context.sum()
+        return by_context
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches an epoch has; where pairs are drawn, the number to be expected."""
+        return -(-round(self.pairs_per_epoch) // self.batch_size)
+
+    def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
+        """Return the batches of one epoch; the generator decides the draw of the text and the order."""
+        waiting: list[Columns] = []
+        number = 0
+        nothing = True
+        for columns in self._block_pairs(generator):
+            waiting.append(columns)
+            number += len(columns[0])
+            if number < self.batch_size:
+                continue
+            nothing = False
+            centres, contexts = _joined(waiting)
+            number %= self.batch_size
+            whole = len(centres) - number
+            yield from self._cut(centres[:whole], contexts[:whole])
+            waiting = [(centres[whole:].copy(), contexts[whole:].copy())]  # lest it keep the block in memory
+        if number:
+            yield from self._cut(*_joined(waiting))
+        elif nothing:
+            raise no_pair_error()
+
+    def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
+        """Return the pairs of each block, in the order of an epoch."""
+        draw = self._draw(generator)
+        numbers: range | NDArray[np.int64] = range(self._blocks)
+        if self.order != "corpus":
+            numbers = generator.permutation(self._blocks)
+        for start, stop in self._stretches(numbers):
+            centres, contexts = draw.stretch(start, stop).pairs()
+            if self.order == "shuffled":
+                permutation = generator.permutation(len(centres))
+                centres, contexts = centres[permutation], contexts[permutation]
+            yield centres, contexts
+
+    def _cut(self, centres: NDArray[np.int32], contexts: NDArray[np.int32]) -> Iterator[Batch]:
+        """Return these pairs as batches."""
+        labels = SparseLabels(contexts, self.vocabulary_size, np.float64)
+        for start in range(0, len(centres), self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            yield gather_batch(centres[chosen], labels, chosen, self.vocabulary_size)
+
+    def _stretches(self, blocks: range | NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Return where each of these blocks starts and stops."""
+        for number in blocks:
+            start = int(number) * self.rule.block
+            yield start, min(start + self.rule.block, len(self._ids))
+
+    def _draw(self, generator: np.random.Generator) -> TextDraw:
+        return TextDraw(
+            self._ids,
+            self._window,
+            generator,
+            keep=self._keep,
+            shrinking_window=self._shrinking_window,
+            passages=self._passages,
+        )
+
+    def _expected_pairs(self, generator: np.random.Generator) -> float:
+        """Return how many pairs an epoch has: exactly, as the mean over all windows, or as those of one draw."""
+        if self._keep is not None:
+            draw = self._draw(generator)
+            return sum(
+                draw.stretch(start, stop).count_pairs()
+                for start, stop in self._stretches(range(self._blocks))
+            )
+        if self._shrinking_window:
+            windows = range(1, self._window + 1)
+            return (
+                sum(count_pairs(len(self._ids), window, self._passages) for window in windows) / self._window
+            )
+        return count_pairs(len(self._ids), self._window, self._passages)
+
+
+def _joined(columns: list[Columns]) -> Columns:
+    """Return pairs that are in pieces as one piece, without a copy if there is only one."""
+    if len(columns) == 1:
+        return columns[0]
+    centres, contexts = zip(*columns, strict=True)
+    return np.concatenate(centres), np.concatenate(contexts)
