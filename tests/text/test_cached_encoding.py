@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import resource
 import shutil
@@ -23,12 +24,13 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.text import cached_encoding, encoding
+from w2v_exp.text import cache_key, cached_encoding, encoding
 from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_entry import DESCRIPTION, IDS, WORDS
+from w2v_exp.text.cache_entry import DESCRIPTION, IDS, PASSAGES, WORDS
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
-from w2v_exp.text.encoding import ID, encode_text, encode_to_file
+from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
+from w2v_exp.text.passages import BOUNDARIES
 from w2v_exp.text.tokenizer import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
@@ -58,18 +60,20 @@ def said():
 def without_reading(corpus):
     """Fail if a text is read."""
 
-    def pieces(self):
+    def texts(self):
         raise AssertionError("the text was read")
-        yield ""
+        yield iter([""])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(corpus), "pieces", pieces)
+        patch.setattr(type(corpus), "texts", texts)
         yield
 
 
 def assert_same(one, other):
     np.testing.assert_array_equal(one.ids, other.ids)
+    np.testing.assert_array_equal(one.passages, other.passages)
     np.testing.assert_array_equal(one.vocabulary.counts, other.vocabulary.counts)
+    assert one.passages.dtype == other.passages.dtype == np.int64
     assert one.ids.dtype == other.ids.dtype == np.int32
     assert one.vocabulary.words == other.vocabulary.words
     assert one.vocabulary.ids == other.vocabulary.ids
@@ -91,33 +95,38 @@ def left_in(cache):
     text=st.text(alphabet=st.sampled_from("abAÄß日 \n\u3000"), min_size=1, max_size=80),
     least=st.integers(1, 3),
     chunk=st.integers(1, 4),
-    processes=st.just(1),
+    boundaries=st.sampled_from(BOUNDARIES),
 )
-@property_settings(max_examples=100, deadline=None)
-def test_ids_in_a_file_are_those_in_memory(text, least, chunk, processes):
+@property_settings(max_examples=200, deadline=None)
+def test_ids_in_a_file_are_those_in_memory(text, least, chunk, boundaries):
     if not text.split():
         return
-    rule = VocabularyRule(min_count=least)
+    corpus, rule = TextCorpus(text, boundaries), VocabularyRule(min_count=least)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "CHUNK_IDS", chunk)
         file = BytesIO()
-        encoded = encode_to_file(TextCorpus(text), WhitespaceTokenizer(), rule, file, processes)
-    plain = encode_text(TextCorpus(text), WhitespaceTokenizer(), rule)
+        encoded = encode_to_file(corpus, WhitespaceTokenizer(), rule, file)
+    plain = encode_text(corpus, WhitespaceTokenizer(), rule)
     ids = np.frombuffer(file.getvalue(), ID)
     assert encoded.length == len(ids)
-    assert_same(encoding.EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest), plain)
+    in_file = EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.passages)
+    assert_same(in_file, plain)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("boundaries", BOUNDARIES)
 @pytest.mark.parametrize("rule", [VocabularyRule(), RULE, VocabularyRule(min_count=10_000)], ids=repr)
-def test_the_cached_text_is_the_one_in_memory_and_is_not_read_twice(corpus, cache, said, processes, rule):
-    cache = TextCache(cache.folder, processes=processes)
+def test_the_cached_text_is_the_one_in_memory_and_is_not_read_twice(
+    corpus, cache, said, processes, boundaries, rule
+):
+    cache, corpus = TextCache(cache.folder, processes=processes), FileCorpus(corpus.path, boundaries)
     plain = encode_text(corpus, WordTokenizer(), rule)
     assert_same(encode_cached(corpus, WordTokenizer(), rule, cache, say=said.append), plain)
     with without_reading(corpus):
         again = encode_cached(corpus, WordTokenizer(), rule, cache, say=said.append)
     assert_same(again, plain)
     assert not again.ids.flags.writeable
+    assert not again.passages.flags.writeable
     assert len(again.ids) == 0 or isinstance(again.ids, np.memmap)
     assert said == []
 
@@ -133,6 +142,56 @@ def test_other_settings_are_other_entries(corpus, cache):
     for tokenizer, rule in [(WhitespaceTokenizer(), RULE), (lower, RULE), (lower, VocabularyRule())]:
         assert_same(encode_cached(corpus, tokenizer, rule, cache), encode_text(corpus, tokenizer, rule))
     assert len(cache.entries()) == 3
+
+
+def test_other_boundaries_are_other_entries_of_the_same_text(corpus, cache):
+    texts = [
+        encode_cached(FileCorpus(corpus.path, boundaries), WordTokenizer(), VocabularyRule(), cache)
+        for boundaries in BOUNDARIES
+    ]
+    assert [len(text.passages) - 1 for text in texts] == [1, 50, 1]
+    assert len({text.digest for text in texts}) == 1
+    assert sorted(entry.passage_end for _, entry, _, _ in cache.entries()) == ["blank line", "corpus", "line"]
+
+
+@pytest.mark.parametrize("boundaries", BOUNDARIES)
+@pytest.mark.parametrize(
+    "folders",
+    [
+        (["a b ", "c d e"], ["a b c ", "d e"]),  # no line ends but those of the files
+        (["a b\nc", "d e"], ["a b", "c\nd e"]),  # a line end is put between files whose words would touch
+    ],
+    ids=["spaces", "line ends"],
+)
+def test_the_same_text_in_other_files_may_have_other_passages(cache, tmp_path, boundaries, folders):
+    corpora = []
+    for number, files in enumerate(folders):
+        for name, content in zip("ab", files, strict=True):
+            file = tmp_path / str(number) / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(content)
+        corpora.append(FileCorpus(str(tmp_path / str(number)), boundaries))
+    one, other = (encode_text(corpus, WordTokenizer(), VocabularyRule()) for corpus in corpora)
+    assert one.digest == other.digest
+    assert_same(encode_cached(corpora[0], WordTokenizer(), VocabularyRule(), cache), one)
+    assert_same(encode_cached(corpora[1], WordTokenizer(), VocabularyRule(), cache), other)
+    assert len(cache.entries()) == (1 if boundaries == "none" else 2)
+
+
+def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, said, monkeypatch):
+    monkeypatch.setattr(cache_key, "FORMAT", 1)
+    encode_cached(corpus, WordTokenizer(), RULE, cache)
+    old = entry_of(cache)
+    (old / PASSAGES).unlink()
+    description = json.loads((old / DESCRIPTION).read_bytes())
+    del description["passages"]
+    (old / DESCRIPTION).write_text(json.dumps(description))
+    monkeypatch.undo()
+    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache, say=said.append)
+    assert_same(encoded, encode_text(corpus, WordTokenizer(), RULE))
+    assert (len(cache.entries()), said) == (1, [])
+    assert not old.exists()
 
 
 def test_a_file_that_has_changed_is_read_again(corpus, cache):
@@ -211,6 +270,10 @@ DAMAGES = {
     "ids cut off": (IDS, lambda content: content[:-4]),
     "ids too long": (IDS, lambda content: content + b"\0\0\0\0"),
     "no ids": (IDS, None),
+    "a byte of the passages": (PASSAGES, lambda content: content[:8] + b"\1" + content[9:]),
+    "passages cut off": (PASSAGES, lambda content: content[:-8]),
+    "passages too long": (PASSAGES, lambda content: content + bytes(8)),
+    "no passages": (PASSAGES, None),
     "a count": (WORDS, lambda content: content.replace(b'"counts": [1', b'"counts": [2')),
     "no words": (WORDS, None),
     "a figure": (DESCRIPTION, lambda content: content.replace(b'"tokens": ', b'"tokens": 1')),

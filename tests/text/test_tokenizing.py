@@ -23,7 +23,7 @@ from w2v_exp.text.tokenizing import available_processes, number_pieces, number_w
 
 
 def words_of(pieces):
-    return [words[number] for words, numbers in pieces for number in numbers]
+    return [words[number] for words, numbers, _ in pieces for number in numbers]
 
 
 @given(st.text(alphabet=st.sampled_from("abÄß'9 \n\u3000"), max_size=60))
@@ -32,7 +32,7 @@ def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
     whole = ArticleTokenizer()(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenizing, "PART_CHARACTERS", 5)
-        words, numbers = number_words(ArticleTokenizer(), text)
+        words, numbers, _ = number_words(ArticleTokenizer(), text)
     assert [words[number] for number in numbers] == whole
     assert words == list(dict.fromkeys(whole))
     assert numbers.dtype == np.int32
@@ -46,8 +46,8 @@ def test_several_processes_give_what_one_gives():
     for tokenizer in (WhitespaceTokenizer(), WordTokenizer()):
         alone = list(number_pieces(tokenizer, pieces))
         shared = list(number_pieces(tokenizer, pieces, processes=2))
-        assert [words for words, _ in shared] == [words for words, _ in alone]
-        for (_, ours), (_, theirs) in zip(shared, alone, strict=True):
+        assert [words for words, *_ in shared] == [words for words, *_ in alone]
+        for (_, ours, _), (_, theirs, _) in zip(shared, alone, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 

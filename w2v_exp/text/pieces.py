@@ -20,8 +20,10 @@ LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this
 _SPACE = re.compile(r"\s")
 
 
-def pieces_of_files(files: Sequence[Path]) -> Iterator[str]:
-    """Yield the texts of files as one, with a line end where the words of two files would touch.
+def texts_of_files(files: Sequence[Path]) -> Iterator[Iterator[str]]:
+    """Yield the text of each file, in pieces, with a line end where the words of two files would touch.
+
+    To be read one after the other.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def pieces_of_files(files: Sequence[Path]) -> Iterator[str]:
         If a file cannot be read, is truncated or is not UTF-8.
     """
     for file in files:
-        yield from _pieces_of(file, end="" if file is files[-1] else "\n")
+        yield _pieces_of(file, end="" if file is files[-1] else "\n")
 
 
 def _pieces_of(file: Path, end: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.cache_folder import cache_folder
-from w2v_exp.text.pieces import pieces_of_files
+from w2v_exp.text.pieces import texts_of_files
 from w2v_exp.text.published import PublishedText, WrongContentError
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class Text8Corpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text, piece by piece, after fetching it if need be."""
-        yield from pieces_of_files([self.fetch()])
+        (text,) = texts_of_files([self.fetch()])
+        yield from text
 
     @staticmethod
     def _own_file(path: str) -> Path:
