@@ -48,6 +48,33 @@ def test_a_long_text_is_kept_and_listed_until_the_cache_is_cleared(command: Comm
     assert cached("list") == f"0 texts of 0 B in {folder}\n"
 
 
+def test_what_is_downloaded_is_listed_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("W2V_EXP_CACHE", str(tmp_path))
+    cache_command.main(["list"])
+    assert "downloaded:" not in capsys.readouterr().out
+    (tmp_path / "text8").mkdir()
+    for name, size in (("text8", 2_000_000), ("text8.zip.partial", 500_000)):
+        (tmp_path / "text8" / name).write_bytes(bytes(size))
+    cache_command.main(["list"])
+    listed = capsys.readouterr().out
+    assert f"\ntext8\n  downloaded: 2.5 MB in {tmp_path / 'text8'}, which clear leaves there\n" in listed
+    cache_command.main(["clear"])
+    assert len(list((tmp_path / "text8").iterdir())) == 2
+
+
+def test_passages_of_a_text_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    (tmp_path / "lines.txt").write_text("one line\n" * 1200)
+    corpus, folder = FileCorpus(str(tmp_path / "lines.txt"), "line"), str(tmp_path / "cache")
+    encode_cached(corpus, WordTokenizer(), VocabularyRule(), TextCache(folder))
+    cache_command.main(["list", "--folder", folder])
+    assert "2,400 tokens, 1,200 passages, 1" in capsys.readouterr().out
+
+
 def test_the_article_leaves_nothing_in_the_cache(command: Command, tmp_path: Path) -> None:
     done = command(*SHORT, W2V_EXP_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
@@ -67,6 +94,6 @@ def test_names_of_files_are_only_text_and_damage_is_shown(
     ((key, _, _, _),) = TextCache(folder).entries()
     (tmp_path / "cache" / key / "entry.json").write_text("{}")
     cache_command.main(["list", "--folder", folder])
-    assert "damaged: made again when it is asked for" in capsys.readouterr().out
+    assert "damaged, or of another version: made again when it is asked for" in capsys.readouterr().out
     cache_command.main(["clear", "--folder", folder])
     assert TextCache(folder).entries() == []

@@ -43,6 +43,14 @@ MISTAKES = [
     (["corpus=text", "corpus.text='1 2 3'"], "has no word that this tokenizer finds"),
     (["vocabulary.min_count=4"], "There is no pair to train on"),
     (
+        ["corpus=text", 'corpus.text="one\ntwo\nthree"', "corpus.boundaries=line"],
+        "the vocabulary keeps 3 in 3 passages (see corpus.boundaries), and a pair needs two in one.",
+    ),
+    (
+        ["corpus=sotu", "corpus.boundaries=lines"],
+        "corpus.boundaries=lines: not an option, did you mean line? Options: none, line, document.",
+    ),
+    (
         ["tokenizer=custom", "tokenizer.callable=no_such_module.f"],
         "tokenizer.callable=no_such_module.f: cannot be",
     ),

@@ -8,7 +8,8 @@ from hydra import compose, initialize_config_dir
 
 from w2v_exp.config import Plan, config_folder, make_plan, register_schema
 from w2v_exp.examples.pairs import count_pairs
-from w2v_exp.experiment.building import build_examples
+from w2v_exp.experiment.building import build_examples, split_text
+from w2v_exp.experiment.reading import read_corpus
 
 V = 50
 IDS = np.minimum(np.random.default_rng(1).geometric(0.1, 5000) - 1, V - 1).astype(np.int32)
@@ -52,3 +53,31 @@ def test_another_seed_draws_another_sample() -> None:
     choices = ["labels=sparse", "subsampling=paper", "subsampling.threshold=0.01"]
     assert pairs_of(*choices) == pairs_of(*choices)
     assert pairs_of(*choices) != pairs_of(*choices, "seed=1")
+
+
+@pytest.mark.parametrize("labels", ["dense", "sparse", "counts"])
+@pytest.mark.parametrize(
+    ("boundaries", "lengths"), [("none", [9]), ("line", [2, 3, 3, 1]), ("document", [5, 4])]
+)
+def test_windows_end_at_boundaries_for_every_encoding(
+    labels: str, boundaries: str, lengths: list[int]
+) -> None:
+    text = "one two\nthree four five\n\nsix seven eight\nnine"
+    plan = plan_of(
+        f"labels={labels}", "corpus=text", f'corpus.text="{text}"', f"corpus.boundaries={boundaries}"
+    )
+    encoded = read_corpus(plan)
+    training, _ = split_text(plan, encoded)
+    examples = build_examples(plan, training.ids, len(encoded.vocabulary), training.passages)
+    assert examples.pairs_per_epoch == sum(count_pairs(length, 3) for length in lengths)
+
+
+def test_whole_documents_are_held_out() -> None:
+    text = "a b c\n\nd e f\n\ng h i\n\nj k l"
+    held_out = ["validation=held_out", "validation.share=0.25", "validation.by=document"]
+    plan = plan_of("corpus=text", f'corpus.text="{text}"', "corpus.boundaries=document", *held_out)
+    encoded = read_corpus(plan)
+    training, held = split_text(plan, encoded)
+    assert held is not None
+    assert "".join(encoded.vocabulary.words[number] for number in held.ids) in ("abc", "def", "ghi", "jkl")
+    assert len(training.ids) == 9

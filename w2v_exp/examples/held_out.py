@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError
-from w2v_exp.text.cache_entry import map_ids
+from w2v_exp.text.cache_entry import map_numbers
 from w2v_exp.text.encoding import ID
 from w2v_exp.validation import require_choice, require_number, require_whole
 
@@ -175,7 +175,7 @@ def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | No
                 for start, stop in ranges.tolist():
                     file.write(ids[start:stop].astype(ID, copy=False).data)
                 file.flush()
-                return map_ids(file, int(np.diff(ranges).sum()))
+                return map_numbers(file, ID, int(np.diff(ranges).sum()))
         except OSError:  # no such folder, no room: memory may have some
             pass
     return np.concatenate([ids[start:stop] for start, stop in ranges.tolist()])

@@ -36,7 +36,7 @@ def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None
     SettingError
         If one of them would have no pair.
     """
-    whole = TextPart(text.ids)
+    whole = TextPart(text.ids, text.passages if len(text.passages) > 2 else None)  # None is faster
     if not plan.validation.share:
         return whole, None
     folder = plan.cache.path if isinstance(plan.cache, TextCache) else None

@@ -1,16 +1,21 @@
-"""The command ``python -m w2v_exp.experiment.cache``: lists and clears the cache of encoded texts."""
+"""The command ``python -m w2v_exp.experiment.cache``: lists and clears the cache of encoded texts.
+
+Downloaded corpora are listed, and stay.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from w2v_exp.memory import readable_bytes
 from w2v_exp.text.cache import TextCache
+from w2v_exp.text.text8 import Text8Corpus
 
 
 def main(arguments: list[str]) -> None:
@@ -24,6 +29,8 @@ def main(arguments: list[str]) -> None:
     cache, console = TextCache(folder=asked.folder), Console()
     if asked.what == "list":
         list_texts(cache, console)
+        if asked.folder is None:
+            list_downloads(Text8Corpus.folder(), console)
     else:
         entries, size = cache.clear()
         console.print(
@@ -38,13 +45,27 @@ def list_texts(cache: TextCache, console: Console) -> None:
     console.print(Text(f"{_texts(len(entries))} of {readable_bytes(size)} in {cache.path}"), soft_wrap=True)
     for _, entry, entry_size, used in entries:
         if entry is None:
-            console.print(Text(f"\n{readable_bytes(entry_size)}, damaged: made again when it is asked for"))
+            damaged = "damaged, or of another version: made again when it is asked for"
+            console.print(Text(f"\n{readable_bytes(entry_size)}, {damaged}"))
             continue
         when = datetime.fromtimestamp(used).strftime("%Y-%m-%d %H:%M")
-        figures = f"{entry.tokens:,} tokens, {readable_bytes(entry_size)}, last used {when}"
+        passages = f"{entry.passages:,} passages, " if entry.passage_end != "corpus" else ""
+        figures = f"{entry.tokens:,} tokens, {passages}{readable_bytes(entry_size)}, last used {when}"
         # As `Text`: the name of a file may look like markup.
         console.print(Text(f"\n{entry.source}", style="bold"), soft_wrap=True)
         console.print(Text(f"  {figures}\n  {entry.tokenizer}\n  {entry.vocabulary}"), soft_wrap=True)
+
+
+def list_downloads(folder: Path, console: Console) -> None:
+    """Print how large the downloaded corpus in a folder is, if there is one."""
+    size = sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
+    if size:
+        console.print(
+            Text(
+                f"\n{folder.name}\n  downloaded: {readable_bytes(size)} in {folder}, which clear leaves there"
+            ),
+            soft_wrap=True,
+        )
 
 
 def _texts(number: int) -> str:

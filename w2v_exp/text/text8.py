@@ -65,7 +65,7 @@ class Text8Corpus:
         """
         if self.path is not None:
             return [self._own_file(self.path)]
-        file = self._folder() / self.published.name
+        file = self.folder() / self.published.name
         with suppress(OSError):
             if file.stat().st_size == self.published.size:
                 return [file]
@@ -92,7 +92,7 @@ class Text8Corpus:
             If it cannot be downloaded or kept, or is not text8.
         """
         if self.path is None:
-            return self.published.fetch(self.url, self._folder(), progress=progress, say=say)
+            return self.published.fetch(self.url, self.folder(), progress=progress, say=say)
         file = self._own_file(self.path)
         try:
             if self.verify:
@@ -124,7 +124,14 @@ class Text8Corpus:
         raise SettingError("path", path, problem)
 
     @staticmethod
-    def _folder() -> Path:
+    def folder() -> Path:
+        """Return where it is kept once it is downloaded.
+
+        Raises
+        ------
+        CorpusError
+            If there is no place for it.
+        """
         try:
             return cache_folder() / "text8"
         except RuntimeError as error:  # no home folder
