@@ -28,6 +28,12 @@ MISTAKES = [
     (["learning_rate=-1"], "learning_rate=-1.0: must be a number above 0."),
     (["learning_rate=inf"], "learning_rate=inf: must be a number above 0."),
     (["order=random"], "order=random: not an option. Options: corpus, blocks, shuffled."),
+    (["epochs=-1"], "epochs=-1: must be a whole number, 0 or more."),
+    (["embedding=output"], "embedding=output: not an option. Options: input, sum."),
+    (
+        ["initialization=spectral", "initialization.shift=0"],
+        "initialization.shift=0.0: must be a number at least 1.",
+    ),
     (["dtype=float16"], "dtype=float16: not an option, did you mean float64?"),
     (["objective.update=overwrit"], "objective.update=overwrit: not an option, did you mean overwrite?"),
     (

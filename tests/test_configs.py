@@ -51,6 +51,7 @@ NAMED = [f"{group}={option}" for group in ("experiment", "sweep") for option in 
 SHORTER = {
     "experiment=sotu": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_softmax": ["corpus.messages=2", "epochs=1"],
+    "experiment=sotu_ppmi_svd": ["corpus.messages=2"],
     "sweep=labels_memory": ["corpus.messages=1", "vocabulary.max_size=20,40"],
 }
 

@@ -25,6 +25,7 @@ from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.examples.subsampling import SUBSAMPLINGS, Subsampling
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
 from w2v_exp.model.softmax import OBJECTIVES, Softmax
+from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA, Corpus
 from w2v_exp.text.tokenizer import TOKENIZERS, Tokenizer
@@ -34,6 +35,7 @@ from w2v_exp.training.schedules import SCHEDULES, Schedule
 from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
 
 DTYPES = ("float32", "float64")
+EMBEDDINGS = ("input", "sum")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "subsampling": SUBSAMPLINGS,
     "labels": {"dense": DenseChoice, "sparse": SparseChoice, "counts": CountsRule, "streamed": StreamRule},
     "objective": OBJECTIVES,
-    "initialization": INITIALIZATIONS,
+    "initialization": {**INITIALIZATIONS, "spectral": SpectralInitialization},
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "validation": {"rule": ValidationRule},
@@ -122,6 +124,7 @@ class ConfigSchema:
     window: int = MISSING
     shrinking_window: bool = MISSING
     dim: int = MISSING
+    embedding: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
     learning_rate: float = MISSING
@@ -167,7 +170,7 @@ class Plan:
     subsampling: Subsampling
     labels: DenseChoice | SparseChoice | CountsRule | StreamRule
     objective: Softmax
-    initialization: Initialization
+    initialization: Initialization | SpectralInitialization
     optimizer: Optimizer
     schedule: Schedule
     validation: ValidationRule
@@ -177,6 +180,7 @@ class Plan:
     window: int
     shrinking_window: bool
     dim: int
+    embedding: str
     epochs: int
     batch_size: int
     learning_rate: float
@@ -187,11 +191,13 @@ class Plan:
     threads: int
 
     def __post_init__(self) -> None:
-        for key in ("window", "dim", "epochs", "batch_size", "repeats", "threads"):
+        for key in ("window", "dim", "batch_size", "repeats", "threads"):
             require_whole(key, getattr(self, key), at_least=1)
-        require_whole("seed", self.seed, at_least=0)
+        for key in ("epochs", "seed"):
+            require_whole(key, getattr(self, key), at_least=0)
         require_number("learning_rate", self.learning_rate, above=0)
         require_choice("order", self.order, ORDERS)
+        require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)
         if isinstance(self.labels, CountsRule) and self.objective.update == "overwrite":
             raise SettingError(

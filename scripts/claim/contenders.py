@@ -13,7 +13,8 @@ from claim.witness import Witness
 from w2v_exp.config import Plan
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.building import build_examples, build_trainer
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.experiment.building import build_examples, build_initialization, build_trainer
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import EpochRecord
 
@@ -67,7 +68,8 @@ class ExactSoftmax:
         witness.clock.start()
         examples = build_examples(plan, self.text.ids, len(vocabulary))
         observer = _Observer(witness)
-        trainer = build_trainer(plan, examples, [observer])
+        initialization = build_initialization(plan, examples, TextPart(self.text.ids))
+        trainer = build_trainer(plan, examples, initialization, [observer])
         observer.embeddings = partial(Embeddings.from_training, vocabulary, trainer.parameters)
         witness.has_counted()
         trainer.train()

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from processes import Command
 
@@ -72,8 +73,10 @@ def test_scores_are_logged_by_epoch_with_a_table_of_all_sections(command: Comman
 
 
 @pytest.mark.usefixtures("sets")
-def test_without_tracking_the_scores_are_a_file(command: Command, tmp_path: Path) -> None:
-    done = command(*SETTINGS, "epochs=5", "evaluation.vectors=sum", "tracking=none")
+def test_without_tracking_the_scores_of_the_chosen_vectors_are_a_file(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command(*SETTINGS, "epochs=5", "embedding=sum", "tracking=none")
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("outputs/runs/*/artifacts/evaluation.csv")
     rows = list(csv.DictReader(file.read_text().splitlines()))
@@ -82,6 +85,9 @@ def test_without_tracking_the_scores_are_a_file(command: Command, tmp_path: Path
     assert rows[0]["measure"] == "spearman"
     trained = Embeddings.load(file.with_name("embeddings.npz")).using("sum")
     assert float(rows[0]["score"]) == trained.evaluate_word_pairs(tmp_path / "pairs.tsv").spearman
+    for suffix in ("txt", "bin"):
+        written = Embeddings.load(file.with_name(f"embeddings.{suffix}"))
+        np.testing.assert_array_equal(written.input, trained.input.astype(np.float32))
     (result,) = tmp_path.glob("outputs/runs/*/result.json")
     metrics = json.loads(result.read_text())["metrics"]
     assert metrics["analogies"] == float(rows[6]["score"])
@@ -137,7 +143,7 @@ def test_a_mistake_is_answered_before_any_work(
 
 @pytest.mark.usefixtures("sets")
 def test_a_sweep_compares_scores(command: Command, tmp_path: Path) -> None:
-    done = command(*SETTINGS, "epochs=3", "dim=2,4", "-m", "tracking=none", "evaluation.vectors=input")
+    done = command(*SETTINGS, "epochs=3", "dim=2,4", "-m", "tracking=none")
     assert done.returncode == 0, done.stderr
     assert "analogies" in done.stdout
     (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")

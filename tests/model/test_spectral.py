@@ -1,4 +1,4 @@
-"""Positive PMI against a dense computation, its factors against NumPy's, and what they are as a start."""
+"""Positive PMI against a dense computation, its factors against NumPy's, and training that starts from them."""
 
 import math
 
@@ -7,7 +7,8 @@ import pytest
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counts import PairCounts, count_window_pairs, shrinking_weights
+from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization, positive_pmi, truncated_svd
@@ -18,7 +19,7 @@ V, WINDOW = 60, 3
 IDS = np.minimum(np.random.default_rng(1).geometric(0.06, 900) - 1, V - 2).astype(
     np.int32
 )  # V − 1 has no pair
-COUNTS = count_window_pairs([IDS], WINDOW, V, shrinking_weights(WINDOW)).divided_by(3)
+COUNTS = count_window_pairs([IDS], WINDOW, V, shrinking=True).divided_by(3)
 
 
 def dense(counts: PairCounts):
@@ -59,7 +60,9 @@ def test_the_factors_are_those_of_numpy(rank):
 
 @pytest.mark.parametrize("exponent", [0, 0.3, 1])
 def test_the_exponent_shares_out_the_singular_values(exponent):
-    parameters = SpectralInitialization(eigenvalue_exponent=exponent)(COUNTS, 7, np.random.default_rng(0))
+    parameters = SpectralInitialization(eigenvalue_exponent=exponent).factorise(
+        COUNTS, 7, np.random.default_rng(0)
+    )
     exact = np.linalg.svd(positive_pmi(COUNTS, 1, 0.75).toarray()).S[:7]
     np.testing.assert_allclose(np.linalg.norm(parameters.embedding, axis=0), exact**exponent)
     np.testing.assert_allclose(np.linalg.norm(parameters.output, axis=0), exact ** (1 - exponent))
@@ -67,7 +70,7 @@ def test_the_exponent_shares_out_the_singular_values(exponent):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_the_same_vectors():
     first, again, other, rounded = (
-        SpectralInitialization()(COUNTS, 7, np.random.default_rng(seed), dtype)
+        SpectralInitialization().factorise(COUNTS, 7, np.random.default_rng(seed), dtype)
         for seed, dtype in ((3, np.float64), (3, np.float64), (4, np.float64), (3, np.float32))
     )
     for matrix in ("embedding", "output"):
@@ -82,7 +85,8 @@ def test_a_matrix_of_low_rank_gives_the_same_bytes_too():
     block = np.arange(V, dtype=np.int32).reshape(4, -1)  # words that meet all of their block, and no other
     counts = PairCounts(15 * np.arange(V + 1), np.repeat(block, 15, axis=0).reshape(-1), np.ones(15 * V))
     drawn = [
-        SpectralInitialization(context_exponent=1.0)(counts, 9, np.random.default_rng(0)) for _ in range(2)
+        SpectralInitialization(context_exponent=1.0).factorise(counts, 9, np.random.default_rng(0))
+        for _ in range(2)
     ]
     assert drawn[0].embedding.tobytes() == drawn[1].embedding.tobytes()
     assert np.linalg.matrix_rank(drawn[0].embedding) == 4
@@ -90,7 +94,9 @@ def test_a_matrix_of_low_rank_gives_the_same_bytes_too():
 
 
 def test_more_dimensions_than_words_leave_columns_of_zeros():
-    parameters = SpectralInitialization(context_exponent=1.0)(COUNTS, V + 5, np.random.default_rng(0))
+    parameters = SpectralInitialization(context_exponent=1.0).factorise(
+        COUNTS, V + 5, np.random.default_rng(0)
+    )
     np.testing.assert_allclose(
         parameters.embedding @ parameters.output.T, positive_pmi(COUNTS).toarray(), atol=1e-12
     )
@@ -101,7 +107,7 @@ def test_more_dimensions_than_words_leave_columns_of_zeros():
 
 def test_where_no_pair_is_more_frequent_than_by_chance_there_is_nothing_to_start_from():
     with pytest.raises(CorpusError, match=r"initialization.shift"):
-        SpectralInitialization()(
+        SpectralInitialization().factorise(
             count_window_pairs([np.zeros(9, np.int32)], 2, 1), 3, np.random.default_rng(0)
         )
 
@@ -114,7 +120,7 @@ def test_training_goes_on_from_a_start_that_costs_less_than_the_articles(offset)
     objective = Softmax(embedding_gradient="mean", output_offset=offset)
     costs = {}
     for name, drawn in (
-        ("spectral", SpectralInitialization()(COUNTS, 7, np.random.default_rng(0))),
+        ("spectral", SpectralInitialization().factorise(COUNTS, 7, np.random.default_rng(0))),
         ("article", ArticleInitialization()(V, 7, np.random.default_rng(0))),
     ):
         parameters = Parameters(

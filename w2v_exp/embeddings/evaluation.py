@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet
-from w2v_exp.embeddings.embeddings import VECTORS, Embeddings
+from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet
 from w2v_exp.errors import SettingError
-from w2v_exp.validation import require_choice, require_whole
+from w2v_exp.validation import require_whole
 
 LONGEST_NAME = 200  # MLflow takes 250, and sections of analogies are named after their set
 Sets = Mapping[str, WordPairSet | AnalogySet]
@@ -61,8 +61,6 @@ class StandardEvaluation:
         Names of sets in gensim's test data, or paths of files; see `WordPairSet.read` and `AnalogySet.read`.
     restrict_vocab : int
         Of analogies: only so many words, the first ones, are known and can be answers.
-    vectors : str
-        What is evaluated: ``input``, ``output`` or ``sum``.
     every : int, optional
         Evaluate after every so many epochs as well; None: only at the end of training.
 
@@ -75,12 +73,10 @@ class StandardEvaluation:
     word_pairs: list[str] = field(default_factory=lambda: list(WORD_PAIR_SETS))
     analogies: list[str] = field(default_factory=lambda: list(ANALOGY_SETS))
     restrict_vocab: int = 30_000
-    vectors: str = "input"
     every: int | None = None
 
     def __post_init__(self) -> None:
         require_whole("restrict_vocab", self.restrict_vocab, at_least=1)
-        require_choice("vectors", self.vectors, VECTORS)
         if self.every is not None:
             require_whole("every", self.every, at_least=1)
         if not self.word_pairs and not self.analogies:
@@ -112,18 +108,11 @@ class StandardEvaluation:
         return pairs | {set_name("analogies", source): AnalogySet.read(source) for source in self.analogies}
 
     def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
-        """Return the score of embeddings on each set, by its name.
-
-        Raises
-        ------
-        UserError
-            If `vectors` needs output vectors and there are none.
-        """
-        chosen = embeddings.using(self.vectors)
+        """Return the score of embeddings on each set, by its name."""
         return {
-            name: chosen.evaluate_word_pairs(evaluated)
+            name: embeddings.evaluate_word_pairs(evaluated)
             if isinstance(evaluated, WordPairSet)
-            else chosen.evaluate_word_analogies(evaluated, self.restrict_vocab)
+            else embeddings.evaluate_word_analogies(evaluated, self.restrict_vocab)
             for name, evaluated in sets.items()
         }
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.examples.pairs import Pairs
+
 SUMMED_AT_ONCE = 1 << 20
 
 
@@ -32,6 +34,13 @@ class PairCounts:
     starts: NDArray[np.int64]
     contexts: NDArray[np.int32]
     counts: NDArray[Any]
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> PairCounts:
+        """Return the counts of listed pairs."""
+        centres, contexts, counts = pairs.distinct()
+        starts = np.searchsorted(centres, np.arange(pairs.vocabulary_size + 1))
+        return cls(starts, contexts.astype(np.int32), counts.astype(np.float32))
 
     @property
     def vocabulary_size(self) -> int:

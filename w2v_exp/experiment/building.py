@@ -1,4 +1,4 @@
-"""What a plan trains: its examples, and a trainer for them."""
+"""What a plan trains: its examples, what its parameters start from, and a trainer for them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
-from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.parameters import GivenInitialization, Initialization, Parameters
+from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import Observer
 from w2v_exp.training.trainer import Trainer
 
 # What is drawn before training comes from children of the run's generator: it does not change what training draws.
-SAMPLING, VALIDATION = range(2)
+SAMPLING, VALIDATION, FACTORS = range(3)
 
 
 def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]:
@@ -61,17 +62,8 @@ def build_examples(
     plan: Plan, ids: NDArray[np.int32], vocabulary_size: int, passages: NDArray[np.int64] | None = None
 ) -> TrainingExamples:
     """Return the examples that a plan makes of a text."""
-    generator = _child_generator(plan, SAMPLING)
     if isinstance(plan.labels, CountsRule):
-        counts = plan.labels.count(
-            ids,
-            plan.window,
-            vocabulary_size,
-            generator,
-            subsampling=plan.subsampling,
-            shrinking_window=plan.shrinking_window,
-            passages=passages,
-        )
+        counts = _count(plan, plan.labels, TextPart(ids, passages), vocabulary_size)
         return CountedExamples(counts, plan.labels, order=plan.order, dtype=plan.dtype)
     if isinstance(plan.labels, StreamRule):
         return StreamedExamples(
@@ -84,12 +76,12 @@ def build_examples(
             passages=passages,
             batch_size=plan.batch_size,
             order=plan.order,
-            generator=generator,
+            generator=_child_generator(plan, SAMPLING),
         )
     drawn = TextDraw(
         ids,
         plan.window,
-        generator,
+        _child_generator(plan, SAMPLING),
         keep=keep_probabilities(plan.subsampling, ids, vocabulary_size),
         shrinking_window=plan.shrinking_window,
         passages=passages,
@@ -103,10 +95,27 @@ def build_examples(
     )
 
 
-def build_trainer(plan: Plan, examples: TrainingExamples, observers: Sequence[Observer] = ()) -> Trainer:
+def build_initialization(plan: Plan, examples: TrainingExamples, text: TextPart) -> Initialization:
+    """Return what makes the parameters: the plan's choice, or factors of the text's pair counts, computed here."""
+    if not isinstance(plan.initialization, SpectralInitialization):
+        return plan.initialization
+    if isinstance(examples, CountedExamples):
+        counts = examples.pairs
+    else:
+        counts = _count(plan, CountsRule(), text, examples.vocabulary_size)
+    generator = _child_generator(plan, FACTORS)
+    return GivenInitialization(plan.initialization.factorise(counts, plan.dim, generator, plan.dtype))
+
+
+def build_trainer(
+    plan: Plan,
+    examples: TrainingExamples,
+    initialization: Initialization,
+    observers: Sequence[Observer] = (),
+) -> Trainer:
     """Return a trainer with new parameters; the same ones whenever it is asked."""
     generator = np.random.default_rng(plan.seed)
-    drawn = plan.initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
+    drawn = initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
     offset = None
     if plan.objective.output_offset != "none":
         offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
@@ -121,6 +130,18 @@ def build_trainer(plan: Plan, examples: TrainingExamples, observers: Sequence[Ob
         generator=generator,
         observers=observers,
         threads=plan.threads,
+    )
+
+
+def _count(plan: Plan, rule: CountsRule, text: TextPart, vocabulary_size: int) -> PairCounts:
+    return rule.count(
+        text.ids,
+        plan.window,
+        vocabulary_size,
+        _child_generator(plan, SAMPLING),
+        subsampling=plan.subsampling,
+        shrinking_window=plan.shrinking_window,
+        passages=text.passages,
     )
 
 

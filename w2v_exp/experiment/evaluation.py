@@ -24,7 +24,7 @@ class EvaluationRow(NamedTuple):
     Parameters
     ----------
     epoch : int
-        After which epoch, from 0.
+        After which epoch, from 0; −1 before the first.
     set, section : str
         What was asked; a section, a total, or empty for word pairs.
     measure : str
@@ -61,6 +61,8 @@ class RunEvaluation:
         The words that are trained.
     parameters : callable
         Gives the parameters as they are.
+    chosen : str
+        Which vectors are evaluated: ``input`` or ``sum``.
     tracked : MlflowRun, optional
         Where scores by epoch are logged.
     """
@@ -71,14 +73,16 @@ class RunEvaluation:
         sets: Sets,
         vocabulary: Vocabulary,
         parameters: Callable[[], Parameters],
+        chosen: str,
         tracked: MlflowRun | None,
     ) -> None:
         self._evaluation = evaluation
         self._sets = sets
         self._vocabulary = vocabulary
         self._parameters = parameters
+        self._chosen = chosen
         self._tracked = tracked
-        self._evaluated_epoch = -1
+        self._evaluated_epoch: int | None = None
         self.rows: list[EvaluationRow] = []
         self.metrics: dict[str, float] = {}
 
@@ -108,7 +112,7 @@ class RunEvaluation:
 
     def _evaluate(self, epoch: int) -> None:
         embeddings = Embeddings.from_training(self._vocabulary, self._parameters())
-        scores = self._evaluation.score(embeddings, self._sets)
+        scores = self._evaluation.score(embeddings.using(self._chosen), self._sets)
         self.metrics = evaluation_metrics(scores)
         self.rows += evaluation_rows(scores, epoch)
         self._evaluated_epoch = epoch

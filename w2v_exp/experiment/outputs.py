@@ -59,11 +59,12 @@ def write_evaluation(table: Mapping[str, Sequence[Any]], folder: Path) -> None:
         rows.writerows(zip(*table.values(), strict=True))
 
 
-def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, folder: Path) -> None:
-    """Write ``embeddings.npz`` (all of them), ``.txt`` and ``.bin`` (word2vec's formats: input vectors only)."""
+def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, chosen: str, folder: Path) -> None:
+    """Write ``embeddings.npz`` (both matrices), ``.txt`` and ``.bin`` (word2vec's formats: the chosen vectors)."""
     embeddings = Embeddings.from_training(vocabulary, parameters)
-    for suffix in ("npz", "txt", "bin"):
-        embeddings.save(folder / f"embeddings.{suffix}")
+    embeddings.save(folder / "embeddings.npz")
+    for suffix in ("txt", "bin"):
+        embeddings.using(chosen).save(folder / f"embeddings.{suffix}")
 
 
 def draw_plots(
@@ -76,22 +77,22 @@ def draw_plots(
     validation_costs: Mapping[int, float],
     folder: Path,
 ) -> None:
-    """Draw the run's pictures: cost, map of the embeddings, and the softmax output where the vocabulary is small."""
+    """Draw the pictures of a run: cost if it has epochs, embeddings, softmax output of a small vocabulary."""
     from w2v_exp.reporting import run_plots
 
     article_costs = [record.article_cost for record in records] if plan.objective.epsilon else None
-    run_plots.draw_costs(
-        [record.epoch for record in records],
-        [record.cost for record in records],
-        floor=bounds.cost_floor,
-        unigram=bounds.unigram_cost,
-        article_costs=article_costs,
-        validation_costs=validation_costs,
-        path=folder / "cost.png",
-    )
-    run_plots.draw_embedding_map(
-        vocabulary.words, parameters.embedding, vocabulary.counts, folder / "embedding_map.png"
-    )
+    if records:
+        run_plots.draw_costs(
+            [record.epoch for record in records],
+            [record.cost for record in records],
+            floor=bounds.cost_floor,
+            unigram=bounds.unigram_cost,
+            article_costs=article_costs,
+            validation_costs=validation_costs,
+            path=folder / "cost.png",
+        )
+    vectors = Embeddings.from_training(vocabulary, parameters).using(plan.embedding).input
+    run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
         probabilities = plan.objective.probabilities(parameters, np.arange(len(vocabulary)))
         run_plots.draw_softmax(

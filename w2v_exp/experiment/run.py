@@ -15,16 +15,24 @@ from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pairs import Pairs, count_pairs
 from w2v_exp.experiment import outputs
-from w2v_exp.experiment.building import build_examples, build_trainer, count_held_out, split_text
+from w2v_exp.experiment.building import (
+    build_examples,
+    build_initialization,
+    build_trainer,
+    count_held_out,
+    split_text,
+)
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import Bounds, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.validation import METRIC as VALIDATION_COST
 from w2v_exp.experiment.validation import RunValidation
-from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.exact_cost import exact_cost
+from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.memory import PeakMemory, PeakResident
@@ -63,7 +71,7 @@ class Run:
         self.files.mkdir(parents=True, exist_ok=True)
         self.tracked = _start_tracking(plan, identity, self.text)
         self.evaluation = RunEvaluation(
-            plan.evaluation, sets, self.text.vocabulary, self._parameters, self.tracked
+            plan.evaluation, sets, self.text.vocabulary, self._parameters, plan.embedding, self.tracked
         )
 
     def execute(self) -> RunResult:
@@ -93,7 +101,7 @@ class Run:
         with suppress(CorpusError):
             self._rehearse(_FEW_IDS, vocabulary_size=2)
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
-            examples = self._rehearse(self.training, len(vocabulary))
+            examples, initialization = self._rehearse(self.training, len(vocabulary))
         self.metrics |= {
             "peak_memory_mb": peak.megabytes,
             "pairs": examples.pairs_per_epoch,
@@ -112,18 +120,22 @@ class Run:
 
                 bar = ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch)
                 observers.append(stack.enter_context(bar))
-            self.trainer = build_trainer(plan, examples, observers)
+            self.trainer = build_trainer(plan, examples, initialization, observers)
             records = self.trainer.train()
-        seconds = records[-1].train_seconds
-        self.metrics |= {
-            "train_seconds": seconds,
-            "pairs_per_second": self.trainer.pairs_done / seconds,
-        }
+        if records:
+            seconds = records[-1].train_seconds
+            self.metrics |= {
+                "cost": records[-1].cost,
+                "train_seconds": seconds,
+                "pairs_per_second": self.trainer.pairs_done / seconds,
+            }
+        else:
+            self.metrics |= self._untrained_costs(examples.pairs)
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
         bounds = Bounds.of(examples.pairs)
-        self.metrics |= bounds.metrics(records[-1].cost)
-        self.metrics |= self.evaluation.finish(records[-1].epoch)
+        self.metrics |= bounds.metrics(self.metrics["cost"])
+        self.metrics |= self.evaluation.finish(plan.epochs - 1)
         self.metrics |= neighbour_metrics(self.trainer.parameters, plan.objective, examples)
         if self.tracked:
             table = neighbour_table(vocabulary, self.trainer.parameters, plan.objective)
@@ -140,11 +152,22 @@ class Run:
                 self.files,
             )
 
-    def _rehearse(self, text: TextPart, vocabulary_size: int) -> TrainingExamples:
-        """Build the examples, and take the first few steps with a trainer that is thrown away."""
+    def _rehearse(self, text: TextPart, vocabulary_size: int) -> tuple[TrainingExamples, Initialization]:
+        """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away."""
         examples = build_examples(self.plan, text.ids, vocabulary_size, text.passages)
-        build_trainer(self.plan, examples).rehearse(REHEARSED_STEPS)
-        return examples
+        initialization = build_initialization(self.plan, examples, text)
+        trainer = build_trainer(self.plan, examples, initialization)
+        if self.plan.epochs:
+            trainer.rehearse(REHEARSED_STEPS)
+        return examples, initialization
+
+    def _untrained_costs(self, pairs: Pairs | PairCounts) -> dict[str, float]:
+        """Return what the parameters of a run without epochs cost: they are those that it starts from."""
+        counts = PairCounts.of(pairs) if isinstance(pairs, Pairs) else pairs
+        costs = {"cost": exact_cost(self._parameters(), counts)}
+        if self.validation:
+            costs[VALIDATION_COST] = exact_cost(self._parameters(), self.validation.pairs)
+        return costs
 
     def _end(self, status: str, reason: str = "") -> RunResult:
         """Record how the run ended, with the files there are, and return its result."""
@@ -153,17 +176,21 @@ class Run:
             (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if records:
             outputs.write_costs(records, self._validation_costs(), self.files)
-            outputs.write_evaluation(self.evaluation.table(), self.files)
             self.metrics["cost"] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
             if self.validation:
                 self.metrics |= self.validation.finish()
+        outputs.write_evaluation(self.evaluation.table(), self.files)
         if self.trainer and status != "FAILED":  # what diverged is of no use
-            outputs.write_embeddings(self.text.vocabulary, self.trainer.parameters, self.files)
+            outputs.write_embeddings(
+                self.text.vocabulary, self.trainer.parameters, self.plan.embedding, self.files
+            )
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
         if self.tracked:
-            by_epoch = ("cost", "article_cost", VALIDATION_COST, *self.evaluation.logged_by_epoch)
+            by_epoch = [*self.evaluation.logged_by_epoch]
+            if records:
+                by_epoch += ["cost", "article_cost", VALIDATION_COST]
             self.tracked.log_metrics({name: value for name, value in metrics.items() if name not in by_epoch})
             self.tracked.log_files(self.files)
             shutil.rmtree(self.files)  # they are in the store now

@@ -70,4 +70,28 @@ class Word2VecInitialization:
         return Parameters(embedding.astype(dtype), np.zeros((vocabulary_size, dim), dtype))
 
 
+@dataclass(frozen=True)
+class GivenInitialization:
+    """Parameters that there are, copied, so that training does not change them."""
+
+    parameters: Parameters
+
+    def __call__(
+        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Parameters:
+        """Return a copy; nothing is drawn.
+
+        Raises
+        ------
+        ValueError
+            If they are of another shape than is asked for.
+        """
+        embedding, output = self.parameters.embedding, self.parameters.output
+        if embedding.shape != (vocabulary_size, dim):
+            raise ValueError(
+                f"Parameters of shape {embedding.shape} are no start for {(vocabulary_size, dim)}."
+            )
+        return Parameters(embedding.astype(dtype), output.astype(dtype))
+
+
 INITIALIZATIONS = {"article": ArticleInitialization, "word2vec": Word2VecInitialization}

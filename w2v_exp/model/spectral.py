@@ -54,7 +54,7 @@ class SpectralInitialization:
         require_number("context_exponent", self.context_exponent, at_least=0, at_most=1)
         require_number("eigenvalue_exponent", self.eigenvalue_exponent, at_least=0, at_most=1)
 
-    def __call__(
+    def factorise(
         self, counts: PairCounts, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
         """Return the factors as parameters; the same for the same counts and state of the generator.

@@ -41,7 +41,7 @@ class Trainer:
     schedule : Schedule
         The factor of the learning rate at each step.
     epochs : int
-        Passes over the examples.
+        Passes over the examples; 0 leaves the parameters as they are.
     learning_rate : float
         Multiplied by the schedule's factor.
     generator : numpy.random.Generator
