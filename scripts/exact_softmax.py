@@ -23,7 +23,6 @@ from claim.comparison import Choice, Comparison
 from claim.picture import draw_curves
 from claim.results import Results
 from claim.verdict import bars
-from claim.witness import JUDGED
 from rich.console import Console
 
 from w2v_exp.cores import available_cores
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for training in comparison.trainings(results, options.seeds):
             results.trainings.append(training)
             results.write(options.output)
-            console.print(report.line(results, training, options.vectors), soft_wrap=True)
+            console.print(report.line(results, training, comparison.plan.embedding), soft_wrap=True)
     except (UserError, ArithmeticError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -57,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"\nInterrupted; what is finished is in {options.output}, and --resume goes on.", file=sys.stderr
         )
         return 130
-    verdict = bars(results, options.bars, options.vectors)
-    report.show(results, verdict, options.vectors, console)
-    draw_curves(options.output / "curves.png", results, verdict, options.vectors)
+    verdict = bars(results, options.bars, comparison.plan.embedding)
+    report.show(results, verdict, comparison.plan.embedding, console)
+    draw_curves(options.output / "curves.png", results, verdict, comparison.plan.embedding)
     with replacing(options.output / "report.md") as stream:
-        stream.write(report.markdown(results, verdict, options.vectors))
+        stream.write(report.markdown(results, verdict, comparison.plan.embedding))
     console.print(f"Report: {options.output / 'report.md'}")
     return 0 if all(bar.kept for bar in verdict) else 1
 
@@ -91,9 +90,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--threads", type=at_least_one, default=available_cores(), help="of both sides (all cores)"
-    )
-    parser.add_argument(
-        "--vectors", choices=JUDGED, default="sum", help="of ours: which ones the bars are for (sum)"
     )
     parser.add_argument(
         "--bars",

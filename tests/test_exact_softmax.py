@@ -19,7 +19,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 import exact_softmax  # noqa: E402
 from claim import contenders, report  # noqa: E402
-from claim.comparison import GENSIM, GENSIM_FULL, OURS, plan_of  # noqa: E402
+from claim.comparison import BASELINE, GENSIM, GENSIM_FULL, OURS, OURS_DRAWN, plan_of  # noqa: E402
 from claim.cores import limited_to_cores  # noqa: E402
 from claim.results import Figure, Point, Results, Score, Training  # noqa: E402
 from claim.stopwatch import Stopwatch  # noqa: E402
@@ -95,7 +95,7 @@ def test_evaluation_is_not_in_the_time():
 
     text = encoded()
     for contender in (
-        contenders.ExactSoftmax("ours", tiny_plan(), text, [2]),
+        contenders.Planned("ours", tiny_plan(), text, [2]),
         contenders.SkipGram("theirs", tiny_plan(), text, [2]),
     ):
         witness = Witness(Slow(), [1, 2])
@@ -126,7 +126,7 @@ def test_counting_is_in_our_time_and_building_a_vocabulary_is_not_in_gensims(mon
 
     watch(contenders, "build_examples", ours)
     watch(Word2Vec, "build_vocab", theirs)
-    contenders.ExactSoftmax("ours", tiny_plan(), encoded(), [1]).train(1, 0, ours)
+    contenders.Planned("ours", tiny_plan(), encoded(), [1]).train(1, 0, ours)
     contenders.SkipGram("theirs", tiny_plan(), encoded(), [1]).train(1, 0, theirs)
     assert 0 < clocks["build_examples"] < ours.counting_seconds < ours.clock.seconds
     assert clocks["build_vocab"] == 0 < theirs.clock.seconds
@@ -243,6 +243,7 @@ def results(ours, theirs, our_seconds=10.0, their_seconds=12.0):
         "text": {"vocabulary": {OURS: 30, GENSIM: 30}},
         "sets": {"wordsim353": "word pairs"},
         GENSIM: {"workers": 1},
+        BASELINE: {},
     }
     return Results(conditions, {}, trainings)
 
@@ -332,6 +333,7 @@ def test_everything_is_trained_scored_and_written(command, capsys):
     written = json.loads(Path("out/results.json").read_text())
     done = [(one["seed"], one["contender"], one["epochs"]) for one in written["trainings"]]
     of_a_seed = [(OURS, 1), (OURS, 2), (GENSIM, 1), (GENSIM, 3), (GENSIM_FULL, 1), (GENSIM_FULL, 3)]
+    of_a_seed.append((BASELINE, 0))
     assert done == [(seed, *one) for seed in range(2) for one in of_a_seed]
     assert [point["epoch"] for point in written["trainings"][3]["points"]] == [1, 2, 3]
     assert [point["epoch"] for point in written["trainings"][2]["points"]] == [1]
@@ -360,11 +362,11 @@ def test_what_is_done_is_kept_when_it_is_interrupted_and_not_done_again(command,
     assert command() == 130
     assert "--resume goes on" in capsys.readouterr().err
     before = json.loads(Path("out/results.json").read_text())["trainings"]
-    assert len(before) == 3
+    assert [one["contender"] for one in before] == [OURS, OURS, GENSIM]
     assert command("--resume") == 0
     after = json.loads(Path("out/results.json").read_text())["trainings"]
     assert after[:3] == before
-    assert len(after) == 8
+    assert len(after) == 10
     assert trained == [(1, 0), (3, 0), (3, 0), (1, 1), (3, 1)]
 
 
@@ -373,7 +375,21 @@ def test_the_exit_code_tells_of_a_bar_that_is_missed(command, capsys):
     assert "missed: word pairs pairs" in " ".join(capsys.readouterr().out.split())
     assert "| missed |" in Path("out/report.md").read_text()
     written = json.loads(Path("out/results.json").read_text())
-    assert {one["contender"] for one in written["trainings"]} == {OURS, GENSIM}  # as no word was cut off
+    assert {one["contender"] for one in written["trainings"]} == {
+        OURS,
+        GENSIM,
+        BASELINE,
+    }  # as no word was cut off
+
+
+def test_who_starts_from_the_baseline_is_trained_from_a_drawn_start_too(command):
+    assert command("--seeds", "1", "--experiment", "sotu_ppmi_svd") == 0
+    written = json.loads(Path("out/results.json").read_text())
+    contenders = {one["contender"]: one["points"][-1] for one in written["trainings"]}
+    assert set(contenders) == {OURS, OURS_DRAWN, GENSIM, BASELINE}
+    assert contenders[BASELINE]["epoch"] == 0
+    assert contenders[BASELINE]["seconds"] > 0
+    assert contenders[OURS]["scores"] != contenders[OURS_DRAWN]["scores"]
 
 
 @pytest.mark.parametrize(
@@ -384,6 +400,7 @@ def test_the_exit_code_tells_of_a_bar_that_is_missed(command, capsys):
             "--bars simlex999: no such evaluation set; there are word_pairs_pairs, analogies",
         ),
         (["--experiment", "sotu"], "labels=counts"),
+        (["validation=held_out"], "leave out validation"),
         (["dim=1,2"], "several values make a sweep"),
         (["dimm=1"], "did you mean dim"),
         (["--text", "nowhere.txt"], "corpus.path=nowhere.txt"),

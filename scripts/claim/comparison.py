@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from benchmark import machine
 from omegaconf import OmegaConf
 
-from claim.contenders import Contender, ExactSoftmax, SkipGram, require_gensim
+from claim.contenders import Contender, Planned, SkipGram, require_gensim
 from claim.cores import limited_to_cores
 from claim.results import Results, Training
 from claim.witness import Examiner, Witness, moments
@@ -21,10 +21,16 @@ from w2v_exp.errors import UserError
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.experiment.command import parse, understand
 from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.model.parameters import ArticleInitialization
+from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.provenance import provenance
 
-OURS, GENSIM, GENSIM_FULL = "exact softmax", "gensim", "gensim, full vocabulary"
+OURS, OURS_DRAWN, BASELINE = "exact softmax", "exact softmax, drawn start", "PPMI, factorised"
+GENSIM, GENSIM_FULL = "gensim", "gensim, full vocabulary"
+# What the baseline has, and what our side starts from where it does not start from the baseline's factors.
+FACTORS = SpectralInitialization(context_exponent=1.0)
+DRAWN = ArticleInitialization(scale=0.1)
 LEFT_OUT = (
     "hydra",
     "experiment",
@@ -80,13 +86,18 @@ class Comparison:
         whole = self._read("full vocabulary", replace(self.plan, vocabulary=every))
         schedules = choice.epochs or moments(self.plan.epochs)
         self.contenders: list[Contender] = [
-            ExactSoftmax(OURS, self.plan, text, schedules),
+            Planned(OURS, self.plan, text, schedules),
             SkipGram(GENSIM, self.plan, text, choice.gensim_epochs),
         ]
-        self.texts = {OURS: text, GENSIM: text}
+        if isinstance(self.plan.initialization, SpectralInitialization):
+            drawn = replace(self.plan, initialization=DRAWN)
+            self.contenders.insert(1, Planned(OURS_DRAWN, drawn, text, schedules))
+        self.texts = dict.fromkeys((OURS, GENSIM), text)
         if len(whole.vocabulary) > len(text.vocabulary):
             self.contenders.append(SkipGram(GENSIM_FULL, self.plan, whole, choice.gensim_epochs))
             self.texts[GENSIM_FULL] = whole
+        baseline = Planned(BASELINE, replace(self.plan, initialization=FACTORS), text, [0])
+        self.contenders.append(baseline)
         self.examiner = Examiner(self.plan.evaluation, self.sets, text.vocabulary.words)
 
     def _read(self, vocabulary: str, plan: Plan) -> EncodedText:
@@ -97,8 +108,8 @@ class Comparison:
 
     def conditions(self) -> dict[str, Any]:
         """Return what figures must have in common to be put side by side; numbers, texts, lists and dicts only."""
-        text, gensim = self.texts[OURS], self.contenders[1]
-        assert isinstance(gensim, SkipGram)
+        text = self.texts[OURS]
+        gensim = next(one for one in self.contenders if isinstance(one, SkipGram))
         return {
             "text": {
                 "source": self.plan.corpus.source,
@@ -115,6 +126,7 @@ class Comparison:
             "schedules": {one.name: one.schedules for one in self.contenders},
             OURS: {key: value for key, value in self.config.items() if key not in LEFT_OUT},
             GENSIM: gensim.settings,
+            BASELINE: asdict(FACTORS),
         }
 
     def circumstances(self) -> dict[str, Any]:
@@ -168,4 +180,6 @@ def plan_of(overrides: list[str]) -> tuple[Plan, dict[str, Any]]:
         OmegaConf.masked_copy(command.config, [str(key) for key in command.config if key != "hydra"]),
         resolve=True,
     )
+    if command.plan.validation.share:
+        raise UserError("All sides train on all of the text; leave out validation.")
     return command.plan, config

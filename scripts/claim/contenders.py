@@ -42,7 +42,7 @@ class Contender(Protocol):
 
 
 @dataclass(frozen=True)
-class ExactSoftmax:
+class Planned:
     """Our side: a plan as the command ``python -m w2v_exp`` would run it. Counting the pairs is in the time.
 
     Parameters
@@ -63,16 +63,18 @@ class ExactSoftmax:
     schedules: list[int]
 
     def train(self, epochs: int, seed: int, witness: Witness) -> None:
-        """Count the pairs, draw the parameters and train."""
+        """Count the pairs, make the parameters and train."""
         plan, vocabulary = replace(self.plan, epochs=epochs, seed=seed), self.text.vocabulary
         witness.clock.start()
         examples = build_examples(plan, self.text.ids, len(vocabulary))
+        witness.has_counted()
         observer = _Observer(witness)
         initialization = build_initialization(plan, examples, TextPart(self.text.ids))
         trainer = build_trainer(plan, examples, initialization, [observer])
         observer.embeddings = partial(Embeddings.from_training, vocabulary, trainer.parameters)
-        witness.has_counted()
         trainer.train()
+        if not epochs:  # what the initialization gives is all there is
+            witness.after_epoch(0, observer.embeddings)
         witness.clock.stop()
 
 

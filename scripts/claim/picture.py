@@ -13,14 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from claim.comparison import GENSIM, GENSIM_FULL, OURS
-from claim.report import GENSIM_VECTORS, VECTORS, compared_words, contender, title
+from claim.comparison import BASELINE, GENSIM, GENSIM_FULL, OURS, OURS_DRAWN
+from claim.report import VECTORS, compared_words, contender, judged_vectors, title
 from claim.results import Point, Results
 from claim.verdict import TIME, Bar
 from claim.witness import JUDGED
 from w2v_exp.reporting import style
 
-COLOURS = {OURS: style.COLOURS[0], GENSIM: style.COLOURS[1], GENSIM_FULL: style.COLOURS[3]}
+COLOURS = {
+    OURS: style.COLOURS[0],
+    OURS_DRAWN: style.COLOURS[5],
+    GENSIM: style.COLOURS[1],
+    GENSIM_FULL: style.COLOURS[3],
+    BASELINE: style.COLOURS[2],
+}
 OTHER_VECTORS: dict[str, Any] = {"linewidth": 1.1, "linestyle": (0, (1.5, 1.5))}
 UNFINISHED: dict[str, Any] = {
     "marker": "o",
@@ -58,7 +64,7 @@ def draw_curves(path: Path, results: Results, verdict: Sequence[Bar], vectors: s
         panels = figure.subplots(1, len(sets), squeeze=False)[0]
         for axes, name in zip(panels, sets, strict=True):
             for who in results.contenders:
-                _draw_contender(axes, results, who, name, vectors if who == OURS else GENSIM_VECTORS)
+                _draw_contender(axes, results, who, name, judged_vectors(who, vectors))
             _show_scales(axes, percent=results.conditions["sets"][name] == "analogies")
             for bar in verdict:
                 line: dict[str, Any] = {"color": style.GREY, "lw": 1, "ls": style.DASHES, "zorder": 1}
@@ -78,19 +84,31 @@ def draw_curves(path: Path, results: Results, verdict: Sequence[Bar], vectors: s
 
 def _draw_contender(axes: Axes, results: Results, who: str, name: str, judged: str) -> None:
     """Draw one contender: the vectors that are judged in front, the others thin and pale."""
-    colour, words = COLOURS.get(who, style.COLOURS[2]), compared_words(who)
+    colour, words = COLOURS[who], compared_words(who)
     schedules = results.schedules(who)
     ends = [[training.end for training in results.of(who, epochs)] for epochs in schedules]
     for vectors in JUDGED:
         curve = _curve(ends, partial(Point.value, name=name, vectors=vectors, words=words))
-        if vectors == judged:
-            axes.fill_between(curve.seconds, curve.lowest, curve.highest, color=colour, alpha=0.18, lw=0)
-            axes.plot(curve.seconds, curve.mean, color=colour, marker="o", ms=4.5, zorder=4)
+        alone = len(curve.mean) == 1  # a single schedule makes no line, and no band
+        if vectors != judged:
+            marker = "." if alone else ""
+            axes.plot(
+                curve.seconds, curve.mean, color=colour, marker=marker, alpha=0.55, zorder=2, **OTHER_VECTORS
+            )
+            continue
+        axes.plot(curve.seconds, curve.mean, color=colour, zorder=4, **_mark(who))
+        if alone:
+            axes.vlines(curve.seconds, curve.lowest, curve.highest, color=colour, lw=1.2, zorder=3)
         else:
-            axes.plot(curve.seconds, curve.mean, color=colour, alpha=0.55, zorder=2, **OTHER_VECTORS)
+            axes.fill_between(curve.seconds, curve.lowest, curve.highest, color=colour, alpha=0.18, lw=0)
     longest = [training.points[:-1] for training in results.of(who, schedules[-1])]
     along = _curve(zip(*longest, strict=True), partial(Point.value, name=name, vectors=judged, words=words))
     axes.plot(along.seconds, along.mean, color=colour, ls="none", zorder=3, **UNFINISHED)
+
+
+def _mark(who: str) -> dict[str, Any]:
+    """Return how a contender's schedules are marked: the baseline has none, and no line."""
+    return {"marker": "D", "ms": 5, "ls": "none"} if who == BASELINE else {"marker": "o", "ms": 4.5}
 
 
 def _curve(groups: Iterable[Sequence[Point]], value: Callable[[Point], float | None]) -> Curve:
@@ -126,12 +144,11 @@ def _legend(results: Results, verdict: Sequence[Bar], vectors: str) -> list[Line
     handles = []
     for who in results.contenders:
         kinds = {judged: VECTORS[judged] for judged in JUDGED}
-        front = vectors if who == OURS else GENSIM_VECTORS
-        colour = COLOURS.get(who, style.COLOURS[2])
+        front = judged_vectors(who, vectors)
         label = f"{contender(results, who, compared_words(who))}: {kinds.pop(front)} vectors"
-        handles.append(Line2D([], [], color=colour, marker="o", ms=4.5, label=label))
+        handles.append(Line2D([], [], color=COLOURS[who], label=label, **_mark(who)))
     grey = style.GREY
-    handles.append(Line2D([], [], color=grey, lw=1.1, ls=(0, (1.5, 1.5)), label="the other vectors of each"))
+    handles.append(Line2D([], [], color=grey, label="the other vectors of each", **OTHER_VECTORS))
     unfinished = Line2D([], [], color=grey, ls="none", label="in the middle of the longest schedule")
     unfinished.set(**UNFINISHED)
     handles.append(unfinished)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from claim.comparison import GENSIM, GENSIM_FULL, OURS
+from claim.comparison import BASELINE, GENSIM, GENSIM_FULL, OURS
 from claim.results import Figure, Results, Training
 from claim.verdict import TIME, Bar
 from claim.witness import JUDGED
@@ -29,11 +29,16 @@ PROSE = Path(__file__).parent / "report.md"
 
 def contender(results: Results, name: str, words: str = "own") -> str:
     """Return what a contender is called, with the number of its words."""
-    size = results.conditions["text"]["vocabulary"][name]
+    sizes = results.conditions["text"]["vocabulary"]
     if name == GENSIM_FULL:
-        own = f"gensim, all {size:,} words"
+        own = f"gensim, all {sizes[GENSIM_FULL]:,} words"
         return own if words == "own" else f"{own}, same pairs"
-    return f"{name}, {size:,} words" if name == GENSIM and _full_is_there(results) else name
+    return f"{name}, {sizes[GENSIM]:,} words" if name == GENSIM and _full_is_there(results) else name
+
+
+def judged_vectors(name: str, vectors: str) -> str:
+    """Return which vectors of a contender stand in front: of gensim the usual ones, of the others the chosen ones."""
+    return GENSIM_VECTORS if name in (GENSIM, GENSIM_FULL) else vectors
 
 
 def compared_words(name: str) -> str:
@@ -81,7 +86,7 @@ def seconds(figure: Figure | None) -> str:
 
 def line(results: Results, training: Training, vectors: str) -> str:
     """Return a training that has just been done, on a line."""
-    judged = vectors if training.contender == OURS else GENSIM_VECTORS
+    judged = judged_vectors(training.contender, vectors)
     scores = [
         f"{title(name)} {written(results, name, Figure.of([training.end.value(name, judged)]))}"
         for name in results.conditions["sets"]
@@ -178,7 +183,7 @@ def coverage_rows(results: Results) -> list[list[str]]:
             known = {
                 score.set: f"{score.known:,} of {score.total:,}"
                 for score in last.scores
-                if (score.vectors, score.words) == (GENSIM_VECTORS, words)
+                if (score.vectors, score.words) == (JUDGED[0], words)
             }
             rows.append(
                 [contender(results, name, words), *(known[one] for one in results.conditions["sets"])]
@@ -241,6 +246,7 @@ def markdown(results: Results, verdict: Sequence[Bar], vectors: str) -> str:
         "gensim": ", ".join(f"`{key}={value}`" for key, value in results.conditions[GENSIM].items()),
         "counting": seconds(counting),
         "reading": reading,
+        "baseline": ", ".join(f"`{key}={value}`" for key, value in results.conditions[BASELINE].items()),
         "restricted": f"{results.conditions[OURS]['evaluation']['restrict_vocab']:,}",
         "machine": ", ".join(
             f"{key} {escaped(str(value))}" for key, value in circumstances["machine"].items()

@@ -77,7 +77,7 @@ class Training:
     epochs, seed : int
         Of the schedule, and what chance came from.
     counting_seconds : float
-        How much of the time was gone before the first step.
+        How much of the time went into counting pairs.
     points : list of Point
         The last one is the end; those before it are of an unfinished schedule.
     """

@@ -68,7 +68,7 @@ class Witness:
         self._epochs = epochs
 
     def has_counted(self) -> None:
-        """Take note that everything is there for the first step."""
+        """Take note that the pairs have been counted."""
         self.counting_seconds = self.clock.seconds
 
     def after_epoch(self, epoch: int, embeddings: Callable[[], Embeddings]) -> None:
