@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +14,7 @@ from claim.witness import Witness
 from w2v_exp.config import Plan
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.errors import UserError
-from w2v_exp.examples.held_out import TextPart
-from w2v_exp.experiment.building import build_examples, build_initialization, build_trainer
+from w2v_exp.experiment.building import build_examples, build_initialization, build_trainer, split_text
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import EpochRecord
 
@@ -65,11 +65,12 @@ class Planned:
     def train(self, epochs: int, seed: int, witness: Witness) -> None:
         """Count the pairs, make the parameters and train."""
         plan, vocabulary = replace(self.plan, epochs=epochs, seed=seed), self.text.vocabulary
+        part, _ = split_text(plan, self.text)  # all of it: nothing is held out
         witness.clock.start()
-        examples = build_examples(plan, self.text.ids, len(vocabulary))
+        examples = build_examples(plan, part.ids, len(vocabulary), part.passages)
         witness.has_counted()
         observer = _Observer(witness)
-        initialization = build_initialization(plan, examples, TextPart(self.text.ids))
+        initialization = build_initialization(plan, examples, part)
         trainer = build_trainer(plan, examples, initialization, [observer])
         observer.embeddings = partial(Embeddings.from_training, vocabulary, trainer.parameters)
         trainer.train()
@@ -168,11 +169,16 @@ class _Callback:
 def lines_of(text: EncodedText) -> list[list[str]]:
     """Return the words of a text, in order, in lists of the length that gensim trains at once.
 
-    Windows do not cross from one list to the next, which is one place in 10,000. A list takes 8 bytes a token: words
-    are not copied. A word took as long by gensim's ``corpus_file``, on two cores.
+    Windows do not cross from one list to the next: that is where a passage ends, as on our side, and one place in
+    10,000. A list takes 8 bytes a token: words are not copied. A word took as long by gensim's ``corpus_file``, on two
+    cores.
     """
     words = np.array(text.vocabulary.words, dtype=object)
-    return [words[text.ids[at : at + LINE_WORDS]].tolist() for at in range(0, len(text.ids), LINE_WORDS)]
+    return [
+        words[text.ids[at : min(at + LINE_WORDS, end)]].tolist()
+        for start, end in pairwise(text.passages.tolist())
+        for at in range(start, end, LINE_WORDS)
+    ]
 
 
 def embeddings_of(model: Any, text: EncodedText) -> Embeddings:
