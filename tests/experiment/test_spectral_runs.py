@@ -93,7 +93,7 @@ def test_a_sweep_compares_runs_with_and_without_epochs(command: Command, tmp_pat
 
 def test_all_label_encodings_start_from_the_same_factors() -> None:
     started = []
-    for labels in ("labels=sparse", "labels=dense", "labels=counts"):
+    for labels in ("labels=sparse", "labels=dense", "labels=counts", "labels=streamed"):
         chosen = plan(labels)
         examples = build_examples(chosen, IDS, V)
         trainer = build_trainer(chosen, examples, build_initialization(chosen, examples, TextPart(IDS)))
