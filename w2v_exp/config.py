@@ -133,6 +133,7 @@ class ConfigSchema:
     repeats: int = MISSING
     dtype: str = MISSING
     threads: int = MISSING
+    bounds: bool = MISSING
 
 
 def register_schema() -> None:
@@ -189,6 +190,7 @@ class Plan:
     repeats: int
     dtype: str
     threads: int
+    bounds: bool
 
     def __post_init__(self) -> None:
         for key in ("window", "dim", "batch_size", "repeats", "threads"):

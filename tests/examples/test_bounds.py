@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
+from w2v_exp.examples import bounds
+from w2v_exp.examples.bounds import Bounds, cost_floor, information_explained, unigram_cost
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
@@ -81,6 +82,14 @@ def test_information_explained_goes_from_word_frequencies_to_the_floor(article_p
     assert information_explained(floor, unigram, floor) == 1
     assert information_explained((unigram + floor) / 2, unigram, floor) == pytest.approx(0.5)
     assert information_explained(unigram + 1, unigram, floor) < 0
+
+
+def test_entropies_are_summed_in_stretches(article_pairs, monkeypatch):
+    whole = Bounds.of(article_pairs)
+    monkeypatch.setattr(bounds, "SUMMED_AT_ONCE", 3)
+    in_stretches = Bounds.of(article_pairs)
+    assert in_stretches.cost_floor == pytest.approx(whole.cost_floor, abs=1e-12)
+    assert in_stretches.unigram_cost == pytest.approx(whole.unigram_cost, abs=1e-12)
 
 
 def test_nothing_is_explained_where_there_is_nothing_to_explain():

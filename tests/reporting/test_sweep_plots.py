@@ -56,12 +56,14 @@ def test_curves_of_several_seeds_are_one_with_their_mean(tmp_path, texts_in):
 
 
 def test_the_floor_is_drawn_only_where_all_runs_have_the_same(tmp_path, texts_in):
-    same = [run({"dim": d}, 0.5, cost_floor=1.25) for d in "12"]
+    same = [run({"dim": d}, 0.5, cost_floor=1.25, cost_gap=0.5) for d in "12"]
     draw_cost_curves(compare(same), tmp_path / "c.svg")
     assert "cost floor  1.2500" in texts_in(tmp_path / "c.svg")
-    other = [run({"dim": d}, 0.5, cost_floor=float(d)) for d in "12"]
-    draw_cost_curves(compare(other), tmp_path / "c.svg")
-    assert not [text for text in texts_in(tmp_path / "c.svg") if "cost floor" in text]
+    other = [run({"dim": d}, 0.5, cost_floor=float(d), cost_gap=0.5) for d in "12"]
+    of_sampled_pairs = [run({"dim": d}, 0.5, cost_floor=1.25) for d in "12"]
+    for runs in (other, of_sampled_pairs):
+        draw_cost_curves(compare(runs), tmp_path / "c.svg")
+        assert not [text for text in texts_in(tmp_path / "c.svg") if "cost floor" in text]
 
 
 @pytest.mark.parametrize(

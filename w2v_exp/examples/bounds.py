@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,29 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
+
+SUMMED_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The two ends of what pairs can cost, in nats a pair.
+
+    Parameters
+    ----------
+    unigram_cost : float
+        See the function of this name.
+    cost_floor : float
+        See the function of this name.
+    """
+
+    unigram_cost: float
+    cost_floor: float
+
+    @classmethod
+    def of(cls, pairs: Pairs | PairCounts) -> Bounds:
+        """Return the bounds of these pairs."""
+        return cls(unigram_cost(pairs), cost_floor(pairs))
 
 
 def unigram_cost(pairs: Pairs | PairCounts) -> float:
@@ -18,7 +42,7 @@ def unigram_cost(pairs: Pairs | PairCounts) -> float:
 
 def cost_floor(pairs: Pairs | PairCounts) -> float:
     """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model costs less."""
-    _, _, counts = pairs.distinct()
+    counts = pairs.counts if isinstance(pairs, PairCounts) else pairs.distinct()[2]
     return _entropy(counts) - _entropy(pairs.by_centre())
 
 
@@ -32,5 +56,10 @@ def information_explained(cost: float, unigram: float, floor: float) -> float:
 
 
 def _entropy(counts: NDArray[Any]) -> float:
-    shares = counts[counts > 0] / counts.sum(dtype=np.float64)
-    return float(-(shares * np.log(shares)).sum())
+    """Return the entropy of counts, in stretches: what is worked with is wider than they are."""
+    total, entropy = counts.sum(dtype=np.float64), 0.0
+    for start in range(0, len(counts), SUMMED_AT_ONCE):
+        stretch = counts[start : start + SUMMED_AT_ONCE]
+        shares = stretch[stretch > 0] / total
+        entropy -= float((shares * np.log(shares)).sum())
+    return entropy

@@ -14,7 +14,7 @@ from w2v_exp.reporting.results import RunResult
 FIGURES = {
     "cost": "cost, nats a pair",
     "validation_cost": "cost of held-out pairs",
-    "cost_floor": "its floor",
+    "cost_floor": "floor of all pairs",
     "unigram_cost": "knowing only frequencies",
     "information_explained": "information explained",
     "neighbour_precision": "true neighbours found",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from w2v_exp.embeddings import neighbour_precision, top_neighbours
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model.parameters import Parameters
@@ -20,28 +18,6 @@ from w2v_exp.text.vocabulary import Vocabulary
 LARGEST_FOR_PRECISION = 1000
 PROBED_WORDS = 200
 NEIGHBOURS = 4  # the article's number
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What the cost of the training pairs can be."""
-
-    unigram_cost: float
-    cost_floor: float
-
-    @classmethod
-    def of(cls, pairs: Pairs | PairCounts) -> Bounds:
-        """Return the bounds of these pairs."""
-        return cls(unigram_cost(pairs), cost_floor(pairs))
-
-    def metrics(self, cost: float) -> dict[str, float]:
-        """Return the bounds, and where a cost stands between them."""
-        return {
-            "unigram_cost": self.unigram_cost,
-            "cost_floor": self.cost_floor,
-            "cost_gap": cost - self.cost_floor,
-            "information_explained": information_explained(cost, self.unigram_cost, self.cost_floor),
-        }
 
 
 def neighbour_metrics(

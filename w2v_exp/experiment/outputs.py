@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from omegaconf import OmegaConf
 from w2v_exp.config import Plan
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.bounds import Bounds
 from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.measurement import Bounds, true_neighbours
+from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
@@ -69,7 +71,7 @@ def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, chosen: str
 
 def draw_plots(
     plan: Plan,
-    bounds: Bounds,
+    bounds: Bounds | None,
     examples: TrainingExamples,
     vocabulary: Vocabulary,
     parameters: Parameters,
@@ -85,8 +87,8 @@ def draw_plots(
         run_plots.draw_costs(
             [record.epoch for record in records],
             [record.cost for record in records],
-            floor=bounds.cost_floor,
-            unigram=bounds.unigram_cost,
+            floor=bounds.cost_floor if bounds else math.nan,
+            unigram=bounds.unigram_cost if bounds else math.nan,
             article_costs=article_costs,
             validation_costs=validation_costs,
             path=folder / "cost.png",

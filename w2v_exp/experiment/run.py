@@ -14,10 +14,12 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.bounds import unigram_cost
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs, count_pairs
 from w2v_exp.experiment import outputs
+from w2v_exp.experiment.bounds import bound_metrics, training_bounds, trains_on_all_pairs
 from w2v_exp.experiment.building import (
     build_examples,
     build_initialization,
@@ -27,7 +29,7 @@ from w2v_exp.experiment.building import (
 )
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.measurement import Bounds, neighbour_metrics, neighbour_table
+from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.validation import METRIC as VALIDATION_COST
 from w2v_exp.experiment.validation import RunValidation
@@ -133,8 +135,12 @@ class Run:
             self.metrics |= self._untrained_costs(examples.pairs)
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
-        bounds = Bounds.of(examples.pairs)
-        self.metrics |= bounds.metrics(self.metrics["cost"])
+        bounds = training_bounds(plan, self.text.digest, self.training, examples)
+        comparable = trains_on_all_pairs(plan)
+        if bounds:
+            self.metrics |= bound_metrics(bounds, self.metrics["cost"] if comparable else None)
+            if self.validation:
+                self.metrics["validation_unigram_cost"] = unigram_cost(self.validation.pairs)
         self.metrics |= self.evaluation.finish(plan.epochs - 1)
         self.metrics |= neighbour_metrics(self.trainer.parameters, plan.objective, examples)
         if self.tracked:
@@ -143,7 +149,7 @@ class Run:
         if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
             outputs.draw_plots(
                 plan,
-                bounds,
+                bounds if comparable else None,
                 examples,
                 vocabulary,
                 self.trainer.parameters,

@@ -25,7 +25,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
     """Draw the costs of all finished runs by epoch: mean over seeds, in a band of ± a standard deviation.
 
     Of more curves than can be told apart by colour, those that explain most are coloured and labelled, the
-    others grey. Where all runs have the same cost floor, it is drawn as well.
+    others grey. Where all runs have the same cost floor, and train on the pairs that it is of, it is drawn as well.
 
     Parameters
     ----------
@@ -59,7 +59,9 @@ def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
                 ends.append(EndLabel(end, f"{_name(group, comparison)}  {end:.4f}", colour))
             values += means[np.isfinite(means)].tolist()
         floors = {round(group.mean("cost_floor"), 9) for group in comparison.groups}
-        if len(floors) == 1 and math.isfinite(floor := floors.pop()):
+        # Without a gap a cost is of other pairs than the floor: of sampled ones.
+        comparable = all(math.isfinite(group.mean("cost_gap")) for group, *_ in curves)
+        if comparable and len(floors) == 1 and math.isfinite(floor := floors.pop()):
             axes.axhline(floor, color=style.GREY, lw=1, ls=style.DASHES)
             ends.append(EndLabel(floor, f"cost floor  {floor:.4f}", style.GREY))
             values.append(floor)

@@ -27,6 +27,7 @@ from w2v_exp.text.cache_entry import (
     read_text,
     size_of,
 )
+from w2v_exp.text.cache_figures import remove_figures
 from w2v_exp.text.cache_folder import cache_folder
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.validation import require_number, require_whole
@@ -143,17 +144,18 @@ class TextCache:
     def evict(self, keep: str) -> None:
         """Remove the entries used least recently until the limit holds, all but one, and what was abandoned."""
         size = 0
-        identities = set()
+        kept: list[Entry] = []
         for key, entry, entry_size, _ in sorted(self.entries(), key=lambda entry: entry[0] != keep):
             if key != keep and (entry is None or size + entry_size > self.limit_gb * 1e9):
                 self.remove(key)
             else:
                 size += entry_size
-                identities.add(entry.identity if entry else "")
+                kept += [entry] if entry else []
         self._remove_abandoned()
         for file in self._digest_files():
-            if self._read_digest(file) not in identities:
+            if self._read_digest(file) not in {entry.identity for entry in kept}:
                 file.unlink(missing_ok=True)
+        remove_figures(self.path, keep={entry.digest for entry in kept})
 
     def remove(self, key: str) -> None:
         """Remove an entry, if it is there."""
@@ -170,6 +172,7 @@ class TextCache:
         self._remove_abandoned()
         for file in self._digest_files():
             file.unlink(missing_ok=True)
+        remove_figures(self.path)
         return len(entries), sum(size for _, _, size, _ in entries)
 
     def remembered_identity(self, files_key: str) -> str | None:

@@ -1,0 +1,206 @@
+"""The bounds of a run's cost: those of all its training pairs, computed once for a text in the cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from numpy.typing import NDArray
+from processes import Command
+
+from w2v_exp import memory
+from w2v_exp.config import Plan, config_folder, make_plan, register_schema
+from w2v_exp.examples.bounds import Bounds
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.experiment import bounds as module
+from w2v_exp.experiment.bounds import bound_metrics, training_bounds, trains_on_all_pairs
+from w2v_exp.experiment.building import build_examples
+
+V = 12
+IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
+PASSAGES = np.array([0, 40, 41, 200, 300])
+DIGEST = "ab" * 32
+PlanOf = Callable[..., Plan]
+
+
+@pytest.fixture
+def plan_of(tmp_path: Path) -> PlanOf:
+    register_schema()
+
+    def make(*overrides: str) -> Plan:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            return make_plan(compose("config", [f"cache.folder={tmp_path / 'cache'}", *overrides]))
+
+    return make
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> TextPart:
+    IDS.tofile(tmp_path / "ids")
+    return TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), PASSAGES)
+
+
+def bounds_of(plan: Plan, training: TextPart) -> Bounds | None:
+    examples = build_examples(plan, training.ids, V, training.passages)
+    return training_bounds(plan, DIGEST, training, examples)
+
+
+def close(bounds: Bounds | None, expected: Bounds) -> bool:
+    assert bounds is not None
+    return list(vars(bounds).values()) == pytest.approx(list(vars(expected).values()), abs=1e-6)
+
+
+@pytest.mark.parametrize("labels", ["dense", "sparse", "counts", "streamed"])
+@pytest.mark.parametrize("passages", [None, PASSAGES])
+@pytest.mark.parametrize("sampled", [[], ["subsampling=word2vec", "subsampling.threshold=0.01"]])
+def test_they_are_those_of_all_pairs_whatever_is_sampled(
+    plan_of: PlanOf, labels: str, passages: NDArray[np.int64] | None, sampled: list[str]
+) -> None:
+    plan = plan_of(f"labels={labels}", *sampled)
+    assert trains_on_all_pairs(plan) == (not sampled)
+    expected = Bounds.of(window_pairs(IDS, plan.window, V, passages))
+    assert close(bounds_of(plan, TextPart(IDS, passages)), expected)
+
+
+@pytest.mark.parametrize("labels", ["sparse", "counts", "streamed"])
+def test_shrinking_windows_weigh_the_pairs(plan_of: PlanOf, labels: str) -> None:
+    plan = plan_of(f"labels={labels}", "shrinking_window=true", "window=2")
+    assert trains_on_all_pairs(plan) == (
+        labels == "counts"
+    )  # counts have the weights; listed windows are drawn
+    # Pairs at distance 1 weigh twice as much as those at distance 2: as if they were there twice.
+    near, both = (window_pairs(IDS, window, V) for window in (1, 2))
+    twice = type(near)(
+        np.concatenate([near.centres, both.centres]), np.concatenate([near.contexts, both.contexts]), V
+    )
+    assert close(bounds_of(plan, TextPart(IDS)), Bounds.of(twice))
+
+
+def test_those_of_a_mapped_text_are_kept_and_taken_while_all_is_the_same(
+    plan_of: PlanOf, mapped: TextPart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    count: Callable[..., PairCounts] = module.count_window_pairs
+
+    def counting(*arguments: object, **options: object) -> PairCounts:
+        counted.append(options)
+        return count(*arguments, **options)
+
+    monkeypatch.setattr(module, "count_window_pairs", counting)
+    first = bounds_of(plan_of(), mapped)
+    assert close(first, Bounds.of(window_pairs(IDS, 3, V, PASSAGES)))
+    assert bounds_of(plan_of(), mapped) == first
+    assert bounds_of(plan_of("seed=3", "labels=dense", "dim=7"), mapped) == first
+    assert len(counted) == 1
+    others = [
+        bounds_of(plan_of("window=2"), mapped),
+        bounds_of(plan_of("shrinking_window=true"), mapped),
+        bounds_of(plan_of(), TextPart(mapped.ids)),
+        bounds_of(plan_of(), TextPart(mapped.ids[:-1], np.minimum(PASSAGES, 299))),
+    ]
+    assert len(counted) == 5
+    assert len({first, *others}) == 5
+    assert bounds_of(plan_of(), mapped) == first
+    for file in Path(plan_of().cache.path, "figures").iterdir():
+        file.write_text(file.read_text().replace("2.", "3."))
+    assert bounds_of(plan_of(), mapped) == first
+    assert len(counted) == 6
+
+
+def test_counts_at_hand_are_not_counted_again(plan_of: PlanOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(module, "count_window_pairs")
+    assert bounds_of(plan_of("labels=counts"), TextPart(IDS)) is not None
+    with pytest.raises(NameError):
+        bounds_of(plan_of("labels=sparse"), TextPart(IDS))
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    plan_of: PlanOf, mapped: TextPart, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("in its way is a file")
+    assert bounds_of(plan_of(), mapped) == bounds_of(plan_of(), TextPart(IDS, PASSAGES))
+
+
+def test_they_are_left_out_where_there_is_no_memory_to_count(
+    plan_of: PlanOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, examples = plan_of(), build_examples(plan_of(), IDS, V)
+    monkeypatch.setattr(memory, "available_memory", lambda: 100)
+    assert training_bounds(plan, DIGEST, TextPart(IDS), examples) is None
+    said = capsys.readouterr().err
+    assert "goes on without the bounds of its cost. Counting the pairs needs 2.3 kB, and 100 B" in said
+    assert "bounds=false" in said
+
+
+def test_a_cost_stands_between_them_only_if_it_is_of_the_same_pairs() -> None:
+    assert bound_metrics(Bounds(3.0, 1.0), None) == {"unigram_cost": 3.0, "cost_floor": 1.0}
+    assert bound_metrics(Bounds(3.0, 1.0), 1.5) == {
+        "unigram_cost": 3.0,
+        "cost_floor": 1.0,
+        "cost_gap": 0.5,
+        "information_explained": 0.75,
+    }
+
+
+OF_A_COST = {"cost_gap", "information_explained"}
+OF_PAIRS = {"unigram_cost", "cost_floor"}
+
+
+@pytest.mark.parametrize(
+    ("choices", "there", "missing"),
+    [
+        ([], OF_A_COST | OF_PAIRS, set()),
+        (["bounds=false"], set(), OF_A_COST | OF_PAIRS),
+        (["subsampling=paper", "subsampling.threshold=0.05"], OF_PAIRS, OF_A_COST),
+        (
+            ["validation=held_out", "validation.block=4", "validation.share=0.25"],
+            OF_A_COST | OF_PAIRS | {"validation_unigram_cost"},
+            set(),
+        ),
+    ],
+)
+def test_runs_log_what_is_known_and_draw_it(
+    choices: list[str], there: set[str], missing: set[str], command: Command, tmp_path: Path
+) -> None:
+    done = command("epochs=5", *choices)
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.glob("outputs/runs/*/result.json")
+    metrics = json.loads(file.read_text())["metrics"]
+    assert there <= set(metrics)
+    assert not missing & set(metrics)
+    assert len(list(tmp_path.glob("**/cost.png"))) == 1
+
+
+def test_the_second_run_of_a_long_text_takes_the_bounds_from_the_cache(
+    command: Command, tmp_path: Path
+) -> None:
+    words = np.array([f"word{number}" for number in range(40)])
+    (tmp_path / "long.txt").write_text(" ".join(words[np.random.default_rng(0).integers(0, 40, 330_000)]))
+    results = []
+    for number in range(2):
+        done = command(
+            "corpus=file",
+            "corpus.path=long.txt",
+            "tokenizer=whitespace",
+            "labels=counts",
+            "subsampling=word2vec",
+            "labels.sampled_passes=1",
+            "window=1",
+            "epochs=1",
+            "tracking=none",
+            f"cache.folder={tmp_path / 'cache'}",
+            f"hydra.run.dir=run{number}",
+        )
+        assert done.returncode == 0, done.stderr
+        (figures,) = (tmp_path / "cache" / "figures").iterdir()
+        metrics = json.loads((tmp_path / f"run{number}" / "result.json").read_text())["metrics"]
+        results.append((figures.stat().st_mtime_ns, {name: metrics[name] for name in OF_PAIRS}))
+    assert results[0] == results[1]
+    kept = json.loads(figures.read_text())
+    assert {name: kept[name] for name in OF_PAIRS} == results[0][1]

@@ -1,0 +1,62 @@
+"""Figures of cached texts: kept as long as their text is, and taken only if they are what was written."""
+
+import json
+
+import pytest
+
+from w2v_exp.text import cached_encoding
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.cache_figures import read_figures, write_figures
+from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text.corpus import FileCorpus
+from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
+
+DIGEST, KEY = "ab" * 32, "cd" * 16
+FIGURES = {"unigram_cost": 7.123456789012345, "cost_floor": 1 / 3}
+
+
+def test_figures_come_back_with_all_digits(tmp_path):
+    assert read_figures(tmp_path, DIGEST, KEY) is None
+    write_figures(tmp_path, DIGEST, KEY, FIGURES)
+    assert read_figures(tmp_path, DIGEST, KEY) == FIGURES
+    assert read_figures(tmp_path, DIGEST, KEY[::-1]) is None
+    assert read_figures(tmp_path, DIGEST[::-1], KEY) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.replace(b"7.12", b"7.13"),
+        lambda content: content[:-5],
+        lambda content: b"",
+        lambda content: b"\xff\x00",
+        lambda content: b"[1, 2]",
+        lambda content: b"null",
+        lambda content: json.dumps(FIGURES).encode(),
+        lambda content: content.replace(b'"cost_floor"', b'"cost_flour"'),
+        lambda content: content.replace(b"7.123456789012345", b"NaN"),
+        lambda content: content.replace(b"7.123456789012345", b'"7.1"'),
+    ],
+)
+def test_what_is_not_what_was_written_is_not_taken(damage, tmp_path):
+    write_figures(tmp_path, DIGEST, KEY, FIGURES)
+    (file,) = (tmp_path / "figures").iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert read_figures(tmp_path, DIGEST, KEY) is None
+    write_figures(tmp_path, DIGEST, KEY, FIGURES)
+    assert read_figures(tmp_path, DIGEST, KEY) == FIGURES
+
+
+def test_figures_go_with_their_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    cache = TextCache(str(tmp_path / "cache"), limit_gb=1e-9)  # keeps the text that is in use only
+    digests = []
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(f"some words of {name} text")
+        text = encode_cached(FileCorpus(str(tmp_path / name)), WhitespaceTokenizer(), VocabularyRule(), cache)
+        write_figures(cache.path, text.digest, KEY, FIGURES)
+        digests.append(text.digest)
+    assert [read_figures(cache.path, digest, KEY) for digest in digests] == [None, FIGURES]
+    cache.clear()
+    assert read_figures(cache.path, digests[1], KEY) is None

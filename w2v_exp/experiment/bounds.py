@@ -1,0 +1,113 @@
+"""What the cost of a run's pairs can be: outside the time of training, and only once for the same text in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from contextlib import suppress
+
+import numpy as np
+
+from w2v_exp.config import Plan
+from w2v_exp.errors import UserError
+from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.bounds import Bounds, information_explained
+from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.examples.subsampling import NoSubsampling
+from w2v_exp.memory import require_memory
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.cache_figures import read_figures, write_figures
+
+FORMAT = 1  # of the bounds that are kept: one more whenever they mean something else
+COUNTED_BYTES = 16  # a distinct pair, at the most, while pairs are counted
+_HASHED_AT_ONCE = 1 << 20
+
+
+def training_bounds(
+    plan: Plan, text_digest: str, training: TextPart, examples: TrainingExamples
+) -> Bounds | None:
+    """Return the bounds of all pairs of the text that a plan trains on, whichever of them it samples.
+
+    Where windows shrink, pairs weigh what their distance makes of them.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is trained.
+    text_digest : str
+        SHA-256 of the whole text.
+    training : TextPart
+        The part that is trained on. If its ids are mapped from a file, bounds are kept in the cache.
+    examples : TrainingExamples
+        What has been made of it; not counted again if it is the counts of all pairs.
+
+    Returns
+    -------
+    Bounds or None
+        None if the plan does without, or if pairs cannot be counted in the memory there is, which is said.
+    """
+    if not plan.bounds:
+        return None
+    cache = plan.cache.path if isinstance(plan.cache, TextCache) else None
+    if cache is None or not isinstance(training.ids, np.memmap):
+        return _count_bounds(plan, training, examples)
+    key = _key(plan, training, examples.vocabulary_size)
+    if (figures := read_figures(cache, text_digest, key)) and figures.keys() == vars(Bounds(0, 0)).keys():
+        return Bounds(**figures)
+    bounds = _count_bounds(plan, training, examples)
+    if bounds:
+        with suppress(OSError):  # then they are computed again the next time
+            write_figures(cache, text_digest, key, vars(bounds))
+    return bounds
+
+
+def trains_on_all_pairs(plan: Plan) -> bool:
+    """Return whether the cost of training is that of all pairs of the text: whether nothing is drawn of them."""
+    exact_windows = not plan.shrinking_window or isinstance(plan.labels, CountsRule)
+    return exact_windows and isinstance(plan.subsampling, NoSubsampling)
+
+
+def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
+    """Return the bounds, and where the cost of the same pairs, if there is one, stands between them."""
+    metrics = dict(vars(bounds))
+    if cost is not None:
+        metrics["cost_gap"] = cost - bounds.cost_floor
+        metrics["information_explained"] = information_explained(cost, bounds.unigram_cost, bounds.cost_floor)
+    return metrics
+
+
+def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) -> Bounds | None:
+    if isinstance(examples, CountedExamples) and trains_on_all_pairs(plan):
+        return Bounds.of(examples.pairs)
+    vocabulary_size = examples.vocabulary_size
+    try:
+        distinct = min(count_pairs(len(training.ids), plan.window, training.passages), vocabulary_size**2)
+        require_memory(COUNTED_BYTES * distinct, "Counting the pairs", "bounds=false does without.")
+        counts = count_window_pairs(
+            [training.ids],
+            plan.window,
+            vocabulary_size,
+            shrinking=plan.shrinking_window,
+            passages=training.passages,
+        )
+    except UserError as error:  # of the counting; what has been trained is of use without bounds, too
+        print(f"The run goes on without the bounds of its cost. {error}", file=sys.stderr)
+        return None
+    return Bounds.of(counts)
+
+
+def _key(plan: Plan, training: TextPart, vocabulary_size: int) -> str:
+    """Return what the bounds are known by: the content of all that they are computed from."""
+    described = [FORMAT, plan.window, plan.shrinking_window, vocabulary_size]
+    digest = hashlib.sha256(json.dumps(described).encode())
+    for array in (training.ids, training.passages):
+        length = 0 if array is None else len(array)
+        digest.update(f"[{length}]".encode())
+        for start in range(0, length, _HASHED_AT_ONCE):
+            assert array is not None
+            digest.update(np.ascontiguousarray(array[start : start + _HASHED_AT_ONCE]).data)
+    return digest.hexdigest()[:32]
