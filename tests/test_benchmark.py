@@ -12,8 +12,9 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-import benchmark  # noqa: E402
-from benchmarks import baseline, machine, workloads  # noqa: E402
+from benchmarks import baseline, machine, steps, workloads  # noqa: E402
+from benchmarks.report import Report  # noqa: E402
+from benchmarks.sizes import TINY  # noqa: E402
 from benchmarks.timing import Comparison, alternate  # noqa: E402
 from benchmarks.training import Training, require_equal  # noqa: E402
 
@@ -64,7 +65,7 @@ def test_the_baseline_and_the_trainer_are_the_same_training(labels, batch_size):
     training = article_training(epochs=300, batch_size=batch_size)
     expected = training.parameters()
     costs = training.baseline(expected)()
-    trainer = training.trainer(workloads.AS_PUBLISHED, labels=labels)
+    trainer = training.trainer(steps.AS_PUBLISHED, labels=labels)
     records = trainer.train()
     assert costs == pytest.approx([record.article_cost for record in records], abs=1e-11)
     np.testing.assert_allclose(trainer.parameters.embedding, expected.embedding, rtol=0, atol=1e-9)
@@ -116,28 +117,28 @@ def test_a_promise_that_is_missed_is_told():
     assert comparison([2.0], [1.0], at_least=2).kept
     missed = comparison([2.0], [1.0], at_least=2.1)
     assert not missed.kept
-    assert not benchmark.Report([missed], [], []).kept
-    assert benchmark.Report([], [0.9], []).kept
-    assert not benchmark.Report([], [1.1], []).kept
+    assert not Report([missed]).kept
+    assert Report(command_seconds=[0.9]).kept
+    assert not Report(command_seconds=[1.1]).kept
 
 
 # ---------------------------------------------------------------- all of it, tiny
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("part", [workloads.article_training, workloads.steps_at_a_real_vocabulary])
+@pytest.mark.parametrize("part", [workloads.article_training, steps.steps_at_a_real_vocabulary])
 def test_training_is_compared(part, threads):
-    comparisons = part(workloads.TINY, threads)
+    comparisons = part(TINY, threads)
     assert len(comparisons) >= 3
     for one in comparisons:
-        assert len(one.baseline_seconds) == len(one.our_seconds) == workloads.TINY.repeats
+        assert len(one.baseline_seconds) == len(one.our_seconds) == TINY.repeats
         assert min(one.our_seconds) > 0
         assert (one.at_least is None) == (threads == 2 or "dense" in one.variant)
         assert (one.difference is None) == ("no update lost" in one.variant)
 
 
 def test_pair_generation_is_compared():
-    from_ids, from_words = workloads.pair_generation(workloads.TINY)
+    from_ids, from_words = workloads.pair_generation(TINY)
     assert from_ids.amount == from_words.amount == 2 * (5 * 500 - 15)
     assert from_ids.difference == 0
     assert from_ids.our_seconds != from_words.our_seconds
@@ -149,7 +150,7 @@ def test_a_whole_command_is_measured():
 
 
 def test_the_machine_is_measured():
-    for one in machine.anatomy(workloads.TINY, threads=1):
+    for one in machine.anatomy(TINY, threads=1):
         assert min(one.gemm_rate, one.exponential_rate, one.copy_rate, one.product_rate) > 0
         assert one.step_seconds > 0
         assert one.product_operations == pytest.approx(6 * one.distinct_centres * 300 * 50)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 from threadpoolctl import threadpool_limits
 
+from benchmarks.sizes import Size
+from benchmarks.steps import DEFAULT, real_training
 from benchmarks.timing import alternate
 from benchmarks.training import DIM
-from benchmarks.workloads import DEFAULT, Size, real_training
 from w2v_exp.model.softmax import transposed_product
 
 DTYPES: tuple[type[np.floating[Any]], ...] = (np.float64, np.float32)

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from benchmarks import baseline
-from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.batches import Examples, TrainingExamples
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.streamed import StreamedExamples
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.schedules import StepDecay
 from w2v_exp.training.trainer import Trainer
 
 DIM = 50
+WINDOW = 5
 
 
 @dataclass(frozen=True)
@@ -33,28 +35,48 @@ class Training:
         The same pairs as the baseline has them.
     epochs, batch_size : int
         The same for both.
+    dim : int
+        Of the parameters.
+    ids : ndarray of int32, optional
+        The text that the pairs are of, window `WINDOW`; only streamed labels need it.
     """
 
     pairs: Pairs
     baseline_ids: tuple[NDArray[np.int64], NDArray[np.int64]]
     epochs: int
     batch_size: int
+    dim: int = DIM
+    ids: NDArray[np.int32] | None = None
 
     def parameters(self, dtype: DTypeLike = np.float64) -> Parameters:
         """Return new parameters, the same each time."""
-        return ArticleInitialization()(self.pairs.vocabulary_size, DIM, np.random.default_rng(0), dtype)
+        return ArticleInitialization()(self.pairs.vocabulary_size, self.dim, np.random.default_rng(0), dtype)
 
     def trainer(
-        self, objective: Softmax, *, labels: str = "sparse", dtype: DTypeLike = np.float64
+        self,
+        objective: Softmax,
+        *,
+        labels: str = "sparse",
+        dtype: DTypeLike = np.float64,
+        threads: int = 1,
     ) -> Trainer:
         """Return a trainer of new parameters."""
         return Trainer(
-            Examples(self.pairs, labels=labels, batch_size=self.batch_size, order="corpus", dtype=dtype),
+            self._examples(labels, dtype),
             self.parameters(dtype),
             objective=objective,
             schedule=StepDecay(),
             epochs=self.epochs,
+            threads=threads,
         )
+
+    def _examples(self, labels: str, dtype: DTypeLike) -> TrainingExamples:
+        V, size = self.pairs.vocabulary_size, self.batch_size
+        if labels != "streamed":
+            return Examples(self.pairs, labels=labels, batch_size=size, order="corpus", dtype=dtype)
+        if self.ids is None:
+            raise ValueError("Streamed labels need the text.")
+        return StreamedExamples(self.ids, WINDOW, V, batch_size=size, order="corpus")
 
     def ours(self, objective: Softmax, **choices: Any) -> Callable[[], object]:
         """Return our training, ready to be timed."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from benchmark import machine
+from benchmarks.environment import machine_description
 from omegaconf import OmegaConf
 
 from claim.contenders import Contender, Planned, SkipGram, require_gensim
@@ -139,7 +139,7 @@ class Comparison:
             "reading_seconds": self.reading_seconds,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": {
-                **machine(),
+                **machine_description(),
                 "gensim": f"{gensim_version} (compiled: {FAST_VERSION >= 0})",
                 "w2v_exp": provenance_tags.get("git.commit", provenance_tags["version.w2v_exp"]),
             },
