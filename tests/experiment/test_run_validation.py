@@ -60,7 +60,7 @@ def test_the_cost_is_logged_by_epoch_and_stands_beside_that_of_training(
     assert run.data.params["validation.block"] == "10"
 
 
-@pytest.mark.parametrize("labels", ["dense", "sparse", "counts"])
+@pytest.mark.parametrize("labels", ["dense", "counts", "streamed"])
 def test_every_encoding_takes_the_cost_of_the_same_held_out_pairs(
     labels: str, command: Command, tmp_path: Path
 ) -> None:
@@ -88,6 +88,28 @@ def test_every_encoding_takes_the_cost_of_the_same_held_out_pairs(
     # Of 200 tokens 40 are held out, in four blocks or fewer; windows that would cross a cut are cut.
     assert 4 * (10 * 4 - 6) <= metrics["validation_pairs"] <= 40 * 4 - 6
     assert 160 * 4 - 5 * 6 <= metrics["pairs"] < 160 * 4
+
+
+def test_whole_documents_are_held_out_where_the_corpus_has_them(command: Command, tmp_path: Path) -> None:
+    lines = ["a b c d", "e f", "g h i j k l"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    done = command(
+        "corpus=file",
+        "corpus.path=lines.txt",
+        "corpus.boundaries=line",
+        "tokenizer=whitespace",
+        "validation=held_out",
+        "validation.by=document",
+        "validation.share=0.3",
+        "window=1",
+        "epochs=1",
+        "tracking=none",
+    )
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.glob("outputs/runs/*/result.json")
+    metrics = metrics_of(file.parent)
+    assert metrics["validation_pairs"] in {2 * (len(line.split()) - 1) for line in lines}
+    assert metrics["pairs"] + metrics["validation_pairs"] == 2 * (3 + 1 + 5)
 
 
 def test_held_out_pairs_are_never_sampled_and_weigh_what_shrinking_windows_give_them(
