@@ -44,7 +44,8 @@ class ValidationRule:
     """Which part of a text is held out of training, and how often its cost is taken.
 
     Words of the vocabulary that occur in the part held out only are never trained: the vocabulary is that of the
-    whole text.
+    whole text. Where training subsamples frequent words, it learns another distribution of contexts than the part held
+    out has, and its held-out cost may exceed what word frequencies give: it then compares runs that sample alike.
 
     Parameters
     ----------
