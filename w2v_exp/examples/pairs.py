@@ -115,10 +115,8 @@ def window_pairs(
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
     done = 0
     for stretch in stretches():
-        of_stretch = stretch_pairs(ids, *stretch, passages)
-        filled = slice(done, done + len(of_stretch[0]))
-        centres[filled], contexts[filled] = of_stretch
-        done = filled.stop
+        made, _ = stretch_pairs(ids, *stretch, passages, out=(centres[done:], contexts[done:]))
+        done += len(made)
     return Pairs(centres, contexts, vocabulary_size)
 
 
@@ -128,6 +126,7 @@ def stretch_pairs(
     stop: int,
     window: Window,
     passages: NDArray[np.int64] | None = None,
+    out: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the pairs whose centres are at the places from start to stop, in the order of `window_pairs`.
 
@@ -141,6 +140,8 @@ def stretch_pairs(
         The greatest distance between the words of a pair: one for all, or one for each centre.
     passages : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`.
+    out : pair of ndarray of int32, optional
+        Where there is room for them; what is returned is then the beginning of these two.
 
     Returns
     -------
@@ -150,23 +151,32 @@ def stretch_pairs(
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     # With all contexts that a window can have, the pairs form a table that is filled column by column: contexts at
     # one distance are a slice of the text.
-    centres = stop - start
-    table = np.empty((centres, 2 * widest), np.int32)
+    centres, lengths = stop - start, left + right
+    total = int(lengths.sum())
+    made = (
+        (np.empty(total, np.int32), np.empty(total, np.int32))
+        if out is None
+        else (out[0][:total], out[1][:total])
+    )
+    whole = total == centres * 2 * widest
+    table = made[1].reshape(centres, 2 * widest) if whole else np.empty((centres, 2 * widest), np.int32)
     for distance in range(1, widest + 1):
         # From `first` on centres have a word so far before them, up to `last` one so far after them.
         first = min(max(0, distance - start), centres)
         last = max(0, min(centres, len(ids) - distance - start))
         table[first:, widest - distance] = ids[start + first - distance : stop - distance]
         table[:last, widest + distance - 1] = ids[start + distance : start + distance + last]
-    lengths = left + right
-    if lengths.sum() == table.size:
-        return np.repeat(ids[start:stop], 2 * widest), table.reshape(-1)
+    if whole:
+        made[0].reshape(table.shape)[:] = ids[start:stop, None]
+        return made
     inside = np.empty(table.shape, bool)
     for distance in range(1, widest + 1):
         np.greater_equal(left, distance, out=inside[:, widest - distance])
         np.greater_equal(right, distance, out=inside[:, widest + distance - 1])
-    # Twice as fast as table[inside].
-    return np.repeat(ids[start:stop], lengths), table.reshape(-1)[np.flatnonzero(inside)]
+    made[0][:] = np.repeat(ids[start:stop], lengths)
+    # Twice as fast as table[inside]; no place is outside the table, and to check that it would be copied.
+    table.reshape(-1).take(np.flatnonzero(inside), out=made[1], mode="clip")
+    return made
 
 
 def count_stretch_pairs(
@@ -192,6 +202,9 @@ def reaches(
 
     That is, in a text of so many tokens, within its window and its passage.
     """
+    if passages is None and isinstance(window, int) and window <= start and stop + window <= tokens:
+        everywhere = np.full(stop - start, window, np.int64)
+        return everywhere, everywhere
     places = np.arange(start, stop)
     first: int | NDArray[np.int64] = 0
     end: int | NDArray[np.int64] = tokens
