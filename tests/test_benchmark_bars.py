@@ -1,5 +1,6 @@
 """The exact epoch, wide steps, long texts and their memory, as the benchmark measures them: tiny."""
 
+import io
 import json
 import math
 import subprocess
@@ -14,7 +15,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import benchmark  # noqa: E402
-from benchmarks import epoch, steps  # noqa: E402
+from benchmarks import epoch, steps, tables  # noqa: E402
 from benchmarks.bar import Bar  # noqa: E402
 from benchmarks.child import Outcome, Sample, anonymous_memory, run_child  # noqa: E402
 from benchmarks.encoding import encoding  # noqa: E402
@@ -23,7 +24,9 @@ from benchmarks.real_text import LongText, long_text, write_repeated  # noqa: E4
 from benchmarks.report import Report  # noqa: E402
 from benchmarks.sizes import TINY  # noqa: E402
 from benchmarks.streaming import growth  # noqa: E402
+from benchmarks.timing import Comparison  # noqa: E402
 from benchmarks.training import Training  # noqa: E402
+from rich.console import Console  # noqa: E402
 
 from w2v_exp.errors import UserError  # noqa: E402
 from w2v_exp.examples.pair_counting import count_window_pairs  # noqa: E402
@@ -45,6 +48,18 @@ def test_a_bar_is_kept_from_its_side():
     assert not Bar("share", 49, "%", promised=50, at_most=False).kept
     assert Bar("seconds", 1e9, "s").kept
     assert not Report(bars=[Bar("memory", 2, "GB", promised=1)]).kept
+
+
+def test_tables_show_names_as_they_are_and_what_was_missed():
+    missed = Comparison("text of [red]x.txt", "v", "bytes", 10, None, [2.0], [1.0], at_least=3)
+    console = Console(width=140, record=True, file=io.StringIO())
+    tables.show(
+        Report([missed], bars=[Bar("of [b]x", 2, "GB", promised=1)], left_out=["no [i]disk"]), console
+    )
+    shown = console.export_text()
+    for expected in ("Text of [red]x.txt", "3 missed", "of [b]x", "≤ 1 missed", "no [i]disk"):
+        assert expected in shown
+    assert "thread" not in shown
 
 
 # ---------------------------------------------------------------- the exact epoch

@@ -22,9 +22,11 @@ from benchmarks.sizes import Size
 from w2v_exp.cores import available_cores
 from w2v_exp.examples.streamed import StreamedExamples
 from w2v_exp.model.parameters import ArticleInitialization
+from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.trainer import Trainer
 
 WINDOW, DIM, BATCH_SIZE = 5, 100, 1024
+OBJECTIVE = Softmax(embedding_gradient="mean")  # the sum over a large batch is too much for its learning rate
 MEGABYTES = 600  # anonymous, at the most
 GROWTH = 10.0  # percent, from the first half of a phase to its second
 WARM_UP = 0.1  # of a phase
@@ -72,7 +74,8 @@ def main(path: Path, folder: Path, max_size: int, steps: int) -> None:
     examples = StreamedExamples(text.ids, WINDOW, V, batch_size=BATCH_SIZE, order="shuffled")
     cores = available_cores()
     with threadpool_limits(cores, "blas"):
-        Trainer(examples, parameters, epochs=1, threads=cores).rehearse(steps)
+        trainer = Trainer(examples, parameters, objective=OBJECTIVE, epochs=1, threads=cores)
+        trainer.rehearse(steps)
     print(json.dumps({"began": began, "encoded": encoded, "trained": monotonic()}))
 
 

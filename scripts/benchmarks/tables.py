@@ -51,14 +51,12 @@ def print_machine(console: Console) -> None:
     )
 
 
-def _comparison_table(workload: str, threads: int, comparisons: Sequence[Comparison]) -> Table:
+def _comparison_table(workload: str, threads: int | None, comparisons: Sequence[Comparison]) -> Table:
+    title = f"{workload[0].upper()}{workload[1:]}"
+    if threads is not None:
+        title += f", {_thread_count(threads)}"
     unit = comparisons[0].unit
-    table = Table(
-        f"{unit} a second",
-        box=box.SIMPLE,
-        title=escape(f"{workload[0].upper()}{workload[1:]}, {_thread_count(threads)}"),
-        title_justify="left",
-    )
+    table = Table(f"{unit} a second", box=box.SIMPLE, title=escape(title), title_justify="left")
     for heading in ("baseline", "ours", "ratio", "promised", "goal", "differs by"):
         table.add_column(heading, justify="right")
     for one in comparisons:

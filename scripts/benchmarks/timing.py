@@ -22,8 +22,8 @@ class Comparison:
         What is counted: epochs, steps, pairs.
     amount : int
         How many of them a repeat has.
-    threads : int
-        BLAS threads of both sides.
+    threads : int or None
+        BLAS threads of both sides; None where BLAS has no part in it.
     baseline_seconds, our_seconds : list of float
         CPU seconds with one thread, else seconds.
     at_least : float, optional
@@ -38,7 +38,7 @@ class Comparison:
     variant: str
     unit: str
     amount: int
-    threads: int
+    threads: int | None
     baseline_seconds: list[float]
     our_seconds: list[float]
     at_least: float | None = None
