@@ -6,8 +6,10 @@ import bz2
 import gzip
 import lzma
 import re
+from collections import Counter
 from contextlib import ExitStack
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,9 @@ from w2v_exp.text.tokenizer import (
 from w2v_exp.text.tokenizing import number_words
 from w2v_exp.text.vocabulary import VocabularyRule
 
-MESSY = st.text(alphabet=st.sampled_from("abcABÄ9' \n\t\r\u2028\u3000\x0c"), max_size=60)
+FEW_WORDS = ["a", "b", "Ab", "Ä9", "c'"]
+SPACES = [" ", "\t ", "\n", "\n", "\n\n", "\n \n", "\r\n", "\r", "\u2028", "\u3000\n", "\x0c"]
+MESSY = st.lists(st.sampled_from(FEW_WORDS + SPACES), max_size=30).map("".join)
 TOKENIZERS = [ArticleTokenizer(), WhitespaceTokenizer(), WordTokenizer(), CharacterTokenizer()]
 
 
@@ -60,8 +64,10 @@ def words_of_passages(text: EncodedText) -> list[list[str]]:
     return [words[start:end] for start, end in zip(text.passages[:-1], text.passages[1:], strict=True)]
 
 
-def expected_passages(documents: list[str], tokenizer, text: EncodedText) -> list[list[str]]:
-    kept = [[word for word in tokenizer(document) if word in text.vocabulary.ids] for document in documents]
+def expected_passages(documents: list[str], tokenizer, least: int = 1) -> list[list[str]]:
+    tokenized = [tokenizer(document) for document in documents]
+    counts = Counter(chain.from_iterable(tokenized))
+    kept = [[word for word in words if counts[word] >= least] for words in tokenized]
     return [words for words in kept if words]
 
 
@@ -94,12 +100,25 @@ def test_passages_are_those_of_plain_python_however_the_text_is_cut(
         with_small_pieces(stack, *sizes)
         text, file = encode_text(corpus, tokenizer, rule), BytesIO()
         in_file = encode_to_file(corpus, tokenizer, rule, file)
-    expected = expected_passages(plain_documents(contents, boundaries, len(contents)), tokenizer, text)
+    expected = expected_passages(plain_documents(contents, boundaries, len(contents)), tokenizer, least)
     assert words_of_passages(text) == expected
     assert (np.diff(text.passages) > 0).all()
     assert (text.passages[0], text.passages[-1]) == (0, len(text.ids))
     np.testing.assert_array_equal(in_file.passages, text.passages)
     np.testing.assert_array_equal(np.frombuffer(file.getvalue(), ID), text.ids)
+
+
+@pytest.mark.parametrize("boundaries", BOUNDARIES)
+@pytest.mark.parametrize("size", range(1, 9))
+def test_ends_of_passages_are_found_at_every_seam(tmp_path, monkeypatch, boundaries, size):
+    monkeypatch.setattr(pieces, "PIECE_CHARACTERS", size)
+    monkeypatch.setattr(tokenizing, "PART_CHARACTERS", 3)
+    content = "a\n\nb\n \t\nc \n d\n\n\n\ne\r\n\r\nf\rg\u3000\n\u3000\nh"
+    (tmp_path / "text.txt").write_bytes(content.encode())
+    corpus = FileCorpus(str(tmp_path / "text.txt"), boundaries)
+    text = encode_text(corpus, WhitespaceTokenizer(), VocabularyRule())
+    documents = plain_documents([content], boundaries, 1)
+    assert words_of_passages(text) == expected_passages(documents, WhitespaceTokenizer())
 
 
 @property_settings(deadline=None, max_examples=100)
@@ -109,7 +128,7 @@ def test_a_text_of_the_configuration_has_the_passages_of_a_file(text, boundaries
         return
     encoded = encode_text(TextCorpus(text, boundaries), WhitespaceTokenizer(), VocabularyRule())
     documents = plain_documents([text], boundaries, 1)
-    assert words_of_passages(encoded) == expected_passages(documents, WhitespaceTokenizer(), encoded)
+    assert words_of_passages(encoded) == expected_passages(documents, WhitespaceTokenizer())
 
 
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
@@ -211,7 +230,7 @@ def test_boundaries_of_another_name_are_refused_with_a_suggestion(corpus, tmp_pa
 def test_the_word_that_stands_for_line_ends_may_stand_in_a_text(tokenizer, mark):
     text = f"one {mark}\n{mark} two\n\nthree"
     encoded = encode_text(TextCorpus(text, "line"), tokenizer, VocabularyRule())
-    assert words_of_passages(encoded) == expected_passages(text.split("\n"), tokenizer, encoded)
+    assert words_of_passages(encoded) == expected_passages(text.split("\n"), tokenizer)
 
 
 def test_a_custom_tokenizer_is_given_line_by_line(tmp_path, monkeypatch):
