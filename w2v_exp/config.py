@@ -35,7 +35,7 @@ from w2v_exp.training.schedules import SCHEDULES, Schedule
 from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
 
 DTYPES = ("float32", "float64")
-EMBEDDINGS = ("input", "sum")
+EMBEDDINGS = ("input", "sum", "balanced")
 
 
 @dataclass(frozen=True)

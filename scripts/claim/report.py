@@ -21,7 +21,7 @@ from w2v_exp.reporting.words import shown
 from w2v_exp.reproduction.markdown import table
 
 TITLES = {"wordsim353": "WS-353", "simlex999": "SimLex-999", "analogies": "Google analogies"}
-VECTORS = {"input": "input", "sum": "input + output"}
+VECTORS = {"input": "input", "sum": "input + output", "balanced": "balanced"}
 GENSIM_VECTORS = "input"  # what everybody takes from gensim: `model.wv`
 UNKNOWN = "–"
 PROSE = Path(__file__).parent / "report.md"

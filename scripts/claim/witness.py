@@ -11,7 +11,7 @@ from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation import Evaluation, Sets
 from w2v_exp.experiment.evaluation import evaluation_rows
 
-JUDGED = ("input", "sum")
+JUDGED = ("input", "sum", "balanced")
 TOTALS = {"": "", "all": "", "semantic": "_semantic", "syntactic": "_syntactic"}  # by section
 
 

@@ -107,6 +107,20 @@ def test_what_has_been_trained_is_copied():
     assert trained.output.tolist() == [[0, 0, 0]] * 2
 
 
+@pytest.mark.parametrize("size", [4, 30])
+def test_balanced_vectors_depend_on_the_product_of_the_matrices_alone(size):
+    generator = np.random.default_rng(0)
+    left, right, turn = (generator.normal(size=shape) for shape in ((size, 6), (size, 6), (6, 6)))
+    words, counts = [str(i) for i in range(size)], np.ones(size, np.int64)
+    one = Embeddings(words, counts, left, right).using("balanced").input
+    other = Embeddings(words, counts, left @ turn, right @ np.linalg.inv(turn).T).using("balanced").input
+    np.testing.assert_allclose(one @ one.T, other @ other.T, atol=1e-8)
+    U, values, Vt = np.linalg.svd(left @ right.T)
+    expected = ((U + Vt.T) * np.sqrt(values))[:, :6]
+    np.testing.assert_allclose(one @ one.T, expected @ expected.T, atol=1e-8)
+    assert one.shape == left.shape
+
+
 def test_other_vectors_than_the_input_ones_may_be_used():
     both = embeddings((1, 0), (0, 1), words=["a", "b"], output=np.array([[0.0, 2.0], [0.0, 3.0]]))
     assert both.using("input") is both

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
 from w2v_exp.embeddings.archive import Stored
+from w2v_exp.embeddings.balancing import balanced_vectors
 from w2v_exp.embeddings.directions import directions
 from w2v_exp.embeddings.formats import read, write
 from w2v_exp.embeddings.parts import check_counts, check_matrix, numbered_words
@@ -24,7 +25,7 @@ from w2v_exp.validation import require_choice, require_whole, suggestion
 
 SUGGESTED_WORDS = 5_000  # an unknown word is compared with the most frequent ones; all would take seconds
 SUGGESTED_LENGTH = 40
-VECTORS = ("input", "output", "sum")
+VECTORS = ("input", "output", "sum", "balanced")
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +199,8 @@ class Embeddings:
         Parameters
         ----------
         vectors : str
-            ``input`` (these embeddings themselves), ``output``, or ``sum`` of both.
+            ``input`` (these embeddings themselves), ``output``, ``sum`` of both, or ``balanced``: both, made of
+            their product alone (`balanced_vectors`).
 
         Raises
         ------
@@ -210,9 +212,11 @@ class Embeddings:
             return self
         if self.output is None:
             raise UserError(f"vectors={vectors}: these embeddings have input vectors only; .npz keeps both.")
-        return Embeddings(
-            self.words, self.counts, self.output if vectors == "output" else self.input + self.output
-        )
+        if vectors == "output":
+            return Embeddings(self.words, self.counts, self.output)
+        if vectors == "sum":
+            return Embeddings(self.words, self.counts, self.input + self.output)
+        return Embeddings(self.words, self.counts, balanced_vectors(self.input, self.output))
 
     @cached_property
     def _directions(self) -> NDArray[Any]:
