@@ -55,7 +55,7 @@ def test_another_seed_draws_another_sample() -> None:
     assert pairs_of(*choices) != pairs_of(*choices, "seed=1")
 
 
-@pytest.mark.parametrize("labels", ["dense", "sparse", "counts"])
+@pytest.mark.parametrize("labels", ["dense", "sparse", "counts", "streamed"])
 @pytest.mark.parametrize(
     ("boundaries", "lengths"), [("none", [9]), ("line", [2, 3, 3, 1]), ("document", [5, 4])]
 )
