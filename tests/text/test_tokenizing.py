@@ -85,7 +85,7 @@ def test_what_reading_raises_ends_the_processes():
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
-        list(number_pieces(WhitespaceTokenizer(), pieces(), processes=2))
+        list(number_pieces(WordTokenizer(), pieces(), processes=2))
 
 
 def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
@@ -119,14 +119,21 @@ def living(group):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's list of processes")
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["Ctrl-C", "SIGTERM", "SIGKILL"]
+    ("number", "tokenizer"),
+    [
+        (signal.SIGINT, "WordTokenizer"),
+        (signal.SIGTERM, "WordTokenizer"),
+        (signal.SIGKILL, "WordTokenizer"),
+        (signal.SIGINT, "WhitespaceTokenizer"),  # threads
+    ],
+    ids=["Ctrl-C", "SIGTERM", "SIGKILL", "Ctrl-C in threads"],
 )
-def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, number):
+def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, number, tokenizer):
     program = tmp_path / "endless.py"
     program.write_text(
-        textwrap.dedent("""
+        textwrap.dedent(f"""
         from w2v_exp.experiment.interruption import termination_as_exception
-        from w2v_exp.text.tokenizer import WhitespaceTokenizer
+        from w2v_exp.text.tokenizer import {tokenizer}
         from w2v_exp.text.tokenizing import number_pieces
 
         def endless():
@@ -136,7 +143,7 @@ def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, n
         if __name__ == "__main__":
             with termination_as_exception():
                 try:
-                    for number, _ in enumerate(number_pieces(WhitespaceTokenizer(), endless(), processes=2)):
+                    for number, _ in enumerate(number_pieces({tokenizer}(), endless(), processes=2)):
                         if number == 10:
                             print("running", flush=True)
                 except KeyboardInterrupt:

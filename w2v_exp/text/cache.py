@@ -49,7 +49,8 @@ class TextCache:
     limit_gb : float
         What is kept at most, in 10⁹ bytes. The text used least recently goes first; the one in use stays.
     processes : int, optional
-        How many tokenize; None takes one a core for large texts, and one for others.
+        How many tokenize (as threads with `WhitespaceTokenizer`); None takes one a core for large texts, and one for
+        others.
     """
 
     folder: str | None = None

@@ -32,6 +32,7 @@ _SPLIT: dict[str, Callable[[str], list[str]]] = {
     "blank line": re.compile(r"\n\s*\n").split,
 }
 PASSAGE_ENDS = tuple(_SPLIT)
+_BLANK_LINES_OF_ASCII = re.compile(rb"\n[\t-\r\x1c- ]*\n")  # \s of bytes lacks \x1c to \x1f
 
 
 def split_at_passages(text: str, passage_end: str) -> list[str]:
@@ -41,6 +42,19 @@ def split_at_passages(text: str, passage_end: str) -> list[str]:
     ['of a line', 'a line', '']
     """
     return _SPLIT[passage_end](text)
+
+
+def places_of_ends(content: bytes, passage_end: str) -> NDArray[np.int64]:
+    r"""Return where passages end in a stretch of UTF-8 text that has no white space but that of ASCII, in bytes.
+
+    >>> places_of_ends(b"of a line\na line\n", "line")
+    array([ 9, 16])
+    """
+    if passage_end == "line":
+        return np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n"))
+    if passage_end == "blank line":
+        return np.array([lines.start() for lines in _BLANK_LINES_OF_ASCII.finditer(content)], np.int64)
+    return np.empty(0, np.int64)
 
 
 def whole_blank_lines(pieces: Iterable[str]) -> Iterator[str]:

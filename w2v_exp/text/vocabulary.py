@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,17 +43,15 @@ class VocabularyRule:
 
     def select(self, counts: Mapping[str, int]) -> Vocabulary:
         """Return the vocabulary that this rule makes of the words of a text and their counts."""
-        total = sum(counts.values())
+        numbers = np.fromiter(counts.values(), np.int64, len(counts))
+        # Shares are compared, not counts: 29 of 100 is not above 0.29, though 0.29 * 100 < 29 as rounded.
+        passing = (numbers >= self.min_count) & (numbers / numbers.sum() <= self.max_frequency)
         stopped = set(self.stop_words)
-        kept = [
-            (word, count)
-            for word, count in counts.items()
-            # Shares are compared, not counts: 29 of 100 is not above 0.29, though 0.29 * 100 < 29 as rounded.
-            if count >= self.min_count and count / total <= self.max_frequency and word not in stopped
-        ]
+        kept = [word for word in compress(counts, passing.tolist()) if word not in stopped]
         # Ties are broken by the word itself: ids must not depend on the hash seed or the order of the text.
-        kept.sort(key=lambda entry: (-entry[1], entry[0]))
-        return Vocabulary.from_counts(dict(kept[: self.max_size]))
+        kept.sort()
+        kept.sort(key=counts.__getitem__, reverse=True)  # words of the same count stay in their order
+        return Vocabulary.from_counts({word: counts[word] for word in kept[: self.max_size]})
 
 
 @dataclass(frozen=True)
