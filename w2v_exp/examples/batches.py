@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batch import Batch, gather_batch
-from w2v_exp.examples.labels import LABELS
+from w2v_exp.examples.labels import LABELS, DenseLabels
+from w2v_exp.examples.memory_needs import ExamplesMemory
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.validation import require_choice, require_whole
 
@@ -119,6 +122,28 @@ class Examples(TrainingExamples):
             and self.batches_per_epoch <= KEPT_BATCHES
         )
         self._kept: list[Batch] = []
+
+    @classmethod
+    def memory(
+        cls, survey: PairSurvey, *, labels: str, batch_size: int, order: str, dtype: DTypeLike
+    ) -> ExamplesMemory:
+        """Return what the examples of a text will need; the other choices are those of the constructor."""
+        V, pairs = survey.vocabulary_size, survey.pairs
+        making = held = Pairs.memory(pairs)
+        if labels == "dense":  # the contexts of sparse labels are those of the pairs
+            held += DenseLabels.memory(pairs, V, dtype)
+            making = held + 16 * pairs  # two indices for each of the ones
+        batch_size = min(batch_size, pairs)
+        centres = survey.distinct_centres(batch_size, order)
+        batch = LABELS[labels].batch_memory(batch_size, centres, V, dtype)
+        if (
+            order == "shuffled"
+        ):  # a permutation of all pairs, and copies of the labels that it brings together
+            copied = LABELS[labels].memory(batch_size, V, dtype)
+            batch = replace(batch, labels=batch.labels + 8 * pairs, gathering=batch.gathering + copied)
+        if batch_size == pairs:
+            batch = batch.alone()
+        return ExamplesMemory(held, making + survey.drawn_memory, batch)
 
     @property
     def pairs(self) -> Pairs:

@@ -13,8 +13,10 @@ from w2v_exp.examples.batch import Batch, Prior
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.labels import SparseCounts
+from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_counting import PairCounter
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_counts import SUMMED_AT_ONCE, PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 from w2v_exp.validation import require_number, require_whole
 
@@ -132,6 +134,27 @@ class CountedExamples(TrainingExamples):
     def context_shares(self) -> NDArray[np.float64]:
         """What share of the pairs each word is the context of, shape (V,)."""
         return self._context_shares
+
+    @staticmethod
+    def memory(survey: PairSurvey, rule: CountsRule, *, order: str) -> ExamplesMemory:
+        """Return what the examples of a text will need, with the transient peak of counting its pairs.
+
+        The largest slice is taken, with the largest but one after it; where chance mixes the centres
+        (``order=shuffled``), slices a standard deviation above their mean.
+        """
+        by_centre = survey.distinct_by_centre
+        distinct = int(by_centre.sum())
+        counts = PairCounts.memory(distinct, survey.vocabulary_size)
+        # Sums by centre take a copy in float64, sums by context one of a part.
+        summing = max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
+        making = max(PairCounter.memory(survey) + survey.drawn_memory, counts + summing)
+        contexts = by_centre[survey.frequencies > 0]
+        size = min(rule.centres, len(contexts))
+        slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]
+        if order == "shuffled":
+            slices[:] = min(slices.sum(), size * contexts.mean() + np.sqrt(size) * contexts.std())
+        after = round(slices[1]) if len(slices) > 1 else 0
+        return ExamplesMemory(counts, making, BatchMemory.sparse(size, round(slices[0]), after))
 
     @property
     def batches_per_epoch(self) -> int:

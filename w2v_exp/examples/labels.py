@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.counting import count_distinct
+from w2v_exp.examples.memory_needs import BatchMemory
 from w2v_exp.memory import readable_bytes, require_memory
 from w2v_exp.scatter import scatter_add
 
@@ -139,6 +140,11 @@ class SparseLabels:
         """Return how many bytes the labels of so many pairs take."""
         return 4 * pairs
 
+    @staticmethod
+    def batch_memory(batch_size: int, centres: int, vocabulary_size: int, dtype: DTypeLike) -> BatchMemory:
+        """Return what a batch of so many pairs and distinct centres takes: a cell for each pair, at the most."""
+        return BatchMemory.sparse(centres, batch_size, batch_size)
+
     def count_by(
         self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]
     ) -> SparseCounts:
@@ -223,6 +229,15 @@ class DenseLabels:
     def memory(pairs: int, vocabulary_size: int, dtype: DTypeLike) -> int:
         """Return how many bytes the labels of so many pairs take."""
         return pairs * vocabulary_size * np.dtype(dtype).itemsize
+
+    @staticmethod
+    def batch_memory(batch_size: int, centres: int, vocabulary_size: int, dtype: DTypeLike) -> BatchMemory:
+        """Return what a batch of so many pairs and distinct centres takes."""
+        size, cells = np.dtype(dtype).itemsize, centres * vocabulary_size
+        labels = (8 + size) * cells  # counts in float64, and the one-hot vectors of each centre's last label
+        # To be added up by centre, the one-hot vectors are put in order, as a copy, and summed.
+        adding = batch_size * vocabulary_size * size + (8 + size) * cells
+        return BatchMemory(centres, labels, 16 * cells, 8 * cells + adding)
 
     def count_by(
         self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]

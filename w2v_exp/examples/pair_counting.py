@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 
 CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
 RANGES = 128  # of centres; each is counted, merged and freed by itself
 KEY_BITS = 32
+RANGE_BYTES = 10  # for each pair of a range while it is counted, most of them several times the same
 
 Packed = NDArray[np.uint64]  # a pair in the high half of each number, its weight in the low half
 
@@ -62,6 +64,22 @@ class PairCounter:
         self._bounds: NDArray[np.int64] | None = None
         self._runs: list[list[Packed]] = []
         self._heaviest = np.zeros(vocabulary_size, np.int64)
+
+    @staticmethod
+    def memory(survey: PairSurvey, threads: int | None = None) -> int:
+        """Return how many bytes counting the pairs of a text will take at the most, the counts included."""
+        tokens, distinct = survey.tokens + survey.gaps, int(survey.distinct_by_centre.sum())
+        chunk = min(tokens, CHUNK_TOKENS)
+        in_range = max(1 / RANGES, float(survey.frequencies.max(initial=0)) / max(1, survey.tokens))
+        range_pairs = in_range * 2 * survey.window * chunk
+        growth = (
+            1.0 if tokens <= CHUNK_TOKENS else 1.25
+        )  # runs that wait to be merged have some pairs in common
+        return max(
+            20 * chunk,  # the tokens, their order, and a copy for finding the ranges in it
+            round(12 * chunk + growth * 8 * distinct + RANGE_BYTES * range_pairs),
+            4 * (tokens % CHUNK_TOKENS) + 8 * distinct + PairCounts.memory(distinct, survey.vocabulary_size),
+        )
 
     def add(self, ids: NDArray[np.int32], passages: NDArray[np.int64] | None = None) -> None:
         """Take the next tokens, which go on with the passage that is under way.

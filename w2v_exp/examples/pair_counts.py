@@ -42,6 +42,11 @@ class PairCounts:
         starts = np.searchsorted(centres, np.arange(pairs.vocabulary_size + 1))
         return cls(starts, contexts.astype(np.int32), counts.astype(np.float32))
 
+    @staticmethod
+    def memory(distinct: int, vocabulary_size: int) -> int:
+        """Return how many bytes the counts of so many distinct pairs take."""
+        return 8 * distinct + 8 * vocabulary_size
+
     @property
     def vocabulary_size(self) -> int:
         """V."""

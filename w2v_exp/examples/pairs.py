@@ -36,6 +36,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.centres)
 
+    @staticmethod
+    def memory(pairs: int) -> int:
+        """Return how many bytes so many pairs take."""
+        return 8 * pairs
+
     def by_centre(self) -> NDArray[np.int64]:
         """Return the number of pairs of each centre, shape (V,)."""
         return count_ids(self.centres, self.vocabulary_size)
@@ -111,7 +116,9 @@ def window_pairs(
         total = count_pairs(len(ids), window, passages)
     else:
         total = sum(count_stretch_pairs(len(ids), *stretch, passages) for stretch in stretches())
-    require_memory(8 * total, f"window={widest}: {total:,} pairs", "Use a smaller window or a shorter text.")
+    require_memory(
+        Pairs.memory(total), f"window={widest}: {total:,} pairs", "Use a smaller window or a shorter text."
+    )
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
     done = 0
     for stretch in stretches():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +13,15 @@ from w2v_exp.examples.batch import Batch, gather_batch
 from w2v_exp.examples.batches import TrainingExamples, no_pair_error
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.labels import SparseLabels
+from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pairs import count_pairs, reaches
+from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.pairs import Pairs, count_pairs, reaches
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 from w2v_exp.validation import require_whole
+
+PAIR_BYTES = 21  # for each pair of a block while it is made: a table of contexts, those inside of a window
 
 Columns = tuple[NDArray[np.int32], NDArray[np.int32]]  # centres and contexts
 
@@ -102,6 +106,22 @@ class StreamedExamples(TrainingExamples):
         self._blocks = -(-len(ids) // self.rule.block)
         expected = self._expected_pairs(generator or np.random.default_rng(0))
         super().__init__(vocabulary_size, expected, order)
+
+    @staticmethod
+    def memory(survey: PairSurvey, rule: StreamRule, *, batch_size: int, order: str) -> ExamplesMemory:
+        """Return what the examples of a text will need: a block and some batches, whatever its length."""
+        block = min(survey.tokens, rule.block) * survey.pairs // max(1, survey.tokens)
+        batch_size = min(batch_size, survey.pairs)
+        centres = survey.distinct_centres(batch_size, order, mixed=rule.block)
+        # One block is cut into batches while the next is made; where a batch takes several, they are joined.
+        blocks = Pairs.memory(block) + (2 * Pairs.memory(batch_size) if batch_size > block else 0)
+        making = PAIR_BYTES * block * (2 if order == "shuffled" else 1)
+        batch = BatchMemory.sparse(centres, batch_size, batch_size)
+        batch = replace(batch, labels=batch.labels + blocks, gathering=max(batch.gathering, making))
+        if batch_size == survey.pairs:
+            batch = batch.alone()
+        tables = 8 * survey.vocabulary_size  # with what probability words are kept
+        return ExamplesMemory(tables, tables, batch)
 
     @cached_property
     def pairs(self) -> PairCounts:

@@ -15,6 +15,7 @@ from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
@@ -92,6 +93,21 @@ def build_examples(
         batch_size=plan.batch_size,
         order=plan.order,
         dtype=plan.dtype,
+    )
+
+
+def survey_pairs(plan: Plan, text: TextPart, vocabulary_size: int) -> PairSurvey:
+    """Return a survey of the pairs that `build_examples` would make of a text, in the same draw of it."""
+    counts = isinstance(plan.labels, CountsRule)
+    return PairSurvey(
+        text.ids,
+        plan.window,
+        vocabulary_size,
+        _child_generator(plan, SAMPLING),
+        subsampling=plan.subsampling,
+        shrinking_window=plan.shrinking_window and not counts,  # there it is a matter of weights
+        passages=text.passages,
+        passes=plan.labels.sampled_passes if isinstance(plan.labels, CountsRule) else 1,
     )
 
 

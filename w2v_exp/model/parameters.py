@@ -29,6 +29,16 @@ class Parameters:
     output: NDArray[Any]
     offset: NDArray[Any] | None = None
 
+    @staticmethod
+    def memory(vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+        """Return how many bytes the two matrices take."""
+        return 2 * vocabulary_size * dim * np.dtype(dtype).itemsize
+
+    @staticmethod
+    def drawing_memory(vocabulary_size: int, dim: int) -> int:
+        """Return how many bytes come and go while they are drawn: one of them in float64."""
+        return 8 * vocabulary_size * dim
+
 
 class Initialization(Protocol):
     """Makes parameters to start from."""

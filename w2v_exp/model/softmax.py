@@ -129,6 +129,11 @@ class Softmax:
             offset_gradient = self._offset_gradient(scores, normalizer, batch)
         return Step(cost, article_cost, embedding_gradient, output_gradient, offset_gradient)
 
+    @staticmethod
+    def scores_memory(centres: int, vocabulary_size: int, dtype: DTypeLike) -> int:
+        """Return how many bytes the scores of so many distinct centres take, a prior's row included."""
+        return (centres + 1) * vocabulary_size * np.dtype(dtype).itemsize
+
     def initial_offset(self, context_shares: NDArray[np.float64], dtype: DTypeLike) -> NDArray[Any] | None:
         """Return the offset that training starts from, shape (V,), from what share of the pairs each context has."""
         if self.output_offset == "none":

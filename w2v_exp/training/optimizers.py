@@ -29,6 +29,14 @@ class Optimizer(Protocol):
     def rows_are_independent(self) -> bool:
         """Whether a gradient for all rows may be given in blocks of rows, one update after the other."""
 
+    @property
+    def remembered(self) -> int:
+        """How many matrices like a parameter's the state has."""
+
+    @property
+    def passing(self) -> int:
+        """How many matrices like the rows that an update changes come and go during it."""
+
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return what the rule remembers of a matrix before its first step."""
 
@@ -43,6 +51,8 @@ class GradientDescent:
     """Stochastic gradient descent: θ ← θ − η·g."""
 
     rows_are_independent: ClassVar[bool] = True
+    remembered: ClassVar[int] = 0
+    passing: ClassVar[int] = 1
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return an empty state."""
@@ -67,6 +77,8 @@ class Momentum:
     """
 
     rows_are_independent: ClassVar[bool] = False
+    remembered: ClassVar[int] = 1
+    passing: ClassVar[int] = 1
 
     momentum: float = 0.9
 
@@ -111,6 +123,8 @@ class Adagrad:
     """
 
     rows_are_independent: ClassVar[bool] = True
+    remembered: ClassVar[int] = 1
+    passing: ClassVar[int] = 2
 
     epsilon: float = 1e-8
 
@@ -147,6 +161,8 @@ class Adam:
     """
 
     rows_are_independent: ClassVar[bool] = False
+    remembered: ClassVar[int] = 2
+    passing: ClassVar[int] = 2
 
     beta1: float = 0.9
     beta2: float = 0.999

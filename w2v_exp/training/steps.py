@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
 import numpy as np
+from numpy.typing import DTypeLike
 from threadpoolctl import ThreadpoolController
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import SparseCounts
+from w2v_exp.examples.memory_needs import BatchMemory
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step
 from w2v_exp.model.workspace import Workspace
@@ -54,6 +56,33 @@ class Steps:
         self._output_state = optimizer.initial_state(parameters.output)
         self._offset_state = {} if parameters.offset is None else optimizer.initial_state(parameters.offset)
 
+    @staticmethod
+    def memory(
+        batch: BatchMemory,
+        vocabulary_size: int,
+        dim: int,
+        dtype: DTypeLike,
+        optimizer: Optimizer,
+        threads: int = 1,
+    ) -> int:
+        """Return how many bytes steps with such batches take at the most, beside parameters and optimizer state."""
+        row = dim * np.dtype(dtype).itemsize
+        k, V = batch.centres, vocabulary_size
+        parts = _parts(k * V, threads)
+        scores = Softmax.scores_memory(k, V, dtype)
+        gradients = (k + V * parts) * row
+        if optimizer.rows_are_independent:
+            updating = optimizer.passing * max(k, min(V, BLOCK_ROWS)) * row
+        else:
+            updating = optimizer.passing * V * row
+        products = 2 * k * row  # the centres' rows, and what the output gradient is made of
+        # The scores' memory stays from step to step; a batch stays until the next one is there.
+        return (
+            scores
+            + batch.labels
+            + max(batch.gathering, batch.label_work, gradients + max(products, updating))
+        )
+
     def take(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the cost and the article cost of the batch before it.
 
@@ -72,10 +101,9 @@ class Steps:
 
     def _parts(self, batch: Batch) -> int:
         """Return how many parts a batch is divided into: one for each thread, if they are large enough."""
-        if self._threads == 1 or not isinstance(batch.labels, SparseCounts):
+        if not isinstance(batch.labels, SparseCounts):
             return 1
-        scores = len(batch.centres) * len(self._parameters.output)
-        return self._threads if scores >= self._threads * SMALLEST_PART else 1
+        return _parts(len(batch.centres) * len(self._parameters.output), self._threads)
 
     def _finish(
         self,
@@ -116,3 +144,8 @@ class Steps:
         if rows <= BLOCK_ROWS or not self._optimizer.rows_are_independent:
             return [ALL_ROWS]
         return [slice(start, min(start + BLOCK_ROWS, rows)) for start in range(0, rows, BLOCK_ROWS)]
+
+
+def _parts(scores: int, threads: int) -> int:
+    """Return into how many parts a batch with so many scores is divided."""
+    return threads if scores >= threads * SMALLEST_PART else 1

@@ -1,0 +1,59 @@
+"""What examples need of memory, as they say themselves before they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+LABEL_BYTES = 32  # of a cell of sparse counts: its number, its row, how often it occurs, its share
+LABEL_WORK_BYTES = 24  # for a cell, while the labels meet the scores
+GATHERING_BYTES = 52  # for a cell, while a batch is made
+
+
+@dataclass(frozen=True)
+class BatchMemory:
+    """The memory of a batch, in bytes.
+
+    Parameters
+    ----------
+    centres : int
+        Its distinct centres, k, on which an objective's memory depends.
+    labels : int
+        What its labels take.
+    label_work : int
+        What comes and goes, beside them, while they meet the scores.
+    gathering : int
+        What the making of the next batch takes, itself included, while this one and its scores are still there.
+    """
+
+    centres: int
+    labels: int
+    label_work: int
+    gathering: int
+
+    @classmethod
+    def sparse(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
+        """Return the memory of a batch whose labels are `SparseCounts` of so many cells, as are those of the next."""
+        return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, GATHERING_BYTES * next_cells)
+
+    def alone(self) -> BatchMemory:
+        """Return the memory of this batch where it is all there is: no other is made while it is still there."""
+        return replace(self, gathering=max(0, self.gathering - self.labels))
+
+
+@dataclass(frozen=True)
+class ExamplesMemory:
+    """The memory of examples, in bytes.
+
+    Parameters
+    ----------
+    held : int
+        What stays while they are trained on.
+    making : int
+        The most at once while they are made; what stays included.
+    batch : BatchMemory
+        The largest of the batches that a run begins with.
+    """
+
+    held: int
+    making: int
+    batch: BatchMemory

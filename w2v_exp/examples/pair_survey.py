@@ -1,0 +1,174 @@
+"""A survey of a text's pairs before any are made: their number, the distinct ones, the centres of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.examples.counting import count_distinct, count_ids
+from w2v_exp.examples.drawing import DrawnText, TextDraw
+from w2v_exp.examples.pairs import count_pairs, reaches
+from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
+
+SURVEYED_AT_ONCE = 1 << 16  # tokens
+SAMPLED_PAIRS = 1 << 18  # about so many are looked at, of however many there are
+BATCHES = 8  # that are looked at where chance decides which ones a run begins with
+REHEARSED_BATCHES = 3  # where it does not
+
+
+class PairSurvey:
+    """What can be known of the pairs of a text in a few megabytes, without listing or counting them.
+
+    Parameters
+    ----------
+    ids, window, vocabulary_size, passages
+        As for `window_pairs`.
+    generator : numpy.random.Generator
+        Of a `TextDraw`; in the state in which examples get it, the survey is of the very text that they draw.
+    subsampling : Subsampling
+        How frequent words are thinned out.
+    shrinking_window : bool
+        Whether the window of each centre is drawn.
+    passes : int
+        Over how many draws of the text, if words are dropped, distinct pairs are counted.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.int32],
+        window: int,
+        vocabulary_size: int,
+        generator: np.random.Generator,
+        *,
+        subsampling: Subsampling = NoSubsampling(),  # noqa: B008  frozen
+        shrinking_window: bool = False,
+        passages: NDArray[np.int64] | None = None,
+        passes: int = 1,
+    ) -> None:
+        self.vocabulary_size = vocabulary_size
+        self.window = window
+        self._ids, self._passages = ids, passages
+        self._shrinking_window = shrinking_window
+        keep = keep_probabilities(subsampling, ids, vocabulary_size)
+        self.drops_words = keep is not None
+        self._draws = [
+            TextDraw(ids, window, generator, keep=keep, shrinking_window=shrinking_window, passages=passages)
+            for _ in range(passes if self.drops_words else 1)
+        ]
+        counts = count_ids(ids, vocabulary_size)
+        self.frequencies = counts * (np.ones(vocabulary_size) if keep is None else keep)
+
+    @property
+    def tokens(self) -> int:
+        """How many words of the text are expected to be kept."""
+        return round(float(self.frequencies.sum()))
+
+    @property
+    def drawn_memory(self) -> int:
+        """How many bytes the drawn text takes where it is in memory as a whole: its words, and their windows."""
+        return 4 * self.tokens * (self.drops_words + self._shrinking_window)
+
+    @property
+    def gaps(self) -> int:
+        """How many places between passages a `PairCounter` fills."""
+        return 0 if self._passages is None else self.window * (len(self._passages) - 2)
+
+    @cached_property
+    def pairs(self) -> int:
+        """How many pairs there are, exactly."""
+        if not self.drops_words and not self._shrinking_window:
+            return count_pairs(len(self._ids), self.window, self._passages)
+        return sum(drawn.count_pairs() for drawn in self._stretches(self._draws[0]))
+
+    @cached_property
+    def distinct_by_centre(self) -> NDArray[np.float64]:
+        """How many distinct contexts each centre has, (V,): exactly of up to 2¹⁸ pairs, else estimated.
+
+        Every pair has a number, made of a random number of its centre and one of its context (Zobrist's tabulation);
+        of pairs whose number is below a threshold all are looked at, of others none. So repeated pairs are all looked
+        at or not at all, and their distinct ones are counted. A share s of the pairs gives the sum of D to a standard
+        deviation of √(D / s), a per cent of a million at s = 1/100.
+        """
+        seeded = np.random.default_rng(0)
+        tables = seeded.integers(1 << 32, size=(2, self.vocabulary_size), dtype=np.uint32)
+        halvings = max(0, (self.pairs * len(self._draws) // SAMPLED_PAIRS).bit_length())
+        most = np.uint32((1 << (32 - halvings)) - 1)
+        found, waiting = np.empty(0, np.int64), 0
+        buffer: list[NDArray[np.int64]] = []
+        for draw in self._draws:
+            for drawn in self._stretches(draw):
+                for keys in _sampled_pairs(drawn, tables, most):
+                    buffer.append(keys)
+                    waiting += len(keys)
+                if waiting > SAMPLED_PAIRS // 4:
+                    found, buffer, waiting = count_distinct(np.concatenate([found, *buffer]))[0], [], 0
+        found, _ = count_distinct(np.concatenate([found, *buffer]))
+        by_centre = np.bincount(found // self.vocabulary_size, minlength=self.vocabulary_size)
+        return by_centre * np.float64(1 << halvings)
+
+    def distinct_centres(self, batch_size: int, order: str, mixed: int | None = None) -> int:
+        """Return the most distinct centres of a batch among those that a run may begin with.
+
+        Parameters
+        ----------
+        batch_size : int
+            Pairs a batch.
+        order : {"corpus", "blocks", "shuffled"}
+            Of the batches.
+        mixed : int, optional
+            Among how many neighbouring words ``shuffled`` mixes pairs; None: among all.
+        """
+        length = len(self._ids)
+        batch_size = min(batch_size, self.pairs)
+        if order == "shuffled" and mixed is None:
+            return _expected_distinct(self.frequencies, batch_size)
+        words = batch_size * length // max(1, self.pairs) + 1  # that a batch reaches over
+        if order == "corpus":
+            starts = [number * words for number in range(REHEARSED_BATCHES)]
+        else:
+            words = max(words, mixed or 0) if order == "shuffled" else words
+            starts = np.linspace(0, max(0, length - words), BATCHES).astype(int).tolist()
+        most = 1
+        for start in starts:
+            drawn = self._draws[0].stretch(start, min(start + words, length)) if start < length else None
+            if drawn is not None:
+                counts = count_ids(drawn.ids[drawn.start : drawn.stop], self.vocabulary_size)
+                k = (
+                    np.count_nonzero(counts)
+                    if order != "shuffled"
+                    else _expected_distinct(counts, batch_size)
+                )
+                most = max(most, int(k))
+        return most
+
+    def _stretches(self, draw: TextDraw) -> Iterator[DrawnText]:
+        for start in range(0, len(self._ids), SURVEYED_AT_ONCE):
+            yield draw.stretch(start, min(start + SURVEYED_AT_ONCE, len(self._ids)))
+
+
+def _sampled_pairs(
+    drawn: DrawnText, tables: NDArray[np.uint32], most: np.uint32
+) -> Iterator[NDArray[np.int64]]:
+    """Return centre · V + context of all pairs whose number is at most `most`, distance by distance."""
+    ids, start, stop = drawn.ids, drawn.start, drawn.stop
+    left, right = reaches(len(ids), start, stop, drawn.window, drawn.passages)
+    of_centre, of_context = tables[0].take(ids), tables[1].take(ids)
+    widest = int(max(left.max(initial=0), right.max(initial=0)))
+    for distance in range(1, widest + 1):
+        first, last = max(start, distance), min(stop, len(ids) - distance)
+        for begin, end, offset, reach in ((first, stop, -distance, left), (start, last, distance, right)):
+            if begin >= end:
+                continue
+            numbers = of_centre[begin:end] ^ of_context[begin + offset : end + offset]
+            places = np.flatnonzero(numbers <= most) + begin
+            places = places[reach[places - start] >= distance]
+            yield ids[places].astype(np.int64) * tables.shape[1] + ids[places + offset]
+
+
+def _expected_distinct(counts: NDArray[np.float64] | NDArray[np.int64], drawn: int) -> int:
+    """Return how many distinct words are to be expected of so many that are drawn with these frequencies."""
+    shares = counts / max(1, counts.sum())
+    return round(float(-np.expm1(drawn * np.log1p(-np.minimum(shares, 1 - 1e-12))).sum()))

@@ -1,0 +1,59 @@
+"""How much memory a run will need at its peak, before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numpy.typing import DTypeLike
+
+from w2v_exp.examples.memory_needs import ExamplesMemory
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.training.optimizers import Optimizer
+from w2v_exp.training.steps import Steps
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """The memory of a run, in bytes.
+
+    Parameters
+    ----------
+    examples, parameters, optimizer : int
+        What stays: the examples, both matrices, and what the optimizer remembers of them.
+    step : int
+        The most that is there for a while beside these, during the first steps.
+    making : int
+        The most at once before the first step, while examples and parameters are made.
+    """
+
+    examples: int
+    parameters: int
+    optimizer: int
+    step: int
+    making: int
+
+    @property
+    def total(self) -> int:
+        """The peak."""
+        return max(self.making, self.examples + self.parameters + self.optimizer + self.step)
+
+
+def estimate_memory(
+    examples: ExamplesMemory,
+    vocabulary_size: int,
+    dim: int,
+    dtype: DTypeLike,
+    *,
+    optimizer: Optimizer,
+    threads: int = 1,
+) -> MemoryEstimate:
+    """Return what a run on these examples will need, with parameters of shape (V, dim)."""
+    parameters = Parameters.memory(vocabulary_size, dim, dtype)
+    drawing = Parameters.drawing_memory(vocabulary_size, dim)
+    return MemoryEstimate(
+        examples=examples.held,
+        parameters=parameters,
+        optimizer=optimizer.remembered * parameters,
+        step=Steps.memory(examples.batch, vocabulary_size, dim, dtype, optimizer, threads),
+        making=max(examples.making, examples.held + parameters + drawing),
+    )
