@@ -134,6 +134,7 @@ class ConfigSchema:
     dtype: str = MISSING
     threads: int = MISSING
     bounds: bool = MISSING
+    estimate: bool = MISSING
 
 
 def register_schema() -> None:
@@ -191,6 +192,7 @@ class Plan:
     dtype: str
     threads: int
     bounds: bool
+    estimate: bool
 
     def __post_init__(self) -> None:
         for key in ("window", "dim", "batch_size", "repeats", "threads"):
@@ -207,6 +209,11 @@ class Plan:
                 "overwrite",
                 "needs the order of the pairs, which labels=counts gives up; use labels=sparse.",
             )
+
+    @property
+    def encoding(self) -> str:
+        """The name of the label encoding."""
+        return next(name for name, made in GROUPS["labels"].items() if isinstance(self.labels, made))
 
 
 def make_plan(config: DictConfig) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from w2v_exp.errors import UserError
@@ -79,8 +79,10 @@ def _fields(file: Path) -> dict[str, int]:
     return {line[0]: int(line[1]) for line in lines if len(line) > 1}
 
 
-def require_memory(needed: int, purpose: str, advice: str) -> None:
+def require_memory(needed: int, purpose: str, advice: str | Callable[[int], str]) -> None:
     """Refuse to go on, before anything is allocated, where `needed` bytes are not there.
+
+    Advice that takes time to find can be a function, which is given the bytes available.
 
     Raises
     ------
@@ -89,9 +91,9 @@ def require_memory(needed: int, purpose: str, advice: str) -> None:
     """
     available = available_memory()
     if available is not None and needed > available:
+        said = advice if isinstance(advice, str) else advice(available)
         raise NotEnoughMemoryError(
-            f"{purpose} needs {readable_bytes(needed)}, and {readable_bytes(available)} are available.\n"
-            f"{advice}"
+            f"{purpose} needs {readable_bytes(needed)}, and {readable_bytes(available)} are available.\n{said}"
         )
 
 

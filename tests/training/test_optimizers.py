@@ -211,3 +211,10 @@ def test_a_matrix_of_zero_gradients_stays(name):
 def test_settings_out_of_range_are_refused(optimizer, setting, value):
     with pytest.raises(SettingError, match=f"^{setting}={value}: must be a number"):
         optimizer(**{setting: value})
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_says_how_many_matrices_it_remembers(name):
+    matrix = np.zeros((40, 25))
+    state = OPTIMIZERS[name]().initial_state(matrix)
+    assert sum(array.nbytes for array in state.values()) // matrix.nbytes == OPTIMIZERS[name].remembered

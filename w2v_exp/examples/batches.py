@@ -135,7 +135,8 @@ class Examples(TrainingExamples):
             making = held + 16 * pairs  # two indices for each of the ones
         batch_size = min(batch_size, pairs)
         centres = survey.distinct_centres(batch_size, order)
-        batch = LABELS[labels].batch_memory(batch_size, centres, V, dtype)
+        distinct = survey.distinct_in_batch(batch_size, order)
+        batch = LABELS[labels].batch_memory(centres, batch_size, distinct, V, dtype)
         if (
             order == "shuffled"
         ):  # a permutation of all pairs, and copies of the labels that it brings together

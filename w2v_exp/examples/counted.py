@@ -154,7 +154,7 @@ class CountedExamples(TrainingExamples):
         if order == "shuffled":
             slices[:] = min(slices.sum(), size * contexts.mean() + np.sqrt(size) * contexts.std())
         after = round(slices[1]) if len(slices) > 1 else 0
-        return ExamplesMemory(counts, making, BatchMemory.sparse(size, round(slices[0]), after))
+        return ExamplesMemory(counts, making, BatchMemory.counted(size, round(slices[0]), after))
 
     @property
     def batches_per_epoch(self) -> int:

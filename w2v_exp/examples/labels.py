@@ -141,9 +141,11 @@ class SparseLabels:
         return 4 * pairs
 
     @staticmethod
-    def batch_memory(batch_size: int, centres: int, vocabulary_size: int, dtype: DTypeLike) -> BatchMemory:
-        """Return what a batch of so many pairs and distinct centres takes: a cell for each pair, at the most."""
-        return BatchMemory.sparse(centres, batch_size, batch_size)
+    def batch_memory(
+        centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
+    ) -> BatchMemory:
+        """Return what a batch of so many distinct centres, pairs and distinct pairs takes."""
+        return BatchMemory.listed(centres, pairs, distinct)
 
     def count_by(
         self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]
@@ -231,12 +233,14 @@ class DenseLabels:
         return pairs * vocabulary_size * np.dtype(dtype).itemsize
 
     @staticmethod
-    def batch_memory(batch_size: int, centres: int, vocabulary_size: int, dtype: DTypeLike) -> BatchMemory:
-        """Return what a batch of so many pairs and distinct centres takes."""
+    def batch_memory(
+        centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
+    ) -> BatchMemory:
+        """Return what a batch of so many distinct centres, pairs and distinct pairs takes."""
         size, cells = np.dtype(dtype).itemsize, centres * vocabulary_size
         labels = (8 + size) * cells  # counts in float64, and the one-hot vectors of each centre's last label
         # To be added up by centre, the one-hot vectors are put in order, as a copy, and summed.
-        adding = batch_size * vocabulary_size * size + (8 + size) * cells
+        adding = pairs * vocabulary_size * size + (8 + size) * cells
         return BatchMemory(centres, labels, 16 * cells, 8 * cells + adding)
 
     def count_by(

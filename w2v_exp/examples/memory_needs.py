@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 LABEL_BYTES = 32  # of a cell of sparse counts: its number, its row, how often it occurs, its share
 LABEL_WORK_BYTES = 24  # for a cell, while the labels meet the scores
 GATHERING_BYTES = 52  # for a cell, while a batch is made
+SORTING_BYTES = 33  # for a pair, before equal ones are one cell
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,14 @@ class BatchMemory:
     gathering: int
 
     @classmethod
-    def sparse(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
-        """Return the memory of a batch whose labels are `SparseCounts` of so many cells, as are those of the next."""
+    def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:
+        """Return the memory of a batch of listed pairs with so many distinct ones, its labels `SparseCounts`."""
+        gathering = max(SORTING_BYTES * pairs, GATHERING_BYTES * cells)
+        return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, gathering)
+
+    @classmethod
+    def counted(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
+        """Return the memory of a slice of counts: of so many distinct pairs, as has the one after it."""
         return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, GATHERING_BYTES * next_cells)
 
     def alone(self) -> BatchMemory:

@@ -15,6 +15,7 @@ from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probab
 
 SURVEYED_AT_ONCE = 1 << 16  # tokens
 SAMPLED_PAIRS = 1 << 18  # about so many are looked at, of however many there are
+SMALL_BATCH = 1 << 14  # pairs; the distinct ones of more are counted
 BATCHES = 8  # that are looked at where chance decides which ones a run begins with
 REHEARSED_BATCHES = 3  # where it does not
 
@@ -81,7 +82,7 @@ class PairSurvey:
         """How many pairs there are, exactly."""
         if not self.drops_words and not self._shrinking_window:
             return count_pairs(len(self._ids), self.window, self._passages)
-        return sum(drawn.count_pairs() for drawn in self._stretches(self._draws[0]))
+        return sum(drawn.count_pairs() for drawn in _stretches(self._draws[0], 0, len(self._ids)))
 
     @cached_property
     def distinct_by_centre(self) -> NDArray[np.float64]:
@@ -92,14 +93,30 @@ class PairSurvey:
         at or not at all, and their distinct ones are counted. A share s of the pairs gives the sum of D to a standard
         deviation of √(D / s), a per cent of a million at s = 1/100.
         """
+        return self._distinct_pairs(self._draws, 0, len(self._ids), self.pairs * len(self._draws))
+
+    def distinct_in_batch(self, batch_size: int, order: str) -> int:
+        """Return how many distinct pairs a batch has: at most as many as pairs, and near that in small batches."""
+        batch_size = min(batch_size, self.pairs)
+        if batch_size <= SMALL_BATCH:
+            return batch_size
+        if order == "shuffled" or batch_size == self.pairs:
+            return min(batch_size, int(self.distinct_by_centre.sum()))
+        words = batch_size * len(self._ids) // self.pairs
+        return min(batch_size, int(self._distinct_pairs(self._draws[:1], 0, words, batch_size).sum()))
+
+    def _distinct_pairs(
+        self, draws: list[TextDraw], start: int, stop: int, pairs: int
+    ) -> NDArray[np.float64]:
+        """Return how many distinct contexts the centres at these places have, of about so many pairs: shape (V,)."""
         seeded = np.random.default_rng(0)
         tables = seeded.integers(1 << 32, size=(2, self.vocabulary_size), dtype=np.uint32)
-        halvings = max(0, (self.pairs * len(self._draws) // SAMPLED_PAIRS).bit_length())
+        halvings = max(0, (pairs // SAMPLED_PAIRS).bit_length())
         most = np.uint32((1 << (32 - halvings)) - 1)
         found, waiting = np.empty(0, np.int64), 0
         buffer: list[NDArray[np.int64]] = []
-        for draw in self._draws:
-            for drawn in self._stretches(draw):
+        for draw in draws:
+            for drawn in _stretches(draw, start, stop):
                 for keys in _sampled_pairs(drawn, tables, most):
                     buffer.append(keys)
                     waiting += len(keys)
@@ -144,9 +161,10 @@ class PairSurvey:
                 most = max(most, int(k))
         return most
 
-    def _stretches(self, draw: TextDraw) -> Iterator[DrawnText]:
-        for start in range(0, len(self._ids), SURVEYED_AT_ONCE):
-            yield draw.stretch(start, min(start + SURVEYED_AT_ONCE, len(self._ids)))
+
+def _stretches(draw: TextDraw, start: int, stop: int) -> Iterator[DrawnText]:
+    for first in range(start, stop, SURVEYED_AT_ONCE):
+        yield draw.stretch(first, min(first + SURVEYED_AT_ONCE, stop))
 
 
 def _sampled_pairs(

@@ -116,7 +116,7 @@ class StreamedExamples(TrainingExamples):
         # One block is cut into batches while the next is made; where a batch takes several, they are joined.
         blocks = Pairs.memory(block) + (2 * Pairs.memory(batch_size) if batch_size > block else 0)
         making = PAIR_BYTES * block * (2 if order == "shuffled" else 1)
-        batch = BatchMemory.sparse(centres, batch_size, batch_size)
+        batch = BatchMemory.listed(centres, batch_size, survey.distinct_in_batch(batch_size, "corpus"))
         batch = replace(batch, labels=batch.labels + blocks, gathering=max(batch.gathering, making))
         if batch_size == survey.pairs:
             batch = batch.alone()

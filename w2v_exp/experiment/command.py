@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -37,6 +39,8 @@ class Command:
         The first run's configuration, Hydra's own part included.
     is_sweep : bool
         Whether Hydra is to sweep, be it over one run.
+    parsed : Namespace
+        The command line, as Hydra reads it.
     """
 
     fixed: list[str]
@@ -45,11 +49,19 @@ class Command:
     plan: Plan
     config: DictConfig
     is_sweep: bool
+    parsed: Namespace
 
     @property
     def runs(self) -> int:
         """How many runs this makes."""
         return prod(len(values) for values in self.swept.values())
+
+    def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
+        """Return the plan of every run, with the swept values that it has."""
+        for values in product(*self.swept.values()):
+            swept = dict(zip(self.swept, values, strict=True))
+            overrides = [*self.fixed, *(f"{key}={value}" for key, value in swept.items())]
+            yield swept, make_plan(_without_hydra(_compose(self.parsed, overrides)))
 
     def hydra_arguments(self) -> list[str]:
         """Return the arguments that make Hydra do this sweep."""
@@ -106,7 +118,7 @@ def _understand(parsed: Namespace) -> Command:
     for key, values in swept.items():
         for value in values:
             _check_swept(parsed, config, fixed, key, value)
-    return Command(fixed, swept, _flags(parsed), plan, config, is_sweep)
+    return Command(fixed, swept, _flags(parsed), plan, config, is_sweep, parsed)
 
 
 def _split(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]]:

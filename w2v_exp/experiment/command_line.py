@@ -48,6 +48,8 @@ def run(arguments: list[str]) -> int:
                 _call_hydra([*flags, *parsed.overrides], lambda config: None)
                 return 0
             command = understand(parsed)
+            if command.plan.estimate:
+                return _estimate(command)
             return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -58,6 +60,14 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt as interruption:
         print("Interrupted. What was done up to here is kept.", file=sys.stderr)
         return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
+
+
+def _estimate(command: Command) -> int:
+    """Show what every run would need of memory; nothing is trained, written or logged."""
+    from w2v_exp.experiment.estimate_tables import show_estimates
+
+    show_estimates(command.plans(), Console())
+    return 0
 
 
 def _run_once(command: Command) -> int:

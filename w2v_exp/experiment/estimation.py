@@ -9,11 +9,15 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.memory_needs import ExamplesMemory
+from w2v_exp.examples.pair_counting import PairCounter
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import survey_pairs
+from w2v_exp.memory import readable_bytes, require_memory
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
-
-ENCODINGS = tuple(GROUPS["labels"])
 
 
 def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEstimate:
@@ -27,9 +31,29 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
         examples = Examples.memory(
             survey, labels=labels.encoding, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype
         )
-    return estimate_memory(
+    if isinstance(plan.initialization, SpectralInitialization):
+        examples = _with_factors(plan, examples, text, vocabulary_size)
+    estimate = estimate_memory(
         examples, vocabulary_size, plan.dim, plan.dtype, optimizer=plan.optimizer, threads=plan.threads
     )
+    return estimate if plan.epochs else replace(estimate, step=0)
+
+
+def _with_factors(
+    plan: Plan, examples: ExamplesMemory, text: TextPart, vocabulary_size: int
+) -> ExamplesMemory:
+    """Return what examples need where factors of the text's pair counts stay with them to start from."""
+    counting = 0
+    rule = plan.labels if isinstance(plan.labels, CountsRule) else CountsRule()
+    survey = survey_pairs(replace(plan, labels=rule), text, vocabulary_size)
+    distinct = int(survey.distinct_by_centre.sum())
+    counts = 0
+    if not isinstance(plan.labels, CountsRule):  # else the examples are these counts
+        counting, counts = PairCounter.memory(survey), PairCounts.memory(distinct, vocabulary_size)
+    factorising = counts + SpectralInitialization.memory(distinct, vocabulary_size, plan.dim, plan.dtype)
+    factors = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
+    making = max(examples.making, examples.held + max(counting, factorising))
+    return replace(examples, held=examples.held + factors, making=making)
 
 
 def estimate_encodings(plan: Plan, text: TextPart, vocabulary_size: int) -> dict[str, MemoryEstimate]:
@@ -45,3 +69,31 @@ def estimate_encodings(plan: Plan, text: TextPart, vocabulary_size: int) -> dict
             continue
         estimates[encoding] = estimate_run(changed, text, vocabulary_size)
     return estimates
+
+
+def require_fit(plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate) -> None:
+    """Refuse a run that needs more memory than there is, before anything is allocated.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        In two lines: what it needs and what there is; which label encodings fit, with what they need.
+    """
+
+    def advice(available: int) -> str:
+        totals = {
+            f"labels={encoding}": other.total
+            for encoding, other in estimate_encodings(plan, text, vocabulary_size).items()
+        }
+        fitting = [
+            f"{name} ({readable_bytes(total)})" for name, total in totals.items() if total <= available
+        ]
+        if fitting:
+            return f"What fits: {', '.join(fitting)}."
+        least = min(totals, key=lambda name: totals[name])
+        return (
+            f"No label encoding fits; the least needs {readable_bytes(totals[least])} ({least}). "
+            "A smaller dim, batch_size or vocabulary.max_size needs less, and so does dtype=float32."
+        )
+
+    require_memory(estimate.total, f"labels={plan.encoding} with {vocabulary_size:,} words", advice)

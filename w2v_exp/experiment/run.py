@@ -27,6 +27,7 @@ from w2v_exp.experiment.building import (
     count_held_out,
     split_text,
 )
+from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
@@ -37,7 +38,7 @@ from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.tracking.memory import PeakMemory, PeakResident
+from w2v_exp.tracking.memory import MEGABYTE, PeakMemory, PeakResident
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import open_store
@@ -67,7 +68,15 @@ class Run:
         self.text = _read_text(plan)
         self.training, self.held_out = split_text(plan, self.text)
         self.validation: RunValidation | None = None
-        self.metrics: dict[str, float] = {}
+        self.estimate = estimate_run(plan, self.training, len(self.text.vocabulary))
+        self.metrics: dict[str, float] = {
+            "estimated_memory_mb": self.estimate.total / MEGABYTE,
+            "pairs": count_pairs(len(self.training.ids), plan.window, self.training.passages),
+            "tokens": self.text.tokens,
+            "vocabulary_size": len(self.text.vocabulary),
+        }
+        if identity.sweep is None:
+            self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
@@ -98,18 +107,14 @@ class Run:
         plan, vocabulary = self.plan, self.text.vocabulary
         outputs.write_config(self.identity, self.files)
         outputs.write_vocabulary(vocabulary, self.files)
+        self._require_fit()
         resident = PeakResident()
         # What is loaded on first use is not this run's memory. (Sampling may leave nothing of so few words.)
         with suppress(CorpusError):
             self._rehearse(_FEW_IDS, vocabulary_size=2)
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
             examples, initialization = self._rehearse(self.training, len(vocabulary))
-        self.metrics |= {
-            "peak_memory_mb": peak.megabytes,
-            "pairs": examples.pairs_per_epoch,
-            "tokens": self.text.tokens,
-            "vocabulary_size": len(vocabulary),
-        }
+        self.metrics |= {"peak_memory_mb": peak.megabytes, "pairs": examples.pairs_per_epoch}
         if self.held_out:
             held_out = count_held_out(plan, self.held_out, len(vocabulary))
             self.validation = RunValidation(plan, held_out, self._parameters, self.tracked)
@@ -157,6 +162,9 @@ class Run:
                 self._validation_costs(),
                 self.files,
             )
+
+    def _require_fit(self) -> None:
+        require_fit(self.plan, self.training, len(self.text.vocabulary), self.estimate)
 
     def _rehearse(self, text: TextPart, vocabulary_size: int) -> tuple[TrainingExamples, Initialization]:
         """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away."""

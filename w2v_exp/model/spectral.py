@@ -89,6 +89,15 @@ class SpectralInitialization:
         output[:, : len(values)] = right * values ** (1 - self.eigenvalue_exponent)
         return Parameters(embedding, output)
 
+    @staticmethod
+    def memory(distinct: int, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+        """Return how many bytes factorising the counts of so many distinct pairs takes at the most, beside them."""
+        size, words = np.dtype(dtype).itemsize, vocabulary_size
+        matrix = (4 + size) * distinct  # all pairs may be more frequent than by chance
+        # The matrix as a dense one, a copy and its vectors; or the iteration's vectors, and those that it ends with.
+        iteration = 4 * words * words if words <= DENSE_WORDS * dim else 6 * words * dim
+        return max((8 + 2 * size) * distinct, matrix + size * iteration)
+
 
 def positive_pmi(
     counts: PairCounts, shift: float = 1.0, context_exponent: float = 1.0, dtype: DTypeLike = np.float64

@@ -1,0 +1,127 @@
+"""What ``estimate=true`` shows: the memory that each label encoding would need, of one run or of a sweep's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from w2v_exp.config import GROUPS, Plan
+from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.estimation import estimate_encodings
+from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.memory import available_memory, readable_bytes
+from w2v_exp.text.encoding import EncodedText
+from w2v_exp.training.memory_estimate import MemoryEstimate
+
+NOTE = "Up to the first steps. Python with its packages, and what is measured after training, come on top."
+CHOSEN, FITS, DOES_NOT = "bold", "green", "red"
+
+
+class Estimates(NamedTuple):
+    """What the label encodings would need for a run.
+
+    Parameters
+    ----------
+    swept : dict of str to str
+        The run's values of the swept keys.
+    plan : Plan
+        The run.
+    text : EncodedText
+        Its text.
+    by_encoding : dict of str to MemoryEstimate
+        Without encodings that the plan excludes.
+    """
+
+    swept: Mapping[str, str]
+    plan: Plan
+    text: EncodedText
+    by_encoding: dict[str, MemoryEstimate]
+
+
+def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Console) -> None:
+    """Read the text of every plan, and print what its run would need: one table, or one for a sweep."""
+    estimates = []
+    for swept, plan in plans:
+        text = read_corpus(plan)
+        training, _ = split_text(plan, text)
+        by_encoding = estimate_encodings(plan, training, len(text.vocabulary))
+        estimates.append(Estimates(swept, plan, text, by_encoding))
+    available = available_memory()
+    (first, *others) = estimates
+    if others:
+        console.print(_sweep_table(estimates, available))
+    else:
+        words = f"{len(first.text.ids):,} tokens of {len(first.text.vocabulary):,} words"
+        console.print(Text(f"Peak memory, estimated: {words}, window {first.plan.window}", style="bold"))
+        console.print(_run_table(first, available))
+    if available is not None:
+        console.print(Text(f"Available: {readable_bytes(available)}."))
+    console.print(Text(NOTE, style="dim"))
+
+
+def _run_table(estimates: Estimates, available: int | None) -> Table:
+    """Return a row for each encoding, with what its peak is made of."""
+    table = _empty_table()
+    table.add_column("")
+    table.add_column("labels")
+    for heading in ("needs", "examples", "parameters", "optimizer", "step", "building"):
+        table.add_column(heading, justify="right")
+    table.add_column("fits")
+    for encoding in GROUPS["labels"]:
+        mark, style = ("→", CHOSEN) if encoding == estimates.plan.encoding else ("", "")
+        if (needs := estimates.by_encoding.get(encoding)) is None:
+            table.add_row(mark, encoding, *["–"] * 7)
+            continue
+        parts = (needs.total, needs.examples, needs.parameters, needs.optimizer, needs.step, needs.making)
+        fits = _fits(needs, available)
+        said = Text({True: "yes", False: "no", None: "unknown"}[fits], style=_style(fits))
+        table.add_row(mark, encoding, *(readable_bytes(part) for part in parts), said, style=style)
+    return table
+
+
+def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
+    """Return a row for each run, those that differ in their labels or seed in one, with what each encoding needs."""
+    keys = [key for key in estimates[0].swept if key not in ("labels", "seed")]
+    rows: dict[tuple[str, ...], list[Estimates]] = {}
+    for estimate in estimates:
+        rows.setdefault(tuple(estimate.swept[key] for key in keys), []).append(estimate)
+    table = _empty_table()
+    for key in keys:
+        table.add_column(Text(key), overflow="fold")
+    for heading in ("tokens", "words", *GROUPS["labels"]):
+        table.add_column(heading, justify="right")
+    for values, runs in rows.items():
+        cells = [Text(value) for value in values]
+        cells += [Text(f"{number:,}") for number in (len(runs[0].text.ids), len(runs[0].text.vocabulary))]
+        for encoding in GROUPS["labels"]:
+            needs = next((run.by_encoding[encoding] for run in runs if encoding in run.by_encoding), None)
+            chosen = any(run.plan.encoding == encoding for run in runs)
+            cells.append(_cell(needs, available, chosen))
+        table.add_row(*cells)
+    table.caption = Text("* chosen; red: does not fit", style="dim")
+    table.caption_justify = "left"
+    return table
+
+
+def _empty_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _cell(needs: MemoryEstimate | None, available: int | None, chosen: bool) -> Text:
+    if needs is None:
+        return Text("–")
+    mark = "*" if chosen else ""
+    return Text(f"{mark}{readable_bytes(needs.total)}", style=_style(_fits(needs, available)))
+
+
+def _fits(needs: MemoryEstimate, available: int | None) -> bool | None:
+    return None if available is None else needs.total <= available
+
+
+def _style(fits: bool | None) -> str:
+    return {True: FITS, False: DOES_NOT, None: ""}[fits]
