@@ -20,7 +20,7 @@ MISTAKES = [
     (["+foo=3"], "foo=3: unknown key"),
     (["tokenizer=wrd"], "tokenizer=wrd: not an option, did you mean word? Options: article, character"),
     (["experiment=artcle"], "experiment=artcle: not an option, did you mean article?"),
-    (["sweep=foo"], "sweep=foo: not an option. Options: labels_memory"),
+    (["sweep=foo"], "sweep=foo: not an option. Options: memory_ladder"),
     (["window=abc"], "window=abc: must be a whole number."),
     (["window=2.5"], "window=2.5: must be a whole number."),
     (["window=0"], "window=0: must be a whole number, 1 or more."),
@@ -149,7 +149,7 @@ def test_without_a_terminal_there_is_no_bar(command: Command) -> None:
 
 def test_help_names_every_group_option_and_knob(command: Command) -> None:
     said = command("--help").stdout
-    for word in ("tokenizer=…", "inverse_time", "experiment=…", "labels_memory", "window=3", "--config-dir"):
+    for word in ("tokenizer=…", "inverse_time", "experiment=…", "memory_ladder", "window=3", "--config-dir"):
         assert word in said
 
 

@@ -52,7 +52,7 @@ SHORTER = {
     "experiment=sotu": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_softmax": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_ppmi_svd": ["corpus.messages=2"],
-    "sweep=labels_memory": ["corpus.messages=1", "vocabulary.max_size=20,40"],
+    "sweep=memory_ladder": ["corpus.messages=1,2"],
 }
 
 

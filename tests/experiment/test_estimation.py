@@ -68,7 +68,12 @@ GRID = [
 SLOW = [  # large batches, passages, draws, factors, several cores
     (150_000, 20_000, None, "labels=sparse order=blocks dim=100 dtype=float32 optimizer=momentum"),
     (400_000, 2000, None, "labels=sparse batch_size=200000 window=5 dim=50 dtype=float32"),
-    (400_000, 10_000, 25, "labels=sparse window=10 dim=30 shrinking_window=true subsampling=paper"),
+    (
+        400_000,
+        10_000,
+        25,
+        "labels=sparse window=10 dim=30 shrinking_window=true subsampling=paper subsampling.threshold=0.01",
+    ),
     (400_000, 3000, None, "labels=sparse window=5 dim=60 initialization=spectral epochs=0 dtype=float32"),
     (2_500_000, 3000, None, "labels=counts window=3 dim=20 dtype=float32 optimizer=adagrad order=shuffled"),
     (
@@ -80,7 +85,7 @@ SLOW = [  # large batches, passages, draws, factors, several cores
     (200_000, 10_000, 25, "labels=counts window=5 dim=40 optimizer=adagrad"),
     (150_000, 10_000, None, "labels=counts dim=40 subsampling=word2vec subsampling.threshold=1e-3"),
     (300_000, 8000, None, "labels=counts window=5 dim=25 shrinking_window=true order=shuffled"),
-    (300_000, 10_000, None, "labels=counts window=5 dim=50 initialization=spectral epochs=0"),
+    (300_000, 10_000, None, "labels=counts window=5 dim=70 initialization=spectral epochs=0"),
     (300_000, 4000, None, "labels=counts threads=2 dtype=float32 labels.centres=1500 dim=200"),
     (
         200_000,
@@ -134,7 +139,7 @@ def test_the_estimate_holds_for_every_combination(
         "dense": (2500, 1500),
         "sparse": (400_000, 12_000),
         "counts": (400_000, 12_000),
-        "streamed": (400_000, 20_000),
+        "streamed": (400_000, 45_000),
     }[labels]
     window = 3 if labels == "dense" else 6
     choices = [f"labels={labels}", f"optimizer={optimizer}", f"dtype={dtype}", f"order={order}"]

@@ -34,6 +34,7 @@ from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.validation import METRIC as VALIDATION_COST
 from w2v_exp.experiment.validation import RunValidation
+from w2v_exp.memory import available_memory
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.reporting.results import RunResult
@@ -75,6 +76,8 @@ class Run:
             "tokens": self.text.tokens,
             "vocabulary_size": len(self.text.vocabulary),
         }
+        if (available := available_memory()) is not None:
+            self.metrics["available_memory_mb"] = available / MEGABYTE
         if identity.sweep is None:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None

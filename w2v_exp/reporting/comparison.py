@@ -58,6 +58,7 @@ COLUMNS = [
     Column("simlex999", "SimLex", 3, 2),
     Column("analogies", "analogies", 3, 2),
     Column("peak_memory_mb", "peak MB", None, 3),
+    Column("estimated_memory_mb", "estimated MB", None, 8),
     Column("train_seconds", "seconds", None, 4),
     Column("pairs_per_second", "pairs/s", 0, 6),
     Column("vocabulary_size", "words", 0, 7),

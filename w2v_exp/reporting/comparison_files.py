@@ -12,12 +12,14 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     folder.mkdir(parents=True, exist_ok=True)
     comparison.write_csv(folder / "comparison.csv")
     if plots:
+        from w2v_exp.reporting.memory_ladder import draw_memory_ladder
         from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_heat_map
 
         pictures = {
             "cost_curves.png": draw_cost_curves,
             "explained_by_memory.png": draw_explained_by_memory,
             "heat_map.png": draw_heat_map,
+            "memory_ladder.png": draw_memory_ladder,
         }
         for name, draw in pictures.items():
             (folder / name).unlink(missing_ok=True)  # not every comparison has every picture
