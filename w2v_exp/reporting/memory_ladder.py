@@ -23,6 +23,7 @@ ORDER = (
     "counts",
     "streamed",
 )  # by what they take; so each has its colour in every picture
+NEAR = 1e3  # times as many pairs: names so near would be written over each other
 FURTHEST = 3e3  # times the pairs of the longest text: so far lines go on
 
 
@@ -50,8 +51,8 @@ class Rung(NamedTuple):
 def draw_memory_ladder(comparison: Comparison, path: Path | str) -> bool:
     """Draw measured and estimated peak memory over the number of pairs, log-log, a line for each label encoding.
 
-    Lines are estimates, points measured peaks. A cross is where an encoding ends: full where runs were refused, thin
-    where its line, going on as it went last, meets the memory that is available.
+    Lines are estimates, points measured peaks, full crosses runs that were refused. A thin cross is where an encoding's
+    line meets the memory that is available; beyond the longest text lines go on, dashed, as they went last.
 
     Parameters
     ----------
@@ -96,12 +97,10 @@ def draw_memory_ladder(comparison: Comparison, path: Path | str) -> bool:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: readable_bytes(value * MEGABYTE)))
         axes.minorticks_off()
         axes.grid(True)
-        axes.set_xlabel("pairs")
+        axes.set_xlabel("pairs of the text")
         axes.set_ylabel("peak memory")
-        subtitle = (
-            "Lines: estimated before the run. Points: measured. Crosses: where an encoding no longer fits."
-        )
-        style.add_title(axes, "The memory of label encodings", subtitle)
+        subtitle = "Lines: estimated before a run. Points: measured. Full crosses: refused. Dashed: going on as before."
+        style.add_title(axes, "How far each label encoding goes", subtitle)
     return True
 
 
@@ -121,46 +120,46 @@ def _rungs(comparison: Comparison) -> dict[str, list[Rung]]:
 def _draw_line(
     axes: Axes, line: Sequence[Rung], limit: float, furthest: float, colour: str
 ) -> tuple[float, float]:
-    """Draw what an encoding takes; return where its line ends."""
-    fitting = [rung for rung in line if rung.estimated <= limit]
-    refused = [rung for rung in line if rung.estimated > limit]
-    shown = fitting + refused[:1]
-    axes.plot([r.pairs for r in shown], [r.estimated for r in shown], color=colour)
-    axes.plot([r.pairs for r in line], [r.measured for r in line], "o", color=colour, ms=6)
-    if refused:
-        axes.plot(refused[0].pairs, refused[0].estimated, "X", color=colour, ms=11, mec="white")
-        return refused[0].pairs, refused[0].estimated
-    last = fitting[-1]
-    if len(fitting) < 2 or not math.isfinite(limit):
-        return last.pairs, last.estimated
-    before = fitting[-2]
-    slope = math.log(last.estimated / before.estimated) / math.log(last.pairs / before.pairs)
-    end = furthest
-    if slope > 0:
-        end = min(furthest, last.pairs * (limit / last.estimated) ** (1 / slope))
-    height = last.estimated * (end / last.pairs) ** slope
-    axes.plot([last.pairs, end], [last.estimated, height], color=colour, lw=1.2, ls=style.DASHES)
-    if end < furthest:
-        axes.plot(end, height, "x", color=colour, ms=9, mew=1.8)
-    return end, height
+    """Draw what an encoding takes; return where it no longer fits, or else where its line ends."""
+    pairs, estimated = np.array([rung[:2] for rung in line]).T
+    refused = estimated > limit
+    axes.plot(pairs, estimated, color=colour)
+    axes.plot(pairs, [rung.measured for rung in line], "o", color=colour, ms=6)
+    axes.plot(pairs[refused], estimated[refused], "X", color=colour, ms=9, mec="white")
+    if refused.any():
+        end = float(np.exp(np.interp(math.log(limit), np.log(estimated), np.log(pairs))))
+    elif len(line) > 1 and math.isfinite(limit):
+        slope = math.log(estimated[-1] / estimated[-2]) / math.log(pairs[-1] / pairs[-2])
+        end = furthest
+        if slope > 0:
+            end = float(min(furthest, pairs[-1] * (limit / estimated[-1]) ** (1 / slope)))
+        height = estimated[-1] * (end / pairs[-1]) ** slope
+        axes.plot([pairs[-1], end], [estimated[-1], height], color=colour, lw=1.2, ls=style.DASHES)
+        if end == furthest:
+            return end, height
+    else:
+        return float(pairs[-1]), float(estimated[-1])
+    axes.plot(end, limit, "x", color=colour, ms=9, mew=1.8)
+    return end, limit
 
 
 def _label_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], limit: float) -> None:
-    """Write the name of each encoding where its line ends, with the number of pairs if that is for lack of memory."""
-    for rank, (pairs, height, encoding, colour) in enumerate(sorted(ends)):
-        dies = height >= 0.999 * limit
-        text = f"{encoding}: {_readable_number(pairs)} pairs" if dies else encoding
+    """Write the name of each encoding where it ends, with the number of pairs if that is for lack of memory."""
+    before, raised = 0.0, False
+    for pairs, height, encoding, colour in sorted(ends):
+        ending = height == limit
+        if ending:
+            raised = pairs < NEAR * before and not raised
+            before = pairs
         axes.annotate(
-            text,
+            f"{encoding}: {_readable_number(pairs)} pairs" if ending else encoding,
             (pairs, height),
-            (0, 9 + 13 * (rank % 2)) if dies else (-4, 8),
+            (-7, 20 if raised else 6) if ending else (0, -26),
             textcoords="offset points",
             color=colour,
             weight="bold",
-            ha="center" if dies else "right",
+            ha="right",
         )
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.08)  # room for the names
 
 
 def _readable_number(number: float) -> str:
