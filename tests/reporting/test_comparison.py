@@ -141,7 +141,8 @@ def test_a_csv_survives_what_is_in_its_values(tmp_path):
 
 
 def test_the_markdown_is_a_table_of_all_columns():
-    comparison = compare(sweep(wordsim353=0.45, simlex999=0.2, analogies=0.07, estimated_memory_mb=0.3))
+    scores = {"wordsim353": 0.45, "simlex999": 0.2, "analogies": 0.07}
+    comparison = compare(sweep(**scores, validation_cost=1.8, estimated_memory_mb=0.3))
     html = MarkdownIt("commonmark").enable("table").render(comparison.to_markdown())
     assert html.count("<tr>") == 5
     assert html.count("</th>") == 2 + 1 + len(COLUMNS)
