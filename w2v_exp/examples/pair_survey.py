@@ -15,7 +15,7 @@ from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probab
 
 SURVEYED_AT_ONCE = 1 << 16  # tokens
 SAMPLED_PAIRS = 1 << 18  # about so many are looked at, of however many there are
-SMALL_BATCH = 1 << 14  # pairs; the distinct ones of more are counted
+SMALL_BATCH = 1 << 10  # pairs; the distinct ones of more are counted
 BATCHES = 8  # that are looked at where chance decides which ones a run begins with
 REHEARSED_BATCHES = 3  # where it does not
 

@@ -117,6 +117,8 @@ class StreamedExamples(TrainingExamples):
         blocks = Pairs.memory(block) + (2 * Pairs.memory(batch_size) if batch_size > block else 0)
         making = PAIR_BYTES * block * (2 if order == "shuffled" else 1)
         batch = BatchMemory.listed(centres, batch_size, survey.distinct_in_batch(batch_size, "corpus"))
+        if survey.tokens <= rule.block:  # it is made before there is anything else
+            making -= blocks
         batch = replace(batch, labels=batch.labels + blocks, gathering=max(batch.gathering, making))
         if batch_size == survey.pairs:
             batch = batch.alone()
