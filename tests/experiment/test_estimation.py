@@ -69,7 +69,7 @@ SLOW = [  # large batches, passages, draws, factors, several cores
     (150_000, 20_000, None, "labels=sparse order=blocks dim=100 dtype=float32 optimizer=momentum"),
     (400_000, 2000, None, "labels=sparse batch_size=200000 window=5 dim=50 dtype=float32"),
     (
-        400_000,
+        1_000_000,
         10_000,
         25,
         "labels=sparse window=10 dim=30 shrinking_window=true subsampling=paper subsampling.threshold=0.01",
