@@ -113,6 +113,15 @@ def test_this_machine_tells():
     assert 0 < available_memory() < 1 << 60
 
 
+def test_the_limit_of_a_control_group_refuses(machine, monkeypatch):
+    membership(machine, "0::/job")
+    control_group(machine, "job", VERSION_2, limit=300 * 10**6, used=100 * 10**6)
+    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: available_memory(machine))
+    require_memory(2 * 10**8, "all that is left", "")
+    with pytest.raises(NotEnoughMemoryError, match="needs 201 MB, and 200 MB are available"):
+        require_memory(201 * 10**6, "a little more", lambda available: f"There are {available} bytes.")
+
+
 def test_what_fits_is_allowed():
     require_memory(1, "a byte", "")
 

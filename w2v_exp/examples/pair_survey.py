@@ -86,14 +86,15 @@ class PairSurvey:
 
     @cached_property
     def distinct_by_centre(self) -> NDArray[np.float64]:
-        """How many distinct contexts each centre has, (V,): exactly of up to 2¹⁸ pairs, else estimated.
+        """How many distinct contexts each centre has, (V,): exactly of fewer than 2¹⁸ pairs, else estimated.
 
         Every pair has a number, made of a random number of its centre and one of its context (Zobrist's tabulation);
         of pairs whose number is below a threshold all are looked at, of others none. So repeated pairs are all looked
         at or not at all, and their distinct ones are counted. A share s of the pairs gives the sum of D to a standard
         deviation of √(D / s), a per cent of a million at s = 1/100.
         """
-        return self._distinct_pairs(self._draws, 0, len(self._ids), self.pairs * len(self._draws))
+        pairs = 2 * self.window * self.tokens * len(self._draws)  # near enough, and drawing takes time
+        return self._distinct_pairs(self._draws, 0, len(self._ids), pairs)
 
     def distinct_in_batch(self, batch_size: int, order: str) -> int:
         """Return how many distinct pairs a batch has: at most as many as pairs, and near that in small batches."""
