@@ -242,11 +242,13 @@ def test_a_run_that_cannot_fit_is_refused_in_two_lines_and_leaves_nothing(
 
 
 def test_in_a_sweep_a_run_that_cannot_fit_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
     script = (
         "import sys; from w2v_exp import memory; memory.available_memory = lambda: 40_000;"
         "from w2v_exp.experiment.command_line import run; sys.exit(run(sys.argv[1:]))"
     )
-    arguments = ["labels=dense,streamed", "-m", "epochs=1", "tracking=none"]
+    arguments = ["labels=dense,streamed", "-m", "epochs=1", "tracking.plots=false"]
     done = run_python("-c", script, *arguments, folder=tmp_path)
     assert done.returncode == 1, done.stderr
     refused, finished = (
@@ -258,6 +260,11 @@ def test_in_a_sweep_a_run_that_cannot_fit_fails_and_the_others_go_on(tmp_path: P
     assert refused["metrics"]["pairs"] == finished["metrics"]["pairs"] == 84
     assert "peak_memory_mb" not in refused["metrics"]
     assert finished["status"] == "FINISHED"
+    (recorded,) = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_runs(
+        ["1"], "attributes.status = 'FAILED'"
+    )
+    assert recorded.data.tags["reason"] == refused["reason"]
+    assert recorded.data.metrics["estimated_memory_mb"] == refused["metrics"]["estimated_memory_mb"]
 
 
 def test_every_run_logs_its_estimate(command: Command, tmp_path: Path) -> None:

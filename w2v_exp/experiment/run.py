@@ -189,6 +189,7 @@ class Run:
     def _end(self, status: str, reason: str = "") -> RunResult:
         """Record how the run ended, with the files there are, and return its result."""
         records = self.trainer.records if self.trainer else []
+        reason = " ".join(reason.splitlines())
         if status == "FAILED":
             (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if records:
@@ -220,7 +221,7 @@ class Run:
             swept=self.identity.swept,
             seed=self.plan.seed,
             status=status,
-            reason=reason.replace("\n", " "),
+            reason=reason,
             metrics=metrics,
             costs=[(record.epoch, record.cost) for record in records if record.epoch in kept],
             run_id=self.tracked.run_id if self.tracked else "",
