@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from itertools import count, repeat
+from itertools import count, islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from w2v_exp.text.passages import whole_blank_lines, without_repeats
 from w2v_exp.text.tokenizer import Tokenizer
 from w2v_exp.text.tokenizing import number_pieces
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+
+# Two have fewer distinct words than one and one, and each of these has to be looked up; more only take more memory.
+PIECES_AT_ONCE = 2
 
 Progress = Callable[[int], None]  # is told how many bytes of text have been read so far
 
@@ -69,7 +72,7 @@ class Reading:
             self._text_ends.update(b"%d " % read)
 
         for text in texts_of(self._corpus):
-            pieces = reading(text)
+            pieces = _joined(reading(text))
             if self._passage_end == "blank line":
                 pieces = whole_blank_lines(pieces)
             for number, piece in enumerate(pieces):
@@ -104,3 +107,8 @@ class Reading:
         if self._passage_end == "corpus":
             return self.digest
         return hashlib.sha256(f"{self.digest} {self._text_ends.hexdigest()}".encode()).hexdigest()
+
+
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    while several := list(islice(pieces, PIECES_AT_ONCE)):
+        yield "".join(several)

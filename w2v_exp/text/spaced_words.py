@@ -89,6 +89,7 @@ def _first_places(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     table = np.empty(1 << bits, np.int64)
     table[slots[::-1]] = np.arange(len(keys))[::-1]  # the last that is written stays: the first of the keys
     first: NDArray[np.int64] = table[slots]
+    del slots, table  # no need for the most memory of all in what follows
     others = np.flatnonzero(hashes[first] != hashes)
     if others.size:  # fewer than before, as one key at least has its slot
         first[others] = others[_first_places(hashes[others])]

@@ -51,7 +51,8 @@ class VocabularyRule:
         # Ties are broken by the word itself: ids must not depend on the hash seed or the order of the text.
         kept.sort()
         kept.sort(key=counts.__getitem__, reverse=True)  # words of the same count stay in their order
-        return Vocabulary.from_counts({word: counts[word] for word in kept[: self.max_size]})
+        words = kept[: self.max_size]
+        return Vocabulary(words, np.fromiter(map(counts.__getitem__, words), np.int64, len(words)))
 
 
 @dataclass(frozen=True)
