@@ -88,7 +88,9 @@ def smoothed_cost(parameters, counts, rule):
     table[centres, contexts] = values
     n = table.sum(axis=1)
     unigram = table.sum(axis=0) / table.sum()
-    target = (table + rule.smoothing * unigram) / np.maximum(n + rule.smoothing, 1e-300)[:, None]
+    damped = np.where(table > 0, table**rule.count_exponent, 0)
+    target = damped + rule.smoothing * unigram
+    target /= np.maximum(target.sum(axis=1, keepdims=True), 1e-300)
     weights = np.where(n > 0, n**rule.centre_exponent, 0)
     weights /= weights.sum()
     scores = parameters.embedding @ parameters.output.T
@@ -98,7 +100,7 @@ def smoothed_cost(parameters, counts, rule):
     return -(weights[:, None] * target * log_p).sum()
 
 
-@pytest.mark.parametrize("rule", [CountsRule(V), CountsRule(V, smoothing=4.0), CountsRule(V, 4.0, 0.6)])
+@pytest.mark.parametrize("rule", [CountsRule(V), CountsRule(V, smoothing=4.0), CountsRule(V, 4.0, 0.6, 0.75)])
 @pytest.mark.parametrize("offset", OUTPUT_OFFSETS)
 def test_gradients_are_those_of_the_smoothed_and_weighted_cost(rule, offset):
     counts = count_window_pairs([IDS], WINDOW, V)
@@ -129,7 +131,7 @@ def test_the_cost_is_that_of_the_pairs_whatever_is_smoothed():
     counts = count_window_pairs([IDS], WINDOW, V)
     objective = Softmax()
     costs = []
-    for rule in (CountsRule(V), CountsRule(V, 10.0, 0.5)):
+    for rule in (CountsRule(V), CountsRule(V, 10.0, 0.5, 0.5)):
         examples = CountedExamples(counts, rule)
         (batch,) = examples.batches(np.random.default_rng(0))
         costs.append(objective.step(parameters_for(examples, objective), batch).cost)

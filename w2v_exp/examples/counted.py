@@ -35,6 +35,9 @@ class CountsRule:
     centre_exponent : float
         A centre with n pairs counts n^exponent in the gradients, scaled so that all of them keep their sum. 1 is
         the exact gradient; below 1 rare centres gain.
+    count_exponent : float
+        Each count n of a pair is n^exponent in its centre's labels. 1 is exact; below 1 the pairs that every text has
+        leave more to the others (Pennington et al. 2014, equation 9, weigh the counts of GloVe with the exponent ¾).
     sampled_passes : int
         Where frequent words are subsampled, counts are the mean over so many samplings: dropping words widens
         windows, so there are no exact ones.
@@ -43,13 +46,19 @@ class CountsRule:
     centres: int = 512
     smoothing: float = 0.0
     centre_exponent: float = 1.0
+    count_exponent: float = 1.0
     sampled_passes: int = 3
 
     def __post_init__(self) -> None:
         require_whole("centres", self.centres, at_least=1)
         require_number("smoothing", self.smoothing, at_least=0)
         require_number("centre_exponent", self.centre_exponent, at_least=0, at_most=1)
+        require_number("count_exponent", self.count_exponent, above=0, at_most=1)
         require_whole("sampled_passes", self.sampled_passes, at_least=1)
+
+    def damp(self, counts: NDArray[Any]) -> NDArray[Any]:
+        """Return counts as they stand in labels."""
+        return counts if self.count_exponent == 1 else counts**self.count_exponent
 
     def count(
         self,
@@ -118,6 +127,9 @@ class CountedExamples(TrainingExamples):
         self._pairs = counts
         self.rule = rule or CountsRule()
         self._pairs_by_centre = counts.by_centre()
+        self._labels_by_centre = PairCounts(
+            counts.starts, counts.contexts, self.rule.damp(counts.counts)
+        ).by_centre()
         self._centres = np.flatnonzero(self._pairs_by_centre).astype(np.int32)
         raised = self._pairs_by_centre**self.rule.centre_exponent
         raised[self._pairs_by_centre == 0] = 0
@@ -176,8 +188,9 @@ class CountedExamples(TrainingExamples):
         places, rows = _places(self._pairs.starts, centres)
         counts = self._pairs.counts[places]
         cells = rows * self.vocabulary_size + self._pairs.contexts[places]
-        smoothed = pairs_by_centre + self.rule.smoothing
-        labels = SparseCounts(cells, rows, counts.astype(np.float64), counts / smoothed[rows], _NO_ORDER)
+        smoothed = self._labels_by_centre[centres] + self.rule.smoothing
+        shares = self.rule.damp(counts) / smoothed[rows]
+        labels = SparseCounts(cells, rows, counts.astype(np.float64), shares, _NO_ORDER)
         every_word = len(centres) == self.vocabulary_size
         return Batch(
             centres=centres,
