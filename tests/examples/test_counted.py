@@ -81,7 +81,7 @@ def test_slices_share_out_all_pairs_and_divide_by_all_of_them(order):
     assert sum(step.cost for step in sliced) == pytest.approx(full.cost)
 
 
-def smoothed_cost(parameters, counts, rule):
+def smoothed_cost(parameters, counts, rule, weight_decay=0.0):
     """The cost whose gradient smoothing and centre weights give, written out over the whole table."""
     centres, contexts, values = counts.distinct()
     table = np.zeros((V, V))
@@ -97,15 +97,17 @@ def smoothed_cost(parameters, counts, rule):
     if parameters.offset is not None:
         scores = scores + parameters.offset
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    return -(weights[:, None] * target * log_p).sum()
+    penalty = (parameters.embedding**2).sum(axis=1) + (parameters.output**2).sum() / V
+    return -(weights[:, None] * target * log_p).sum() + weight_decay / 2 * (weights * penalty).sum()
 
 
 @pytest.mark.parametrize("rule", [CountsRule(V), CountsRule(V, smoothing=4.0), CountsRule(V, 4.0, 0.6, 0.75)])
 @pytest.mark.parametrize("offset", OUTPUT_OFFSETS)
-def test_gradients_are_those_of_the_smoothed_and_weighted_cost(rule, offset):
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_gradients_are_those_of_the_smoothed_and_weighted_cost(rule, offset, weight_decay):
     counts = count_window_pairs([IDS], WINDOW, V)
     examples = CountedExamples(counts, rule)
-    objective = Softmax(embedding_gradient="mean", output_offset=offset)
+    objective = Softmax(embedding_gradient="mean", output_offset=offset, weight_decay=weight_decay)
     parameters = parameters_for(examples, objective)
     (batch,) = examples.batches(np.random.default_rng(0))
     step = objective.step(parameters, batch)
@@ -120,9 +122,9 @@ def test_gradients_are_those_of_the_smoothed_and_weighted_cost(rule, offset):
             place = tuple(generator.integers(0, size) for size in matrix.shape)
             kept, h = matrix[place], 1e-5
             matrix[place] = kept + h
-            above = smoothed_cost(parameters, counts, rule)
+            above = smoothed_cost(parameters, counts, rule, weight_decay)
             matrix[place] = kept - h
-            below = smoothed_cost(parameters, counts, rule)
+            below = smoothed_cost(parameters, counts, rule, weight_decay)
             matrix[place] = kept
             assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=1e-9)
 

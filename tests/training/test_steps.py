@@ -44,7 +44,7 @@ def taken(examples, objective, optimizer, threads):
 def test_threads_share_a_slice_of_counts(optimizer, offset, centres):
     rule = CountsRule(centres=centres, smoothing=3.0, centre_exponent=0.8)
     examples = CountedExamples(count_window_pairs([IDS], WINDOW, V), rule)
-    objective = Softmax(output_offset=offset)
+    objective = Softmax(output_offset=offset, weight_decay=0.1)
     expected = taken(examples, objective, OPTIMIZERS[optimizer](), threads=1)
     for threads in (2, 3):
         for value, alone in zip(

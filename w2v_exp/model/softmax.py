@@ -69,18 +69,23 @@ class Softmax:
         What is added to the score of a context word whatever the centre. ``none``: nothing, as in the article.
         ``unigram``: log p(context), fixed, so that the matrices have only the departure from word frequencies to
         model. ``learned``: a parameter that starts there.
+    weight_decay : float
+        λ of a penalty that each pair adds to the cost that is descended: λ/2 · (‖e‖² + the mean of ‖w‖² over all
+        words), of its centre's embedding e and the output weights w. The cost that is reported is without it.
     """
 
     update: str = "accumulate"
     embedding_gradient: str = "sum"
     epsilon: float = 0.0
     output_offset: str = "none"
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         require_choice("update", self.update, UPDATES)
         require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)
         require_number("epsilon", self.epsilon, at_least=0)
         require_choice("output_offset", self.output_offset, OUTPUT_OFFSETS)
+        require_number("weight_decay", self.weight_decay, at_least=0)
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch. Nothing is changed; the scores are made in the workspace."""
@@ -117,6 +122,9 @@ class Softmax:
             embedding_gradient *= (batch.centre_weights / normalizer)[:, None]
             if batch.prior:
                 embedding_gradient -= np.outer(batch.centre_weights * batch.prior.shares, products[centres])
+        if self.weight_decay:
+            pairs = 1.0 if self.update == "overwrite" else batch.centre_weights[:, None]
+            embedding_gradient += self.weight_decay * pairs * hidden
         if self.embedding_gradient == "mean":
             embedding_gradient /= batch.all_pairs
         factors = np.empty((len(table), hidden.shape[1]), hidden.dtype)
@@ -124,6 +132,8 @@ class Softmax:
         if batch.prior:
             factors[centres] = -(batch.prior.shares * batch.shares) @ hidden
         output_gradient = transposed_product(table, factors)
+        if self.weight_decay:
+            output_gradient += (self.weight_decay * float(batch.shares.sum()) / len(output)) * output
         offset_gradient = None
         if self.output_offset == "learned":
             offset_gradient = self._offset_gradient(scores, normalizer, batch)
