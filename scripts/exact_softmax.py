@@ -75,7 +75,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--text", metavar="PATH", help="a text to use instead: whatever corpus.path takes")
     parser.add_argument("--max-size", type=at_least_one, metavar="V", help="only the V most frequent words")
-    parser.add_argument("--experiment", default="sotu_softmax", help="of conf/experiment (sotu_softmax)")
+    parser.add_argument(
+        "--experiment", help="of conf/experiment (sotu_softmax, or file_softmax for a text of your own)"
+    )
     parser.add_argument("--seeds", type=at_least_one, default=3, help="how many to train from (3)")
     parser.add_argument(
         "--epochs",
@@ -104,6 +106,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="keep what the folder has, and do the rest")
     options = parser.parse_intermixed_args(arguments)
     standard = SOTU_BARS if options.text is None and not options.overrides else {}
+    if options.experiment is None:
+        options.experiment = "sotu_softmax" if options.text is None else "file_softmax"
     options.bars = standard if options.bars is None else dict(options.bars)
     return options
 
