@@ -29,7 +29,7 @@ MISTAKES = [
     (["learning_rate=inf"], "learning_rate=inf: must be a number above 0."),
     (["order=random"], "order=random: not an option. Options: corpus, blocks, shuffled."),
     (["epochs=-1"], "epochs=-1: must be a whole number, 0 or more."),
-    (["embedding=output"], "embedding=output: not an option. Options: input, sum."),
+    (["embedding=output"], "embedding=output: not an option. Options: input, sum, balanced."),
     (
         ["initialization=spectral", "initialization.shift=0"],
         "initialization.shift=0.0: must be a number at least 1.",
