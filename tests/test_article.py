@@ -316,6 +316,7 @@ def test_the_page_needs_nothing_else(folder: Path) -> None:
     assert not re.search(r"url\(|@import|https?://", html)
 
 
+@pytest.mark.slow
 def test_a_wrong_figure_ends_the_script_with_exit_code_1(tmp_path: Path) -> None:
     figures = tmp_path / "published"
     shutil.copytree(FOLDER, figures)

@@ -149,6 +149,7 @@ def test_a_whole_command_is_measured():
     assert seconds > 0.05  # a Python with NumPy takes longer than that to start
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured():
     for one in machine.anatomy(TINY, threads=1):
         assert min(one.gemm_rate, one.exponential_rate, one.copy_rate, one.product_rate) > 0

@@ -57,7 +57,13 @@ SHORTER = {
 }
 
 
-@pytest.mark.parametrize("choice", NAMED)
+SLOW = {"sweep=schedules", "sweep=updates"}  # three seeds of each run
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [pytest.param(choice, marks=[pytest.mark.slow] if choice in SLOW else []) for choice in NAMED],
+)
 def test_the_command_that_a_named_file_begins_with_runs(
     choice: str, command: Command, tmp_path: Path
 ) -> None:

@@ -156,8 +156,10 @@ OF_PAIRS = {"unigram_cost", "cost_floor"}
     ("choices", "there", "missing"),
     [
         ([], OF_A_COST | OF_PAIRS, set()),
-        (["bounds=false"], set(), OF_A_COST | OF_PAIRS),
-        (["subsampling=paper", "subsampling.threshold=0.05"], OF_PAIRS, OF_A_COST),
+        pytest.param(["bounds=false"], set(), OF_A_COST | OF_PAIRS, marks=pytest.mark.slow),
+        pytest.param(
+            ["subsampling=paper", "subsampling.threshold=0.05"], OF_PAIRS, OF_A_COST, marks=pytest.mark.slow
+        ),
         (
             ["validation=held_out", "validation.block=4", "validation.share=0.25"],
             OF_A_COST | OF_PAIRS | {"validation_unigram_cost"},
