@@ -160,10 +160,11 @@ OF_PAIRS = {"unigram_cost", "cost_floor"}
         pytest.param(
             ["subsampling=paper", "subsampling.threshold=0.05"], OF_PAIRS, OF_A_COST, marks=pytest.mark.slow
         ),
-        (
+        pytest.param(
             ["validation=held_out", "validation.block=4", "validation.share=0.25"],
             OF_A_COST | OF_PAIRS | {"validation_unigram_cost"},
             set(),
+            marks=pytest.mark.slow,
         ),
     ],
 )
