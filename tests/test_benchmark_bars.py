@@ -35,6 +35,8 @@ from w2v_exp.examples.pairs import window_pairs  # noqa: E402
 from w2v_exp.model.parameters import Parameters  # noqa: E402
 from w2v_exp.model.softmax import Softmax  # noqa: E402
 
+pytestmark = pytest.mark.slow  # half a minute; the benchmark itself makes the same checks
+
 LINUX = pytest.mark.skipif(not anonymous_memory("self"), reason="memory is read from /proc")
 
 
