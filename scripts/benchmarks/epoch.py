@@ -22,7 +22,8 @@ from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.model.softmax import Softmax, exponentiate, transposed_product
+from w2v_exp.model.scores import exponentiate, transposed_product
+from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.optimizers import Adagrad
 from w2v_exp.training.steps import SMALLEST_PART
 from w2v_exp.training.trainer import Trainer

@@ -9,9 +9,10 @@ from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.model import softmax
+from w2v_exp.model import scores as scores_module
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax, exponentiate
+from w2v_exp.model.scores import exponentiate
+from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.training import steps
 from w2v_exp.training.optimizers import OPTIMIZERS
@@ -84,8 +85,8 @@ def test_dense_labels_are_left_to_one_thread():
 @pytest.mark.parametrize("shift", [0.0, 100.0, -200.0, 1000.0])
 @pytest.mark.parametrize("cached", [1, 7 * V, 1 << 20])
 def test_exponentials_survive_scores_of_any_size(monkeypatch, dtype, shift, cached):
-    monkeypatch.setattr(softmax, "CACHED_SCORES", cached)
-    monkeypatch.setattr(softmax, "FEW_SCORES", 0)
+    monkeypatch.setattr(scores_module, "CACHED_SCORES", cached)
+    monkeypatch.setattr(scores_module, "FEW_SCORES", 0)
     generator = np.random.default_rng(0)
     raw = generator.normal(0, 5, (20, V))
     raw[3] += shift  # one row only: its block is shifted, the others are not
@@ -100,6 +101,40 @@ def test_exponentials_survive_scores_of_any_size(monkeypatch, dtype, shift, cach
     )
     logs = np.log(np.exp(expected).sum(axis=1)) + (raw + offset).max(axis=1)
     np.testing.assert_allclose(np.log(normalizer) + largest, logs, rtol=1e-4)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-3])
+@pytest.mark.parametrize("shift", [0.0, 100.0, -200.0, 1000.0])
+@pytest.mark.parametrize(("cached", "few"), [(1, 0), (7 * V, 0), (1 << 20, 0), (1 << 20, 1 << 20)])
+def test_differences_survive_scores_of_any_size(monkeypatch, cached, few, shift, epsilon):
+    monkeypatch.setattr(scores_module, "CACHED_SCORES", cached)
+    monkeypatch.setattr(scores_module, "FEW_SCORES", few)
+    generator = np.random.default_rng(0)
+    raw = generator.normal(0, 5, (20, V))
+    raw[3] += shift  # one row only: its block is computed again, the others are not
+    offset = generator.normal(0, 1, V)
+    batch = next(iter(Examples(window_pairs(IDS, WINDOW, V), batch_size=100).batches(generator)))
+    centres = len(batch.centres)
+    raw = raw[:centres]
+    scores = raw.copy()
+
+    def compute(rows: slice) -> None:
+        scores[rows] = raw[rows]
+
+    sums = scores_module.differentiate(
+        scores, batch.labels, batch.weights, compute, offset=offset, epsilon=epsilon
+    )
+    counts = np.zeros((centres, V))
+    np.add.at(counts.reshape(-1), batch.labels.cells, batch.labels.counts)
+    largest = (raw + offset).max(axis=1, keepdims=True)
+    exponents = np.exp(raw + offset - largest)
+    likelihoods = exponents / exponents.sum(axis=1, keepdims=True)
+    with_epsilon = exponents / (exponents.sum(axis=1, keepdims=True) + epsilon * np.exp(-largest))
+    expected = with_epsilon - counts / batch.weights[:, None]
+    np.testing.assert_allclose(scores / sums.normalizer[:, None], expected, atol=1e-9)
+    np.testing.assert_allclose(sums.cost, -(counts * np.log(likelihoods)).sum(), rtol=1e-10)
+    if epsilon:
+        np.testing.assert_allclose(sums.article_cost, -(counts * np.log(with_epsilon + epsilon)).sum())
 
 
 def test_a_workspace_gives_the_same_memory_again():

@@ -127,9 +127,8 @@ class CountedExamples(TrainingExamples):
         self._pairs = counts
         self.rule = rule or CountsRule()
         self._pairs_by_centre = counts.by_centre()
-        self._labels_by_centre = PairCounts(
-            counts.starts, counts.contexts, self.rule.damp(counts.counts)
-        ).by_centre()
+        self._damped = self.rule.damp(counts.counts)
+        self._labels_by_centre = PairCounts(counts.starts, counts.contexts, self._damped).by_centre()
         self._centres = np.flatnonzero(self._pairs_by_centre).astype(np.int32)
         raised = self._pairs_by_centre**self.rule.centre_exponent
         raised[self._pairs_by_centre == 0] = 0
@@ -185,12 +184,14 @@ class CountedExamples(TrainingExamples):
     def _slice(self, centres: NDArray[np.int32]) -> Batch:
         """Return the batch of these centres, which are in order."""
         pairs_by_centre = self._pairs_by_centre[centres]
-        places, rows = _places(self._pairs.starts, centres)
-        counts = self._pairs.counts[places]
-        cells = rows * self.vocabulary_size + self._pairs.contexts[places]
+        entries = [slice(*ends) for ends in zip(*_ends(self._pairs.starts, centres), strict=True)]
+        rows = np.repeat(np.arange(len(centres)), [entry.stop - entry.start for entry in entries])
+        cells = rows * self.vocabulary_size
+        cells += _gather(self._pairs.contexts, entries)
+        counts = _gather(self._pairs.counts, entries).astype(np.float64)
         smoothed = self._labels_by_centre[centres] + self.rule.smoothing
-        shares = self.rule.damp(counts) / smoothed[rows]
-        labels = SparseCounts(cells, rows, counts.astype(np.float64), shares, _NO_ORDER)
+        shares = counts if self.rule.count_exponent == 1 else _gather(self._damped, entries)
+        labels = SparseCounts(cells, rows, counts, shares / smoothed.take(rows), _NO_ORDER)
         every_word = len(centres) == self.vocabulary_size
         return Batch(
             centres=centres,
@@ -207,9 +208,11 @@ class CountedExamples(TrainingExamples):
 _NO_ORDER = np.empty(0, np.intp)  # counts do not know which label was the last
 
 
-def _places(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where the entries of these rows are, and for each of them the number of its row among these."""
-    lengths = starts[centres + 1] - starts[centres]
-    rows = np.repeat(np.arange(len(centres)), lengths)
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1]) + np.repeat(starts[centres] - (ends - lengths), lengths), rows
+def _ends(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[list[int], list[int]]:
+    """Return where the entries of these rows begin and end."""
+    return starts[centres].tolist(), starts[centres + 1].tolist()
+
+
+def _gather(values: NDArray[Any], entries: list[slice]) -> NDArray[Any]:
+    """Return the values of these rows: stretches, which are copied faster than by their places."""
+    return np.concatenate([values[entry] for entry in entries])

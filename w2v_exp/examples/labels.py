@@ -31,8 +31,8 @@ class LabelCounts(Protocol):
     def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """Return, of a number for each centre, (k,), that of each of the counts: shape (n,)."""
 
-    def by_context(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Return, of a number for each word, (V,), that of each of the counts: shape (n,)."""
+    def part(self, rows: slice, vocabulary_size: int) -> LabelCounts:
+        """Return the counts of some consecutive centres, as the matrix of these alone."""
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return the entries of a (k, V) matrix that the counts belong to: shape (n,)."""
@@ -85,11 +85,6 @@ class SparseCounts:
     def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """Return the number of each cell's row."""
         spread: NDArray[Any] = numbers.take(self.rows)
-        return spread
-
-    def by_context(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Return the number of each cell's column."""
-        spread: NDArray[Any] = numbers.take(self.cells - self.rows * len(numbers))
         return spread
 
     def part(self, rows: slice, vocabulary_size: int) -> SparseCounts:
@@ -177,9 +172,10 @@ class DenseCounts:
         """Return the number of each cell's row."""
         return np.repeat(numbers, len(self.counts) // len(numbers))
 
-    def by_context(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Return the number of each cell's column."""
-        return np.tile(numbers, len(self.counts) // len(numbers))
+    def part(self, rows: slice, vocabulary_size: int) -> DenseCounts:
+        """Return the counts of some consecutive centres, as the matrix of these alone."""
+        cells = slice(rows.start * vocabulary_size, rows.stop * vocabulary_size)
+        return DenseCounts(self.counts[cells], self.weights[rows], self.last[rows])
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return `scores`, all of them: every cell has a count, most of them zero."""

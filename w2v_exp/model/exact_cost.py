@@ -6,7 +6,7 @@ import numpy as np
 
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.softmax import exponentiate
+from w2v_exp.model.scores import exponentiate
 
 SCORES_AT_ONCE = 1 << 22  # 32 MB in float64
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.scores import differentiate, exponentiate, transposed_product
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.validation import require_choice, require_number
 
@@ -18,11 +19,6 @@ UPDATES = ("accumulate", "overwrite")
 EMBEDDING_GRADIENTS = ("sum", "mean")
 OUTPUT_OFFSETS = ("none", "unigram", "learned")
 RAREST_CONTEXT = 1e-12  # a share of the pairs, for words that are no context at all
-SAFE_SCORE = 50  # exp of it, and sums of many of them, are far from the ends of float32
-FEW_SCORES = 4096  # looking at each row for its largest one then takes longer than the arithmetic
-CACHED_SCORES = 1 << 17  # that stay in the second-level cache
-SMALL_PRODUCT = 1_000_000  # multiplications
-SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
 
 class Step(NamedTuple):
@@ -93,28 +89,30 @@ class Softmax:
         hidden = embedding[batch.rows]  # (k, dim)
         centres, has_prior = len(hidden), batch.prior is not None
         # The (k, V) matrix takes most of the time, and is passed over as seldom as can be: it becomes the scores, then
-        # their exponentials, then the labels are subtracted. What it is to be divided by or multiplied with goes into
-        # small matrices. A prior, the same row for all centres, is one more row of the products.
+        # their exponentials less the labels. What it is to be divided by or multiplied with goes into small matrices.
+        # A prior, the same row for all centres, is one more row of the products.
         table = (workspace or Workspace()).array((centres + has_prior, len(output)), hidden.dtype)
         scores = hidden.dot(output.T, table[:centres])
-        label_score = labels.counts.dot(labels.gather(scores))
-        if parameters.offset is not None:
-            label_score += labels.counts.dot(labels.by_context(parameters.offset))
-        normalizer, largest = exponentiate(scores, parameters.offset)
-        cost = float(batch.weights.dot(np.log(normalizer) + largest) - label_score)
-        if self.epsilon:
-            normalizer += self.epsilon * np.exp(-largest)
-        article_cost = self._article_cost(scores, normalizer, batch) if self.epsilon else math.nan
+        overwrite = self.update == "overwrite"
+        sums = differentiate(
+            scores,
+            labels,
+            batch.weights,
+            lambda rows: hidden[rows].dot(output.T, scores[rows]),
+            offset=parameters.offset,
+            epsilon=self.epsilon,
+            subtract=not overwrite,
+        )
+        normalizer = sums.normalizer
+        article_cost = sums.article_cost / batch.pairs if self.epsilon else math.nan
 
-        # With p = scores / normalizer, p − Y, summed over a centre's pairs, is its weight times (p − the shares that
-        # labels have of its pairs).
-        if self.update == "overwrite":  # of each centre's pairs only the last one counts
+        # A row of scores is now normalizer · (p − the shares that labels have of the centre's pairs).
+        if overwrite:  # of each centre's pairs only the last one counts
             embedding_gradient = scores.dot(output)
             embedding_gradient /= normalizer[:, None]
             embedding_gradient -= labels.last_rows(output)
             labels.subtract_from(scores, labels.scaled_shares(normalizer))
         else:
-            labels.subtract_from(scores, labels.scaled_shares(normalizer))
             if batch.prior:
                 table[centres] = batch.prior.distribution
             products = table.dot(output)
@@ -137,7 +135,7 @@ class Softmax:
         offset_gradient = None
         if self.output_offset == "learned":
             offset_gradient = self._offset_gradient(scores, normalizer, batch)
-        return Step(cost, article_cost, embedding_gradient, output_gradient, offset_gradient)
+        return Step(sums.cost, article_cost, embedding_gradient, output_gradient, offset_gradient)
 
     @staticmethod
     def scores_memory(centres: int, vocabulary_size: int, dtype: DTypeLike) -> int:
@@ -157,74 +155,12 @@ class Softmax:
             gradient -= (batch.prior.shares @ batch.shares) * batch.prior.distribution
         return gradient
 
-    def _article_cost(self, scores: NDArray[Any], normalizer: NDArray[Any], batch: Batch) -> float:
-        """Return the batch mean of −log(p + epsilon): that of its labels, as often as they occur."""
-        labels = batch.labels
-        likelihoods = labels.gather(scores) / labels.by_centre(normalizer) + self.epsilon
-        return -float(labels.counts.dot(np.log(likelihoods))) / batch.pairs
-
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
         """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
         scores: NDArray[Any] = parameters.embedding[centres].dot(parameters.output.T)
         normalizer, _ = exponentiate(scores, parameters.offset)
         scores /= normalizer[:, None]
         return scores
-
-
-def exponentiate(
-    scores: NDArray[Any], offset: NDArray[Any] | None = None
-) -> tuple[NDArray[Any], NDArray[Any] | float]:
-    """Put exp(score + offset − largest) in the place of every score, and return the sums by row and `largest`.
-
-    `largest`, by row, shape (k,), is the row's largest score where `exp` of one could overflow, or be zero for a whole
-    row; elsewhere it is 0, for nothing needs to be subtracted from scores within ±50. In a large matrix some rows at a
-    time are done, so that they stay in the cache from one pass to the next.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (k, V)
-        Changed in place.
-    offset : ndarray, shape (V,), optional
-        Added to the scores.
-    """
-    if (
-        offset is None and scores.size <= FEW_SCORES
-    ):  # one call shows that none is beyond ±50, where there are few
-        flat = scores.reshape(-1)
-        if flat.dot(flat) < SAFE_SCORE**2:
-            np.exp(scores, out=scores)
-            return np.add.reduce(scores, axis=1), 0.0
-    normalizer, largest = np.empty(len(scores), scores.dtype), np.zeros(len(scores), scores.dtype)
-    rows = max(1, CACHED_SCORES // scores.shape[1])
-    for start in range(0, len(scores), rows):
-        some = slice(start, start + rows)
-        block = scores[some]
-        if offset is not None:
-            block += offset
-        highest = np.maximum.reduce(block, axis=1)
-        if not (np.minimum.reduce(highest) > -SAFE_SCORE and np.maximum.reduce(highest) < SAFE_SCORE):
-            block -= highest[:, None]
-            largest[some] = highest
-        np.exp(block, out=block)
-        np.add.reduce(block, axis=1, out=normalizer[some])
-    return normalizer, largest
-
-
-def transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
-    """Return scoresᵀ · hidden, shape (V, dim), by blocks of words.
-
-    OpenBLAS has a kernel for products of up to 10⁶ multiplications that does without copying the factors into
-    an order of its own. With as few rows as a batch has distinct centres, copying is half of the work.
-    """
-    vocabulary_size, dim = scores.shape[1], hidden.shape[1]
-    block = SMALL_PRODUCT // hidden.size
-    if not SHORTEST_BLOCK <= block < vocabulary_size:
-        whole: NDArray[Any] = scores.T.dot(hidden)
-        return whole
-    product = np.empty((vocabulary_size, dim), hidden.dtype)
-    for start in range(0, vocabulary_size, block):
-        np.matmul(scores[:, start : start + block].T, hidden, out=product[start : start + block])
-    return product
 
 
 OBJECTIVES = {"softmax": Softmax}
