@@ -14,9 +14,7 @@ from w2v_exp.examples.labels import LabelCounts
 SAFE_SCORE = 50  # exp of it, and sums of many of them, are far from the ends of float32
 SMALLEST_SUM, LARGEST_SUM = 1e-25, 1e35  # of exponentials in float32 that have lost nothing that counts
 FEW_SCORES = 4096  # each call then takes longer than the arithmetic in it
-CACHED_SCORES = (
-    1 << 21
-)  # passes over so many find them in the third-level cache; with fewer, threads wait for each other
+CACHED_SCORES = 1 << 21  # stay in the third-level cache; with fewer at a time, threads wait for each other
 SMALL_PRODUCT = 1_000_000  # multiplications
 SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
@@ -81,7 +79,8 @@ def differentiate(
         if offset is not None:
             block += offset
         cost -= float(some.counts.dot(some.gather(block)))
-        sums, largest = _quick_exponentials(block), 0.0
+        sums = _quick_exponentials(block)
+        largest: NDArray[Any] | float = 0.0
         if sums is None:
             compute(rows)
             sums, largest = exponentiate(block, offset)
