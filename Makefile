@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep ui test test-slow reproduce exact-softmax benchmark clean
+.PHONY: help sweep ui test test-slow reproduce exact-softmax ablation benchmark clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -38,6 +38,9 @@ reproduce: $(VENV)/.installed ## every published result of the article beside ou
 
 exact-softmax: $(VENV)/.installed ## the exact softmax against gensim, quality and time, as a report (ten minutes)
 	@$(BIN)/python scripts/exact_softmax.py
+
+ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, and other optimizers (an hour)
+	@$(BIN)/python scripts/ablation.py
 
 benchmark: $(VENV)/.installed ## speed, as ratios to a plain rendering of the article's recipe
 	@$(BIN)/python scripts/benchmark.py

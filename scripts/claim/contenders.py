@@ -14,9 +14,11 @@ from claim.witness import Witness
 from w2v_exp.config import Plan
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.errors import UserError
+from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.experiment.building import build_examples, build_initialization, build_trainer, split_text
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import Trainer
 
 LINE_WORDS = 10_000  # gensim's batch; it cuts off what a line has beyond
 NEGATIVE, SAMPLE = 5, 1e-4
@@ -69,25 +71,39 @@ class Planned:
         witness.clock.start()
         examples = build_examples(plan, part.ids, len(vocabulary), part.passages)
         witness.has_counted()
-        observer = _Observer(witness)
-        initialization = build_initialization(plan, examples, part)
-        trainer = build_trainer(plan, examples, initialization, [observer])
-        observer.embeddings = partial(Embeddings.from_training, vocabulary, trainer.parameters)
-        trainer.train()
-        if not epochs:  # what the initialization gives is all there is
-            witness.after_epoch(0, observer.embeddings)
+        train_on(plan, self.text, examples, witness)
         witness.clock.stop()
 
 
+def train_on(plan: Plan, text: EncodedText, examples: TrainingExamples, witness: Witness) -> Trainer:
+    """Make the parameters and train them on examples that there are; return the trainer when it is done.
+
+    The witness is told of every epoch. Its clock is not touched, except that it stands while it looks.
+    """
+    part, _ = split_text(plan, text)
+    observer = _Observer(witness)
+    initialization = build_initialization(plan, examples, part)
+    trainer = build_trainer(plan, examples, initialization, [observer])
+    observer.parameters = trainer.parameters
+    observer.embeddings = partial(Embeddings.from_training, text.vocabulary, trainer.parameters)
+    trainer.train()
+    if not plan.epochs:  # what the initialization gives is all there is
+        witness.after_epoch(0, observer.embeddings)
+    return trainer
+
+
 class _Observer:
-    """Tells a witness of our epochs."""
+    """Tells a witness of our epochs. Parameters that have diverged are left to the trainer, which will say so."""
 
     def __init__(self, witness: Witness) -> None:
         self._witness = witness
-        self.embeddings: Any = None  # known as soon as there is a trainer
+        self.parameters: Any = None  # this and the next are known as soon as there is a trainer
+        self.embeddings: Any = None
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self._witness.after_epoch(record.epoch + 1, self.embeddings)
+        matrices = self.parameters.embedding, self.parameters.output
+        if all(np.isfinite(matrix).all() for matrix in matrices):
+            self._witness.after_epoch(record.epoch + 1, self.embeddings)
 
 
 @dataclass(frozen=True)

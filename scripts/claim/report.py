@@ -67,9 +67,14 @@ def written(results: Results, name: str, figure: Figure | None) -> str:
     figure : Figure or None
         What was scored on it.
     """
+    return score_text(figure, percent=results.conditions["sets"][name] == "analogies")
+
+
+def score_text(figure: Figure | None, *, percent: bool) -> str:
+    """Return a score with its deviation, as it is or in per cent."""
     if figure is None:
         return UNKNOWN
-    if results.conditions["sets"][name] == "analogies":
+    if percent:
         deviation = "" if figure.deviation is None else f" ± {100 * figure.deviation:.1f}"
         return f"{100 * figure.mean:.1f}{deviation} %"
     deviation = "" if figure.deviation is None else f" ± {figure.deviation:.3f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from claim.results import Point, Score
@@ -27,14 +27,17 @@ class Examiner:
         On what.
     shared : list of str
         The words that every contender has, by falling count: the first ones of any contender's.
+    vectors : sequence of str
+        Which ones: see `Embeddings.using`.
     """
 
     evaluation: Evaluation
     sets: Sets
     shared: list[str]
+    vectors: Sequence[str] = JUDGED
 
     def scores(self, embeddings: Embeddings) -> list[Score]:
-        """Return the scores of input vectors and of input + output; of the shared words, too, if there are others."""
+        """Return the scores of each kind of vectors; of the shared words, too, if there are others."""
         scores = self._scores(embeddings, "own")
         if len(embeddings) > len(self.shared):
             scores += self._scores(first_words(embeddings, len(self.shared)), "shared")
@@ -43,7 +46,7 @@ class Examiner:
     def _scores(self, embeddings: Embeddings, words: str) -> list[Score]:
         return [
             Score(row.set + TOTALS[row.section], vectors, words, row.score, row.known, row.total)
-            for vectors in JUDGED
+            for vectors in self.vectors
             for row in evaluation_rows(self.evaluation.score(embeddings.using(vectors), self.sets), epoch=0)
             if row.section in TOTALS
         ]

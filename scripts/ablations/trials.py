@@ -1,0 +1,131 @@
+"""What is tried: the experiment as it is, with one choice after the other taken back, and with other optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from claim.comparison import plan_of
+from claim.witness import JUDGED, moments
+
+from w2v_exp.config import Plan
+from w2v_exp.training.optimizers import OPTIMIZERS
+
+CHOICES, OPTIMIZERS_PART = "choices", "optimizers"
+PARTS = (CHOICES, OPTIMIZERS_PART)
+SHIPPED, BASELINE = "shipped", "ppmi_svd"
+BASELINE_EXPERIMENT = "sotu_ppmi_svd"
+
+# Each choice of the experiment, taken back or made otherwise: what is added to its command line.
+TAKEN_BACK = {
+    "offset_none": ["objective.output_offset=none"],
+    "offset_learned": ["objective.output_offset=learned"],
+    "smoothing": ["labels.smoothing=0"],
+    "centre_exponent": ["labels.centre_exponent=1"],
+    "centre_exponent_085": ["labels.centre_exponent=0.85"],
+    "count_exponent": ["labels.count_exponent=1"],
+    "weight_decay": ["objective.weight_decay=0"],
+    "subsampling": ["subsampling=word2vec", "subsampling.threshold=1e-4", "labels.sampled_passes=3"],
+    "window": ["shrinking_window=false"],
+    "spectral": ["initialization=spectral"],
+    "spectral_slow": ["initialization=spectral", "learning_rate=0.02"],  # from there a smaller step is enough
+    "centres_128": ["labels.centres=128"],
+    "centres_2048": ["labels.centres=2048"],
+}
+
+# Learning rates that enclose the best one of each. Gradients are divided by all pairs of the text: descent without a
+# scale of its own wants steps as large as that number is.
+RATES = {
+    "adagrad": [0.1, 0.2, 0.4],
+    "adam": [0.003, 0.01, 0.03],
+    "lazy_adam": [0.003, 0.01, 0.03],
+    "sgd": [1e3, 1e4, 1e5],
+    "momentum": [1e2, 1e3, 1e4],
+}
+EPSILON = 1e-16  # of those that divide by the gradients' own scale, which is small for the same reason
+
+
+NAMES = (SHIPPED, *TAKEN_BACK, BASELINE, *RATES)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One thing to try, from several seeds.
+
+    Parameters
+    ----------
+    part : str
+        One of `PARTS`.
+    name : str
+        What it is called on the command line.
+    title : str
+        What is done, as it would be typed.
+    plan : Plan
+        All of it but the seed.
+    moments : list of int
+        After how many epochs its vectors are scored.
+    vectors : sequence of str
+        Which vectors are scored: see `Embeddings.using`.
+    """
+
+    part: str
+    name: str
+    title: str
+    plan: Plan
+    moments: list[int]
+    vectors: Sequence[str] = JUDGED
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer's name."""
+        return next(name for name, made in OPTIMIZERS.items() if type(self.plan.optimizer) is made)
+
+    def is_called(self, name: str) -> bool:
+        """Return whether a name of `NAMES` asks for this trial: its own, or its optimizer's where these are tried."""
+        return name == (self.name if self.part == CHOICES else self.optimizer)
+
+
+def choices(overrides: Sequence[str]) -> Iterator[Trial]:
+    """Yield the experiment as it is, then with each choice taken back, then the baseline that is no training.
+
+    A choice that the experiment has not made is left out.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        The experiment and its settings, as on the command line of ``python -m w2v_exp``.
+
+    Raises
+    ------
+    UserError
+        If they are none.
+    """
+    shipped, _ = plan_of([*overrides])
+    yield Trial(CHOICES, SHIPPED, "as shipped", shipped, [shipped.epochs])
+    for name, taken_back in TAKEN_BACK.items():
+        plan, _ = plan_of([*overrides, *taken_back])
+        if plan != shipped:
+            yield Trial(CHOICES, name, " ".join(taken_back), plan, [plan.epochs])
+    baseline, _ = plan_of([f"experiment={BASELINE_EXPERIMENT}"])
+    factors = replace(
+        shipped,
+        subsampling=baseline.subsampling,
+        labels=baseline.labels,
+        objective=baseline.objective,
+        initialization=baseline.initialization,
+        epochs=0,
+    )
+    yield Trial(CHOICES, BASELINE, f"experiment={BASELINE_EXPERIMENT}", factors, [0])
+
+
+def optimizers(overrides: Sequence[str]) -> Iterator[Trial]:
+    """Yield the experiment with each optimizer at each of its learning rates; see `choices`."""
+    shipped, _ = plan_of([*overrides])
+    for name, rates in RATES.items():
+        made = OPTIMIZERS[name]
+        optimizer = made(epsilon=EPSILON) if hasattr(made, "epsilon") else made()
+        for rate in rates:
+            plan = replace(shipped, optimizer=optimizer, learning_rate=rate)
+            title = f"optimizer={name} learning_rate={rate:g}"
+            key = f"{name}_{rate:g}"
+            yield Trial(OPTIMIZERS_PART, key, title, plan, moments(plan.epochs), [plan.embedding])
