@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from ablations.noise import Difference  # noqa: E402
 from ablations.outcomes import Outcomes  # noqa: E402
 from ablations.page import TEMPLATE, put  # noqa: E402
 from ablations.trials import choices, optimizers  # noqa: E402
+from claim.comparison import plan_of  # noqa: E402
 
 from w2v_exp.errors import UserError  # noqa: E402
 from w2v_exp.examples.counted import CountedExamples  # noqa: E402
@@ -46,13 +46,8 @@ def few_choices(monkeypatch):
 # ---------------------------------------------------------------- what is tried
 
 
-@cache
-def all_choices():
-    return list(choices([SHIPPED]))
-
-
 def test_each_choice_is_taken_back_alone():
-    shipped, *others = all_choices()
+    shipped, *others = choices([SHIPPED])
     changed = {
         trial.name: [name for name, value in vars(trial.plan).items() if value != getattr(shipped.plan, name)]
         for trial in others
@@ -76,7 +71,7 @@ def test_a_choice_that_the_experiment_has_not_made_is_left_out(few_choices):
 def test_the_baseline_is_the_experiment_of_that_name_on_the_same_text(few_choices):
     *_, baseline = choices([SHIPPED, "window=3"])
     assert baseline.name == "ppmi_svd"
-    published, _ = trials.plan_of(["experiment=sotu_ppmi_svd"])
+    published, _ = plan_of(["experiment=sotu_ppmi_svd"])
     assert baseline.plan.initialization == published.initialization
     assert baseline.plan.subsampling == published.subsampling
     assert baseline.plan.window == 3
@@ -84,7 +79,7 @@ def test_the_baseline_is_the_experiment_of_that_name_on_the_same_text(few_choice
 
 def test_optimizers_differ_in_nothing_else():
     tried = list(optimizers([SHIPPED]))
-    shipped, _ = trials.plan_of([SHIPPED])
+    shipped, _ = plan_of([SHIPPED])
     for trial in tried:
         same = replace(trial.plan, optimizer=shipped.optimizer, learning_rate=shipped.learning_rate)
         assert same == shipped
@@ -260,7 +255,7 @@ def test_pairs_are_counted_once_for_all_that_train_on_the_same(folder, monkeypat
 
 
 def test_examples_of_kept_pairs_are_what_they_would_be_if_counted_anew(folder):
-    plan, _ = trials.plan_of([SHIPPED, "evaluation=standard", *SETTINGS, "subsampling=word2vec"])
+    plan, _ = plan_of([SHIPPED, "evaluation=standard", *SETTINGS, "subsampling=word2vec"])
     room = laboratory.Laboratory(plan)
     room._examples(replace(plan, seed=3, labels=replace(plan.labels, smoothing=0.0)))
     again = room._examples(replace(plan, seed=3))
