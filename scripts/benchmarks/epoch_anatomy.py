@@ -24,8 +24,8 @@ class EpochAnatomy:
     operations : float
         Floating-point operations of its three products: 6·V²·dim.
     gemm_rates : list of float
-        Operations a second of float32 products of square matrices, in each repeat: the best of several that stand
-        between the other measurements.
+        Operations a second of float32 products of square matrices, in each repeat: the mean of several that stand
+        before, between and after the other measurements.
     epoch_seconds, product_seconds, exponential_seconds : list of float
         Of the epoch, of its products alone and of its exponentials alone, repeat by repeat.
     """
