@@ -4,6 +4,7 @@
     python scripts/benchmark.py --only article pairs          some of it
     python scripts/benchmark.py --all --text big.txt          all of it, with a text of one's own for the long parts
     python scripts/benchmark.py --threads 1 --json speed.json
+    python scripts/benchmark.py peers --help                  against gensim and fastText, at equal quality
 
 Both sides run in turns in this process, with the same number of BLAS threads; a ratio is the median over the
 repeats. Results are compared first: what is faster and wrong is an error. The exit code is 1 if a promise is
@@ -24,6 +25,7 @@ from benchmarks.counting import counting
 from benchmarks.encoding import encoding
 from benchmarks.epoch import exact_epoch
 from benchmarks.machine import anatomy
+from benchmarks.peers.command import main as peers
 from benchmarks.real_text import free_bytes, long_text, repeated_text
 from benchmarks.report import Report
 from benchmarks.sizes import FULL, TINY, Size
@@ -43,7 +45,10 @@ STREAM_NEEDS = 4  # times its text: that, its ids, and room for others
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script and return its exit code."""
-    choices = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["peers"]:
+        return peers(given[1:])
+    choices = _parser().parse_args(given)
     size = TINY if choices.tiny else FULL
     if choices.repeats:
         size = replace(size, repeats=choices.repeats, long_repeats=choices.repeats)

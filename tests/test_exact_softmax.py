@@ -96,7 +96,7 @@ def test_evaluation_is_not_in_the_time():
     text = encoded()
     for contender in (
         contenders.Planned("ours", tiny_plan(), text, [2]),
-        contenders.SkipGram("theirs", tiny_plan(), text, [2]),
+        contenders.Gensim("theirs", tiny_plan(), text, [2]),
     ):
         witness = Witness(Slow(), [1, 2])
         started = time.perf_counter()
@@ -127,7 +127,7 @@ def test_counting_is_in_our_time_and_building_a_vocabulary_is_not_in_gensims(mon
     watch(contenders, "build_examples", ours)
     watch(Word2Vec, "build_vocab", theirs)
     contenders.Planned("ours", tiny_plan(), encoded(), [1]).train(1, 0, ours)
-    contenders.SkipGram("theirs", tiny_plan(), encoded(), [1]).train(1, 0, theirs)
+    contenders.Gensim("theirs", tiny_plan(), encoded(), [1]).train(1, 0, theirs)
     assert 0 < clocks["build_examples"] < ours.counting_seconds < ours.clock.seconds
     assert clocks["build_vocab"] == 0 < theirs.clock.seconds
 
@@ -196,7 +196,7 @@ def test_gensim_with_other_words_or_counts_is_an_error():
 
 def test_gensim_gets_our_window_size_and_cores():
     plan = replace(tiny_plan(), window=3, vocabulary=VocabularyRule(min_count=2), threads=4)
-    settings = contenders.SkipGram("theirs", plan, encoded(), [1]).settings
+    settings = contenders.Gensim("theirs", plan, encoded(), [1]).settings
     expected = {"window": 3, "vector_size": 6, "min_count": 2, "workers": 4, "sample": 1e-4}
     assert settings == expected | {"negative": 5, "sg": 1}
 
@@ -358,7 +358,7 @@ def test_everything_is_trained_scored_and_written(command, capsys):
 
 def test_what_is_done_is_kept_when_it_is_interrupted_and_not_done_again(command, monkeypatch, capsys):
     trained = []
-    train = contenders.SkipGram.train
+    train = contenders.Gensim.train
 
     def interrupted(self, epochs, seed, witness):
         trained.append((epochs, seed))
@@ -366,7 +366,7 @@ def test_what_is_done_is_kept_when_it_is_interrupted_and_not_done_again(command,
             raise KeyboardInterrupt
         train(self, epochs, seed, witness)
 
-    monkeypatch.setattr(contenders.SkipGram, "train", interrupted)
+    monkeypatch.setattr(contenders.Gensim, "train", interrupted)
     assert command() == 130
     assert "--resume goes on" in capsys.readouterr().err
     before = json.loads(Path("out/results.json").read_text())["trainings"]

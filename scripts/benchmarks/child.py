@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -47,16 +48,33 @@ class Outcome:
         return max((one.anonymous for one in self.samples if start <= one.time <= stop), default=0)
 
 
-def run_child(module: str, *arguments: str) -> Outcome:
+def run_child(
+    module: str,
+    *arguments: str,
+    memory: Callable[[int], int] | None = None,
+    seconds_between: float = SECONDS_BETWEEN,
+) -> Outcome:
     """Run a module of this package, which prints one line of JSON, and look at its memory until it ends.
+
+    Parameters
+    ----------
+    module : str
+        Its name within this package.
+    *arguments : str
+        Of its command line.
+    memory : callable, optional
+        What is looked at; default: `anonymous_memory`.
+    seconds_between : float
+        From one look to the next.
 
     Raises
     ------
     UserError
         If it fails, with the end of what it said.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(CHECKOUT)])}
-    samples = []
+    paths = [str(SCRIPTS), str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    look, samples = memory or anonymous_memory, []
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.{module}", *arguments],
@@ -66,9 +84,9 @@ def run_child(module: str, *arguments: str) -> Outcome:
         )
         try:
             while process.poll() is None:
-                samples.append(Sample(monotonic(), anonymous_memory(process.pid)))
+                samples.append(Sample(monotonic(), look(process.pid)))
                 try:
-                    process.wait(SECONDS_BETWEEN)
+                    process.wait(seconds_between)
                 except subprocess.TimeoutExpired:
                     continue
         finally:
@@ -83,21 +101,35 @@ def run_child(module: str, *arguments: str) -> Outcome:
         return Outcome(json.loads(output.read()), samples)
 
 
-def anonymous_memory(process: int) -> int:
+def anonymous_memory(process: int | str) -> int:
     """Return the anonymous resident memory of a process and all that it has started, in bytes (Linux only)."""
-    bytes_here = status_field("RssAnon", process)
-    try:
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        children = [child for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:  # it has ended
-        return bytes_here
-    return bytes_here + sum(anonymous_memory(int(child)) for child in children)
+    return sum(status_field("RssAnon", one) for one in _family(process))
+
+
+def shared_out_memory(process: int | str = "self") -> int:
+    """Return the same with shared memory, and what several processes share counted once (Linux only, slower)."""
+    fields = ("Pss_Anon", "Pss_Shmem")
+    return sum(_field("smaps_rollup", field, one) for one in _family(process) for field in fields)
 
 
 def status_field(field: str, process: int | str = "self") -> int:
     """Return a field of a process's status in bytes, 0 where there is none any more (Linux only)."""
+    return _field("status", field, process)
+
+
+def _family(process: int | str) -> list[int | str]:
+    """Return a process and all that it has started."""
     try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        tasks = list(Path(f"/proc/{process}/task").iterdir())
+        children = [child for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:  # it has ended
+        return [process]
+    return [process, *(one for child in children for one in _family(child))]
+
+
+def _field(file: str, field: str, process: int | str) -> int:
+    try:
+        lines = Path(f"/proc/{process}/{file}").read_text().splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), 0)

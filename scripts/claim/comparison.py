@@ -11,15 +11,15 @@ from typing import Any
 from benchmarks.environment import machine_description
 from omegaconf import OmegaConf
 
-from claim.contenders import Contender, Planned, SkipGram, require_gensim
+from claim.contenders import Contender, Gensim, Planned, require_gensim
 from claim.cores import limited_to_cores
 from claim.results import Results, Training
+from claim.single import single_command
 from claim.witness import Examiner, Witness, moments
-from w2v_exp.config import Plan, register_schema
+from w2v_exp.config import Plan
 from w2v_exp.embeddings.word_pairs import WordPairSet
 from w2v_exp.errors import UserError
 from w2v_exp.examples.counted import CountsRule
-from w2v_exp.experiment.command import parse, understand
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.spectral import SpectralInitialization
@@ -87,14 +87,14 @@ class Comparison:
         schedules = choice.epochs or moments(self.plan.epochs)
         self.contenders: list[Contender] = [
             Planned(OURS, self.plan, text, schedules),
-            SkipGram(GENSIM, self.plan, text, choice.gensim_epochs),
+            Gensim(GENSIM, self.plan, text, choice.gensim_epochs),
         ]
         if isinstance(self.plan.initialization, SpectralInitialization):
             drawn = replace(self.plan, initialization=DRAWN)
             self.contenders.insert(1, Planned(OURS_DRAWN, drawn, text, schedules))
         self.texts = dict.fromkeys((OURS, GENSIM), text)
         if len(whole.vocabulary) > len(text.vocabulary):
-            self.contenders.append(SkipGram(GENSIM_FULL, self.plan, whole, choice.gensim_epochs))
+            self.contenders.append(Gensim(GENSIM_FULL, self.plan, whole, choice.gensim_epochs))
             self.texts[GENSIM_FULL] = whole
         baseline = Planned(BASELINE, replace(self.plan, initialization=FACTORS), text, [0])
         self.contenders.append(baseline)
@@ -109,7 +109,7 @@ class Comparison:
     def conditions(self) -> dict[str, Any]:
         """Return what figures must have in common to be put side by side; numbers, texts, lists and dicts only."""
         text = self.texts[OURS]
-        gensim = next(one for one in self.contenders if isinstance(one, SkipGram))
+        gensim = next(one for one in self.contenders if isinstance(one, Gensim))
         return {
             "text": {
                 "source": self.plan.corpus.source,
@@ -170,16 +170,11 @@ def plan_of(overrides: list[str]) -> tuple[Plan, dict[str, Any]]:
     UserError
         If it is none, or not one that can be compared.
     """
-    register_schema()
-    command = understand(parse(overrides))
-    if command.is_sweep:
-        raise UserError("One configuration is compared at a time; leave out the sweep.")
+    command = single_command(overrides)
     if not isinstance(command.plan.labels, CountsRule):
         raise UserError("The exact softmax is trained from counts; choose an experiment with labels=counts.")
     config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
         OmegaConf.masked_copy(command.config, [str(key) for key in command.config if key != "hydra"]),
         resolve=True,
     )
-    if command.plan.validation.share:
-        raise UserError("All sides train on all of the text; leave out validation.")
     return command.plan, config

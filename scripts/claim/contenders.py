@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import pairwise
@@ -107,8 +108,8 @@ class _Observer:
 
 
 @dataclass(frozen=True)
-class SkipGram:
-    """gensim's skip-gram with negative sampling. Building its vocabulary and its matrices is not in the time.
+class Gensim:
+    """gensim's word2vec. Building its vocabulary and its matrices is not in the time.
 
     Parameters
     ----------
@@ -121,16 +122,19 @@ class SkipGram:
         windows are over the remaining words, as ours are.
     schedules : list of int
         The epochs of each complete training, rising.
+    choices : mapping
+        What else it is told, or instead: ``{"sg": 0}`` for cbow.
     """
 
     name: str
     plan: Plan
     text: EncodedText
     schedules: list[int]
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What gensim is told; anything else is its default."""
+        """What gensim is told; anything else is its default. Without choices: skip-gram with negative sampling."""
         return {
             "sg": 1,
             "vector_size": self.plan.dim,
@@ -139,6 +143,7 @@ class SkipGram:
             "sample": SAMPLE,
             "min_count": self.plan.vocabulary.min_count,
             "workers": self.plan.threads,
+            **self.choices,
         }
 
     @cached_property
@@ -201,7 +206,10 @@ def embeddings_of(model: Any, text: EncodedText) -> Embeddings:
     """Return the vectors of a gensim model, its words in the order of the text's vocabulary."""
     vocabulary = text.vocabulary
     rows = np.array([model.wv.key_to_index[word] for word in vocabulary.words])
-    return Embeddings(vocabulary.words, vocabulary.counts, model.wv.vectors[rows], model.syn1neg[rows])
+    output = (
+        model.syn1neg[rows] if model.negative else None
+    )  # hierarchical softmax has one row a node of a tree
+    return Embeddings(vocabulary.words, vocabulary.counts, model.wv.vectors[rows], output)
 
 
 def require_same_words(model: Any, text: EncodedText) -> None:

@@ -1,0 +1,1 @@
+"""What `scripts/benchmark.py peers` measures: our sampled objectives against gensim's and fastText's."""
