@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claim.contenders import NEGATIVE, SAMPLE
+from claim.contenders import NEGATIVE, SAMPLE, lines_of
 from claim.witness import Witness
 
 from w2v_exp.config import Plan
 from w2v_exp.embeddings.embeddings import Embeddings
+from w2v_exp.files import replacing
 from w2v_exp.text.encoding import EncodedText
 
 END_OF_LINE = "</s>"  # counted as a word
@@ -37,7 +39,7 @@ class FastText:
     choices : mapping
         Model, loss, rate and threads.
     path : str
-        The text as a file. Words outside the vocabulary are dropped before windows are, as on our side.
+        The text cut to the words of its vocabulary, as a file of one line: fastText counts line ends as a word.
     """
 
     name: str
@@ -45,7 +47,7 @@ class FastText:
     text: EncodedText
     schedules: list[int]
     choices: Mapping[str, Any]
-    path: str
+    path: Path
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -66,10 +68,17 @@ class FastText:
         """Read the text and train. Its generator has a seed of its own."""
         fasttext: Any = import_module("fasttext")
         witness.clock.start()
-        model = fasttext.train_unsupervised(self.path, epoch=epochs, **self.settings)
+        model = fasttext.train_unsupervised(str(self.path), epoch=epochs, **self.settings)
         witness.clock.stop()
         witness.after_epoch(epochs, partial(embeddings_of, model, self.text))
         witness.clock.stop()  # a look lets it run on
+
+
+def write_words(text: EncodedText, folder: Path) -> Path:
+    """Write the words of a text's vocabulary, in order, to a file in a folder, and return it."""
+    with replacing(folder / "words.txt") as stream:
+        stream.writelines(f"{' '.join(line)} " for line in lines_of(text))
+    return folder / "words.txt"
 
 
 def embeddings_of(model: Any, text: EncodedText) -> Embeddings:

@@ -39,7 +39,7 @@ def side_table(pairing: Pairing, sides: dict[str, list[Trained]]) -> Table:
     )
     table = Table("", box=box.SIMPLE, title=escape(title), title_justify="left")
     names = [name for name in TITLES if any(one.scores.get(name) is not None for one in _all(sides))]
-    headings = ("seeds", "epochs", "words/s", "seconds", "of processors", "memory, MB")
+    headings = ("seeds", "epochs", "words/s", "seconds", "of processors", "memory, MB", "in all")
     for heading in (*headings, *(TITLES[name] for name in names)):
         table.add_column(heading, justify="right")
     for side, trainings in sides.items():
@@ -49,6 +49,7 @@ def side_table(pairing: Pairing, sides: dict[str, list[Trained]]) -> Table:
                 lambda one: one.seconds,
                 lambda one: one.cpu_seconds,
                 lambda one: one.memory / 1e6,
+                lambda one: (one.memory + one.packages) / 1e6,
             ]
             rate, *others = (statistics.median(map(figure, trainings)) for figure in figures)
             table.add_row(

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -16,7 +17,7 @@ from claim.single import single_command
 from claim.witness import Examiner, Witness
 
 from benchmarks.child import run_child, shared_out_memory
-from benchmarks.peers.fast_text import FastText
+from benchmarks.peers.fast_text import FastText, write_words
 from benchmarks.peers.order import GENSIM, OURS, Order
 from w2v_exp.config import Plan
 from w2v_exp.experiment.reading import read_corpus
@@ -119,8 +120,8 @@ def plan_of(overrides: list[str], text: str, cache: str) -> Plan:
     return single_command([*overrides, *(f"{key}='{value}'" for key, value in escaped.items())]).plan
 
 
-def contender_of(order: Order, plan: Plan, text: EncodedText, path: str) -> Contender:
-    """Return who trains, with the text as it takes it."""
+def contender_of(order: Order, plan: Plan, text: EncodedText, folder: str) -> Contender:
+    """Return who trains, with the text as it takes it; a folder is for files."""
     if order.side == OURS:
         return Planned(order.side, plan, text, [order.epochs])
     if order.side == GENSIM:
@@ -128,7 +129,7 @@ def contender_of(order: Order, plan: Plan, text: EncodedText, path: str) -> Cont
         import_module("gensim.models")  # here, so that its memory is that of a package
         gensim.lines  # noqa: B018 - made here: that they are in memory is our choice, not gensim's
         return gensim
-    return FastText(order.side, plan, text, [order.epochs], order.settings, path)
+    return FastText(order.side, plan, text, [order.epochs], order.settings, write_words(text, Path(folder)))
 
 
 def main(order: Order, path: str, cache: str) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def main(order: Order, path: str, cache: str) -> dict[str, Any]:
     vectors = plan.embedding if order.side == OURS else "input"
     examiner = Examiner(plan.evaluation, plan.evaluation.read(), text.vocabulary.words, [vectors])
     witness = Witness(examiner, order.looks)
-    contender = contender_of(order, plan, text, path)
+    contender = contender_of(order, plan, text, cache)
     with limited_to_cores(order.cores):
         packages, began = shared_out_memory(), monotonic()
         contender.train(order.epochs, order.seed, witness)
