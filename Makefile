@@ -39,7 +39,7 @@ reproduce: $(VENV)/.installed ## every published result of the article beside ou
 exact-softmax: $(VENV)/.installed ## the exact softmax against gensim, quality and time, as a report (ten minutes)
 	@$(BIN)/python scripts/exact_softmax.py
 
-ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, and other optimizers (an hour)
+ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, and other optimizers (45 minutes)
 	@$(BIN)/python scripts/ablation.py
 
 benchmark: $(VENV)/.installed ## speed, as ratios to a plain rendering of the article's recipe

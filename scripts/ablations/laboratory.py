@@ -114,5 +114,5 @@ def circumstances() -> dict[str, str]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": tags.get("git.commit", tags["version.w2v_exp"])[:9],
-        "machine": f"{machine['processor']}, {machine['cores']} cores, NumPy {machine['numpy']}, {machine['blas']}",
+        "machine": f"{machine['processor']}, {machine['cores']} cores, NumPy {machine['numpy']}",
     }

@@ -39,8 +39,8 @@ def draw_choices(path: Path, tables: Tables) -> None:
             axes.grid(axis="both")
             axes.xaxis.set_major_locator(MaxNLocator(4))
             if percent:
-                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-            axes.set_title(title(name))
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+            axes.set_title(f"{title(name)}, points" if percent else title(name))
         panels[0].set_yticks(range(len(others)), [trial.title.replace(" ", "\n", 1) for trial in others])
         panels[0].tick_params(axis="y", labelcolor=style.INK, labelsize=7.5)
         panels[0].invert_yaxis()

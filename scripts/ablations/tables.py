@@ -97,7 +97,7 @@ class Tables:
         """Return what a trial scores more or less than another on a set."""
         value = score_of(name, trial.plan.embedding)
         if self.percent[name]:
-            return self._difference(trial, reference, value, " %", 1, 100)
+            return self._difference(trial, reference, value, " points", 1, 100)
         return self._difference(trial, reference, value)
 
     def _difference(
