@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import Command, run_command
+from processes import Command, ForkingCommand, run_python
+
+from w2v_exp.file_lock import locked
+from w2v_exp.files import replacing
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -27,11 +32,45 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
+@pytest.fixture(scope="session")
+def _forking() -> Iterator[ForkingCommand]:
+    forking = ForkingCommand()
+    yield forking
+    forking.close()
+
+
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """Run ``python -m w2v_exp …`` as a process of its own, in an empty folder."""
+def command(tmp_path: Path, _forking: ForkingCommand) -> Command:
+    """Run ``python -m w2v_exp …`` in a process of its own, in an empty folder."""
 
     def run(*arguments: str, folder: Path = tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return run_command(*arguments, folder=folder, **variables)
+        return _forking.run(*arguments, folder=folder, **variables)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the database of an MLflow store without runs. MLflow takes seconds to make one: it is made once.
+
+    The experiment is not in it yet, because it says where its artifacts are.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all its processes
+    store = folder / "empty_store.db"
+    with locked(folder / "empty_store.lock"):
+        if not store.exists():
+            made = tmp_path_factory.mktemp("store")
+            script = "import mlflow; mlflow.MlflowClient('sqlite:///mlflow.db').search_experiments()"
+            done = run_python("-c", script, folder=made, MLFLOW_DISABLE_TELEMETRY="true")
+            assert done.returncode == 0, done.stderr
+            with replacing(store, "wb") as stream:
+                stream.write((made / "mlflow.db").read_bytes())
+    return store
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_store: Path) -> Path:
+    """Put an MLflow store without runs into the test's folder, where runs look for one."""
+    return Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))

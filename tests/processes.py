@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+import fork_server
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -56,3 +60,47 @@ def run_on_terminal(*arguments: str, folder: Path, **variables: str) -> str:
             shown += piece
     process.wait()
     return shown.decode(errors="replace")
+
+
+class ForkingCommand:
+    """Runs ``python -m w2v_exp …`` in processes that `fork_server` forks; it starts with the first command."""
+
+    def __init__(self) -> None:
+        self._server: subprocess.Popen[str] | None = None
+
+    def run(self, *arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a folder, with these variables of the environment."""
+        assert not any(name.startswith("PYTHON") for name in variables), "these are for a new Python"
+        with tempfile.TemporaryDirectory() as said:
+            stdout, stderr = (Path(said, name) for name in ("stdout", "stderr"))
+            for file in (stdout, stderr):
+                file.touch()
+            command = {
+                "arguments": arguments,
+                "folder": str(folder),
+                "environment": environment(**variables),
+                "stdout": str(stdout),
+                "stderr": str(stderr),
+            }
+            code = self._ask(json.dumps(command))
+            return subprocess.CompletedProcess(arguments, code, stdout.read_text(), stderr.read_text())
+
+    def close(self) -> None:
+        """End the server."""
+        if self._server:
+            self._server.communicate()
+
+    def _ask(self, command: str) -> int:
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, fork_server.__file__],
+                env=environment(MLFLOW_DISABLE_TELEMETRY="true", MPLBACKEND="agg"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(command + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())

@@ -10,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -18,34 +20,42 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from w2v_exp.examples.bounds import cost_floor
-from w2v_exp.examples.pairs import Pairs
-from w2v_exp.reproduction import (
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from reproduce_article import POINTS, conditions, write  # noqa: E402
+
+from w2v_exp.examples.bounds import cost_floor  # noqa: E402
+from w2v_exp.examples.pairs import Pairs  # noqa: E402
+from w2v_exp.reproduction import (  # noqa: E402
     cost_curves,
-    label_memory,
     literal_change,
-    lost_updates,
     neighbour_tables,
     worked_example,
 )
-from w2v_exp.reproduction.article_model import article_pairs, article_text, contexts_of, train_article
-from w2v_exp.reproduction.attainable_cost import attainable_cost
-from w2v_exp.reproduction.claims import Claim, Point
-from w2v_exp.reproduction.kept_updates import kept_updates, share_kept
-from w2v_exp.reproduction.markdown import headline, report
-from w2v_exp.reproduction.memory_growth import measure, refuse
-from w2v_exp.reproduction.page import page
-from w2v_exp.reproduction.published_figures import FOLDER, PublishedFigures
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.reproduction.article_model import article_pairs, article_text, contexts_of, train_article  # noqa: E402
+from w2v_exp.reproduction.attainable_cost import attainable_cost  # noqa: E402
+from w2v_exp.reproduction.claims import Claim, Point  # noqa: E402
+from w2v_exp.reproduction.kept_updates import kept_updates, share_kept  # noqa: E402
+from w2v_exp.reproduction.markdown import headline, report  # noqa: E402
+from w2v_exp.reproduction.memory_growth import measure, refuse  # noqa: E402
+from w2v_exp.reproduction.page import page  # noqa: E402
+from w2v_exp.reproduction.published_figures import FOLDER, PublishedFigures  # noqa: E402
+from w2v_exp.text.tokenizer import ArticleTokenizer  # noqa: E402
 
-ROOT = Path(__file__).parents[1]
 SEEDS = range(2)
-POINTS = [worked_example, cost_curves, neighbour_tables, lost_updates, label_memory, literal_change]
+Examine = Callable[[ModuleType], Point]
 
 
 @pytest.fixture(scope="module")
 def published() -> PublishedFigures:
     return PublishedFigures.read()
+
+
+@pytest.fixture(scope="module")
+def examine(published: PublishedFigures) -> Examine:
+    """Return what examines a point, once."""
+    return cache(lambda module: module.examine(published, SEEDS))
 
 
 # --- the figures themselves, asserted without the report's own checks
@@ -202,8 +212,8 @@ def test_the_cost_read_after_the_backward_pass_is_nan_and_the_model_trains_all_t
 
 
 @pytest.mark.parametrize("module", POINTS, ids=lambda module: module.__name__.rpartition(".")[2])
-def test_every_claim_holds(published: PublishedFigures, module: ModuleType) -> None:
-    point = module.examine(published, SEEDS)
+def test_every_claim_holds(examine: Examine, module: ModuleType) -> None:
+    point = examine(module)
     assert [claim.name for claim in point.failed] == []
     assert all(claim.tolerance and claim.reason for claim in point.claims)
 
@@ -265,10 +275,9 @@ def reproduce(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, examine: Examine) -> Path:
     folder = tmp_path_factory.mktemp("article")
-    done = reproduce("--out", folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    write([examine(module) for module in POINTS], folder, conditions(len(SEEDS)))
     return folder
 
 
@@ -314,6 +323,14 @@ def test_the_page_needs_nothing_else(folder: Path) -> None:
     assert fetches.links
     assert {link.removeprefix("#") for link in fetches.links} <= fetches.ids
     assert not re.search(r"url\(|@import|https?://", html)
+
+
+@pytest.mark.slow
+def test_the_script_writes_the_report_and_ends_with_exit_code_0(tmp_path: Path) -> None:
+    done = reproduce("--out", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "within their tolerance" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.html", "pictures"}
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import Command, environment, run_on_terminal, run_python
+from processes import Command, environment, run_command, run_on_terminal, run_python
 
 MISTAKES = [
     (["windw=3"], "windw: unknown key, did you mean window?"),
@@ -107,15 +107,13 @@ def test_a_run_without_tracking_leaves_its_files(command: Command, tmp_path: Pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(
-    command: Command, tmp_path: Path
-) -> None:
+def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
     embeddings = []
     for hash_seed in ("1", "2"):
         folder = tmp_path / hash_seed
         folder.mkdir()
         arguments = ["tracking=none", "epochs=30", "order=shuffled", "batch_size=16", "seed=7"]
-        done = command(*arguments, folder=folder, PYTHONHASHSEED=hash_seed)
+        done = run_command(*arguments, folder=folder, PYTHONHASHSEED=hash_seed)
         assert done.returncode == 0, done.stderr
         (run,) = (folder / "outputs" / "runs").iterdir()
         embeddings.append(
@@ -186,6 +184,7 @@ def test_a_diverging_run_fails_with_advice_and_keeps_its_costs(command: Command,
     assert (folder / "artifacts" / "costs.csv").exists()
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_is_killed_and_keeps_what_it_has(
     tmp_path: Path, sent: signal.Signals, code: int

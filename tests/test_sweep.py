@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from processes import run_command, run_python
+from processes import Command, run_command, run_python
 
 COMMAND = ["window=3,5", "dim=10,50", "-m", "epochs=700"]
 
 
-def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return run_command(*arguments, folder=folder, **variables)
-
-
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run a sweep as a user does it first: by a new Python, in a folder without a store."""
     folder = tmp_path_factory.mktemp("sweep")
-    done = run(folder, *COMMAND)
+    done = run_command(*COMMAND, folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -181,8 +177,9 @@ def test_compare_makes_the_same_comparison_from_the_store_alone(
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
 
 
-def test_peak_memory_is_the_same_for_the_first_and_the_fourth_run(tmp_path: Path) -> None:
-    done = run(tmp_path, "repeats=4", "epochs=3", "tracking.plots=false")
+@pytest.mark.usefixtures("store")
+def test_peak_memory_is_the_same_for_the_first_and_the_fourth_run(command: Command, tmp_path: Path) -> None:
+    done = command("repeats=4", "epochs=3", "tracking.plots=false")
     assert done.returncode == 0, done.stderr
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     found = client.search_runs(["1"], "metrics.peak_memory_mb > 0")
@@ -192,9 +189,9 @@ def test_peak_memory_is_the_same_for_the_first_and_the_fourth_run(tmp_path: Path
     assert sorted(run.data.params["seed"] for run in found) == ["0", "1", "2", "3"]
 
 
-def test_a_failed_run_stops_nobody_and_is_reported(tmp_path: Path) -> None:
-    done = run(
-        tmp_path,
+@pytest.mark.usefixtures("store")
+def test_a_failed_run_stops_nobody_and_is_reported(command: Command, tmp_path: Path) -> None:
+    done = command(
         "learning_rate=0.05,1e200,0.1",
         "-m",
         "epochs=20",
@@ -216,10 +213,9 @@ def test_a_failed_run_stops_nobody_and_is_reported(tmp_path: Path) -> None:
     assert "traceback.txt" in {file.path for file in client.list_artifacts(failed.info.run_id)}
 
 
-def test_the_store_of_the_environment_is_honoured(tmp_path: Path) -> None:
-    place = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    done = run(
-        tmp_path,
+def test_the_store_of_the_environment_is_honoured(command: Command, tmp_path: Path, store: Path) -> None:
+    place = f"sqlite:///{store.rename(tmp_path / 'elsewhere.db')}"
+    done = command(
         "epochs=2",
         "tracking.plots=false",
         MLFLOW_TRACKING_URI=place,

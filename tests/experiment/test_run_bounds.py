@@ -152,19 +152,17 @@ OF_A_COST = {"cost_gap", "information_explained"}
 OF_PAIRS = {"unigram_cost", "cost_floor"}
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("choices", "there", "missing"),
     [
         ([], OF_A_COST | OF_PAIRS, set()),
-        pytest.param(["bounds=false"], set(), OF_A_COST | OF_PAIRS, marks=pytest.mark.slow),
-        pytest.param(
-            ["subsampling=paper", "subsampling.threshold=0.05"], OF_PAIRS, OF_A_COST, marks=pytest.mark.slow
-        ),
-        pytest.param(
+        (["bounds=false"], set(), OF_A_COST | OF_PAIRS),
+        (["subsampling=paper", "subsampling.threshold=0.05"], OF_PAIRS, OF_A_COST),
+        (
             ["validation=held_out", "validation.block=4", "validation.share=0.25"],
             OF_A_COST | OF_PAIRS | {"validation_unigram_cost"},
             set(),
-            marks=pytest.mark.slow,
         ),
     ],
 )

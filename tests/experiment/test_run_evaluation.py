@@ -33,7 +33,7 @@ def sets(tmp_path: Path) -> None:
     (tmp_path / "semantic_only.txt").write_text(": family\nking queen boy girl\n")
 
 
-@pytest.mark.usefixtures("sets")
+@pytest.mark.usefixtures("sets", "store")
 def test_scores_are_logged_by_epoch_with_a_table_of_all_sections(command: Command, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

@@ -38,6 +38,7 @@ def metrics_of(folder: Path) -> dict[str, float]:
     return metrics
 
 
+@pytest.mark.usefixtures("store")
 def test_the_cost_is_logged_by_epoch_and_stands_beside_that_of_training(
     command: Command, tmp_path: Path
 ) -> None:
