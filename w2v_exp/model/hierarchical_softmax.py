@@ -1,0 +1,147 @@
+"""The hierarchical softmax: a word is as likely as the turns that lead to it through a binary tree."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.model.huffman import HuffmanTree
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step
+from w2v_exp.model.tree_products import Turns, descend
+from w2v_exp.model.visits import NodeVisits, path_matrix, visits_of
+from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.model.workspace import Workspace
+from w2v_exp.validation import require_choice, require_number
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+SCORES_AT_ONCE = 1 << 22  # of an evaluation: 32 MB in float64
+
+
+@dataclass(frozen=True)
+class HierarchicalSoftmax:
+    """Cost −log p(context | centre), p = Π σ(±W·e) over the inner nodes on the context's path (Morin & Bengio 2005).
+
+    The tree is Huffman's (Mikolov et al. 2013b, section 2.1 and equation 3), of how often the training pairs have each
+    word as a context. Probabilities sum to 1 over the vocabulary, so the cost is comparable with the full softmax's.
+    The output weights are of nodes, (V − 1, dim), not of words.
+
+    Parameters
+    ----------
+    embedding_gradient : {"sum", "mean"}
+        As for `Softmax`: whether the embedding follows the gradient of the summed cost or of the mean cost.
+    weight_decay : float
+        λ of a penalty that each pair adds to the cost that is descended: λ/2 · (‖e‖² + the mean of ‖w‖² over all
+        nodes), of its centre's embedding e and the output weights w. The cost that is reported is without it.
+    """
+
+    embedding_gradient: str = "sum"
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)
+        require_number("weight_decay", self.weight_decay, at_least=0)
+
+    def prepared(self, examples: TrainingExamples) -> TreeSoftmax:
+        """Return the objective over the tree of these examples' contexts."""
+        if isinstance(examples, VisitedExamples):
+            return TreeSoftmax(examples.tree, self)
+        return TreeSoftmax(HuffmanTree.of(examples.context_shares), self)
+
+    @staticmethod
+    def output_rows(vocabulary_size: int) -> int:
+        """Return how many rows the output weights have: one for each inner node."""
+        return max(0, vocabulary_size - 1)
+
+
+class TreeSoftmax:
+    """The hierarchical softmax over a given tree.
+
+    Parameters
+    ----------
+    tree : HuffmanTree
+        Its leaves are the words.
+    rule : HierarchicalSoftmax, optional
+        How gradients are taken.
+    """
+
+    def __init__(self, tree: HuffmanTree, rule: HierarchicalSoftmax | None = None) -> None:
+        self.tree = tree
+        self.rule = rule or HierarchicalSoftmax()
+
+    def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
+        """Return cost and gradients of a batch. Nothing is changed; the dense scores are made in the workspace."""
+        workspace = workspace or Workspace()
+        hidden, nodes = parameters.embedding[batch.rows], parameters.output
+        counted, weighted = visits_of(batch, self._paths(nodes.dtype))
+        factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
+        cost, embedding_gradient, node_gradient = descend(hidden, nodes, weighted, factors, workspace)
+        if weighted is not counted:
+            cost = self._cost(hidden, nodes, counted)
+        embedding_gradient *= factors
+        if self.rule.weight_decay:
+            decay = self.rule.weight_decay
+            embedding_gradient += (decay * batch.shares).astype(hidden.dtype)[:, None] * hidden
+            node_gradient += (decay * float(batch.shares.sum()) / max(1, len(nodes))) * nodes
+        if self.rule.embedding_gradient == "sum":
+            embedding_gradient *= batch.all_pairs
+        return Step(cost, math.nan, embedding_gradient, node_gradient)
+
+    def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
+        """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
+        scores = parameters.embedding[centres].dot(parameters.output.T)
+        # log σ(s) if one turns left, log σ(−s) if right: the path's sum is a product with the matrix of paths.
+        right = -np.logaddexp(0, scores)
+        paths = self._paths(parameters.output.dtype)
+        logarithms = paths.imag @ scores.T + paths.real @ right.T
+        return np.exp(logarithms.T)
+
+    def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
+        """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
+        from scipy.sparse import csr_array
+
+        paths = self._paths(np.float64)
+        cost, starts = 0.0, counts.starts
+        rows = max(1, SCORES_AT_ONCE // counts.vocabulary_size)
+        for first in range(0, counts.vocabulary_size, rows):
+            edges = starts[first : first + rows + 1]
+            some = slice(edges[0], edges[-1])
+            shape = len(edges) - 1, counts.vocabulary_size
+            labels = csr_array((counts.counts[some], counts.contexts[some], edges - edges[0]), shape=shape)
+            hidden = parameters.embedding[first : first + shape[0]]
+            cost += self._cost(hidden, parameters.output, NodeVisits.of(labels, paths))
+        return cost / counts.total
+
+    @staticmethod
+    def _cost(hidden: NDArray[Any], nodes: NDArray[Any], visits: NodeVisits) -> float:
+        """Return the summed cost of visits, from a dense product of some centres with all nodes."""
+        cost = 0.0
+        rows = max(1, SCORES_AT_ONCE // max(1, len(nodes)))
+        for first in range(0, len(hidden), rows):
+            stop = min(first + rows, len(hidden))
+            some = visits.stretch(first, stop)
+            scores = hidden[first:stop].dot(nodes.T)
+            places = np.repeat(np.arange(stop - first), np.diff(some.starts))
+            cost += Turns(some.pairs, scores[places, some.nodes]).cost()
+        return cost
+
+    def _paths(self, dtype: Any) -> csr_array:
+        return self._paths_in_single if dtype == np.float32 else self._paths_in_double
+
+    @cached_property
+    def _paths_in_single(self) -> csr_array:
+        return path_matrix(self.tree, np.float32)
+
+    @cached_property
+    def _paths_in_double(self) -> csr_array:
+        return path_matrix(self.tree, np.float64)
