@@ -23,7 +23,11 @@ UPPER_MODULES = {"__main__", "config"}
 FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py")} - UPPER_MODULES - {"__init__"}
 HEAVY = {"hydra", "omegaconf", "mlflow", "matplotlib", "pandas", "rich", "scipy", "sklearn", "gensim"}
 WHERE_NEEDED = {
-    ("w2v_exp.model.spectral", "scipy")
+    ("w2v_exp.model.spectral", "scipy"),
+    ("w2v_exp.model.hierarchical_softmax", "scipy"),
+    ("w2v_exp.model.tree_products", "scipy"),
+    ("w2v_exp.model.visited", "scipy"),
+    ("w2v_exp.model.visits", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]

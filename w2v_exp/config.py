@@ -23,9 +23,12 @@ from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.examples.subsampling import SUBSAMPLINGS, Subsampling
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.objective import OBJECTIVES, ObjectiveRule
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
-from w2v_exp.model.softmax import OBJECTIVES, Softmax
+from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.model.visited import refuse_smoothing
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA, Corpus
 from w2v_exp.text.tokenizer import TOKENIZERS, Tokenizer
@@ -171,7 +174,7 @@ class Plan:
     vocabulary: VocabularyRule
     subsampling: Subsampling
     labels: DenseChoice | SparseChoice | CountsRule | StreamRule
-    objective: Softmax
+    objective: ObjectiveRule
     initialization: Initialization | SpectralInitialization
     optimizer: Optimizer
     schedule: Schedule
@@ -203,12 +206,30 @@ class Plan:
         require_choice("order", self.order, ORDERS)
         require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)
-        if isinstance(self.labels, CountsRule) and self.objective.update == "overwrite":
+        if isinstance(self.objective, Softmax):
+            self._check_softmax(self.objective)
+        if isinstance(self.objective, HierarchicalSoftmax):
+            self._check_tree()
+
+    def _check_softmax(self, objective: Softmax) -> None:
+        if isinstance(self.labels, CountsRule) and objective.update == "overwrite":
             raise SettingError(
                 "objective.update",
                 "overwrite",
                 "needs the order of the pairs, which labels=counts gives up; use labels=sparse.",
             )
+
+    def _check_tree(self) -> None:
+        """Refuse what needs output vectors of words: those of the hierarchical softmax are of tree nodes."""
+        of_words = (
+            "needs output vectors of words, and objective=hierarchical_softmax has them of tree nodes; "
+        )
+        if self.embedding != "input":
+            raise SettingError("embedding", self.embedding, f"{of_words}use embedding=input.")
+        if isinstance(self.initialization, SpectralInitialization):
+            raise SettingError("initialization", "spectral", f"{of_words}use initialization=word2vec.")
+        if isinstance(self.labels, CountsRule):
+            refuse_smoothing(self.labels)
 
     @property
     def encoding(self) -> str:

@@ -62,6 +62,11 @@ GRID = [
     (100_000, 10_000, "labels=sparse window=5 dim=60 order=shuffled batch_size=256 optimizer=adagrad"),
     (150_000, 8000, "labels=counts window=5 dim=30 order=corpus"),
     (200_000, 8000, "labels=counts window=5 dim=30 order=shuffled optimizer=adam dtype=float64"),
+    (
+        300_000,
+        8000,
+        "labels=counts objective=hierarchical_softmax window=5 dim=30 order=shuffled dtype=float32",
+    ),
     (100_000, 20_000, "labels=streamed window=5 dim=90 batch_size=1024"),
     (100_000, 30_000, "labels=streamed dim=60 dtype=float32 optimizer=adam order=blocks"),
 ]

@@ -41,7 +41,9 @@ class Watching(ValidationCost):
     """It is given the parameters when they are made."""
 
     def __init__(self):
-        super().__init__(HELD_OUT_PAIRS, lambda: self.watched, RULE.validated_epochs(EPOCHS))
+        super().__init__(
+            HELD_OUT_PAIRS, lambda pairs: exact_cost(self.watched, pairs), RULE.validated_epochs(EPOCHS)
+        )
 
 
 @pytest.mark.parametrize("labels", EXAMPLES)
@@ -73,7 +75,7 @@ def test_watching_changes_nothing(labels):
 
 def test_what_is_memorised_does_not_hold_for_what_was_held_out():
     """Trained for long on a text of chance, the model learns its pairs by heart."""
-    validation = ValidationCost(HELD_OUT_PAIRS, lambda: parameters, range(600))
+    validation = ValidationCost(HELD_OUT_PAIRS, lambda pairs: exact_cost(parameters, pairs), range(600))
     parameters = ArticleInitialization(scale=0.3)(V, 12, np.random.default_rng(1))
     records = Trainer(
         EXAMPLES["sparse"](), parameters, epochs=600, learning_rate=0.01, observers=[validation]

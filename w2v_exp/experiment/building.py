@@ -19,8 +19,11 @@ from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import GivenInitialization, Initialization, Parameters
+from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import Observer
@@ -65,7 +68,8 @@ def build_examples(
     """Return the examples that a plan makes of a text."""
     if isinstance(plan.labels, CountsRule):
         counts = _count(plan, plan.labels, TextPart(ids, passages), vocabulary_size)
-        return CountedExamples(counts, plan.labels, order=plan.order, dtype=plan.dtype)
+        made = VisitedExamples if isinstance(plan.objective, HierarchicalSoftmax) else CountedExamples
+        return made(counts, plan.labels, order=plan.order, dtype=plan.dtype)
     if isinstance(plan.labels, StreamRule):
         return StreamedExamples(
             ids,
@@ -132,13 +136,14 @@ def build_trainer(
     """Return a trainer with new parameters; the same ones whenever it is asked."""
     generator = np.random.default_rng(plan.seed)
     drawn = initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
+    output = drawn.output[: plan.objective.output_rows(examples.vocabulary_size)]
     offset = None
-    if plan.objective.output_offset != "none":
+    if isinstance(plan.objective, Softmax):
         offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
     return Trainer(
         examples,
-        Parameters(drawn.embedding, drawn.output, offset),
-        objective=plan.objective,
+        Parameters(drawn.embedding, output, offset),
+        objective=plan.objective.prepared(examples),
         optimizer=plan.optimizer,
         schedule=plan.schedule,
         epochs=plan.epochs,

@@ -15,8 +15,10 @@ from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import survey_pairs
 from w2v_exp.memory import readable_bytes, require_memory
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
 
 
@@ -24,7 +26,10 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
     """Return what a run on a text will need at its peak."""
     labels, survey = plan.labels, survey_pairs(plan, text, vocabulary_size)
     if isinstance(labels, CountsRule):
-        examples = CountedExamples.memory(survey, labels, order=plan.order)
+        if isinstance(plan.objective, HierarchicalSoftmax):
+            examples = VisitedExamples.memory(survey, labels, order=plan.order, dtype=plan.dtype)
+        else:
+            examples = CountedExamples.memory(survey, labels, order=plan.order)
     elif isinstance(labels, StreamRule):
         examples = StreamedExamples.memory(survey, labels, batch_size=plan.batch_size, order=plan.order)
     else:
@@ -34,7 +39,13 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
     if isinstance(plan.initialization, SpectralInitialization):
         examples = _with_factors(plan, examples, text, vocabulary_size)
     estimate = estimate_memory(
-        examples, vocabulary_size, plan.dim, plan.dtype, optimizer=plan.optimizer, threads=plan.threads
+        examples,
+        vocabulary_size,
+        plan.dim,
+        plan.dtype,
+        optimizer=plan.optimizer,
+        threads=plan.threads,
+        objective=plan.objective,
     )
     return estimate if plan.epochs else replace(estimate, step=0)
 

@@ -11,8 +11,8 @@ from w2v_exp.embeddings import neighbour_precision, top_neighbours
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.softmax import Softmax
 from w2v_exp.text.vocabulary import Vocabulary
 
 LARGEST_FOR_PRECISION = 1000
@@ -21,7 +21,7 @@ NEIGHBOURS = 4  # the article's number
 
 
 def neighbour_metrics(
-    parameters: Parameters, objective: Softmax, examples: TrainingExamples
+    parameters: Parameters, objective: Objective, examples: TrainingExamples
 ) -> dict[str, float]:
     """Return `neighbour_precision` for vocabularies it can be computed for: all words' softmax outputs are needed."""
     if examples.vocabulary_size > LARGEST_FOR_PRECISION:
@@ -32,7 +32,7 @@ def neighbour_metrics(
 
 
 def neighbour_table(
-    vocabulary: Vocabulary, parameters: Parameters, objective: Softmax
+    vocabulary: Vocabulary, parameters: Parameters, objective: Objective
 ) -> dict[str, list[Any]]:
     """Return the article's table: the words with the highest softmax output, for the most frequent words."""
     probed = np.arange(min(len(vocabulary), PROBED_WORDS))

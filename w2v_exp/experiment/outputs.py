@@ -18,6 +18,7 @@ from w2v_exp.examples.bounds import Bounds
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
+from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.observers import EpochRecord
@@ -75,6 +76,7 @@ def draw_plots(
     examples: TrainingExamples,
     vocabulary: Vocabulary,
     parameters: Parameters,
+    objective: Objective,
     records: Sequence[EpochRecord],
     validation_costs: Mapping[int, float],
     folder: Path,
@@ -82,21 +84,21 @@ def draw_plots(
     """Draw the pictures of a run: cost if it has epochs, embeddings, softmax output of a small vocabulary."""
     from w2v_exp.reporting import run_plots
 
-    article_costs = [record.article_cost for record in records] if plan.objective.epsilon else None
     if records:
+        article_costs = [record.article_cost for record in records]
         run_plots.draw_costs(
             [record.epoch for record in records],
             [record.cost for record in records],
             floor=bounds.cost_floor if bounds else math.nan,
             unigram=bounds.unigram_cost if bounds else math.nan,
-            article_costs=article_costs,
+            article_costs=None if math.isnan(article_costs[-1]) else article_costs,
             validation_costs=validation_costs,
             path=folder / "cost.png",
         )
     vectors = Embeddings.from_training(vocabulary, parameters).using(plan.embedding).input
     run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
-        probabilities = plan.objective.probabilities(parameters, np.arange(len(vocabulary)))
+        probabilities = objective.probabilities(parameters, np.arange(len(vocabulary)))
         run_plots.draw_softmax(
             vocabulary.words, probabilities, true_neighbours(examples.pairs), folder / "softmax.png"
         )

@@ -35,7 +35,6 @@ from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.validation import METRIC as VALIDATION_COST
 from w2v_exp.experiment.validation import RunValidation
 from w2v_exp.memory import available_memory
-from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
@@ -120,7 +119,7 @@ class Run:
         self.metrics |= {"peak_memory_mb": peak.megabytes, "pairs": examples.pairs_per_epoch}
         if self.held_out:
             held_out = count_held_out(plan, self.held_out, len(vocabulary))
-            self.validation = RunValidation(plan, held_out, self._parameters, self.tracked)
+            self.validation = RunValidation(plan, held_out, self._exact_cost, self.tracked)
             self.metrics["validation_pairs"] = held_out.total
         with ExitStack() as stack:
             watching = (self.tracked, self.validation, self.evaluation)
@@ -150,9 +149,9 @@ class Run:
             if self.validation:
                 self.metrics["validation_unigram_cost"] = unigram_cost(self.validation.pairs)
         self.metrics |= self.evaluation.finish(plan.epochs - 1)
-        self.metrics |= neighbour_metrics(self.trainer.parameters, plan.objective, examples)
+        self.metrics |= neighbour_metrics(self.trainer.parameters, self.trainer.objective, examples)
         if self.tracked:
-            table = neighbour_table(vocabulary, self.trainer.parameters, plan.objective)
+            table = neighbour_table(vocabulary, self.trainer.parameters, self.trainer.objective)
             self.tracked.log_table("neighbours", table)
         if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
             outputs.draw_plots(
@@ -161,6 +160,7 @@ class Run:
                 examples,
                 vocabulary,
                 self.trainer.parameters,
+                self.trainer.objective,
                 records,
                 self._validation_costs(),
                 self.files,
@@ -181,9 +181,9 @@ class Run:
     def _untrained_costs(self, pairs: Pairs | PairCounts) -> dict[str, float]:
         """Return what the parameters of a run without epochs cost: they are those that it starts from."""
         counts = PairCounts.of(pairs) if isinstance(pairs, Pairs) else pairs
-        costs = {"cost": exact_cost(self._parameters(), counts)}
+        costs = {"cost": self._exact_cost(counts)}
         if self.validation:
-            costs[VALIDATION_COST] = exact_cost(self._parameters(), self.validation.pairs)
+            costs[VALIDATION_COST] = self._exact_cost(self.validation.pairs)
         return costs
 
     def _end(self, status: str, reason: str = "") -> RunResult:
@@ -231,6 +231,12 @@ class Run:
         if self.trainer is None:
             raise RuntimeError("There are no parameters before there is a trainer.")
         return self.trainer.parameters
+
+    def _exact_cost(self, counts: PairCounts) -> float:
+        """Return what counted pairs cost with the parameters as they are."""
+        if self.trainer is None:
+            raise RuntimeError("There is no objective before there is a trainer.")
+        return self.trainer.objective.exact_cost(self.trainer.parameters, counts)
 
     def _validation_costs(self) -> dict[int, float]:
         return self.validation.costs if self.validation else {}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.model.parameters import Parameters
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.validation_cost import ValidationCost
@@ -24,8 +23,8 @@ class RunValidation:
         Says after which epochs, and how many points of a curve are stored.
     pairs : PairCounts
         Held out.
-    parameters : callable
-        Gives the parameters as they are.
+    cost : callable
+        Gives the cost of counted pairs with the parameters as they are.
     tracked : MlflowRun, optional
         Where the costs are logged.
     """
@@ -34,14 +33,14 @@ class RunValidation:
         self,
         plan: Plan,
         pairs: PairCounts,
-        parameters: Callable[[], Parameters],
+        cost: Callable[[PairCounts], float],
         tracked: MlflowRun | None,
     ) -> None:
         epochs = plan.validation.validated_epochs(plan.epochs)
         points = plan.tracking.points if isinstance(plan.tracking, MlflowTracking) else len(epochs)
         self._kept = {epochs[number] for number in kept_epochs(len(epochs), points)}
         self._tracked = tracked
-        self._cost = ValidationCost(pairs, parameters, epochs)
+        self._cost = ValidationCost(pairs, cost, epochs)
         self.pairs = pairs
 
     @property

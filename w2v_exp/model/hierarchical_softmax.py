@@ -8,17 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.memory_needs import LABEL_BYTES, BatchMemory
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step
 from w2v_exp.model.tree_products import Turns, descend
-from w2v_exp.model.visits import NodeVisits, path_matrix, visits_of
+from w2v_exp.model.visit_memory import VISIT_WORK_BYTES, VisitedBatchMemory, visit_bytes
 from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.model.visits import NodeVisits, path_matrix, visits_of
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.validation import require_choice, require_number
 
@@ -56,12 +58,22 @@ class HierarchicalSoftmax:
         """Return the objective over the tree of these examples' contexts."""
         if isinstance(examples, VisitedExamples):
             return TreeSoftmax(examples.tree, self)
-        return TreeSoftmax(HuffmanTree.of(examples.context_shares), self)
+        return TreeSoftmax(HuffmanTree.of_shares(examples.context_shares, examples.pairs_per_epoch), self)
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:
         """Return how many rows the output weights have: one for each inner node."""
         return max(0, vocabulary_size - 1)
+
+    @staticmethod
+    def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
+        """Return how many bytes the dense scores of such a batch take, and the visits, where a step makes them."""
+        size, nodes = np.dtype(dtype).itemsize, max(0, vocabulary_size - 1)
+        if isinstance(batch, VisitedBatchMemory):
+            return batch.centres * batch.columns * size
+        cells = batch.labels // LABEL_BYTES
+        visits = min(cells * vocabulary_size.bit_length(), batch.centres * nodes)
+        return batch.centres * min(nodes, visits) * size + visits * (visit_bytes(dtype) + VISIT_WORK_BYTES)
 
 
 class TreeSoftmax:
@@ -104,7 +116,8 @@ class TreeSoftmax:
         right = -np.logaddexp(0, scores)
         paths = self._paths(parameters.output.dtype)
         logarithms = paths.imag @ scores.T + paths.real @ right.T
-        return np.exp(logarithms.T)
+        probabilities: NDArray[Any] = np.exp(logarithms.T)
+        return probabilities
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
         """Return the mean negative log-likelihood of counted pairs, in nats a pair."""

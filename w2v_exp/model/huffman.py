@@ -62,6 +62,14 @@ class HuffmanTree:
         node_turn = turns[words:][::-1]
         return cls(*_paths(above, turn, node_above, node_turn))
 
+    @classmethod
+    def of_shares(cls, shares: NDArray[np.float64], total: float) -> HuffmanTree:
+        """Return the tree of counts that are given as shares of their total.
+
+        Rounded to 1/1024 they are counts again, and sums of them exact: equal ones tie whatever the shares' last bits.
+        """
+        return cls.of(np.rint(shares * (total * 1024)))
+
     @property
     def vocabulary_size(self) -> int:
         """V."""
@@ -110,7 +118,10 @@ def _join(counts: list[float]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
 
 
 def _paths(
-    above: NDArray[np.int32], turn: NDArray[np.int8], node_above: NDArray[np.int32], node_turn: NDArray[np.int8]
+    above: NDArray[np.int32],
+    turn: NDArray[np.int8],
+    node_above: NDArray[np.int32],
+    node_turn: NDArray[np.int8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
     """Return the paths of all words, all of them climbed at once, a node at a time, from the word to the root.
 
@@ -129,7 +140,10 @@ def _paths(
 
 
 def _climb(
-    above: NDArray[np.int32], turn: NDArray[np.int8], node_above: NDArray[np.int32], node_turn: NDArray[np.int8]
+    above: NDArray[np.int32],
+    turn: NDArray[np.int8],
+    node_above: NDArray[np.int32],
+    node_turn: NDArray[np.int8],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]]:
     """Yield, height by height, the words that are still below the root, the node above each, and its turn there."""
     climbing = np.arange(len(above)) if len(node_above) else np.empty(0, np.int64)

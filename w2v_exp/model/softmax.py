@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.scores import differentiate, exponentiate, transposed_product
 from w2v_exp.model.workspace import Workspace
@@ -137,10 +141,23 @@ class Softmax:
             offset_gradient = self._offset_gradient(scores, normalizer, batch)
         return Step(sums.cost, article_cost, embedding_gradient, output_gradient, offset_gradient)
 
+    def prepared(self, examples: TrainingExamples) -> Softmax:
+        """Return the objective for some examples: itself."""
+        return self
+
     @staticmethod
-    def scores_memory(centres: int, vocabulary_size: int, dtype: DTypeLike) -> int:
-        """Return how many bytes the scores of so many distinct centres take, a prior's row included."""
-        return (centres + 1) * vocabulary_size * np.dtype(dtype).itemsize
+    def output_rows(vocabulary_size: int) -> int:
+        """Return how many rows the output weights have: one for each word."""
+        return vocabulary_size
+
+    def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
+        """Return the mean negative log-likelihood of counted pairs, in nats a pair, whatever epsilon is."""
+        return exact_cost(parameters, counts)
+
+    @staticmethod
+    def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
+        """Return how many bytes the scores of such a batch take, a prior's row included."""
+        return (batch.centres + 1) * vocabulary_size * np.dtype(dtype).itemsize
 
     def initial_offset(self, context_shares: NDArray[np.float64], dtype: DTypeLike) -> NDArray[Any] | None:
         """Return the offset that training starts from, shape (V,), from what share of the pairs each context has."""
@@ -161,6 +178,3 @@ class Softmax:
         normalizer, _ = exponentiate(scores, parameters.offset)
         scores /= normalizer[:, None]
         return scores
-
-
-OBJECTIVES = {"softmax": Softmax}

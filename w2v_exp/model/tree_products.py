@@ -133,7 +133,10 @@ def _descend_together(
         block = scores[first : first + at_once]
         stop = first + len(block)
         some = slice(visits.starts[first], visits.starts[stop])
-        cells = np.repeat(np.arange(0, block.size, width), lengths[first:stop]) + columns[some]
+        cells = (
+            np.repeat(np.arange(len(block), dtype=np.int32) * np.int32(width), lengths[first:stop])
+            + columns[some]
+        )
         pairs = visits.pairs[some]
         dense = columns[some] >= 0
         if not dense.all():
@@ -150,7 +153,9 @@ def _without_columns(visits: NodeVisits, columns: NDArray[np.int32]) -> NodeVisi
     """Return the visits of nodes that have no column."""
     lower = columns < 0
     kept = np.flatnonzero(lower)
-    numbers = np.add.reduceat(lower, visits.starts[:-1], dtype=np.int64)  # every centre has a visit: of the root
+    numbers = np.add.reduceat(
+        lower, visits.starts[:-1], dtype=np.int64
+    )  # every centre has a visit: of the root
     return NodeVisits(np.concatenate([[0], np.cumsum(numbers)]), visits.nodes[kept], visits.pairs[kept])
 
 

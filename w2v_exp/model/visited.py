@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,14 +11,24 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.memory_needs import ExamplesMemory
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.model.huffman import HuffmanTree
-from w2v_exp.model.visits import NO_LABELS, NodeVisits, VisitedBatch, path_matrix
+from w2v_exp.model.visit_memory import (
+    NODE_BYTES,
+    VISIT_WORK_BYTES,
+    VisitedBatchMemory,
+    VisitEstimate,
+    visit_bytes,
+)
+from w2v_exp.model.visits import NO_LABELS, NodeVisits, VisitedBatch, VisitPieces, path_matrix
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 COUNTS_AT_ONCE = 1 << 20
+LABEL_WORK_BYTES = 40  # of a count, while its visits are made
 
 
 class VisitedExamples(CountedExamples):
@@ -49,15 +61,43 @@ class VisitedExamples(CountedExamples):
     ) -> None:
         super().__init__(counts, rule, order=order, dtype=dtype)
         refuse_smoothing(self.rule)
-        self.tree = HuffmanTree.of(self.context_shares)
+        self.tree = HuffmanTree.of_shares(self.context_shares, self.pairs_per_epoch)
         paths = path_matrix(self.tree, dtype)
-        self._counted = self._weighted = _all_visits(counts, counts.counts, paths)
+        self._counted = self._weighted = VisitPieces([*_all_visits(counts, counts.counts, paths)])
         if self.rule.count_exponent != 1:
-            damped = self.rule.damp(counts.counts)
-            restored = _ratio(self._pairs_by_centre, self._labels_by_centre).astype(damped.dtype)
-            damped *= np.repeat(restored, np.diff(counts.starts))
-            weighted = _all_visits(counts, damped, paths)
-            self._weighted = NodeVisits(self._counted.starts, self._counted.nodes, weighted.pairs)
+            restored = _ratio(self._pairs_by_centre, self._labels_by_centre).astype(self._damped.dtype)
+            damped = self._damped * np.repeat(restored, np.diff(counts.starts))
+            self._weighted = VisitPieces(
+                [  # at the same nodes, which need not be there twice
+                    replace(weighted, nodes=counted.nodes)
+                    for counted, weighted in zip(
+                        self._counted, _all_visits(counts, damped, paths), strict=True
+                    )
+                ]
+            )
+
+    @staticmethod
+    def memory(
+        survey: PairSurvey, rule: CountsRule, *, order: str, dtype: DTypeLike = np.float64
+    ) -> ExamplesMemory:
+        """Return what the examples of a text will need; the visits of each centre are estimated."""
+        counted = CountedExamples.memory(survey, rule, order=order)
+        estimate = VisitEstimate(survey)
+        damps = rule.count_exponent != 1
+        size = visit_bytes(dtype) + damps * (visit_bytes(dtype) - NODE_BYTES)
+        held = counted.held + round(size * estimate.total) + 8 * survey.vocabulary_size * (1 + damps)
+        distinct = int(survey.distinct_by_centre.sum())
+        labels = LABEL_WORK_BYTES * min(distinct, COUNTS_AT_ONCE) + damps * 8 * distinct
+        slices = estimate.slices(rule.centres, order)
+        copied = size if order == "shuffled" else 0
+        batch = VisitedBatchMemory(
+            centres=slices.centres,
+            labels=round(copied * slices.visits),
+            label_work=round(VISIT_WORK_BYTES * slices.visits),
+            gathering=round(copied * slices.visits),
+            columns=slices.columns,
+        )
+        return ExamplesMemory(held, max(counted.making, held + labels), batch)
 
     def _slice(self, centres: NDArray[np.int32]) -> VisitedBatch:
         """Return the batch of these centres, which are in order."""
@@ -76,39 +116,19 @@ class VisitedExamples(CountedExamples):
         )
 
 
-def _all_visits(counts: PairCounts, values: NDArray[Any], paths: csr_array) -> NodeVisits:
-    """Return the visits of all V centres, whose labels have these values; the product is made some at a time."""
+def _all_visits(counts: PairCounts, values: NDArray[Any], paths: csr_array) -> Iterator[NodeVisits]:
+    """Yield the visits of all V centres, whose labels have these values, some at a time."""
     from scipy.sparse import csr_array
 
-    words = counts.vocabulary_size
-    nodes: list[NDArray[np.int32]] = []
-    pairs: list[NDArray[Any]] = []
-    lengths: list[NDArray[Any]] = []
-    first = 0
+    words, first = counts.vocabulary_size, 0
     while first < words:
         reached = int(counts.starts.searchsorted(counts.starts[first] + COUNTS_AT_ONCE, "right")) - 1
         stop = max(first + 1, reached)
         some = slice(counts.starts[first], counts.starts[stop])
         starts = counts.starts[first : stop + 1] - counts.starts[first]
         labels = csr_array((values[some], counts.contexts[some], starts), shape=(stop - first, words))
-        visits = NodeVisits.of(labels, paths)
-        nodes.append(visits.nodes)
-        pairs.append(visits.pairs)
-        lengths.append(np.diff(visits.starts))
+        yield NodeVisits.of(labels, paths)
         first = stop
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
-    return NodeVisits(starts, _moved(nodes), _moved(pairs))
-
-
-def _moved(pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return the pieces as one array, and let go of each as it is copied."""
-    whole = np.empty(sum(len(piece) for piece in pieces), pieces[0].dtype)
-    end = len(whole)
-    while pieces:
-        piece = pieces.pop()
-        whole[end - len(piece) : end] = piece
-        end -= len(piece)
-    return whole
 
 
 def refuse_smoothing(rule: CountsRule) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -45,22 +45,12 @@ class NodeVisits:
         visits = labels.astype(paths.dtype) @ paths
         return cls(visits.indptr, visits.indices, visits.data)
 
-    def rows(self, chosen: NDArray[Any]) -> NodeVisits:
-        """Return the visits of some centres, by rising number; a view, if these are neighbours."""
-        if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1:
-            return self.stretch(int(chosen[0]), int(chosen[-1]) + 1)
-        starts, ends = self.starts[chosen], self.starts[chosen + 1]
-        spans = [slice(*ends_of) for ends_of in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return NodeVisits(
-            np.concatenate([[0], np.cumsum(ends - starts)]),
-            _joined([self.nodes[span] for span in spans], self.nodes),
-            _joined([self.pairs[span] for span in spans], self.pairs),
-        )
-
     def stretch(self, first: int, stop: int) -> NodeVisits:
         """Return the visits of the centres from `first` to before `stop`, without a copy."""
         some = slice(self.starts[first], self.starts[stop])
-        return NodeVisits(self.starts[first : stop + 1] - self.starts[first], self.nodes[some], self.pairs[some])
+        return NodeVisits(
+            self.starts[first : stop + 1] - self.starts[first], self.nodes[some], self.pairs[some]
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,7 @@ class VisitedBatch(Batch):
     counted: NodeVisits = field(kw_only=True)
     weighted: NodeVisits = field(kw_only=True)
 
-    def parts(self, number: int, vocabulary_size: int) -> Sequence[VisitedBatch]:
+    def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
         """Return so many batches of consecutive centres that together are this one."""
         edges = np.linspace(0, len(self.centres), number + 1).astype(int).tolist()
         return [self._part(first, stop) for first, stop in pairwise(edges)]
@@ -145,5 +135,40 @@ def visits_of(batch: Batch, paths: csr_array) -> tuple[NodeVisits, NodeVisits]:
     return counted, NodeVisits.of(label_matrix(batch, weights, vocabulary_size), paths)
 
 
-def _joined(pieces: list[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate(pieces) if pieces else like[:0]
+class VisitPieces:
+    """The visits of all centres in pieces, as they were made: joined to one array they would be there twice.
+
+    Parameters
+    ----------
+    pieces : sequence of NodeVisits
+        Of centres in their order, none without a row.
+    """
+
+    def __init__(self, pieces: Sequence[NodeVisits]) -> None:
+        self._pieces = pieces
+        self._firsts = np.concatenate([[0], np.cumsum([len(piece.starts) - 1 for piece in pieces])])
+
+    def rows(self, centres: NDArray[Any]) -> NodeVisits:
+        """Return the visits of some centres, by rising number: a view, if they are neighbours in one piece."""
+        numbers = self._firsts.searchsorted(centres, "right") - 1
+        apart = np.flatnonzero((np.diff(centres) != 1) | (np.diff(numbers) != 0)) + 1
+        edges = [0, *apart.tolist(), len(centres)]
+        stretches: list[NodeVisits] = [
+            self._pieces[numbers[first]].stretch(
+                int(centres[first] - self._firsts[numbers[first]]),
+                int(centres[last - 1] - self._firsts[numbers[first]]) + 1,
+            )
+            for first, last in pairwise(edges)
+        ]
+        if len(stretches) == 1:
+            return stretches[0]
+        lengths = np.concatenate([np.diff(stretch.starts) for stretch in stretches])
+        return NodeVisits(
+            np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+            np.concatenate([stretch.nodes for stretch in stretches]),
+            np.concatenate([stretch.pairs for stretch in stretches]),
+        )
+
+    def __iter__(self) -> Iterator[NodeVisits]:
+        """Return the pieces in their order."""
+        return iter(self._pieces)

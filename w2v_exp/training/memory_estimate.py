@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numpy.typing import DTypeLike
 
 from w2v_exp.examples.memory_needs import ExamplesMemory
+from w2v_exp.model.objective import ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.training.optimizers import Optimizer
 from w2v_exp.training.steps import Steps
@@ -46,6 +47,7 @@ def estimate_memory(
     *,
     optimizer: Optimizer,
     threads: int = 1,
+    objective: ObjectiveRule | None = None,
 ) -> MemoryEstimate:
     """Return what a run on these examples will need, with parameters of shape (V, dim)."""
     parameters = Parameters.memory(vocabulary_size, dim, dtype)
@@ -54,6 +56,6 @@ def estimate_memory(
         examples=examples.held,
         parameters=parameters,
         optimizer=optimizer.remembered * parameters,
-        step=Steps.memory(examples.batch, vocabulary_size, dim, dtype, optimizer, threads),
+        step=Steps.memory(examples.batch, vocabulary_size, dim, dtype, optimizer, threads, objective),
         making=max(examples.making, examples.held + parameters + drawing),
     )

@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step
 from w2v_exp.model.workspace import Workspace
@@ -33,7 +34,7 @@ class Steps:
 
     Parameters
     ----------
-    objective : Softmax
+    objective : Objective
         Cost and gradients of a batch.
     optimizer : Optimizer
         What a step does with a gradient.
@@ -44,7 +45,7 @@ class Steps:
     """
 
     def __init__(
-        self, objective: Softmax, optimizer: Optimizer, parameters: Parameters, threads: int = 1
+        self, objective: Objective, optimizer: Optimizer, parameters: Parameters, threads: int = 1
     ) -> None:
         self._objective = objective
         self._optimizer = optimizer
@@ -64,12 +65,13 @@ class Steps:
         dtype: DTypeLike,
         optimizer: Optimizer,
         threads: int = 1,
+        objective: ObjectiveRule | None = None,
     ) -> int:
         """Return how many bytes steps with such batches take at the most, beside parameters and optimizer state."""
         row = dim * np.dtype(dtype).itemsize
         k, V = batch.centres, vocabulary_size
         parts = _parts(k * V, threads)
-        scores = Softmax.scores_memory(k, V, dtype)
+        scores = (objective or Softmax()).scores_memory(batch, V, dtype)
         gradients = (k + V * parts) * row
         if optimizer.rows_are_independent:
             updating = optimizer.passing * max(k, min(V, BLOCK_ROWS)) * row

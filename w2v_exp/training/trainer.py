@@ -12,6 +12,7 @@ import numpy as np
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
@@ -34,7 +35,7 @@ class Trainer:
         What to train on.
     parameters : Parameters
         Trained in place.
-    objective : Softmax
+    objective : Objective
         Cost and gradients of a batch.
     optimizer : Optimizer
         What a step does with a gradient.
@@ -57,7 +58,7 @@ class Trainer:
         examples: TrainingExamples,
         parameters: Parameters,
         *,
-        objective: Softmax | None = None,
+        objective: Objective | None = None,
         optimizer: Optimizer | None = None,
         schedule: Schedule | None = None,
         epochs: int = 5000,

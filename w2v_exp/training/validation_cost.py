@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.model.exact_cost import exact_cost
-from w2v_exp.model.parameters import Parameters
 from w2v_exp.training.observers import EpochRecord
 
 
@@ -20,8 +18,8 @@ class ValidationCost:
     ----------
     pairs : PairCounts
         Held out: all of them, never sampled.
-    parameters : callable
-        Gives the parameters as they are.
+    cost : callable
+        Gives the mean cost of counted pairs with the parameters as they are: see `Objective.exact_cost`.
     epochs : collection of int
         After which epochs, counted from 0; see `ValidationRule.validated_epochs`.
 
@@ -33,14 +31,14 @@ class ValidationCost:
     """
 
     def __init__(
-        self, pairs: PairCounts, parameters: Callable[[], Parameters], epochs: Collection[int]
+        self, pairs: PairCounts, cost: Callable[[PairCounts], float], epochs: Collection[int]
     ) -> None:
         self._pairs = pairs
-        self._parameters = parameters
+        self._cost = cost
         self._epochs = frozenset(epochs)
         self.costs: dict[int, float] = {}
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Take the cost, if it is time to."""
         if record.epoch in self._epochs:
-            self.costs[record.epoch] = exact_cost(self._parameters(), self._pairs)
+            self.costs[record.epoch] = self._cost(self._pairs)

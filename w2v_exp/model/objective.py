@@ -1,0 +1,45 @@
+"""Objectives: what is chosen, and what a trainer descends."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import DTypeLike, NDArray
+
+from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import Softmax, Step
+from w2v_exp.model.workspace import Workspace
+
+
+class Objective(Protocol):
+    """Cost and gradients of batches, and what they make of the vocabulary."""
+
+    def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
+        """Return cost and gradients of a batch. Nothing is changed; large arrays are made in the workspace."""
+
+    def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
+        """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
+
+    def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
+        """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
+
+
+class ObjectiveRule(Protocol):
+    """A choice of the group ``objective``: its settings, before there are examples."""
+
+    def prepared(self, examples: TrainingExamples) -> Objective:
+        """Return the objective for some examples, with whatever it has to know of their words."""
+
+    def output_rows(self, vocabulary_size: int) -> int:
+        """Return how many rows the output weights have."""
+
+    def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
+        """Return how many bytes the scores of such a batch take at the most."""
+
+
+OBJECTIVES = {"softmax": Softmax, "hierarchical_softmax": HierarchicalSoftmax}
