@@ -58,6 +58,8 @@ def test_a_run_is_recorded_as_any_other(command: Command, tmp_path: Path) -> Non
         "schedule=constant",
         "tracking=none",
         "validation=held_out",
+        "validation.block=4",
+        "validation.share=0.25",
         "window=2",
     )
     assert done.returncode == 0, done.stderr
