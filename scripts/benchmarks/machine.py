@@ -108,7 +108,7 @@ def _anatomy_of(dtype: type[np.floating[Any]], size: Size, threads: int) -> Anat
     def steps() -> Callable[[], object]:
         return training.ours(DEFAULT, dtype=dtype)
 
-    gemm, exponentials, copy = _rates(dtype, size, threads)
+    gemm, exponentials, copy = machine_rates(dtype, size, threads)
     step_seconds, product_seconds = (
         statistics.median(seconds) / size.steps
         for seconds in alternate([steps, lambda: products], size.repeats, threads)
@@ -132,7 +132,7 @@ def _anatomy_of(dtype: type[np.floating[Any]], size: Size, threads: int) -> Anat
     )
 
 
-def _rates(dtype: DTypeLike, size: Size, threads: int) -> tuple[float, float, float]:
+def machine_rates(dtype: DTypeLike, size: Size, threads: int) -> tuple[float, float, float]:
     """Return 10⁹ operations of square products, exponentials and bytes copied, each a second, at best."""
     side, length = (1024, 32 << 20) if size.steps > 2 else (64, 1 << 16)
     square, product = np.ones((side, side), dtype), np.empty((side, side), dtype)

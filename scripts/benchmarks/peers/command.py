@@ -4,6 +4,7 @@
     python scripts/benchmark.py peers --only skipgram,cbow --seeds 1      some of it
     python scripts/benchmark.py peers --resume                            goes on where it was interrupted
     python scripts/benchmark.py peers dim=200                             another size, of all sides
+    python scripts/benchmark.py peers --scaling                           words a second against dim, window, …
 
 All train on the same words, on the same number of cores, each training in a process of its own, in turns. Speed,
 memory and quality are of the same trainings. Each is written as a line of peers.jsonl as soon as it is done. The exit
@@ -16,6 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -25,13 +27,18 @@ from benchmarks.child import require_proc
 from benchmarks.peers.match import Choice, Match
 from benchmarks.peers.order import SIDES
 from benchmarks.peers.pairings import PAIRINGS, Pairing
+from benchmarks.peers.picture import draw_scaling
 from benchmarks.peers.results import Results
-from benchmarks.peers.tables import line, side_table
+from benchmarks.peers.scaling import SERIES, Scaling
+from benchmarks.peers.tables import line, scaling_table, side_table, split_table
 from benchmarks.peers.text import plain_text
 from benchmarks.peers.verdict import bars, speed
+from benchmarks.real_text import LongText
 from benchmarks.report import Report
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
+
+SKIP_GRAM = PAIRINGS[0].overrides
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         require_proc()
         with plain_text(options.text, options.bytes) as text:
+            if options.scaling:
+                return scale(options, text, console)
             match = Match(Choice(options.only, options.overrides, options.epochs, options.seeds), text)
             console.print(f"{text.described}, {options.seeds} seeds", markup=False)
             results = Results(options.output, resume=options.resume)
@@ -56,6 +65,22 @@ def main(arguments: Sequence[str]) -> int:
     with replacing(options.output / "report.json") as stream:
         json.dump(report.as_dict(), stream, indent=1)
     return 0 if report.kept else 1
+
+
+def scale(options: argparse.Namespace, text: LongText, console: Console) -> int:
+    """Measure throughput against size, window, vocabulary and workers, and where our time goes."""
+    scaling = Scaling(options.scaling, [*SKIP_GRAM, *options.overrides], text.path, options.seeds)
+    results = Results(options.output, resume=options.resume)
+    for trained in scaling.trainings(results):
+        console.print(line(trained), soft_wrap=True, markup=False)
+    split = scaling.split()
+    tables.print_machine(console)
+    console.print(scaling_table(scaling, results))
+    console.print(split_table(split))
+    with replacing(options.output / "split.json") as stream:
+        json.dump(asdict(split), stream, indent=1)
+    draw_scaling(options.output / "scaling.png", scaling, results, split)
+    return 0
 
 
 def show(match: Match, results: Results, console: Console) -> Report:
@@ -87,11 +112,28 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--bytes", type=_at_least_one, metavar="N", help="only so much of its beginning")
     names = ",".join(one.name for one in PAIRINGS)
     parser.add_argument("--only", type=_pairings, default=names, metavar="NAMES", help=f"some of {names}")
+    parser.add_argument(
+        "--scaling",
+        nargs="?",
+        type=_series,
+        const=",".join(SERIES),
+        metavar="SERIES",
+        help=f"instead: one epoch each of {', '.join(SERIES)}, or some of them, with a picture",
+    )
     parser.add_argument("--seeds", type=_at_least_one, default=3, help="how many trainings of each (3)")
     parser.add_argument("--epochs", type=_at_least_one, default=5, help="of each training (5)")
     parser.add_argument("--output", type=Path, default=Path("reports/peers"), help="folder (reports/peers)")
     parser.add_argument("--resume", action="store_true", help="keep what the folder has, and do the rest")
     return parser.parse_intermixed_args(arguments)
+
+
+def _series(text: str) -> dict[str, tuple[int, ...]]:
+    """Return the series that are named, with commas between the names."""
+    names = text.split(",")
+    for name in names:
+        if name not in SERIES:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SERIES)}")
+    return {name: SERIES[name] for name in names}
 
 
 def _pairings(text: str) -> list[Pairing]:

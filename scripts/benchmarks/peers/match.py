@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -14,6 +13,7 @@ from benchmarks.peers import fast_text
 from benchmarks.peers.order import FAST_TEXT, GENSIM, OURS, SIDES, Order
 from benchmarks.peers.pairings import SETTINGS, Pairing
 from benchmarks.peers.results import Results
+from benchmarks.peers.text import digest_of
 from benchmarks.peers.training import Trained, plan_of, train
 from benchmarks.real_text import LongText
 
@@ -60,8 +60,7 @@ class Match:
         require_gensim()
         self.pairings = choice.pairings
         self._text = str(text.path)
-        with text.path.open("rb") as file:
-            self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._digest = digest_of(text.path)
         self._orders = {
             (pairing.name, seed): self._sides(choice, pairing, seed)
             for seed in range(choice.seeds)

@@ -9,7 +9,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.peers.order import GENSIM, OURS
 from benchmarks.peers.pairings import Pairing
+from benchmarks.peers.results import Results
+from benchmarks.peers.scaling import Scaling
+from benchmarks.peers.split import Split
 from benchmarks.peers.training import Trained
 from benchmarks.peers.verdict import score
 
@@ -27,7 +31,7 @@ def line(trained: Trained) -> str:
     return (
         f"{order.pairing}, {order.side}, seed {order.seed}: {order.epochs} epochs in {trained.seconds:.1f} s "
         f"({trained.cpu_seconds:.1f} s of processors), {trained.rate:,.0f} words a second, "
-        f"{trained.memory / 1e6:.0f} MB{'; ' if scores else ''}{scores}"
+        f"{trained.resident / 1e6:.0f} MB{'; ' if scores else ''}{scores}"
     )
 
 
@@ -39,7 +43,7 @@ def side_table(pairing: Pairing, sides: dict[str, list[Trained]]) -> Table:
     )
     table = Table("", box=box.SIMPLE, title=escape(title), title_justify="left")
     names = [name for name in TITLES if any(one.scores.get(name) is not None for one in _all(sides))]
-    headings = ("seeds", "epochs", "words/s", "seconds", "of processors", "memory, MB", "in all")
+    headings = ("seeds", "epochs", "words/s", "seconds", "of processors", "memory, MB", "of training")
     for heading in (*headings, *(TITLES[name] for name in names)):
         table.add_column(heading, justify="right")
     for side, trainings in sides.items():
@@ -48,8 +52,8 @@ def side_table(pairing: Pairing, sides: dict[str, list[Trained]]) -> Table:
                 lambda one: one.rate,
                 lambda one: one.seconds,
                 lambda one: one.cpu_seconds,
+                lambda one: one.resident / 1e6,
                 lambda one: one.memory / 1e6,
-                lambda one: (one.memory + one.packages) / 1e6,
             ]
             rate, *others = (statistics.median(map(figure, trainings)) for figure in figures)
             table.add_row(
@@ -72,3 +76,31 @@ def _written(trainings: Sequence[Trained], name: str) -> str:
     if figure is None:
         return ""
     return f"{figure.mean:.3f}" + ("" if figure.deviation is None else f" ± {figure.deviation:.3f}")
+
+
+def scaling_table(scaling: Scaling, results: Results) -> Table:
+    """Return words a second of every place of the series."""
+    table = Table("words a second", box=box.SIMPLE)
+    for heading in (GENSIM, OURS, "ratio"):
+        table.add_column(heading, justify="right")
+    for place in scaling.places:
+        theirs, ours = (scaling.rate(results, place, side) for side in (GENSIM, OURS))
+        name = f"{place.series} {place.value:,}"
+        table.add_row(name, f"{theirs:,.0f}", f"{ours:,.0f}", f"{ours / theirs:.2f}")
+    return table
+
+
+def split_table(split: Split) -> Table:
+    """Return where the time of our training goes, and what would be needed."""
+    table = Table("our time of an epoch, on one core", box=box.SIMPLE)
+    for heading in ("seconds", "share"):
+        table.add_column(heading, justify="right")
+    needed = {
+        "needed at the machine's best: products": split.products,
+        "  exponentials": split.exponentials,
+        "  rows read and written": split.traffic,
+        "  all three": split.floor_share * split.seconds,
+    }
+    for name, seconds in (split.functions | {"all of it": split.seconds} | needed).items():
+        table.add_row(escape(name), f"{seconds:.2f}", f"{seconds / split.seconds:.0%}")
+    return table

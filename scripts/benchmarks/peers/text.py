@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,12 @@ def plain_text(path: Path | None, size: int | None) -> Iterator[LongText]:
         file = Path(folder) / "text.txt"
         _write(corpus, file, size)
         yield LongText(file, origin if size is None else f"{origin}, its beginning")
+
+
+def digest_of(file: Path) -> str:
+    """Return what a text is known by."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write(corpus: Corpus, file: Path, size: int | None) -> None:

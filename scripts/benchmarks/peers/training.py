@@ -18,11 +18,13 @@ from claim.witness import Examiner, Witness
 
 from benchmarks.child import run_child, shared_out_memory
 from benchmarks.peers.fast_text import FastText, write_words
-from benchmarks.peers.order import GENSIM, OURS, Order
+from benchmarks.peers.order import FAST_TEXT, GENSIM, OURS, Order
+from benchmarks.peers.package import package_memory
 from w2v_exp.config import Plan
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.text.encoding import EncodedText
 
+PACKAGES = {GENSIM: "gensim.models", FAST_TEXT: "fasttext"}
 SECONDS_BETWEEN = 0.25  # a look takes milliseconds, in which another core is busy
 
 
@@ -48,7 +50,7 @@ class Trained:
         Bytes: how much more was resident, at its highest, from before the vocabulary was built to the first look at
         the vectors, than when the packages had been loaded and the text stood ready; anonymous and shared.
     packages : int
-        Bytes that were resident then.
+        Bytes that the packages take: of a peer, its own ones alone.
     points : list of Point
         The quality at some moments, and at the end.
     """
@@ -68,6 +70,11 @@ class Trained:
     def rate(self) -> float:
         """Words a second, on the clock."""
         return self.words * self.order.epochs / self.seconds
+
+    @property
+    def resident(self) -> int:
+        """Bytes: what the packages take, and the training."""
+        return self.packages + self.memory
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -110,7 +117,10 @@ def train(order: Order, text: str, cache: str, digest: str) -> Trained:
     )
     report = outcome.report
     highest = outcome.highest(report.pop("began"), report.pop("looked"))
-    return Trained.from_json(report | {"digest": digest, "memory": max(0, highest - report["packages"])})
+    memory = max(0, highest - report["packages"])
+    if order.side in PACKAGES:
+        report["packages"] = package_memory(PACKAGES[order.side])
+    return Trained.from_json(report | {"digest": digest, "memory": memory})
 
 
 def plan_of(overrides: list[str], text: str, cache: str) -> Plan:
@@ -121,12 +131,13 @@ def plan_of(overrides: list[str], text: str, cache: str) -> Plan:
 
 
 def contender_of(order: Order, plan: Plan, text: EncodedText, folder: str) -> Contender:
-    """Return who trains, with the text as it takes it; a folder is for files."""
+    """Return who trains, with its packages and the text as it takes it; a folder is for files."""
+    if order.side in PACKAGES:
+        import_module(PACKAGES[order.side])
     if order.side == OURS:
         return Planned(order.side, plan, text, [order.epochs])
     if order.side == GENSIM:
         gensim = Gensim(order.side, plan, text, [order.epochs], order.settings)
-        import_module("gensim.models")  # here, so that its memory is that of a package
         gensim.lines  # noqa: B018 - made here: that they are in memory is our choice, not gensim's
         return gensim
     return FastText(order.side, plan, text, [order.epochs], order.settings, write_words(text, Path(folder)))

@@ -58,8 +58,8 @@ def bars(pairing: Pairing, sides: dict[str, list[Trained]]) -> list[Bar]:
         *quality(pairing, theirs, ours),
         Bar(
             f"{pairing.title}: memory, of gensim's",
-            statistics.median(one.memory for one in ours)
-            / max(1, statistics.median(one.memory for one in theirs)),
+            statistics.median(one.resident for one in ours)
+            / statistics.median(one.resident for one in theirs),
             "×",
             promised=1,
         ),
