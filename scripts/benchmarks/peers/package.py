@@ -1,4 +1,4 @@
-"""What packages take of memory by themselves, in a process of their own: ``python -m benchmarks.peers.package NAME``."""
+"""What packages take of memory by themselves, in a new process: ``python -m benchmarks.peers.package NAME``."""
 
 from __future__ import annotations
 

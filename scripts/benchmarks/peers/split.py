@@ -9,7 +9,7 @@ import cProfile
 import json
 import pstats
 import sys
-from collections import Counter
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,14 @@ def _needed(plan: Plan, text: EncodedText) -> tuple[float, float, float]:
 
 def own_seconds(stats: pstats.Stats) -> dict[str, float]:
     """Return what functions took themselves and in built-in ones, by ``module.function``, the longest first."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for (file, _, name), (_, _, own, _, callers) in stats.stats.items():  # type: ignore[attr-defined]
         if file == "~":  # built in: whoever called it
             for (calling_file, _, caller), (_, _, there, _) in callers.items():
                 seconds[_name(calling_file, caller)] += there
         else:
             seconds[_name(file, name)] += own
-    longest = dict(seconds.most_common(SHOWN))
+    longest = dict(sorted(seconds.items(), key=lambda one: -one[1])[:SHOWN])
     return longest | {"others": sum(seconds.values()) - sum(longest.values())}
 
 
