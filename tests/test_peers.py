@@ -1,16 +1,22 @@
 """The comparison with gensim and fastText, on a text that takes no time. Nothing looks at who is better."""
 
+import cProfile
+import io
 import json
 import lzma
 import mmap
 import os
+import pstats
 import sys
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from rich.console import Console
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -20,10 +26,15 @@ from benchmarks.child import anonymous_memory, shared_out_memory  # noqa: E402
 from benchmarks.peers import command, fast_text  # noqa: E402
 from benchmarks.peers.order import FAST_TEXT, GENSIM, OURS, Order  # noqa: E402
 from benchmarks.peers.pairings import PAIRINGS, Pairing  # noqa: E402
+from benchmarks.peers.picture import draw_scaling  # noqa: E402
 from benchmarks.peers.results import FILE, Results  # noqa: E402
+from benchmarks.peers.scaling import Scaling  # noqa: E402
+from benchmarks.peers.split import Split, own_seconds  # noqa: E402
+from benchmarks.peers.tables import scaling_table, split_table  # noqa: E402
 from benchmarks.peers.text import plain_text  # noqa: E402
 from benchmarks.peers.training import Trained, plan_of, train  # noqa: E402
 from benchmarks.peers.verdict import bars, speed  # noqa: E402
+from benchmarks.peers.zipf import write_zipf_text  # noqa: E402
 from claim.contenders import Gensim, embeddings_of  # noqa: E402
 from claim.results import Point, Score  # noqa: E402
 
@@ -222,6 +233,63 @@ def test_a_file_that_is_none_of_results_is_told(tmp_path, line):
     (tmp_path / FILE).write_text(line + "\n")
     with pytest.raises(UserError, match="cannot be gone on with"):
         Results(tmp_path, resume=True)
+
+
+# ---------------------------------------------------------------- scaling
+
+
+@pytest.mark.parametrize(("distinct", "tokens"), [(1, 5), (50, 50), (200, 3_000)])
+def test_a_made_up_text_has_as_many_words_as_are_wanted(tmp_path, distinct, tokens):
+    for name in ("one", "again"):
+        write_zipf_text(tmp_path / name, distinct, tokens)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "again").read_bytes()
+    written = Counter((tmp_path / "one").read_text().split())
+    assert (len(written), written.total()) == (distinct, tokens)
+
+
+def test_frequencies_of_a_made_up_text_are_zipfs(tmp_path):
+    write_zipf_text(tmp_path / "text", 100, 50_000)
+    counts = Counter((tmp_path / "text").read_text().split())
+    assert counts["w0"] / counts["w9"] == pytest.approx(10, rel=0.1)
+
+
+def test_built_in_functions_are_their_callers_time():
+    profiler = cProfile.Profile()
+    profiler.runcall(sorted_numbers)
+    seconds = own_seconds(pstats.Stats(profiler))
+    assert list(seconds) == ["test_peers.sorted_numbers", "others"]
+    assert seconds["test_peers.sorted_numbers"] > 0
+
+
+def sorted_numbers():
+    return sorted(range(100_000), key=(-1).__mul__)
+
+
+@pytest.mark.slow
+@LINUX
+def test_series_are_trained_on_both_sides_and_drawn(folder):
+    series = {"window": (1, 2, 3), "vocabulary": (50,)}
+    small = [*overrides(folder)[3:-2], "window=1"]
+    scaling = Scaling(series, small, folder / "it's text.txt", 1, tokens=400)
+    results = Results(folder, resume=False)
+    done = list(scaling.trainings(results))
+    assert [one.order.side for one in done] == [GENSIM, OURS] * 4
+    assert [one.vocabulary for one in done] == [30] * 6 + [50] * 2
+    assert {one.order.epochs for one in done} == {1}
+    assert list(scaling.trainings(results)) == []
+    for place in scaling.places:
+        assert min(scaling.rate(results, place, side) for side in (GENSIM, OURS)) > 0
+    console = Console(width=140, record=True, file=io.StringIO())
+    split = Split(2.0, {"bands.scores": 1.0, "others": 1.0}, 0.1, 0.2, 0.3)
+    assert split.floor_share == pytest.approx(0.3)
+    console.print(scaling_table(scaling, results), split_table(split))
+    shown = console.export_text()
+    for expected in ("window 3", "vocabulary 50", "bands.scores", "rows read and written"):
+        assert expected in shown
+    draw_scaling(folder / "scaling.png", scaling, results, split)
+    with Image.open(folder / "scaling.png") as picture:
+        assert picture.width == 1600
+        assert len(set(picture.convert("L").tobytes())) > 20
 
 
 # ---------------------------------------------------------------- all of it, tiny
