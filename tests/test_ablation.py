@@ -57,7 +57,7 @@ def test_each_choice_is_taken_back_alone():
     assert changed["count_exponent"] == ["labels"]
     assert changed["subsampling"] == ["subsampling"]  # three passes are what it has by default
     assert changed["window"] == ["shrinking_window"]
-    assert changed["spectral_slow"] == ["initialization", "learning_rate"]
+    assert changed["normal"] == ["initialization"]
     weights = {trial.name: trial.plan.labels.centre_exponent for trial in others}
     assert (weights["centre_exponent"], weights["centre_exponent_085"]) == (1, 0.85)
     assert others[-1].plan.epochs == 0

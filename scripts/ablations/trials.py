@@ -28,8 +28,8 @@ TAKEN_BACK = {
     "weight_decay": ["objective.weight_decay=0"],
     "subsampling": ["subsampling=word2vec"],  # by 1e-4, counts the mean of three samplings
     "window": ["shrinking_window=false"],
-    "spectral": ["initialization=spectral"],
-    "spectral_slow": ["initialization=spectral", "learning_rate=0.02"],  # from there a smaller step is enough
+    "normal": ["initialization=normal"],  # an ordinary start
+    "slow": ["learning_rate=0.1"],  # from factors of PMI a smaller step may be enough
     "centres_128": ["labels.centres=128"],
     "centres_2048": ["labels.centres=2048"],
 }
