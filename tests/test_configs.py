@@ -14,6 +14,8 @@ from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
 NEEDED = {
     "corpus=file": ["corpus.path=README.md"],
     "corpus=text": ["corpus.text=some words"],
+    "labels=blocks": ["objective=negative_sampling"],
+    "model=cbow": ["labels=blocks", "objective=negative_sampling"],
     "tokenizer=custom": ["tokenizer.callable=str.split"],
 }
 
@@ -53,6 +55,7 @@ SHORTER = {
     "experiment=sotu_softmax": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_ppmi_svd": ["corpus.messages=2"],
     "experiment=file_softmax": ["epochs=2"],
+    "experiment=sotu_sgns": ["corpus.messages=2", "epochs=1"],
     "sweep=memory_ladder": ["corpus.messages=1,2"],
 }
 

@@ -28,6 +28,7 @@ WHERE_NEEDED = {
     ("w2v_exp.model.tree_products", "scipy"),
     ("w2v_exp.model.visited", "scipy"),
     ("w2v_exp.model.visits", "scipy"),
+    ("w2v_exp.scatter", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]

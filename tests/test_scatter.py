@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from w2v_exp.scatter import scatter_add
+from w2v_exp.scatter import add_scaled_rows, scatter_add
 
 
 @property_settings(deadline=None)
@@ -43,3 +43,27 @@ def test_arguments_are_left_as_they_are():
     scatter_add(np.zeros((3, 2)), rows, values)
     assert rows.tolist() == [2, 0, 2]
     np.testing.assert_array_equal(values, np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_scaled_rows_are_added_one_after_the_other(dtype, count):
+    generator = np.random.default_rng(0)
+    matrix, values = generator.standard_normal((7, 3)).astype(dtype), generator.standard_normal((count, 3))
+    rows, scale = generator.integers(0, 7, count).astype(np.int32), generator.standard_normal(count)
+    expected = matrix.astype(np.float64)
+    np.add.at(expected, rows, scale[:, None] * values)
+    add_scaled_rows(matrix, rows, values.astype(dtype), scale.astype(dtype))
+    np.testing.assert_allclose(matrix, expected, rtol=0, atol=1e-4 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("row", [-1, 7])
+def test_a_scaled_row_outside_of_the_matrix_is_refused(row):
+    with pytest.raises(IndexError, match="from 0 to 6"):
+        add_scaled_rows(np.zeros((7, 3)), np.array([0, row], np.int32), np.ones((2, 3)), np.ones(2))
+
+
+def test_a_matrix_that_would_be_copied_is_refused():
+    """What is added to the copy would be lost."""
+    with pytest.raises(ValueError, match="C-contiguous"):
+        add_scaled_rows(np.zeros((3, 7)).T, np.zeros(1, np.int32), np.ones((1, 3)), np.ones(1))

@@ -19,11 +19,14 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from w2v_exp.embeddings.evaluation import EVALUATIONS, Evaluation
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
+from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.examples.subsampling import SUBSAMPLINGS, Subsampling
+from w2v_exp.model.architecture import MODELS, Cbow, SkipGram
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import OBJECTIVES, ObjectiveRule
 from w2v_exp.model.parameters import INITIALIZATIONS, Initialization
 from w2v_exp.model.softmax import Softmax
@@ -33,7 +36,7 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA, Corpus
 from w2v_exp.text.tokenizer import TOKENIZERS, Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
-from w2v_exp.training.optimizers import OPTIMIZERS, Optimizer
+from w2v_exp.training.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 from w2v_exp.training.schedules import SCHEDULES, Schedule
 from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
 
@@ -95,7 +98,14 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "tokenizer": TOKENIZERS,
     "vocabulary": {"rule": VocabularyRule},
     "subsampling": SUBSAMPLINGS,
-    "labels": {"dense": DenseChoice, "sparse": SparseChoice, "counts": CountsRule, "streamed": StreamRule},
+    "labels": {
+        "dense": DenseChoice,
+        "sparse": SparseChoice,
+        "counts": CountsRule,
+        "streamed": StreamRule,
+        "blocks": BlockRule,
+    },
+    "model": MODELS,
     "objective": OBJECTIVES,
     "initialization": {**INITIALIZATIONS, "spectral": SpectralInitialization},
     "optimizer": OPTIMIZERS,
@@ -116,6 +126,7 @@ class ConfigSchema:
     vocabulary: Any = MISSING
     subsampling: Any = MISSING
     labels: Any = MISSING
+    model: Any = MISSING
     objective: Any = MISSING
     initialization: Any = MISSING
     optimizer: Any = MISSING
@@ -173,8 +184,9 @@ class Plan:
     tokenizer: Tokenizer
     vocabulary: VocabularyRule
     subsampling: Subsampling
-    labels: DenseChoice | SparseChoice | CountsRule | StreamRule
-    objective: ObjectiveRule
+    labels: DenseChoice | SparseChoice | CountsRule | StreamRule | BlockRule
+    model: SkipGram | Cbow
+    objective: ObjectiveRule | NegativeSampling
     initialization: Initialization | SpectralInitialization
     optimizer: Optimizer
     schedule: Schedule
@@ -210,6 +222,12 @@ class Plan:
             self._check_softmax(self.objective)
         if isinstance(self.objective, HierarchicalSoftmax):
             self._check_tree()
+        if isinstance(self.objective, NegativeSampling):
+            self._check_sampling()
+        if isinstance(self.labels, BlockRule):
+            self._check_blocks()
+        elif isinstance(self.model, Cbow):
+            raise SettingError("model", "cbow", "needs labels=blocks and objective=negative_sampling.")
 
     def _check_softmax(self, objective: Softmax) -> None:
         if isinstance(self.labels, CountsRule) and objective.update == "overwrite":
@@ -217,6 +235,34 @@ class Plan:
                 "objective.update",
                 "overwrite",
                 "needs the order of the pairs, which labels=counts gives up; use labels=sparse.",
+            )
+
+    def _check_sampling(self) -> None:
+        """Refuse labels that are smoothed: a pair of the text, and no other, is told from noise."""
+        if isinstance(self.labels, CountsRule) and self.labels.smoothing:
+            raise SettingError(
+                "labels.smoothing",
+                self.labels.smoothing,
+                "smooths the labels of a softmax; with objective=negative_sampling it must be 0.",
+            )
+
+    def _check_blocks(self) -> None:
+        """Refuse what cannot go with labels=blocks."""
+        if not isinstance(self.objective, NegativeSampling):
+            raise SettingError(
+                "labels",
+                "blocks",
+                "is for objective=negative_sampling only; use labels=streamed, or counts, with others.",
+            )
+        if not isinstance(self.optimizer, GradientDescent):
+            raise SettingError(
+                "optimizer", _option("optimizer", self.optimizer), "labels=blocks takes optimizer=sgd only."
+            )
+        if self.order == "shuffled":
+            raise SettingError(
+                "order",
+                "shuffled",
+                "blocks keep words together; use order=corpus or blocks, or labels=streamed.",
             )
 
     def _check_tree(self) -> None:
@@ -234,7 +280,7 @@ class Plan:
     @property
     def encoding(self) -> str:
         """The name of the label encoding."""
-        return next(name for name, made in GROUPS["labels"].items() if isinstance(self.labels, made))
+        return _option("labels", self.labels)
 
 
 def make_plan(config: DictConfig) -> Plan:
@@ -251,6 +297,11 @@ def make_plan(config: DictConfig) -> Plan:
         if key not in known:
             raise SettingError(key, value, f"unknown key{suggestion(key, known)}")
     return Plan(**(values | {group: _make(group, values[group]) for group in GROUPS}))
+
+
+def _option(group: str, chosen: object) -> str:
+    """Return the name of a group's option, by what it has made."""
+    return next(name for name, made in GROUPS[group].items() if isinstance(chosen, made))
 
 
 def _make(group: str, values: dict[str, Any]) -> Any:

@@ -29,3 +29,36 @@ def scatter_add(matrix: NDArray[Any], rows: NDArray[np.integer[Any]], values: ND
     sorted_rows = rows[order]
     starts = np.flatnonzero(np.r_[True, sorted_rows[1:] != sorted_rows[:-1]])
     matrix[sorted_rows[starts]] += np.add.reduceat(values[order], starts, axis=0)
+
+
+def add_scaled_rows(
+    matrix: NDArray[Any], rows: NDArray[np.int32], values: NDArray[Any], scale: NDArray[Any]
+) -> None:
+    """Add ``scale[i] * values[i]`` to ``matrix[rows[i]]`` for every i, however often a row is named.
+
+    The values are the columns of a sparse matrix with one entry each, times a dense one, added to a third: what SciPy
+    does in compiled code, in the order given, without sorting or copying. It takes 0.1 µs a row of 100 numbers, a fifth
+    of `scatter_add`. SciPy's public product makes a new matrix, so its own routine is called.
+
+    Parameters
+    ----------
+    matrix : ndarray of float32 or float64, shape (r, n), C-contiguous
+        Changed in place.
+    rows : ndarray of int32, shape (m,)
+        The row that each value goes to, from 0 to r − 1; checked.
+    values : ndarray of the same dtype, shape (m, n)
+        The rows to add.
+    scale : ndarray of the same dtype, shape (m,)
+        What each is multiplied by.
+    """
+    from scipy.sparse._sparsetools import csc_matvecs
+
+    if not matrix.flags.c_contiguous or not matrix.dtype == values.dtype == scale.dtype:
+        raise ValueError("Rows are added to a C-contiguous matrix of their own dtype.")
+    count = len(rows)
+    if count and not 0 <= np.minimum.reduce(rows) <= np.maximum.reduce(rows) < len(matrix):
+        raise IndexError(f"Rows must be from 0 to {len(matrix) - 1}.")  # SciPy would write anywhere
+    one_each = np.arange(count + 1, dtype=np.int32)
+    csc_matvecs(
+        len(matrix), count, matrix.shape[1], one_each, rows, scale, values.reshape(-1), matrix.reshape(-1)
+    )

@@ -66,8 +66,8 @@ class TrainingExamples(ABC):
         """How many batches an epoch has; if chance decides, the number to be expected."""
 
     @abstractmethod
-    def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Return the batches of one epoch; the generator decides whatever is left to chance."""
+    def batches(self, generator: np.random.Generator) -> Iterator[Any]:
+        """Return the batches of one epoch, of `Batch` or `Block`; the generator decides what is left to chance."""
 
 
 def no_pair_error() -> CorpusError:

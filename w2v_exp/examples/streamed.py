@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.batch import Batch, gather_batch
-from w2v_exp.examples.batches import TrainingExamples, no_pair_error
-from w2v_exp.examples.drawing import TextDraw
+from w2v_exp.examples.batches import no_pair_error
+from w2v_exp.examples.drawn import DrawnExamples
 from w2v_exp.examples.labels import SparseLabels
 from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
-from w2v_exp.examples.pair_counting import count_window_pairs
-from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
-from w2v_exp.examples.pairs import Pairs, count_pairs, reaches
-from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
+from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.subsampling import Subsampling
 from w2v_exp.validation import require_whole
 
 PAIR_BYTES = 21  # for each pair of a block while it is made: a table of contexts, those inside of a window
@@ -43,7 +40,7 @@ class StreamRule:
         require_whole("block", self.block, at_least=1)
 
 
-class StreamedExamples(TrainingExamples):
+class StreamedExamples(DrawnExamples):
     """The pairs of a text, made a block at a time: memory for some batches and a block, however long the text is.
 
     Where frequent words are subsampled or windows shrink, both are drawn anew each epoch, from its generator; a
@@ -94,18 +91,20 @@ class StreamedExamples(TrainingExamples):
         order: str = "corpus",
         generator: np.random.Generator | None = None,
     ) -> None:
-        require_whole("window", window, at_least=1)
         require_whole("batch_size", batch_size, at_least=1)
         self.rule = rule or StreamRule()
         self.batch_size = batch_size
-        self._ids = ids
-        self._window = window
-        self._keep = keep_probabilities(subsampling or NoSubsampling(), ids, vocabulary_size)
-        self._shrinking_window = shrinking_window
-        self._passages = passages
-        self._blocks = -(-len(ids) // self.rule.block)
-        expected = self._expected_pairs(generator or np.random.default_rng(0))
-        super().__init__(vocabulary_size, expected, order)
+        super().__init__(
+            ids,
+            window,
+            vocabulary_size,
+            stretch=self.rule.block,
+            subsampling=subsampling,
+            shrinking_window=shrinking_window,
+            passages=passages,
+            order=order,
+            generator=generator,
+        )
 
     @staticmethod
     def memory(survey: PairSurvey, rule: StreamRule, *, batch_size: int, order: str) -> ExamplesMemory:
@@ -124,41 +123,6 @@ class StreamedExamples(TrainingExamples):
             batch = batch.alone()
         tables = 8 * survey.vocabulary_size  # with what probability words are kept
         return ExamplesMemory(tables, tables, batch)
-
-    @cached_property
-    def pairs(self) -> PairCounts:
-        """The pairs of the text itself, no word dropped, shrinking windows as weights.
-
-        They are counted when first asked for, in memory that grows with the distinct ones.
-        """
-        return count_window_pairs(
-            [self._ids],
-            self._window,
-            self.vocabulary_size,
-            shrinking=self._shrinking_window,
-            passages=self._passages,
-        )
-
-    @cached_property
-    def context_shares(self) -> NDArray[np.float64]:
-        """What share of the pairs each word is to be expected as the context of, shape (V,).
-
-        A word is as often a context as it is a centre. Where words are dropped, this takes the words that are kept
-        to have as many contexts as in the text itself: true but for the ends of short passages.
-        """
-        weights = np.ones(self._window)  # of a pair by its distance
-        if self._shrinking_window:
-            weights -= np.arange(self._window) / self._window
-        within = np.concatenate([[0], np.cumsum(weights)])  # the contexts on one side, by how far it reaches
-        by_context = np.zeros(self.vocabulary_size)
-        for start, stop in self._stretches(range(self._blocks)):
-            left, right = reaches(len(self._ids), start, stop, self._window, self._passages)
-            ids, contexts = self._ids[start:stop], within[left] + within[right]
-            if self._keep is not None:
-                contexts *= self._keep[ids]
-            by_context += np.bincount(ids, weights=contexts, minlength=self.vocabulary_size)
-        by_context /= by_context.sum()
-        return by_context
 
     @property
     def batches_per_epoch(self) -> int:
@@ -189,10 +153,7 @@ class StreamedExamples(TrainingExamples):
     def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
         """Return the pairs of each block, in the order of an epoch."""
         draw = self._draw(generator)
-        numbers: range | NDArray[np.int64] = range(self._blocks)
-        if self.order != "corpus":
-            numbers = generator.permutation(self._blocks)
-        for start, stop in self._stretches(numbers):
+        for start, stop in self._ordered_stretches(generator):
             centres, contexts = draw.stretch(start, stop).pairs()
             if self.order == "shuffled":
                 permutation = generator.permutation(len(centres))
@@ -205,37 +166,6 @@ class StreamedExamples(TrainingExamples):
         for start in range(0, len(centres), self.batch_size):
             chosen = slice(start, start + self.batch_size)
             yield gather_batch(centres[chosen], labels, chosen, self.vocabulary_size)
-
-    def _stretches(self, blocks: range | NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        """Return where each of these blocks starts and stops."""
-        for number in blocks:
-            start = int(number) * self.rule.block
-            yield start, min(start + self.rule.block, len(self._ids))
-
-    def _draw(self, generator: np.random.Generator) -> TextDraw:
-        return TextDraw(
-            self._ids,
-            self._window,
-            generator,
-            keep=self._keep,
-            shrinking_window=self._shrinking_window,
-            passages=self._passages,
-        )
-
-    def _expected_pairs(self, generator: np.random.Generator) -> float:
-        """Return how many pairs an epoch has: exactly, as the mean over all windows, or as those of one draw."""
-        if self._keep is not None:
-            draw = self._draw(generator)
-            return sum(
-                draw.stretch(start, stop).count_pairs()
-                for start, stop in self._stretches(range(self._blocks))
-            )
-        if self._shrinking_window:
-            windows = range(1, self._window + 1)
-            return (
-                sum(count_pairs(len(self._ids), window, self._passages) for window in windows) / self._window
-            )
-        return count_pairs(len(self._ids), self._window, self._passages)
 
 
 def _joined(columns: list[Columns]) -> Columns:

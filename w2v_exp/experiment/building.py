@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from w2v_exp.config import Plan
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples, TrainingExamples
+from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.held_out import TextPart
@@ -19,13 +20,20 @@ from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
+from w2v_exp.model.architecture import Cbow
+from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import GivenInitialization, Initialization, Parameters
+from w2v_exp.model.sampled_objective import SampledObjective
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
+from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.observers import Observer
 from w2v_exp.training.trainer import Trainer
 
@@ -83,6 +91,19 @@ def build_examples(
             order=plan.order,
             generator=_child_generator(plan, SAMPLING),
         )
+    if isinstance(plan.labels, BlockRule):
+        return BlockExamples(
+            ids,
+            plan.window,
+            vocabulary_size,
+            plan.labels,
+            bags=isinstance(plan.model, Cbow),
+            subsampling=plan.subsampling,
+            shrinking_window=plan.shrinking_window,
+            passages=passages,
+            order=plan.order,
+            generator=_child_generator(plan, SAMPLING),
+        )
     drawn = TextDraw(
         ids,
         plan.window,
@@ -132,26 +153,60 @@ def build_trainer(
     examples: TrainingExamples,
     initialization: Initialization,
     observers: Sequence[Observer] = (),
+    word_counts: NDArray[np.int64] | None = None,
 ) -> Trainer:
-    """Return a trainer with new parameters; the same ones whenever it is asked."""
+    """Return a trainer with new parameters; the same ones whenever it is asked.
+
+    How often words occur in the text, (V,), is what the noise of negative sampling is made of; others do without.
+    """
     generator = np.random.default_rng(plan.seed)
     drawn = initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
     output = drawn.output[: plan.objective.output_rows(examples.vocabulary_size)]
     offset = None
     if isinstance(plan.objective, Softmax):
         offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
+    parameters = Parameters(drawn.embedding, output, offset)
+    objective = _objective(plan, examples, word_counts, generator)
     return Trainer(
         examples,
-        Parameters(drawn.embedding, output, offset),
-        objective=plan.objective.prepared(examples),
+        parameters,
+        objective=objective,
         optimizer=plan.optimizer,
+        steps=_block_steps(plan, objective, parameters, generator),
         schedule=plan.schedule,
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
         generator=generator,
         observers=observers,
-        threads=plan.threads,
+        # What is drawn for a batch must not depend on which thread draws first.
+        threads=1 if isinstance(plan.objective, NegativeSampling) else plan.threads,
     )
+
+
+def _objective(
+    plan: Plan,
+    examples: TrainingExamples,
+    word_counts: NDArray[np.int64] | None,
+    generator: np.random.Generator,
+) -> Objective:
+    """Return the plan's objective, with what it needs of a text."""
+    if not isinstance(plan.objective, NegativeSampling):
+        return plan.objective.prepared(examples)
+    if word_counts is None:
+        raise ValueError("Negative sampling needs word counts to make its noise of.")
+    noise = NoiseDistribution(word_counts, plan.objective.exponent)
+    return SampledObjective(plan.objective, noise, generator)
+
+
+def _block_steps(
+    plan: Plan, objective: Objective, parameters: Parameters, generator: np.random.Generator
+) -> BlockSteps | None:
+    """Return what takes steps on blocks, if the plan has them."""
+    if not isinstance(plan.labels, BlockRule) or not isinstance(objective, SampledObjective):
+        return None
+    context = plan.model.context if isinstance(plan.model, Cbow) else None
+    block_objective = BlockObjective(objective.rule, objective.noise, plan.window, context)
+    return BlockSteps(block_objective, parameters, generator)
 
 
 def _count(plan: Plan, rule: CountsRule, text: TextPart, vocabulary_size: int) -> PairCounts:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from w2v_exp.config import GROUPS, Plan
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
+from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.memory_needs import ExamplesMemory
@@ -15,15 +16,21 @@ from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import survey_pairs
 from w2v_exp.memory import readable_bytes, require_memory
+from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
+from w2v_exp.training.steps import Steps
 
 
 def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEstimate:
     """Return what a run on a text will need at its peak."""
+    sampled = isinstance(plan.objective, NegativeSampling)
     labels, survey = plan.labels, survey_pairs(plan, text, vocabulary_size)
     if isinstance(labels, CountsRule):
         if isinstance(plan.objective, HierarchicalSoftmax):
@@ -32,6 +39,8 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
             examples = CountedExamples.memory(survey, labels, order=plan.order)
     elif isinstance(labels, StreamRule):
         examples = StreamedExamples.memory(survey, labels, batch_size=plan.batch_size, order=plan.order)
+    elif isinstance(labels, BlockRule):
+        examples = BlockExamples.memory(survey, labels)
     else:
         examples = Examples.memory(
             survey, labels=labels.encoding, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype
@@ -44,10 +53,22 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
         plan.dim,
         plan.dtype,
         optimizer=plan.optimizer,
-        threads=plan.threads,
-        objective=plan.objective,
+        step=_step_memory(plan, examples, vocabulary_size),
+        objective=NoiseDistribution.memory(vocabulary_size) if sampled else 0,
     )
     return estimate if plan.epochs else replace(estimate, step=0)
+
+
+def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int) -> int:
+    """Return what the largest step of a plan takes."""
+    if isinstance(plan.objective, NegativeSampling) and isinstance(plan.labels, BlockRule):
+        cbow = isinstance(plan.model, Cbow)
+        shape = vocabulary_size, plan.dim, plan.window, plan.dtype
+        return BlockSteps.memory(examples.batch, *shape, plan.objective, cbow=cbow)
+    threads = 1 if isinstance(plan.objective, NegativeSampling) else plan.threads
+    return Steps.memory(
+        examples.batch, vocabulary_size, plan.dim, plan.dtype, plan.optimizer, threads, plan.objective
+    )
 
 
 def _with_factors(

@@ -40,15 +40,18 @@ def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
         rows.writerows(zip(range(len(vocabulary)), vocabulary.words, vocabulary.counts.tolist(), strict=True))
 
 
-def write_costs(records: Sequence[EpochRecord], validation_costs: Mapping[int, float], folder: Path) -> None:
-    """Write ``costs.csv``: every epoch's record, and its validation cost; empty where that was not taken."""
+def write_costs(
+    records: Sequence[EpochRecord], validation_costs: Mapping[int, float], cost_metric: str, folder: Path
+) -> None:
+    """Write ``costs.csv``: every epoch's record, the cost by its metric's name, and its validation cost."""
     with replacing(folder / "costs.csv") as stream:
         rows = csv.writer(stream, lineterminator="\n")
+        columns = [cost_metric if name == "cost" else name for name in EpochRecord._fields]
         if not validation_costs:
-            rows.writerow(EpochRecord._fields)
+            rows.writerow(columns)
             rows.writerows(records)
             return
-        rows.writerow((*EpochRecord._fields, "validation_cost"))
+        rows.writerow((*columns, "validation_cost"))
         rows.writerows((*record, validation_costs.get(record.epoch, "")) for record in records)
 
 

@@ -15,6 +15,7 @@ from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import unigram_cost
+from w2v_exp.examples.counting import count_ids
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs, count_pairs
@@ -129,12 +130,13 @@ class Run:
 
                 bar = ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch)
                 observers.append(stack.enter_context(bar))
-            self.trainer = build_trainer(plan, examples, initialization, observers)
+            word_counts = count_ids(self.training.ids, len(vocabulary))
+            self.trainer = build_trainer(plan, examples, initialization, observers, word_counts)
             records = self.trainer.train()
         if records:
             seconds = records[-1].train_seconds
             self.metrics |= {
-                "cost": records[-1].cost,
+                self._cost_metric(): records[-1].cost,
                 "train_seconds": seconds,
                 "pairs_per_second": self.trainer.pairs_done / seconds,
             }
@@ -143,7 +145,7 @@ class Run:
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
         bounds = training_bounds(plan, self.text.digest, self.training, examples)
-        comparable = trains_on_all_pairs(plan)
+        comparable = trains_on_all_pairs(plan) and "cost" in self.metrics  # else it is another cost
         if bounds:
             self.metrics |= bound_metrics(bounds, self.metrics["cost"] if comparable else None)
             if self.validation:
@@ -173,7 +175,8 @@ class Run:
         """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away."""
         examples = build_examples(self.plan, text.ids, vocabulary_size, text.passages)
         initialization = build_initialization(self.plan, examples, text)
-        trainer = build_trainer(self.plan, examples, initialization)
+        word_counts = count_ids(text.ids, vocabulary_size)
+        trainer = build_trainer(self.plan, examples, initialization, word_counts=word_counts)
         if self.plan.epochs:
             trainer.rehearse(REHEARSED_STEPS)
         return examples, initialization
@@ -193,8 +196,8 @@ class Run:
         if status == "FAILED":
             (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if records:
-            outputs.write_costs(records, self._validation_costs(), self.files)
-            self.metrics["cost"] = records[-1].cost
+            outputs.write_costs(records, self._validation_costs(), self._cost_metric(), self.files)
+            self.metrics[self._cost_metric()] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
             if self.validation:
@@ -208,7 +211,7 @@ class Run:
         if self.tracked:
             by_epoch = [*self.evaluation.logged_by_epoch]
             if records:
-                by_epoch += ["cost", "article_cost", VALIDATION_COST]
+                by_epoch += [self._cost_metric(), "article_cost", VALIDATION_COST]
             self.tracked.log_metrics({name: value for name, value in metrics.items() if name not in by_epoch})
             self.tracked.log_files(self.files)
             shutil.rmtree(self.files)  # they are in the store now
@@ -238,6 +241,10 @@ class Run:
             raise RuntimeError("There is no objective before there is a trainer.")
         return self.trainer.objective.exact_cost(self.trainer.parameters, counts)
 
+    def _cost_metric(self) -> str:
+        """Return what the cost that is trained on is called."""
+        return self.plan.objective.cost_metric
+
     def _validation_costs(self) -> dict[int, float]:
         return self.validation.costs if self.validation else {}
 
@@ -265,7 +272,14 @@ def _start_tracking(plan: Plan, identity: Identity, text: EncodedText) -> Mlflow
         return None
     store = open_store(plan.tracking.uri, plan.tracking.experiment)
     tags = identity.tags() | provenance() | {"corpus.digest": text.digest}
-    tracked = MlflowRun(store, identity.name, tags, epochs=plan.epochs, points=plan.tracking.points)
+    tracked = MlflowRun(
+        store,
+        identity.name,
+        tags,
+        epochs=plan.epochs,
+        points=plan.tracking.points,
+        cost_metric=plan.objective.cost_metric,
+    )
     tracked.log_params(identity.params())
     profile = f'{{"tokens": {text.tokens}, "words": {len(text.vocabulary)}}}'
     tracked.log_corpus(identity.choices["corpus"], text.digest, plan.corpus.source, profile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -49,6 +49,8 @@ class HierarchicalSoftmax:
 
     embedding_gradient: str = "sum"
     weight_decay: float = 0.0
+
+    cost_metric: ClassVar[str] = "cost"
 
     def __post_init__(self) -> None:
         require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)

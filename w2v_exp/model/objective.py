@@ -11,6 +11,7 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.memory_needs import BatchMemory
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step
 from w2v_exp.model.workspace import Workspace
@@ -32,6 +33,10 @@ class Objective(Protocol):
 class ObjectiveRule(Protocol):
     """A choice of the group ``objective``: its settings, before there are examples."""
 
+    @property
+    def cost_metric(self) -> str:
+        """What its cost is logged as: ``cost`` if it is a negative log-likelihood, else ``objective_cost``."""
+
     def prepared(self, examples: TrainingExamples) -> Objective:
         """Return the objective for some examples, with whatever it has to know of their words."""
 
@@ -42,4 +47,8 @@ class ObjectiveRule(Protocol):
         """Return how many bytes the scores of such a batch take at the most."""
 
 
-OBJECTIVES = {"softmax": Softmax, "hierarchical_softmax": HierarchicalSoftmax}
+OBJECTIVES = {
+    "softmax": Softmax,
+    "hierarchical_softmax": HierarchicalSoftmax,
+    "negative_sampling": NegativeSampling,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -79,6 +79,8 @@ class Softmax:
     epsilon: float = 0.0
     output_offset: str = "none"
     weight_decay: float = 0.0
+
+    cost_metric: ClassVar[str] = "cost"
 
     def __post_init__(self) -> None:
         require_choice("update", self.update, UPDATES)

@@ -29,12 +29,24 @@ class MlflowRun:
         Its tags.
     epochs, points : int
         Of the epochs to come, at most so many are stored: evenly spaced, the first and the last among them.
+    cost_metric : str
+        What an epoch's cost is called: ``objective_cost`` where it is not that of the full softmax.
     """
 
-    def __init__(self, store: Store, name: str, tags: Mapping[str, str], *, epochs: int, points: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        tags: Mapping[str, str],
+        *,
+        epochs: int,
+        points: int,
+        cost_metric: str = "cost",
+    ) -> None:
         self._store = store
         run = store.client.create_run(store.experiment_id, tags=dict(tags), run_name=name)
         self.run_id: str = run.info.run_id
+        self._cost_metric = cost_metric
         self._kept_epochs = kept_epochs(epochs, points)
         self._buffer: list[Any] = []
         self._last: EpochRecord | None = None
@@ -101,7 +113,7 @@ class MlflowRun:
         from mlflow.entities import Metric
 
         now = int(time() * 1000)
-        values = {"cost": record.cost, "learning_rate": record.learning_rate}
+        values = {self._cost_metric: record.cost, "learning_rate": record.learning_rate}
         if record.article_cost == record.article_cost:  # NaN where there is none
             values["article_cost"] = record.article_cost
         self._buffer += [Metric(name, value, now, record.epoch) for name, value in values.items()]

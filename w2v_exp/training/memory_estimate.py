@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from numpy.typing import DTypeLike
 
 from w2v_exp.examples.memory_needs import ExamplesMemory
-from w2v_exp.model.objective import ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.training.optimizers import Optimizer
-from w2v_exp.training.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,26 @@ def estimate_memory(
     dtype: DTypeLike,
     *,
     optimizer: Optimizer,
-    threads: int = 1,
-    objective: ObjectiveRule | None = None,
+    step: int,
+    objective: int = 0,
 ) -> MemoryEstimate:
-    """Return what a run on these examples will need, with parameters of shape (V, dim)."""
+    """Return what a run on these examples will need, with parameters of shape (V, dim).
+
+    Parameters
+    ----------
+    examples, vocabulary_size, dim, dtype, optimizer
+        What is trained how.
+    step : int
+        What the largest step takes, in bytes: see `Steps.memory` and `BlockSteps.memory`.
+    objective : int
+        What an objective holds of a text.
+    """
     parameters = Parameters.memory(vocabulary_size, dim, dtype)
     drawing = Parameters.drawing_memory(vocabulary_size, dim)
     return MemoryEstimate(
-        examples=examples.held,
+        examples=examples.held + objective,
         parameters=parameters,
         optimizer=optimizer.remembered * parameters,
-        step=Steps.memory(examples.batch, vocabulary_size, dim, dtype, optimizer, threads, objective),
+        step=step,
         making=max(examples.making, examples.held + parameters + drawing),
     )

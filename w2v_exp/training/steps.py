@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step
@@ -24,6 +26,16 @@ MapBlocks = Callable[[Callable[[slice], None], list[slice]], Iterable[None]]
 
 SMALLEST_PART = 1 << 20  # scores; for fewer, cores would wait for each other longer than they work
 BLOCK_ROWS = 2048  # of a matrix that is updated: with its gradient, they fit the second-level cache
+
+
+class TakesSteps(Protocol):
+    """What changes parameters by a batch at a time."""
+
+    def take(self, batch: Any, learning_rate: float) -> tuple[float, float]:
+        """Take a step and return the summed cost of the batch before it, and its article cost, or NaN.
+
+        Nothing is changed if the cost is not a finite number.
+        """
 
 
 class Steps:
@@ -65,7 +77,7 @@ class Steps:
         dtype: DTypeLike,
         optimizer: Optimizer,
         threads: int = 1,
-        objective: ObjectiveRule | None = None,
+        objective: ObjectiveRule | NegativeSampling | None = None,
     ) -> int:
         """Return how many bytes steps with such batches take at the most, beside parameters and optimizer state."""
         row = dim * np.dtype(dtype).itemsize

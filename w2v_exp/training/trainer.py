@@ -12,13 +12,14 @@ import numpy as np
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.block import Block
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
-from w2v_exp.training.steps import Steps
+from w2v_exp.training.steps import Steps, TakesSteps
 
 DIVERGED = (
     "training diverged. "
@@ -27,7 +28,7 @@ DIVERGED = (
 
 
 class Trainer:
-    """Trains a skip-gram model, step by step.
+    """Trains a word2vec model, step by step.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class Trainer:
         Cost and gradients of a batch.
     optimizer : Optimizer
         What a step does with a gradient.
+    steps : TakesSteps, optional
+        What takes a step instead of these two, where batches are of a kind of their own.
     schedule : Schedule
         The factor of the learning rate at each step.
     epochs : int
@@ -60,6 +63,7 @@ class Trainer:
         *,
         objective: Objective | None = None,
         optimizer: Optimizer | None = None,
+        steps: TakesSteps | None = None,
         schedule: Schedule | None = None,
         epochs: int = 5000,
         learning_rate: float = 0.05,
@@ -69,7 +73,7 @@ class Trainer:
     ) -> None:
         self.examples = examples
         self.parameters = parameters
-        self.objective = objective or Softmax()
+        self.objective: Objective = objective or Softmax()
         self.optimizer = optimizer or GradientDescent()
         self.schedule = schedule or Constant()
         self.epochs = epochs
@@ -82,7 +86,7 @@ class Trainer:
         self.total_steps = epochs * self._steps_per_epoch
         self.pairs_done = 0.0
         self.records: list[EpochRecord] = []
-        self._steps = Steps(self.objective, self.optimizer, parameters, threads)
+        self._steps: TakesSteps = steps or Steps(self.objective, self.optimizer, parameters, threads)
 
     def train(self) -> list[EpochRecord]:
         """Train for all epochs and return a record of each.
@@ -142,7 +146,7 @@ class Trainer:
         step = epoch * self._steps_per_epoch + min(number, self._steps_per_epoch - 1)
         return self.learning_rate * self.schedule(step, self.total_steps, epoch, self.epochs)
 
-    def _step(self, batch: Batch, rate: float, epoch: int) -> tuple[float, float]:
+    def _step(self, batch: Batch | Block, rate: float, epoch: int) -> tuple[float, float]:
         cost, article_cost = self._steps.take(batch, rate)
         if not math.isfinite(cost):
             raise TrainingDivergedError(

@@ -1,0 +1,115 @@
+"""Blocks have the very pairs of the same draw of a text, whatever their size; without listing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
+
+from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.examples.block import Block
+from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.streamed import StreamedExamples, StreamRule
+from w2v_exp.examples.subsampling import NoSubsampling, Word2VecSubsampling
+
+V = 6
+
+
+def pairs_of(block: Block) -> list[tuple[int, int]]:
+    """List the pairs of a block, centre by centre, by the definition."""
+    pairs = []
+    for number, (before, after) in enumerate(zip(block.before, block.after, strict=True)):
+        place = number + block.window
+        around = [*range(place - before, place), *range(place + 1, place + after + 1)]
+        pairs += [(int(block.words[place]), int(block.words[context])) for context in around]
+    return pairs
+
+
+@property_settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.integers(0, V - 1), min_size=2, max_size=80),
+    st.integers(1, 6),
+    st.integers(1, 30),
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.integers(0, 80), max_size=4),
+    st.sampled_from([5, 1 << 16]),
+)
+def test_blocks_have_the_pairs_of_the_stream(
+    listed: list[int],
+    window: int,
+    tokens: int,
+    shrinking: bool,
+    dropping: bool,
+    cuts: list[int],
+    stretch: int,
+) -> None:
+    ids = np.array(listed, np.int32)
+    passages = np.array(sorted({0, len(ids), *(min(cut, len(ids)) for cut in cuts)}), np.int64)
+    choices: dict[str, Any] = {
+        "subsampling": Word2VecSubsampling(0.05) if dropping else NoSubsampling(),
+        "shrinking_window": shrinking,
+        "passages": passages,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", stretch)
+        patch.setattr("w2v_exp.examples.blocks.DRAWN_BLOCKS", 1)
+        try:
+            streamed = StreamedExamples(
+                ids, window, V, StreamRule(7), batch_size=1, generator=np.random.default_rng(1), **choices
+            )
+        except CorpusError:
+            with pytest.raises(CorpusError):
+                BlockExamples(ids, window, V, generator=np.random.default_rng(1), **choices)
+            return
+        blocks = BlockExamples(
+            ids, window, V, BlockRule(tokens), generator=np.random.default_rng(1), **choices
+        )
+        assert blocks.pairs_per_epoch == streamed.pairs_per_epoch
+        expected: list[tuple[int, int]] = []
+        try:
+            for batch in streamed.batches(np.random.default_rng(2)):
+                (cell,) = batch.labels.cells  # type: ignore[attr-defined]
+                expected.append((int(batch.centres[0]), int(cell)))
+        except CorpusError:
+            with pytest.raises(CorpusError, match="no pair"):
+                list(blocks.batches(np.random.default_rng(2)))
+            return
+        made = list(blocks.batches(np.random.default_rng(2)))
+    assert [pair for block in made for pair in pairs_of(block)] == expected
+    assert sum(block.pairs for block in made) == len(expected)
+    assert all(block.window == window and len(block.before) <= tokens for block in made)
+
+
+def test_bags_are_counted_by_centre() -> None:
+    ids = np.zeros(50, np.int32)
+    passages = np.array([0, 1, 20, 50])  # the first word is alone
+    examples = BlockExamples(ids, 3, 1, BlockRule(8), bags=True, passages=passages)
+    assert examples.pairs_per_epoch == 49
+    assert sum(block.pairs for block in examples.batches(np.random.default_rng(0))) == 49
+
+
+def test_stretches_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", 10)
+    monkeypatch.setattr("w2v_exp.examples.blocks.DRAWN_BLOCKS", 1)
+    examples = BlockExamples(np.arange(200, dtype=np.int32), 2, 200, BlockRule(10), order="blocks")
+    generator = np.random.default_rng(0)
+    epochs = [[int(block.words[2]) for block in examples.batches(generator)] for _ in range(2)]
+    assert epochs[0] != epochs[1]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(0, 200, 10))
+
+
+def test_the_number_of_blocks_to_be_expected_is_near_what_comes() -> None:
+    ids = np.minimum(np.random.default_rng(1).geometric(0.1, 300_000) - 1, 49).astype(np.int32)
+    examples = BlockExamples(ids, 3, 50, BlockRule(100), subsampling=Word2VecSubsampling(1e-3))
+    came = sum(1 for _ in examples.batches(np.random.default_rng(0)))
+    assert examples.batches_per_epoch == pytest.approx(came, rel=0.02)
+
+
+def test_shuffled_pairs_are_refused() -> None:
+    with pytest.raises(SettingError, match="order=shuffled: blocks keep words together"):
+        BlockExamples(np.zeros(5, np.int32), 2, 1, order="shuffled")

@@ -1,0 +1,92 @@
+"""Steps on blocks: gradient descent where a step is small, and a bounded one where it would be too large."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from w2v_exp.errors import TrainingDivergedError
+from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.model.block_gradients import BlockObjective
+from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.parameters import Parameters, Word2VecInitialization
+from w2v_exp.training import block_steps
+from w2v_exp.training.block_steps import BlockSteps
+from w2v_exp.training.trainer import Trainer
+
+V, DIM, WINDOW = 200, 20, 5
+# As frequent as words are in natural text: the most frequent one is a sixth of it.
+SHARES = 1 / np.arange(1, V + 1) / (1 / np.arange(1, V + 1)).sum()
+IDS = np.random.default_rng(0).choice(V, 20_000, p=SHARES).astype(np.int32)
+
+
+def trainer_of(
+    context: str | None = None,
+    tokens: int = 1024,
+    rate: float = 0.05,
+    epochs: int = 4,
+    dtype: type = np.float32,
+) -> Trainer:
+    generator = np.random.default_rng(3)
+    parameters = Word2VecInitialization()(V, DIM, generator, dtype)
+    rule = NegativeSampling(group=32, shared=32)
+    objective = BlockObjective(rule, NoiseDistribution(np.bincount(IDS, minlength=V)), WINDOW, context)
+    examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), bags=context is not None)
+    steps = BlockSteps(objective, parameters, generator)
+    return Trainer(examples, parameters, steps=steps, epochs=epochs, learning_rate=rate, generator=generator)
+
+
+@pytest.mark.parametrize("context", [None, "mean", "sum"])
+@pytest.mark.parametrize("tokens", [1024, 8192])
+def test_frequent_words_do_not_make_large_blocks_diverge(context: str | None, tokens: int) -> None:
+    trainer = trainer_of(context, tokens, rate=0.05)
+    records = trainer.train()
+    assert records[-1].cost < records[0].cost
+    assert np.abs(trainer.parameters.embedding).max() < 10
+
+
+def test_without_the_bound_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(block_steps, "CURVATURE_SHARE", 1e-9)
+    trainer = trainer_of(tokens=8192, rate=0.05)
+    records = trainer.train()
+    assert records[-1].cost > 100
+    assert np.abs(trainer.parameters.embedding).max() > 1000
+
+
+def test_a_small_step_is_that_of_gradient_descent() -> None:
+    trainer = trainer_of(dtype=np.float64, tokens=64)
+    parameters = Parameters(*np.random.default_rng(1).standard_normal((2, V, DIM)))
+    before = Parameters(parameters.embedding.copy(), parameters.output.copy())
+    rule = NegativeSampling(sharing="all")
+    objective = BlockObjective(rule, NoiseDistribution(np.ones(V)), WINDOW)
+    generator = np.random.default_rng(0)
+    block = next(iter(trainer.examples.batches(generator)))
+    gradients = objective.gradients(before, block, objective.draw(block, generator))
+    rate = 1e-9
+    cost, _ = BlockSteps(objective, parameters, generator).take(block, rate)
+    assert cost == gradients.cost
+    embedding, output = np.zeros((2, V, DIM))
+    np.add.at(embedding, gradients.embedding.words, gradients.embedding.gradient)
+    for rows in (gradients.targets, gradients.noise):
+        np.add.at(output, rows.words, rows.gradient)
+    assert (before.embedding - parameters.embedding) / rate == pytest.approx(embedding, abs=1e-3)
+    assert (before.output - parameters.output) / rate == pytest.approx(output, abs=1e-3)
+
+
+def test_a_cost_that_is_not_finite_changes_nothing() -> None:
+    trainer = trainer_of()
+    parameters = trainer.parameters
+    parameters.embedding[3] = np.nan
+    before = parameters.output.copy()
+    with pytest.raises(TrainingDivergedError, match="cost is nan"):
+        trainer.train()
+    assert (parameters.output == before).all()
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    first, second = trainer_of(epochs=1), trainer_of(epochs=1)
+    first.train()
+    second.train()
+    assert first.parameters.embedding.tobytes() == second.parameters.embedding.tobytes()
+    assert first.parameters.output.tobytes() == second.parameters.output.tobytes()

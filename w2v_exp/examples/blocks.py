@@ -1,0 +1,154 @@
+"""Blocks: consecutive words with their windows. Their pairs are never listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.errors import SettingError
+from w2v_exp.examples.batches import no_pair_error
+from w2v_exp.examples.block import Block
+from w2v_exp.examples.drawing import DrawnText
+from w2v_exp.examples.drawn import DrawnExamples
+from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
+from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.pairs import reaches
+from w2v_exp.examples.subsampling import Subsampling
+from w2v_exp.validation import require_whole
+
+DRAWN_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
+DRAWN_BLOCKS = 8  # or so many blocks, where these are more: the last one of a stretch is not full
+DRAWING_BYTES = 64  # for each of these words, until their blocks are made
+
+
+@dataclass(frozen=True)
+class BlockRule:
+    """How a text is cut into blocks.
+
+    Parameters
+    ----------
+    tokens : int
+        Centres a block. Their gradients are taken at the same parameters, so more of them are faster, and staler.
+    """
+
+    tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        require_whole("tokens", self.tokens, at_least=1)
+
+
+class BlockExamples(DrawnExamples):
+    """The words of a text, block by block, in memory for a stretch of 65,536 of them, however long the text is.
+
+    Where frequent words are subsampled or windows shrink, both are drawn anew each epoch, from its generator. Words are
+    dropped before they are paired, and windows reach over the edges of a block, so its pairs are those of
+    `StreamedExamples` in the same draw.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        The text; it may be mapped from a file.
+    window, vocabulary_size, subsampling, shrinking_window, passages, generator
+        As for `StreamedExamples`.
+    rule : BlockRule, optional
+        The size of a block.
+    bags : bool
+        Whether what is counted, and meant by pairs, is the bag of words around each centre.
+    order : {"corpus", "blocks"}
+        ``corpus``: as in the text. ``blocks``: stretches of the text in another random order each epoch.
+
+    Raises
+    ------
+    SettingError, CorpusError
+        If a choice cannot be used, or there is no pair: in the text, in a first draw of it, or in an epoch.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.int32],
+        window: int,
+        vocabulary_size: int,
+        rule: BlockRule | None = None,
+        *,
+        bags: bool = False,
+        subsampling: Subsampling | None = None,
+        shrinking_window: bool = False,
+        passages: NDArray[np.int64] | None = None,
+        order: str = "corpus",
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        if order == "shuffled":
+            raise SettingError(
+                "order", order, "blocks keep words together; use corpus or blocks, or labels=streamed."
+            )
+        self.rule = rule or BlockRule()
+        self.bags = bags
+        super().__init__(
+            ids,
+            window,
+            vocabulary_size,
+            stretch=max(DRAWN_WORDS, DRAWN_BLOCKS * self.rule.tokens),
+            subsampling=subsampling,
+            shrinking_window=shrinking_window,
+            passages=passages,
+            order=order,
+            generator=generator,
+        )
+
+    @staticmethod
+    def memory(survey: PairSurvey, rule: BlockRule) -> ExamplesMemory:
+        """Return what the examples of a text will need: a stretch of it."""
+        drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * rule.tokens))
+        tables = 8 * survey.vocabulary_size  # with what probability words are kept
+        block = min(rule.tokens, survey.tokens)
+        batch = BatchMemory(block, 20 * block, 0, DRAWING_BYTES * drawn)
+        return ExamplesMemory(tables, tables, batch)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many blocks an epoch has; where words are dropped, the number to be expected."""
+        kept = len(self._ids) if self._keep is None else float(self._keep[self._ids].sum())
+        return max(self._number, -(-round(kept) // self.rule.tokens))
+
+    def batches(self, generator: np.random.Generator) -> Iterator[Block]:
+        """Return the blocks of one epoch; the generator decides the draw of the text and the order."""
+        nothing = True
+        draw = self._draw(generator)
+        for start, stop in self._ordered_stretches(generator):
+            for block in self._blocks(draw.stretch(start, stop)):
+                nothing = False
+                yield block
+        if nothing:
+            raise no_pair_error()
+
+    def _expected_pairs(self, generator: np.random.Generator) -> float:
+        """Return how many pairs an epoch has, or how many bags, in one draw of the text."""
+        if not self.bags:
+            return super()._expected_pairs(generator)
+        draw = self._draw(generator)
+        drawn = (draw.stretch(start, stop) for start, stop in self._stretches(range(self._number)))
+        return sum(self._pairs_of(*_reaches(stretch)) for stretch in drawn)
+
+    def _blocks(self, drawn: DrawnText) -> Iterator[Block]:
+        """Cut a stretch of the text into blocks, those without a pair left out."""
+        before, after = _reaches(drawn)
+        margin = np.zeros(self._window, np.int32)
+        words = np.concatenate([margin, drawn.ids, margin])[drawn.start : drawn.stop + 2 * self._window]
+        for start in range(0, len(before), self.rule.tokens):
+            centres = slice(start, start + self.rule.tokens)
+            around = words[start : centres.stop + 2 * self._window]
+            pairs = self._pairs_of(before[centres], after[centres])
+            if pairs:
+                yield Block(around, before[centres], after[centres], pairs)
+
+    def _pairs_of(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> int:
+        contexts = before + after
+        return int(np.count_nonzero(contexts) if self.bags else contexts.sum())
+
+
+def _reaches(drawn: DrawnText) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many contexts each centre of a stretch has before it, and after it."""
+    return reaches(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.passages)

@@ -1,0 +1,306 @@
+"""Negative sampling on blocks: cost and gradients of all pairs of a block in a few products of matrices."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import DTypeLike, NDArray
+
+from w2v_exp.examples.block import Block
+from w2v_exp.model.bands import Bands, window_masks
+from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.parameters import Parameters
+
+SHORTEST_RUN = 16  # centres; the words around shorter runs overlap more than they save products
+LARGEST_SCORE = {
+    4: 80.0,
+    8: 700.0,
+}  # whose exponential is finite, by the bytes of a number; larger ones count as it
+
+
+class RowGradients(NamedTuple):
+    """Gradients for some rows of a matrix; a row may be named several times.
+
+    Parameters
+    ----------
+    words : ndarray of int32, shape (m,)
+        The rows.
+    gradient : ndarray, shape (m, dim)
+        Of the block's summed cost.
+    curvature : ndarray, shape (m,)
+        A bound of the second derivative of that cost in any direction: Σ |derivative by the score| · ‖other row‖²,
+        since σ(1 − σ) is less than either of σ and 1 − σ.
+    """
+
+    words: NDArray[np.int32]
+    gradient: NDArray[Any]
+    curvature: NDArray[Any]
+
+
+class BlockGradients(NamedTuple):
+    """What a block gives, at the parameters before the step.
+
+    Parameters
+    ----------
+    cost : float
+        The summed cost of its pairs: the objective's, in nats.
+    embedding : RowGradients
+        For rows of the embedding.
+    targets, noise : RowGradients
+        For rows of the output weights: those of the text's words, and those of the negatives.
+    """
+
+    cost: float
+    embedding: RowGradients
+    targets: RowGradients
+    noise: RowGradients
+
+
+class NoiseGradients(NamedTuple):
+    """What the negatives add to a block's gradients: to its hidden vectors', and for rows of their own."""
+
+    cost: float
+    hidden_gradient: NDArray[Any]
+    hidden_curvature: NDArray[Any]
+    rows: RowGradients
+
+
+class PaddedBlock(NamedTuple):
+    """A block's words, which contexts its centres have as bands, (centres, width), and the layout of these."""
+
+    words: NDArray[np.int32]
+    mask: NDArray[Any]
+    bands: Bands
+
+    @property
+    def centres(self) -> NDArray[np.int32]:
+        """The words in the middle, without margins."""
+        return self.words[self.bands.window : self.bands.window + self.bands.centres]
+
+
+class BlockObjective:
+    """Negative sampling, skip-gram or cbow, on blocks.
+
+    Each word's rows are gathered once a block. Scores of positive pairs are bands of small matrices (`Bands`);
+    those of negatives are a matrix for each group of centres that shares them.
+
+    Parameters
+    ----------
+    rule : NegativeSampling
+        How many negatives, and which centres share them.
+    noise : NoiseDistribution
+        What they are drawn from.
+    window : int
+        The greatest window.
+    context : {"mean", "sum"}, optional
+        cbow: what the hidden vector is of the words around a centre. None: skip-gram.
+    """
+
+    def __init__(
+        self, rule: NegativeSampling, noise: NoiseDistribution, window: int, context: str | None = None
+    ) -> None:
+        self._rule = rule
+        self._noise = noise
+        self._window = window
+        self._context = context
+        self._masks = window_masks(window, np.float64)
+        self._group, self._run = _group_and_run(rule, window)
+
+    @staticmethod
+    def memory(
+        centres: int,
+        vocabulary_size: int,
+        dim: int,
+        window: int,
+        dtype: DTypeLike,
+        rule: NegativeSampling,
+        *,
+        cbow: bool,
+    ) -> int:
+        """Return how many bytes the gradients of a block of so many centres take at the most."""
+        group, run = _group_and_run(rule, window)
+        centres += -centres % max(group, run)
+        words = centres + 2 * window
+        if rule.sharing == "all":
+            negatives, by_centre = vocabulary_size, vocabulary_size
+        elif rule.sharing == "pair":
+            by_centre = rule.negatives * (1 if cbow else 2 * window + 1)
+            negatives = by_centre * centres
+        else:
+            negatives, by_centre = rule.shared * centres // group, rule.shared
+        rows = (4 * centres + 4 * words + 2 * negatives) * dim
+        scores = 4 * centres * (run + 2 * window + by_centre)
+        return (rows + scores) * np.dtype(dtype).itemsize + 24 * negatives
+
+    def draw(self, block: Block, generator: np.random.Generator) -> NDArray[np.int32]:
+        """Return the negatives of a block: those of one group after those of the other, shape (groups, shared)."""
+        rule = self._rule
+        if rule.sharing == "all":
+            return np.arange(len(self._noise), dtype=np.int32)[None]
+        groups = (len(block.before) + self._padding(block)) // self._group
+        shared = rule.shared
+        if rule.sharing == "pair":
+            shared = rule.negatives * (1 if self._context else 2 * self._window + 1)
+        return self._noise.draw(generator, groups * shared).reshape(groups, shared)
+
+    def gradients(self, parameters: Parameters, block: Block, negatives: NDArray[np.int32]) -> BlockGradients:
+        """Return cost and gradients of a block with these negatives; nothing is changed.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Of the same dtype, float32 or float64, both.
+        block : Block
+            With margins of this objective's window.
+        negatives : ndarray of int32, shape (groups, shared)
+            As `draw` returns them.
+        """
+        text = self._pad(block, parameters.embedding.dtype)
+        if self._context is None:
+            return self._skipgram(parameters, text, negatives)
+        return self._cbow(parameters, text, negatives)
+
+    def _skipgram(
+        self, parameters: Parameters, text: PaddedBlock, negatives: NDArray[np.int32]
+    ) -> BlockGradients:
+        """Return what a block gives where a centre's embedding is to predict each word around it."""
+        bands, mask = text.bands, text.mask
+        hidden = parameters.embedding.take(text.centres, axis=0)
+        contexts = parameters.output.take(text.words, axis=0)
+        around = bands.around(contexts)
+        costs, residuals = softplus_and_sigmoid(-bands.scores(hidden, around))
+        residuals *= mask  # 1 − σ of each pair's score
+        matrices = bands.matrices(residuals)
+        noise = self._noise_gradients(parameters, hidden, negatives, mask)
+        # Gradients of the pairs' own costs have the opposite sign of those of the negatives.
+        hidden_gradient = noise.hidden_gradient
+        hidden_gradient -= bands.to_centres(matrices, around)
+        targets_gradient = bands.to_words(matrices, hidden)
+        np.negative(targets_gradient, out=targets_gradient)
+        by_context = sliding_window_view(squared_lengths(contexts), bands.width)
+        hidden_curvature = noise.hidden_curvature + np.einsum("io,io->i", residuals, by_context)
+        targets_curvature = bands.sum_to_words(residuals * squared_lengths(hidden)[:, None])
+        return BlockGradients(
+            noise.cost + float(np.vdot(costs, mask)),
+            RowGradients(text.centres, hidden_gradient, hidden_curvature),
+            RowGradients(text.words, targets_gradient, targets_curvature),
+            noise.rows,
+        )
+
+    def _cbow(
+        self, parameters: Parameters, text: PaddedBlock, negatives: NDArray[np.int32]
+    ) -> BlockGradients:
+        """Return what a block gives where the mean or sum of the embeddings around a centre is to predict it."""
+        bands, mask = text.bands, text.mask
+        contexts = mask.sum(axis=1, keepdims=True)
+        bag = mask / np.maximum(contexts, 1) if self._context == "mean" else mask
+        matrices = bands.matrices(bag)
+        around = bands.around(parameters.embedding.take(text.words, axis=0))
+        hidden = bands.to_centres(matrices, around)
+        there = (contexts > 0).astype(mask.dtype)  # a centre without context is no example
+        targets = parameters.output.take(text.centres, axis=0)
+        costs, residuals = softplus_and_sigmoid(-np.einsum("ij,ij->i", hidden, targets)[:, None])
+        residuals *= there
+        noise = self._noise_gradients(parameters, hidden, negatives, there)
+        hidden_gradient = noise.hidden_gradient
+        hidden_gradient -= residuals * targets
+        hidden_curvature = noise.hidden_curvature + residuals[:, 0] * squared_lengths(targets)
+        # Where the embeddings of a bag move together, the hidden vector moves by the sum of its weights as much.
+        together = bag.sum(axis=1) * hidden_curvature
+        return BlockGradients(
+            noise.cost + float(np.vdot(costs, there)),
+            RowGradients(
+                text.words,
+                bands.to_words(matrices, hidden_gradient),
+                bands.sum_to_words(bag * together[:, None]),
+            ),
+            RowGradients(text.centres, -residuals * hidden, residuals[:, 0] * squared_lengths(hidden)),
+            noise.rows,
+        )
+
+    def _noise_gradients(
+        self,
+        parameters: Parameters,
+        hidden: NDArray[Any],
+        negatives: NDArray[np.int32],
+        pairs: NDArray[Any],
+    ) -> NoiseGradients:
+        """Return what the negatives of all groups do; `pairs`, (centres, …), is 1 for each pair that there is."""
+        groups, shared = negatives.shape
+        dim = hidden.shape[1]
+        by_group = hidden.reshape(groups, -1, dim)
+        rows = parameters.output.take(negatives.reshape(-1), axis=0).reshape(groups, shared, dim)
+        costs, residuals = softplus_and_sigmoid(np.matmul(by_group, rows.transpose(0, 2, 1)))
+        weights = self._weights(pairs).reshape(groups, by_group.shape[1], -1)
+        costs *= weights
+        residuals *= weights
+        across = residuals.transpose(0, 2, 1)
+        curvature = np.matmul(residuals, squared_lengths(rows)[:, :, None])
+        rows_curvature = np.matmul(across, squared_lengths(by_group)[:, :, None])
+        return NoiseGradients(
+            float(costs.sum(dtype=np.float64)),
+            np.matmul(residuals, rows).reshape(hidden.shape),
+            curvature.reshape(-1),
+            RowGradients(
+                negatives.reshape(-1),
+                np.matmul(across, by_group).reshape(-1, dim),
+                rows_curvature.reshape(-1),
+            ),
+        )
+
+    def _weights(self, pairs: NDArray[Any]) -> NDArray[Any]:
+        """Return how often each negative counts for each centre, (centres, shared) or what broadcasts to it."""
+        rule = self._rule
+        if rule.sharing == "pair":
+            return np.repeat(pairs, rule.negatives, axis=1)
+        by_centre: NDArray[Any] = pairs.sum(axis=1, keepdims=True)
+        if rule.sharing == "group":
+            by_centre *= rule.negatives / rule.shared
+            return by_centre
+        weights: NDArray[Any] = by_centre * (rule.negatives * self._noise.probabilities).astype(pairs.dtype)
+        return weights
+
+    def _pad(self, block: Block, dtype: DTypeLike) -> PaddedBlock:
+        """Return a block with as many centres as groups and runs need, those that are added without context."""
+        padding, window = self._padding(block), self._window
+        if self._masks.dtype != dtype:
+            self._masks = self._masks.astype(dtype)
+        centres = len(block.before) + padding
+        codes = np.zeros(centres, np.int64)
+        codes[: len(block.before)] = block.before * (window + 1) + block.after
+        words = np.concatenate([block.words, np.zeros(padding, np.int32)]) if padding else block.words
+        return PaddedBlock(
+            words, self._masks.take(codes, axis=0), Bands(centres // self._run, self._run, window)
+        )
+
+    def _padding(self, block: Block) -> int:
+        """Return how many centres are to be added to those of a block."""
+        return -len(block.before) % max(self._group, self._run)
+
+
+def _group_and_run(rule: NegativeSampling, window: int) -> tuple[int, int]:
+    """Return how many centres share negatives and how many make a run; one number divides the other."""
+    group = rule.group if rule.sharing == "group" else 1
+    shortest = max(SHORTEST_RUN, 2 * window)
+    if group <= shortest:
+        return group, -(-shortest // group) * group
+    divisors = [run for run in range(shortest, group + 1) if group % run == 0]
+    return group, divisors[0]
+
+
+def softplus_and_sigmoid(scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return log(1 + exp(score)) and its derivative 1/(1 + exp(−score)); the scores' memory is used."""
+    exponentials = np.minimum(scores, LARGEST_SCORE[scores.itemsize], out=scores)
+    np.exp(exponentials, out=exponentials)
+    above = exponentials + 1
+    exponentials /= above
+    return np.log(above, out=above), exponentials
+
+
+def squared_lengths(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the squared lengths of vectors, (…, dim) to (…,)."""
+    squares: NDArray[Any] = np.einsum("...j,...j->...", rows, rows)
+    return squares
