@@ -1,6 +1,7 @@
 """Vectors in which some of the analogies hold, for the tests of evaluation."""
 
 import numpy as np
+import pytest
 
 from w2v_exp.embeddings.analogies import AnalogySet
 from w2v_exp.embeddings.embeddings import Embeddings
@@ -39,9 +40,9 @@ def structured_embeddings(seed=9, dim=40, dtype=np.float32):
 
 
 def in_gensim(embeddings):
-    """Return the same vectors as gensim's KeyedVectors."""
-    from gensim.models import KeyedVectors
-
-    theirs = KeyedVectors(embeddings.input.shape[1], dtype=embeddings.input.dtype)
+    """Return the same vectors as gensim's KeyedVectors; where gensim is not installed, the test is skipped."""
+    theirs = pytest.importorskip("gensim.models").KeyedVectors(
+        embeddings.input.shape[1], dtype=embeddings.input.dtype
+    )
     theirs.add_vectors(embeddings.words, embeddings.input)
     return theirs

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import reprlib
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
 from w2v_exp.embeddings.archive import Stored
 from w2v_exp.embeddings.balancing import balanced_vectors
-from w2v_exp.embeddings.directions import directions
 from w2v_exp.embeddings.formats import read, write
 from w2v_exp.embeddings.parts import check_counts, check_matrix, numbered_words
+from w2v_exp.embeddings.similarity import Similarity
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, UserError
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.validation import require_choice, require_whole, suggestion
+from w2v_exp.validation import require_choice, require_whole
 
-SUGGESTED_WORDS = 5_000  # an unknown word is compared with the most frequent ones; all would take seconds
-SUGGESTED_LENGTH = 40
 VECTORS = ("input", "output", "sum", "balanced")
 
 
 @dataclass(frozen=True, eq=False)
-class Embeddings:
+class Embeddings(Similarity):
     """Words with their vectors; methods named as in gensim's ``KeyedVectors`` mean the same.
 
     Parameters
@@ -112,59 +108,6 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.words)
 
-    def vector(self, word: str) -> NDArray[Any]:
-        """Return the input vector of a word, shape (dim,).
-
-        Raises
-        ------
-        UserError
-            If the word is not there; with the closest one that is.
-        """
-        return self.input[self._id(word)]  # type: ignore[no-any-return]
-
-    def similarity(self, a: str, b: str) -> float:
-        """Return the cosine of the angle between the input vectors of two words; 0 where one of them is zero.
-
-        Raises
-        ------
-        UserError
-            If one of the words is not there.
-        """
-        return float(np.vecdot(self._directions[self._id(a)], self._directions[self._id(b)]))
-
-    def most_similar(self, word_or_vector: str | ArrayLike, topn: int = 10) -> list[tuple[str, float]]:
-        """Return the words whose input vectors have the largest cosine with a word's or with a vector.
-
-        Parameters
-        ----------
-        word_or_vector : str or array of float, shape (dim,)
-            A word, which is itself left out of the answer, or any vector.
-        topn : int
-            How many words to return at the most, 0 or more.
-
-        Returns
-        -------
-        list of (str, float)
-            Words and cosines, the largest first; equal ones in the order of their ids.
-
-        Raises
-        ------
-        UserError
-            If the word is not there, or the vector is not one of `dim` finite numbers.
-        """
-        require_whole("topn", topn, at_least=0)
-        if isinstance(word_or_vector, str):
-            itself = self._id(word_or_vector)
-            direction = self._directions[itself]
-        else:
-            itself = -1
-            direction = directions(self._as_vector(word_or_vector)[None, :])[0]
-        # Row by row, not one matrix product: BLAS rounds equal rows differently in different places, and
-        # words with the same vector would no longer tie.
-        cosines = np.vecdot(self._directions, direction)
-        order = np.argsort(-cosines, kind="stable")
-        return [(self.words[i], float(cosines[i])) for i in order[: topn + 1].tolist() if i != itself][:topn]
-
     def evaluate_word_pairs(
         self, pairs: WordPairSet | Path | str, restrict_vocab: int = 300_000
     ) -> WordPairScore:
@@ -222,35 +165,3 @@ class Embeddings:
         if vectors == "sum":
             return Embeddings(self.words, self.counts, self.input + self.output)
         return Embeddings(self.words, self.counts, balanced_vectors(self.input, self.output))
-
-    @cached_property
-    def _directions(self) -> NDArray[Any]:
-        return directions(self.input)
-
-    def _id(self, word: str) -> int:
-        if word in self.ids:
-            return self.ids[word]
-        near: list[str] = []
-        if len(word) <= SUGGESTED_LENGTH:
-            near = [
-                known
-                for known in self.words[:SUGGESTED_WORDS]
-                if len(known) <= SUGGESTED_LENGTH and known.isprintable()
-            ]
-        raise UserError(
-            f"{reprlib.repr(word)} is not among the {len(self)} words{suggestion(word.lower(), near)}"
-        )
-
-    def _as_vector(self, vector: ArrayLike) -> NDArray[Any]:
-        dim = self.input.shape[1]
-        try:
-            numbers = np.asarray(vector, np.float64)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"A vector must be {dim} numbers, not {reprlib.repr(vector)} ({error})."
-            ) from error
-        if numbers.shape != (dim,) or not np.isfinite(numbers).all():
-            raise UserError(
-                f"A vector must be {dim} finite numbers, not {reprlib.repr(vector)} of shape {numbers.shape}."
-            )
-        return numbers

@@ -1,14 +1,19 @@
-"""The parts of embeddings, checked: words, counts and matrices."""
+"""The parts of embeddings, checked: words, counts and matrices; and the word that is not there."""
 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import UserError
+from w2v_exp.validation import suggestion
+
+SUGGESTED_WORDS = 5_000  # an unknown word is compared with the most frequent ones; all would take seconds
+SUGGESTED_LENGTH = 40
 
 
 def numbered_words(words: list[str]) -> dict[str, int]:
@@ -27,6 +32,20 @@ def numbered_words(words: list[str]) -> dict[str, int]:
         if problem:
             raise UserError(f"word number {number + 1}, {reprlib.repr(word)}, {problem}.")
     return ids
+
+
+def unknown_word(word: str, words: Sequence[str]) -> UserError:
+    """Return the error for a word that is not there, with the closest one that is."""
+    near: list[str] = []
+    if len(word) <= SUGGESTED_LENGTH:
+        near = [
+            known
+            for known in words[:SUGGESTED_WORDS]
+            if len(known) <= SUGGESTED_LENGTH and known.isprintable()
+        ]
+    return UserError(
+        f"{reprlib.repr(word)} is not among the {len(words)} words{suggestion(word.lower(), near)}"
+    )
 
 
 def check_counts(counts: NDArray[np.int64], words: int) -> None:
