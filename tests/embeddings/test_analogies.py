@@ -8,7 +8,7 @@ from evaluated import in_gensim, structured_embeddings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.embeddings import AnalogySet, Embeddings, analogies
+from w2v_exp.embeddings import AnalogySet, Embeddings, analogy_answers
 from w2v_exp.embeddings.analogies import AnalogyScore, AnalogySection
 from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, find_set
 from w2v_exp.errors import FormatError, SettingError
@@ -55,7 +55,51 @@ def test_totals_are_sums_of_sections():
     assert (scores.semantic.questions, scores.syntactic.questions) == (8869, 10675)
 
 
-def plainly_answered(embeddings, question):
+def test_case_may_count_and_unknown_words_may_count_as_wrong_as_in_gensim():
+    embeddings = structured_embeddings(dim=20)
+    settings = {"restrict_vocab": 1500, "case_insensitive": False, "dummy4unknown": True}
+    ours = embeddings.evaluate_word_analogies("questions-words", **settings)
+    accuracy, sections = in_gensim(embeddings).evaluate_word_analogies(
+        str(find_set("questions-words", ANALOGY_SETS)), **settings
+    )
+    assert ours.all.accuracy == pytest.approx(accuracy, abs=1e-9)
+    assert ours.all.known == ours.all.questions == 19_544
+    assert ours.all.correct == len(sections[-1]["correct"])
+    other_case = embeddings.evaluate_word_analogies("questions-words", 1500)
+    assert other_case.all.correct != ours.all.correct
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated `init_sims`:DeprecationWarning")
+def test_products_of_similarities_give_the_answers_of_gensims_most_similar_cosmul():
+    """One by one: in gensim 4.4 `evaluate_word_analogies` answers by sums whatever it is asked for."""
+    embeddings = structured_embeddings()
+    ids = {}
+    for word in embeddings.words:
+        ids.setdefault(word.upper(), word)
+    first = Embeddings(list(ids.values()), None, embeddings[list(ids.values())])  # in one case each
+    theirs = in_gensim(first)
+    asked = [
+        question
+        for section in AnalogySet.read("questions-words").sections
+        for question in section.questions[::100]
+        if all(word.upper() in ids for word in question)
+    ]
+    answers = []
+    for question in asked:
+        a, b, c, expected = (ids[word.upper()] for word in question)
+        ((answer, _),) = theirs.most_similar_cosmul(positive=[b, c], negative=[a], topn=1)
+        ((same, _),) = first.most_similar_cosmul(positive=[b, c], negative=[a], topn=1)
+        assert same == answer
+        answers.append(answer == expected)
+    scores = first.evaluate_word_analogies(
+        AnalogySet([AnalogySection(str(i), [question]) for i, question in enumerate(asked)]),
+        similarity_function="most_similar_cosmul",
+    )
+    assert [bool(part.correct) for part in scores.sections] == answers
+    assert 0.1 < np.mean(answers) < 0.9
+
+
+def plainly_answered(embeddings, question, similarity_function):
     """Answer one question word by word, in float64; None if a word is unknown."""
     first = {}
     for i, word in enumerate(embeddings.words):
@@ -64,8 +108,15 @@ def plainly_answered(embeddings, question):
         return None
     vectors = embeddings.input / np.linalg.norm(embeddings.input, axis=1, keepdims=True)
     a, b, c, _ = (vectors[first[word.upper()]] for word in question)
+
+    def score(vector):
+        if similarity_function == "most_similar":
+            return float(vector @ (b - a + c))
+        to_a, to_b, to_c = ((1 + vector @ other) / 2 for other in (a, b, c))
+        return float(to_b * to_c / (to_a + 1e-6))
+
     answers = sorted(
-        (-float(vector @ (b - a + c)), i, word.upper())
+        (-score(vector), i, word.upper())
         for i, (word, vector) in enumerate(zip(embeddings.words, vectors, strict=True))
         if word.upper() not in {asked.upper() for asked in question[:3]}
     )
@@ -80,17 +131,20 @@ SPELLINGS = ["a", "A", "b", "B", "c", "d", "e", "E", "f"]
     st.integers(1, len(SPELLINGS)),
     st.integers(0, 2**32 - 1),
     st.lists(st.tuples(*[st.sampled_from([*SPELLINGS, "unknown"])] * 4), min_size=1, max_size=20),
-    st.integers(1, 400),
+    st.integers(1, 1600),
+    st.sampled_from(list(analogy_answers.SIMILARITY_FUNCTIONS)),
 )
-def test_batches_answer_as_one_question_after_another_does(words, count, seed, questions, batch_bytes):
+def test_batches_answer_as_one_question_after_another_does(
+    words, count, seed, questions, batch_bytes, similarity_function
+):
     vectors = np.random.default_rng(seed).standard_normal((count, 3))
     embeddings = Embeddings(words[:count], None, vectors)
     asked = AnalogySet([AnalogySection(f"{i}", [question]) for i, question in enumerate(questions)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(analogies, "BATCH_BYTES", batch_bytes)
-        scores = embeddings.evaluate_word_analogies(asked)
+        patch.setattr(analogy_answers, "BATCH_BYTES", batch_bytes)
+        scores = embeddings.evaluate_word_analogies(asked, similarity_function=similarity_function)
     assert [bool(part.correct) if part.known else None for part in scores.sections] == [
-        plainly_answered(embeddings, question) for question in questions
+        plainly_answered(embeddings, question, similarity_function) for question in questions
     ]
 
 
@@ -103,7 +157,8 @@ def test_words_of_the_question_are_no_answers_in_whatever_case():
     assert scores.all == AnalogyScore("all", 1, 1, 1)
 
 
-def test_memory_does_not_grow_with_the_questions():
+@pytest.mark.parametrize("similarity_function", analogy_answers.SIMILARITY_FUNCTIONS)
+def test_memory_does_not_grow_with_the_questions(similarity_function):
     import tracemalloc
 
     words = [f"word{i}" for i in range(10_000)]
@@ -112,16 +167,18 @@ def test_memory_does_not_grow_with_the_questions():
     )
     question = ("word1", "word2", "word3", "word4")
     embeddings.evaluate_word_analogies(AnalogySet([AnalogySection("x", [question])]))
-    asked = AnalogySet([AnalogySection("x", [question] * 5000)])
+    words = np.random.default_rng(0).permutation(words).tolist()
+    asked = AnalogySet([AnalogySection("x", list(zip(*[iter(words * 2)] * 4, strict=True)))])
     tracemalloc.start()
-    embeddings.evaluate_word_analogies(asked)
+    embeddings.evaluate_word_analogies(asked, similarity_function=similarity_function)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1.3 * analogies.BATCH_BYTES  # all cosines at once would be 200 MB
+    assert peak < 1.3 * analogy_answers.BATCH_BYTES  # all cosines at once would be 200 MB
 
 
 @pytest.mark.slow
-def test_googles_questions_take_less_than_ten_seconds_on_one_core():
+@pytest.mark.parametrize("similarity_function", analogy_answers.SIMILARITY_FUNCTIONS)
+def test_googles_questions_take_less_than_ten_seconds_on_one_core(similarity_function):
     """All of them known, among 30,000 words of 100 dimensions: 2 s on the machine this was written on."""
     from threadpoolctl import threadpool_limits
 
@@ -132,7 +189,7 @@ def test_googles_questions_take_less_than_ten_seconds_on_one_core():
     embeddings = Embeddings(words, None, vectors)
     with threadpool_limits(1):
         started = perf_counter()
-        scores = embeddings.evaluate_word_analogies(read)
+        scores = embeddings.evaluate_word_analogies(read, similarity_function=similarity_function)
         assert perf_counter() - started < 10
     assert scores.all.known == 19_544
 
@@ -175,6 +232,15 @@ def test_an_empty_section_has_no_accuracy():
 def test_a_malformed_file_is_refused_with_the_line(tmp_path, text, problem):
     with pytest.raises(FormatError, match=problem):
         AnalogySet.read(written(tmp_path / "q.txt", text))
+
+
+def test_an_unknown_similarity_function_is_answered_with_those_there_are():
+    with pytest.raises(
+        SettingError, match=r"similarity_function=cosmul: .* Options: most_similar, most_similar_cos"
+    ):
+        Embeddings(["a"], None, np.ones((1, 1))).evaluate_word_analogies(
+            "questions-words", similarity_function="cosmul"
+        )
 
 
 def test_restrict_vocab_must_be_a_whole_number():

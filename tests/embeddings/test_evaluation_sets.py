@@ -10,8 +10,8 @@ from w2v_exp.embeddings.evaluation_sets import (
     ANALOGY_SETS,
     LONGEST_LINE,
     WORD_PAIR_SETS,
-    case_insensitive_ids,
     find_set,
+    first_ids,
     numbered_lines,
 )
 from w2v_exp.errors import FormatError, UserError
@@ -88,4 +88,4 @@ def test_lines_are_numbered_blank_ones_too(tmp_path):
 
 
 def test_the_first_of_several_spellings_is_kept():
-    assert case_insensitive_ids(["b", "A", "B", "a", "straße", "STRASSE"]) == {"B": 0, "A": 1, "STRASSE": 4}
+    assert first_ids(["b", "A", "B", "a", "straße", "STRASSE"], str.upper) == {"B": 0, "A": 1, "STRASSE": 4}

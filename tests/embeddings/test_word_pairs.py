@@ -40,6 +40,19 @@ def test_scores_and_coverage_are_gensims(name, dtype, restrict_vocab, tmp_path):
     compare_with_gensim(structured_embeddings(dtype=dtype), path, restrict_vocab, tolerance=1e-6)
 
 
+def test_case_may_count_and_unknown_pairs_may_take_part_as_in_gensim(tmp_path):
+    lines = find_set("simlex999", WORD_PAIR_SETS).read_text().splitlines()
+    path = written(tmp_path / "pairs.tsv", "\n".join(sorted({*lines[:300]})))
+    embeddings = structured_embeddings(dtype=np.float64)
+    settings = {"restrict_vocab": 1500, "case_insensitive": False, "dummy4unknown": True}
+    ours = embeddings.evaluate_word_pairs(path, **settings)
+    pearson, spearman, unknown_percent = in_gensim(embeddings).evaluate_word_pairs(str(path), **settings)
+    assert ours.spearman == pytest.approx(spearman[0], abs=1e-6)
+    assert ours.pearson == pytest.approx(pearson[0], abs=1e-6)
+    assert 100 * (1 - ours.coverage) == pytest.approx(unknown_percent, abs=1e-9)
+    assert 0.1 < ours.coverage < 0.9
+
+
 def test_pairs_that_are_repeated_tie_where_gensim_orders_them_by_chance():
     path = find_set("wordsim353", WORD_PAIR_SETS)
     compare_with_gensim(structured_embeddings(), path, 300_000, tolerance=1e-5)

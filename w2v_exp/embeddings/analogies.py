@@ -1,4 +1,4 @@
-"""Analogies: a is to b as c is to which word? Asked by the standard protocol, 3CosAdd."""
+"""Analogies: a is to b as c is to which word? Sets of such questions, and their scores."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.embeddings.analogy_answers import SIMILARITY_FUNCTIONS, answered
 from w2v_exp.embeddings.evaluation_sets import (
     ANALOGY_SETS,
-    case_insensitive_ids,
     find_set,
+    first_ids,
     numbered_lines,
     quoted,
 )
 from w2v_exp.errors import FormatError
+from w2v_exp.validation import require_choice
 
-BATCH_BYTES = 1 << 25  # of the cosines of a batch of questions with all words
 SYNTACTIC = "gram"  # what the names of Google's syntactic sections begin with
 
 Question = tuple[str, str, str, str]
@@ -90,7 +91,8 @@ class AnalogyScore:
     name : str
         Of the section; of totals ``semantic``, ``syntactic`` or ``all``.
     correct, known, questions : int
-        How many are answered with the word expected; how many have four known words; how many there are.
+        How many are answered with the word expected; how many have four known words (or count as if they had: with
+        `dummy4unknown` all); how many there are.
     """
 
     name: str
@@ -139,35 +141,49 @@ class AnalogyScores:
         return AnalogyScore.total("syntactic", (part for part in self.sections if _is_syntactic(part.name)))
 
 
-def score_analogies(words: Sequence[str], directions: NDArray[Any], analogies: AnalogySet) -> AnalogyScores:
-    """Answer a set's questions by 3CosAdd: with the word of the largest cosine with b − a + c.
-
-    Source: Mikolov, Yih & Zweig 2013; Levy & Goldberg 2014 for the name. The words of a question, in whatever
-    case, are no answers to it. Questions with an unknown word are left out.
+def score_analogies(
+    words: Sequence[str],
+    directions: NDArray[Any],
+    analogies: AnalogySet,
+    *,
+    case_insensitive: bool = True,
+    dummy4unknown: bool = False,
+    similarity_function: str = "most_similar",
+) -> AnalogyScores:
+    """Answer a set's questions with the word of the highest score that is not in the question.
 
     Parameters
     ----------
     words : sequence of str
-        The words that are known; case does not matter, and of several cases the first is asked with.
+        The words that are known.
     directions : ndarray of float, shape (V, dim)
         Their vectors, of length 1.
     analogies : AnalogySet
         The set.
+    case_insensitive : bool
+        Whether words that differ only in case are the same; of several, the first is asked with.
+    dummy4unknown : bool
+        Whether questions with an unknown word count, as answered wrongly; otherwise they are left out.
+    similarity_function : str
+        ``most_similar`` (3CosAdd) or ``most_similar_cosmul`` (3CosMul).
     """
-    ids = case_insensitive_ids(words)
+    require_choice("similarity_function", similarity_function, SIMILARITY_FUNCTIONS)
+    spelled = str.upper if case_insensitive else str
+    ids = first_ids(words, spelled)
     asked = [
-        (number, *(ids.get(word.upper(), -1) for word in question))
+        (number, *(ids.get(spelled(word), -1) for word in question))
         for number, section in enumerate(analogies.sections)
         for question in section.questions
     ]
     section_of, questions = np.split(np.array(asked, np.intp), [1], axis=1)
     known = (questions >= 0).all(axis=1)
-    first_spelling = np.array([ids[word.upper()] for word in words])
+    first_spelling = np.array([ids[spelled(word)] for word in words])
     correct = np.zeros(len(questions), bool)
-    correct[known] = _answered(directions, questions[known], first_spelling)
+    correct[known] = answered(directions, questions[known], first_spelling, similarity_function)
+    counting = slice(None) if dummy4unknown else known
     counted = [
         np.bincount(section_of[chosen, 0], minlength=len(analogies.sections)).tolist()
-        for chosen in (correct, known, slice(None))
+        for chosen in (correct, counting, slice(None))
     ]
     return AnalogyScores(
         [
@@ -175,42 +191,6 @@ def score_analogies(words: Sequence[str], directions: NDArray[Any], analogies: A
             for section, *counts in zip(analogies.sections, *counted, strict=True)
         ]
     )
-
-
-def _answered(
-    directions: NDArray[Any], questions: NDArray[np.intp], first_spelling: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    """Return which questions (ids, shape (n, 4)) are answered rightly, a batch at a time.
-
-    `first_spelling` is, of each word, the id of the first one that differs from it at the most in case.
-    """
-    words = len(directions)
-    spellings = np.argsort(first_spelling, kind="stable")  # those of a word side by side
-    starts = np.searchsorted(first_spelling[spellings], np.arange(words + 1))
-    batch_size = max(1, BATCH_BYTES // (words * directions.itemsize))
-    cosines = np.empty((min(batch_size, len(questions)), words), directions.dtype)
-    answers = np.empty(len(questions), np.intp)
-    for start in range(0, len(questions), batch_size):
-        batch = questions[start : start + batch_size]
-        a, b, c = (directions[column] for column in batch[:, :3].T)
-        found = np.matmul(b - a + c, directions.T, out=cosines[: len(batch)])  # up to b − a + c's length
-        rows, excluded = _spellings_of(batch[:, :3], spellings, starts)
-        found[rows, excluded] = -np.inf
-        answers[start : start + batch_size] = found.argmax(axis=1)
-    expected = questions[:, 3]
-    possible = (questions[:, :3] != expected[:, None]).all(axis=1)
-    return (first_spelling[answers] == expected) & possible  # type: ignore[no-any-return]
-
-
-def _spellings_of(
-    asked: NDArray[np.intp], spellings: NDArray[np.intp], starts: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return row and id of every spelling of the words asked, shape (n, k): the k words of row i are excluded in it."""
-    flat = asked.ravel()
-    counts = starts[flat + 1] - starts[flat]
-    rows = np.repeat(np.arange(len(flat)) // asked.shape[1], counts)
-    place_in_word = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return rows, spellings[np.repeat(starts[flat], counts) + place_in_word]
 
 
 def _is_syntactic(section: str) -> bool:

@@ -109,7 +109,12 @@ class Embeddings(Similarity):
         return len(self.words)
 
     def evaluate_word_pairs(
-        self, pairs: WordPairSet | Path | str, restrict_vocab: int = 300_000
+        self,
+        pairs: WordPairSet | Path | str,
+        restrict_vocab: int = 300_000,
+        *,
+        case_insensitive: bool = True,
+        dummy4unknown: bool = False,
     ) -> WordPairScore:
         """Return how far cosines agree with people's scores of word pairs, as gensim computes it.
 
@@ -118,14 +123,28 @@ class Embeddings(Similarity):
         pairs : WordPairSet, Path or str
             The set, or what `WordPairSet.read` makes it of, such as ``"wordsim353"``.
         restrict_vocab : int
-            Only so many words are known, the first ones; case does not matter.
+            Only so many words are known, the first ones.
+        case_insensitive, dummy4unknown : bool
+            As in `score_word_pairs`.
         """
         require_whole("restrict_vocab", restrict_vocab, at_least=1)
         read_pairs = pairs if isinstance(pairs, WordPairSet) else WordPairSet.read(pairs)
-        return score_word_pairs(self.words[:restrict_vocab], self.input, read_pairs)
+        return score_word_pairs(
+            self.words[:restrict_vocab],
+            self.input,
+            read_pairs,
+            case_insensitive=case_insensitive,
+            dummy4unknown=dummy4unknown,
+        )
 
     def evaluate_word_analogies(
-        self, analogies: AnalogySet | Path | str, restrict_vocab: int = 30_000
+        self,
+        analogies: AnalogySet | Path | str,
+        restrict_vocab: int = 30_000,
+        *,
+        case_insensitive: bool = True,
+        dummy4unknown: bool = False,
+        similarity_function: str = "most_similar",
     ) -> AnalogyScores:
         """Return how many analogies are answered rightly, by section, as gensim counts it.
 
@@ -134,12 +153,21 @@ class Embeddings(Similarity):
         analogies : AnalogySet, Path or str
             The set, or what `AnalogySet.read` makes it of, such as ``"questions-words"``.
         restrict_vocab : int
-            Only so many words are known and can be answers, the first ones; case does not matter. word2vec
-            takes 30,000 (gensim, if nothing is said, 300,000): compare only scores with the same number.
+            Only so many words are known and can be answers, the first ones. word2vec takes 30,000 (gensim, if
+            nothing is said, 300,000): compare only scores with the same number.
+        case_insensitive, dummy4unknown, similarity_function
+            As in `score_analogies`.
         """
         require_whole("restrict_vocab", restrict_vocab, at_least=1)
         read_analogies = analogies if isinstance(analogies, AnalogySet) else AnalogySet.read(analogies)
-        return score_analogies(self.words[:restrict_vocab], self._directions[:restrict_vocab], read_analogies)
+        return score_analogies(
+            self.words[:restrict_vocab],
+            self._directions[:restrict_vocab],
+            read_analogies,
+            case_insensitive=case_insensitive,
+            dummy4unknown=dummy4unknown,
+            similarity_function=similarity_function,
+        )
 
     def using(self, vectors: str) -> Embeddings:
         """Return embeddings that look up and compare by other vectors, as their ``input``.

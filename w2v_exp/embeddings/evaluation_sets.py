@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -91,16 +91,16 @@ def quoted(line: str) -> str:
     return shortened.repr(line)
 
 
-def case_insensitive_ids(words: Sequence[str]) -> dict[str, int]:
-    """Return the id of each word by its upper case; of words that differ only in case, that of the first.
+def first_ids(words: Sequence[str], spelled: Callable[[str], str]) -> dict[str, int]:
+    """Return the id of each word by its spelling; of words that are spelled alike, that of the first.
 
     The first is the most frequent one where ids are ordered by count. So gensim looks words of a set up
-    (``case_insensitive=True``).
+    (``case_insensitive=True``: by their upper case).
 
-    >>> case_insensitive_ids(["the", "Paris", "PARIS"])
+    >>> first_ids(["the", "Paris", "PARIS"], str.upper)
     {'THE': 0, 'PARIS': 1}
     """
     ids: dict[str, int] = {}
     for number, word in enumerate(words):
-        ids.setdefault(word.upper(), number)
+        ids.setdefault(spelled(word), number)
     return ids

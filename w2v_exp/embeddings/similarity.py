@@ -11,14 +11,13 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.embeddings.analogy_answers import COSMUL_EPSILON
 from w2v_exp.embeddings.directions import directions
 from w2v_exp.embeddings.nearest import highest, nearest
 from w2v_exp.embeddings.parts import unknown_word
 from w2v_exp.embeddings.query import Asked, Term, terms
 from w2v_exp.errors import UserError
 from w2v_exp.validation import require_whole
-
-COSMUL_EPSILON = 1e-6  # so that nothing is divided by 0 (Levy & Goldberg 2014: 0.001; gensim: this)
 
 Similar = list[tuple[str, float]]
 

@@ -15,8 +15,8 @@ from w2v_exp.embeddings.correlation import pearson, spearman
 from w2v_exp.embeddings.directions import directions
 from w2v_exp.embeddings.evaluation_sets import (
     WORD_PAIR_SETS,
-    case_insensitive_ids,
     find_set,
+    first_ids,
     numbered_lines,
     quoted,
 )
@@ -92,27 +92,41 @@ class WordPairScore:
         return self.known / self.pairs
 
 
-def score_word_pairs(words: Sequence[str], vectors: NDArray[Any], pairs: WordPairSet) -> WordPairScore:
-    """Compare the cosines of a set's pairs with its scores. Pairs with an unknown word are left out.
+def score_word_pairs(
+    words: Sequence[str],
+    vectors: NDArray[Any],
+    pairs: WordPairSet,
+    *,
+    case_insensitive: bool = True,
+    dummy4unknown: bool = False,
+) -> WordPairScore:
+    """Compare the cosines of a set's pairs with its scores.
 
     Parameters
     ----------
     words : sequence of str
-        The words that are known; case does not matter, and of several cases the first counts.
+        The words that are known.
     vectors : ndarray of float, shape (V, dim)
         Their vectors, and perhaps more.
     pairs : WordPairSet
         The set.
+    case_insensitive : bool
+        Whether words that differ only in case are the same; of several, the first counts.
+    dummy4unknown : bool
+        Whether pairs with an unknown word take part, with cosine 0; otherwise they are left out.
     """
-    ids = case_insensitive_ids(words)
-    looked_up = [(ids.get(first.upper(), -1), ids.get(second.upper(), -1)) for first, second in pairs.pairs]
+    spelled = str.upper if case_insensitive else str
+    ids = first_ids(words, spelled)
+    looked_up = [(ids.get(spelled(first), -1), ids.get(spelled(second), -1)) for first, second in pairs.pairs]
     both = np.array(looked_up, np.intp)
     known = (both >= 0).all(axis=1)
     if not known.any():
         return WordPairScore(math.nan, math.nan, 0, len(both))
+    cosines = np.zeros(len(both))
     first, second = (directions(vectors[column].astype(np.float64)) for column in both[known].T)
-    cosines = np.vecdot(first, second)
-    scores = pairs.scores[known]
+    cosines[known] = np.vecdot(first, second)
+    compared = slice(None) if dummy4unknown else known
+    cosines, scores = cosines[compared], pairs.scores[compared]
     return WordPairScore(spearman(scores, cosines), pearson(scores, cosines), int(known.sum()), len(both))
 
 
