@@ -23,7 +23,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 import benchmark  # noqa: E402
 from benchmarks.child import anonymous_memory, shared_out_memory  # noqa: E402
-from benchmarks.peers import command, fast_text  # noqa: E402
+from benchmarks.peers import command, fast_text, match  # noqa: E402
 from benchmarks.peers.order import FAST_TEXT, GENSIM, OURS, Order  # noqa: E402
 from benchmarks.peers.pairings import PAIRINGS, Pairing  # noqa: E402
 from benchmarks.peers.picture import draw_scaling  # noqa: E402
@@ -267,6 +267,17 @@ def sorted_numbers():
 
 @pytest.mark.slow
 @LINUX
+def test_our_time_is_split_by_functions(folder):
+    small = ["experiment=wikipedia_sgns", "vocabulary.min_count=1"]
+    found = Scaling({}, small, folder / "it's text.txt", 1).split()
+    assert found.seconds == pytest.approx(sum(found.functions.values()), rel=1e-3)
+    assert "scatter.add_scaled_rows" in found.functions
+    assert min(found.products, found.exponentials, found.traffic) > 0
+    assert found.floor_share < 1
+
+
+@pytest.mark.slow
+@LINUX
 def test_series_are_trained_on_both_sides_and_drawn(folder):
     series = {"window": (1, 2, 3), "vocabulary": (50,)}
     small = [*overrides(folder)[3:-2], "window=1"]
@@ -298,6 +309,18 @@ def test_series_are_trained_on_both_sides_and_drawn(folder):
 def test_pairings_name_what_there_is():
     assert [one.name for one in PAIRINGS] == ["skipgram", "two-cores", "hierarchical", "cbow"]
     assert [(one.at_least, one.goal) for one in PAIRINGS] == [(2.5, 4), (2.5, 4), (1, 3), (1, 1.5)]
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=lambda pairing: pairing.name)
+def test_every_pairing_is_a_configuration_of_ours(folder, pairing):
+    choice = match.Choice([pairing], ["seed=3"], 5, 2)
+    with plain_text(folder / "it's text.txt", None) as text:
+        orders = match.Match(choice, text).orders
+    ours = [order for order in orders if order.side == OURS]
+    assert [order.seed for order in ours] == [3, 4]
+    assert {order.cores for order in orders} == {pairing.cores}
+    assert {order.epochs for order in orders if order.side == GENSIM} == {5}
+    assert all((order.epochs == 5) or pairing.quality_in_time for order in ours)
 
 
 @LINUX

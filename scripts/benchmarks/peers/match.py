@@ -61,11 +61,12 @@ class Match:
         self.pairings = choice.pairings
         self._text = str(text.path)
         self._digest = digest_of(text.path)
-        self._orders = {
-            (pairing.name, seed): self._sides(choice, pairing, seed)
+        self.orders = [  # seed by seed: those who are compared are neighbours in time
+            order
             for seed in range(choice.seeds)
             for pairing in choice.pairings
-        }
+            for order in self._sides(choice, pairing, seed)
+        ]
 
     def _sides(self, choice: Choice, pairing: Pairing, number: int) -> list[Order]:
         """Return the orders of all sides for one of the seeds."""
@@ -94,17 +95,16 @@ class Match:
         ]
 
     def trainings(self, results: Results) -> Iterator[Trained]:
-        """Carry out all orders that are not, seed by seed: those who are compared are neighbours in time."""
+        """Carry out all orders that are not yet."""
         with TemporaryDirectory(prefix="w2v_exp-benchmark-") as cache:
-            for orders in self._orders.values():
-                for order in orders:
-                    if results.of(order, self._digest) is None:
-                        trained = train(order, self._text, cache, self._digest)
-                        results.add(trained)
-                        yield trained
+            for order in self.orders:
+                if results.of(order, self._digest) is None:
+                    trained = train(order, self._text, cache, self._digest)
+                    results.add(trained)
+                    yield trained
 
     def done(self, results: Results, pairing: Pairing, side: str) -> list[Trained]:
         """Return the trainings of a side, by rising seed."""
-        orders = [one for (name, _), sides in self._orders.items() if name == pairing.name for one in sides]
-        found = (results.of(order, self._digest) for order in orders if order.side == side)
+        orders = [order for order in self.orders if (order.pairing, order.side) == (pairing.name, side)]
+        found = (results.of(order, self._digest) for order in orders)
         return [one for one in found if one is not None]
