@@ -10,6 +10,8 @@ from hydra import compose, initialize_config_dir
 from processes import Command
 
 from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
+from w2v_exp.training.optimizers import Adagrad, GradientDescent
+from w2v_exp.training.schedules import Constant, Linear
 
 NEEDED = {
     "corpus=file": ["corpus.path=README.md"],
@@ -39,6 +41,20 @@ def test_every_option_composes_to_a_plan(
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         plan = make_plan(compose("config", [choice, *needed]))
     assert plan.window == 3
+
+
+@pytest.mark.parametrize("experiment", ["sotu_softmax", "file_softmax"])
+def test_the_optimizer_and_the_schedule_of_an_experiment_can_be_taken_back(experiment: str) -> None:
+    """What belongs to one option only would be left over for the other, which has no such key."""
+    register_schema()
+    other = ["optimizer=sgd", "schedule=constant", "corpus=article"]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        shipped, plan = (
+            make_plan(compose("config", [f"experiment={experiment}", *chosen]))
+            for chosen in (["corpus=article"], other)
+        )
+    assert (shipped.optimizer, shipped.schedule) == (Adagrad(epsilon=1e-16), Linear(floor=0.1))
+    assert (plan.optimizer, plan.schedule) == (GradientDescent(), Constant())
 
 
 @pytest.mark.parametrize("group", GROUPS)
