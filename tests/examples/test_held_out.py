@@ -9,6 +9,7 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from w2v_exp.errors import SettingError
+from w2v_exp.examples import held_out
 from w2v_exp.examples.held_out import TextPart, ValidationRule
 
 PASSAGE_LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=12)
@@ -84,6 +85,22 @@ def test_documents_are_held_out_whole_and_come_near_the_share(lengths, share, se
     assert abs(len(held_out.ids) - share * len(text.ids)) <= max(lengths)
 
 
+@property_settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 40), max_size=12).map(sorted),
+    st.integers(1, 40),
+    st.integers(1, 50),
+)
+def test_ranges_are_gathered_as_one_by_one_in_stretches_of_any_length(edges, length, stretch):
+    ids = np.arange(length, dtype=np.int32)
+    ranges = np.minimum(edges[: len(edges) // 2 * 2], length).astype(np.int64).reshape(-1, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(held_out, "GATHERED_AT_ONCE", stretch)
+        found = held_out._gather(ids, ranges, None)
+    assert found.dtype == np.int32
+    assert found.tolist() == [place for start, stop in ranges.tolist() for place in range(start, stop)]
+
+
 def test_any_block_may_be_held_out():
     text = TextPart(np.arange(100, dtype=np.int32))
     rule = ValidationRule(0.2, block=10)
@@ -92,12 +109,13 @@ def test_any_block_may_be_held_out():
 
 
 @pytest.mark.parametrize("by", ["block", "document"])
-def test_a_mapped_text_is_split_in_files_and_alike(by, tmp_path):
+def test_a_mapped_text_is_split_in_files_and_alike(by, tmp_path, monkeypatch):
     in_memory = text_of([300, 0, 500, 200])
     in_memory.ids.tofile(tmp_path / "ids")
     mapped = TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), in_memory.passages)
     rule = ValidationRule(0.3, by, block=50)
     expected = rule.split(in_memory, np.random.default_rng(3))
+    monkeypatch.setattr(held_out, "GATHERED_AT_ONCE", 64)
     for folder, in_files in ((tmp_path, True), (tmp_path / "missing", False)):
         found = rule.split(mapped, np.random.default_rng(3), folder)
         for one, other in zip(found, expected, strict=True):

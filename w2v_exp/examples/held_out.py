@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from w2v_exp.errors import SettingError
 from w2v_exp.text.cache_entry import map_numbers
 from w2v_exp.text.encoding import ID
+from w2v_exp.text.passages import without_repeats
 from w2v_exp.validation import require_choice, require_number, require_whole
 
 WAYS = ("block", "document")
+GATHERED_AT_ONCE = 1 << 20  # tokens
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class ValidationRule:
         length = len(text.ids)
         edges = np.array([0, length]) if text.passages is None else text.passages
         ranges = self._blocks(length, generator) if self.by == "block" else self._passages(edges, generator)
-        cuts = np.union1d(edges, ranges)
+        # NumPy's `union1d` takes twenty times as long to sort what is sorted nearly.
+        cuts = without_repeats(np.sort(np.concatenate([edges, ranges.ravel()]), kind="stable"))
         lengths, is_held_out = (
             np.diff(cuts),
             np.searchsorted(ranges.ravel(), cuts[:-1], side="right") % 2 == 1,
@@ -173,10 +177,21 @@ def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | No
     if isinstance(ids, np.memmap):
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
-                for start, stop in ranges.tolist():
-                    file.write(ids[start:stop].astype(ID, copy=False).data)
+                for taken in _stretches(ids, ranges):
+                    file.write(taken.astype(ID, copy=False).data)
                 file.flush()
                 return map_numbers(file, ID, int(np.diff(ranges).sum()))
         except OSError:  # no such folder, no room: memory may have some
             pass
-    return np.concatenate([ids[start:stop] for start, stop in ranges.tolist()])
+    return np.concatenate([*_stretches(ids, ranges)])
+
+
+def _stretches(ids: NDArray[np.int32], ranges: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
+    """Yield the ids in these ranges, those of a stretch of the text at a time: there may be millions of ranges."""
+    edges = ranges.ravel()
+    for start in range(0, len(ids), GATHERED_AT_ONCE):
+        stretch = ids[start : start + GATHERED_AT_ONCE]
+        first, last = edges.searchsorted(start, "right"), edges.searchsorted(start + len(stretch), "left")
+        lengths = np.diff(edges[first:last], prepend=start, append=start + len(stretch))
+        is_taken = np.arange(first, last + 1) % 2 == 1  # behind an odd number of edges
+        yield stretch[np.repeat(is_taken, lengths)]
