@@ -19,8 +19,14 @@ from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.experiment import bounds as module
-from w2v_exp.experiment.bounds import bound_metrics, training_bounds, trains_on_all_pairs
+from w2v_exp.experiment.bounds import (
+    bound_metrics,
+    counting_memory,
+    training_bounds,
+    trains_on_all_pairs,
+)
 from w2v_exp.experiment.building import build_examples
+from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 V = 12
 IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
@@ -134,8 +140,22 @@ def test_they_are_left_out_where_there_is_no_memory_to_count(
     monkeypatch.setattr(memory, "available_memory", lambda: 100)
     assert training_bounds(plan, DIGEST, TextPart(IDS), examples) is None
     said = capsys.readouterr().err
-    assert "goes on without the bounds of its cost. Counting the pairs needs 2.3 kB, and 100 B" in said
+    needed = memory.readable_bytes(counting_memory(plan, TextPart(IDS), V))
+    assert f"goes on without the bounds of its cost. Counting the pairs needs {needed}, and 100 B" in said
     assert "bounds=false" in said
+
+
+@pytest.mark.parametrize("passages", [None, np.arange(0, 300_001, 20)])
+def test_what_counting_needs_is_its_peak(plan_of: PlanOf, passages: NDArray[np.int64] | None) -> None:
+    """Equal pairs take memory once: here three of a text are one on the average."""
+    shares = 1 / (np.arange(4000) + 2.7)
+    ids = np.random.default_rng(0).choice(4000, 300_000, p=shares / shares.sum()).astype(np.int32)
+    plan, training = plan_of("window=5", "labels=streamed"), TextPart(ids, passages)
+    examples = build_examples(plan, ids, 4000, passages)
+    bounds_of(plan, TextPart(IDS))  # what is loaded on first use is no memory of this
+    with PeakMemory() as peak:
+        assert training_bounds(plan, DIGEST, training, examples) is not None
+    assert counting_memory(plan, training, 4000) / MEGABYTE == pytest.approx(peak.megabytes, rel=0.15)
 
 
 def test_a_cost_stands_between_them_only_if_it_is_of_the_same_pairs() -> None:

@@ -15,7 +15,7 @@ from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_counting import PairCounter
-from w2v_exp.examples.pair_counts import SUMMED_AT_ONCE, PairCounts
+from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 from w2v_exp.validation import require_number, require_whole
@@ -156,9 +156,8 @@ class CountedExamples(TrainingExamples):
         by_centre = survey.distinct_by_centre
         distinct = int(by_centre.sum())
         counts = PairCounts.memory(distinct, survey.vocabulary_size)
-        # Sums by centre take a copy in float64, sums by context one of a part.
-        summing = max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
-        making = max(PairCounter.memory(survey) + survey.drawn_memory, counts + summing)
+        summing = counts + PairCounts.summing_memory(distinct)
+        making = max(PairCounter.memory(survey) + survey.drawn_memory, summing)
         contexts = by_centre[survey.frequencies > 0]
         size = min(rule.centres, len(contexts))
         slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]

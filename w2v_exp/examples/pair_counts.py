@@ -47,6 +47,12 @@ class PairCounts:
         """Return how many bytes the counts of so many distinct pairs take."""
         return 8 * distinct + 8 * vocabulary_size
 
+    @staticmethod
+    def summing_memory(distinct: int) -> int:
+        """Return how many bytes sums over so many counts take while they are computed, beside the counts."""
+        # By centre a copy in float64, by context two copies of a part.
+        return max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
+
     @property
     def vocabulary_size(self) -> int:
         """V."""

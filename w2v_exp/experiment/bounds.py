@@ -15,15 +15,15 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds, information_explained
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import count_window_pairs
-from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.examples.pair_counting import PairCounter, count_window_pairs
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.subsampling import NoSubsampling
 from w2v_exp.memory import require_memory
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_figures import read_figures, write_figures
 
 FORMAT = 1  # of the bounds that are kept: one more whenever they mean something else
-COUNTED_BYTES = 16  # a distinct pair, at the most, while pairs are counted
 _HASHED_AT_ONCE = 1 << 20
 
 
@@ -80,13 +80,22 @@ def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
     return metrics
 
 
+def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int:
+    """Return how many bytes counting all pairs of a text, and their bounds, take at the most."""
+    nothing_drawn = np.random.default_rng(0)
+    survey = PairSurvey(training.ids, plan.window, vocabulary_size, nothing_drawn, passages=training.passages)
+    distinct = int(survey.distinct_by_centre.sum())
+    summing = PairCounts.memory(distinct, vocabulary_size) + PairCounts.summing_memory(distinct)
+    return max(PairCounter.memory(survey), summing)
+
+
 def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) -> Bounds | None:
     if isinstance(examples, CountedExamples) and trains_on_all_pairs(plan):
         return Bounds.of(examples.pairs)
     vocabulary_size = examples.vocabulary_size
     try:
-        distinct = min(count_pairs(len(training.ids), plan.window, training.passages), vocabulary_size**2)
-        require_memory(COUNTED_BYTES * distinct, "Counting the pairs", "bounds=false does without.")
+        needed = counting_memory(plan, training, vocabulary_size)
+        require_memory(needed, "Counting the pairs", "bounds=false does without.")
         counts = count_window_pairs(
             [training.ids],
             plan.window,
