@@ -80,6 +80,50 @@ def test_the_best_comes_first_and_what_is_not_known_last():
     assert [group.swept["k"] for group in comparison.groups] == ["2", "4", "0", "3", "1"]
 
 
+def swept_runs(**metrics):
+    """Runs of which each metric has these values, in their order; None: a run does not have it."""
+    found = []
+    for number, row in enumerate(zip(*metrics.values(), strict=True)):
+        known = {name: value for name, value in zip(metrics, row, strict=True) if value is not None}
+        explained = known.pop("information_explained", math.nan)
+        found.append(run(explained, swept={"k": str(number)}, **known))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metrics", "order", "said"),
+    [
+        ({"validation_cost": [2.0, 1.0, 3.0]}, "102", "Ranked by validation cost, the least first."),
+        ({"wordsim353": [0.2, 0.1, 0.3]}, "201", "Ranked by WS-353, the most first."),
+        (  # what all runs have goes before what one of them lacks
+            {"validation_cost": [2.0, None, 3.0], "analogies": [0.1, 0.2, 0.3]},
+            "210",
+            "Ranked by analogies, the most first.",
+        ),
+        (
+            {"information_explained": [0.1, 0.2, 0.3], "validation_cost": [1.0, 2.0, 3.0]},
+            "210",
+            "Ranked by information explained, the most first.",
+        ),
+        (
+            {"validation_cost": [2.0, 1.0, None], "analogies": [None, 0.2, 0.3]},
+            "102",
+            "Ranked by validation cost, the least first.",
+        ),
+        ({"cost": [3.0, 1.0, 2.0]}, "012", "Not ranked: there is no measure of quality that all runs have."),
+    ],
+)
+def test_runs_are_ranked_by_what_all_of_them_have_and_the_note_says_by_what(metrics, order, said):
+    comparison = compare(swept_runs(**metrics))
+    assert [group.swept["k"] for group in comparison.groups] == list(order)
+    assert comparison.note.startswith(said)
+    assert said in comparison.to_markdown()
+
+
+def test_a_single_configuration_is_not_ranked():
+    assert "anked" not in compare([run(0.5, 0), run(0.6, 1)]).note
+
+
 def test_a_metric_that_one_seed_lacks_is_not_known_of_the_group():
     (group,) = compare([run(0.5, 0, cost=1.0), run(0.6, 1)]).groups
     assert math.isnan(group.mean("cost"))

@@ -48,6 +48,30 @@ class Column(NamedTuple):
     weight: int
 
 
+class Ranking(NamedTuple):
+    """A metric that says which runs are better.
+
+    Parameters
+    ----------
+    metric : str
+        Its name in the store.
+    sign : int
+        1 if more is better, −1 if less is.
+    """
+
+    metric: str
+    sign: int
+
+
+# The first that all runs have is taken. A cost of held-out pairs compares only runs that hold out the same ones.
+RANKINGS = [
+    Ranking("information_explained", 1),
+    Ranking("validation_cost", -1),
+    Ranking("wordsim353", 1),
+    Ranking("simlex999", 1),
+    Ranking("analogies", 1),
+]
+
 COLUMNS = [
     Column("information_explained", "information explained", 3, 0),
     Column("cost", "cost", 4, 1),
@@ -116,16 +140,19 @@ class Comparison:
     Parameters
     ----------
     groups : list of Group
-        The finished runs, those that explain most of the information first.
+        The finished runs, the best first.
     unfinished : list of RunResult
         The others.
     keys : list of str
         The swept keys that have more than one value among all runs, in the order of the command.
+    ranking : Ranking, optional
+        By what the groups are sorted; None: they are in the order of the command.
     """
 
     groups: list[Group]
     unfinished: list[RunResult]
     keys: list[str]
+    ranking: Ranking | None
 
     @property
     def headline(self) -> str:
@@ -138,7 +165,15 @@ class Comparison:
     @property
     def note(self) -> str:
         """What the figures mean, and which of them compare which runs."""
-        return f"{NOTE} {NOTE_ON_SEEDS}" if any(len(group.runs) > 1 for group in self.groups) else NOTE
+        seeds = any(len(group.runs) > 1 for group in self.groups)
+        ranked = [self._ranked_by()] if len(self.groups) > 1 else []
+        return " ".join([*ranked, NOTE, *([NOTE_ON_SEEDS] if seeds else [])])
+
+    def _ranked_by(self) -> str:
+        if self.ranking is None:
+            return "Not ranked: there is no measure of quality that all runs have."
+        heading = next(column.heading for column in COLUMNS if column.metric == self.ranking.metric)
+        return f"Ranked by {heading}, the {'most' if self.ranking.sign > 0 else 'least'} first."
 
     @property
     def columns(self) -> list[Column]:
@@ -239,23 +274,34 @@ class Comparison:
 
 
 def compare(results: Sequence[RunResult]) -> Comparison:
-    """Group the finished runs that differ only in seed, and sort them by the information they explain.
+    """Group the finished runs that differ only in seed, and sort them by the first of `RANKINGS` that all have.
 
-    The greatest mean over seeds comes first; groups of which it is not known come last. Groups that explain
-    the same stay in the order of the results.
+    The best mean over seeds comes first. Where there is no measure that all have, the first that any has is taken, and
+    groups without it come last. Groups that are as good stay in the order of the results.
     """
     groups: dict[frozenset[tuple[str, str]], Group] = {}
     for run in results:
         if run.status == "FINISHED":
             groups.setdefault(frozenset(run.swept.items()), Group(run.swept, [])).runs.append(run)
 
+    ranking = _ranking([*groups.values()])
+
     def rank(group: Group) -> float:
-        explained = group.mean("information_explained")
-        return -explained if math.isfinite(explained) else math.inf
+        mean = group.mean(ranking.metric) if ranking else math.nan
+        return -ranking.sign * mean if ranking and math.isfinite(mean) else math.inf
 
     unfinished = [run for run in results if run.status != "FINISHED"]
     keys = [key for key in _keys(results) if len({run.swept.get(key) for run in results}) > 1]
-    return Comparison(sorted(groups.values(), key=rank), unfinished, keys)
+    return Comparison(sorted(groups.values(), key=rank), unfinished, keys, ranking)
+
+
+def _ranking(groups: Sequence[Group]) -> Ranking | None:
+    """Return the first ranking that all groups have, else the first that any has."""
+    for enough in (all, any):
+        for ranking in RANKINGS:
+            if enough(math.isfinite(group.mean(ranking.metric)) for group in groups):
+                return ranking if groups else None
+    return None
 
 
 def _keys(runs: Sequence[RunResult]) -> list[str]:
