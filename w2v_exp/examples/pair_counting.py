@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import CorpusError
+from w2v_exp.examples.packed_counts import KEY_BITS, Packed, count_sorted, merge, pairs_of, weights_of
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
 
 CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
 RANGES = 128  # of centres; each is counted, merged and freed by itself
-KEY_BITS = 32
 RANGE_BYTES = 10  # for each pair of a range while it is counted, most of them several times the same
-
-Packed = NDArray[np.uint64]  # a pair in the high half of each number, its weight in the low half
 
 
 class PairCounter:
@@ -170,20 +167,8 @@ class PairCounter:
                 np.bitwise_or(at_offset, np.uint32(weight), out=at_offset)
         ordered = keys.reshape(-1)
         ordered.sort()
-        pairs = ordered >> np.uint32(self._weight_bits) if self._weight_bits else ordered
-        firsts = _firsts(pairs)
-        if self._weight_bits:
-            mask = np.uint32((1 << self._weight_bits) - 1)
-            weights = _sums(ordered & mask, firsts)
-        else:
-            weights = np.diff(firsts, append=len(pairs)).astype(np.uint64)
-        counted: Packed = pairs[firsts].astype(np.uint64)
-        if has_gaps:
-            are_pairs = counted % np.uint64(wide) != self._none
-            counted, weights = counted[are_pairs], weights[are_pairs]
-        counted <<= np.uint64(KEY_BITS)
-        counted |= weights
-        return counted
+        counted = count_sorted(ordered, self._weight_bits)
+        return counted[pairs_of(counted) % np.uint64(wide) != self._none] if has_gaps else counted
 
     def _push(self, number: int, run: Packed) -> None:
         """Add what has been counted to a range, merging runs of like size, so that few are merged often."""
@@ -192,16 +177,16 @@ class PairCounter:
         runs = self._runs[number]
         runs.append(run)
         while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
-            runs[-2:] = [_merge(runs[-2:])]
+            runs[-2:] = [merge(runs[-2:])]
 
     def _collect(self) -> PairCounts:
         """Return the counts of all ranges as rows."""
         V = self._vocabulary_size
 
-        def merge(number: int) -> None:
-            self._runs[number] = [_merge(self._runs[number])]
+        def merge_all(number: int) -> None:
+            self._runs[number] = [merge(self._runs[number])]
 
-        self._for_all_ranges(merge)
+        self._for_all_ranges(merge_all)
         sizes = [len(runs[0]) for runs in self._runs]
         contexts, counts = np.empty(sum(sizes), np.int32), np.empty(sum(sizes), np.float32)
         lengths = np.zeros(V + 1, np.int64)
@@ -211,8 +196,8 @@ class PairCounter:
             (packed,) = self._runs[number]
             self._runs[number] = []
             place = slice(end - size, end)
-            rows, contexts[place] = np.divmod(packed >> np.uint64(KEY_BITS), np.uint64(V + 1))
-            counts[place] = (packed & np.uint64((1 << KEY_BITS) - 1)) * self._unit
+            rows, contexts[place] = np.divmod(pairs_of(packed), np.uint64(V + 1))
+            counts[place] = weights_of(packed) * self._unit
             first, last = self._bounds[number : number + 2]
             lengths[first + 1 : last + 1] = np.bincount(rows.astype(np.intp), minlength=last - first)
         return PairCounts(np.cumsum(lengths), contexts, counts)
@@ -235,36 +220,6 @@ class PairCounter:
                 "The text is too long to count its pairs: a word may meet another 4 billion times. "
                 "Use labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
             )
-
-
-def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Return where each distinct value of a sorted array, which is not empty, begins."""
-    is_first = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-    return np.flatnonzero(is_first)
-
-
-def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> Packed:
-    """Return the sums of stretches: ``np.add.reduceat`` takes five times as long for short ones."""
-    sums: Packed = np.cumsum(weights, dtype=np.uint64)[np.append(firsts[1:], len(weights)) - 1]
-    sums[1:] -= sums[:-1].copy()
-    return sums
-
-
-def _merge(runs: list[Packed]) -> Packed:
-    """Return several runs as one, by rising pair, with the weights of equal pairs added."""
-    if len(runs) == 1:
-        return runs[0]
-    if not runs:
-        return np.empty(0, np.uint64)
-    ordered = np.concatenate(runs)
-    ordered.sort()
-    firsts = _firsts(ordered >> np.uint64(KEY_BITS))
-    weights = _sums(ordered & np.uint64((1 << KEY_BITS) - 1), firsts)
-    ordered = ordered[firsts]
-    ordered &= np.uint64(((1 << KEY_BITS) - 1) << KEY_BITS)
-    ordered |= weights
-    return ordered
 
 
 def count_window_pairs(
