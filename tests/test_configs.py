@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from processes import Command
 
 from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
@@ -55,6 +56,12 @@ def test_the_optimizer_and_the_schedule_of_an_experiment_can_be_taken_back(exper
         )
     assert (shipped.optimizer, shipped.schedule) == (Adagrad(epsilon=1e-16), Linear(floor=0.1))
     assert (plan.optimizer, plan.schedule) == (GradientDescent(), Constant())
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_no_experiment_sets_what_only_its_own_optimizer_or_schedule_has(experiment: str) -> None:
+    written = OmegaConf.load(config_folder() / "experiment" / f"{experiment}.yaml")
+    assert not {"optimizer", "schedule"} & set(written), "make an option of conf/optimizer or conf/schedule"
 
 
 @pytest.mark.parametrize("group", GROUPS)
