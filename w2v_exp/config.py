@@ -148,6 +148,8 @@ class ConfigSchema:
     dtype: str = MISSING
     threads: int = MISSING
     bounds: bool = MISSING
+    cost_every: int | None = MISSING
+    cost_sample: int = MISSING
     estimate: bool = MISSING
 
 
@@ -207,11 +209,16 @@ class Plan:
     dtype: str
     threads: int
     bounds: bool
+    cost_every: int | None
+    cost_sample: int
     estimate: bool
 
     def __post_init__(self) -> None:
         for key in ("window", "dim", "batch_size", "repeats", "threads"):
             require_whole(key, getattr(self, key), at_least=1)
+        require_whole("cost_sample", self.cost_sample, at_least=2)
+        if self.cost_every is not None:
+            require_whole("cost_every", self.cost_every, at_least=1)
         for key in ("epochs", "seed"):
             require_whole(key, getattr(self, key), at_least=0)
         require_number("learning_rate", self.learning_rate, above=0)

@@ -36,6 +36,16 @@ class TextPart:
     passages: NDArray[np.int64] | None = None
 
 
+def epochs_between(every: int | None, epochs: int) -> list[int]:
+    """Return the last of so many epochs, counted from 0, and before it every so many, if that is a number.
+
+    >>> epochs_between(4, 10), epochs_between(None, 10), epochs_between(1, 0)
+    ([3, 7, 9], [9], [])
+    """
+    between = range(every - 1, epochs, every) if every else []
+    return sorted({*between, epochs - 1} - {-1})
+
+
 def has_pairs(part: TextPart) -> bool:
     """Return whether any passage has two words."""
     longest = len(part.ids) if part.passages is None else np.diff(part.passages).max(initial=0)
@@ -81,7 +91,7 @@ class ValidationRule:
         >>> ValidationRule(share=0.1, every=4).validated_epochs(10)
         [3, 7, 9]
         """
-        return sorted({*range(self.every - 1, epochs, self.every), epochs - 1} - {-1})
+        return epochs_between(self.every, epochs)
 
     def split(
         self, text: TextPart, generator: np.random.Generator, folder: Path | None = None

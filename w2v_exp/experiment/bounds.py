@@ -20,6 +20,7 @@ from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.subsampling import NoSubsampling
 from w2v_exp.memory import require_memory
+from w2v_exp.model.architecture import Cbow
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_figures import read_figures, write_figures
 
@@ -69,6 +70,14 @@ def trains_on_all_pairs(plan: Plan) -> bool:
     """Return whether the cost of training is that of all pairs of the text: whether nothing is drawn of them."""
     exact_windows = not plan.shrinking_window or isinstance(plan.labels, CountsRule)
     return exact_windows and isinstance(plan.subsampling, NoSubsampling)
+
+
+def costs_all_pairs(plan: Plan) -> bool:
+    """Return whether a run's `cost` is that of the pairs that its bounds are of, or of a sample of them."""
+    if isinstance(plan.model, Cbow):
+        return False
+    sampled = plan.objective.cost_metric != "cost"  # there shrinking windows are weights, as in the bounds
+    return trains_on_all_pairs(plan) or (sampled and isinstance(plan.subsampling, NoSubsampling))
 
 
 def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:

@@ -11,10 +11,10 @@ from w2v_exp.config import Plan
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples, TrainingExamples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.cost_sample import CostSample, sample_bags, sample_pairs, sample_text
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import window_pairs
@@ -38,7 +38,7 @@ from w2v_exp.training.observers import Observer
 from w2v_exp.training.trainer import Trainer
 
 # What is drawn before training comes from children of the run's generator: it does not change what training draws.
-SAMPLING, VALIDATION, FACTORS = range(3)
+SAMPLING, VALIDATION, FACTORS, COSTS = range(4)
 
 
 def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]:
@@ -59,15 +59,9 @@ def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None
         raise error.within("validation") from None
 
 
-def count_held_out(plan: Plan, held_out: TextPart, vocabulary_size: int) -> PairCounts:
-    """Return the pairs of the part that is held out: all of them, weighted as those of the training text are."""
-    return count_window_pairs(
-        [held_out.ids],
-        plan.window,
-        vocabulary_size,
-        shrinking=plan.shrinking_window,
-        passages=held_out.passages,
-    )
+def held_out_sample(plan: Plan, held_out: TextPart, vocabulary_size: int) -> CostSample:
+    """Return the examples of the part that is held out: all of them, their windows as in training."""
+    return _cost_sample(plan, held_out, vocabulary_size, _child_generator(plan, VALIDATION))
 
 
 def build_examples(
@@ -133,6 +127,37 @@ def survey_pairs(plan: Plan, text: TextPart, vocabulary_size: int) -> PairSurvey
         shrinking_window=plan.shrinking_window and not counts,  # there it is a matter of weights
         passages=text.passages,
         passes=plan.labels.sampled_passes if isinstance(plan.labels, CountsRule) else 1,
+    )
+
+
+def build_cost_sample(plan: Plan, text: TextPart, vocabulary_size: int) -> CostSample:
+    """Return the sample of a text's examples on which the cost under the full softmax is measured."""
+    generator = _child_generator(plan, COSTS)
+    keep = keep_probabilities(plan.subsampling, text.ids, vocabulary_size)
+    return _cost_sample(
+        plan, sample_text(text, plan.cost_sample, generator), vocabulary_size, generator, keep
+    )
+
+
+def _cost_sample(
+    plan: Plan,
+    text: TextPart,
+    vocabulary_size: int,
+    generator: np.random.Generator,
+    keep: NDArray[np.float64] | None = None,
+) -> CostSample:
+    if isinstance(plan.model, Cbow):
+        return sample_bags(
+            text,
+            plan.window,
+            vocabulary_size,
+            generator,
+            mean=plan.model.context == "mean",
+            keep=keep,
+            shrinking_window=plan.shrinking_window,
+        )
+    return sample_pairs(
+        text, plan.window, vocabulary_size, generator, keep=keep, shrinking_window=plan.shrinking_window
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import traceback
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -15,26 +16,27 @@ from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import unigram_cost
+from w2v_exp.examples.cost_sample import CostSample
 from w2v_exp.examples.counting import count_ids
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.held_out import TextPart, epochs_between
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs, count_pairs
 from w2v_exp.experiment import outputs
-from w2v_exp.experiment.bounds import bound_metrics, training_bounds, trains_on_all_pairs
+from w2v_exp.experiment.bounds import bound_metrics, costs_all_pairs, training_bounds
 from w2v_exp.experiment.building import (
+    build_cost_sample,
     build_examples,
     build_initialization,
     build_trainer,
-    count_held_out,
+    held_out_sample,
     split_text,
 )
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost
 from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
-from w2v_exp.experiment.validation import METRIC as VALIDATION_COST
-from w2v_exp.experiment.validation import RunValidation
 from w2v_exp.memory import available_memory
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.reporting.results import RunResult
@@ -68,7 +70,7 @@ class Run:
         sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
         self.text = _read_text(plan)
         self.training, self.held_out = split_text(plan, self.text)
-        self.validation: RunValidation | None = None
+        self.measured: list[RunCost] = []  # costs that training does not take itself
         self.estimate = estimate_run(plan, self.training, len(self.text.vocabulary))
         self.metrics: dict[str, float] = {
             "estimated_memory_mb": self.estimate.total / MEGABYTE,
@@ -118,12 +120,9 @@ class Run:
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
             examples, initialization = self._rehearse(self.training, len(vocabulary))
         self.metrics |= {"peak_memory_mb": peak.megabytes, "pairs": examples.pairs_per_epoch}
-        if self.held_out:
-            held_out = count_held_out(plan, self.held_out, len(vocabulary))
-            self.validation = RunValidation(plan, held_out, self._exact_cost, self.tracked)
-            self.metrics["validation_pairs"] = held_out.total
+        self._begin_measuring(len(vocabulary))
         with ExitStack() as stack:
-            watching = (self.tracked, self.validation, self.evaluation)
+            watching = (self.tracked, *self.measured, self.evaluation)
             observers: list[Observer] = [observer for observer in watching if observer]
             if sys.stderr.isatty():
                 from w2v_exp.tracking.progress import ProgressBar
@@ -145,11 +144,13 @@ class Run:
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
         bounds = training_bounds(plan, self.text.digest, self.training, examples)
-        comparable = trains_on_all_pairs(plan) and "cost" in self.metrics  # else it is another cost
+        self._finish_measuring()
+        comparable = costs_all_pairs(plan)
         if bounds:
             self.metrics |= bound_metrics(bounds, self.metrics["cost"] if comparable else None)
-            if self.validation:
-                self.metrics["validation_unigram_cost"] = unigram_cost(self.validation.pairs)
+            for measured in self.measured:
+                if measured.metric == VALIDATION_COST:
+                    self.metrics["validation_unigram_cost"] = unigram_cost(measured.pairs)
         self.metrics |= self.evaluation.finish(plan.epochs - 1)
         self.metrics |= neighbour_metrics(self.trainer.parameters, self.trainer.objective, examples)
         if self.tracked:
@@ -183,11 +184,34 @@ class Run:
 
     def _untrained_costs(self, pairs: Pairs | PairCounts) -> dict[str, float]:
         """Return what the parameters of a run without epochs cost: they are those that it starts from."""
-        counts = PairCounts.of(pairs) if isinstance(pairs, Pairs) else pairs
-        costs = {"cost": self._exact_cost(counts)}
-        if self.validation:
-            costs[VALIDATION_COST] = self._exact_cost(self.validation.pairs)
+        costs = {measured.metric: measured.take() for measured in self.measured}
+        if COST not in costs:
+            counts = PairCounts.of(pairs) if isinstance(pairs, Pairs) else pairs
+            costs[COST] = self._sample_cost(CostSample(counts))
         return costs
+
+    def _begin_measuring(self, vocabulary_size: int) -> None:
+        """Make what costs are measured on that training does not take itself."""
+        plan = self.plan
+        if self.held_out:
+            sample = held_out_sample(plan, self.held_out, vocabulary_size)
+            epochs = plan.validation.validated_epochs(plan.epochs)
+            self.measured.append(self._measured(VALIDATION_COST, epochs, sample))
+            self.metrics["validation_pairs"] = sample.counts.total
+        if self._cost_metric() != COST:
+            sample = build_cost_sample(plan, self.training, vocabulary_size)
+            epochs = epochs_between(plan.cost_every, plan.epochs)
+            self.measured.append(self._measured(COST, epochs, sample))
+            self.metrics["cost_pairs"] = sample.counts.total
+
+    def _measured(self, metric: str, epochs: list[int], sample: CostSample) -> RunCost:
+        return RunCost(
+            metric, lambda: self._sample_cost(sample), epochs, self.plan, self.tracked, sample.counts
+        )
+
+    def _finish_measuring(self) -> None:
+        for measured in self.measured:
+            self.metrics |= measured.finish()
 
     def _end(self, status: str, reason: str = "") -> RunResult:
         """Record how the run ended, with the files there are, and return its result."""
@@ -200,8 +224,7 @@ class Run:
             self.metrics[self._cost_metric()] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
-            if self.validation:
-                self.metrics |= self.validation.finish()
+            self._finish_measuring()
         outputs.write_evaluation(self.evaluation.table(), self.files)
         if self.trainer and status != "FAILED":  # what diverged is of no use
             outputs.write_embeddings(
@@ -211,7 +234,11 @@ class Run:
         if self.tracked:
             by_epoch = [*self.evaluation.logged_by_epoch]
             if records:
-                by_epoch += [self._cost_metric(), "article_cost", VALIDATION_COST]
+                by_epoch += [
+                    self._cost_metric(),
+                    "article_cost",
+                    *(measured.metric for measured in self.measured),
+                ]
             self.tracked.log_metrics({name: value for name, value in metrics.items() if name not in by_epoch})
             self.tracked.log_files(self.files)
             shutil.rmtree(self.files)  # they are in the store now
@@ -235,18 +262,23 @@ class Run:
             raise RuntimeError("There are no parameters before there is a trainer.")
         return self.trainer.parameters
 
-    def _exact_cost(self, counts: PairCounts) -> float:
-        """Return what counted pairs cost with the parameters as they are."""
+    def _sample_cost(self, sample: CostSample) -> float:
+        """Return what examples cost with the parameters as they are, as a negative log-likelihood."""
         if self.trainer is None:
             raise RuntimeError("There is no objective before there is a trainer.")
-        return self.trainer.objective.exact_cost(self.trainer.parameters, counts)
+        parameters = self.trainer.parameters
+        if sample.bags is not None:
+            hidden = (sample.bags @ parameters.embedding).astype(parameters.embedding.dtype)
+            parameters = replace(parameters, embedding=hidden)
+        return self.trainer.objective.exact_cost(parameters, sample.counts)
 
     def _cost_metric(self) -> str:
         """Return what the cost that is trained on is called."""
         return self.plan.objective.cost_metric
 
     def _validation_costs(self) -> dict[int, float]:
-        return self.validation.costs if self.validation else {}
+        """Return the held-out costs, by epoch."""
+        return next((one.costs for one in self.measured if one.metric == VALIDATION_COST), {})
 
     def _title(self) -> str:
         sweep = self.identity.sweep

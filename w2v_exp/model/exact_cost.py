@@ -23,10 +23,10 @@ def exact_cost(parameters: Parameters, counts: PairCounts) -> float:
     parameters : Parameters
         With their offset, if there is one.
     counts : PairCounts
-        At least one pair.
+        At least one pair. Its rows are those of the embedding, whatever these are of: words, or bags of them.
     """
     centres = np.flatnonzero(np.diff(counts.starts))
-    at_once = max(1, SCORES_AT_ONCE // counts.vocabulary_size)
+    at_once = max(1, SCORES_AT_ONCE // len(parameters.output))
     cost = 0.0
     for first in range(0, len(centres), at_once):
         chosen = centres[first : first + at_once]

@@ -127,11 +127,12 @@ class TreeSoftmax:
 
         paths = self._paths(np.float64)
         cost, starts = 0.0, counts.starts
-        rows = max(1, SCORES_AT_ONCE // counts.vocabulary_size)
-        for first in range(0, counts.vocabulary_size, rows):
+        words = self.tree.vocabulary_size
+        rows = max(1, SCORES_AT_ONCE // words)
+        for first in range(0, len(starts) - 1, rows):
             edges = starts[first : first + rows + 1]
             some = slice(edges[0], edges[-1])
-            shape = len(edges) - 1, counts.vocabulary_size
+            shape = len(edges) - 1, words
             labels = csr_array((counts.counts[some], counts.contexts[some], edges - edges[0]), shape=shape)
             hidden = parameters.embedding[first : first + shape[0]]
             cost += self._cost(hidden, parameters.output, NodeVisits.of(labels, paths))

@@ -10,8 +10,8 @@ from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import ArticleInitialization
+from w2v_exp.training.measured_cost import MeasuredCost
 from w2v_exp.training.trainer import Trainer
-from w2v_exp.training.validation_cost import ValidationCost
 
 V, WINDOW, EPOCHS = 12, 2, 6
 IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
@@ -37,13 +37,11 @@ def train(labels, *observers, epochs=EPOCHS):
     return trainer.train(), parameters
 
 
-class Watching(ValidationCost):
+class Watching(MeasuredCost):
     """It is given the parameters when they are made."""
 
     def __init__(self):
-        super().__init__(
-            HELD_OUT_PAIRS, lambda pairs: exact_cost(self.watched, pairs), RULE.validated_epochs(EPOCHS)
-        )
+        super().__init__(lambda: exact_cost(self.watched, HELD_OUT_PAIRS), RULE.validated_epochs(EPOCHS))
 
 
 @pytest.mark.parametrize("labels", EXAMPLES)
@@ -75,7 +73,7 @@ def test_watching_changes_nothing(labels):
 
 def test_what_is_memorised_does_not_hold_for_what_was_held_out():
     """Trained for long on a text of chance, the model learns its pairs by heart."""
-    validation = ValidationCost(HELD_OUT_PAIRS, lambda pairs: exact_cost(parameters, pairs), range(600))
+    validation = MeasuredCost(lambda: exact_cost(parameters, HELD_OUT_PAIRS), range(600))
     parameters = ArticleInitialization(scale=0.3)(V, 12, np.random.default_rng(1))
     records = Trainer(
         EXAMPLES["sparse"](), parameters, epochs=600, learning_rate=0.01, observers=[validation]

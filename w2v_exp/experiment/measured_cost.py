@@ -1,56 +1,64 @@
-"""The held-out part of a run's text: chosen before training, its cost taken while it goes on."""
+"""Costs that are measured beside a run's training: those of held-out pairs, and of a sample under the full softmax."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
+from w2v_exp.training.measured_cost import MeasuredCost
 from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.validation_cost import ValidationCost
 
-METRIC = "validation_cost"
+VALIDATION_COST = "validation_cost"
+COST = "cost"
 
 
-class RunValidation:
-    """Takes the cost of held-out pairs and logs it by epoch; an observer of a run's training.
+class RunCost:
+    """Takes a cost and logs it by epoch; an observer of a run's training.
 
     Parameters
     ----------
-    plan : Plan
-        Says after which epochs, and how many points of a curve are stored.
-    pairs : PairCounts
-        Held out.
+    metric : str
+        What it is called.
     cost : callable
-        Gives the cost of counted pairs with the parameters as they are.
+        Gives the mean cost with the parameters as they are.
+    epochs : sequence of int
+        After which it is taken, counted from 0.
+    plan : Plan
+        Says how many points of a curve are stored.
     tracked : MlflowRun, optional
         Where the costs are logged.
+    pairs : PairCounts
+        What the cost is of.
     """
 
     def __init__(
         self,
+        metric: str,
+        cost: Callable[[], float],
+        epochs: Sequence[int],
         plan: Plan,
-        pairs: PairCounts,
-        cost: Callable[[PairCounts], float],
         tracked: MlflowRun | None,
+        pairs: PairCounts,
     ) -> None:
-        epochs = plan.validation.validated_epochs(plan.epochs)
         points = plan.tracking.points if isinstance(plan.tracking, MlflowTracking) else len(epochs)
+        self.metric = metric
+        self.pairs = pairs
+        self.take = cost
         self._kept = {epochs[number] for number in kept_epochs(len(epochs), points)}
         self._tracked = tracked
-        self._cost = ValidationCost(pairs, cost, epochs)
-        self.pairs = pairs
+        self._measured = MeasuredCost(cost, epochs)
 
     @property
     def costs(self) -> dict[int, float]:
         """Mean nats a pair, by epoch."""
-        return self._cost.costs
+        return self._measured.costs
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Take the cost, if it is time to."""
-        self._cost.on_epoch(record)
+        self._measured.on_epoch(record)
         if record.epoch in self._kept:
             self._log(record.epoch)
 
@@ -61,9 +69,9 @@ class RunValidation:
         last = max(self.costs)
         if last not in self._kept:
             self._log(last)
-        return {METRIC: self.costs[last]}
+        return {self.metric: self.costs[last]}
 
     def _log(self, epoch: int) -> None:
         cost = self.costs[epoch]
         if self._tracked and math.isfinite(cost):
-            self._tracked.log_metrics({METRIC: cost}, step=epoch)
+            self._tracked.log_metrics({self.metric: cost}, step=epoch)
