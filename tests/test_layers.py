@@ -28,6 +28,9 @@ WHERE_NEEDED = {
     ("w2v_exp.model.tree_products", "scipy"),
     ("w2v_exp.model.visited", "scipy"),
     ("w2v_exp.model.visits", "scipy"),
+    ("w2v_exp.examples.bags", "scipy"),
+    ("w2v_exp.examples.batch", "scipy"),
+    ("w2v_exp.examples.cost_sample", "scipy"),
     ("w2v_exp.scatter", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(

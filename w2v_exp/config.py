@@ -234,7 +234,7 @@ class Plan:
         if isinstance(self.labels, BlockRule):
             self._check_blocks()
         elif isinstance(self.model, Cbow):
-            raise SettingError("model", "cbow", "needs labels=blocks and objective=negative_sampling.")
+            self._check_bags()
 
     def _check_softmax(self, objective: Softmax) -> None:
         if isinstance(self.labels, CountsRule) and objective.update == "overwrite":
@@ -251,6 +251,21 @@ class Plan:
                 "labels.smoothing",
                 self.labels.smoothing,
                 "smooths the labels of a softmax; with objective=negative_sampling it must be 0.",
+            )
+
+    def _check_bags(self) -> None:
+        """Refuse what is about pairs of words: cbow predicts a word from several."""
+        if isinstance(self.labels, CountsRule):
+            raise SettingError(
+                "labels",
+                "counts",
+                "counts pairs of words, which model=cbow has not; use labels=sparse or streamed.",
+            )
+        if isinstance(self.objective, Softmax) and self.objective.update == "overwrite":
+            raise SettingError(
+                "objective.update",
+                "overwrite",
+                "is what the article does with a centre's embedding; use accumulate with model=cbow.",
             )
 
     def _check_blocks(self) -> None:

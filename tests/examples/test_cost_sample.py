@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.examples.cost_sample import bags_of, sample_bags, sample_pairs, sample_text
+from w2v_exp.examples.bags import Bags
+from w2v_exp.examples.cost_sample import sample_bags, sample_pairs, sample_text
 from w2v_exp.examples.drawing import DrawnText, TextDraw
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
@@ -76,8 +77,8 @@ def test_bags_have_the_words_around_a_word(mean):
 def test_bags_are_the_pairs_by_place(seed, window):
     draw = TextDraw(IDS[:200], window, np.random.default_rng(seed), shrinking_window=True)
     drawn: DrawnText = draw.stretch(50, 120)
-    starts, words, targets = bags_of(drawn)
-    centres, contexts = drawn.pairs()
-    np.testing.assert_array_equal(np.repeat(targets, np.diff(starts)), centres)
-    np.testing.assert_array_equal(words, contexts)
-    assert len(targets) == 70
+    bags, (centres, contexts) = Bags.of(drawn), drawn.pairs()
+    pairs = bags.pairs(V)
+    np.testing.assert_array_equal(pairs.centres, centres)
+    np.testing.assert_array_equal(pairs.contexts, contexts)
+    assert len(bags) == drawn.count_bags() == 70

@@ -68,6 +68,8 @@ GRID = [
         "labels=counts objective=hierarchical_softmax window=5 dim=30 order=shuffled dtype=float32",
     ),
     (100_000, 20_000, "labels=streamed window=5 dim=90 batch_size=1024"),
+    (400_000, 20_000, "model=cbow labels=sparse window=10 dim=20 dtype=float32 batch_size=256"),
+    (100_000, 20_000, "model=cbow labels=streamed window=5 dim=60 batch_size=512"),
     (100_000, 30_000, "labels=streamed dim=60 dtype=float32 optimizer=adam order=blocks"),
 ]
 SLOW = [  # large batches, passages, draws, factors, several cores

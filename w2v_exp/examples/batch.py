@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.counting import count_distinct
 from w2v_exp.examples.labels import LabelCounts, Labels, SparseCounts
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class Batch:
         How much each centre counts in the gradients: as many times as it has pairs, unless examples say otherwise.
     prior : Prior, optional
         What every centre's labels are smoothed with.
+    bags : csr_array, shape (k, r), optional
+        For cbow: what share each of the r embedding `rows` has in each of the k hidden vectors; `centres` are then the
+        numbers of the bags. None: a centre's hidden vector is its own row.
     """
 
     centres: NDArray[np.int32]
@@ -63,6 +69,16 @@ class Batch:
     all_pairs: float
     centre_weights: NDArray[np.float64]
     prior: Prior | None = None
+    bags: csr_array | None = None
+
+    def hidden(self, embedding: NDArray[Any]) -> NDArray[Any]:
+        """Return the vectors that scores are made of, shape (k, dim)."""
+        rows: NDArray[Any] = embedding[self.rows]
+        return rows if self.bags is None else self.bags @ rows
+
+    def by_row(self, hidden_gradient: NDArray[Any]) -> NDArray[Any]:
+        """Return, of a gradient by the vectors that scores are made of, that by the embedding's `rows`."""
+        return hidden_gradient if self.bags is None else self.bags.T @ hidden_gradient
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:

@@ -78,7 +78,64 @@ def no_pair_error() -> CorpusError:
     )
 
 
-class Examples(TrainingExamples):
+class ListedExamples(TrainingExamples):
+    """Examples in a list, as batches in a chosen order.
+
+    Parameters
+    ----------
+    vocabulary_size : int
+        V.
+    examples : int
+        How many there are.
+    batch_size : int
+        Examples a batch; the last one of an epoch may have fewer.
+    order : {"corpus", "blocks", "shuffled"}
+        ``corpus``: as in the text, the article's order. ``blocks``: the same batches, in another random order
+        each epoch. ``shuffled``: all examples in another random order each epoch.
+    label_memory : int
+        What the labels of all of them take; of a few the batches are kept.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, examples: int, *, batch_size: int, order: str, label_memory: int
+    ) -> None:
+        require_whole("batch_size", batch_size, at_least=1)
+        super().__init__(vocabulary_size, examples, order)
+        self._examples = examples
+        self.batch_size = batch_size
+        self._keeps = label_memory <= KEPT_LABEL_BYTES and self.batches_per_epoch <= KEPT_BATCHES
+        self._kept: list[Batch] = []
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches an epoch has."""
+        return -(-self._examples // self.batch_size)
+
+    def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
+        """Return the batches of one epoch; the generator decides the order, if chance has a part in it."""
+        if self.order == "shuffled":
+            permutation = generator.permutation(self._examples)
+            return (self._gather(permutation[self._stretch(i)]) for i in range(self.batches_per_epoch))
+        numbers = range(self.batches_per_epoch)
+        if self.order == "blocks":
+            numbers = generator.permutation(self.batches_per_epoch).tolist()
+        if not self._keeps:
+            return (self._gather(self._stretch(i)) for i in numbers)
+        if not self._kept:
+            self._kept = [self._gather(self._stretch(i)) for i in range(self.batches_per_epoch)]
+        return iter(self._kept) if self.order == "corpus" else (self._kept[i] for i in numbers)
+
+    def _stretch(self, number: int) -> slice:
+        """Return where batch `number` is, of an epoch's pairs in their order."""
+        start = number * self.batch_size
+        return slice(start, min(start + self.batch_size, self._examples))
+
+    @abstractmethod
+    def _gather(self, chosen: slice | NDArray[Any]) -> Batch:
+        """Return a batch of these examples."""
+
+
+class Examples(ListedExamples):
     """The training pairs with their labels, as batches in a chosen order.
 
     Parameters
@@ -112,16 +169,15 @@ class Examples(TrainingExamples):
         dtype: DTypeLike = np.float64,
     ) -> None:
         require_choice("labels", labels, LABELS)
-        require_whole("batch_size", batch_size, at_least=1)
-        super().__init__(pairs.vocabulary_size, len(pairs), order)
-        self._pairs = pairs
-        self.batch_size = batch_size
-        self._labels = LABELS[labels](pairs.contexts, pairs.vocabulary_size, dtype)
-        self._keeps = (
-            LABELS[labels].memory(len(pairs), pairs.vocabulary_size, dtype) <= KEPT_LABEL_BYTES
-            and self.batches_per_epoch <= KEPT_BATCHES
+        super().__init__(
+            pairs.vocabulary_size,
+            len(pairs),
+            batch_size=batch_size,
+            order=order,
+            label_memory=LABELS[labels].memory(len(pairs), pairs.vocabulary_size, dtype),
         )
-        self._kept: list[Batch] = []
+        self._pairs = pairs
+        self._labels = LABELS[labels](pairs.contexts, pairs.vocabulary_size, dtype)
 
     @classmethod
     def memory(
@@ -155,30 +211,6 @@ class Examples(TrainingExamples):
     def context_shares(self) -> NDArray[np.float64]:
         """What share of the pairs each word is the context of, shape (V,)."""
         return self._pairs.by_context() / len(self._pairs)
-
-    @property
-    def batches_per_epoch(self) -> int:
-        """How many batches an epoch has."""
-        return -(-len(self._pairs) // self.batch_size)
-
-    def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Return the batches of one epoch; the generator decides the order, if chance has a part in it."""
-        if self.order == "shuffled":
-            permutation = generator.permutation(len(self._pairs))
-            return (self._gather(permutation[self._stretch(i)]) for i in range(self.batches_per_epoch))
-        numbers = range(self.batches_per_epoch)
-        if self.order == "blocks":
-            numbers = generator.permutation(self.batches_per_epoch).tolist()
-        if not self._keeps:
-            return (self._gather(self._stretch(i)) for i in numbers)
-        if not self._kept:
-            self._kept = [self._gather(self._stretch(i)) for i in range(self.batches_per_epoch)]
-        return iter(self._kept) if self.order == "corpus" else (self._kept[i] for i in numbers)
-
-    def _stretch(self, number: int) -> slice:
-        """Return where batch `number` is, of an epoch's pairs in their order."""
-        start = number * self.batch_size
-        return slice(start, min(start + self.batch_size, len(self._pairs)))
 
     def _gather(self, chosen: slice | NDArray[Any]) -> Batch:
         return gather_batch(self._pairs.centres[chosen], self._labels, chosen, self.vocabulary_size)

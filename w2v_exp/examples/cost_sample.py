@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.drawing import DrawnText, TextDraw
+from w2v_exp.examples.bags import Bags
+from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pairs import reaches
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -85,32 +85,9 @@ def sample_bags(
     shrinking_window: bool = False,
 ) -> CostSample:
     """Return the bags of a text for cbow, and the word that each is around, drawn as they are in training."""
-    from scipy.sparse import csr_array
-
     draw = TextDraw(
         text.ids, window, generator, keep=keep, shrinking_window=shrinking_window, passages=text.passages
     )
-    starts, words, targets = bags_of(draw.whole())
-    lengths = np.diff(starts)
-    shares = np.repeat(1 / lengths, lengths) if mean else np.ones(len(words))
-    counts = PairCounts(np.arange(len(targets) + 1), targets, np.ones(len(targets), np.float32))
-    return CostSample(counts, csr_array((shares, words, starts), shape=(len(targets), vocabulary_size)))
-
-
-def bags_of(
-    drawn: DrawnText,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the bags of a stretch as compressed rows, and the word that each is around, if there is any in it.
-
-    Returns
-    -------
-    starts : ndarray of int64, shape (n + 1,)
-    words : ndarray of int32, shape (m,)
-        The contexts of bag b, from left to right, are at ``starts[b]:starts[b + 1]``.
-    targets : ndarray of int32, shape (n,)
-    """
-    left, right = reaches(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.passages)
-    lengths = left + right
-    around = lengths > 0
-    starts = np.concatenate([[0], np.cumsum(lengths[around])])
-    return starts, drawn.pairs()[1], drawn.ids[drawn.start : drawn.stop][around]
+    bags = Bags.of(draw.whole())
+    counts = PairCounts(np.arange(len(bags) + 1), bags.targets, np.ones(len(bags), np.float32))
+    return CostSample(counts, bags.matrix(vocabulary_size, mean=mean))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.pairs import Window, count_stretch_pairs, stretch_pairs
+from w2v_exp.examples.pairs import Window, count_stretch_pairs, reaches, stretch_pairs
 
 DRAWN_AT_ONCE = 1 << 16
 PHILOX_NUMBERS = 4  # that each count gives
@@ -42,6 +42,11 @@ class DrawnText:
     def count_pairs(self) -> int:
         """Return how many pairs the stretch has."""
         return count_stretch_pairs(len(self.ids), self.start, self.stop, self.window, self.passages)
+
+    def count_bags(self) -> int:
+        """Return how many of the stretch's centres have a context."""
+        left, right = reaches(len(self.ids), self.start, self.stop, self.window, self.passages)
+        return int(np.count_nonzero(left + right))
 
 
 class TextDraw:

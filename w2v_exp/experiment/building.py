@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.config import Plan
 from w2v_exp.errors import SettingError
+from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
+from w2v_exp.examples.bags import Bags
 from w2v_exp.examples.batches import Examples, TrainingExamples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.cost_sample import CostSample, sample_bags, sample_pairs, sample_text
@@ -73,18 +76,18 @@ def build_examples(
         made = VisitedExamples if isinstance(plan.objective, HierarchicalSoftmax) else CountedExamples
         return made(counts, plan.labels, order=plan.order, dtype=plan.dtype)
     if isinstance(plan.labels, StreamRule):
-        return StreamedExamples(
-            ids,
-            plan.window,
-            vocabulary_size,
-            plan.labels,
-            subsampling=plan.subsampling,
-            shrinking_window=plan.shrinking_window,
-            passages=passages,
-            batch_size=plan.batch_size,
-            order=plan.order,
-            generator=_child_generator(plan, SAMPLING),
-        )
+        choices: dict[str, Any] = {
+            "subsampling": plan.subsampling,
+            "shrinking_window": plan.shrinking_window,
+            "passages": passages,
+            "batch_size": plan.batch_size,
+            "order": plan.order,
+            "generator": _child_generator(plan, SAMPLING),
+        }
+        if isinstance(plan.model, Cbow):
+            choices |= {"mean": plan.model.context == "mean", "dtype": plan.dtype}
+            return StreamedBags(ids, plan.window, vocabulary_size, plan.labels, **choices)
+        return StreamedExamples(ids, plan.window, vocabulary_size, plan.labels, **choices)
     if isinstance(plan.labels, BlockRule):
         return BlockExamples(
             ids,
@@ -106,13 +109,15 @@ def build_examples(
         shrinking_window=plan.shrinking_window,
         passages=passages,
     ).whole()
-    return Examples(
-        window_pairs(drawn.ids, drawn.window, vocabulary_size, drawn.passages),
-        labels=plan.labels.encoding,
-        batch_size=plan.batch_size,
-        order=plan.order,
-        dtype=plan.dtype,
-    )
+    choices = {
+        "labels": plan.labels.encoding,
+        "batch_size": plan.batch_size,
+        "order": plan.order,
+        "dtype": plan.dtype,
+    }
+    if isinstance(plan.model, Cbow):
+        return BagExamples(Bags.of(drawn), vocabulary_size, mean=plan.model.context == "mean", **choices)
+    return Examples(window_pairs(drawn.ids, drawn.window, vocabulary_size, drawn.passages), **choices)
 
 
 def survey_pairs(plan: Plan, text: TextPart, vocabulary_size: int) -> PairSurvey:

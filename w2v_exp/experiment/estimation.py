@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from w2v_exp.config import GROUPS, Plan
 from w2v_exp.errors import SettingError
+from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
@@ -38,9 +39,14 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
         else:
             examples = CountedExamples.memory(survey, labels, order=plan.order)
     elif isinstance(labels, StreamRule):
-        examples = StreamedExamples.memory(survey, labels, batch_size=plan.batch_size, order=plan.order)
+        streamed = StreamedBags if isinstance(plan.model, Cbow) else StreamedExamples
+        examples = streamed.memory(survey, labels, batch_size=plan.batch_size, order=plan.order)
     elif isinstance(labels, BlockRule):
         examples = BlockExamples.memory(survey, labels)
+    elif isinstance(plan.model, Cbow):
+        examples = BagExamples.memory(
+            survey, labels=labels.encoding, batch_size=plan.batch_size, dtype=plan.dtype
+        )
     else:
         examples = Examples.memory(
             survey, labels=labels.encoding, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype

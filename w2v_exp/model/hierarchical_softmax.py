@@ -96,7 +96,7 @@ class TreeSoftmax:
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch. Nothing is changed; the dense scores are made in the workspace."""
         workspace = workspace or Workspace()
-        hidden, nodes = parameters.embedding[batch.rows], parameters.output
+        hidden, nodes = batch.hidden(parameters.embedding), parameters.output
         counted, weighted = visits_of(batch, self._paths(nodes.dtype))
         factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
         cost, embedding_gradient, node_gradient = descend(hidden, nodes, weighted, factors, workspace)
@@ -109,7 +109,7 @@ class TreeSoftmax:
             node_gradient += (decay * float(batch.shares.sum()) / max(1, len(nodes))) * nodes
         if self.rule.embedding_gradient == "sum":
             embedding_gradient *= batch.all_pairs
-        return Step(cost, math.nan, embedding_gradient, node_gradient)
+        return Step(cost, math.nan, batch.by_row(embedding_gradient), node_gradient)
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
         """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""

@@ -44,7 +44,7 @@ class SampledObjective:
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch. Nothing is changed; the scores are made in the workspace."""
-        hidden, output, labels = parameters.embedding[batch.rows], parameters.output, batch.labels
+        hidden, output, labels = batch.hidden(parameters.embedding), parameters.output, batch.labels
         scores = (workspace or Workspace()).array((len(hidden), len(output)), hidden.dtype)
         hidden.dot(output.T, scores)
         label_scores = labels.gather(scores).astype(np.float64)
@@ -55,7 +55,7 @@ class SampledObjective:
         cost = float(labels.counts.dot(label_costs)) + float(np.vdot(costs, weights))
         labels.subtract_from(by_score, labels.counts * misses)
         by_score *= (batch.centre_weights / batch.weights).astype(hidden.dtype)[:, None]
-        return Step(cost, math.nan, by_score.dot(output), by_score.T.dot(hidden))
+        return Step(cost, math.nan, batch.by_row(by_score.dot(output)), by_score.T.dot(hidden))
 
     def _weights(self, batch: Batch) -> NDArray[np.float64]:
         """Return how often each word is a negative of each centre, (k, V), expected or as drawn."""

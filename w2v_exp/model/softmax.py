@@ -92,7 +92,7 @@ class Softmax:
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch. Nothing is changed; the scores are made in the workspace."""
         embedding, output, labels = parameters.embedding, parameters.output, batch.labels
-        hidden = embedding[batch.rows]  # (k, dim)
+        hidden = batch.hidden(embedding)  # (k, dim)
         centres, has_prior = len(hidden), batch.prior is not None
         # The (k, V) matrix takes most of the time, and is passed over as seldom as can be: it becomes the scores, then
         # their exponentials less the labels. What it is to be divided by or multiplied with goes into small matrices.
@@ -141,7 +141,9 @@ class Softmax:
         offset_gradient = None
         if self.output_offset == "learned":
             offset_gradient = self._offset_gradient(scores, normalizer, batch)
-        return Step(sums.cost, article_cost, embedding_gradient, output_gradient, offset_gradient)
+        return Step(
+            sums.cost, article_cost, batch.by_row(embedding_gradient), output_gradient, offset_gradient
+        )
 
     def prepared(self, examples: TrainingExamples) -> Softmax:
         """Return the objective for some examples: itself."""

@@ -115,7 +115,7 @@ class Steps:
 
     def _parts(self, batch: Batch) -> int:
         """Return how many parts a batch is divided into: one for each thread, if they are large enough."""
-        if not isinstance(batch.labels, SparseCounts):
+        if not isinstance(batch.labels, SparseCounts) or batch.bags is not None:
             return 1
         return _parts(len(batch.centres) * len(self._parameters.output), self._threads)
 
