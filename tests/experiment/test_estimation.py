@@ -39,7 +39,9 @@ def text_of(tokens: int, vocabulary_size: int, passage: int | None = None) -> Te
 
 def rehearse(plan: Plan, text: TextPart, vocabulary_size: int) -> None:
     examples = build_examples(plan, text.ids, vocabulary_size, text.passages)
-    trainer = build_trainer(plan, examples, build_initialization(plan, examples, text))
+    word_counts = np.bincount(text.ids, minlength=vocabulary_size)
+    initialization = build_initialization(plan, examples, text)
+    trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
     if plan.epochs:
         trainer.rehearse(REHEARSED_STEPS)
 
@@ -70,6 +72,15 @@ GRID = [
     (100_000, 20_000, "labels=streamed window=5 dim=90 batch_size=1024"),
     (400_000, 20_000, "model=cbow labels=sparse window=10 dim=20 dtype=float32 batch_size=256"),
     (100_000, 20_000, "model=cbow labels=streamed window=5 dim=60 batch_size=512"),
+    (100_000, 60_000, "labels=blocks objective=negative_sampling window=5 dim=100 dtype=float32"),
+    (100_000, 5000, "labels=blocks objective=negative_sampling labels.tokens=20000 window=5 dim=100"),
+    (
+        100_000,
+        5000,
+        "labels=blocks objective=negative_sampling model=cbow labels.tokens=40000 dim=60 dtype=float32",
+    ),
+    (50_000, 3000, "labels=blocks objective=negative_sampling objective.sharing=pair window=5 dim=70"),
+    (100_000, 20_000, "labels=streamed objective=negative_sampling batch_size=1024 dim=30"),
     (100_000, 30_000, "labels=streamed dim=60 dtype=float32 optimizer=adam order=blocks"),
 ]
 SLOW = [  # large batches, passages, draws, factors, several cores

@@ -90,8 +90,8 @@ class Bands:
     def sum_to_words(self, band: NDArray[Any]) -> NDArray[Any]:
         """Return for each word the sum of what the bands have for it: of (centres, width), (centres + 2·window,)."""
         summed = np.zeros(self.centres + 2 * self.window, band.dtype)
-        for offset in range(self.width):
-            summed[offset : offset + self.centres] += band[:, offset]
+        for offset, diagonal in enumerate(np.ascontiguousarray(band.T)):
+            summed[offset : offset + self.centres] += diagonal
         return summed
 
 

@@ -123,17 +123,18 @@ class BlockObjective:
         """Return how many bytes the gradients of a block of so many centres take at the most."""
         group, run = _group_and_run(rule, window)
         centres += -centres % max(group, run)
-        words = centres + 2 * window
+        reach, width = run + 2 * window, 2 * window + 1
         if rule.sharing == "all":
             negatives, by_centre = vocabulary_size, vocabulary_size
         elif rule.sharing == "pair":
-            by_centre = rule.negatives * (1 if cbow else 2 * window + 1)
+            by_centre = rule.negatives * (1 if cbow else width)
             negatives = by_centre * centres
         else:
             negatives, by_centre = rule.shared * centres // group, rule.shared
-        rows = (4 * centres + 4 * words + 2 * negatives) * dim
-        scores = 4 * centres * (run + 2 * window + by_centre)
-        return (rows + scores) * np.dtype(dtype).itemsize + 24 * negatives
+        # First what the negatives take, then, beside their gradients, what the sums for words do.
+        sampling = (3 * centres + 2 * negatives) * dim + centres * (3 * by_centre + 3 * width)
+        summing = ((4 + cbow + reach / run) * centres + negatives) * dim + centres * (reach + 4 * width)
+        return int(max(sampling, summing)) * np.dtype(dtype).itemsize + 24 * negatives
 
     def draw(self, block: Block, generator: np.random.Generator) -> NDArray[np.int32]:
         """Return the negatives of a block: those of one group after those of the other, shape (groups, shared)."""
@@ -195,7 +196,7 @@ class BlockObjective:
     ) -> BlockGradients:
         """Return what a block gives where the mean or sum of the embeddings around a centre is to predict it."""
         bands, mask = text.bands, text.mask
-        contexts = mask.sum(axis=1, keepdims=True)
+        contexts = mask.dot(np.ones((bands.width, 1), mask.dtype))
         bag = mask / np.maximum(contexts, 1) if self._context == "mean" else mask
         matrices = bands.matrices(bag)
         around = bands.around(parameters.embedding.take(text.words, axis=0))
@@ -209,7 +210,8 @@ class BlockObjective:
         hidden_gradient -= residuals * targets
         hidden_curvature = noise.hidden_curvature + residuals[:, 0] * squared_lengths(targets)
         # Where the embeddings of a bag move together, the hidden vector moves by the sum of its weights as much.
-        together = bag.sum(axis=1) * hidden_curvature
+        weight = contexts[:, 0] if self._context == "sum" else there[:, 0]
+        together = weight * hidden_curvature
         return BlockGradients(
             noise.cost + float(np.vdot(costs, there)),
             RowGradients(
@@ -235,13 +237,13 @@ class BlockObjective:
         rows = parameters.output.take(negatives.reshape(-1), axis=0).reshape(groups, shared, dim)
         costs, residuals = softplus_and_sigmoid(np.matmul(by_group, rows.transpose(0, 2, 1)))
         weights = self._weights(pairs).reshape(groups, by_group.shape[1], -1)
-        costs *= weights
+        cost = np.einsum("gck,gck->gc", costs, np.broadcast_to(weights, costs.shape)).sum(dtype=np.float64)
         residuals *= weights
         across = residuals.transpose(0, 2, 1)
         curvature = np.matmul(residuals, squared_lengths(rows)[:, :, None])
         rows_curvature = np.matmul(across, squared_lengths(by_group)[:, :, None])
         return NoiseGradients(
-            float(costs.sum(dtype=np.float64)),
+            float(cost),
             np.matmul(residuals, rows).reshape(hidden.shape),
             curvature.reshape(-1),
             RowGradients(
@@ -256,7 +258,7 @@ class BlockObjective:
         rule = self._rule
         if rule.sharing == "pair":
             return np.repeat(pairs, rule.negatives, axis=1)
-        by_centre: NDArray[Any] = pairs.sum(axis=1, keepdims=True)
+        by_centre: NDArray[Any] = pairs.dot(np.ones((pairs.shape[1], 1), pairs.dtype))
         if rule.sharing == "group":
             by_centre *= rule.negatives / rule.shared
             return by_centre
