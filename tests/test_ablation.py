@@ -24,6 +24,7 @@ from w2v_exp.errors import UserError  # noqa: E402
 from w2v_exp.examples.counted import CountedExamples  # noqa: E402
 from w2v_exp.experiment.building import build_examples  # noqa: E402
 
+pytestmark = pytest.mark.slow  # half a minute; the script is run by hand
 WORDS = [f"w{number}" for number in range(30)]
 SHIPPED = "experiment=sotu_softmax"
 
