@@ -57,7 +57,7 @@ def alias_table(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64]
     part of its own column besides, is itself given the rest by the one after it.
 
     >>> alias_table(np.array([0.5, 0.25, 0.25]))
-    (array([1. , 0.75, 0.75]), array([0, 0, 0], dtype=int32))
+    (array([1.  , 0.75, 0.75]), array([0, 0, 0], dtype=int32))
     """
     heights = probabilities * len(probabilities)
     share, alias = np.ones(len(heights)), np.arange(len(heights), dtype=np.int32)
