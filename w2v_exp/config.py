@@ -147,6 +147,7 @@ class ConfigSchema:
     repeats: int = MISSING
     dtype: str = MISSING
     threads: int = MISSING
+    workers: int = MISSING
     bounds: bool = MISSING
     cost_every: int | None = MISSING
     cost_sample: int = MISSING
@@ -208,13 +209,14 @@ class Plan:
     repeats: int
     dtype: str
     threads: int
+    workers: int
     bounds: bool
     cost_every: int | None
     cost_sample: int
     estimate: bool
 
     def __post_init__(self) -> None:
-        for key in ("window", "dim", "batch_size", "repeats", "threads"):
+        for key in ("window", "dim", "batch_size", "repeats", "threads", "workers"):
             require_whole(key, getattr(self, key), at_least=1)
         require_whole("cost_sample", self.cost_sample, at_least=2)
         if self.cost_every is not None:
@@ -235,6 +237,13 @@ class Plan:
             self._check_blocks()
         elif isinstance(self.model, Cbow):
             self._check_bags()
+        if self.workers > 1 and not isinstance(self.labels, BlockRule):
+            raise SettingError(
+                "workers",
+                self.workers,
+                f"several processes share out blocks, and labels={self.encoding} has none; use labels=blocks, "
+                "or threads with these labels.",
+            )
 
     def _check_softmax(self, objective: Softmax) -> None:
         if isinstance(self.labels, CountsRule) and objective.update == "overwrite":

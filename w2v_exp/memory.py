@@ -29,6 +29,15 @@ def available_memory(root: Path = Path("/")) -> int | None:
     return min((left for left in found if left is not None), default=None)
 
 
+def private_memory() -> int | None:
+    """Return how many bytes of memory this process has for itself, shared and mapped ones left out; None if unknown."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)
+
+
 def _kernel_estimate(root: Path) -> int | None:
     try:
         return _fields(root / "proc/meminfo")["MemAvailable:"] * 1024

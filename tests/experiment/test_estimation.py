@@ -16,9 +16,10 @@ from w2v_exp import memory
 from w2v_exp.config import Plan, config_folder, make_plan, register_schema
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.experiment.building import build_examples, build_initialization, build_trainer
+from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.run import REHEARSED_STEPS
+from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import NotEnoughMemoryError
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 

@@ -15,7 +15,8 @@ from w2v_exp.config import Plan, config_folder, make_plan, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
-from w2v_exp.experiment.building import build_examples, build_initialization, build_trainer
+from w2v_exp.experiment.building import build_examples, build_initialization
+from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.spectral import SpectralInitialization
 

@@ -139,7 +139,7 @@ class StreamedBags(StreamedExamples):
     def context_shares(self) -> NDArray[np.float64]:
         """What share of the bags each word is to be expected as the one they are around, shape (V,)."""
         shares = np.zeros(self.vocabulary_size)
-        for start, stop in self._stretches(range(self._number)):
+        for start, stop in self._stretches(self._numbers):
             left, right = reaches(len(self._ids), start, stop, self._window, self._passages)
             shares += count_ids(self._ids[start:stop][left + right > 0], self.vocabulary_size)
         if self._keep is not None:
@@ -174,9 +174,7 @@ class StreamedBags(StreamedExamples):
     def _expected_pairs(self, generator: np.random.Generator) -> float:
         """Return how many bags an epoch has, in one draw of the text."""
         draw = self._draw(generator)
-        return sum(
-            draw.stretch(start, stop).count_bags() for start, stop in self._stretches(range(self._number))
-        )
+        return sum(draw.stretch(start, stop).count_bags() for start, stop in self._stretches(self._numbers))
 
 
 def _batch_memory(survey: PairSurvey, bags: int, labels: BatchMemory) -> BatchMemory:

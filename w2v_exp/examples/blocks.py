@@ -60,6 +60,10 @@ class BlockExamples(DrawnExamples):
     order : {"corpus", "blocks"}
         ``corpus``: as in the text. ``blocks``: stretches of the text in another random order each epoch.
 
+    share : tuple of int
+        (number, of): for the process `number` of `of` that share a text out, the stretches that are its own. These
+        get shorter where there would not be one for each.
+
     Raises
     ------
     SettingError, CorpusError
@@ -79,6 +83,7 @@ class BlockExamples(DrawnExamples):
         passages: NDArray[np.int64] | None = None,
         order: str = "corpus",
         generator: np.random.Generator | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if order == "shuffled":
             raise SettingError(
@@ -86,16 +91,18 @@ class BlockExamples(DrawnExamples):
             )
         self.rule = rule or BlockRule()
         self.bags = bags
+        stretch = max(DRAWN_WORDS, DRAWN_BLOCKS * self.rule.tokens)
         super().__init__(
             ids,
             window,
             vocabulary_size,
-            stretch=max(DRAWN_WORDS, DRAWN_BLOCKS * self.rule.tokens),
+            stretch=stretch if share[1] == 1 else min(stretch, -(-len(ids) // share[1])),
             subsampling=subsampling,
             shrinking_window=shrinking_window,
             passages=passages,
             order=order,
             generator=generator,
+            share=share,
         )
 
     @staticmethod
@@ -110,8 +117,8 @@ class BlockExamples(DrawnExamples):
     @property
     def batches_per_epoch(self) -> int:
         """How many blocks an epoch has; where words are dropped, the number to be expected."""
-        kept = len(self._ids) if self._keep is None else float(self._keep[self._ids].sum())
-        return max(self._number, -(-round(kept) // self.rule.tokens))
+        kept = sum(self._kept_words(start, stop) for start, stop in self._stretches(self._numbers))
+        return max(len(self._numbers), -(-round(kept) // self.rule.tokens))
 
     def batches(self, generator: np.random.Generator) -> Iterator[Block]:
         """Return the blocks of one epoch; the generator decides the draw of the text and the order."""
@@ -124,12 +131,16 @@ class BlockExamples(DrawnExamples):
         if nothing:
             raise no_pair_error()
 
+    def _kept_words(self, start: int, stop: int) -> float:
+        """Return how many words of a stretch are kept, the number to be expected."""
+        return stop - start if self._keep is None else float(self._keep[self._ids[start:stop]].sum())
+
     def _expected_pairs(self, generator: np.random.Generator) -> float:
         """Return how many pairs an epoch has, or how many bags, in one draw of the text."""
         if not self.bags:
             return super()._expected_pairs(generator)
         draw = self._draw(generator)
-        drawn = (draw.stretch(start, stop) for start, stop in self._stretches(range(self._number)))
+        drawn = (draw.stretch(start, stop) for start, stop in self._stretches(self._numbers))
         return sum(self._pairs_of(*_reaches(stretch)) for stretch in drawn)
 
     def _blocks(self, drawn: DrawnText) -> Iterator[Block]:

@@ -26,6 +26,8 @@ class DrawnExamples(TrainingExamples):
         As for `StreamedExamples`.
     stretch : int
         Words that are drawn at a time.
+    share : tuple of int
+        (number, of): the stretches of one of several processes, every `of`-th from `number` on.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class DrawnExamples(TrainingExamples):
         passages: NDArray[np.int64] | None,
         order: str,
         generator: np.random.Generator | None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         require_whole("window", window, at_least=1)
         self._ids = ids
@@ -48,7 +51,7 @@ class DrawnExamples(TrainingExamples):
         self._keep = keep_probabilities(subsampling or NoSubsampling(), ids, vocabulary_size)
         self._shrinking_window = shrinking_window
         self._passages = passages
-        self._number = -(-len(ids) // stretch)
+        self._numbers = range(share[0], -(-len(ids) // stretch), share[1])  # of its stretches
         expected = self._expected_pairs(generator or np.random.default_rng(0))
         super().__init__(vocabulary_size, expected, order)
 
@@ -78,7 +81,7 @@ class DrawnExamples(TrainingExamples):
             weights -= np.arange(self._window) / self._window
         within = np.concatenate([[0], np.cumsum(weights)])  # the contexts on one side, by how far it reaches
         by_context = np.zeros(self.vocabulary_size)
-        for start, stop in self._stretches(range(self._number)):
+        for start, stop in self._stretches(self._numbers):
             left, right = reaches(len(self._ids), start, stop, self._window, self._passages)
             ids, contexts = self._ids[start:stop], within[left] + within[right]
             if self._keep is not None:
@@ -96,8 +99,8 @@ class DrawnExamples(TrainingExamples):
     def _ordered_stretches(self, generator: np.random.Generator) -> Iterator[tuple[int, int]]:
         """Return where the stretches start and stop, in the order of an epoch."""
         if self.order == "corpus":
-            return self._stretches(range(self._number))
-        return self._stretches(generator.permutation(self._number))
+            return self._stretches(self._numbers)
+        return self._stretches(np.asarray(self._numbers)[generator.permutation(len(self._numbers))])
 
     def _draw(self, generator: np.random.Generator) -> TextDraw:
         return TextDraw(
@@ -111,11 +114,10 @@ class DrawnExamples(TrainingExamples):
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
         """Return how many pairs an epoch has: exactly, as the mean over all windows, or as those of one draw."""
-        if self._keep is not None:
+        if self._keep is not None or self._numbers.step > 1:
             draw = self._draw(generator)
             return sum(
-                draw.stretch(start, stop).count_pairs()
-                for start, stop in self._stretches(range(self._number))
+                draw.stretch(start, stop).count_pairs() for start, stop in self._stretches(self._numbers)
             )
         if self._shrinking_window:
             windows = range(1, self._window + 1)

@@ -1,8 +1,7 @@
-"""What a plan trains: its examples, what its parameters start from, and a trainer for them."""
+"""What a plan trains on: parts of a text, examples of it, and what the parameters start from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,21 +23,12 @@ from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.model.architecture import Cbow
-from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
-from w2v_exp.model.objective import Objective
-from w2v_exp.model.parameters import GivenInitialization, Initialization, Parameters
-from w2v_exp.model.sampled_objective import SampledObjective
-from w2v_exp.model.softmax import Softmax
+from w2v_exp.model.parameters import GivenInitialization, Initialization
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.training.block_steps import BlockSteps
-from w2v_exp.training.observers import Observer
-from w2v_exp.training.trainer import Trainer
 
 # What is drawn before training comes from children of the run's generator: it does not change what training draws.
 SAMPLING, VALIDATION, FACTORS, COSTS = range(4)
@@ -68,9 +58,13 @@ def held_out_sample(plan: Plan, held_out: TextPart, vocabulary_size: int) -> Cos
 
 
 def build_examples(
-    plan: Plan, ids: NDArray[np.int32], vocabulary_size: int, passages: NDArray[np.int64] | None = None
+    plan: Plan,
+    ids: NDArray[np.int32],
+    vocabulary_size: int,
+    passages: NDArray[np.int64] | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> TrainingExamples:
-    """Return the examples that a plan makes of a text."""
+    """Return the examples that a plan makes of a text; of blocks, only the share (number, of) of one worker."""
     if isinstance(plan.labels, CountsRule):
         counts = _count(plan, plan.labels, TextPart(ids, passages), vocabulary_size)
         made = VisitedExamples if isinstance(plan.objective, HierarchicalSoftmax) else CountedExamples
@@ -100,6 +94,7 @@ def build_examples(
             passages=passages,
             order=plan.order,
             generator=_child_generator(plan, SAMPLING),
+            share=share,
         )
     drawn = TextDraw(
         ids,
@@ -176,67 +171,6 @@ def build_initialization(plan: Plan, examples: TrainingExamples, text: TextPart)
         counts = _count(plan, CountsRule(), text, examples.vocabulary_size)
     generator = _child_generator(plan, FACTORS)
     return GivenInitialization(plan.initialization.factorise(counts, plan.dim, generator, plan.dtype))
-
-
-def build_trainer(
-    plan: Plan,
-    examples: TrainingExamples,
-    initialization: Initialization,
-    observers: Sequence[Observer] = (),
-    word_counts: NDArray[np.int64] | None = None,
-) -> Trainer:
-    """Return a trainer with new parameters; the same ones whenever it is asked.
-
-    How often words occur in the text, (V,), is what the noise of negative sampling is made of; others do without.
-    """
-    generator = np.random.default_rng(plan.seed)
-    drawn = initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
-    output = drawn.output[: plan.objective.output_rows(examples.vocabulary_size)]
-    offset = None
-    if isinstance(plan.objective, Softmax):
-        offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
-    parameters = Parameters(drawn.embedding, output, offset)
-    objective = _objective(plan, examples, word_counts, generator)
-    return Trainer(
-        examples,
-        parameters,
-        objective=objective,
-        optimizer=plan.optimizer,
-        steps=_block_steps(plan, objective, parameters, generator),
-        schedule=plan.schedule,
-        epochs=plan.epochs,
-        learning_rate=plan.learning_rate,
-        generator=generator,
-        observers=observers,
-        # What is drawn for a batch must not depend on which thread draws first.
-        threads=1 if isinstance(plan.objective, NegativeSampling) else plan.threads,
-    )
-
-
-def _objective(
-    plan: Plan,
-    examples: TrainingExamples,
-    word_counts: NDArray[np.int64] | None,
-    generator: np.random.Generator,
-) -> Objective:
-    """Return the plan's objective, with what it needs of a text."""
-    if not isinstance(plan.objective, NegativeSampling):
-        return plan.objective.prepared(examples)
-    if word_counts is None:
-        raise ValueError("Negative sampling needs word counts to make its noise of.")
-    noise = NoiseDistribution(word_counts, plan.objective.exponent)
-    return SampledObjective(plan.objective, noise, generator)
-
-
-def _block_steps(
-    plan: Plan, objective: Objective, parameters: Parameters, generator: np.random.Generator
-) -> BlockSteps | None:
-    """Return what takes steps on blocks, if the plan has them."""
-    if not isinstance(plan.labels, BlockRule) or not isinstance(objective, SampledObjective):
-        return None
-    context = plan.model.context if isinstance(plan.model, Cbow) else None
-    block_objective = BlockObjective(objective.rule, objective.noise, plan.window, context)
-    return BlockSteps(block_objective, parameters, generator)
 
 
 def _count(plan: Plan, rule: CountsRule, text: TextPart, vocabulary_size: int) -> PairCounts:

@@ -28,6 +28,8 @@ from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
 from w2v_exp.training.steps import Steps
 
+WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, NumPy and what they have loaded
+
 
 def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEstimate:
     """Return what a run on a text will need at its peak."""
@@ -62,7 +64,19 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
         step=_step_memory(plan, examples, vocabulary_size),
         objective=NoiseDistribution.memory(vocabulary_size) if sampled else 0,
     )
-    return estimate if plan.epochs else replace(estimate, step=0)
+    if not plan.epochs:
+        return replace(estimate, step=0)
+    return estimate if plan.workers == 1 else _with_workers(estimate, plan.workers)
+
+
+def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
+    """Return what is needed where steps are taken in processes of their own, which share the parameters alone."""
+    return replace(
+        estimate,
+        examples=(1 + workers) * estimate.examples,
+        step=workers * (estimate.step + WORKER_BYTES),
+        making=estimate.making + estimate.parameters,  # drawn, and then copied to where they are shared
+    )
 
 
 def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int) -> int:

@@ -27,7 +27,6 @@ from w2v_exp.experiment.building import (
     build_cost_sample,
     build_examples,
     build_initialization,
-    build_trainer,
     held_out_sample,
     split_text,
 )
@@ -37,6 +36,7 @@ from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost
 from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import available_memory
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.reporting.results import RunResult
@@ -45,6 +45,7 @@ from w2v_exp.tracking.memory import MEGABYTE, PeakMemory, PeakResident
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import open_store
+from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.observers import Observer
 from w2v_exp.training.trainer import Trainer
 
@@ -130,7 +131,9 @@ class Run:
                 bar = ProgressBar(self._title(), plan.epochs, examples.pairs_per_epoch)
                 observers.append(stack.enter_context(bar))
             word_counts = count_ids(self.training.ids, len(vocabulary))
-            self.trainer = build_trainer(plan, examples, initialization, observers, word_counts)
+            self.trainer = build_trainer(
+                plan, examples, initialization, observers, word_counts, self.training
+            )
             records = self.trainer.train()
         if records:
             seconds = records[-1].train_seconds
@@ -143,6 +146,8 @@ class Run:
             self.metrics |= self._untrained_costs(examples.pairs)
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
+        if isinstance(self.trainer, HogwildTrainer) and (private := self.trainer.private_memory):
+            self.metrics["workers_memory_mb"] = private / MEGABYTE
         bounds = training_bounds(plan, self.text.digest, self.training, examples)
         self._finish_measuring()
         comparable = costs_all_pairs(plan)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
-import signal
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import chain, count
-from multiprocessing.connection import wait
-from threading import Thread
 
 import numpy as np
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
+from w2v_exp.processes import SPAWN, end_with_parent, interruptions_held_back, may_start_processes
 from w2v_exp.text.numbered_piece import NumberedPiece
 from w2v_exp.text.passages import split_at_passages
 from w2v_exp.text.spaced_words import number_spaced_words
@@ -101,7 +96,7 @@ def number_pieces(
     waiting: deque[Future[NumberedPiece]] = deque()
     try:
         for piece in pieces:
-            with _interruptions_held_back():  # the first of these starts the processes
+            with interruptions_held_back():  # the first of these starts the processes
                 waiting.append(pool.submit(number_words, tokenizer, piece, passage_end))
             if len(waiting) > 2 * processes:  # enough to keep all busy; more would only fill the memory
                 yield waiting.popleft().result()
@@ -119,15 +114,12 @@ def number_pieces(
 def _pool_for(tokenizer: Tokenizer, processes: int) -> Executor:
     if type(tokenizer) is WhitespaceTokenizer:
         return ThreadPoolExecutor(processes)
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(processes, mp_context=SPAWN, initializer=end_with_parent)
 
 
 def available_processes() -> int:
     """Return how many processes tokenizing can use: one a core that this process may run on, eight at most."""
-    if multiprocessing.current_process().daemon:  # those of a multiprocessing.Pool may not start others
-        return 1
-    return min(available_cores(), MOST_PROCESSES)
+    return min(available_cores(), MOST_PROCESSES) if may_start_processes() else 1
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -138,28 +130,3 @@ def _parts(text: str) -> Iterator[str]:
         end = spaces.end() if spaces else len(text)
         yield text[start:end]
         start = end
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has died without a word: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            wait([parent.sentinel])
-            os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _interruptions_held_back() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment. A process started meanwhile never sees it: its parent ends it."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import islice
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,30 @@ from w2v_exp.training.steps import Steps, TakesSteps
 
 DIVERGED = (
     "training diverged. "
-    "Try a smaller learning_rate, a smaller batch_size or objective.embedding_gradient=mean."
+    "Try a smaller learning_rate, a smaller batch_size (labels.tokens with blocks) or "
+    "objective.embedding_gradient=mean."
 )
+
+
+class EpochSums(NamedTuple):
+    """What the steps of an epoch add up to.
+
+    Parameters
+    ----------
+    cost : float
+        The negative log-likelihood of its pairs.
+    article_cost : float
+        The article's figure, or NaN.
+    pairs : float
+        How many there were.
+    learning_rate : float
+        At its last step.
+    """
+
+    cost: float
+    article_cost: float
+    pairs: float
+    learning_rate: float
 
 
 class Trainer:
@@ -79,14 +102,23 @@ class Trainer:
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.generator = generator or np.random.default_rng(0)
-        self.observers = observers
-        self._step_observers = [observer for observer in observers if isinstance(observer, StepObserver)]
+        self.observers: list[Observer] = []
+        self._step_observers: list[StepObserver] = []
+        for observer in observers:
+            self.watch(observer)
         self._seconds_told = 0.0
+        self._seconds_to_start = 0.0
         self._steps_per_epoch = examples.batches_per_epoch
         self.total_steps = epochs * self._steps_per_epoch
         self.pairs_done = 0.0
         self.records: list[EpochRecord] = []
         self._steps: TakesSteps = steps or Steps(self.objective, self.optimizer, parameters, threads)
+
+    def watch(self, observer: Observer) -> None:
+        """Tell one more of every epoch, and of every step if it is a `StepObserver`."""
+        self.observers.append(observer)
+        if isinstance(observer, StepObserver):
+            self._step_observers.append(observer)
 
     def train(self) -> list[EpochRecord]:
         """Train for all epochs and return a record of each.
@@ -97,22 +129,29 @@ class Trainer:
             As soon as the cost of a step is not a finite number, or if the parameters are not finite after
             the last step. Records up to there are kept in `records`.
         """
-        train_seconds = 0.0
+        train_seconds = self._seconds_to_start
         # A run that diverges is told of by its cost; NumPy need not warn as well.
         with np.errstate(over="ignore", invalid="ignore"):
             for epoch in range(self.epochs):
                 started, self._seconds_told = perf_counter(), 0.0
-                cost, article_cost, rate = self._train_epoch(epoch)
+                sums = self.train_epoch(epoch)
                 train_seconds += perf_counter() - started - self._seconds_told
-                record = EpochRecord(epoch, cost, rate, article_cost, train_seconds)
+                cost = sums.cost / sums.pairs
+                record = EpochRecord(epoch, cost, sums.learning_rate, sums.article_cost, train_seconds)
                 self.records.append(record)
                 for observer in self.observers:
                     observer.on_epoch(record)
         self._require_finite_parameters()
         return self.records
 
-    def _train_epoch(self, epoch: int) -> tuple[float, float, float]:
-        """Take the steps of an epoch; return its mean cost, its article cost and its last learning rate."""
+    def train_epoch(self, epoch: int) -> EpochSums:
+        """Take the steps of one epoch; `train` does it for all of them.
+
+        Raises
+        ------
+        TrainingDivergedError
+            As soon as the cost of a step is not a finite number.
+        """
         cost, article_cost, rate, pairs_before = 0.0, 0.0, self.learning_rate, self.pairs_done
         for number, batch in enumerate(self.examples.batches(self.generator)):
             rate = self._rate(epoch, number)
@@ -120,12 +159,13 @@ class Trainer:
             cost += batch_cost
             article_cost += batch_article_cost
             self.pairs_done += batch.pairs
-            if self._step_observers:
-                self._tell_step()
-        return cost / (self.pairs_done - pairs_before), article_cost, rate
+            self._tell_step()
+        return EpochSums(cost, article_cost, self.pairs_done - pairs_before, rate)
 
     def _tell_step(self) -> None:
         """Tell those who want to know of every step; the time they take is not training."""
+        if not self._step_observers:
+            return
         started = perf_counter()
         for observer in self._step_observers:
             observer.on_step(self.pairs_done)

@@ -1,0 +1,105 @@
+"""Runs with several workers: the same results, and refusals before any work."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import time
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from processes import Command
+
+TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang in the tree " * 600
+SGNS = (
+    "corpus=file",
+    "corpus.path=text.txt",
+    "tokenizer=whitespace",
+    "objective=negative_sampling",
+    "initialization=word2vec",
+    "tracking=none",
+    "epochs=3",
+    "learning_rate=0.025",
+    "dim=8",
+)
+
+BLOCKS = "labels=blocks"
+
+
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_a_run_with_workers_ends_as_one_without(cache: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    done = command(
+        *SGNS,
+        BLOCKS,
+        "labels.tokens=256",
+        "workers=2",
+        f"cache={cache}",
+        "model=cbow",
+        "subsampling=word2vec",
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("outputs/runs/*/artifacts")
+    with (folder / "costs.csv").open() as stream:
+        costs = [float(row["objective_cost"]) for row in csv.DictReader(stream)]
+    assert len(costs) == 3
+    assert costs[-1] < costs[0]
+    assert (folder / "embeddings.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["workers=0"], "workers=0: must be a whole number, 1 or more."),
+        (
+            ["workers=2", "labels=streamed"],
+            "workers=2: several processes share out blocks, and labels=streamed",
+        ),
+        (["workers=2", BLOCKS, "labels.tokens=100000"], "workers=2: the text has 1 blocks to share out"),
+    ],
+    ids=["none", "streamed", "one block"],
+)
+def test_what_workers_cannot_do_is_refused(
+    choices: list[str], message: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    done = command(*SGNS, *choices)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def worker_processes(folder: Path) -> list[int]:
+    """Return the spawned processes whose folder this is; the one that tracks resources is not one of them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == folder and b"spawn_main" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs Linux's list of processes")
+def test_a_run_whose_worker_dies_has_failed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+
+    def kill_one() -> None:
+        deadline = time.monotonic() + 60
+        while len(found := worker_processes(tmp_path)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(found[0], signal.SIGKILL)
+
+    killing = Thread(target=kill_one)
+    killing.start()
+    done = command(*SGNS, BLOCKS, "labels.tokens=256", "workers=2", "epochs=100000")
+    killing.join()
+    assert done.returncode != 0
+    assert "has died" in done.stderr
+    assert "(killed by SIGKILL)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert worker_processes(tmp_path) == []
