@@ -1,7 +1,10 @@
 """A laboratory for word embeddings around a NumPy word2vec.
 
-These names are the core, from text to embeddings: NumPy only, usable from a notebook.
+These names are the core, from text to embeddings: NumPy only, usable from a notebook. `load_run` alone needs MLflow,
+and loads it when it is called.
 """
+
+from importlib import import_module
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
@@ -26,6 +29,29 @@ from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 from w2v_exp.training.trainer import Trainer
 
 __version__ = "0.1.0"
+
+
+def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
+    """Return the embeddings of a run in MLflow: words, counts and both matrices.
+
+    Parameters
+    ----------
+    run_id : str
+        As the store knows the run; its page in the UI shows it.
+    tracking_uri : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
+
+    Raises
+    ------
+    UserError
+        If there is no such store or run, or the run has kept no embeddings.
+    FormatError
+        If the artifact is damaged.
+    """
+    # By name: what is above the core is not imported with it.
+    loaded: Embeddings = import_module("w2v_exp.tracking.recorded_embeddings").load_run(run_id, tracking_uri)
+    return loaded
+
 
 __all__ = [
     "ArticleCorpus",
@@ -55,6 +81,7 @@ __all__ = [
     "encode_cached",
     "encode_text",
     "information_explained",
+    "load_run",
     "unigram_cost",
     "window_pairs",
 ]

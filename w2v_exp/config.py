@@ -139,6 +139,7 @@ class ConfigSchema:
     shrinking_window: bool = MISSING
     dim: int = MISSING
     embedding: str = MISSING
+    probes: list[str] | None = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
     learning_rate: float = MISSING
@@ -201,6 +202,7 @@ class Plan:
     shrinking_window: bool
     dim: int
     embedding: str
+    probes: list[str] | None
     epochs: int
     batch_size: int
     learning_rate: float

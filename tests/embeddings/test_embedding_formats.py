@@ -3,12 +3,15 @@
 import gzip
 import io
 import json
+import pickle
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluated import in_gensim
 from hypothesis import example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
@@ -218,6 +221,173 @@ def test_a_word_with_white_space_that_is_not_ascii_is_read_as_others_write_it():
     assert found.words == ["new\u00a0york", "new\u2028york"]
 
 
+# --- the content shows the format, whatever the file is called
+
+
+@pytest.mark.parametrize(
+    "name", ["vectors", "model.bin", "model.txt", "model.npz", "model.vec.gz", "model.model"]
+)
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_is_read_by_its_content_whatever_it_is_called(tmp_path, suffix, name):
+    original = small_embeddings()
+    path = tmp_path / name
+    path.write_bytes(bytes_of(original, suffix))
+    everything = same(Embeddings.load(path), original)
+    assert everything or same(Embeddings.load(path), Embeddings(original.words, None, original.input))
+    assert everything == (suffix == ".npz")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".txt", ".bin", ".txt.gz", ".bin.gz"])
+@given(
+    words=st.lists(solid_words, min_size=1, max_size=8, unique=True),
+    dim=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+    name=st.sampled_from(["vectors", "vectors.txt", "vectors.bin"]),
+)
+@property_settings(max_examples=40)
+def test_vectors_of_ordinary_size_come_back_from_a_file_of_any_name(suffix, words, dim, seed, name):
+    vectors = np.random.default_rng(seed).uniform(0.01, 1, (len(words), dim)).astype(np.float32)
+    original = Embeddings(words, None, vectors)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(bytes_of(original, suffix))
+        assert same(Embeddings.load(path), original)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_gensims_files_are_read_without_a_suffix(tmp_path, binary):
+    vectors = np.random.default_rng(0).standard_normal((len(HOSTILE_WORDS), 7)).astype(np.float32)
+    original = Embeddings(HOSTILE_WORDS, None, vectors)
+    in_gensim(original).save_word2vec_format(str(tmp_path / "vectors"), binary=binary)
+    assert same(Embeddings.load(tmp_path / "vectors"), original)
+
+
+def test_numbers_that_look_like_text_in_binary_are_told_by_the_suffix():
+    content = b"1 2\nthe abcdefgh\n"  # eight letters, or two numbers
+    assert from_bytes(content, ".bin").input.tobytes() == b"abcdefgh"
+    with pytest.raises(FormatError, match="line 2: has 1 values where line 1 says 2"):
+        from_bytes(content, ".txt")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_pickle_is_not_read(tmp_path, suffix):
+    class Harmful:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "run",))
+
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(FormatError, match=r"is a Python pickle.* save_word2vec_format"):
+            from_bytes(pickle.dumps(Harmful(), protocol), suffix)
+    with pytest.raises(FormatError):
+        from_bytes(pickle.dumps(Harmful(), 0), suffix)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_gensim_saves_is_a_pickle_and_not_read(tmp_path):
+    in_gensim(small_embeddings()).save(str(tmp_path / "vectors.kv"))
+    with pytest.raises(FormatError, match="is a Python pickle, as gensim's"):
+        Embeddings.load(tmp_path / "vectors.kv")
+
+
+def test_a_gzipped_archive_is_refused():
+    with pytest.raises(FormatError, match=r"NumPy archive inside gzip, .*: gunzip it first"):
+        from_bytes(gzip.compress(bytes_of(small_embeddings(), ".npz")), ".npz")
+
+
+@pytest.mark.parametrize("content", [b"words\n", b"\x00" * 100, b"\xff\xfe", b"{}"])
+def test_what_is_of_no_format_is_refused_with_what_should_be_there(content):
+    with pytest.raises(FormatError, match="line 1: must be the number of words and the number of dimensions"):
+        from_bytes(content, "")
+
+
+def test_a_run_is_loaded_in_another_way():
+    with pytest.raises(UserError, match=r"^runs:/0123: .* w2v_exp\.load_run\.$"):
+        Embeddings.load("runs:/0123")
+
+
+# --- reading takes no more than it must
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts what Linux has read")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_is_read_once_and_no_more_memory_is_taken_than_for_its_parts(tmp_path, suffix):
+    vectors = np.random.default_rng(0).standard_normal((5000, 100)).astype(np.float32)
+    path = tmp_path / f"embeddings{suffix}"
+    Embeddings([f"word{i}" for i in range(5000)], None, vectors).save(path)
+
+    def bytes_read():
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    before = bytes_read()
+    tracemalloc.start()
+    found = Embeddings.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert same_bits(found.input, vectors)
+    assert bytes_read() - before < 1.2 * path.stat().st_size
+    assert (
+        peak < 1.8 * vectors.nbytes
+    )  # words and their ids are half a megabyte, and so is what they were made of
+
+
+def test_a_gzipped_file_may_not_claim_more_than_gzip_can_pack():
+    content = gzip.compress(b"1000000 1000\nthe 1 2 3\n")
+    with pytest.raises(FormatError, match=r"line 1: says 1000000 words .* but no more than \d+ follow"):
+        from_bytes(content, ".txt.gz")
+    # what it could hold is claimed: then the rows are counted
+    zeros = b"9 100\n" + (b"0 " * 100 + b"\n")
+    with pytest.raises(FormatError, match="line 2: "):
+        from_bytes(gzip.compress(zeros), ".txt.gz")
+
+
+# --- word2vec's formats as gensim writes them
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("prefix", ["", "*"])
+def test_gensim_reads_words_by_falling_count_with_their_counts(tmp_path, suffix, binary, prefix):
+    keyed_vectors = pytest.importorskip("gensim.models").KeyedVectors
+    vectors = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    ours = Embeddings(["a", "b", "c", "d"], np.array([2, 9, 2, 5]), vectors)
+    file, words = tmp_path / f"vectors{suffix}", tmp_path / "words"
+    ours.save_word2vec_format(file, fvocab=words, binary=binary, prefix=prefix)
+    theirs = keyed_vectors.load_word2vec_format(str(file), fvocab=str(words), binary=binary)
+    assert theirs.index_to_key == [prefix + word for word in "bdac"]
+    assert same_bits(theirs.vectors, vectors[[1, 3, 0, 2]])
+    assert [theirs.get_vecattr(word, "count") for word in theirs.index_to_key] == [9, 5, 2, 2]
+    assert same_bits(Embeddings.load(file).input, theirs.vectors)
+    assert file.read_bytes().startswith(b"\x1f\x8b") == bool(suffix)
+    if not binary:
+        theirs.save_word2vec_format(str(tmp_path / "theirs"), fvocab=str(tmp_path / "their_words"))
+        assert (tmp_path / "their_words").read_bytes() == words.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # gensim's
+def test_a_file_without_a_header_is_as_gloves(tmp_path):
+    keyed_vectors = pytest.importorskip("gensim.models").KeyedVectors
+    small_embeddings().save_word2vec_format(tmp_path / "vectors", write_header=False)
+    theirs = keyed_vectors.load_word2vec_format(str(tmp_path / "vectors"), no_header=True)
+    assert theirs.index_to_key == small_embeddings().words
+    assert same_bits(theirs.vectors, small_embeddings().input)
+
+
+def test_words_without_counts_keep_their_order_and_have_no_file_of_counts(tmp_path):
+    ours = Embeddings(["b", "a"], None, np.ones((2, 1), np.float32))
+    ours.save_word2vec_format(tmp_path / "vectors")
+    assert (tmp_path / "vectors").read_bytes() == b"2 1\nb 1\na 1\n"
+    with pytest.raises(UserError, match=r"words: these embeddings have no counts"):
+        ours.save_word2vec_format(tmp_path / "vectors", fvocab=tmp_path / "words")
+    assert [file.name for file in tmp_path.iterdir()] == ["vectors"]
+
+
+def test_a_word_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    (tmp_path / "vectors").write_bytes(b"old")
+    with pytest.raises(UserError, match=r"Word number 2, 'a b', has white space"):
+        Embeddings(["the", "a b"], None, np.ones((2, 1))).save_word2vec_format(tmp_path / "vectors")
+    assert (tmp_path / "vectors").read_bytes() == b"old"
+
+
 # --- what cannot be written
 
 
@@ -256,8 +426,6 @@ def test_a_value_too_large_for_float32_is_refused(suffix):
 def test_a_suffix_without_a_format_is_refused(tmp_path, name):
     with pytest.raises(UserError, match=r"suffix must name a format: \.npz"):
         small_embeddings().save(tmp_path / name)
-    with pytest.raises(UserError, match=r"suffix must name a format: \.npz"):
-        Embeddings.load(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
@@ -356,12 +524,11 @@ BINARY = b"2 3\nthe " + ROW + b"\nof " + ROW + b"\n"
         (b"2_0 3\nthe 1 2 3\n", "line 1: must be"),
         ("٢ ٣\nthe 1 2 3\n".encode(), "line 1: must be"),
         (b"9" * 5000 + b" 3\nthe 1 2 3\n", "line 1: must be"),
-        (b"PK\x03\x04", r"line 1: must be .* it is b'PK\\x03\\x04'"),
         (b"\xef\xbb\xbf" + TEXT, "line 1: must be"),
         (b"0 3\n", "line 1: says 0 words of 3 dimensions; both must be above 0"),
         (b"1 0\nthe\n", "line 1: says 1 words of 0 dimensions; both must be above 0"),
-        (b"1000000000000 3\nthe 1 2 3\n", "line 1: says 1000000000000 words .* but 10 follow"),
-        (b"1 1000000000000\nthe 1 2 3\n", "line 1: says 1 words of 1000000000000 dim.* but 10 follow"),
+        (b"1000000000000 3\nthe 1 2 3\n", "line 1: says 1000000000000 words .* but no more than [0-9]+ follow"),
+        (b"1 1000000000000\nthe 1 2 3\n", "line 1: says 1 words of 1000000000000 dim.* but no more than [0-9]+ follow"),
         (b"999999999999999999 999999999999999999\nthe 1 2 3\n", "line 1: says 9"),
         (b"3 3\nthe 100000 2 3\nof 4 5 6\n", "line 4: the file ends before this line; line 1 promises 3"),
         (b"2 3\nthe 1 2 3\nof 4 5 6", "line 3: the file ends in the middle of this line"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
 from w2v_exp.embeddings.archive import Stored
 from w2v_exp.embeddings.balancing import balanced_vectors
-from w2v_exp.embeddings.formats import read, write
+from w2v_exp.embeddings.formats import read, write, write_lines
 from w2v_exp.embeddings.parts import check_counts, check_matrix, numbered_words
 from w2v_exp.embeddings.similarity import Similarity
+from w2v_exp.embeddings.word2vec_formats import binary_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, UserError
 from w2v_exp.model.parameters import Parameters
@@ -71,17 +73,20 @@ class Embeddings(Similarity):
 
     @classmethod
     def load(cls, path: Path | str) -> Embeddings:
-        """Read a file in the format that its suffix names: ``.npz``, ``.txt`` or ``.vec``, ``.bin``.
+        """Read a file: an archive of `save`, word2vec's text or binary format, or one of these two gzipped.
 
-        The last three may be gzipped (``.txt.gz``); their vectors are float32.
+        The format is that of the content, whatever the file is called. Word2vec's formats hold input vectors only, as
+        float32. Nothing is unpickled. The embeddings of a run in MLflow: `w2v_exp.load_run`.
 
         Raises
         ------
         UserError
-            If no format has this suffix, or the vectors do not fit the memory that is available.
+            If the vectors do not fit the memory that is available.
         FormatError
             If the file cannot be read or is not what its format says.
         """
+        if str(path).startswith("runs:/"):
+            raise UserError(f"{path}: the embeddings of a run are loaded by w2v_exp.load_run.")
         stored = read(Path(path))
         try:
             return cls(*stored)
@@ -89,10 +94,10 @@ class Embeddings(Similarity):
             raise FormatError(f"{path}: {error}") from error
 
     def save(self, path: Path | str) -> None:
-        """Write a file in the format that its suffix names, as in `load`; same embeddings, same bytes.
+        """Write a file in the format that its suffix names; same embeddings, same bytes.
 
-        ``.npz`` keeps everything. ``.txt``, ``.vec`` and ``.bin`` are for other programs: they keep words and
-        input vectors, as float32.
+        ``.npz`` keeps everything. ``.txt``, ``.vec`` and ``.bin``, also with ``.gz``, are for other
+        programs: they keep words and input vectors, as float32.
 
         Raises
         ------
@@ -101,6 +106,47 @@ class Embeddings(Similarity):
             written. A file that was there before is then as it was.
         """
         write(Path(path), Stored(self.words, self.counts, self.input, self.output))
+
+    def save_word2vec_format(
+        self,
+        fname: Path | str,
+        fvocab: Path | str | None = None,
+        binary: bool = False,
+        write_header: bool = True,
+        prefix: str = "",
+    ) -> None:
+        """Write words and input vectors in word2vec's text or binary format, whatever the file is called.
+
+        Words are written by falling count, where counts are known; gzipped if the name ends in ``.gz``.
+
+        Parameters
+        ----------
+        fname : Path or str
+            The file.
+        fvocab : Path or str, optional
+            Also a file of lines ``word count``.
+        binary : bool
+            Whether numbers are float32, not text.
+        write_header : bool
+            Whether there is a first line with the number of words and of dimensions; GloVe's files have none.
+        prefix : str
+            What is put before each word.
+
+        Raises
+        ------
+        UserError
+            If the format cannot hold a word or a value, a file cannot be written, or there are no counts for `fvocab`.
+        """
+        if fvocab is not None and self.counts is None:
+            raise UserError(f"{fvocab}: these embeddings have no counts; only .npz keeps them.")
+        order = np.arange(len(self)) if self.counts is None else np.argsort(-self.counts, kind="stable")
+        words = [prefix + self.words[i] for i in order.tolist()]
+        in_order = bool((np.diff(order) == 1).all())  # then nothing is copied
+        rows = (binary_rows if binary else text_rows)(words, self.input if in_order else self.input[order])
+        write_lines(Path(fname), rows if write_header else islice(rows, 1, None))
+        if fvocab is not None and self.counts is not None:
+            counted = zip(words, self.counts[order].tolist(), strict=True)
+            write_lines(Path(fvocab), (b"%s %d\n" % (word.encode(), count) for word, count in counted))
 
     def __contains__(self, word: object) -> bool:
         return word in self.ids

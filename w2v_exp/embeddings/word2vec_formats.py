@@ -9,6 +9,7 @@ import io
 import re
 import reprlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from w2v_exp.memory import require_memory
 LONGEST_WORD = 1 << 20  # bytes; a damaged file is not read to its end for a word that does not end
 LONGEST_NUMBER = 64
 HEADER = re.compile(rb"(\d{1,18})[ \t]+(\d{1,18})[ \t]*\r?\n")
+NO_TEXT = re.compile(rb"[^\t\r\n -~]")  # what no number and no separator has
 ASCII_WHITE_SPACE = re.compile(rb"[ \t\n\r\v\f]")
 
 
@@ -57,7 +59,7 @@ def binary_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
 
 
 def read_text(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[str], NDArray[np.float32]]:
-    """Read the text format from a stream of `size` bytes.
+    """Read the text format from a stream of at most `size` bytes.
 
     The last line has to end like the others: without its end nobody knows whether its last number is whole.
 
@@ -94,7 +96,7 @@ def read_text(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[st
 
 
 def read_binary(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[str], NDArray[np.float32]]:
-    """Read the binary format from a stream of `size` bytes.
+    """Read the binary format from a stream of at most `size` bytes.
 
     word2vec ends each vector with a line end and gensim does not; either is read, but not a mixture.
 
@@ -128,6 +130,32 @@ def read_binary(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[
     if ending and (ending != b"\n" or line_ends is False):
         raise FormatError(f"{path}: goes on after the {promised} words that line 1 promises.")
     return words, vectors.astype(np.float32, copy=False)
+
+
+def is_binary(rest: bytes, dim: int, *, expected: bool) -> bool:
+    """Return whether what follows line 1 is the binary format, not the text one.
+
+    If the first word's line ends in `dim` numbers, it is text; if there is something behind the word that no text
+    has, binary; otherwise what is `expected`. (The last byte of a float32 between 2⁻¹¹ and 2 in size is of no
+    number's text.)
+
+    Parameters
+    ----------
+    rest : bytes
+        Of the file, what follows line 1, or the beginning of it.
+    dim : int
+        How many numbers a vector has.
+    expected : bool
+        What it is where nothing tells.
+    """
+    _, _, behind_word = rest.partition(b" ")
+    line, line_end, _ = behind_word.partition(b"\n")
+    values = line.rstrip(b" \r").split(b" ")
+    if line_end and len(values) == dim:
+        with suppress(FormatError):
+            _numbers("", values)
+            return False
+    return expected or bool(NO_TEXT.search(behind_word[: 4 * dim]))
 
 
 def _encoded(words: Sequence[str]) -> Iterator[bytes]:
@@ -172,7 +200,7 @@ def _empty_vectors(
     if least > size - len(header):
         raise FormatError(
             f"{path}, line 1: says {promised} words of {dim} dimensions, which take {least} bytes or more, "
-            f"but {size - len(header)} follow. The file is truncated, or its first line is wrong."
+            f"but no more than {size - len(header)} follow. The file is truncated, or its first line is wrong."
         )
     require_memory(
         4 * promised * dim, f"{path}: {promised} words of {dim} dimensions", "Keep fewer words in the file."

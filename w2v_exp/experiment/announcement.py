@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +11,9 @@ from rich.text import Text
 
 from w2v_exp.config import MlflowTracking, Plan
 from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.words import shown
 
+SHOWN_NEIGHBOURS = 6
 FIGURES = {
     "cost": "cost, nats a pair",
     "validation_cost": "cost of held-out pairs",
@@ -35,9 +38,22 @@ def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -
             table.add_row(Text(meaning), Text(_figure(metric, result.metrics[metric]), justify="right"))
     console.print(Text(f"{result.name}: {result.status.lower()}"))
     console.print(table)
+    if result.similar:
+        console.print(similar_words(result.similar))
     if not result.run_id:
         console.print(Text(f"files: {files}"), soft_wrap=True)
     announce_store(console, plan, result.run_id)
+
+
+def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
+    """Return a row for each probe word, with the words nearest to it."""
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), title="nearest words", title_justify="left", show_header=False
+    )
+    for word, near in similar.items():
+        said = ", ".join(shown(other) for other in near[:SHOWN_NEIGHBOURS])
+        table.add_row(Text(shown(word)), Text(said or "not in the vocabulary"))
+    return table
 
 
 def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:

@@ -55,11 +55,11 @@ def write_costs(
         rows.writerows((*record, validation_costs.get(record.epoch, "")) for record in records)
 
 
-def write_evaluation(table: Mapping[str, Sequence[Any]], folder: Path) -> None:
-    """Write ``evaluation.csv``: each score by epoch, set and section, if there is one; what is not known is empty."""
+def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> None:
+    """Write a table by its columns as a CSV file, if it has any; what is not known is empty."""
     if not table:
         return
-    with replacing(folder / "evaluation.csv") as stream:
+    with replacing(folder / f"{name}.csv") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(table)
         rows.writerows(zip(*table.values(), strict=True))

@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.embeddings.probes import Probe
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import unigram_cost
@@ -35,6 +36,7 @@ from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost
 from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
+from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import available_memory
@@ -84,6 +86,7 @@ class Run:
         if identity.sweep is None:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None
+        self.probes: list[Probe] = []
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
         self.tracked = _start_tracking(plan, identity, self.text)
@@ -161,6 +164,9 @@ class Run:
         if self.tracked:
             table = neighbour_table(vocabulary, self.trainer.parameters, self.trainer.objective)
             self.tracked.log_table("neighbours", table)
+        self.probes = probe_run(plan, vocabulary, self.trainer.parameters)
+        if self.tracked and self.probes:
+            self.tracked.log_table("similar_words", probe_table(self.probes))
         if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
             outputs.draw_plots(
                 plan,
@@ -230,7 +236,8 @@ class Run:
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
             self._finish_measuring()
-        outputs.write_evaluation(self.evaluation.table(), self.files)
+        outputs.write_table("evaluation", self.evaluation.table(), self.files)
+        outputs.write_table("similar_words", probe_table(self.probes), self.files)
         if self.trainer and status != "FAILED":  # what diverged is of no use
             outputs.write_embeddings(
                 self.text.vocabulary, self.trainer.parameters, self.plan.embedding, self.files
@@ -260,6 +267,7 @@ class Run:
             metrics=metrics,
             costs=[(record.epoch, record.cost) for record in records if record.epoch in kept],
             run_id=self.tracked.run_id if self.tracked else "",
+            similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
         )
 
     def _parameters(self) -> Parameters:

@@ -27,6 +27,8 @@ class RunResult:
         Cost by epoch, thinned.
     run_id : str
         The run in the store; empty where nothing is tracked.
+    similar : dict of str to list of str
+        The probe words, and the words nearest to each; empty for one that is not known.
     """
 
     name: str
@@ -37,3 +39,4 @@ class RunResult:
     metrics: dict[str, float] = field(default_factory=dict)
     costs: list[tuple[int, float]] = field(default_factory=list)
     run_id: str = ""
+    similar: dict[str, list[str]] = field(default_factory=dict)

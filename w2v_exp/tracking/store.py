@@ -55,18 +55,12 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
     UserError
         If the store cannot be used.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    for chatty in ("mlflow", "alembic"):  # they report every step of making a database
-        logging.getLogger(chatty).setLevel(logging.ERROR)
     address = store_uri(uri)
     name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
-    if not create and address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
-        raise UserError(f"tracking.uri={address}: there is no such database.")
+    client = connect(address, create=create)
+    from mlflow.exceptions import MlflowException
+
     try:
-        client = MlflowClient(tracking_uri=address)
         found = client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage == "deleted":
             raise UserError(
@@ -80,11 +74,33 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
     except UserError:
         raise
     except MlflowException as error:
-        raise UserError(f"tracking.uri={address}: cannot be used ({_first_line(error)}).") from error
+        raise UserError(f"tracking.uri={address}: cannot be used ({first_line(error)}).") from error
     except Exception as error:
         # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-        raise UserError(f"tracking.uri={address}: cannot be opened ({_first_line(error)}).") from error
+        raise UserError(f"tracking.uri={address}: cannot be opened ({first_line(error)}).") from error
     return Store(client, address, name, identity)
+
+
+def connect(address: str, *, create: bool = True) -> MlflowClient:
+    """Return a client for the store at an address. With ``create=False`` no database is made.
+
+    Raises
+    ------
+    UserError
+        If the store cannot be opened.
+    """
+    if not create and address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
+        raise UserError(f"tracking.uri={address}: there is no such database.")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
+    from mlflow import MlflowClient
+
+    for chatty in ("mlflow", "alembic"):  # they report every step of making a database
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        return MlflowClient(tracking_uri=address)
+    except Exception as error:
+        # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
+        raise UserError(f"tracking.uri={address}: cannot be opened ({first_line(error)}).") from error
 
 
 def _artifact_location(uri: str) -> str | None:
@@ -94,7 +110,8 @@ def _artifact_location(uri: str) -> str | None:
     return folder.as_uri()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
