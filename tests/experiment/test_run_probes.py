@@ -68,10 +68,9 @@ def test_without_a_choice_words_of_the_vocabulary_are_probed_and_with_an_empty_o
     done = command(*SETTINGS, "tracking=none", "hydra.run.dir=some")
     assert done.returncode == 0, done.stderr
     assert "nearest words" in done.stdout
-    rows = list(csv.DictReader((tmp_path / "some/artifacts/similar_words.csv").open(newline="")))
-    assert [row["word"] for row in rows][
-        0
-    ] == "<b>x</b>"  # all occur as often: then the order is that of the words
+    with (tmp_path / "some/artifacts/similar_words.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["word"] == "<b>x</b>"  # all occur as often: then the order is that of the words
     assert 1 < len(rows) <= 8
     done = command(*SETTINGS, "tracking=none", "hydra.run.dir=none", "probes=[]")
     assert done.returncode == 0, done.stderr
