@@ -6,9 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 from processes import Command, run_python
 
 from w2v_exp.config import GROUPS, config_folder
+from w2v_exp.embeddings import Embeddings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -18,10 +20,24 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_notebook_runs_and_prints_neighbours(tmp_path: Path) -> None:
-    (code,) = [block for block in blocks("python") if "most_similar" in block]
+    (code,) = [block for block in blocks("python") if "Trainer(" in block]
     done = run_python("-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('is'," in done.stdout
+
+
+def test_embeddings_are_loaded_asked_and_saved(tmp_path: Path) -> None:
+    (code,) = [block for block in blocks("python") if "Embeddings.load" in block]
+    words = ["man", "woman", "king", "queen", "apple"]
+    vectors = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1], [-1, 0, 0.1]], float)
+    Embeddings(words, None, vectors).save(tmp_path / "embeddings.npz")
+    done = run_python("-W", "error", "-c", code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    similar, each, odd = done.stdout.splitlines()
+    assert similar.startswith("[('queen',")
+    assert each.startswith("[[('queen',")
+    assert odd == "apple"
+    assert Embeddings.load(tmp_path / "vectors.bin.gz").words == words
 
 
 def test_the_tokenizer_of_ones_own_runs(command: Command, tmp_path: Path) -> None:
