@@ -263,7 +263,7 @@ def test_gensims_files_are_read_without_a_suffix(tmp_path, binary):
 
 
 def test_numbers_that_look_like_text_in_binary_are_told_by_the_suffix():
-    content = b"1 2\nthe abcdefgh\n"  # eight letters, or two numbers
+    content = b"1 2\nthe abcdefgh\n"  # eight letters, or two numbers above 10²⁰
     assert from_bytes(content, ".bin").input.tobytes() == b"abcdefgh"
     with pytest.raises(FormatError, match="line 2: has 1 values where line 1 says 2"):
         from_bytes(content, ".txt")

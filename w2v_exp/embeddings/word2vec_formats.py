@@ -23,6 +23,7 @@ LONGEST_WORD = 1 << 20  # bytes; a damaged file is not read to its end for a wor
 LONGEST_NUMBER = 64
 HEADER = re.compile(rb"(\d{1,18})[ \t]+(\d{1,18})[ \t]*\r?\n")
 NO_TEXT = re.compile(rb"[^\t\r\n -~]")  # what no number and no separator has
+EXPONENTS = re.compile(rb"[:-@]")  # as last bytes of little-endian float32, those that are not digits as well
 ASCII_WHITE_SPACE = re.compile(rb"[ \t\n\r\v\f]")
 
 
@@ -136,8 +137,8 @@ def is_binary(rest: bytes, dim: int, *, expected: bool) -> bool:
     """Return whether what follows line 1 is the binary format, not the text one.
 
     If the first word's line ends in `dim` numbers, it is text; if there is something behind the word that no text
-    has, binary; otherwise what is `expected`. (The last byte of a float32 between 2⁻¹¹ and 2 in size is of no
-    number's text.)
+    has, binary; otherwise what is `expected`. One number of 2⁻¹¹ to 8 in size is enough to know binary: the last byte
+    of such a float32 is not of a number's text.
 
     Parameters
     ----------
@@ -155,7 +156,8 @@ def is_binary(rest: bytes, dim: int, *, expected: bool) -> bool:
         with suppress(FormatError):
             _numbers("", values)
             return False
-    return expected or bool(NO_TEXT.search(behind_word[: 4 * dim]))
+    vector = behind_word[: 4 * dim]
+    return expected or bool(NO_TEXT.search(vector) or EXPONENTS.search(vector[3::4]))
 
 
 def _encoded(words: Sequence[str]) -> Iterator[bytes]:
