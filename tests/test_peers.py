@@ -154,7 +154,7 @@ def test_gensim_is_told_which_model_to_train(folder, choices):
 # ---------------------------------------------------------------- the verdict
 
 
-def trained(side, seed=0, seconds=10.0, cpu=8.0, memory=100, scores=(0.5,), epochs=2):
+def trained(side, seed=0, seconds=10.0, cpu=8.0, memory=100, scores=(0.5,), epochs=2, counting=0.0):
     points = [
         Point(
             number + 1, seconds * (number + 1) / len(scores), [Score("simlex999", "input", "own", one, 9, 9)]
@@ -162,7 +162,7 @@ def trained(side, seed=0, seconds=10.0, cpu=8.0, memory=100, scores=(0.5,), epoc
         for number, one in enumerate(scores)
     ]
     order = Order("skipgram", side, 1, [], epochs, seed)
-    return Trained(order, "digest", 1000, 30, seconds, cpu, 0.0, memory, 0, points)
+    return Trained(order, "digest", 1000, 30, seconds, cpu, counting, memory, 0, points)
 
 
 def test_words_are_counted_alike_whatever_the_epochs():
@@ -205,9 +205,25 @@ def test_quality_may_be_a_hundredth_below_gensims_mean(ours, kept):
 )
 def test_quality_in_the_same_time_is_that_of_the_first_look_that_has_it(scores, ratio):
     sides = {GENSIM: [trained(GENSIM)], OURS: [trained(OURS, seconds=5.0, scores=scores)]}
-    in_time, _ = bars(IN_TIME, sides)
+    in_time, *_ = bars(IN_TIME, sides)
     assert in_time.value == ratio
     assert in_time.kept is (ratio >= 1)
+
+
+def test_what_ours_scores_in_the_end_is_told_beside_its_time():
+    theirs = [trained(GENSIM, seed, scores=[0.5]) for seed in (0, 1)]
+    ours = [trained(OURS, seed, seconds=5.0, scores=[0.4, 0.6]) for seed in (0, 1)]
+    _, lasts, quality, _ = bars(IN_TIME, {GENSIM: theirs, OURS: ours})
+    assert lasts.value == 0.5
+    assert quality.value == pytest.approx(10)
+    assert (lasts.promised, quality.promised) == (None, None)
+
+
+def test_counting_is_in_the_time_and_an_epoch_without_it_is_told():
+    sides = {GENSIM: [trained(GENSIM)], OURS: [trained(OURS, seconds=5.0, counting=3.0)]}
+    cpu, clock, epochs = speed(IN_TIME, sides)
+    assert (clock.ratio, epochs.ratio) == (2, 5)
+    assert (cpu.at_least, clock.at_least, epochs.at_least) == (2.5, None, None)
 
 
 def test_more_memory_than_gensims_is_a_bar_missed():

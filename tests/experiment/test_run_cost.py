@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import Command
@@ -9,9 +10,14 @@ from processes import Command
 SHORT = ("epochs=4", "objective=negative_sampling", "labels=sparse", "tracking=none", "learning_rate=0.01")
 
 
+def result_of(folder: Path) -> dict[str, Any]:
+    (file,) = folder.glob("outputs/runs/*/result.json")
+    result: dict[str, Any] = json.loads(file.read_text())
+    return result
+
+
 def metrics_of(folder: Path) -> dict[str, float]:
-    (result,) = folder.glob("outputs/runs/*/result.json")
-    metrics: dict[str, float] = json.loads(result.read_text())["metrics"]
+    metrics: dict[str, float] = result_of(folder)["metrics"]
     return metrics
 
 
@@ -23,6 +29,19 @@ def test_negative_sampling_has_both_costs(command: Command, tmp_path: Path) -> N
     assert metrics["cost"] > metrics["cost_floor"]
     assert metrics["cost_pairs"] == metrics["pairs"] == 84  # the whole text, as it is short
     assert "information_explained" in metrics
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "metric"), [("2", [1, 3], "cost"), ("null", [0, 1, 2, 3], "objective_cost")]
+)
+def test_the_curve_is_of_the_cost_that_compares_where_it_is_measured_by_epoch(
+    command: Command, tmp_path: Path, every: str, epochs: list[int], metric: str
+) -> None:
+    done = command(*SHORT, f"cost_every={every}")
+    assert done.returncode == 0, done.stderr
+    result = result_of(tmp_path)
+    assert [epoch for epoch, _ in result["costs"]] == epochs
+    assert result["costs"][-1][1] == result["metrics"][metric]
 
 
 def test_a_sample_that_is_drawn_from_other_pairs_explains_nothing(command: Command, tmp_path: Path) -> None:

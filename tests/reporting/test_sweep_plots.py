@@ -7,8 +7,9 @@ import pytest
 from matplotlib import image
 
 from w2v_exp.reporting.comparison import compare
+from w2v_exp.reporting.heat_maps import PANELS, draw_heat_map
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_heat_map
+from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_explained_by_time
 
 DRAWERS = [draw_cost_curves, draw_explained_by_memory, draw_heat_map]
 
@@ -110,6 +111,14 @@ def test_without_memory_or_quality_nothing_is_drawn(memory, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_points_of_quality_against_time_leave_out_what_was_not_trained(tmp_path, texts_in):
+    runs = [run({"k": "slow"}, 0.5, train_seconds=9.0), run({"k": "fast"}, 0.4, train_seconds=1.0)]
+    assert draw_explained_by_time(compare([*runs, run({"k": "untrained"}, 0.3)]), tmp_path / "t.svg")
+    texts = set(texts_in(tmp_path / "t.svg"))
+    assert {"k=slow", "k=fast", "seconds of training"} <= texts
+    assert "k=untrained" not in texts
+
+
 def test_a_heat_map_has_a_figure_in_each_cell(tmp_path, texts_in):
     runs = [*grid(2, 3, seeds=2), run({"window": "3", "objective.dim": "1"}, math.nan, status="FAILED")]
     assert draw_heat_map(compare(runs), tmp_path / "h.svg")
@@ -135,18 +144,39 @@ def test_the_best_cell_is_the_darkest(tmp_path):
     assert darkness.argmin() == 0
 
 
+def test_a_third_swept_value_makes_several_heat_maps(tmp_path, texts_in):
+    runs = [
+        run({"window": w, "dim": d, "objective.negatives": n}, math.nan, simlex999=int(w + d + n) / 1000)
+        for w in "123"
+        for d in "456"
+        for n in "78"
+    ]
+    assert not draw_heat_map(compare(runs), tmp_path / "h.svg")
+    assert draw_heat_map(compare(runs), tmp_path / "h.svg", "simlex999")
+    texts = texts_in(tmp_path / "h.svg")
+    assert texts.count("objective.negatives=7") == texts.count("objective.negatives=8") == 1
+    assert {f"0.{w}{d}{n}" for w in "123" for d in "456" for n in "78"} <= set(texts)
+    assert [texts.count(window) for window in "123"] == [
+        1,
+        1,
+        1,
+    ]  # the second one shares the first one's rows
+    assert [texts.count(dim) for dim in "456"] == [2, 2, 2]
+
+
 @pytest.mark.parametrize(
     "runs",
     [
         [],
         [run({"window": "3"}, 0.5), run({"window": "5"}, 0.6)],
-        [run({"a": str(i), "b": str(i), "c": str(i)}, 0.5) for i in range(3)],
+        [run({key: str(i) for key in "abcd"}, 0.5) for i in range(2)],
+        [run({key: str(i) for key in "abc"}, 0.5) for i in range(PANELS + 1)],
         [run({"a": str(i), "b": str(i)}, math.nan) for i in range(3)],
         [run({"a": str(i), "b": "1"}, 0.5) for i in range(3)],
     ],
-    ids=["none", "one key", "three keys", "nothing known", "one key with one value"],
+    ids=["none", "one key", "four keys", "too many panels", "nothing known", "one key with one value"],
 )
-def test_without_two_swept_values_no_heat_map_is_drawn(runs, tmp_path):
+def test_without_two_or_three_swept_values_no_heat_map_is_drawn(runs, tmp_path):
     assert not draw_heat_map(compare(runs), tmp_path / "h.png")
     assert not list(tmp_path.iterdir())
 

@@ -258,6 +258,7 @@ class Run:
                 self.tracked.set_tag("reason", reason)
             self.tracked.finish(status)
         kept = kept_epochs(self.plan.epochs, CURVE_POINTS)
+        curve = self._cost_curve()
         return RunResult(
             name=self.identity.name,
             swept=self.identity.swept,
@@ -265,7 +266,7 @@ class Run:
             status=status,
             reason=reason,
             metrics=metrics,
-            costs=[(record.epoch, record.cost) for record in records if record.epoch in kept],
+            costs=[(epoch, cost) for epoch, cost in curve.items() if epoch in kept],
             run_id=self.tracked.run_id if self.tracked else "",
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
         )
@@ -288,6 +289,13 @@ class Run:
     def _cost_metric(self) -> str:
         """Return what the cost that is trained on is called."""
         return self.plan.objective.cost_metric
+
+    def _cost_curve(self) -> dict[int, float]:
+        """Return the cost by epoch: the one that compares with other objectives, where it is measured by epoch."""
+        measured = next((one.costs for one in self.measured if one.metric == COST), {})
+        if len(measured) > 1:
+            return measured
+        return {record.epoch: record.cost for record in self.trainer.records} if self.trainer else {}
 
     def _validation_costs(self) -> dict[int, float]:
         """Return the held-out costs, by epoch."""

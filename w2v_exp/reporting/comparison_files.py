@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from w2v_exp.reporting.comparison import Comparison
@@ -12,15 +13,22 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     folder.mkdir(parents=True, exist_ok=True)
     comparison.write_csv(folder / "comparison.csv")
     if plots:
+        from w2v_exp.reporting.heat_maps import MAPS, draw_heat_map
         from w2v_exp.reporting.memory_ladder import draw_memory_ladder
-        from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_heat_map
+        from w2v_exp.reporting.sweep_plots import (
+            draw_cost_curves,
+            draw_explained_by_memory,
+            draw_explained_by_time,
+        )
 
         pictures = {
             "cost_curves.png": draw_cost_curves,
             "explained_by_memory.png": draw_explained_by_memory,
-            "heat_map.png": draw_heat_map,
+            "explained_by_time.png": draw_explained_by_time,
             "memory_ladder.png": draw_memory_ladder,
         }
+        for name, metric in MAPS.items():
+            pictures[f"{name}.png"] = partial(draw_heat_map, metric=metric)
         for name, draw in pictures.items():
             (folder / name).unlink(missing_ok=True)  # not every comparison has every picture
             draw(comparison, folder / name)

@@ -1,4 +1,4 @@
-"""Pictures of a sweep, as PNG or SVG: cost curves, quality against memory, a map of two swept values."""
+"""Pictures of a sweep, as PNG or SVG: cost curves; information explained against memory, and against time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from w2v_exp.reporting import style
-from w2v_exp.reporting.comparison import COLUMNS, Comparison, Group
+from w2v_exp.reporting.comparison import Comparison, Group
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
 from w2v_exp.reporting.words import shown
 
 FOCUS = len(style.COLOURS)  # so many curves are told apart by colour; of more, the best are, among grey ones
-EXPLAINED, MEMORY = "information_explained", "peak_memory_mb"
+EXPLAINED, MEMORY, TIME = "information_explained", "peak_memory_mb", "train_seconds"
 LABELLED_POINTS = 12  # of more, only those that no other beats have a label
-ANNOTATED_COLUMNS = 12  # so many figures fit side by side; a heat map of more has a scale instead
 
 
 def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
@@ -93,9 +92,6 @@ def _curves_sentence(curves: int, focus: int, comparison: Comparison) -> str:
 def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
     """Draw the information explained against the peak memory, a point for each configuration.
 
-    Where there are several seeds, a point is their mean with bars of ± a standard deviation. Configurations
-    that no other beats in both respects are coloured, and find room for their label first.
-
     Parameters
     ----------
     comparison : Comparison
@@ -108,14 +104,30 @@ def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
     bool
         Whether there was anything to draw.
     """
-    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(MEMORY) > 0]
+    return _draw_explained(comparison, path, MEMORY, "peak memory, MB", "peak memory", "with less memory")
+
+
+def draw_explained_by_time(comparison: Comparison, path: Path | str) -> bool:
+    """Draw the information explained against the seconds of training, likewise. Runs without training have none."""
+    return _draw_explained(comparison, path, TIME, "seconds of training", "time", "in less time")
+
+
+def _draw_explained(
+    comparison: Comparison, path: Path | str, effort: str, label: str, title: str, saving: str
+) -> bool:
+    """Draw the information explained against a metric of which less is better.
+
+    Where there are several seeds, a point is their mean with bars of ± a standard deviation. Configurations
+    that no other beats in both respects are coloured, and find room for their label first.
+    """
+    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(effort) > 0]
     if not groups:
         return False
-    unbeaten = _unbeaten(groups)
+    unbeaten = _unbeaten(groups, effort)
     groups.sort(key=lambda group: group not in unbeaten)
-    x = np.array([group.mean(MEMORY) for group in groups])
+    x = np.array([group.mean(effort) for group in groups])
     y = np.array([group.mean(EXPLAINED) for group in groups])
-    bars = [np.nan_to_num([group.deviation(metric) for group in groups]) for metric in (MEMORY, EXPLAINED)]
+    bars = [np.nan_to_num([group.deviation(metric) for group in groups]) for metric in (effort, EXPLAINED)]
     colours = [style.COLOURS[0] if group in unbeaten else style.GREY for group in groups]
     with style.drawing(path) as figure:
         axes = figure.add_subplot()
@@ -127,81 +139,22 @@ def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
             axes.minorticks_off()
         axes.margins(0.12)
         axes.grid(True)
-        axes.set_xlabel("peak memory, MB")
+        axes.set_xlabel(label)
         axes.set_ylabel("information explained")
-        subtitle = "Blue: no other configuration explains as much with less memory."
-        style.add_title(axes, "Information explained and peak memory", subtitle)
+        subtitle = f"Blue: no other configuration explains as much {saving}."
+        style.add_title(axes, f"Information explained and {title}", subtitle)
         named = max(LABELLED_POINTS, len(unbeaten))
         label_points(figure, axes, x, y, [_name(group, comparison) for group in groups[:named]])
     return True
 
 
-def _unbeaten(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups, given by falling information explained, than which none before is as small."""
+def _unbeaten(groups: Sequence[Group], effort: str) -> list[Group]:
+    """Return the groups, given by falling information explained, than which none before takes as little."""
     unbeaten: list[Group] = []
     for group in groups:
-        if not unbeaten or group.mean(MEMORY) < unbeaten[-1].mean(MEMORY):
+        if not unbeaten or group.mean(effort) < unbeaten[-1].mean(effort):
             unbeaten.append(group)
     return unbeaten
-
-
-def draw_heat_map(comparison: Comparison, path: Path | str) -> bool:
-    """Draw the information explained by every combination of two swept values, as a heat map.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The sweep.
-    path : path-like
-        The picture to write, ``.png`` or ``.svg``.
-
-    Returns
-    -------
-    bool
-        False, and nothing is drawn, unless exactly two keys have more than one value.
-    """
-    groups = [group for group in comparison.groups if math.isfinite(group.mean(EXPLAINED))]
-    if len(comparison.keys) != 2 or not groups:
-        return False
-    row_key, column_key = comparison.keys
-    rows, columns = _values_of(row_key, comparison), _values_of(column_key, comparison)
-    means, texts = np.full((len(rows), len(columns)), np.nan), {}
-    for run in comparison.unfinished:
-        texts[rows.index(run.swept.get(row_key, "")), columns.index(run.swept.get(column_key, ""))] = (
-            run.status.lower()
-        )
-    for group in comparison.groups:
-        place = rows.index(group.swept.get(row_key, "")), columns.index(group.swept.get(column_key, ""))
-        means[place], texts[place] = group.mean(EXPLAINED), group.written(COLUMNS[0]).replace(" ± ", "\n± ")
-    best, worst = float(np.nanmax(means)), float(np.nanmin(means))
-    with style.drawing(path, height=min(10.0, 1.9 + 0.55 * len(rows))) as figure:
-        axes = figure.add_subplot()
-        heat = style.show_cells(axes, means, rows, columns)
-        palest = min(worst, best - 0.1)  # configurations that are about as good look about the same
-        heat.set_clim(palest, best)
-        axes.set_xlabel(shown(column_key))
-        axes.set_ylabel(shown(row_key))
-        subtitle = "0: knows only word frequencies, 1: the floor of a run's pairs."
-        style.add_title(axes, "Information explained", subtitle)
-        if len(columns) > ANNOTATED_COLUMNS:
-            style.show_scale(figure, axes, heat, "")
-        else:
-            size = style.SMALL if len(columns) > 6 else 11
-            for (row, column), text in texts.items():
-                dark = means[row, column] > palest + 0.55 * (best - palest)
-                colour = "white" if dark else style.INK if np.isfinite(means[row, column]) else style.GREY
-                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=size)
-    return True
-
-
-def _values_of(key: str, comparison: Comparison) -> list[str]:
-    """Return the values of a key: numbers by size, others in the order in which they turn up."""
-    swept = [group.swept for group in comparison.groups] + [run.swept for run in comparison.unfinished]
-    values = list(dict.fromkeys(settings.get(key, "") for settings in swept))
-    try:
-        return sorted(values, key=float)
-    except ValueError:
-        return values
 
 
 def _name(group: Group, comparison: Comparison) -> str:

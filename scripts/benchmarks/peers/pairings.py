@@ -12,24 +12,6 @@ SETTINGS = (
     "dim=100",
 )  # of both sides; negatives and sample are gensim's
 RATE = 0.025  # where a peer has another one of its own
-HIERARCHICAL = (
-    "tokenizer=whitespace",
-    "vocabulary=frequent",
-    "labels=counts",
-    "objective=hierarchical_softmax",
-    "objective.embedding_gradient=mean",
-    "initialization=normal",
-    "optimizer=adagrad",
-    "optimizer.epsilon=1e-16",  # gradients are divided by all pairs of the text, so they are small
-    "schedule=linear",
-    "schedule.floor=0.1",
-    "order=shuffled",
-    "shrinking_window=true",
-    "learning_rate=0.2",
-    "epochs=10",
-    "dtype=float32",
-    "bounds=false",
-)
 
 
 @dataclass(frozen=True)
@@ -91,7 +73,7 @@ PAIRINGS = (
         "hierarchical",
         "skip-gram, hierarchical softmax, one core",
         1,
-        (*HIERARCHICAL, "threads=1"),
+        ("experiment=wikipedia_hierarchical", "threads=1"),
         {"sg": 1, "hs": 1, "negative": 0, "workers": 1},
         {"model": "skipgram", "loss": "hs", "lr": RATE, "thread": 1},
         1,

@@ -43,7 +43,16 @@ def side_table(pairing: Pairing, sides: dict[str, list[Trained]]) -> Table:
     )
     table = Table("", box=box.SIMPLE, title=escape(title), title_justify="left")
     names = [name for name in TITLES if any(one.scores.get(name) is not None for one in _all(sides))]
-    headings = ("seeds", "epochs", "words/s", "seconds", "of processors", "memory, MB", "of training")
+    headings = (
+        "seeds",
+        "epochs",
+        "words/s",
+        "seconds",
+        "of processors",
+        "counting",
+        "memory, MB",
+        "of training",
+    )
     for heading in (*headings, *(TITLES[name] for name in names)):
         table.add_column(heading, justify="right")
     for side, trainings in sides.items():
@@ -52,6 +61,7 @@ def side_table(pairing: Pairing, sides: dict[str, list[Trained]]) -> Table:
                 lambda one: one.rate,
                 lambda one: one.seconds,
                 lambda one: one.cpu_seconds,
+                lambda one: one.counting_seconds,
                 lambda one: one.resident / 1e6,
                 lambda one: one.memory / 1e6,
             ]
