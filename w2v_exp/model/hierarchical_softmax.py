@@ -97,11 +97,9 @@ class TreeSoftmax:
         """Return cost and gradients of a batch. Nothing is changed; the dense scores are made in the workspace."""
         workspace = workspace or Workspace()
         hidden, nodes = batch.hidden(parameters.embedding), parameters.output
-        counted, weighted = visits_of(batch, self._paths(nodes.dtype))
+        visits = visits_of(batch, self._paths(nodes.dtype))
         factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
-        cost, embedding_gradient, node_gradient = descend(hidden, nodes, weighted, factors, workspace)
-        if weighted is not counted:
-            cost = self._cost(hidden, nodes, counted)
+        cost, embedding_gradient, node_gradient = descend(hidden, nodes, visits, factors, workspace)
         embedding_gradient *= factors
         if self.rule.weight_decay:
             decay = self.rule.weight_decay
@@ -148,7 +146,7 @@ class TreeSoftmax:
             some = visits.stretch(first, stop)
             scores = hidden[first:stop].dot(nodes.T)
             places = np.repeat(np.arange(stop - first), np.diff(some.starts))
-            cost += Turns(some.pairs, scores[places, some.nodes]).cost()
+            cost += Turns(some.pairs, some.weighted, scores[places, some.nodes]).cost()
         return cost
 
     def _paths(self, dtype: Any) -> csr_array:

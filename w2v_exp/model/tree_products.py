@@ -34,33 +34,33 @@ class Descent(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """Visits that are worked on together, and the scores of their nodes: arrays of one length."""
+    """Visits that are worked on together, as they are counted and as they weigh, and scores: arrays of one length."""
 
     pairs: NDArray[Any]
+    weighted: NDArray[Any]
     scores: NDArray[Any]
 
     def cost(self) -> float:
         """Return −Σ left·log σ(score) + right·log σ(−score), summed in float64."""
-        costs = np.log1p(np.exp(-np.abs(self.scores)))
+        return self._cost(1 + np.exp(-np.abs(self.scores)))
+
+    def cost_and_gradient(self) -> tuple[float, NDArray[Any]]:
+        """Return the cost, and what is the gradient by each score if visits weigh as they do: pairs·σ(score) − left."""
+        decay = np.exp(-np.abs(self.scores))  # never overflows, whatever the score
+        gradient = np.where(self.scores >= 0, 1, decay)
+        decay += 1
+        gradient /= decay
+        gradient *= self.weighted.real
+        gradient -= self.weighted.imag
+        return self._cost(decay), gradient
+
+    def _cost(self, sums: NDArray[Any]) -> float:
+        """Return the cost, given 1 + exp(−|score|), which becomes something else."""
+        costs = np.log(sums, out=sums)
         costs += np.maximum(self.scores, 0)
         costs *= self.pairs.real
         costs -= self.pairs.imag * self.scores
         return float(np.add.reduce(costs, dtype=np.float64))
-
-    def cost_and_gradient(self) -> tuple[float, NDArray[Any]]:
-        """Return the cost, and its gradient by each score: pairs·σ(score) − left."""
-        scores, passing, left = self.scores, self.pairs.real, self.pairs.imag
-        decay = np.exp(-np.abs(scores))  # never overflows, whatever the score
-        costs = np.log1p(decay)
-        costs += np.maximum(scores, 0)
-        costs *= passing
-        costs -= left * scores
-        gradient = np.where(scores >= 0, 1, decay)
-        decay += 1
-        gradient /= decay
-        gradient *= passing
-        gradient -= left
-        return float(np.add.reduce(costs, dtype=np.float64)), gradient
 
 
 def descend(
@@ -137,12 +137,15 @@ def _descend_together(
             np.repeat(np.arange(len(block), dtype=np.int32) * np.int32(width), lengths[first:stop])
             + columns[some]
         )
+        same = visits.weighted is visits.pairs
         pairs = visits.pairs[some]
+        weighted = pairs if same else visits.weighted[some]
         dense = columns[some] >= 0
         if not dense.all():
             cells, pairs = cells[dense], pairs[dense]
+            weighted = pairs if same else weighted[dense]
         flat = block.reshape(-1)
-        block_cost, gradient = Turns(pairs, flat.take(cells)).cost_and_gradient()
+        block_cost, gradient = Turns(pairs, weighted, flat.take(cells)).cost_and_gradient()
         cost += block_cost
         flat.fill(0)
         flat[cells] = gradient
@@ -156,7 +159,7 @@ def _without_columns(visits: NodeVisits, columns: NDArray[np.int32]) -> NodeVisi
     numbers = np.add.reduceat(
         lower, visits.starts[:-1], dtype=np.int64
     )  # every centre has a visit: of the root
-    return NodeVisits(np.concatenate([[0], np.cumsum(numbers)]), visits.nodes[kept], visits.pairs[kept])
+    return visits.with_starts(np.concatenate([[0], np.cumsum(numbers)]), kept)
 
 
 def _descend_one_by_one(
@@ -186,7 +189,8 @@ def _descend_one_by_one(
         spans = [(row, slice(starts[row] - first, starts[row + 1] - first)) for row in range(centre, stop)]
         for row, span in spans:
             np.dot(fetched[span], hidden[row], out=scores[span])
-        some_cost, some_gradient = Turns(visits.pairs[some], scores).cost_and_gradient()
+        turns = Turns(visits.pairs[some], visits.weighted[some], scores)
+        some_cost, some_gradient = turns.cost_and_gradient()
         for row, span in spans:
             hidden_gradient[row] += some_gradient[span].dot(fetched[span])
         gradient[some] = some_gradient

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,18 +62,11 @@ class VisitedExamples(CountedExamples):
         refuse_smoothing(self.rule)
         self.tree = HuffmanTree.of_shares(self.context_shares, self.pairs_per_epoch)
         paths = path_matrix(self.tree, dtype)
-        self._counted = self._weighted = VisitPieces([*_all_visits(counts, counts.counts, paths)])
+        damped = None
         if self.rule.count_exponent != 1:
             restored = _ratio(self._pairs_by_centre, self._labels_by_centre).astype(self._damped.dtype)
             damped = self._damped * np.repeat(restored, np.diff(counts.starts))
-            self._weighted = VisitPieces(
-                [  # at the same nodes, which need not be there twice
-                    replace(weighted, nodes=counted.nodes)
-                    for counted, weighted in zip(
-                        self._counted, _all_visits(counts, damped, paths), strict=True
-                    )
-                ]
-            )
+        self._visits = VisitPieces([*_all_visits(counts, damped, paths)])
 
     @staticmethod
     def memory(
@@ -102,7 +94,6 @@ class VisitedExamples(CountedExamples):
     def _slice(self, centres: NDArray[np.int32]) -> VisitedBatch:
         """Return the batch of these centres, which are in order."""
         pairs_by_centre = self._pairs_by_centre[centres]
-        counted = self._counted.rows(centres)
         return VisitedBatch(
             centres=centres,
             rows=slice(None) if len(centres) == self.vocabulary_size else centres,
@@ -111,13 +102,14 @@ class VisitedExamples(CountedExamples):
             pairs=float(pairs_by_centre.sum()),
             all_pairs=self.pairs_per_epoch,
             centre_weights=self._centre_weights[centres],
-            counted=counted,
-            weighted=counted if self._weighted is self._counted else self._weighted.rows(centres),
+            visits=self._visits.rows(centres),
         )
 
 
-def _all_visits(counts: PairCounts, values: NDArray[Any], paths: csr_array) -> Iterator[NodeVisits]:
-    """Yield the visits of all V centres, whose labels have these values, some at a time."""
+def _all_visits(
+    counts: PairCounts, damped: NDArray[Any] | None, paths: csr_array
+) -> Iterator[NodeVisits]:
+    """Yield the visits of all V centres, some at a time; `damped` are their counts as they stand in the gradient."""
     from scipy.sparse import csr_array
 
     words, first = counts.vocabulary_size, 0
@@ -126,8 +118,12 @@ def _all_visits(counts: PairCounts, values: NDArray[Any], paths: csr_array) -> I
         stop = max(first + 1, reached)
         some = slice(counts.starts[first], counts.starts[stop])
         starts = counts.starts[first : stop + 1] - counts.starts[first]
-        labels = csr_array((values[some], counts.contexts[some], starts), shape=(stop - first, words))
-        yield NodeVisits.of(labels, paths)
+        shape = stop - first, words
+        labels = csr_array((counts.counts[some], counts.contexts[some], starts), shape=shape)
+        weights = None
+        if damped is not None:
+            weights = csr_array((damped[some], counts.contexts[some], starts), shape=shape)
+        yield NodeVisits.of(labels, paths, weights)
         first = stop
 
 

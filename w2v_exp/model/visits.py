@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -33,23 +33,46 @@ class NodeVisits:
         Which node; each once in a row, in no order.
     pairs : ndarray of complex64 or complex128, shape (n,)
         Real part: the pairs that come by. Imaginary part: those of them that turn left.
+    weighted : ndarray, as `pairs`
+        The same of the labels as they stand in the gradient; the same array, unless examples dampen counts.
     """
 
     starts: NDArray[np.integer[Any]]
     nodes: NDArray[np.int32]
     pairs: NDArray[Any]
+    weighted: NDArray[Any]
 
     @classmethod
-    def of(cls, labels: csr_array, paths: csr_array) -> NodeVisits:
-        """Return the visits of counted labels, (k, V), with the paths of `path_matrix`."""
+    def of(cls, labels: csr_array, paths: csr_array, weights: csr_array | None = None) -> NodeVisits:
+        """Return the visits of labels, (k, V), as often as they occur and as they weigh, with `path_matrix`'s paths."""
         visits = labels.astype(paths.dtype) @ paths
-        return cls(visits.indptr, visits.indices, visits.data)
+        weighted = visits if weights is None else weights.astype(paths.dtype) @ paths  # at the same places
+        return cls(visits.indptr, visits.indices, visits.data, weighted.data)
 
     def stretch(self, first: int, stop: int) -> NodeVisits:
         """Return the visits of the centres from `first` to before `stop`, without a copy."""
         some = slice(self.starts[first], self.starts[stop])
-        return NodeVisits(
-            self.starts[first : stop + 1] - self.starts[first], self.nodes[some], self.pairs[some]
+        return self.with_starts(self.starts[first : stop + 1] - self.starts[first], some)
+
+    def with_starts(self, starts: NDArray[np.integer[Any]], kept: slice | NDArray[np.intp]) -> NodeVisits:
+        """Return some of the visits, which begin for each row where they are said to."""
+        pairs = self.pairs[kept]
+        weighted = pairs if self.weighted is self.pairs else self.weighted[kept]
+        return NodeVisits(starts, self.nodes[kept], pairs, weighted)
+
+    @classmethod
+    def joined(cls, parts: Sequence[NodeVisits]) -> NodeVisits:
+        """Return the rows of several, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = np.concatenate([np.diff(part.starts) for part in parts])
+        pairs = np.concatenate([part.pairs for part in parts])
+        alike = all(part.weighted is part.pairs for part in parts)
+        return cls(
+            np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+            np.concatenate([part.nodes for part in parts]),
+            pairs,
+            pairs if alike else np.concatenate([part.weighted for part in parts]),
         )
 
 
@@ -59,14 +82,11 @@ class VisitedBatch(Batch):
 
     Parameters
     ----------
-    counted : NodeVisits
-        Of the labels as often as they occur.
-    weighted : NodeVisits
-        Of the labels as they stand in the gradient; the same object, unless examples dampen counts.
+    visits : NodeVisits
+        Of the labels.
     """
 
-    counted: NodeVisits = field(kw_only=True)
-    weighted: NodeVisits = field(kw_only=True)
+    visits: NodeVisits = field(kw_only=True)
 
     def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
         """Return so many batches of consecutive centres that together are this one."""
@@ -75,8 +95,7 @@ class VisitedBatch(Batch):
 
     def _part(self, first: int, stop: int) -> VisitedBatch:
         some = slice(first, stop)
-        weights, counted = self.weights[some], self.counted.stretch(first, stop)
-        same = self.weighted is self.counted
+        weights = self.weights[some]
         return VisitedBatch(
             centres=self.centres[some],
             rows=some if isinstance(self.rows, slice) else self.rows[some],
@@ -85,8 +104,7 @@ class VisitedBatch(Batch):
             pairs=float(weights.sum()),
             all_pairs=self.all_pairs,
             centre_weights=self.centre_weights[some],
-            counted=counted,
-            weighted=counted if same else self.weighted.stretch(first, stop),
+            visits=self.visits.stretch(first, stop),
         )
 
 
@@ -122,17 +140,16 @@ def label_matrix(batch: Batch, values: NDArray[Any], vocabulary_size: int) -> cs
     return csr_array((values, words.astype(index), starts.astype(index)), shape=shape)
 
 
-def visits_of(batch: Batch, paths: csr_array) -> tuple[NodeVisits, NodeVisits]:
-    """Return the visits of a batch's labels: as often as they occur, and as they stand in the gradient."""
+def visits_of(batch: Batch, paths: csr_array) -> NodeVisits:
+    """Return the visits of a batch's labels."""
     if isinstance(batch, VisitedBatch):
-        return batch.counted, batch.weighted
-    counts = batch.labels.counts
+        return batch.visits
+    counts, vocabulary_size = batch.labels.counts, paths.shape[0]
     weights = batch.labels.scaled_shares(batch.weights)
-    vocabulary_size = paths.shape[0]
-    counted = NodeVisits.of(label_matrix(batch, counts, vocabulary_size), paths)
-    if np.allclose(weights, counts, rtol=1e-12):  # as they are, but for counts that their rule dampens
-        return counted, counted
-    return counted, NodeVisits.of(label_matrix(batch, weights, vocabulary_size), paths)
+    damped = None
+    if not np.allclose(weights, counts, rtol=1e-12):  # as they are, but for counts that their rule dampens
+        damped = label_matrix(batch, weights, vocabulary_size)
+    return NodeVisits.of(label_matrix(batch, counts, vocabulary_size), paths, damped)
 
 
 class VisitPieces:
@@ -153,22 +170,11 @@ class VisitPieces:
         numbers = self._firsts.searchsorted(centres, "right") - 1
         apart = np.flatnonzero((np.diff(centres) != 1) | (np.diff(numbers) != 0)) + 1
         edges = [0, *apart.tolist(), len(centres)]
-        stretches: list[NodeVisits] = [
+        stretches = [
             self._pieces[numbers[first]].stretch(
                 int(centres[first] - self._firsts[numbers[first]]),
                 int(centres[last - 1] - self._firsts[numbers[first]]) + 1,
             )
             for first, last in pairwise(edges)
         ]
-        if len(stretches) == 1:
-            return stretches[0]
-        lengths = np.concatenate([np.diff(stretch.starts) for stretch in stretches])
-        return NodeVisits(
-            np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-            np.concatenate([stretch.nodes for stretch in stretches]),
-            np.concatenate([stretch.pairs for stretch in stretches]),
-        )
-
-    def __iter__(self) -> Iterator[NodeVisits]:
-        """Return the pieces in their order."""
-        return iter(self._pieces)
+        return NodeVisits.joined(stretches)
