@@ -106,9 +106,7 @@ class VisitedExamples(CountedExamples):
         )
 
 
-def _all_visits(
-    counts: PairCounts, damped: NDArray[Any] | None, paths: csr_array
-) -> Iterator[NodeVisits]:
+def _all_visits(counts: PairCounts, damped: NDArray[Any] | None, paths: csr_array) -> Iterator[NodeVisits]:
     """Yield the visits of all V centres, some at a time; `damped` are their counts as they stand in the gradient."""
     from scipy.sparse import csr_array
 
