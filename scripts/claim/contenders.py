@@ -85,7 +85,7 @@ def train_on(plan: Plan, text: EncodedText, examples: TrainingExamples, witness:
     part, _ = split_text(plan, text)
     observer = _Observer(witness)
     initialization = build_initialization(plan, examples, part)
-    trainer = build_trainer(plan, examples, initialization, [observer], text.vocabulary.counts)
+    trainer = build_trainer(plan, examples, initialization, [observer], text.vocabulary.counts, part)
     observer.parameters = trainer.parameters
     observer.embeddings = partial(Embeddings.from_training, text.vocabulary, trainer.parameters)
     trainer.train()

@@ -63,7 +63,7 @@ PAIRINGS = (
         "two-cores",
         "skip-gram, negative sampling, two cores",
         2,
-        ("experiment=wikipedia_sgns", "threads=2"),
+        ("experiment=wikipedia_sgns", "workers=2"),
         {"sg": 1, "workers": 2},
         {"model": "skipgram", "loss": "ns", "lr": RATE, "thread": 2},
         2.5,

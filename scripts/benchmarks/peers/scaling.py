@@ -119,13 +119,13 @@ class Scaling:
             "dim": f"dim={place.value}",
             "window": f"window={place.value}",
             "vocabulary": "vocabulary.min_count=1",
-            "workers": f"threads={place.value}",
+            "workers": f"workers={place.value}",
         }[place.series]
         settings = {} if side == OURS else {"sg": 1, "workers": cores}
         return Order(place.name, side, cores, self._overrides(varied), 1, seed, settings, [])
 
     def _overrides(self, *varied: str) -> list[str]:
-        fixed = ["corpus=file", "evaluation=none", "tracking=none", *SETTINGS, "threads=1", "epochs=1"]
+        fixed = ["corpus=file", "evaluation=none", "tracking=none", *SETTINGS, "epochs=1"]
         return [*fixed, *self._ours, *varied]
 
     def _text_of(self, place: Place, folder: Path) -> Path:
