@@ -80,7 +80,7 @@ def test_the_baseline_is_the_experiment_of_that_name_on_the_same_text(few_choice
 
 def test_optimizers_differ_in_nothing_else():
     tried = list(optimizers([SHIPPED]))
-    shipped, _ = plan_of([SHIPPED])
+    shipped, _ = plan_of([SHIPPED, "initialization=normal"])
     for trial in tried:
         same = replace(trial.plan, optimizer=shipped.optimizer, learning_rate=shipped.learning_rate)
         assert same == shipped

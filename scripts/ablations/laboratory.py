@@ -76,9 +76,14 @@ class Laboratory:
             except TrainingDivergedError:
                 pass  # too large a step is an outcome, too
             else:
-                costs = [(record.train_seconds, record.cost) for record in trainer.records]
                 cost = exact_cost(trainer.parameters, examples.pairs)
-                if trains_on_all_pairs(plan):
+                if cost > math.log(
+                    examples.vocabulary_size
+                ):  # worse than all words alike: slowly, but it diverges
+                    cost = None
+                else:
+                    costs = [(record.train_seconds, record.cost) for record in trainer.records]
+                if cost is not None and trains_on_all_pairs(plan):
                     bounds = Bounds.of(examples.pairs)
                     found = information_explained(cost, bounds.unigram_cost, bounds.cost_floor)
                     explained = found if math.isfinite(found) else None

@@ -34,7 +34,7 @@ class Outcome:
     costs : list of (float, float)
         Seconds of training, and the mean cost of the steps, after each epoch.
     cost : float or None
-        Nats a pair, of the run's own pairs, in the end; None if it diverged.
+        Nats a pair, of the run's own pairs, in the end; None if it diverged: ended above log V.
     explained : float or None
         `information_explained`; None where pairs are sampled, too.
     circumstances : dict of str to str
@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def end(self) -> Point | None:
-        """Scores in the end; None if it diverged."""
+        """Scores in the end; None if it diverged: ended above log V."""
         return None if self.cost is None else self.training.end
 
     @property

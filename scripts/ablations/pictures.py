@@ -63,7 +63,8 @@ def draw_optimizers(path: Path, tables: Tables) -> None:
             for axes, name in zip(panels[1:], tables.percent, strict=False):
                 axes.plot(*_scores(tables, trial, name), **looks)
         if highest := [cost for trial in best for cost in _costs(tables, trial)[1]]:
-            panels[0].set_ylim(top=max(highest) + 0.05)  # others may begin to diverge
+            lowest = min(highest)
+            panels[0].set_ylim(lowest - 0.05, max(highest) + 0.05)  # others may begin to diverge
         style.add_title(panels[0], "cost")
         for axes, (name, percent) in zip(panels[1:], tables.percent.items(), strict=False):
             style.add_title(axes, title(name))

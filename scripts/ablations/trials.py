@@ -17,6 +17,8 @@ PARTS = (CHOICES, OPTIMIZERS_PART)
 SHIPPED, BASELINE = "shipped", "ppmi_svd"
 BASELINE_EXPERIMENT = "sotu_ppmi_svd"
 
+DRAWN = "initialization=normal"
+
 # Each choice of the experiment, taken back or made otherwise: what is added to its command line.
 TAKEN_BACK = {
     "offset_none": ["objective.output_offset=none"],
@@ -28,7 +30,7 @@ TAKEN_BACK = {
     "weight_decay": ["objective.weight_decay=0"],
     "subsampling": ["subsampling=word2vec"],  # by 1e-4, counts the mean of three samplings
     "window": ["shrinking_window=false"],
-    "normal": ["initialization=normal"],  # an ordinary start
+    "normal": [DRAWN],  # an ordinary start
     "slow": ["learning_rate=0.1"],  # from factors of PMI a smaller step may be enough
     "centres_128": ["labels.centres=128"],
     "centres_2048": ["labels.centres=2048"],
@@ -120,8 +122,11 @@ def choices(overrides: Sequence[str]) -> Iterator[Trial]:
 
 
 def optimizers(overrides: Sequence[str]) -> Iterator[Trial]:
-    """Yield the experiment with each optimizer at each of its learning rates; see `choices`."""
-    shipped = _plan(*overrides)
+    """Yield the experiment from a drawn start with each optimizer at each of its learning rates; see `choices`.
+
+    From factors of PMI there is little left to do, and the more careful an optimizer the better it looks.
+    """
+    shipped = _plan(*overrides, DRAWN)
     for name, rates in RATES.items():
         made = OPTIMIZERS[name]
         optimizer = made(epsilon=EPSILON) if hasattr(made, "epsilon") else made()
