@@ -17,6 +17,8 @@ from w2v_exp.training.schedules import Constant, Linear
 NEEDED = {
     "corpus=file": ["corpus.path=README.md"],
     "corpus=text": ["corpus.text=some words"],
+    "initialization=from_file": ["initialization.path=README.md"],
+    "initialization=from_run": ["initialization.run=a_run"],
     "labels=blocks": ["objective=negative_sampling"],
     "model=cbow": ["labels=blocks", "objective=negative_sampling"],
     "tokenizer=custom": ["tokenizer.callable=str.split"],

@@ -59,6 +59,42 @@ class SparseChoice:
 
 
 @dataclass(frozen=True)
+class FromRun:
+    """Training goes on from the embeddings of a run in MLflow, in the store that `tracking` names.
+
+    Parameters
+    ----------
+    run : str
+        Its id, or its name if only one finished run has it.
+    """
+
+    run: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.run:
+            raise SettingError("run", "", "is empty; give the id of a run, or its name.")
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """Training goes on from the embeddings in a file.
+
+    Parameters
+    ----------
+    path : str
+        An archive (``.npz``), or word2vec's text or binary format, also gzipped; the content tells which.
+    """
+
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise SettingError("path", "", "is empty; name a file of embeddings.")
+        if not Path(self.path).expanduser().is_file():
+            raise SettingError("path", self.path, f"no such file, seen from {Path.cwd()}.")
+
+
+@dataclass(frozen=True)
 class NoCache:
     """Every run reads its text anew."""
 
@@ -107,7 +143,12 @@ GROUPS: dict[str, Mapping[str, type]] = {
     },
     "model": MODELS,
     "objective": OBJECTIVES,
-    "initialization": {**INITIALIZATIONS, "spectral": SpectralInitialization},
+    "initialization": {
+        **INITIALIZATIONS,
+        "spectral": SpectralInitialization,
+        "from_run": FromRun,
+        "from_file": FromFile,
+    },
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "validation": {"rule": ValidationRule},
@@ -191,7 +232,7 @@ class Plan:
     labels: DenseChoice | SparseChoice | CountsRule | StreamRule | BlockRule
     model: SkipGram | Cbow
     objective: ObjectiveRule | NegativeSampling
-    initialization: Initialization | SpectralInitialization
+    initialization: Initialization | SpectralInitialization | FromRun | FromFile
     optimizer: Optimizer
     schedule: Schedule
     validation: ValidationRule

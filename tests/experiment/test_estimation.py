@@ -13,10 +13,13 @@ from hydra import compose, initialize_config_dir
 from processes import Command, run_python
 
 from w2v_exp import memory
-from w2v_exp.config import Plan, config_folder, make_plan, register_schema
+from w2v_exp.config import FromRun, Plan, config_folder, make_plan, register_schema
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.continuing import initialization_from
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
+from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.run import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
@@ -167,6 +170,22 @@ def test_the_estimate_holds_for_every_combination(
     peak = measured(plan, text, words)
     assert peak > 50, "outside of what this test is about"
     assert estimated == pytest.approx(peak, rel=0.15)
+
+
+def test_what_a_run_goes_on_from_stays_in_memory_with_what_it_trains() -> None:
+    text, words = text_of(100_000, 20_000), 20_000
+    vectors = np.random.default_rng(0).standard_normal((words, 60))
+    saved = Embeddings([f"w{number}" for number in range(words)], None, vectors, vectors.copy())
+    plan = plan_of("labels=streamed", "window=5", "dim=60", "initialization=from_run", "initialization.run=x")
+    origin = Origin(FromRun("x"), saved)
+    estimated = estimate_run(plan, text, words, origin.memory).total
+    with PeakMemory() as peak:
+        examples = build_examples(plan, text.ids, words)
+        continued = initialization_from(saved, saved.words)
+        trainer = build_trainer(plan, examples, build_initialization(plan, examples, text, continued))
+        trainer.rehearse(REHEARSED_STEPS)
+    assert origin.memory == 2 * vectors.nbytes
+    assert estimated == pytest.approx(peak.megabytes * MEGABYTE + origin.memory, rel=0.15)
 
 
 def test_the_estimate_reads_little_of_memory() -> None:

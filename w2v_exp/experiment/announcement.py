@@ -24,6 +24,9 @@ FIGURES = {
     "wordsim353": "WordSim-353, Spearman",
     "simlex999": "SimLex-999, Spearman",
     "analogies": "analogies answered",
+    "continued_words": "words that go on",
+    "new_words": "new words",
+    "kept_words": "words kept as they were",
     "peak_memory_mb": "peak memory, MB",
     "train_seconds": "training, seconds",
     "pairs_per_second": "pairs a second",
@@ -73,4 +76,4 @@ def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
 def _figure(metric: str, value: float) -> str:
     if metric in ("information_explained", "neighbour_precision", "analogies"):
         return f"{value:.1%}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or metric.endswith("_words") else f"{value:.4f}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.config import Plan
+from w2v_exp.config import FromFile, FromRun, Plan
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
 from w2v_exp.examples.bags import Bags
@@ -161,8 +161,17 @@ def _cost_sample(
     )
 
 
-def build_initialization(plan: Plan, examples: TrainingExamples, text: TextPart) -> Initialization:
-    """Return what makes the parameters: the plan's choice, or factors of the text's pair counts, computed here."""
+def build_initialization(
+    plan: Plan, examples: TrainingExamples, text: TextPart, continued: Initialization | None = None
+) -> Initialization:
+    """Return what makes the parameters: the plan's choice, or factors of the text's pair counts, computed here.
+
+    What a plan goes on from is not read here: `continued` is what makes parameters of it.
+    """
+    if isinstance(plan.initialization, (FromFile, FromRun)):
+        if continued is None:
+            raise ValueError("The embeddings that this plan goes on from have not been read.")
+        return continued
     if not isinstance(plan.initialization, SpectralInitialization):
         return plan.initialization
     if isinstance(examples, CountedExamples):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from w2v_exp.config import GROUPS, Plan
 from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_encodings
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.memory import available_memory, readable_bytes
@@ -47,9 +48,10 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
     """Read the text of every plan, and print what its run would need: one table, or one for a sweep."""
     estimates = []
     for swept, plan in plans:
+        origin = Origin.read(plan).memory  # which is free again when the memory available is asked for
         text = read_corpus(plan)
         training, _ = split_text(plan, text)
-        by_encoding = estimate_encodings(plan, training, len(text.vocabulary))
+        by_encoding = estimate_encodings(plan, training, len(text.vocabulary), origin)
         estimates.append(Estimates(swept, plan, text, by_encoding))
     available = available_memory()
     (first, *others) = estimates

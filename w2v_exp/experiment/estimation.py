@@ -31,8 +31,11 @@ from w2v_exp.training.steps import Steps
 WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, NumPy and what they have loaded
 
 
-def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEstimate:
-    """Return what a run on a text will need at its peak."""
+def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0) -> MemoryEstimate:
+    """Return what a run on a text will need at its peak.
+
+    What it goes on from takes `origin` bytes (see `Origin.memory`), and stays with the examples.
+    """
     sampled = isinstance(plan.objective, NegativeSampling)
     labels, survey = plan.labels, survey_pairs(plan, text, vocabulary_size)
     if isinstance(labels, CountsRule):
@@ -55,6 +58,7 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int) -> MemoryEsti
         )
     if isinstance(plan.initialization, SpectralInitialization):
         examples = _with_factors(plan, examples, text, vocabulary_size)
+    examples = replace(examples, held=examples.held + origin, making=examples.making + origin)
     estimate = estimate_memory(
         examples,
         vocabulary_size,
@@ -108,7 +112,9 @@ def _with_factors(
     return replace(examples, held=examples.held + factors, making=making)
 
 
-def estimate_encodings(plan: Plan, text: TextPart, vocabulary_size: int) -> dict[str, MemoryEstimate]:
+def estimate_encodings(
+    plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0
+) -> dict[str, MemoryEstimate]:
     """Return what each label encoding would need, the plan's own with its settings, if all else stays as it is.
 
     An encoding that the rest of the plan excludes is left out.
@@ -119,12 +125,16 @@ def estimate_encodings(plan: Plan, text: TextPart, vocabulary_size: int) -> dict
             changed = plan if isinstance(plan.labels, made) else replace(plan, labels=made())
         except SettingError:
             continue
-        estimates[encoding] = estimate_run(changed, text, vocabulary_size)
+        estimates[encoding] = estimate_run(changed, text, vocabulary_size, origin)
     return estimates
 
 
-def require_fit(plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate) -> None:
+def require_fit(
+    plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate, origin: int = 0
+) -> None:
     """Refuse a run that needs more memory than there is, before anything is allocated.
+
+    Of the estimate, the `origin` bytes of what the run goes on from are there already.
 
     Raises
     ------
@@ -134,8 +144,8 @@ def require_fit(plan: Plan, text: TextPart, vocabulary_size: int, estimate: Memo
 
     def advice(available: int) -> str:
         totals = {
-            f"labels={encoding}": other.total
-            for encoding, other in estimate_encodings(plan, text, vocabulary_size).items()
+            f"labels={encoding}": other.total - origin
+            for encoding, other in estimate_encodings(plan, text, vocabulary_size, origin).items()
         }
         fitting = [
             f"{name} ({readable_bytes(total)})" for name, total in totals.items() if total <= available
@@ -148,4 +158,4 @@ def require_fit(plan: Plan, text: TextPart, vocabulary_size: int, estimate: Memo
             "A smaller dim, batch_size or vocabulary.max_size needs less, and so does dtype=float32."
         )
 
-    require_memory(estimate.total, f"labels={plan.encoding} with {vocabulary_size:,} words", advice)
+    require_memory(estimate.total - origin, f"labels={plan.encoding} with {vocabulary_size:,} words", advice)

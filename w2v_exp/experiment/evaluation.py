@@ -13,7 +13,6 @@ from w2v_exp.embeddings.analogies import AnalogyScore
 from w2v_exp.embeddings.evaluation import Evaluation, Scores, Sets
 from w2v_exp.embeddings.word_pairs import WordPairScore
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.training.observers import EpochRecord
 
@@ -57,10 +56,10 @@ class RunEvaluation:
         What is evaluated how.
     sets : mapping of str to WordPairSet or AnalogySet
         What `evaluation` has read.
-    vocabulary : Vocabulary
-        The words that are trained.
+    embeddings : callable
+        Gives what is evaluated, as it is.
     parameters : callable
-        Gives the parameters as they are.
+        Gives the parameters that they are made of.
     chosen : str
         Which vectors are evaluated: ``input`` or ``sum``.
     tracked : MlflowRun, optional
@@ -71,14 +70,14 @@ class RunEvaluation:
         self,
         evaluation: Evaluation,
         sets: Sets,
-        vocabulary: Vocabulary,
+        embeddings: Callable[[], Embeddings],
         parameters: Callable[[], Parameters],
         chosen: str,
         tracked: MlflowRun | None,
     ) -> None:
         self._evaluation = evaluation
         self._sets = sets
-        self._vocabulary = vocabulary
+        self._embeddings = embeddings
         self._parameters = parameters
         self._chosen = chosen
         self._tracked = tracked
@@ -111,8 +110,7 @@ class RunEvaluation:
         return {name: list(column) for name, column in zip(EvaluationRow._fields, columns, strict=False)}
 
     def _evaluate(self, epoch: int) -> None:
-        embeddings = Embeddings.from_training(self._vocabulary, self._parameters())
-        scores = self._evaluation.score(embeddings.using(self._chosen), self._sets)
+        scores = self._evaluation.score(self._embeddings().using(self._chosen), self._sets)
         self.metrics = evaluation_metrics(scores)
         self.rows += evaluation_rows(scores, epoch)
         self._evaluated_epoch = epoch

@@ -65,9 +65,8 @@ def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> 
         rows.writerows(zip(*table.values(), strict=True))
 
 
-def write_embeddings(vocabulary: Vocabulary, parameters: Parameters, chosen: str, folder: Path) -> None:
+def write_embeddings(embeddings: Embeddings, chosen: str, folder: Path) -> None:
     """Write ``embeddings.npz`` (both matrices), ``.txt`` and ``.bin`` (word2vec's formats: the chosen vectors)."""
-    embeddings = Embeddings.from_training(vocabulary, parameters)
     embeddings.save(folder / "embeddings.npz")
     for suffix in ("txt", "bin"):
         embeddings.using(chosen).save(folder / f"embeddings.{suffix}")

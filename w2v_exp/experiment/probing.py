@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from w2v_exp.config import Plan
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.probes import NEIGHBOURS, Probe, chosen_probes, probe
-from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
 
 
-def probe_run(plan: Plan, vocabulary: Vocabulary, parameters: Parameters) -> list[Probe]:
+def probe_run(plan: Plan, vocabulary: Vocabulary, embeddings: Callable[[], Embeddings]) -> list[Probe]:
     """Return a plan's probe words, or some of the vocabulary, with the words nearest to them by the chosen vectors."""
     words = chosen_probes(vocabulary.words) if plan.probes is None else plan.probes
     if not words:
         return []
-    embeddings = Embeddings.from_training(vocabulary, parameters).using(plan.embedding)
-    return probe(embeddings, words)
+    return probe(embeddings().using(plan.embedding), words)
 
 
 def probe_table(probes: Sequence[Probe]) -> dict[str, list[Any]]:

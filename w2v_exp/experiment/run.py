@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.probes import Probe
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.examples.batches import TrainingExamples
@@ -31,6 +32,7 @@ from w2v_exp.experiment.building import (
     held_out_sample,
     split_text,
 )
+from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
@@ -71,16 +73,18 @@ class Run:
         self.plan = plan
         self.identity = identity
         sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
+        self.origin = Origin.read(plan)
         self.text = _read_text(plan)
+        self.continued = self.origin.initialization(self.text.vocabulary)
         self.training, self.held_out = split_text(plan, self.text)
         self.measured: list[RunCost] = []  # costs that training does not take itself
-        self.estimate = estimate_run(plan, self.training, len(self.text.vocabulary))
+        self.estimate = estimate_run(plan, self.training, len(self.text.vocabulary), self.origin.memory)
         self.metrics: dict[str, float] = {
             "estimated_memory_mb": self.estimate.total / MEGABYTE,
             "pairs": count_pairs(len(self.training.ids), plan.window, self.training.passages),
             "tokens": self.text.tokens,
             "vocabulary_size": len(self.text.vocabulary),
-        }
+        } | self.origin.metrics(self.text.vocabulary)
         if (available := available_memory()) is not None:
             self.metrics["available_memory_mb"] = available / MEGABYTE
         if identity.sweep is None:
@@ -89,9 +93,9 @@ class Run:
         self.probes: list[Probe] = []
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
-        self.tracked = _start_tracking(plan, identity, self.text)
+        self.tracked = _start_tracking(plan, identity, self.text, self.origin)
         self.evaluation = RunEvaluation(
-            plan.evaluation, sets, self.text.vocabulary, self._parameters, plan.embedding, self.tracked
+            plan.evaluation, sets, self._embeddings, self._parameters, plan.embedding, self.tracked
         )
 
     def execute(self) -> RunResult:
@@ -123,7 +127,8 @@ class Run:
             self._rehearse(_FEW_IDS, vocabulary_size=2)
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
             examples, initialization = self._rehearse(self.training, len(vocabulary))
-        self.metrics |= {"peak_memory_mb": peak.megabytes, "pairs": examples.pairs_per_epoch}
+        megabytes = peak.megabytes + self.origin.memory / MEGABYTE  # which was there before
+        self.metrics |= {"peak_memory_mb": megabytes, "pairs": examples.pairs_per_epoch}
         self._begin_measuring(len(vocabulary))
         with ExitStack() as stack:
             watching = (self.tracked, *self.measured, self.evaluation)
@@ -164,7 +169,7 @@ class Run:
         if self.tracked:
             table = neighbour_table(vocabulary, self.trainer.parameters, self.trainer.objective)
             self.tracked.log_table("neighbours", table)
-        self.probes = probe_run(plan, vocabulary, self.trainer.parameters)
+        self.probes = probe_run(plan, vocabulary, self._embeddings)
         if self.tracked and self.probes:
             self.tracked.log_table("similar_words", probe_table(self.probes))
         if isinstance(plan.tracking, MlflowTracking) and plan.tracking.plots:
@@ -181,12 +186,13 @@ class Run:
             )
 
     def _require_fit(self) -> None:
-        require_fit(self.plan, self.training, len(self.text.vocabulary), self.estimate)
+        vocabulary_size = len(self.text.vocabulary)
+        require_fit(self.plan, self.training, vocabulary_size, self.estimate, self.origin.memory)
 
     def _rehearse(self, text: TextPart, vocabulary_size: int) -> tuple[TrainingExamples, Initialization]:
         """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away."""
         examples = build_examples(self.plan, text.ids, vocabulary_size, text.passages)
-        initialization = build_initialization(self.plan, examples, text)
+        initialization = build_initialization(self.plan, examples, text, self.continued)
         word_counts = count_ids(text.ids, vocabulary_size)
         trainer = build_trainer(self.plan, examples, initialization, word_counts=word_counts)
         if self.plan.epochs:
@@ -239,9 +245,7 @@ class Run:
         outputs.write_table("evaluation", self.evaluation.table(), self.files)
         outputs.write_table("similar_words", probe_table(self.probes), self.files)
         if self.trainer and status != "FAILED":  # what diverged is of no use
-            outputs.write_embeddings(
-                self.text.vocabulary, self.trainer.parameters, self.plan.embedding, self.files
-            )
+            outputs.write_embeddings(self._embeddings(), self.plan.embedding, self.files)
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
         if self.tracked:
             by_epoch = [*self.evaluation.logged_by_epoch]
@@ -270,6 +274,10 @@ class Run:
             run_id=self.tracked.run_id if self.tracked else "",
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
         )
+
+    def _embeddings(self) -> Embeddings:
+        """Return what has been trained up to now, with the words of its origin that the text lacks."""
+        return self.origin.completed(Embeddings.from_training(self.text.vocabulary, self._parameters()))
 
     def _parameters(self) -> Parameters:
         if self.trainer is None:
@@ -320,11 +328,11 @@ def _read_text(plan: Plan) -> EncodedText:
     return text
 
 
-def _start_tracking(plan: Plan, identity: Identity, text: EncodedText) -> MlflowRun | None:
+def _start_tracking(plan: Plan, identity: Identity, text: EncodedText, origin: Origin) -> MlflowRun | None:
     if not isinstance(plan.tracking, MlflowTracking):
         return None
     store = open_store(plan.tracking.uri, plan.tracking.experiment)
-    tags = identity.tags() | provenance() | {"corpus.digest": text.digest}
+    tags = identity.tags() | provenance() | {"corpus.digest": text.digest} | origin.tags()
     tracked = MlflowRun(
         store,
         identity.name,

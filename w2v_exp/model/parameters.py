@@ -104,4 +104,47 @@ class GivenInitialization:
         return Parameters(embedding.astype(dtype), output.astype(dtype))
 
 
+@dataclass(frozen=True)
+class ContinuedInitialization:
+    """Saved vectors for the words that have them, word2vec's draw for new words.
+
+    gensim adds words to a model that it trains on in the same way (``build_vocab(update=True)``).
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (V,)
+        The row of each word of the vocabulary in the saved matrices; −1 for a new word.
+    embedding : ndarray, shape (k, dim)
+        The saved vectors of words as centres.
+    output : ndarray, shape (k, dim), or None
+        As contexts. None: they have not been saved, and all output weights start at zero.
+    """
+
+    rows: NDArray[np.int64]
+    embedding: NDArray[Any]
+    output: NDArray[Any] | None = None
+
+    def __call__(
+        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Parameters:
+        """Return new parameters, for the first so many words of the vocabulary.
+
+        Vectors are drawn for all of them: what training draws next does not depend on what has been saved.
+
+        Raises
+        ------
+        ValueError
+            If the saved vectors have another number of dimensions.
+        """
+        if self.embedding.shape[1] != dim:
+            raise ValueError(f"Vectors of {self.embedding.shape[1]} dimensions are no start for {dim}.")
+        parameters = Word2VecInitialization()(vocabulary_size, dim, generator, dtype)
+        rows = self.rows[:vocabulary_size]
+        known = np.flatnonzero(rows >= 0)
+        parameters.embedding[known] = self.embedding[rows[known]]
+        if self.output is not None:
+            parameters.output[known] = self.output[rows[known]]
+        return parameters
+
+
 INITIALIZATIONS = {"article": ArticleInitialization, "word2vec": Word2VecInitialization}

@@ -1,0 +1,133 @@
+"""What a run goes on from: the embeddings of an earlier run, or of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from w2v_exp.config import FromFile, FromRun, MlflowTracking, Plan
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.parameters import ContinuedInitialization
+from w2v_exp.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The embeddings that a run goes on from; nothing, for a run that begins by itself.
+
+    Parameters
+    ----------
+    choice : FromFile or FromRun, optional
+        How they were asked for.
+    embeddings : Embeddings, optional
+        Of the plan's dimensions; without output vectors where these are not of words.
+    digest : str
+        SHA-256 of what was read.
+    run_id : str
+        The run in MLflow that they are of.
+    """
+
+    choice: FromFile | FromRun | None = None
+    embeddings: Embeddings | None = None
+    digest: str = ""
+    run_id: str = ""
+
+    @classmethod
+    def read(cls, plan: Plan) -> Origin:
+        """Return what a plan goes on from, checked.
+
+        Raises
+        ------
+        SettingError
+            If it cannot be read, or does not fit the plan.
+        """
+        choice = plan.initialization
+        if not isinstance(choice, (FromFile, FromRun)):
+            return cls()
+        try:
+            run_id, saved = _read_file(choice) if isinstance(choice, FromFile) else _read_run(choice, plan)
+        except UserError as error:
+            raise _refusal(choice, str(error)) from error
+        columns = saved.input.shape[1]
+        if columns != plan.dim:
+            raise _refusal(choice, f"its vectors have {columns} dimensions, and dim={plan.dim}; set dim={columns}.")
+        if saved.input.dtype.itemsize > np.dtype(plan.dtype).itemsize:
+            raise _refusal(
+                choice,
+                f"its vectors are {saved.input.dtype}, which dtype={plan.dtype} would round; "
+                f"set dtype={saved.input.dtype}.",
+            )
+        digest = content_digest(saved)
+        if isinstance(plan.objective, HierarchicalSoftmax):  # whose output vectors are of tree nodes, not of words
+            saved = Embeddings(saved.words, saved.counts, saved.input)
+        return cls(choice, saved, digest, run_id)
+
+    def initialization(self, vocabulary: Vocabulary) -> ContinuedInitialization | None:
+        """Return what makes a run's parameters, or None for a run that begins by itself.
+
+        Raises
+        ------
+        SettingError
+            If no word of the vocabulary has a saved vector.
+        """
+        if self.choice is None or self.embeddings is None:
+            return None
+        start = initialization_from(self.embeddings, vocabulary.words)
+        if (start.rows < 0).all():
+            raise _refusal(
+                self.choice,
+                f"the vocabulary of this text, {len(vocabulary)} words, has none of its {len(self.embeddings)} words; "
+                "is the tokenizer another one?",
+            )
+        return start
+
+    def completed(self, trained: Embeddings) -> Embeddings:
+        """Return what a run has trained, with the words of its origin that its text lacks."""
+        return trained if self.embeddings is None else with_other_words(trained, self.embeddings)
+
+    @property
+    def memory(self) -> int:
+        """How many bytes the vectors take; they stay until the run is over."""
+        if self.embeddings is None:
+            return 0
+        output = self.embeddings.output
+        return self.embeddings.input.nbytes + (0 if output is None else output.nbytes)
+
+    def metrics(self, vocabulary: Vocabulary) -> dict[str, float]:
+        """Return how many words go on from saved vectors, are new, and are kept though the text lacks them."""
+        if self.embeddings is None:
+            return {}
+        continued = sum(word in self.embeddings for word in vocabulary.words)
+        return {
+            "continued_words": continued,
+            "new_words": len(vocabulary) - continued,
+            "kept_words": len(self.embeddings) - continued,
+        }
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags that say where a run's vectors come from."""
+        tags = {"initialization.digest": self.digest, "continued_from": self.run_id}
+        return {key: value for key, value in tags.items() if value}
+
+
+def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
+    return "", Embeddings.load(Path(choice.path).expanduser())
+
+
+def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:
+    """Return the id of a run in the plan's store, and its embeddings."""
+    from w2v_exp.tracking.recorded_embeddings import find_run, load_run
+
+    uri = plan.tracking.uri if isinstance(plan.tracking, MlflowTracking) else None
+    run_id = find_run(choice.run, uri)
+    return run_id, load_run(run_id, uri)
+
+
+def _refusal(choice: FromFile | FromRun, problem: str) -> SettingError:
+    key, value = ("run", choice.run) if isinstance(choice, FromRun) else ("path", choice.path)
+    return SettingError(f"initialization.{key}", value, problem)
