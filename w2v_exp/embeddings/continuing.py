@@ -62,5 +62,5 @@ def content_digest(embeddings: Embeddings) -> str:
             continue
         digest.update(json.dumps([matrix.dtype.name, *matrix.shape]).encode())
         little_endian = np.ascontiguousarray(matrix, matrix.dtype.newbyteorder("<"))
-        digest.update(little_endian.reshape(-1).view(np.uint8))
+        digest.update(little_endian.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -127,8 +127,8 @@ class Run:
             self._rehearse(_FEW_IDS, vocabulary_size=2)
         with PeakMemory() as peak:  # in a rehearsal, because measuring slows training down
             examples, initialization = self._rehearse(self.training, len(vocabulary))
-        megabytes = peak.megabytes + self.origin.memory / MEGABYTE  # which was there before
-        self.metrics |= {"peak_memory_mb": megabytes, "pairs": examples.pairs_per_epoch}
+        there_before = self.origin.memory / MEGABYTE
+        self.metrics |= {"peak_memory_mb": peak.megabytes + there_before, "pairs": examples.pairs_per_epoch}
         self._begin_measuring(len(vocabulary))
         with ExitStack() as stack:
             watching = (self.tracked, *self.measured, self.evaluation)
