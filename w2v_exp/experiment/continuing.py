@@ -55,7 +55,9 @@ class Origin:
             raise _refusal(choice, str(error)) from error
         columns = saved.input.shape[1]
         if columns != plan.dim:
-            raise _refusal(choice, f"its vectors have {columns} dimensions, and dim={plan.dim}; set dim={columns}.")
+            raise _refusal(
+                choice, f"its vectors have {columns} dimensions, and dim={plan.dim}; set dim={columns}."
+            )
         if saved.input.dtype.itemsize > np.dtype(plan.dtype).itemsize:
             raise _refusal(
                 choice,
@@ -63,7 +65,9 @@ class Origin:
                 f"set dtype={saved.input.dtype}.",
             )
         digest = content_digest(saved)
-        if isinstance(plan.objective, HierarchicalSoftmax):  # whose output vectors are of tree nodes, not of words
+        if isinstance(
+            plan.objective, HierarchicalSoftmax
+        ):  # whose output vectors are of tree nodes, not of words
             saved = Embeddings(saved.words, saved.counts, saved.input)
         return cls(choice, saved, digest, run_id)
 
