@@ -185,6 +185,9 @@ def test_what_a_run_goes_on_from_stays_in_memory_with_what_it_trains() -> None:
         trainer = build_trainer(plan, examples, build_initialization(plan, examples, text, continued))
         trainer.rehearse(REHEARSED_STEPS)
     assert origin.memory == 2 * vectors.nbytes
+    shared = plan_of("labels=blocks", "objective=negative_sampling", "workers=3", "dim=60")
+    without, with_it = (estimate_run(shared, text, words, origin=size).total for size in (0, origin.memory))
+    assert with_it - without == origin.memory, "workers have nothing of it"
     assert estimated == pytest.approx(peak.megabytes * MEGABYTE + origin.memory, rel=0.15)
 
 

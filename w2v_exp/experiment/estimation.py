@@ -34,7 +34,7 @@ WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, Num
 def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0) -> MemoryEstimate:
     """Return what a run on a text will need at its peak.
 
-    What it goes on from takes `origin` bytes (see `Origin.memory`), and stays with the examples.
+    What it goes on from takes `origin` bytes (see `Origin.memory`), and stays.
     """
     sampled = isinstance(plan.objective, NegativeSampling)
     labels, survey = plan.labels, survey_pairs(plan, text, vocabulary_size)
@@ -58,7 +58,6 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int, origin: int =
         )
     if isinstance(plan.initialization, SpectralInitialization):
         examples = _with_factors(plan, examples, text, vocabulary_size)
-    examples = replace(examples, held=examples.held + origin, making=examples.making + origin)
     estimate = estimate_memory(
         examples,
         vocabulary_size,
@@ -69,8 +68,10 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int, origin: int =
         objective=NoiseDistribution.memory(vocabulary_size) if sampled else 0,
     )
     if not plan.epochs:
-        return replace(estimate, step=0)
-    return estimate if plan.workers == 1 else _with_workers(estimate, plan.workers)
+        estimate = replace(estimate, step=0)
+    elif plan.workers > 1:
+        estimate = _with_workers(estimate, plan.workers)
+    return replace(estimate, examples=estimate.examples + origin, making=estimate.making + origin)
 
 
 def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
