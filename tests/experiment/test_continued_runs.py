@@ -193,6 +193,7 @@ def test_a_run_goes_on_from_one_in_the_store_by_id_or_by_name(command: Command, 
     from_run = ["initialization=from_run", f"initialization.run={parent.info.run_id}"]
     done = command(*tracked, *NEW, *from_run, "epochs=2", "tracking.experiment=other")
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no bar of MLflow's
     (child,) = client.search_runs([client.get_experiment_by_name("other").experiment_id])
 
     old, new = (

@@ -92,6 +92,7 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
     if not create and address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
         raise UserError(f"tracking.uri={address}: there is no such database.")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
     from mlflow import MlflowClient
 
     for chatty in ("mlflow", "alembic"):  # they report every step of making a database
