@@ -20,7 +20,7 @@ MISTAKES = [
     (["+foo=3"], "foo=3: unknown key"),
     (["tokenizer=wrd"], "tokenizer=wrd: not an option, did you mean word? Options: article, character"),
     (["experiment=artcle"], "experiment=artcle: not an option, did you mean article?"),
-    (["sweep=foo"], "sweep=foo: not an option. Options: memory_ladder"),
+    (["sweep=foo"], "sweep=foo: not an option. Options: classic, "),
     (["window=abc"], "window=abc: must be a whole number."),
     (["window=2.5"], "window=2.5: must be a whole number."),
     (["window=0"], "window=0: must be a whole number, 1 or more."),
