@@ -73,6 +73,11 @@ GRID = [
         8000,
         "labels=counts objective=hierarchical_softmax window=5 dim=30 order=shuffled dtype=float32",
     ),
+    (
+        200_000,
+        6000,
+        "labels=counts labels.count_exponent=0.8 objective=hierarchical_softmax window=5 dim=30 dtype=float32",
+    ),
     (100_000, 20_000, "labels=streamed window=5 dim=90 batch_size=1024"),
     (400_000, 20_000, "model=cbow labels=sparse window=10 dim=20 dtype=float32 batch_size=256"),
     (100_000, 20_000, "model=cbow labels=streamed window=5 dim=60 batch_size=512"),

@@ -77,9 +77,15 @@ class VisitedExamples(CountedExamples):
         estimate = VisitEstimate(survey)
         damps = rule.count_exponent != 1
         size = visit_bytes(dtype) + damps * (visit_bytes(dtype) - NODE_BYTES)
-        held = counted.held + round(size * estimate.total) + 8 * survey.vocabulary_size * (1 + damps)
         distinct = int(survey.distinct_by_centre.sum())
-        labels = LABEL_WORK_BYTES * min(distinct, COUNTS_AT_ONCE) + damps * 8 * distinct
+        held = counted.held + round(size * estimate.total) + 8 * survey.vocabulary_size * (1 + damps)
+        labels = LABEL_WORK_BYTES * min(distinct, COUNTS_AT_ONCE)
+        if (
+            damps
+        ):  # damped counts stay; restored ones, and the nodes of weighted visits once more, come and go
+            held += 8 * distinct
+            together = min(1.0, COUNTS_AT_ONCE / max(1, distinct))
+            labels += 16 * distinct + round(together * NODE_BYTES * estimate.total)
         slices = estimate.slices(rule.centres, order)
         copied = size if order == "shuffled" else 0
         batch = VisitedBatchMemory(
