@@ -120,6 +120,8 @@ def test_artifacts_are_complete(client: MlflowClient, runs: list[Any]) -> None:
         "embeddings.txt",
         "embeddings.bin",
         "neighbours.json",
+        "similar_words.csv",
+        "similar_words.json",
         "cost.png",
         "embedding_map.png",
         "softmax.png",
@@ -155,7 +157,7 @@ def test_the_summary_run_compares_them(
     assert best.data.params["dim"] in first
     files = {file.path for file in client.list_artifacts(summary.info.run_id)}
     assert "comparison.csv" in files
-    assert len([file for file in files if file.endswith((".png", ".svg"))]) == 3
+    assert len([file for file in files if file.endswith((".png", ".svg"))]) == 4
 
 
 def test_the_end_of_the_sweep_prints_the_table_and_how_to_browse(swept: tuple[Path, str]) -> None:
@@ -174,7 +176,7 @@ def test_compare_makes_the_same_comparison_from_the_store_alone(
     assert done.returncode == 0, done.stderr
     (original,) = folder.glob("outputs/sweeps/*/comparison.csv")
     assert (tmp_path / "out" / "comparison.csv").read_text() == original.read_text()
-    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    assert len(list((tmp_path / "out").glob("*.png"))) == 4
 
 
 @pytest.mark.usefixtures("store")
