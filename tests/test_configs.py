@@ -10,7 +10,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from processes import Command
 
-from w2v_exp.config import GROUPS, config_folder, make_plan, register_schema
+from w2v_exp.choices import GROUPS
+from w2v_exp.config import config_folder, register_schema
+from w2v_exp.plan import make_plan
 from w2v_exp.training.optimizers import Adagrad, GradientDescent
 from w2v_exp.training.schedules import Constant, Linear
 

@@ -18,7 +18,7 @@ CORE = {
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
 }
-UPPER_MODULES = {"__main__", "config"}
+UPPER_MODULES = {"__main__", "choices", "config", "plan"}
 # Modules beside the packages that anyone may import; they import only one another.
 FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py")} - UPPER_MODULES - {"__init__"}
 HEAVY = {"hydra", "omegaconf", "mlflow", "matplotlib", "pandas", "rich", "scipy", "sklearn", "gensim"}

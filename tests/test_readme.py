@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from processes import Command, run_python
 
-from w2v_exp.config import GROUPS, config_folder
+from w2v_exp.choices import GROUPS
+from w2v_exp.config import config_folder
 from w2v_exp.embeddings import Embeddings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

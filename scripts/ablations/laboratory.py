@@ -16,7 +16,6 @@ from claim.witness import Examiner, Witness
 
 from ablations.outcomes import Outcome, Outcomes
 from ablations.trials import Trial
-from w2v_exp.config import Plan
 from w2v_exp.embeddings.word_pairs import WordPairSet
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.bounds import Bounds, information_explained
@@ -27,6 +26,7 @@ from w2v_exp.experiment.bounds import trains_on_all_pairs
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.model.exact_cost import exact_cost
+from w2v_exp.plan import Plan
 from w2v_exp.tracking.provenance import provenance
 
 Pairs = tuple[object, ...]  # all that the pairs of a plan depend on

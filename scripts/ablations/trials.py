@@ -9,7 +9,7 @@ from functools import cache
 from claim.comparison import plan_of
 from claim.witness import JUDGED, moments
 
-from w2v_exp.config import Plan
+from w2v_exp.plan import Plan
 from w2v_exp.training.optimizers import OPTIMIZERS
 
 CHOICES, OPTIMIZERS_PART = "choices", "optimizers"

@@ -16,13 +16,13 @@ from claim.cores import limited_to_cores
 from claim.results import Results, Training
 from claim.single import single_command
 from claim.witness import Examiner, Witness, moments
-from w2v_exp.config import Plan
 from w2v_exp.embeddings.word_pairs import WordPairSet
 from w2v_exp.errors import UserError
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.provenance import provenance
 

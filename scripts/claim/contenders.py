@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from claim.witness import Witness
-from w2v_exp.config import Plan
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.experiment.building import build_examples, build_initialization, split_text
 from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.trainer import Trainer

@@ -11,11 +11,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from processes import Command
 
-from w2v_exp.config import config_folder, make_plan, register_schema
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import content_digest
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.continuing import Origin
+from w2v_exp.plan import make_plan
 from w2v_exp.tracking.recorded_embeddings import find_run
 
 OLD_WORDS = ["boy", "girl", "king", "man", "prince", "princess", "queen", "woman"]

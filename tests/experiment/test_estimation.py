@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from processes import Command, run_python
 
 from w2v_exp import memory
-from w2v_exp.config import FromRun, Plan, config_folder, make_plan, register_schema
+from w2v_exp.choices import FromRun
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import initialization_from
 from w2v_exp.errors import CorpusError
@@ -24,6 +25,7 @@ from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, requ
 from w2v_exp.experiment.run import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import NotEnoughMemoryError
+from w2v_exp.plan import Plan, make_plan
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 

@@ -8,9 +8,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from processes import Command
 
-from w2v_exp.config import Plan, config_folder, make_plan, register_schema
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import SettingError
+from w2v_exp.plan import Plan, make_plan
 
 CHOSEN = "objective=hierarchical_softmax"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from processes import Command
 
 from w2v_exp import memory
-from w2v_exp.config import Plan, config_folder, make_plan, register_schema
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.examples.bounds import Bounds
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counts import PairCounts
@@ -26,6 +26,7 @@ from w2v_exp.experiment.bounds import (
     trains_on_all_pairs,
 )
 from w2v_exp.experiment.building import build_examples
+from w2v_exp.plan import Plan, make_plan
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 V = 12

@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from processes import Command, run_python
 
-from w2v_exp.config import Plan, config_folder, make_plan, register_schema
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
@@ -19,6 +19,7 @@ from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.plan import Plan, make_plan
 
 TEXT = "king queen man woman prince princess boy girl " * 6
 SETTINGS = [

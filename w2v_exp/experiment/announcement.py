@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.choices import MlflowTracking
+from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import shown
 

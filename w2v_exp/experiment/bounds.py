@@ -9,7 +9,6 @@ from contextlib import suppress
 
 import numpy as np
 
-from w2v_exp.config import Plan
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds, information_explained
@@ -21,6 +20,7 @@ from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.subsampling import NoSubsampling
 from w2v_exp.memory import require_memory
 from w2v_exp.model.architecture import Cbow
+from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_figures import read_figures, write_figures
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.config import FromFile, FromRun, Plan
+from w2v_exp.choices import FromFile, FromRun
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
 from w2v_exp.examples.bags import Bags
@@ -27,6 +27,7 @@ from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import GivenInitialization, Initialization
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
 

@@ -15,9 +15,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from w2v_exp.config import GROUPS, Plan, config_folder, make_plan
+from w2v_exp.choices import GROUPS
+from w2v_exp.config import config_folder
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain, known_keys, options_of, swept_values
+from w2v_exp.plan import Plan, make_plan
 from w2v_exp.validation import suggestion
 
 

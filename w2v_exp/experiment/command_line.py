@@ -18,7 +18,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 from rich.console import Console
 
-from w2v_exp.config import MlflowTracking, config_folder, register_schema
+from w2v_exp.choices import MlflowTracking
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.command import Command, all_keys, asks_for_information, parse, understand
 from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from w2v_exp.config import FromFile, FromRun, MlflowTracking, Plan
+from w2v_exp.choices import FromFile, FromRun, MlflowTracking
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import ContinuedInitialization
+from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
 
 

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from w2v_exp.config import GROUPS, Plan
+from w2v_exp.choices import GROUPS
 from w2v_exp.experiment.building import split_text
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_encodings
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.memory import available_memory, readable_bytes
+from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.memory_estimate import MemoryEstimate
 

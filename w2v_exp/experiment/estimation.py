@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from w2v_exp.config import GROUPS, Plan
+from w2v_exp.choices import GROUPS
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
 from w2v_exp.examples.batches import Examples
@@ -24,6 +24,7 @@ from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.plan import Plan
 from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
 from w2v_exp.training.steps import Steps

@@ -15,7 +15,8 @@ from hydra.errors import (
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from w2v_exp.config import GROUPS, config_folder
+from w2v_exp.choices import GROUPS
+from w2v_exp.config import config_folder
 from w2v_exp.errors import UserError
 from w2v_exp.validation import suggestion
 

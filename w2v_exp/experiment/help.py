@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from w2v_exp.config import GROUPS, config_folder
+from w2v_exp.choices import GROUPS
+from w2v_exp.config import config_folder
 
 USAGE = """\
 A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.

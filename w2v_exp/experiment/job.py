@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from w2v_exp.config import make_plan
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.interruption import termination_as_exception
 from w2v_exp.experiment.run import Run
 from w2v_exp.experiment.sweep import write_result
+from w2v_exp.plan import make_plan
 from w2v_exp.reporting.results import RunResult
 
 

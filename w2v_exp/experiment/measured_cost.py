@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.choices import MlflowTracking
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.plan import Plan
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.training.measured_cost import MeasuredCost
 from w2v_exp.training.observers import EpochRecord

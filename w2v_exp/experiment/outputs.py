@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from w2v_exp.config import Plan
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds
@@ -20,6 +19,7 @@ from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.observers import EpochRecord
 

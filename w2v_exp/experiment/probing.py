@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from w2v_exp.config import Plan
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.probes import NEIGHBOURS, Probe, chosen_probes, probe
+from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
 
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from w2v_exp.config import NoCache, Plan
+from w2v_exp.choices import NoCache
+from w2v_exp.plan import Plan
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.text8 import Text8Corpus

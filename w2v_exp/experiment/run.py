@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.choices import MlflowTracking
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.probes import Probe
 from w2v_exp.errors import CorpusError, UserError
@@ -43,6 +43,7 @@ from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import available_memory
 from w2v_exp.model.parameters import Initialization, Parameters
+from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory, PeakResident

@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from w2v_exp.config import MlflowTracking, Plan
+from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.announcement import announce_store
 from w2v_exp.experiment.sweep import Sweep, read_results
+from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare
 from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.results import RunResult

@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.config import Plan
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.held_out import TextPart
@@ -22,6 +21,7 @@ from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.model.sampled_objective import SampledObjective
 from w2v_exp.model.softmax import Softmax
+from w2v_exp.plan import Plan
 from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.observers import Observer

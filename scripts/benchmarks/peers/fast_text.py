@@ -14,9 +14,9 @@ import numpy as np
 from claim.contenders import NEGATIVE, SAMPLE, lines_of
 from claim.witness import Witness
 
-from w2v_exp.config import Plan
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.files import replacing
+from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 
 END_OF_LINE = "</s>"  # counted as a word

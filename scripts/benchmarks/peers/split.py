@@ -24,10 +24,10 @@ from benchmarks.machine import machine_rates
 from benchmarks.peers.order import Order
 from benchmarks.peers.training import plan_of
 from benchmarks.sizes import FULL
-from w2v_exp.config import Plan
 from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 
 SHOWN = 12  # functions

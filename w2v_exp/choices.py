@@ -1,0 +1,172 @@
+"""The groups of choices that a configuration makes, and the class behind every option.
+
+Every option of a group is described by the class that it makes: the fields of that class, with their types, are the
+keys that its YAML file may have. So a new tokenizer is one class in the table of its module and one YAML file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from w2v_exp.embeddings.evaluation import EVALUATIONS
+from w2v_exp.errors import SettingError
+from w2v_exp.examples.blocks import BlockRule
+from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.held_out import ValidationRule
+from w2v_exp.examples.streamed import StreamRule
+from w2v_exp.examples.subsampling import SUBSAMPLINGS
+from w2v_exp.model.architecture import MODELS
+from w2v_exp.model.objective import OBJECTIVES
+from w2v_exp.model.parameters import INITIALIZATIONS
+from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.corpus import CORPORA
+from w2v_exp.text.tokenizer import TOKENIZERS
+from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.training.optimizers import OPTIMIZERS
+from w2v_exp.training.schedules import SCHEDULES
+from w2v_exp.validation import require_choice, require_whole, suggestion
+
+
+@dataclass(frozen=True)
+class DenseChoice:
+    """One-hot labels: a choice without settings."""
+
+    encoding: ClassVar[str] = "dense"
+
+
+@dataclass(frozen=True)
+class SparseChoice:
+    """Labels as ids: a choice without settings."""
+
+    encoding: ClassVar[str] = "sparse"
+
+
+@dataclass(frozen=True)
+class FromRun:
+    """Training goes on from the embeddings of a run in MLflow, in the store that `tracking` names.
+
+    Parameters
+    ----------
+    run : str
+        Its id, or its name if only one finished run has it.
+    """
+
+    run: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.run:
+            raise SettingError("run", "", "is empty; give the id of a run, or its name.")
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """Training goes on from the embeddings in a file.
+
+    Parameters
+    ----------
+    path : str
+        An archive (``.npz``), or word2vec's text or binary format, also gzipped; the content tells which.
+    """
+
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise SettingError("path", "", "is empty; name a file of embeddings.")
+        if not Path(self.path).expanduser().is_file():
+            raise SettingError("path", self.path, f"no such file, seen from {Path.cwd()}.")
+
+
+@dataclass(frozen=True)
+class NoCache:
+    """Every run reads its text anew."""
+
+
+@dataclass(frozen=True)
+class NoTracking:
+    """Nothing is logged."""
+
+
+@dataclass(frozen=True)
+class MlflowTracking:
+    """Runs are logged to an MLflow store.
+
+    Parameters
+    ----------
+    uri : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
+    experiment : str, optional
+        Its experiment; None takes MLFLOW_EXPERIMENT_NAME, or else ``w2v_exp``.
+    points : int
+        How many points of a curve are stored at most, evenly spaced, the first and the last among them.
+    plots : bool
+        Whether a run's pictures are drawn.
+    """
+
+    uri: str | None = None
+    experiment: str | None = None
+    points: int = 500
+    plots: bool = True
+
+    def __post_init__(self) -> None:
+        require_whole("points", self.points, at_least=2)
+
+
+GROUPS: dict[str, Mapping[str, type]] = {
+    "corpus": CORPORA,
+    "tokenizer": TOKENIZERS,
+    "vocabulary": {"rule": VocabularyRule},
+    "subsampling": SUBSAMPLINGS,
+    "labels": {
+        "dense": DenseChoice,
+        "sparse": SparseChoice,
+        "counts": CountsRule,
+        "streamed": StreamRule,
+        "blocks": BlockRule,
+    },
+    "model": MODELS,
+    "objective": OBJECTIVES,
+    "initialization": {
+        **INITIALIZATIONS,
+        "spectral": SpectralInitialization,
+        "from_run": FromRun,
+        "from_file": FromFile,
+    },
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "validation": {"rule": ValidationRule},
+    "cache": {"disk": TextCache, "none": NoCache},
+    "evaluation": EVALUATIONS,
+    "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
+}
+
+
+def option_name(group: str, chosen: object) -> str:
+    """Return the name of a group's option, by what it has made."""
+    return next(name for name, made in GROUPS[group].items() if isinstance(chosen, made))
+
+
+def make_choice(group: str, values: dict[str, Any]) -> Any:
+    """Make what a group's option describes, of its name and its settings.
+
+    Raises
+    ------
+    SettingError
+        If there is no such option, or for the first setting that cannot be used.
+    """
+    require_choice(f"{group}.name", values.get("name", ""), GROUPS[group])
+    made = GROUPS[group][values["name"]]
+    settings = {key: value for key, value in values.items() if key != "name"}
+    known = [setting.name for setting in dataclasses.fields(made)]
+    for key, value in settings.items():
+        if key not in known:
+            raise SettingError(f"{group}.{key}", value, f"unknown key{suggestion(key, known)}")
+    try:
+        return made(**settings)
+    except SettingError as error:
+        raise error.within(group) from None

@@ -1,0 +1,202 @@
+"""A plan: a configuration as checked objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from w2v_exp.choices import (
+    GROUPS,
+    DenseChoice,
+    FromFile,
+    FromRun,
+    MlflowTracking,
+    NoCache,
+    NoTracking,
+    SparseChoice,
+    make_choice,
+    option_name,
+)
+from w2v_exp.embeddings.evaluation import Evaluation
+from w2v_exp.errors import SettingError
+from w2v_exp.examples.batches import ORDERS
+from w2v_exp.examples.blocks import BlockRule
+from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.held_out import ValidationRule
+from w2v_exp.examples.streamed import StreamRule
+from w2v_exp.examples.subsampling import Subsampling
+from w2v_exp.model.architecture import Cbow, SkipGram
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.objective import ObjectiveRule
+from w2v_exp.model.parameters import Initialization
+from w2v_exp.model.softmax import Softmax
+from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.model.visited import refuse_smoothing
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.corpus import Corpus
+from w2v_exp.text.tokenizer import Tokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.training.optimizers import GradientDescent, Optimizer
+from w2v_exp.training.schedules import Schedule
+from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
+
+DTYPES = ("float32", "float64")
+EMBEDDINGS = ("input", "sum", "balanced")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration that has been checked, as the objects it describes. Nothing has been read or allocated."""
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    vocabulary: VocabularyRule
+    subsampling: Subsampling
+    labels: DenseChoice | SparseChoice | CountsRule | StreamRule | BlockRule
+    model: SkipGram | Cbow
+    objective: ObjectiveRule | NegativeSampling
+    initialization: Initialization | SpectralInitialization | FromRun | FromFile
+    optimizer: Optimizer
+    schedule: Schedule
+    validation: ValidationRule
+    cache: TextCache | NoCache
+    evaluation: Evaluation
+    tracking: MlflowTracking | NoTracking
+    window: int
+    shrinking_window: bool
+    dim: int
+    embedding: str
+    probes: list[str] | None
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    order: str
+    seed: int
+    repeats: int
+    dtype: str
+    threads: int
+    workers: int
+    bounds: bool
+    cost_every: int | None
+    cost_sample: int
+    estimate: bool
+
+    def __post_init__(self) -> None:
+        for key in ("window", "dim", "batch_size", "repeats", "threads", "workers"):
+            require_whole(key, getattr(self, key), at_least=1)
+        require_whole("cost_sample", self.cost_sample, at_least=2)
+        if self.cost_every is not None:
+            require_whole("cost_every", self.cost_every, at_least=1)
+        for key in ("epochs", "seed"):
+            require_whole(key, getattr(self, key), at_least=0)
+        require_number("learning_rate", self.learning_rate, above=0)
+        require_choice("order", self.order, ORDERS)
+        require_choice("embedding", self.embedding, EMBEDDINGS)
+        require_choice("dtype", self.dtype, DTYPES)
+        if isinstance(self.objective, Softmax):
+            self._check_softmax(self.objective)
+        if isinstance(self.objective, HierarchicalSoftmax):
+            self._check_tree()
+        if isinstance(self.objective, NegativeSampling):
+            self._check_sampling()
+        if isinstance(self.labels, BlockRule):
+            self._check_blocks()
+        elif isinstance(self.model, Cbow):
+            self._check_bags()
+        if self.workers > 1 and not isinstance(self.labels, BlockRule):
+            raise SettingError(
+                "workers",
+                self.workers,
+                f"several processes share out blocks, and labels={self.encoding} has none; use labels=blocks, "
+                "or threads with these labels.",
+            )
+
+    def _check_softmax(self, objective: Softmax) -> None:
+        if isinstance(self.labels, CountsRule) and objective.update == "overwrite":
+            raise SettingError(
+                "objective.update",
+                "overwrite",
+                "needs the order of the pairs, which labels=counts gives up; use labels=sparse.",
+            )
+
+    def _check_sampling(self) -> None:
+        """Refuse labels that are smoothed: a pair of the text, and no other, is told from noise."""
+        if isinstance(self.labels, CountsRule) and self.labels.smoothing:
+            raise SettingError(
+                "labels.smoothing",
+                self.labels.smoothing,
+                "smooths the labels of a softmax; with objective=negative_sampling it must be 0.",
+            )
+
+    def _check_bags(self) -> None:
+        """Refuse what is about pairs of words: cbow predicts a word from several."""
+        if isinstance(self.labels, CountsRule):
+            raise SettingError(
+                "labels",
+                "counts",
+                "counts pairs of words, which model=cbow has not; use labels=sparse or streamed.",
+            )
+        if isinstance(self.objective, Softmax) and self.objective.update == "overwrite":
+            raise SettingError(
+                "objective.update",
+                "overwrite",
+                "is what the article does with a centre's embedding; use accumulate with model=cbow.",
+            )
+
+    def _check_blocks(self) -> None:
+        """Refuse what cannot go with labels=blocks."""
+        if not isinstance(self.objective, NegativeSampling):
+            raise SettingError(
+                "labels",
+                "blocks",
+                "is for objective=negative_sampling only; use labels=streamed, or counts, with others.",
+            )
+        if not isinstance(self.optimizer, GradientDescent):
+            raise SettingError(
+                "optimizer",
+                option_name("optimizer", self.optimizer),
+                "labels=blocks takes optimizer=sgd only.",
+            )
+        if self.order == "shuffled":
+            raise SettingError(
+                "order",
+                "shuffled",
+                "blocks keep words together; use order=corpus or blocks, or labels=streamed.",
+            )
+
+    def _check_tree(self) -> None:
+        """Refuse what needs output vectors of words: those of the hierarchical softmax are of tree nodes."""
+        of_words = (
+            "needs output vectors of words, and objective=hierarchical_softmax has them of tree nodes; "
+        )
+        if self.embedding != "input":
+            raise SettingError("embedding", self.embedding, f"{of_words}use embedding=input.")
+        if isinstance(self.initialization, SpectralInitialization):
+            raise SettingError("initialization", "spectral", f"{of_words}use initialization=word2vec.")
+        if isinstance(self.labels, CountsRule):
+            refuse_smoothing(self.labels)
+
+    @property
+    def encoding(self) -> str:
+        """The name of the label encoding."""
+        return option_name("labels", self.labels)
+
+
+def make_plan(config: DictConfig) -> Plan:
+    """Check every value of a composed configuration and make what it describes.
+
+    Raises
+    ------
+    SettingError
+        For the first value that cannot be used.
+    """
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    known = [setting.name for setting in dataclasses.fields(Plan)]
+    for key, value in values.items():
+        if key not in known:
+            raise SettingError(key, value, f"unknown key{suggestion(key, known)}")
+    return Plan(**(values | {group: make_choice(group, values[group]) for group in GROUPS}))
