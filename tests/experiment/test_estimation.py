@@ -22,7 +22,7 @@ from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
-from w2v_exp.experiment.run import REHEARSED_STEPS
+from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import NotEnoughMemoryError
 from w2v_exp.plan import Plan, make_plan

@@ -72,6 +72,11 @@ class Identity:
             folder=Path(hydra.runtime.output_dir),
         )
 
+    @property
+    def title(self) -> str:
+        """What the run is called while it lasts: in a sweep, which of how many it is."""
+        return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
+
     def params(self) -> dict[str, str]:
         """Return the choice made in every group and every value, flattened with dots."""
         flat = dict(self.choices)

@@ -17,11 +17,10 @@ from w2v_exp.examples.bounds import Bounds
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
-from w2v_exp.model.objective import Objective
-from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import Trainer
 
 
 def write_config(identity: Identity, folder: Path) -> None:
@@ -77,15 +76,14 @@ def draw_plots(
     bounds: Bounds | None,
     examples: TrainingExamples,
     vocabulary: Vocabulary,
-    parameters: Parameters,
-    objective: Objective,
-    records: Sequence[EpochRecord],
+    trainer: Trainer,
     validation_costs: Mapping[int, float],
     folder: Path,
 ) -> None:
     """Draw the pictures of a run: cost if it has epochs, embeddings, softmax output of a small vocabulary."""
     from w2v_exp.reporting import run_plots
 
+    parameters, records = trainer.parameters, trainer.records
     if records:
         article_costs = [record.article_cost for record in records]
         run_plots.draw_costs(
@@ -100,7 +98,7 @@ def draw_plots(
     vectors = Embeddings.from_training(vocabulary, parameters).using(plan.embedding).input
     run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
-        probabilities = objective.probabilities(parameters, np.arange(len(vocabulary)))
+        probabilities = trainer.objective.probabilities(parameters, np.arange(len(vocabulary)))
         run_plots.draw_softmax(
             vocabulary.words, probabilities, true_neighbours(examples.pairs), folder / "softmax.png"
         )

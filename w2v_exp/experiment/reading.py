@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from w2v_exp.choices import NoCache
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.plan import Plan
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.encoding import EncodedText, encode_text
@@ -24,6 +26,20 @@ def read_corpus(plan: Plan) -> EncodedText:
         return encode_cached(
             plan.corpus, plan.tokenizer, plan.vocabulary, plan.cache, progress=show, say=_say
         )
+
+
+def read_trainable_text(plan: Plan) -> EncodedText:
+    """Return the encoded corpus, after a check that there is at least one pair to train on."""
+    text = read_corpus(plan)
+    if not count_pairs(len(text.ids), plan.window, text.passages):
+        passages = len(text.passages) - 1
+        apart = f" in {passages} passages (see corpus.boundaries)" if passages > 1 else ""
+        raise CorpusError(
+            f"There is no pair to train on: of the text's {text.tokens} tokens the vocabulary keeps {len(text.ids)}"
+            f"{apart}, and a pair needs two{' in one' if apart else ''}. Loosen vocabulary.min_count, max_size, "
+            "max_frequency or stop_words, or take a longer text."
+        )
+    return text
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,114 @@
+"""The costs of a run: the one that it trains on, and those that are measured beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from w2v_exp.examples.bounds import unigram_cost
+from w2v_exp.examples.cost_sample import CostSample
+from w2v_exp.examples.held_out import TextPart, epochs_between
+from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pairs import Pairs
+from w2v_exp.experiment.building import build_cost_sample, held_out_sample
+from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost
+from w2v_exp.plan import Plan
+from w2v_exp.tracking.mlflow_run import MlflowRun
+from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import Trainer
+
+
+class RunCosts:
+    """The costs of a run.
+
+    Parameters
+    ----------
+    plan : Plan
+        Says what is trained on, and what is measured beside it after which epochs.
+    tracked : MlflowRun, optional
+        Where measured costs are logged.
+    trainer : callable
+        Gives the run's trainer, whose parameters costs are of.
+
+    Attributes
+    ----------
+    trained : str
+        What the cost that is trained on is called.
+    measured : list of RunCost
+        The costs that training does not take itself; observers of it.
+    """
+
+    def __init__(self, plan: Plan, tracked: MlflowRun | None, trainer: Callable[[], Trainer]) -> None:
+        self.trained = plan.objective.cost_metric
+        self.measured: list[RunCost] = []
+        self._plan = plan
+        self._tracked = tracked
+        self._trainer = trainer
+
+    def prepare(
+        self, training: TextPart, held_out: TextPart | None, vocabulary_size: int
+    ) -> dict[str, float]:
+        """Draw what costs are measured on beside training; return how many pairs that is, as metrics."""
+        plan = self._plan
+        metrics: dict[str, float] = {}
+        if held_out:
+            sample = held_out_sample(plan, held_out, vocabulary_size)
+            self._measure(VALIDATION_COST, sample, plan.validation.validated_epochs(plan.epochs))
+            metrics["validation_pairs"] = sample.counts.total
+        if self.trained != COST:
+            sample = build_cost_sample(plan, training, vocabulary_size)
+            self._measure(COST, sample, epochs_between(plan.cost_every, plan.epochs))
+            metrics["cost_pairs"] = sample.counts.total
+        return metrics
+
+    def untrained(self, pairs: Pairs | PairCounts) -> dict[str, float]:
+        """Return what the parameters of a run without epochs cost: they are those that it starts from."""
+        costs = {measured.metric: measured.take() for measured in self.measured}
+        if COST not in costs:
+            counts = PairCounts.of(pairs) if isinstance(pairs, Pairs) else pairs
+            costs[COST] = self._cost_of(CostSample(counts))
+        return costs
+
+    def finish(self) -> dict[str, float]:
+        """Return the last of each measured cost as metrics, logged also where a run ended before its last epoch."""
+        return {name: cost for measured in self.measured for name, cost in measured.finish().items()}
+
+    def validation_bound(self) -> dict[str, float]:
+        """Return what held-out pairs cost by the frequencies of words alone, if any are held out."""
+        for measured in self.measured:
+            if measured.metric == VALIDATION_COST:
+                return {"validation_unigram_cost": unigram_cost(measured.pairs)}
+        return {}
+
+    def logged_by_epoch(self, records: Sequence[EpochRecord]) -> list[str]:
+        """Return the metrics that have been logged by epoch."""
+        return [self.trained, "article_cost", *(cost.metric for cost in self.measured)] if records else []
+
+    def curve(self, records: Sequence[EpochRecord]) -> dict[int, float]:
+        """Return the cost by epoch: the one that compares with other objectives, where it is measured by epoch."""
+        measured = self._by_epoch(COST)
+        if len(measured) > 1:
+            return measured
+        return {record.epoch: record.cost for record in records}
+
+    def validation_curve(self) -> dict[int, float]:
+        """Return the held-out costs, by epoch."""
+        return self._by_epoch(VALIDATION_COST)
+
+    def _by_epoch(self, metric: str) -> dict[int, float]:
+        return next((measured.costs for measured in self.measured if measured.metric == metric), {})
+
+    def _measure(self, metric: str, sample: CostSample, epochs: list[int]) -> None:
+        cost = RunCost(
+            metric, lambda: self._cost_of(sample), epochs, self._plan, self._tracked, sample.counts
+        )
+        self.measured.append(cost)
+
+    def _cost_of(self, sample: CostSample) -> float:
+        """Return what examples cost with the parameters as they are, as a negative log-likelihood."""
+        trainer = self._trainer()
+        parameters = trainer.parameters
+        if sample.bags is not None:
+            hidden = (sample.bags @ parameters.embedding).astype(parameters.embedding.dtype)
+            parameters = replace(parameters, embedding=hidden)
+        return trainer.objective.exact_cost(parameters, sample.counts)

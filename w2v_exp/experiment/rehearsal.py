@@ -1,0 +1,67 @@
+"""A rehearsal of a run: what it trains on and starts from, and what these and the first steps need of memory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.counting import count_ids
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.experiment.building import build_examples, build_initialization
+from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.model.parameters import Initialization
+from w2v_exp.plan import Plan
+from w2v_exp.tracking.memory import PeakMemory
+
+REHEARSED_STEPS = 3
+_FEW_IDS = TextPart(np.array([0, 1, 0, 1], np.int32))
+
+
+class Rehearsal(NamedTuple):
+    """What a run has after its rehearsal.
+
+    Parameters
+    ----------
+    examples : TrainingExamples
+        What it trains on.
+    initialization : Initialization
+        What makes its parameters; the same ones as in the rehearsal.
+    peak_megabytes : float
+        The most that examples, parameters and the first steps have had allocated at once.
+    """
+
+    examples: TrainingExamples
+    initialization: Initialization
+    peak_megabytes: float
+
+
+def rehearse(
+    plan: Plan, text: TextPart, vocabulary_size: int, continued: Initialization | None = None
+) -> Rehearsal:
+    """Rehearse the run of a plan on a text, because measuring memory slows training down.
+
+    `continued` makes the parameters of a plan that goes on from saved embeddings.
+    """
+    # What is loaded on first use is not this run's memory. (Sampling may leave nothing of so few words.)
+    with suppress(CorpusError):
+        _prepare(plan, _FEW_IDS, 2, continued)
+    with PeakMemory() as peak:
+        examples, initialization = _prepare(plan, text, vocabulary_size, continued)
+    return Rehearsal(examples, initialization, peak.megabytes)
+
+
+def _prepare(
+    plan: Plan, text: TextPart, vocabulary_size: int, continued: Initialization | None
+) -> tuple[TrainingExamples, Initialization]:
+    """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away."""
+    examples = build_examples(plan, text.ids, vocabulary_size, text.passages)
+    initialization = build_initialization(plan, examples, text, continued)
+    word_counts = count_ids(text.ids, vocabulary_size)
+    trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
+    if plan.epochs:
+        trainer.rehearse(REHEARSED_STEPS)
+    return examples, initialization
