@@ -12,7 +12,8 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from w2v_exp.reporting.comparison import COLUMNS, compare
+from w2v_exp.reporting.columns import COLUMNS
+from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.results import RunResult
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2v_exp.embeddings.embeddings import Embeddings
-from w2v_exp.embeddings.similarity import Similar
+from w2v_exp.embeddings.word_vectors import Similar
 
 PROBES = 8
 NEIGHBOURS = 10

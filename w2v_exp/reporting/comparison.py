@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from w2v_exp.files import replacing
+from w2v_exp.reporting.columns import COLUMNS, Column, Ranking
+from w2v_exp.reporting.group import Group, common_ranking, group_runs
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import markdown, shown
 
@@ -25,112 +25,6 @@ NOTE = (
     "Cost and gap, in nats per pair, compare only runs with the same pairs."
 )
 NOTE_ON_SEEDS = "± is the standard deviation over seeds, where they differ."
-
-
-class Column(NamedTuple):
-    """A metric as a column of a table for people.
-
-    Parameters
-    ----------
-    metric : str
-        Its name in the store.
-    heading : str
-        Its name in the table.
-    decimals : int, optional
-        How many to show; None for as many as make three digits.
-    weight : int
-        The greater, the sooner the column is left out on a narrow terminal.
-    """
-
-    metric: str
-    heading: str
-    decimals: int | None
-    weight: int
-
-
-class Ranking(NamedTuple):
-    """A metric that says which runs are better.
-
-    Parameters
-    ----------
-    metric : str
-        Its name in the store.
-    sign : int
-        1 if more is better, −1 if less is.
-    """
-
-    metric: str
-    sign: int
-
-
-# The first that all runs have is taken. A cost of held-out pairs compares only runs that hold out the same ones.
-RANKINGS = [
-    Ranking("information_explained", 1),
-    Ranking("validation_cost", -1),
-    Ranking("wordsim353", 1),
-    Ranking("simlex999", 1),
-    Ranking("analogies", 1),
-]
-
-COLUMNS = [
-    Column("information_explained", "information explained", 3, 0),
-    Column("cost", "cost", 4, 1),
-    Column("validation_cost", "validation cost", 4, 2),
-    Column("cost_gap", "gap", 4, 5),
-    Column("neighbour_precision", "neighbour precision", 3, 2),
-    Column("wordsim353", "WS-353", 3, 2),
-    Column("simlex999", "SimLex", 3, 2),
-    Column("analogies", "analogies", 3, 2),
-    Column("peak_memory_mb", "peak MB", None, 3),
-    Column("estimated_memory_mb", "estimated MB", None, 8),
-    Column("train_seconds", "seconds", None, 4),
-    Column("pairs_per_second", "pairs/s", 0, 6),
-    Column("vocabulary_size", "words", 0, 7),
-]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Finished runs that differ only in their seed: a row of the table.
-
-    Parameters
-    ----------
-    swept : dict of str to str
-        The swept keys and their values.
-    runs : list of RunResult
-        At least one.
-    """
-
-    swept: dict[str, str]
-    runs: list[RunResult]
-
-    def mean(self, metric: str) -> float:
-        """Return the mean of a metric over the seeds; NaN if a run does not have it."""
-        with np.errstate(invalid="ignore"):
-            return float(np.mean(self._values(metric)))
-
-    def deviation(self, metric: str) -> float:
-        """Return the standard deviation over the seeds (n − 1 in the denominator); NaN for a single run."""
-        if len(self.runs) < 2:
-            return math.nan
-        with np.errstate(invalid="ignore"):
-            return float(np.std(self._values(metric), ddof=1))
-
-    def written(self, column: Column, *, with_deviation: bool = True) -> str:
-        """Return the mean as text, ± the standard deviation if the seeds differ; – for what is not known."""
-        mean, deviation = self.mean(column.metric), self.deviation(column.metric)
-        if not math.isfinite(mean):
-            return "–"
-        decimals = column.decimals
-        if decimals is None:
-            decimals = min(max(2 - math.floor(math.log10(abs(mean))), 0), 9) if mean else 0
-        text = f"{mean:,.{decimals}f}"
-        if with_deviation and math.isfinite(deviation) and deviation > 0:
-            text += f" ± {deviation:,.{decimals}f}"
-        return text
-
-    def _values(self, metric: str) -> list[float]:
-        return [run.metrics.get(metric, math.nan) for run in self.runs]
 
 
 @dataclass(frozen=True)
@@ -178,7 +72,7 @@ class Comparison:
     @property
     def columns(self) -> list[Column]:
         """The columns of which at least one row has a value."""
-        return [c for c in COLUMNS if any(math.isfinite(group.mean(c.metric)) for group in self.groups)]
+        return [c for c in COLUMNS if any(group.has(c.metric) for group in self.groups)]
 
     def write_csv(self, path: Path | str) -> None:
         """Write every metric of every row with all its digits, and below them the runs that did not finish.
@@ -279,12 +173,8 @@ def compare(results: Sequence[RunResult]) -> Comparison:
     The best mean over seeds comes first. Where there is no measure that all have, the first that any has is taken, and
     groups without it come last. Groups that are as good stay in the order of the results.
     """
-    groups: dict[frozenset[tuple[str, str]], Group] = {}
-    for run in results:
-        if run.status == "FINISHED":
-            groups.setdefault(frozenset(run.swept.items()), Group(run.swept, [])).runs.append(run)
-
-    ranking = _ranking([*groups.values()])
+    groups = group_runs(results)
+    ranking = common_ranking(groups)
 
     def rank(group: Group) -> float:
         mean = group.mean(ranking.metric) if ranking else math.nan
@@ -292,16 +182,7 @@ def compare(results: Sequence[RunResult]) -> Comparison:
 
     unfinished = [run for run in results if run.status != "FINISHED"]
     keys = [key for key in _keys(results) if len({run.swept.get(key) for run in results}) > 1]
-    return Comparison(sorted(groups.values(), key=rank), unfinished, keys, ranking)
-
-
-def _ranking(groups: Sequence[Group]) -> Ranking | None:
-    """Return the first ranking that all groups have, else the first that any has."""
-    for enough in (all, any):
-        for ranking in RANKINGS:
-            if enough(math.isfinite(group.mean(ranking.metric)) for group in groups):
-                return ranking if groups else None
-    return None
+    return Comparison(sorted(groups, key=rank), unfinished, keys, ranking)
 
 
 def _keys(runs: Sequence[RunResult]) -> list[str]:

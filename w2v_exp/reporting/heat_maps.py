@@ -12,7 +12,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from w2v_exp.reporting import style
-from w2v_exp.reporting.comparison import COLUMNS, Column, Comparison
+from w2v_exp.reporting.columns import COLUMNS, Column
+from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.words import shown
 
 MAPS = {  # what is drawn, by the name of its picture; more is better in all of them

@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from w2v_exp.reporting import style
-from w2v_exp.reporting.comparison import Comparison, Group
+from w2v_exp.reporting.comparison import Comparison
+from w2v_exp.reporting.group import Group
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
 from w2v_exp.reporting.words import shown
 

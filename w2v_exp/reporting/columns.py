@@ -1,0 +1,67 @@
+"""The metrics of runs as columns of a table for people, and those that say which runs are better."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """A metric as a column of a table for people.
+
+    Parameters
+    ----------
+    metric : str
+        Its name in the store.
+    heading : str
+        Its name in the table.
+    decimals : int, optional
+        How many to show; None for as many as make three digits.
+    weight : int
+        The greater, the sooner the column is left out on a narrow terminal.
+    """
+
+    metric: str
+    heading: str
+    decimals: int | None
+    weight: int
+
+
+class Ranking(NamedTuple):
+    """A metric that says which runs are better.
+
+    Parameters
+    ----------
+    metric : str
+        Its name in the store.
+    sign : int
+        1 if more is better, −1 if less is.
+    """
+
+    metric: str
+    sign: int
+
+
+# The first that all runs have is taken. A cost of held-out pairs compares only runs that hold out the same ones.
+RANKINGS = [
+    Ranking("information_explained", 1),
+    Ranking("validation_cost", -1),
+    Ranking("wordsim353", 1),
+    Ranking("simlex999", 1),
+    Ranking("analogies", 1),
+]
+
+COLUMNS = [
+    Column("information_explained", "information explained", 3, 0),
+    Column("cost", "cost", 4, 1),
+    Column("validation_cost", "validation cost", 4, 2),
+    Column("cost_gap", "gap", 4, 5),
+    Column("neighbour_precision", "neighbour precision", 3, 2),
+    Column("wordsim353", "WS-353", 3, 2),
+    Column("simlex999", "SimLex", 3, 2),
+    Column("analogies", "analogies", 3, 2),
+    Column("peak_memory_mb", "peak MB", None, 3),
+    Column("estimated_memory_mb", "estimated MB", None, 8),
+    Column("train_seconds", "seconds", None, 4),
+    Column("pairs_per_second", "pairs/s", 0, 6),
+    Column("vocabulary_size", "words", 0, 7),
+]

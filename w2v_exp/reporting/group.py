@@ -1,0 +1,78 @@
+"""Runs that differ only in their seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from w2v_exp.reporting.columns import RANKINGS, Column, Ranking
+from w2v_exp.reporting.results import RunResult
+
+
+@dataclass(frozen=True)
+class Group:
+    """Finished runs that differ only in their seed: a row of the table.
+
+    Parameters
+    ----------
+    swept : dict of str to str
+        The swept keys and their values.
+    runs : list of RunResult
+        At least one.
+    """
+
+    swept: dict[str, str]
+    runs: list[RunResult]
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a metric over the seeds; NaN if a run does not have it."""
+        with np.errstate(invalid="ignore"):
+            return float(np.mean(self._values(metric)))
+
+    def deviation(self, metric: str) -> float:
+        """Return the standard deviation over the seeds (n − 1 in the denominator); NaN for a single run."""
+        if len(self.runs) < 2:
+            return math.nan
+        with np.errstate(invalid="ignore"):
+            return float(np.std(self._values(metric), ddof=1))
+
+    def written(self, column: Column, *, with_deviation: bool = True) -> str:
+        """Return the mean as text, ± the standard deviation if the seeds differ; – for what is not known."""
+        mean, deviation = self.mean(column.metric), self.deviation(column.metric)
+        if not math.isfinite(mean):
+            return "–"
+        decimals = column.decimals
+        if decimals is None:
+            decimals = min(max(2 - math.floor(math.log10(abs(mean))), 0), 9) if mean else 0
+        text = f"{mean:,.{decimals}f}"
+        if with_deviation and math.isfinite(deviation) and deviation > 0:
+            text += f" ± {deviation:,.{decimals}f}"
+        return text
+
+    def has(self, metric: str) -> bool:
+        """Return whether all runs have a finite value of a metric."""
+        return math.isfinite(self.mean(metric))
+
+    def _values(self, metric: str) -> list[float]:
+        return [run.metrics.get(metric, math.nan) for run in self.runs]
+
+
+def group_runs(results: Sequence[RunResult]) -> list[Group]:
+    """Return the finished runs, grouped by their swept values, in the order of the results."""
+    groups: dict[frozenset[tuple[str, str]], Group] = {}
+    for run in results:
+        if run.status == "FINISHED":
+            groups.setdefault(frozenset(run.swept.items()), Group(run.swept, [])).runs.append(run)
+    return [*groups.values()]
+
+
+def common_ranking(groups: Sequence[Group]) -> Ranking | None:
+    """Return the first ranking that all groups have, else the first that any has."""
+    for enough in (all, any):
+        for ranking in RANKINGS:
+            if enough(group.has(ranking.metric) for group in groups):
+                return ranking if groups else None
+    return None
