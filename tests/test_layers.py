@@ -31,7 +31,6 @@ WHERE_NEEDED = {
     ("w2v_exp.examples.bags", "scipy"),
     ("w2v_exp.examples.batch", "scipy"),
     ("w2v_exp.examples.cost_sample", "scipy"),
-    ("w2v_exp.scatter", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]
