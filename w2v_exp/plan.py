@@ -99,8 +99,8 @@ class Plan:
         require_choice("dtype", self.dtype, DTYPES)
         if isinstance(self.objective, Softmax):
             self._check_softmax(self.objective)
-        if isinstance(self.objective, HierarchicalSoftmax):
-            self._check_tree()
+        if isinstance(self.objective, HierarchicalSoftmax) and isinstance(self.labels, CountsRule):
+            refuse_smoothing(self.labels)
         if isinstance(self.objective, NegativeSampling):
             self._check_sampling()
         if isinstance(self.labels, BlockRule):
@@ -167,18 +167,6 @@ class Plan:
                 "shuffled",
                 "blocks keep words together; use order=corpus or blocks, or labels=streamed.",
             )
-
-    def _check_tree(self) -> None:
-        """Refuse what needs output vectors of words: those of the hierarchical softmax are of tree nodes."""
-        of_words = (
-            "needs output vectors of words, and objective=hierarchical_softmax has them of tree nodes; "
-        )
-        if self.embedding != "input":
-            raise SettingError("embedding", self.embedding, f"{of_words}use embedding=input.")
-        if isinstance(self.initialization, SpectralInitialization):
-            raise SettingError("initialization", "spectral", f"{of_words}use initialization=word2vec.")
-        if isinstance(self.labels, CountsRule):
-            refuse_smoothing(self.labels)
 
     @property
     def encoding(self) -> str:

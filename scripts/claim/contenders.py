@@ -87,11 +87,16 @@ def train_on(plan: Plan, text: EncodedText, examples: TrainingExamples, witness:
     initialization = build_initialization(plan, examples, part)
     trainer = build_trainer(plan, examples, initialization, [observer], text.vocabulary.counts, part)
     observer.parameters = trainer.parameters
-    observer.embeddings = partial(Embeddings.from_training, text.vocabulary, trainer.parameters)
+    observer.embeddings = partial(_embeddings_of, trainer, text)
     trainer.train()
     if not plan.epochs:  # what the initialization gives is all there is
         witness.after_epoch(0, observer.embeddings)
     return trainer
+
+
+def _embeddings_of(trainer: Trainer, text: EncodedText) -> Embeddings:
+    """Return the vectors of a trainer as they are now."""
+    return Embeddings.from_training(text.vocabulary, trainer.objective.of_words(trainer.parameters))
 
 
 class _Observer:

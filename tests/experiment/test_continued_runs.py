@@ -137,16 +137,30 @@ def test_from_word2vecs_formats_input_vectors_go_on_and_output_weights_start_at_
     assert not begun.output.any()
 
 
+def test_the_hierarchical_softmax_goes_on_with_nodes_made_of_saved_output_vectors(
+    command: Command, tmp_path: Path, saved: Embeddings
+) -> None:
+    choices = [*NEW, *start("saved.npz"), "objective=hierarchical_softmax"]
+    begun, _, _ = train(command, tmp_path / "begun", *choices, "epochs=0")
+    (before, output), (after, centred) = matrices(saved), matrices(begun)
+    old = [word for word in OLD_WORDS if word in NEW_VOCABULARY]
+    for words, mean in ((old, True), (LACKING, False)):  # those that the text lacks have no part in its tree
+        was, now = [saved.ids[word] for word in words], [begun.ids[word] for word in words]
+        np.testing.assert_array_equal(after[now], before[was])
+        moved = centred[now] - output[was]
+        np.testing.assert_allclose(moved, np.broadcast_to(moved[0], moved.shape), rtol=0, atol=1e-12)
+        assert moved.any() == mean
+
+
 def test_the_hierarchical_softmax_goes_on_from_input_vectors_alone(
     command: Command, tmp_path: Path, saved: Embeddings
 ) -> None:
-    choices = [*NEW, *start("saved.npz"), "objective=hierarchical_softmax", "epochs=1"]
+    choices = [*NEW, *start("saved.txt"), "objective=hierarchical_softmax", "epochs=1"]
     new, _, costs = train(command, tmp_path / "new", *choices)
-    assert new.output is None
     # With weights of zero each turn of a path is as likely as the other, and the first step moves the weights only.
     assert 2 * np.log(2) < costs[0] < 4 * np.log(2)
     for word in OLD_WORDS:
-        np.testing.assert_array_equal(new[word], saved[word])
+        np.testing.assert_array_equal(new[word], saved[word].astype(np.float32))
 
 
 def test_the_words_that_are_kept_are_evaluated_and_probed_as_well(

@@ -65,11 +65,9 @@ class Embeddings(Similarity):
     def from_training(cls, vocabulary: Vocabulary, parameters: Parameters) -> Embeddings:
         """Return what has been trained so far: a copy, so that further training does not change it.
 
-        Output weights that are not of words, as those of the hierarchical softmax are of tree nodes, are left out.
+        Output vectors are to be of words: see `Objective.of_words`.
         """
-        of_words = len(parameters.output) == len(parameters.embedding)
-        output = parameters.output.copy() if of_words else None
-        return cls(vocabulary.words, vocabulary.counts, parameters.embedding.copy(), output)
+        return cls(vocabulary.words, vocabulary.counts, parameters.embedding.copy(), parameters.output.copy())
 
     @classmethod
     def load(cls, path: Path | str) -> Embeddings:

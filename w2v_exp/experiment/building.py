@@ -24,7 +24,7 @@ from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.parameters import GivenInitialization, Initialization
+from w2v_exp.model.parameters import ConvertedInitialization, GivenInitialization, Initialization
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.plan import Plan
@@ -169,18 +169,30 @@ def build_initialization(
 
     What a plan goes on from is not read here: `continued` is what makes parameters of it.
     """
+    start: Initialization
     if isinstance(plan.initialization, (FromFile, FromRun)):
         if continued is None:
             raise ValueError("The embeddings that this plan goes on from have not been read.")
-        return continued
-    if not isinstance(plan.initialization, SpectralInitialization):
+        start = continued
+    elif isinstance(plan.initialization, SpectralInitialization):
+        start = _factors(plan, plan.initialization, examples, text)
+    else:
         return plan.initialization
+    if isinstance(plan.objective, HierarchicalSoftmax):
+        return ConvertedInitialization(start, plan.objective.prepared(examples).of_nodes)
+    return start
+
+
+def _factors(
+    plan: Plan, rule: SpectralInitialization, examples: TrainingExamples, text: TextPart
+) -> Initialization:
+    """Return what makes parameters of the text's pair counts, factorised; the examples' counts if they have them."""
     if isinstance(examples, CountedExamples):
         counts = examples.pairs
     else:
         counts = _count(plan, CountsRule(), text, examples.vocabulary_size)
-    generator = _child_generator(plan, FACTORS)
-    return GivenInitialization(plan.initialization.factorise(counts, plan.dim, generator, plan.dtype))
+    factors = rule.factorise(counts, plan.dim, _child_generator(plan, FACTORS), plan.dtype)
+    return GivenInitialization(factors)
 
 
 def _count(plan: Plan, rule: CountsRule, text: TextPart, vocabulary_size: int) -> PairCounts:

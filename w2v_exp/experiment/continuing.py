@@ -11,7 +11,6 @@ from w2v_exp.choices import FromFile, FromRun, MlflowTracking
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
@@ -26,7 +25,7 @@ class Origin:
     choice : FromFile or FromRun, optional
         How they were asked for.
     embeddings : Embeddings, optional
-        Of the plan's dimensions; without output vectors where these are not of words.
+        Of the plan's dimensions.
     digest : str
         SHA-256 of what was read.
     run_id : str
@@ -65,12 +64,7 @@ class Origin:
                 f"its vectors are {saved.input.dtype}, which dtype={plan.dtype} would round; "
                 f"set dtype={saved.input.dtype}.",
             )
-        digest = content_digest(saved)
-        if isinstance(
-            plan.objective, HierarchicalSoftmax
-        ):  # whose output vectors are of tree nodes, not of words
-            saved = Embeddings(saved.words, saved.counts, saved.input)
-        return cls(choice, saved, digest, run_id)
+        return cls(choice, saved, content_digest(saved), run_id)
 
     def initialization(self, vocabulary: Vocabulary) -> ContinuedInitialization | None:
         """Return what makes a run's parameters, or None for a run that begins by itself.

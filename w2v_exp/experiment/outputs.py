@@ -95,7 +95,7 @@ def draw_plots(
             validation_costs=validation_costs,
             path=folder / "cost.png",
         )
-    vectors = Embeddings.from_training(vocabulary, parameters).using(plan.embedding).input
+    vectors = Embeddings.from_training(vocabulary, objective.of_words(parameters)).using(plan.embedding).input
     run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
         probabilities = trainer.objective.probabilities(parameters, np.arange(len(vocabulary)))

@@ -18,6 +18,7 @@ from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step
 from w2v_exp.model.tree_products import Turns, descend
+from w2v_exp.model.tree_vectors import node_vectors, word_vectors
 from w2v_exp.model.visit_memory import VISIT_WORK_BYTES, VisitedBatchMemory, visit_bytes
 from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.model.visits import NodeVisits, path_matrix, visits_of
@@ -36,7 +37,7 @@ class HierarchicalSoftmax:
 
     The tree is Huffman's (Mikolov et al. 2013b, section 2.1 and equation 3), of how often the training pairs have each
     word as a context. Probabilities sum to 1 over the vocabulary, so the cost is comparable with the full softmax's.
-    The output weights are of nodes, (V − 1, dim), not of words.
+    The output weights are of nodes, (V − 1, dim), not of words: what words have of them is `TreeSoftmax.of_words`.
 
     Parameters
     ----------
@@ -59,8 +60,9 @@ class HierarchicalSoftmax:
     def prepared(self, examples: TrainingExamples) -> TreeSoftmax:
         """Return the objective over the tree of these examples' contexts."""
         if isinstance(examples, VisitedExamples):
-            return TreeSoftmax(examples.tree, self)
-        return TreeSoftmax(HuffmanTree.of_shares(examples.context_shares, examples.pairs_per_epoch), self)
+            return TreeSoftmax(examples.tree, self, examples.context_shares)
+        shares = examples.context_shares
+        return TreeSoftmax(HuffmanTree.of_shares(shares, examples.pairs_per_epoch), self, shares)
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:
@@ -87,11 +89,20 @@ class TreeSoftmax:
         Its leaves are the words.
     rule : HierarchicalSoftmax, optional
         How gradients are taken.
+    shares : ndarray of float64, shape (V,), optional
+        What share of the pairs each word is the context of, for the output vectors of words; None: all alike.
     """
 
-    def __init__(self, tree: HuffmanTree, rule: HierarchicalSoftmax | None = None) -> None:
+    def __init__(
+        self,
+        tree: HuffmanTree,
+        rule: HierarchicalSoftmax | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> None:
         self.tree = tree
         self.rule = rule or HierarchicalSoftmax()
+        words = tree.vocabulary_size
+        self._shares = np.full(words, 1 / words) if shares is None else shares
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch. Nothing is changed; the dense scores are made in the workspace."""
@@ -135,6 +146,14 @@ class TreeSoftmax:
             hidden = parameters.embedding[first : first + shape[0]]
             cost += self._cost(hidden, parameters.output, NodeVisits.of(labels, paths))
         return cost / counts.total
+
+    def of_words(self, parameters: Parameters) -> Parameters:
+        """Return parameters whose output vectors are of words, by `word_vectors`; the embedding is the same."""
+        return Parameters(parameters.embedding, word_vectors(self.tree, self._shares, parameters.output))
+
+    def of_nodes(self, parameters: Parameters) -> Parameters:
+        """Return parameters whose output vectors are of nodes, by `node_vectors`, where these are of words."""
+        return Parameters(parameters.embedding, node_vectors(self.tree, self._shares, parameters.output))
 
     @staticmethod
     def _cost(hidden: NDArray[Any], nodes: NDArray[Any], visits: NodeVisits) -> float:

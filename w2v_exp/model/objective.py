@@ -29,6 +29,9 @@ class Objective(Protocol):
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
         """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
 
+    def of_words(self, parameters: Parameters) -> Parameters:
+        """Return the parameters with an output vector for each word: these, unless output weights are of others."""
+
 
 class ObjectiveRule(Protocol):
     """A choice of the group ``objective``: its settings, before there are examples."""

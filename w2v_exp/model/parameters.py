@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -145,6 +146,28 @@ class ContinuedInitialization:
         if self.output is not None:
             parameters.output[known] = self.output[rows[known]]
         return parameters
+
+
+@dataclass(frozen=True)
+class ConvertedInitialization:
+    """What another initialization makes, converted: output vectors of words to those of something else.
+
+    Parameters
+    ----------
+    initialization : Initialization
+        Makes parameters whose output vectors are of words.
+    convert : callable
+        Returns other parameters for these.
+    """
+
+    initialization: Initialization
+    convert: Callable[[Parameters], Parameters]
+
+    def __call__(
+        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Parameters:
+        """Return new parameters."""
+        return self.convert(self.initialization(vocabulary_size, dim, generator, dtype))
 
 
 INITIALIZATIONS = {"article": ArticleInitialization, "word2vec": Word2VecInitialization}

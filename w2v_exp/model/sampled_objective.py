@@ -83,6 +83,10 @@ class SampledObjective:
         offset = np.log(noise).astype(parameters.output.dtype)
         return Parameters(parameters.embedding, parameters.output, offset)
 
+    def of_words(self, parameters: Parameters) -> Parameters:
+        """Return the parameters: their output vectors are of words."""
+        return parameters
+
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
         """Return the mean negative log-likelihood of counted pairs under that softmax, in nats a pair."""
         return exact_cost(self.softmax_parameters(parameters), counts)

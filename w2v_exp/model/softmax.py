@@ -154,6 +154,10 @@ class Softmax:
         """Return how many rows the output weights have: one for each word."""
         return vocabulary_size
 
+    def of_words(self, parameters: Parameters) -> Parameters:
+        """Return the parameters: their output vectors are of words."""
+        return parameters
+
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
         """Return the mean negative log-likelihood of counted pairs, in nats a pair, whatever epsilon is."""
         return exact_cost(parameters, counts)
