@@ -25,6 +25,7 @@ HEAVY = {"hydra", "omegaconf", "mlflow", "matplotlib", "pandas", "rich", "scipy"
 WHERE_NEEDED = {
     ("w2v_exp.model.spectral", "scipy"),
     ("w2v_exp.model.hierarchical_softmax", "scipy"),
+    ("w2v_exp.model.tree_vectors", "scipy"),
     ("w2v_exp.model.tree_products", "scipy"),
     ("w2v_exp.model.visited", "scipy"),
     ("w2v_exp.model.visits", "scipy"),
