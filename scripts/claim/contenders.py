@@ -96,7 +96,7 @@ def train_on(plan: Plan, text: EncodedText, examples: TrainingExamples, witness:
 
 def _embeddings_of(trainer: Trainer, text: EncodedText) -> Embeddings:
     """Return the vectors of a trainer as they are now."""
-    return Embeddings.from_training(text.vocabulary, trainer.objective.of_words(trainer.parameters))
+    return Embeddings.from_training(text.vocabulary, trainer.word_parameters)
 
 
 class _Observer:

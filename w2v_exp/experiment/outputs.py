@@ -83,7 +83,7 @@ def draw_plots(
     """Draw the pictures of a run: cost if it has epochs, embeddings, softmax output of a small vocabulary."""
     from w2v_exp.reporting import run_plots
 
-    parameters, records = trainer.parameters, trainer.records
+    records = trainer.records
     if records:
         article_costs = [record.article_cost for record in records]
         run_plots.draw_costs(
@@ -95,10 +95,10 @@ def draw_plots(
             validation_costs=validation_costs,
             path=folder / "cost.png",
         )
-    vectors = Embeddings.from_training(vocabulary, objective.of_words(parameters)).using(plan.embedding).input
+    vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input
     run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
     if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
-        probabilities = trainer.objective.probabilities(parameters, np.arange(len(vocabulary)))
+        probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
         run_plots.draw_softmax(
             vocabulary.words, probabilities, true_neighbours(examples.pairs), folder / "softmax.png"
         )

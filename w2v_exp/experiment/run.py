@@ -247,6 +247,5 @@ class Run:
 
     def _embeddings(self) -> Embeddings:
         """Return what has been trained up to now, with the words of its origin that the text lacks."""
-        trainer = self._present_trainer()
-        of_words = trainer.objective.of_words(trainer.parameters)
-        return self.origin.completed(Embeddings.from_training(self.vocabulary, of_words))
+        parameters = self._present_trainer().word_parameters
+        return self.origin.completed(Embeddings.from_training(self.vocabulary, parameters))

@@ -171,6 +171,11 @@ class Trainer:
             observer.on_step(self.pairs_done)
         self._seconds_told += perf_counter() - started
 
+    @property
+    def word_parameters(self) -> Parameters:
+        """The parameters as they are now, with an output vector for each word: see `Objective.of_words`."""
+        return self.objective.of_words(self.parameters)
+
     def rehearse(self, steps: int) -> None:
         """Take the first steps, so that their memory can be measured. The trainer is of no use afterwards."""
         with np.errstate(over="ignore", invalid="ignore"):
