@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -150,6 +151,21 @@ def test_help_names_every_group_option_and_knob(command: Command) -> None:
     said = command("--help").stdout
     for word in ("tokenizer=…", "inverse_time", "experiment=…", "memory_ladder", "window=3", "--config-dir"):
         assert word in said
+
+
+def test_a_reader_that_goes_away_is_no_error_to_tell_of(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "w2v_exp", "--help"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode == 1
 
 
 def test_a_callable_of_the_users_own_is_found_in_the_current_folder(command: Command, tmp_path: Path) -> None:
