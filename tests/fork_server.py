@@ -13,7 +13,9 @@ import json
 import os
 import runpy
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 from typing import Any
 
 LOADED = [  # what the application imports late
@@ -36,6 +38,7 @@ def serve() -> None:
     """Run a command after the other until there are no more."""
     for module in LOADED:
         importlib.import_module(module)
+    warm_up()
     gc.collect()
     gc.freeze()  # so that no child looks through all that, and gets copies of its pages
     while line := sys.stdin.readline():
@@ -45,6 +48,21 @@ def serve() -> None:
             os._exit(run())  # to end as Python does, object by object, would take longer than most commands
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def warm_up() -> None:
+    """Do once what every command would do for the first time: nothing of it changes what a command does."""
+    from sqlalchemy.orm import configure_mappers
+
+    from w2v_exp.config import register_schema
+    from w2v_exp.experiment.command import parse, understand
+    from w2v_exp.reporting.run_plots import draw_costs
+
+    register_schema()
+    understand(parse(["tracking=none"]))
+    configure_mappers()
+    with tempfile.TemporaryDirectory() as folder:
+        draw_costs([0, 1], [1.0, 0.5], path=Path(folder, "cost.png"))
 
 
 def begin(command: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from dataclasses import field, make_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.plan import Plan
 
 
+@cache
 def register_schema() -> None:
-    """Tell Hydra what every file in ``conf/`` may hold."""
+    """Tell Hydra what every file in ``conf/`` may hold. Once is enough for a process."""
     store = ConfigStore.instance()
     store.store(name="schema", node=_top_level_schema())
     for group, options in GROUPS.items():

@@ -1,5 +1,7 @@
 """Vectors in which some of the analogies hold, for the tests of evaluation."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.word_pairs import WordPairSet
 
 
+@cache
 def structured_embeddings(seed=9, dim=40, dtype=np.float32):
     """Return embeddings of most words of gensim's three sets, in several cases, with noise around each relation.
 
@@ -29,10 +32,12 @@ def structured_embeddings(seed=9, dim=40, dtype=np.float32):
             vectors.setdefault(second, vector * score / 10 + generator.standard_normal(dim))
     words = [word for word in generator.permutation(list(vectors)).tolist() if generator.random() < 0.95]
     rows = [vectors[word] for word in words]
+    spellings = set(words)
     for number, word in enumerate(list(words)):  # a second spelling, before or after the first
         if number % 10 < 2:
             changed = word.swapcase() if number % 10 else word.upper()
-            if changed not in words:
+            if changed not in spellings:
+                spellings.add(changed)
                 place = int(generator.integers(len(words) + 1))
                 words.insert(place, changed)
                 rows.insert(place, vectors[word] + generator.standard_normal(dim) * 0.1)

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from plans import plan_of
 
-from w2v_exp.config import config_folder, register_schema
 from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.reading import read_corpus
-from w2v_exp.plan import Plan, make_plan
 
 V = 50
 IDS = np.minimum(np.random.default_rng(1).geometric(0.1, 5000) - 1, V - 1).astype(np.int32)
 LISTED = ("dense", "sparse")
-
-
-def plan_of(*choices: str) -> Plan:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return make_plan(compose("config", ["window=3", *choices]))
 
 
 def pairs_of(*choices: str) -> float:

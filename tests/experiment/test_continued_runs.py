@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from plans import plan_of
 from processes import Command
 
-from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import content_digest
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.continuing import Origin
-from w2v_exp.plan import make_plan
 from w2v_exp.tracking.recorded_embeddings import find_run
 
 OLD_WORDS = ["boy", "girl", "king", "man", "prince", "princess", "queen", "woman"]
@@ -267,9 +265,7 @@ def test_a_name_finds_the_only_finished_run_that_has_it(store: Path, tmp_path: P
 
 def read_origin(*overrides: str) -> Origin:
     """Read what a configuration goes on from, as a run does before it reads its text."""
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return Origin.read(make_plan(compose("config", ["dim=4", *overrides])))
+    return Origin.read(plan_of("dim=4", *overrides))
 
 
 @pytest.mark.usefixtures("saved")

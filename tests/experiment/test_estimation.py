@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from plans import plan_of
 from processes import Command, run_python
 
 from w2v_exp import memory
 from w2v_exp.choices import FromRun
-from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import initialization_from
 from w2v_exp.errors import CorpusError
@@ -25,14 +24,8 @@ from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, requ
 from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import NotEnoughMemoryError
-from w2v_exp.plan import Plan, make_plan
+from w2v_exp.plan import Plan
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
-
-
-def plan_of(*overrides: str) -> Plan:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return make_plan(compose("config", [*overrides]))
 
 
 def text_of(tokens: int, vocabulary_size: int, passage: int | None = None) -> TextPart:

@@ -5,33 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from plans import plan_of
 from processes import Command
 
-from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.plan import Plan, make_plan
 
 CHOSEN = "objective=hierarchical_softmax"
 
 
-def plan_of(*overrides: str) -> Plan:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return make_plan(compose("config", [CHOSEN, *overrides]))
-
-
 @pytest.mark.parametrize("labels", ["dense", "sparse", "streamed", "counts"])
 def test_every_encoding_can_be_chosen(labels: str) -> None:
-    assert plan_of(f"labels={labels}").encoding == labels
+    assert plan_of(CHOSEN, f"labels={labels}").encoding == labels
 
 
 def test_smoothed_counts_are_refused() -> None:
     with pytest.raises(SettingError, match=r"^labels\.smoothing=.*hierarchical_softmax"):
-        plan_of("labels=counts", "labels.smoothing=10")
+        plan_of(CHOSEN, "labels=counts", "labels.smoothing=10")
 
 
 def test_settings_of_the_full_softmax_are_unknown_to_it(command: Command) -> None:

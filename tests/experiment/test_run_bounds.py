@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import plans
 import pytest
-from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 from processes import Command
 
 from w2v_exp import memory
-from w2v_exp.config import config_folder, register_schema
 from w2v_exp.examples.bounds import Bounds
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counts import PairCounts
@@ -26,7 +26,7 @@ from w2v_exp.experiment.bounds import (
     trains_on_all_pairs,
 )
 from w2v_exp.experiment.building import build_examples
-from w2v_exp.plan import Plan, make_plan
+from w2v_exp.plan import Plan
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 V = 12
@@ -38,13 +38,7 @@ PlanOf = Callable[..., Plan]
 
 @pytest.fixture
 def plan_of(tmp_path: Path) -> PlanOf:
-    register_schema()
-
-    def make(*overrides: str) -> Plan:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return make_plan(compose("config", [f"cache.folder={tmp_path / 'cache'}", *overrides]))
-
-    return make
+    return partial(plans.plan_of, f"cache.folder={tmp_path / 'cache'}")
 
 
 @pytest.fixture

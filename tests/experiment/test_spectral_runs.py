@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from plans import plan_of
 from processes import Command, run_python
 
-from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
@@ -19,7 +18,7 @@ from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.plan import Plan, make_plan
+from w2v_exp.plan import Plan
 
 TEXT = "king queen man woman prince princess boy girl " * 6
 SETTINGS = [
@@ -35,9 +34,7 @@ V = int(IDS.max()) + 1
 
 
 def plan(*overrides: str) -> Plan:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return make_plan(compose("config", ["initialization=spectral", "dim=5", *overrides]))
+    return plan_of("initialization=spectral", "dim=5", *overrides)
 
 
 @pytest.mark.usefixtures("store")
@@ -80,7 +77,13 @@ def test_a_run_without_epochs_evaluates_and_keeps_what_it_starts_from(
 @pytest.mark.usefixtures("store")
 def test_a_sweep_compares_runs_with_and_without_epochs(command: Command, tmp_path: Path) -> None:
     done = command(
-        *SETTINGS, "epochs=0,3", "-m", "validation=held_out", "validation.block=8", "validation.share=0.3"
+        *SETTINGS,
+        "epochs=0,3",
+        "-m",
+        "validation=held_out",
+        "validation.block=8",
+        "validation.share=0.3",
+        "tracking.plots=false",
     )
     assert done.returncode == 0, done.stderr
     (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
