@@ -28,7 +28,7 @@ test: $(VENV)/.installed ## lint, types and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder  # else files of few, long tests come last, on one core
 
 test-slow: $(VENV)/.installed ## the tests that take minutes
 	@$(BIN)/pytest -m slow

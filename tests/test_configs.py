@@ -84,7 +84,7 @@ SHORTER = {
     "experiment=file_softmax": ["epochs=2"],
     "experiment=sotu_sgns": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_hierarchical": ["corpus.messages=2", "epochs=1"],
-    "sweep=memory_ladder": ["corpus.messages=1,2"],
+    "sweep=memory_ladder": ["corpus.messages=1"],
     "sweep=objectives": ["corpus.messages=1", "epochs=1", "evaluation=none"],
     "sweep=classic": ["corpus.messages=1", "epochs=1", "window=2", "dim=5", "evaluation=none"],
 }

@@ -39,7 +39,7 @@ def as_tuples(pairs):
     return list(zip(centres.tolist(), contexts.tolist(), strict=True))
 
 
-@property_settings(deadline=None, max_examples=300)
+@property_settings(deadline=None, max_examples=150)
 @given(draws(), st.sampled_from([3, 1 << 16]))
 def test_stretches_have_the_pairs_of_the_whole_text(case, drawn_at_once):
     text_draw, cuts = case

@@ -78,7 +78,7 @@ def with_small_pieces(stack: ExitStack, piece: int, part: int, chunk: int) -> No
     patch.setattr(encoding, "CHUNK_IDS", chunk)
 
 
-@property_settings(deadline=None, max_examples=400)
+@property_settings(deadline=None, max_examples=200)
 @given(
     contents=st.lists(MESSY, min_size=1, max_size=3),
     boundaries=st.sampled_from(BOUNDARIES),

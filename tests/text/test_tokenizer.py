@@ -66,7 +66,7 @@ def test_article_tokenizer(text, words):
     assert ArticleTokenizer()(text) == words
 
 
-@property_settings(deadline=None, max_examples=500)
+@property_settings(deadline=None, max_examples=250)
 @given(TEXTS)
 def test_the_article_tokenizer_finds_what_its_published_expression_finds(text):
     published = r"[A-Za-z]+[\w^\']*|[\w^\']*[A-Za-z]+[\w^\']*"
