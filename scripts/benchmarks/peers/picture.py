@@ -49,12 +49,12 @@ def _draw_series(axes: Axes, scaling: Scaling, results: Results, name: str) -> N
     for side, colour in SIDES.items():
         rates = [scaling.rate(results, place, side) / 1e3 for place in places]
         axes.plot(values, rates, color=colour, marker="o", ms=4.5)
-        axes.annotate(side, (values[0], rates[0]), (0, 6), textcoords="offset points", color=colour)
+        axes.annotate(side, (values[0], rates[0]), (0, 7), textcoords="offset points", color=colour)
     axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:,}" for value in values])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f} k"))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.12 * max(line.get_ydata().max() for line in axes.get_lines()))
     axes.grid(axis="y")
     style.add_title(axes, TITLES[name])
 
@@ -74,4 +74,4 @@ def _draw_split(axes: Axes, split: Split) -> None:
     axes.set_yticks(places, labels)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
     axes.grid(axis="x")
-    style.add_title(axes, "our time of an epoch by function; grey: what would be needed")
+    style.add_title(axes, "our time of an epoch; grey: needed at best")
