@@ -46,15 +46,17 @@ def draw_scaling(path: Path, scaling: Scaling, results: Results, split: Split | 
 def _draw_series(axes: Axes, scaling: Scaling, results: Results, name: str) -> None:
     places = [place for place in scaling.places if place.series == name]
     values = [place.value for place in places]
+    highest = 0.0
     for side, colour in SIDES.items():
         rates = [scaling.rate(results, place, side) / 1e3 for place in places]
+        highest = max(highest, *rates)
         axes.plot(values, rates, color=colour, marker="o", ms=4.5)
         axes.annotate(side, (values[0], rates[0]), (0, 7), textcoords="offset points", color=colour)
     axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:,}" for value in values])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f} k"))
-    axes.set_ylim(0, 1.12 * max(line.get_ydata().max() for line in axes.get_lines()))
+    axes.set_ylim(0, 1.12 * highest)
     axes.grid(axis="y")
     style.add_title(axes, TITLES[name])
 
