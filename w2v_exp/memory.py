@@ -29,13 +29,17 @@ def available_memory(root: Path = Path("/")) -> int | None:
     return min((left for left in found if left is not None), default=None)
 
 
-def private_memory() -> int | None:
-    """Return how many bytes of memory this process has for itself, shared and mapped ones left out; None if unknown."""
+def own_memory() -> int | None:
+    """Return how many bytes of memory are this process's own; None if unknown (not Linux).
+
+    Files that it maps, and memory that is meant to be shared, are left out. Of pages that it still has in common with
+    the process it is a copy of, its part counts: a half of them if there are two.
+    """
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:")), None)
 
 
 def _kernel_estimate(root: Path) -> int | None:

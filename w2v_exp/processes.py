@@ -1,16 +1,79 @@
-"""Processes that help this one: spawned, deaf to Ctrl-C, and gone when it is gone."""
+"""Processes that help this one: spawned or copied, deaf to Ctrl-C, and gone when it is gone."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import multiprocessing
 import os
 import signal
+import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
-from threading import Thread
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from threading import Thread, active_count
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
+
+
+def may_be_copied() -> bool:
+    """Return whether a copy of this process is safe: on Linux, while it has no other Python thread.
+
+    What another thread has locked stays locked in a copy, where nobody would unlock it. Threads of BLAS do not matter:
+    it ends them before, and starts them anew. On macOS, the system's own libraries do not bear being copied.
+    """
+    return sys.platform == "linux" and active_count() == 1
+
+
+def lightest_context() -> BaseContext:
+    """Return how to start processes so that they take the least memory: as copies where that is safe, or spawned.
+
+    A copy has this process's pages, its modules among them, until one of the two writes to them; a spawned process
+    loads all modules again.
+    """
+    return multiprocessing.get_context("fork") if may_be_copied() else SPAWN
+
+
+@contextmanager
+def pages_left_alone() -> Iterator[None]:
+    """Write to as few pages of this process as possible, while copies of it share them.
+
+    Memory that is free goes back to the system, or a copy would fill it, each page of it a page that is shared no more;
+    and the garbage collector, which writes to every object that it looks at, looks at none of those there are.
+    """
+    gc.collect()
+    gc.freeze()
+    return_free_memory()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def return_free_memory() -> None:
+    """Give the system what is free of this process's memory, where its C library can."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process that does not see Ctrl-C."""
+    with interruptions_held_back(), warnings.catch_warnings():
+        # That of copying a process which has threads: those of BLAS, by `may_be_copied`.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        process.start()
+
+
+def begin_as_helper() -> None:
+    """In a process that has been started: end by the usual signal, and when the parent has died without a word."""
+    if sys.platform != "win32":
+        signal.signal(
+            signal.SIGTERM, signal.SIG_DFL
+        )  # a copy has the parent's handler, which ends a run in order
+    end_with_parent()
 
 
 def end_with_parent() -> None:

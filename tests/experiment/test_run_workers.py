@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -72,15 +73,15 @@ def test_what_workers_cannot_do_is_refused(
 
 
 def worker_processes(folder: Path) -> list[int]:
-    """Return the spawned processes whose folder this is; the one that tracks resources is not one of them."""
-    found = []
+    """Return the processes whose folder this is, and their parent's too: copies of it, or spawned."""
+    parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").readlink() == folder and b"spawn_main" in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
+        with suppress(OSError):
+            if (entry / "cwd").readlink() == folder and b"resource_tracker" not in (
+                entry / "cmdline"
+            ).read_bytes():
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    return [process for process, parent in parents.items() if parent in parents]
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs Linux's list of processes")

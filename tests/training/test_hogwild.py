@@ -8,11 +8,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
-from w2v_exp.processes import SPAWN
+from w2v_exp.processes import SPAWN, lightest_context, may_be_copied
 from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.observers import EpochRecord
@@ -32,6 +33,7 @@ from w2v_exp.training.shared_arrays import SharedArray
 from w2v_exp.training.trainer import Trainer
 from w2v_exp.training.workers import WorkerDiedError
 
+COPIED_OR_SPAWNED = pytest.mark.parametrize("alone", [True, False], ids=["copied", "spawned"])
 V, DIM, WINDOW, TOKENS = 60, 16, 2, 128
 SHARED_MEMORY = Path("/dev/shm")
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's list of processes")
@@ -91,6 +93,21 @@ class Watching:
         self.epochs += 1
 
 
+@contextmanager
+def threads(alone: bool) -> Iterator[None]:
+    """Let another thread live meanwhile, if the main one is not to be alone: it is then not copied."""
+    over = Event()
+    other = Thread(target=over.wait)
+    if not alone:
+        other.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if not alone:
+            other.join()
+
+
 def shared_files() -> set[str]:
     return {file.name for file in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
 
@@ -140,7 +157,8 @@ def test_the_shares_of_a_text_are_the_text(of: int, words: int) -> None:
     assert sum(block.pairs for block in blocks) == whole.pairs_per_epoch
 
 
-def test_workers_train_all_pairs_of_an_epoch_as_well_as_one_process_does() -> None:
+@COPIED_OR_SPAWNED
+def test_workers_train_all_pairs_of_an_epoch_as_well_as_one_process_does(alone: bool) -> None:
     """Five seeds: 1.379 to 1.383 in one process, 1.382 to 1.390 with two workers. Half of the steps: 1.41.
 
     Sixty words are in every block, so the workers meet on every row: as hard a case as there is.
@@ -150,7 +168,8 @@ def test_workers_train_all_pairs_of_an_epoch_as_well_as_one_process_does() -> No
     start = trainer.parameters.embedding.copy()
     watching = Watching()
     trainer.watch(watching)
-    records = trainer.train()
+    with threads(alone):
+        records = trainer.train()
     assert [record.epoch for record in records] == [0, 1, 2]
     assert records[0].train_seconds > 0
     pairs = trainer.examples.pairs_per_epoch
@@ -169,7 +188,8 @@ def test_workers_train_all_pairs_of_an_epoch_as_well_as_one_process_does() -> No
 
 
 @ON_LINUX
-def test_a_worker_that_dies_is_noticed_and_nothing_is_left() -> None:
+@COPIED_OR_SPAWNED
+def test_a_worker_that_dies_is_noticed_and_nothing_is_left(alone: bool) -> None:
     before = shared_files()
     trainer = hogwild(epochs=1000)
 
@@ -179,15 +199,15 @@ def test_a_worker_that_dies_is_noticed_and_nothing_is_left() -> None:
                 os.kill(active_children()[-1].pid, signal.SIGKILL)
 
     trainer.watch(Watching(kill_one))
-    with pytest.raises(
-        WorkerDiedError, match=r"workers=2: worker [12] has died in epoch \d+ \(killed by SIGKILL\)"
-    ):
+    died = r"workers=2: worker [12] has died in epoch \d+ \(killed by SIGKILL\)"
+    with threads(alone), pytest.raises(WorkerDiedError, match=died):
         trainer.train()
     assert active_children() == []
     assert shared_files() == before
 
 
-def test_an_interruption_ends_the_workers() -> None:
+@COPIED_OR_SPAWNED
+def test_an_interruption_ends_the_workers(alone: bool) -> None:
     trainer = hogwild(epochs=1000)
 
     def interrupt() -> None:
@@ -195,7 +215,7 @@ def test_an_interruption_ends_the_workers() -> None:
             raise KeyboardInterrupt
 
     trainer.watch(Watching(interrupt))
-    with pytest.raises(KeyboardInterrupt):
+    with threads(alone), pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert active_children() == []
 
@@ -258,3 +278,34 @@ def test_workers_of_a_killed_parent_end_too(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@ON_LINUX
+def test_copies_are_made_of_a_process_with_one_thread_only() -> None:
+    with threads(alone=False):
+        assert not may_be_copied()
+        assert lightest_context() is SPAWN
+
+
+@ON_LINUX
+def test_a_copy_takes_less_memory_than_a_process_that_loads_everything_again(tmp_path: Path) -> None:
+    """Seen: two copies 31 MB, of which a part is their third of what all three share; two spawned processes 64 MB."""
+    program = tmp_path / "both.py"
+    program.write_text(
+        textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import test_hogwild
+
+        if __name__ == "__main__":
+            for alone in True, False:
+                trainer = test_hogwild.hogwild(epochs=1)
+                with test_hogwild.threads(alone):
+                    trainer.train()
+                print(trainer.own_memory)
+        """)
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True)
+    copied, spawned = map(int, done.stdout.split())
+    print(copied, spawned)
+    assert copied < 0.6 * spawned

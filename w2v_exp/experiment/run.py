@@ -173,7 +173,7 @@ class Run:
     def _measure_memory(self, trainer: Trainer, resident: PeakResident) -> None:
         if (megabytes := resident.megabytes()) is not None:
             self.metrics["peak_resident_mb"] = megabytes
-        if isinstance(trainer, HogwildTrainer) and (private := trainer.private_memory):
+        if isinstance(trainer, HogwildTrainer) and (private := trainer.own_memory):
             self.metrics["workers_memory_mb"] = private / MEGABYTE
 
     def _measure_bounds(self, examples: TrainingExamples) -> Bounds | None:

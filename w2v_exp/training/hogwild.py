@@ -109,9 +109,9 @@ class HogwildTrainer(Trainer):
         return sums
 
     @property
-    def private_memory(self) -> int | None:
+    def own_memory(self) -> int | None:
         """The bytes that the workers had for themselves at the end of the last epoch, together; None if unknown."""
-        return self._workers.private_memory
+        return self._workers.own_memory
 
     def _tell(self) -> None:
         self.pairs_done = float(self._counted.sum())

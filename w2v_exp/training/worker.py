@@ -12,9 +12,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import UserError
-from w2v_exp.memory import private_memory
+from w2v_exp.memory import own_memory
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.processes import end_with_parent
+from w2v_exp.processes import begin_as_helper, return_free_memory
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.shared_arrays import SharedArray
 from w2v_exp.training.trainer import EpochSums, Trainer
@@ -54,10 +54,10 @@ class Task(NamedTuple):
 
 
 class WorkerEpoch(NamedTuple):
-    """A worker's answer: what its steps of an epoch add up to, and its private memory in bytes, if known."""
+    """A worker's answer: what its steps of an epoch add up to, and its own memory in bytes, if known."""
 
     sums: EpochSums
-    private_memory: int | None
+    own_memory: int | None
 
 
 class Counting:
@@ -79,7 +79,7 @@ def work(task: Task, connection: Connection) -> None:
 
     None is sent when the worker is ready, a `WorkerEpoch` for each epoch, and an exception instead if there was one.
     """
-    end_with_parent()
+    begin_as_helper()
     # A parent that has gone takes its worker along; one that has closed the connection is done with it.
     with suppress(EOFError, BrokenPipeError), threadpool_limits(task.threads, "blas"):
         try:
@@ -87,10 +87,11 @@ def work(task: Task, connection: Connection) -> None:
                 Parameters(task.embedding.array(), task.output.array()), task.number, task.of, task.generator
             )
             trainer.watch(Counting(task))
+            return_free_memory()
             connection.send(None)
             with np.errstate(over="ignore", invalid="ignore"):
                 while (epoch := connection.recv()) is not None:
-                    connection.send(WorkerEpoch(trainer.train_epoch(epoch), private_memory()))
+                    connection.send(WorkerEpoch(trainer.train_epoch(epoch), own_memory()))
         except UserError as error:
             connection.send(error)
         except (EOFError, BrokenPipeError):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
 from w2v_exp.errors import UserError
-from w2v_exp.processes import SPAWN, interruptions_held_back
+from w2v_exp.processes import lightest_context, pages_left_alone, start
 from w2v_exp.training.trainer import EpochSums
 from w2v_exp.training.worker import Task, WorkerEpoch, work
 
@@ -35,16 +36,20 @@ class Workers:
         self._tasks = tasks
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
-        self.private_memory: int | None = None
+        self._while_they_live = ExitStack()
+        self.own_memory: int | None = None
 
     def __enter__(self) -> Workers:
+        context = lightest_context()
         try:
+            self._while_they_live.enter_context(pages_left_alone())
             for task in self._tasks:
-                ours, theirs = SPAWN.Pipe()
+                ours, theirs = context.Pipe()
                 name = f"w2v_exp worker {task.number + 1}"
-                process = SPAWN.Process(target=work, args=(task, theirs), name=name, daemon=True)
-                with interruptions_held_back():
-                    process.start()
+                process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+                    target=work, args=(task, theirs), name=name, daemon=True
+                )
+                start(process)
                 theirs.close()
                 self._processes.append(process)
                 self._connections.append(ours)
@@ -79,8 +84,8 @@ class Workers:
         for connection in self._connections:
             connection.send(epoch)
         answers: list[WorkerEpoch] = self._answers(f"in epoch {epoch}", tell)
-        private = [answer.private_memory for answer in answers]
-        self.private_memory = sum(known) if (known := [one for one in private if one]) else None
+        private = [answer.own_memory for answer in answers]
+        self.own_memory = sum(known) if (known := [one for one in private if one]) else None
         sums = [answer.sums for answer in answers]
         return EpochSums(
             sum(one.cost for one in sums),
@@ -140,3 +145,4 @@ class Workers:
                 process.join()
             process.close()
         self._processes, self._connections = [], []
+        self._while_they_live.close()
