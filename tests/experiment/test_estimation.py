@@ -73,6 +73,7 @@ GRID = [
         6000,
         "labels=counts labels.count_exponent=0.8 objective=hierarchical_softmax window=5 dim=30 dtype=float32",
     ),
+    (600_000, 8000, "labels=counts labels.count_exponent=0.8 window=5 dim=30 order=shuffled dtype=float32"),
     (100_000, 20_000, "labels=streamed window=5 dim=90 batch_size=1024"),
     (400_000, 20_000, "model=cbow labels=sparse window=10 dim=20 dtype=float32 batch_size=256"),
     (100_000, 20_000, "model=cbow labels=streamed window=5 dim=60 batch_size=512"),
@@ -108,6 +109,12 @@ SLOW = [  # large batches, passages, draws, factors, several cores
     (150_000, 10_000, None, "labels=counts dim=40 subsampling=word2vec subsampling.threshold=1e-3"),
     (300_000, 8000, None, "labels=counts window=5 dim=25 shrinking_window=true order=shuffled"),
     (300_000, 10_000, None, "labels=counts window=5 dim=70 initialization=spectral epochs=0"),
+    (
+        300_000,
+        10_000,
+        None,
+        "labels=counts labels.count_exponent=0.85 dim=70 initialization=spectral dtype=float32",
+    ),
     (300_000, 4000, None, "labels=counts threads=2 dtype=float32 labels.centres=1500 dim=200"),
     (
         200_000,

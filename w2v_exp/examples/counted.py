@@ -157,14 +157,15 @@ class CountedExamples(TrainingExamples):
         distinct = int(by_centre.sum())
         counts = PairCounts.memory(distinct, survey.vocabulary_size)
         summing = counts + PairCounts.summing_memory(distinct)
-        making = max(PairCounter.memory(survey) + survey.drawn_memory, summing)
+        damped = 4 * distinct * (rule.count_exponent != 1)  # stay beside the counts, as float32
+        making = max(PairCounter.memory(survey) + survey.drawn_memory, summing + damped)
         contexts = by_centre[survey.frequencies > 0]
         size = min(rule.centres, len(contexts))
         slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]
         if order == "shuffled":
             slices[:] = min(slices.sum(), size * contexts.mean() + np.sqrt(size) * contexts.std())
         after = round(slices[1]) if len(slices) > 1 else 0
-        return ExamplesMemory(counts, making, BatchMemory.counted(size, round(slices[0]), after))
+        return ExamplesMemory(counts + damped, making, BatchMemory.counted(size, round(slices[0]), after))
 
     @property
     def batches_per_epoch(self) -> int:

@@ -83,7 +83,7 @@ class VisitedExamples(CountedExamples):
         if (
             damps
         ):  # damped counts stay; restored ones, and the nodes of weighted visits once more, come and go
-            held += 8 * distinct
+            held += 4 * distinct
             together = min(1.0, COUNTS_AT_ONCE / max(1, distinct))
             labels += 16 * distinct + round(together * NODE_BYTES * estimate.total)
         slices = estimate.slices(rule.centres, order)
