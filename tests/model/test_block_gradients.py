@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.block import Block
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.model.block_gradients import BlockGradients, BlockObjective, softplus_and_sigmoid
+from w2v_exp.model.block_gradients import BlockGradients, BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling, PairGradients, pair_by_pair
 from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters
@@ -166,16 +166,3 @@ def test_curvature_is_no_less_than_the_second_derivative_in_any_direction(contex
             values[word] = before
             second = (costs[0] - 2 * costs[1] + costs[2]) / 1e-8
             assert second <= curvature[matrix, word] * (1 + 1e-3) + 1e-3
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_scores_are_finite(dtype: type) -> None:
-    costs, sigmoid = softplus_and_sigmoid(np.array([-1e4, 0.0, 60.0, 1e4], dtype))
-    assert np.isfinite(costs).all()
-    assert costs[:3] == pytest.approx([0, np.log(2), 60])
-    assert sigmoid == pytest.approx([0, 0.5, 1, 1])
-
-
-def test_what_is_no_number_stays_so() -> None:
-    costs, _ = softplus_and_sigmoid(np.array([np.nan, 0.0]))
-    assert np.isnan(costs[0])

@@ -10,34 +10,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.block import Block
 from w2v_exp.model.bands import Bands, window_masks
+from w2v_exp.model.logistic import softplus_and_sigmoid, squared_lengths
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.shared_noise import RowGradients, SharedNoise
 
 SHORTEST_RUN = 16  # centres; the words around shorter runs overlap more than they save products
-LARGEST_SCORE = {
-    4: 80.0,
-    8: 700.0,
-}  # whose exponential is finite, by the bytes of a number; larger ones count as it
-
-
-class RowGradients(NamedTuple):
-    """Gradients for some rows of a matrix; a row may be named several times.
-
-    Parameters
-    ----------
-    words : ndarray of int32, shape (m,)
-        The rows.
-    gradient : ndarray, shape (m, dim)
-        Of the block's summed cost.
-    curvature : ndarray, shape (m,)
-        A bound of the second derivative of that cost in any direction: Σ |derivative by the score| · ‖other row‖²,
-        since σ(1 − σ) is less than either of σ and 1 − σ.
-    """
-
-    words: NDArray[np.int32]
-    gradient: NDArray[Any]
-    curvature: NDArray[Any]
 
 
 class BlockGradients(NamedTuple):
@@ -57,15 +36,6 @@ class BlockGradients(NamedTuple):
     embedding: RowGradients
     targets: RowGradients
     noise: RowGradients
-
-
-class NoiseGradients(NamedTuple):
-    """What the negatives add to a block's gradients: to its hidden vectors', and for rows of their own."""
-
-    cost: float
-    hidden_gradient: NDArray[Any]
-    hidden_curvature: NDArray[Any]
-    rows: RowGradients
 
 
 class PaddedBlock(NamedTuple):
@@ -102,8 +72,7 @@ class BlockObjective:
     def __init__(
         self, rule: NegativeSampling, noise: NoiseDistribution, window: int, context: str | None = None
     ) -> None:
-        self._rule = rule
-        self._noise = noise
+        self._noise = SharedNoise(rule, noise, 1 if context else 2 * window + 1)
         self._window = window
         self._context = context
         self._masks = window_masks(window, np.float64)
@@ -138,14 +107,8 @@ class BlockObjective:
 
     def draw(self, block: Block, generator: np.random.Generator) -> NDArray[np.int32]:
         """Return the negatives of a block: those of one group after those of the other, shape (groups, shared)."""
-        rule = self._rule
-        if rule.sharing == "all":
-            return np.arange(len(self._noise), dtype=np.int32)[None]
         groups = (len(block.before) + self._padding(block)) // self._group
-        shared = rule.shared
-        if rule.sharing == "pair":
-            shared = rule.negatives * (1 if self._context else 2 * self._window + 1)
-        return self._noise.draw(generator, groups * shared).reshape(groups, shared)
+        return self._noise.draw(groups, generator)
 
     def gradients(self, parameters: Parameters, block: Block, negatives: NDArray[np.int32]) -> BlockGradients:
         """Return cost and gradients of a block with these negatives; nothing is changed.
@@ -175,7 +138,7 @@ class BlockObjective:
         costs, residuals = softplus_and_sigmoid(-bands.scores(hidden, around))
         residuals *= mask  # 1 − σ of each pair's score
         matrices = bands.matrices(residuals)
-        noise = self._noise_gradients(parameters, hidden, negatives, mask)
+        noise = self._noise.gradients(parameters, hidden, negatives, mask)
         # Gradients of the pairs' own costs have the opposite sign of those of the negatives.
         hidden_gradient = noise.hidden_gradient
         hidden_gradient -= bands.to_centres(matrices, around)
@@ -205,7 +168,7 @@ class BlockObjective:
         targets = parameters.output.take(text.centres, axis=0)
         costs, residuals = softplus_and_sigmoid(-np.einsum("ij,ij->i", hidden, targets)[:, None])
         residuals *= there
-        noise = self._noise_gradients(parameters, hidden, negatives, there)
+        noise = self._noise.gradients(parameters, hidden, negatives, there)
         hidden_gradient = noise.hidden_gradient
         hidden_gradient -= residuals * targets
         hidden_curvature = noise.hidden_curvature + residuals[:, 0] * squared_lengths(targets)
@@ -222,48 +185,6 @@ class BlockObjective:
             RowGradients(text.centres, -residuals * hidden, residuals[:, 0] * squared_lengths(hidden)),
             noise.rows,
         )
-
-    def _noise_gradients(
-        self,
-        parameters: Parameters,
-        hidden: NDArray[Any],
-        negatives: NDArray[np.int32],
-        pairs: NDArray[Any],
-    ) -> NoiseGradients:
-        """Return what the negatives of all groups do; `pairs`, (centres, …), is 1 for each pair that there is."""
-        groups, shared = negatives.shape
-        dim = hidden.shape[1]
-        by_group = hidden.reshape(groups, -1, dim)
-        rows = parameters.output.take(negatives.reshape(-1), axis=0).reshape(groups, shared, dim)
-        costs, residuals = softplus_and_sigmoid(np.matmul(by_group, rows.transpose(0, 2, 1)))
-        weights = self._weights(pairs).reshape(groups, by_group.shape[1], -1)
-        cost = np.einsum("gck,gck->gc", costs, np.broadcast_to(weights, costs.shape)).sum(dtype=np.float64)
-        residuals *= weights
-        across = residuals.transpose(0, 2, 1)
-        curvature = np.matmul(residuals, squared_lengths(rows)[:, :, None])
-        rows_curvature = np.matmul(across, squared_lengths(by_group)[:, :, None])
-        return NoiseGradients(
-            float(cost),
-            np.matmul(residuals, rows).reshape(hidden.shape),
-            curvature.reshape(-1),
-            RowGradients(
-                negatives.reshape(-1),
-                np.matmul(across, by_group).reshape(-1, dim),
-                rows_curvature.reshape(-1),
-            ),
-        )
-
-    def _weights(self, pairs: NDArray[Any]) -> NDArray[Any]:
-        """Return how often each negative counts for each centre, (centres, shared) or what broadcasts to it."""
-        rule = self._rule
-        if rule.sharing == "pair":
-            return np.repeat(pairs, rule.negatives, axis=1)
-        by_centre: NDArray[Any] = pairs.dot(np.ones((pairs.shape[1], 1), pairs.dtype))
-        if rule.sharing == "group":
-            by_centre *= rule.negatives / rule.shared
-            return by_centre
-        weights: NDArray[Any] = by_centre * (rule.negatives * self._noise.probabilities).astype(pairs.dtype)
-        return weights
 
     def _pad(self, block: Block, dtype: DTypeLike) -> PaddedBlock:
         """Return a block with as many centres as groups and runs need, those that are added without context."""
@@ -291,18 +212,3 @@ def _group_and_run(rule: NegativeSampling, window: int) -> tuple[int, int]:
         return group, -(-shortest // group) * group
     divisors = [run for run in range(shortest, group + 1) if group % run == 0]
     return group, divisors[0]
-
-
-def softplus_and_sigmoid(scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return log(1 + exp(score)) and its derivative 1/(1 + exp(−score)); the scores' memory is used."""
-    exponentials = np.minimum(scores, LARGEST_SCORE[scores.itemsize], out=scores)
-    np.exp(exponentials, out=exponentials)
-    above = exponentials + 1
-    exponentials /= above
-    return np.log(above, out=above), exponentials
-
-
-def squared_lengths(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return the squared lengths of vectors, (…, dim) to (…,)."""
-    squares: NDArray[Any] = np.einsum("...j,...j->...", rows, rows)
-    return squares

@@ -9,9 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.block import Block
 from w2v_exp.examples.memory_needs import BatchMemory
-from w2v_exp.model.block_gradients import BlockObjective, RowGradients
+from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.shared_noise import RowGradients
 from w2v_exp.scatter import add_scaled_rows
 
 SMALLEST = 1e-12  # of curvature · rate, whose exponential is 1 + it
