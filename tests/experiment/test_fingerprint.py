@@ -1,0 +1,158 @@
+"""A fingerprint names what decides a result, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from processes import run_python
+from test_configs import CHOICES, NEEDED
+
+import w2v_exp
+from w2v_exp.config import config_folder, register_schema
+from w2v_exp.experiment import fingerprint as module
+from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT, code_digest, fingerprint, text_digest
+from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.plan import Plan, make_plan
+from w2v_exp.text.encoding import EncodedText
+
+
+def plan_of(*overrides: str) -> Plan:
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return make_plan(compose("config", list(overrides)))
+
+
+def known_as(*overrides: str) -> str:
+    plan = plan_of(*overrides)
+    return fingerprint(plan, read_corpus(plan))
+
+
+DECISIVE = [
+    "window=2",
+    "shrinking_window=true",
+    "dim=51",
+    "epochs=4999",
+    "batch_size=127",
+    "learning_rate=0.06",
+    "order=shuffled",
+    "seed=1",
+    "dtype=float32",
+    "tokenizer=whitespace",
+    "vocabulary.min_count=2",
+    "objective.update=overwrite",
+    "objective.epsilon=0.001",
+    "optimizer=momentum",
+    "schedule=constant",
+    "schedule.decay=0.97",
+    "labels=dense",
+    "initialization=normal",
+    "validation=held_out",
+    "bounds=false",
+]
+INDIFFERENT = [
+    "tracking=none",
+    "tracking.uri=sqlite:///elsewhere.db",
+    "tracking.plots=false",
+    "tracking.points=10",
+    "cache=none",
+    "repeats=3",
+    "estimate=true",
+    "probes=[king]",
+]
+
+
+@pytest.mark.parametrize("override", DECISIVE)
+def test_what_decides_the_result_changes_the_fingerprint(override: str) -> None:
+    assert known_as(override) != known_as()
+
+
+@pytest.mark.parametrize("override", INDIFFERENT)
+def test_what_does_not_decide_the_result_leaves_the_fingerprint(override: str) -> None:
+    assert known_as(override) == known_as()
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_option_has_a_fingerprint(
+    choice: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text("words of a text")
+    (tmp_path / "my_tokens.py").write_text("def tokens(text):\n    return text.split()\n")
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(choice, *(text.replace("str.split", "my_tokens.tokens") for text in NEEDED.get(choice, [])))
+    text = read_corpus(plan_of())
+    assert re.fullmatch("[0-9a-f]{32}", fingerprint(plan, text))
+    assert fingerprint(plan, text) != fingerprint(plan, text, "of other embeddings")
+
+
+def test_what_is_left_out_are_values_of_a_plan() -> None:
+    known = {key.name for key in dataclasses.fields(Plan)}
+    assert NOT_OF_THE_RESULT - {"checkpoint"} <= known
+
+
+def test_a_text_is_known_by_content_wherever_it_lies(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text("a rose is a rose\n")
+    (tmp_path / "there" / "b.txt").write_text("is a rose\n")
+    (tmp_path / "one.txt").write_text("a rose is a rose\nis a rose\n")
+
+    def of(path: str, boundaries: str = "none") -> str:
+        return known_as("corpus=file", f"corpus.path={tmp_path / path}", f"corpus.boundaries={boundaries}")
+
+    assert of("here/a.txt") == of("here")
+    assert of("here") != of("there")
+    assert of("one.txt") == of("there")
+    assert of("one.txt", "document") != of("there", "document")  # the same words, other passages
+
+
+def test_a_text_of_several_pieces_has_one_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = read_corpus(plan_of())
+    whole = text_digest(text)
+    monkeypatch.setattr(module, "_HASHED_AT_ONCE", 5)
+    assert text_digest(text) == whole
+    changed = dataclasses.replace(text, ids=text.ids[::-1])
+    assert isinstance(changed, EncodedText)
+    assert text_digest(changed) != whole
+    assert text_digest(dataclasses.replace(text, passages=np.array([0, 2, len(text.ids)]))) != whole
+
+
+def test_an_evaluation_set_is_known_by_content(tmp_path: Path) -> None:
+    def of(name: str, content: str) -> str:
+        file = tmp_path / name / "mine.tsv"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content)
+        return known_as("evaluation=standard", f"evaluation.word_pairs=[{file}]", "evaluation.analogies=[]")
+
+    first = of("a", "stock\tmarket\t9\n")
+    assert of("b", "stock\tmarket\t9\n") == first
+    assert of("a", "stock\tmarket\t8\n") != first
+
+
+def test_other_processes_folders_and_hash_seeds_find_the_same(tmp_path: Path) -> None:
+    script = (
+        "from hydra import compose, initialize_config_dir;"
+        "from w2v_exp.config import config_folder, register_schema;"
+        "from w2v_exp.experiment.fingerprint import fingerprint;"
+        "from w2v_exp.experiment.reading import read_corpus;"
+        "from w2v_exp.plan import make_plan;"
+        "register_schema(); initialize_config_dir(str(config_folder()), version_base='1.3').__enter__();"
+        "plan = make_plan(compose('config', ['window=4']));"
+        "print(fingerprint(plan, read_corpus(plan)))"
+    )
+    here = known_as("window=4")
+    done = run_python("-c", script, folder=tmp_path, PYTHONHASHSEED="77")
+    assert done.stdout.strip() == here, done.stderr
+
+
+def test_the_code_of_the_core_counts() -> None:
+    package = Path(w2v_exp.__file__).parent
+    counted = {file for pattern in module.CODE for file in package.glob(pattern)}
+    for part in ("text", "examples", "model", "training", "embeddings"):
+        assert set((package / part).rglob("*.py")) <= counted
+    assert all(list(package.glob(pattern)) for pattern in module.CODE)
+    assert len(code_digest()) == 64
