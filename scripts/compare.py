@@ -19,6 +19,7 @@ from w2v_exp.files import replacing
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.tracking.recorded import latest_sweep, recorded_results, recorded_runs
+from w2v_exp.tracking.skipped import skipped_results
 from w2v_exp.tracking.store import open_store
 
 
@@ -50,8 +51,10 @@ def show(arguments: argparse.Namespace) -> None:
         If the store cannot be read, or there is nothing to compare.
     """
     store = open_store(arguments.uri, arguments.experiment, create=False)
-    wanted = arguments.filter or f"tags.sweep = '{arguments.sweep or latest_sweep(store)}'"
+    sweep = "" if arguments.filter else arguments.sweep or latest_sweep(store)
+    wanted = arguments.filter or f"tags.sweep = '{sweep}'"
     results = recorded_results(store, recorded_runs(store, wanted))
+    results += skipped_results(store, sweep) if sweep else []
     if not results:
         raise UserError(f"No run in experiment {store.experiment} of {store.uri} matches {wanted}.")
     comparison = compare(results)

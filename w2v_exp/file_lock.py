@@ -26,20 +26,43 @@ def locked(path: Path) -> Iterator[None]:
         yield  # closing the file frees it
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock of a file that is there, without waiting.
+
+    Raises
+    ------
+    OSError
+        If that cannot be told.
+    """
+    with path.open("ab") as stream:
+        return not _try_to_lock(stream)
+
+
 if sys.platform == "win32":
     import msvcrt
     import time
 
-    def _lock(stream: IO[bytes]) -> None:
+    def _try_to_lock(stream: IO[bytes]) -> bool:
         stream.seek(0)
-        while True:
-            try:
-                return msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-            except PermissionError:  # held by another
-                time.sleep(0.1)
+        try:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _lock(stream: IO[bytes]) -> None:
+        while not _try_to_lock(stream):
+            time.sleep(0.1)
 
 else:
     import fcntl
+
+    def _try_to_lock(stream: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _lock(stream: IO[bytes]) -> None:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX)

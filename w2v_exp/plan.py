@@ -84,6 +84,8 @@ class Plan:
     cost_every: int | None
     cost_sample: int
     estimate: bool
+    resume: bool | None
+    force: bool
 
     def __post_init__(self) -> None:
         for key in ("window", "dim", "batch_size", "repeats", "threads", "workers"):
@@ -97,6 +99,10 @@ class Plan:
         require_choice("order", self.order, ORDERS)
         require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)
+        if self.resume and isinstance(self.tracking, NoTracking):
+            raise SettingError(
+                "resume", True, "finished runs are looked up in MLflow; it needs tracking=mlflow."
+            )
         if isinstance(self.objective, Softmax):
             self._check_softmax(self.objective)
         if isinstance(self.objective, HierarchicalSoftmax) and isinstance(self.labels, CountsRule):

@@ -41,6 +41,10 @@ def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -
         if metric in result.metrics:
             table.add_row(Text(meaning), Text(_figure(metric, result.metrics[metric]), justify="right"))
     console.print(Text(f"{result.name}: {result.status.lower()}"))
+    if result.finished_before:
+        console.print(
+            Text(f"It has finished before, as run {result.run_id}. force=true runs it again."), soft_wrap=True
+        )
     console.print(table)
     if result.similar:
         console.print(similar_words(result.similar))

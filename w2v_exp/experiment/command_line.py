@@ -85,8 +85,11 @@ def _run_once(command: Command) -> int:
     from w2v_exp.experiment.announcement import announce_run
 
     announce_run(Console(), result, command.plan, folder / "artifacts")
-    if result.status != "FINISHED":
-        print(f"The run failed. {result.reason}", file=sys.stderr)
+    if not result.done:
+        print(
+            f"The run {'failed' if result.status == 'FAILED' else 'was not done'}. {result.reason}",
+            file=sys.stderr,
+        )
         return FAILED
     return 0
 
@@ -117,7 +120,7 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
         _call_hydra([*command.hydra_arguments(), f"hydra.sweep.dir={folder}"], job)
     finally:
         results = finish_sweep(folder, command.plan)
-    return 0 if all(result.status == "FINISHED" for result in results) else FAILED
+    return 0 if all(result.done for result in results) else FAILED
 
 
 def _call_hydra(arguments: list[str], job: Callable[[Any], Any]) -> None:

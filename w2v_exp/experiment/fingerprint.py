@@ -20,7 +20,6 @@ from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 
 FORMAT = 1  # of what is described: one more whenever it means something else
-TAG = "fingerprint"
 # How a run is recorded, kept alive and shown. It trains the same with any of them.
 NOT_OF_THE_RESULT = {
     "cache",

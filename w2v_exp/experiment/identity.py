@@ -73,6 +73,11 @@ class Identity:
         )
 
     @property
+    def of_named_sweep(self) -> bool:
+        """Whether the run is one of a sweep that has a name (``sweep=…``)."""
+        return self.sweep is not None and "sweep" in self.choices
+
+    @property
     def title(self) -> str:
         """What the run is called while it lasts: in a sweep, which of how many it is."""
         return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
@@ -89,8 +94,8 @@ class Identity:
         return flat
 
     def tags(self) -> dict[str, str]:
-        """Return the tags that say where the run comes from."""
-        tags = {"overrides": " ".join(self.overrides), "hydra_output": str(self.folder.absolute())}
+        """Return the tags that say how the run was asked for."""
+        tags = {"overrides": " ".join(self.overrides)}
         if self.sweep:
             tags |= {
                 "sweep": self.sweep.name,

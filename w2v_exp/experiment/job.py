@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
 from omegaconf import DictConfig
 
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.interruption import termination_as_exception
+from w2v_exp.experiment.material import Material
+from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
 from w2v_exp.experiment.sweep import write_result
+from w2v_exp.file_lock import locked
 from w2v_exp.plan import make_plan
 from w2v_exp.reporting.results import RunResult
+from w2v_exp.tracking.earlier import LOCK
 
 
 def job(config: DictConfig) -> RunResult:
-    """Run one configuration and return how it ended.
+    """Run one configuration and return how it ended, or how the same run ended before, if that will do.
 
     In a sweep a run that fails, for whatever reason the user can mend, does not stop the others: its reason is
     written to its folder like a result. A single run that cannot begin raises.
@@ -25,9 +32,11 @@ def job(config: DictConfig) -> RunResult:
         If a single run cannot begin.
     """
     identity = Identity.of_current_job(config)
-    with termination_as_exception():
+    with termination_as_exception(), _seen_to_be_alive(identity):
         try:
-            result = Run(make_plan(config), identity).execute()
+            plan = make_plan(config)
+            material = Material.read(plan)
+            result = result_of_before(plan, identity, material) or Run(plan, identity, material).execute()
         except UserError as error:
             if identity.sweep is None:
                 raise
@@ -40,3 +49,12 @@ def job(config: DictConfig) -> RunResult:
             )
         write_result(result, identity.folder)
         return result
+
+
+@contextmanager
+def _seen_to_be_alive(identity: Identity) -> Iterator[None]:
+    """Hold a lock by which others see that the run is alive; where files have no locks, its heartbeat must do."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(locked(identity.folder / LOCK))
+        yield

@@ -7,21 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.material import Material
 from w2v_exp.plan import Plan
-from w2v_exp.text.encoding import EncodedText
+from w2v_exp.tracking.earlier import FINGERPRINT, process_tags
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import open_store
 
 
-def begin_record(plan: Plan, identity: Identity, text: EncodedText, origin: Origin) -> MlflowRun | None:
+def begin_record(plan: Plan, identity: Identity, material: Material) -> MlflowRun | None:
     """Return a new run in the store, with its parameters, tags and corpus; None if the plan does without."""
     if not isinstance(plan.tracking, MlflowTracking):
         return None
     store = open_store(plan.tracking.uri, plan.tracking.experiment)
-    tags = identity.tags() | provenance() | {"corpus.digest": text.digest} | origin.tags()
+    text = material.text
+    made_of = {"corpus.digest": text.digest, FINGERPRINT: material.fingerprint} | material.origin.tags()
+    tags = identity.tags() | process_tags(identity.folder) | provenance() | made_of
     tracked = MlflowRun(
         store,
         identity.name,

@@ -20,15 +20,14 @@ from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.bounds import bound_metrics, costs_all_pairs, training_bounds
 from w2v_exp.experiment.building import split_text
-from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.measured_cost import COST
 from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
-from w2v_exp.experiment.reading import read_trainable_text
 from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.experiment.trainers import build_trainer
@@ -54,14 +53,15 @@ class Run:
         What is to be done.
     identity : Identity
         Who the run is.
+    material : Material
+        What has been read for it.
     """
 
-    def __init__(self, plan: Plan, identity: Identity) -> None:
+    def __init__(self, plan: Plan, identity: Identity, material: Material) -> None:
         self.plan = plan
         self.identity = identity
-        sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
-        self.origin = Origin.read(plan)
-        self.text = read_trainable_text(plan)
+        self.origin = material.origin
+        self.text = material.text
         self.vocabulary = self.text.vocabulary
         self.continued = self.origin.initialization(self.vocabulary)
         self.training, self.held_out = split_text(plan, self.text)
@@ -73,10 +73,10 @@ class Run:
         self.probes: list[Probe] = []
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
-        self.tracked = begin_record(plan, identity, self.text, self.origin)
+        self.tracked = begin_record(plan, identity, material)
         self.costs = RunCosts(plan, self.tracked, self._present_trainer)
         self.evaluation = RunEvaluation(
-            plan.evaluation, sets, self._embeddings, self._parameters, plan.embedding, self.tracked
+            plan.evaluation, material.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
         )
 
     def execute(self) -> RunResult:

@@ -36,10 +36,12 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
 
 
 def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
+    from w2v_exp.tracking.skipped import write_skipped
     from w2v_exp.tracking.store import open_store
     from w2v_exp.tracking.sweep_summary import log_summary
 
     files = folder / "summary"
     write_comparison(comparison, files, plots=tracking.plots)
+    write_skipped(comparison.skipped, files)
     store = open_store(tracking.uri, tracking.experiment)
     log_summary(store, sweep.name, sweep.command, sweep.keys, comparison.to_markdown(), files)

@@ -53,8 +53,16 @@ class Comparison:
         """How many runs there are of what, in one line."""
         finished = sum(len(group.runs) for group in self.groups)
         runs = f"{_counted(finished, 'finished run')} of {_counted(len(self.groups), 'configuration')}"
+        said = [runs if finished else "No run finished"]
+        if self.skipped:
+            said.append(f"{len(self.skipped):,} of them before, and not run again")
         others = Counter(run.status.lower() for run in self.unfinished)
-        return ", ".join([runs if finished else "No run finished", *(f"{n} {s}" for s, n in others.items())])
+        return ", ".join([*said, *(f"{n} {s}" for s, n in others.items())])
+
+    @property
+    def skipped(self) -> list[RunResult]:
+        """The runs that had finished before."""
+        return [run for group in self.groups for run in group.runs if run.finished_before]
 
     @property
     def note(self) -> str:
@@ -77,8 +85,8 @@ class Comparison:
     def write_csv(self, path: Path | str) -> None:
         """Write every metric of every row with all its digits, and below them the runs that did not finish.
 
-        For each metric there are a column for the mean and one, ``…_std``, for the standard deviation.
-        What is not known is empty.
+        For each metric there are a column for the mean and one, ``…_std``, for the standard deviation; ``skipped`` has
+        the ids of runs that had finished before. What is not known is empty.
         """
         runs = [run for group in self.groups for run in group.runs]
         keys = _keys(runs + self.unfinished)
@@ -90,16 +98,17 @@ class Comparison:
         names = [name for metric in metrics for name in (metric, f"{metric}_std")]
         with replacing(path) as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*keys, "status", "runs", "seeds", *names, "reason"])
+            writer.writerow([*keys, "status", "runs", "seeds", *names, "reason", "skipped"])
             for group in self.groups:
                 settings = [group.swept.get(key, "") for key in keys]
                 seeds = " ".join(str(run.seed) for run in group.runs)
                 numbers = [number(metric) for metric in metrics for number in (group.mean, group.deviation)]
                 cells = ["" if math.isnan(number) else repr(number) for number in numbers]
-                writer.writerow([*settings, "FINISHED", len(group.runs), seeds, *cells, ""])
+                before = " ".join(run.run_id for run in group.runs if run.finished_before)
+                writer.writerow([*settings, group.status, len(group.runs), seeds, *cells, "", before])
             for run in self.unfinished:
                 settings = [run.swept.get(key, "") for key in keys]
-                writer.writerow([*settings, run.status, 1, run.seed, *[""] * len(names), run.reason])
+                writer.writerow([*settings, run.status, 1, run.seed, *[""] * len(names), run.reason, ""])
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown in which no value and no reason is read as markup or HTML."""
@@ -114,6 +123,10 @@ class Comparison:
                 settings = [markdown(group.swept.get(key, "")) for key in keys]
                 rows.append([*settings, str(len(group.runs)), *(group.written(column) for column in columns)])
             lines += ["", *(f"| {' | '.join(row)} |" for row in rows), "", self.note]
+        if self.skipped:
+            lines += ["", "**Finished before**", ""]
+            for run in self.skipped:
+                lines.append(f"- {markdown(_named(run))}: run [{run.run_id}](#/runs/{run.run_id})")
         if self.unfinished:
             lines += ["", "**Not finished**", ""]
             for run in self.unfinished:
@@ -180,7 +193,7 @@ def compare(results: Sequence[RunResult]) -> Comparison:
         mean = group.mean(ranking.metric) if ranking else math.nan
         return -ranking.sign * mean if ranking and math.isfinite(mean) else math.inf
 
-    unfinished = [run for run in results if run.status != "FINISHED"]
+    unfinished = [run for run in results if not run.done]
     keys = [key for key in _keys(results) if len({run.swept.get(key) for run in results}) > 1]
     return Comparison(sorted(groups, key=rank), unfinished, keys, ranking)
 

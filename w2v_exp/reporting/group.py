@@ -27,6 +27,11 @@ class Group:
     swept: dict[str, str]
     runs: list[RunResult]
 
+    @property
+    def status(self) -> str:
+        """``SKIPPED`` if all runs had finished before, else ``FINISHED``."""
+        return "SKIPPED" if all(run.finished_before for run in self.runs) else "FINISHED"
+
     def mean(self, metric: str) -> float:
         """Return the mean of a metric over the seeds; NaN if a run does not have it."""
         with np.errstate(invalid="ignore"):
@@ -64,7 +69,7 @@ def group_runs(results: Sequence[RunResult]) -> list[Group]:
     """Return the finished runs, grouped by their swept values, in the order of the results."""
     groups: dict[frozenset[tuple[str, str]], Group] = {}
     for run in results:
-        if run.status == "FINISHED":
+        if run.done:
             groups.setdefault(frozenset(run.swept.items()), Group(run.swept, [])).runs.append(run)
     return [*groups.values()]
 

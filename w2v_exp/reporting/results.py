@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+DONE = ("FINISHED", "SKIPPED")
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -18,15 +20,16 @@ class RunResult:
     seed : int
         The run's seed.
     status : str
-        ``FINISHED``, ``FAILED`` or ``KILLED``.
+        ``FINISHED``, ``FAILED`` or ``KILLED``; ``SKIPPED``, if the same run had finished before, or ``RUNNING``, if it
+        is being run by another process.
     reason : str
-        One line that says why a run failed or was killed; empty for a finished one.
+        One line that says why a run did not come to its end; empty for a finished or skipped one.
     metrics : dict of str to float
         The last value of each metric.
     costs : list of (int, float)
         Cost by epoch, thinned.
     run_id : str
-        The run in the store; empty where nothing is tracked.
+        The run in the store; of one that was skipped, that which had finished. Empty where nothing is tracked.
     similar : dict of str to list of str
         The probe words, and the words nearest to each; empty for one that is not known.
     """
@@ -40,3 +43,13 @@ class RunResult:
     costs: list[tuple[int, float]] = field(default_factory=list)
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result, be it of now or of before."""
+        return self.status in DONE
+
+    @property
+    def finished_before(self) -> str:
+        """The run in the store that made running this one again needless; empty if there was none."""
+        return self.run_id if self.status == "SKIPPED" else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from w2v_exp.tracking.heartbeat import Heartbeat
 from w2v_exp.tracking.store import Store
 from w2v_exp.training.observers import EpochRecord
 
@@ -51,6 +52,7 @@ class MlflowRun:
         self._buffer: list[Any] = []
         self._last: EpochRecord | None = None
         self._flushed_at = monotonic()
+        self._heartbeat = Heartbeat(self.set_tag)
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Take note of an epoch; write if much is waiting, or has waited for long."""
@@ -104,6 +106,7 @@ class MlflowRun:
 
     def finish(self, status: str) -> None:
         """Write what is waiting, the last epoch included, and the run's status."""
+        self._heartbeat.stop()
         if self._last is not None and self._last.epoch not in self._kept_epochs:
             self._buffer_epoch(self._last)
         self.flush()

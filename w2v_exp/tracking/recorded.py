@@ -49,7 +49,7 @@ def recorded_results(store: Store, runs: list[Run]) -> list[RunResult]:
     not the same in all of them. The seed never is.
     """
     keys = _swept_keys(runs)
-    return [_result(store, run, keys) for run in runs]
+    return [recorded_result(store, run, {key: run.data.params.get(key, "") for key in keys}) for run in runs]
 
 
 def latest_sweep(store: Store) -> str:
@@ -79,13 +79,14 @@ def _swept_keys(runs: list[Run]) -> list[str]:
     return [name for name in names if len({run.data.params.get(name) for run in runs}) > 1]
 
 
-def _result(store: Store, run: Run, keys: list[str]) -> RunResult:
-    params, ended = run.data.params, run.info.status in ("FINISHED", "FAILED", "KILLED")
+def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
+    """Return what the store has of a run, which in its sweep has these swept values."""
+    ended = run.info.status in ("FINISHED", "FAILED", "KILLED")
     history = store.client.get_metric_history(run.info.run_id, "cost")
     return RunResult(
         name=run.info.run_name or run.info.run_id,
-        swept={key: params.get(key, "") for key in keys},
-        seed=int(params.get("seed", 0)),
+        swept=swept,
+        seed=int(run.data.params.get("seed", 0)),
         status=run.info.status if ended else "KILLED",
         reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
         metrics={name: value for name, value in run.data.metrics.items() if name != "learning_rate"},
