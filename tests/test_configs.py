@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from processes import Command
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder, register_schema
+from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.plan import make_plan
+from w2v_exp.text.corpus import TextCorpus
+from w2v_exp.text.encoding import encode_text
+from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.optimizers import Adagrad, GradientDescent
 from w2v_exp.training.schedules import Constant, Linear
 
@@ -31,6 +37,7 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (config_folder() / group).glob("*.yaml"))
 
 
+FEW_WORDS = encode_text(TextCorpus("some words"), WhitespaceTokenizer(), VocabularyRule())
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 
@@ -46,6 +53,7 @@ def test_every_option_composes_to_a_plan(
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         plan = make_plan(compose("config", [choice, *needed]))
     assert plan.window == 3
+    assert re.fullmatch("[0-9a-f]{32}", fingerprint(plan, FEW_WORDS))
 
 
 @pytest.mark.parametrize("experiment", ["sotu_softmax", "file_softmax"])

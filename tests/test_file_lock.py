@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from w2v_exp.file_lock import locked
+from w2v_exp.file_lock import is_locked, locked
 
 HOLD = """
 import sys, time
@@ -52,10 +52,12 @@ def test_a_process_that_is_killed_frees_its_lock(tmp_path):
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     assert not acquired.wait(0.1)
+    assert is_locked(tmp_path / "lock")
     holder.kill()
     holder.communicate()
     assert acquired.wait(10)
     waiting.join(10)
+    assert not is_locked(tmp_path / "lock")
 
 
 def test_an_error_inside_frees_the_lock(tmp_path):
