@@ -3,12 +3,13 @@
 python scripts/compare.py                              the newest sweep
 python scripts/compare.py --sweep 2026-11-22_22-30-00-a1b2
 python scripts/compare.py --filter "params.optimizer = 'adam' and metrics.cost < 2"
-python scripts/compare.py --out reports/comparison     writes the table and the pictures there, too
+python scripts/compare.py --out reports/comparison     writes the table, the pictures and the page there, too
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.comparison_files import write_comparison
-from w2v_exp.tracking.recorded import latest_sweep, recorded_results, recorded_runs
+from w2v_exp.reporting.summary_page import FILE, Asked, write_summary_page
+from w2v_exp.tracking.recorded import recorded_results, recorded_runs, recorded_sweep
 from w2v_exp.tracking.skipped import skipped_results
 from w2v_exp.tracking.store import open_store
 
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--uri", help="of the store; default: MLFLOW_TRACKING_URI or ./mlflow.db")
     parser.add_argument("--experiment", help="in the store; default: MLFLOW_EXPERIMENT_NAME or w2v_exp")
     parser.add_argument(
-        "--out", type=Path, help="a folder for comparison.csv, comparison.md and the pictures"
+        "--out", type=Path, help="a folder for comparison.csv, comparison.md, summary.html and the pictures"
     )
     try:
         show(parser.parse_args())
@@ -51,8 +53,12 @@ def show(arguments: argparse.Namespace) -> None:
         If the store cannot be read, or there is nothing to compare.
     """
     store = open_store(arguments.uri, arguments.experiment, create=False)
-    sweep = "" if arguments.filter else arguments.sweep or latest_sweep(store)
-    wanted = arguments.filter or f"tags.sweep = '{sweep}'"
+    sweep = ""
+    if arguments.filter:
+        wanted, asked = arguments.filter, Asked(f"runs with {arguments.filter}", shlex.join(sys.argv))
+    else:
+        sweep, command = recorded_sweep(store, arguments.sweep)
+        wanted, asked = f"tags.sweep = '{sweep}'", Asked(sweep, command or shlex.join(sys.argv))
     results = recorded_results(store, recorded_runs(store, wanted))
     results += skipped_results(store, sweep) if sweep else []
     if not results:
@@ -61,6 +67,7 @@ def show(arguments: argparse.Namespace) -> None:
     comparison.print_table(Console())
     if arguments.out:
         write_comparison(comparison, arguments.out)
+        write_summary_page(comparison, asked, arguments.out / FILE)
         with replacing(arguments.out / "comparison.md") as stream:
             stream.write(comparison.to_markdown())
         print(f"Written to {arguments.out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare
 from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.summary_page import FILE as PAGE
+from w2v_exp.reporting.summary_page import Asked, write_summary_page
 
 
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
@@ -23,6 +26,8 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
         return []
     comparison = compare(results)
     comparison.write_csv(folder / "comparison.csv")
+    page = folder / PAGE
+    write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total), page)
     console = Console()
     comparison.print_table(console)
     if len(results) < sweep.total:
@@ -32,6 +37,7 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
         announce_store(console, plan)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
+    console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
     return results
 
 
@@ -43,5 +49,6 @@ def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTra
     files = folder / "summary"
     write_comparison(comparison, files, plots=tracking.plots)
     write_skipped(comparison.skipped, files)
+    shutil.copyfile(folder / PAGE, files / PAGE)
     store = open_store(tracking.uri, tracking.experiment)
     log_summary(store, sweep.name, sweep.command, sweep.keys, comparison.to_markdown(), files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -24,6 +25,12 @@ class Column(NamedTuple):
     heading: str
     decimals: int | None
     weight: int
+
+    def decimals_for(self, value: float) -> int:
+        """Return how many decimals to show of a value, and of what it is compared with."""
+        if self.decimals is not None:
+            return self.decimals
+        return min(max(2 - math.floor(math.log10(abs(value))), 0), 9) if value else 0
 
 
 class Ranking(NamedTuple):
@@ -65,3 +72,8 @@ COLUMNS = [
     Column("pairs_per_second", "pairs/s", 0, 6),
     Column("vocabulary_size", "words", 0, 7),
 ]
+
+
+def column_of(metric: str) -> Column:
+    """Return the column of a metric that the tables have."""
+    return next(column for column in COLUMNS if column.metric == metric)

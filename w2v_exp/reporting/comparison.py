@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.files import replacing
-from w2v_exp.reporting.columns import COLUMNS, Column, Ranking
+from w2v_exp.reporting.columns import COLUMNS, Column, Ranking, column_of
 from w2v_exp.reporting.group import Group, common_ranking, group_runs
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import markdown, shown
@@ -71,10 +71,27 @@ class Comparison:
         ranked = [self._ranked_by()] if len(self.groups) > 1 else []
         return " ".join([*ranked, NOTE, *([NOTE_ON_SEEDS] if seeds else [])])
 
+    @property
+    def common_floor(self) -> float:
+        """The cost floor, if all runs with costs have the same and train on the pairs that it is of; else NaN."""
+        groups = [group for group in self.groups if all(run.costs for run in group.runs)]
+        floors = {round(group.mean("cost_floor"), 9) for group in groups}
+        # Without a gap a cost is of other pairs than the floor: of sampled ones.
+        comparable = all(group.has("cost_gap") for group in groups)
+        return floors.pop() if comparable and len(floors) == 1 else math.nan
+
+    def name_of(self, group: Group) -> str:
+        """Return a configuration's swept values, without the groups of their keys where that leaves no doubt."""
+        ends = [key.rpartition(".")[2] for key in self.keys]
+        names = self.keys if len(set(ends)) < len(ends) else ends
+        values = [group.swept.get(key, "–") for key in self.keys]
+        settings = [f"{shown(name)}={shown(value, 16)}" for name, value in zip(names, values, strict=True)]
+        return shown(" ".join(settings) or group.runs[0].name or "all runs", 48)
+
     def _ranked_by(self) -> str:
         if self.ranking is None:
             return "Not ranked: there is no measure of quality that all runs have."
-        heading = next(column.heading for column in COLUMNS if column.metric == self.ranking.metric)
+        heading = column_of(self.ranking.metric).heading
         return f"Ranked by {heading}, the {'most' if self.ranking.sign > 0 else 'least'} first."
 
     @property

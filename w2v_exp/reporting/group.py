@@ -49,9 +49,7 @@ class Group:
         mean, deviation = self.mean(column.metric), self.deviation(column.metric)
         if not math.isfinite(mean):
             return "–"
-        decimals = column.decimals
-        if decimals is None:
-            decimals = min(max(2 - math.floor(math.log10(abs(mean))), 0), 9) if mean else 0
+        decimals = column.decimals_for(mean)
         text = f"{mean:,.{decimals}f}"
         if with_deviation and math.isfinite(deviation) and deviation > 0:
             text += f" ± {deviation:,.{decimals}f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from w2v_exp.reporting import style
+from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.group import Group
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.pareto_front import pareto_front
 
 FOCUS = len(style.COLOURS)  # so many curves are told apart by colour; of more, the best are, among grey ones
 EXPLAINED, MEMORY, TIME = "information_explained", "peak_memory_mb", "train_seconds"
@@ -56,12 +56,9 @@ def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
                     epochs, means - deviations, means + deviations, color=colour, alpha=0.2, lw=0
                 )
                 end = float(means[np.isfinite(means)][-1])
-                ends.append(EndLabel(end, f"{_name(group, comparison)}  {end:.4f}", colour))
+                ends.append(EndLabel(end, f"{comparison.name_of(group)}  {end:.4f}", colour))
             values += means[np.isfinite(means)].tolist()
-        floors = {round(group.mean("cost_floor"), 9) for group in comparison.groups}
-        # Without a gap a cost is of other pairs than the floor: of sampled ones.
-        comparable = all(math.isfinite(group.mean("cost_gap")) for group, *_ in curves)
-        if comparable and len(floors) == 1 and math.isfinite(floor := floors.pop()):
+        if math.isfinite(floor := comparison.common_floor):
             axes.axhline(floor, color=style.GREY, lw=1, ls=style.DASHES)
             ends.append(EndLabel(floor, f"cost floor  {floor:.4f}", style.GREY))
             values.append(floor)
@@ -124,12 +121,12 @@ def _draw_explained(
     groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(effort) > 0]
     if not groups:
         return False
-    unbeaten = _unbeaten(groups, effort)
-    groups.sort(key=lambda group: group not in unbeaten)
+    front = pareto_front(groups, Ranking(EXPLAINED, 1), effort)
+    groups.sort(key=lambda group: group not in front)
     x = np.array([group.mean(effort) for group in groups])
     y = np.array([group.mean(EXPLAINED) for group in groups])
     bars = [np.nan_to_num([group.deviation(metric) for group in groups]) for metric in (effort, EXPLAINED)]
-    colours = [style.COLOURS[0] if group in unbeaten else style.GREY for group in groups]
+    colours = [style.COLOURS[0] if group in front else style.GREY for group in groups]
     with style.drawing(path) as figure:
         axes = figure.add_subplot()
         axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor=style.GREY, elinewidth=1)
@@ -144,24 +141,6 @@ def _draw_explained(
         axes.set_ylabel("information explained")
         subtitle = f"Blue: no other configuration explains as much {saving}."
         style.add_title(axes, f"Information explained and {title}", subtitle)
-        named = max(LABELLED_POINTS, len(unbeaten))
-        label_points(figure, axes, x, y, [_name(group, comparison) for group in groups[:named]])
+        named = max(LABELLED_POINTS, len(front))
+        label_points(figure, axes, x, y, [comparison.name_of(group) for group in groups[:named]])
     return True
-
-
-def _unbeaten(groups: Sequence[Group], effort: str) -> list[Group]:
-    """Return the groups, given by falling information explained, than which none before takes as little."""
-    unbeaten: list[Group] = []
-    for group in groups:
-        if not unbeaten or group.mean(effort) < unbeaten[-1].mean(effort):
-            unbeaten.append(group)
-    return unbeaten
-
-
-def _name(group: Group, comparison: Comparison) -> str:
-    """Return a configuration's swept values, without the groups of their keys where that leaves no doubt."""
-    ends = [key.rpartition(".")[2] for key in comparison.keys]
-    names = comparison.keys if len(set(ends)) < len(ends) else ends
-    values = [group.swept.get(key, "–") for key in comparison.keys]
-    settings = [f"{shown(name)}={shown(value, 16)}" for name, value in zip(names, values, strict=True)]
-    return shown(" ".join(settings) or group.runs[0].name or "all runs", 48)

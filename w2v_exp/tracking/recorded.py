@@ -52,23 +52,28 @@ def recorded_results(store: Store, runs: list[Run]) -> list[RunResult]:
     return [recorded_result(store, run, {key: run.data.params.get(key, "") for key in keys}) for run in runs]
 
 
-def latest_sweep(store: Store) -> str:
-    """Return the name of the newest sweep in the store's experiment.
+def recorded_sweep(store: Store, name: str | None = None) -> tuple[str, str]:
+    """Return the name and the command of a sweep in the store's experiment: of the newest, if none is named.
+
+    The command of one that has not ended is not known, and empty.
 
     Raises
     ------
     UserError
-        If there is none.
+        If none is named and there is none.
     """
-    found = store.client.search_runs(
+    summaries = store.client.search_runs(
         [store.experiment_id],
         f"tags.kind = '{SUMMARY}'",
         order_by=["attributes.start_time DESC"],
-        max_results=1,
+        max_results=1 if name is None else 1000,
     )
-    if not found:
+    for summary in summaries:
+        if name in (None, summary.data.tags["sweep"]):
+            return str(summary.data.tags["sweep"]), str(summary.data.tags.get("command", ""))
+    if name is None:
         raise UserError(f"There is no finished sweep in experiment {store.experiment} of {store.uri}.")
-    return str(found[0].data.tags["sweep"])
+    return name, ""
 
 
 def _swept_keys(runs: list[Run]) -> list[str]:

@@ -1,0 +1,165 @@
+// The cost of every run by epoch: point at a line to see its run, drag to enlarge.
+
+function decoded(packed) {
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 4 }, (_, place) => view.getFloat32(4 * place, true));
+}
+
+// How a configuration is coloured: by its rank, the best in colours, or by the value of a key.
+function colouring(data, by) {
+  const key = by === "rank" ? null : data.keys[Number(by)];
+  const count = key ? key.values.length : data.groups.length;
+  const graded = key && count > 3 && key.values.every((value) => value !== "" && Number.isFinite(Number(value)));
+  const coloured = count <= data.colours ? count : data.colours - 1;
+  const colour = (place) => {
+    if (graded) return `color-mix(in srgb, var(--c0), var(--c4) ${Math.round((100 * place) / (count - 1))}%)`;
+    return place < coloured ? `var(--c${place})` : "var(--other)";
+  };
+  const named = graded ? count : coloured;
+  return {
+    of: (group) => (group < 0 ? "var(--other)" : colour(key ? data.groups[group].values[Number(by)] : group)),
+    legend: Array.from({ length: Math.min(named, 30) }, (_, place) => ({
+      text: key ? `${key.name}=${key.values[place]}` : data.groups[place].name,
+      group: key ? null : place,
+      colour: colour(place),
+    })).concat(named < count ? [{ text: `${count - named} others`, group: null, colour: "var(--other)" }] : []),
+  };
+}
+
+function drawLegend(place, entries) {
+  place.replaceChildren(
+    ...entries.map((entry) => {
+      const item = document.createElement("li");
+      const sample = document.createElement("span");
+      sample.style.background = entry.colour;
+      item.append(sample, entry.text);
+      if (entry.group !== null) {
+        item.addEventListener("pointerenter", () => lookAt(entry.group));
+        item.addEventListener("pointerleave", () => lookAt(null));
+      }
+      return item;
+    }),
+  );
+}
+
+function readCurves(data) {
+  return data.runs
+    .map((run, place) => {
+      const [which, packed] = data.curves.costs[place];
+      return { run: place, group: run.group, epochs: data.curves.epochs[which], costs: decoded(packed) };
+    })
+    .filter((curve) => curve.costs.length);
+}
+
+// The place of the point that is nearest to an epoch.
+function placeOf(epochs, epoch) {
+  let [low, high] = [0, epochs.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (epochs[middle] <= epoch) low = middle;
+    else high = middle;
+  }
+  return Math.abs(epochs[high] - epoch) < Math.abs(epochs[low] - epoch) ? high : low;
+}
+
+// Whether a point, or the line to the next one or from the one before, lies between two epochs.
+function isBetween(curve, i, first, last) {
+  const end = curve.epochs.length - 1;
+  return curve.epochs[Math.min(i + 1, end)] >= first && curve.epochs[Math.max(0, i - 1)] <= last;
+}
+
+function curvePath(curve, x, y, first, last) {
+  let path = "";
+  for (let i = 0; i < curve.costs.length; i += 1) {
+    if (!isBetween(curve, i, first, last)) continue;
+    path += `${path ? "L" : "M"}${x.at(curve.epochs[i]).toFixed(1)},${y.at(curve.costs[i]).toFixed(1)}`;
+  }
+  return path;
+}
+
+function drawCurves(place, data, curves, settings) {
+  const { svg, width, height } = canvas(place, 420, `Cost by epoch of ${curves.length} runs`);
+  const longest = Math.max(1, ...curves.map((curve) => curve.epochs[curve.epochs.length - 1]));
+  const [first, last] = settings.epochs ?? [0, longest];
+  const inside = (curve) => curve.costs.filter((_, i) => isBetween(curve, i, first, last));
+  const finished = curves.filter((curve) => curve.group >= 0);
+  const shown = (finished.length ? finished : curves).map(inside).filter((costs) => costs.length).flatMap((costs) => [Math.min(...costs), Math.max(...costs)]);
+  const floor = data.floor !== null && !settings.epochs ? [data.floor] : [];
+  const [low, high] = range(shown.concat(floor), 0.04);
+  const x = scale(first, last, 58, width - 14, settings.logEpochs ? "log1p" : "linear");
+  const y = scale(low, high, height - 46, 24);
+  frame(svg, x, y, { x: "epoch", y: "cost, nats a pair" });
+  const clip = element("clipPath", { id: "inside" }, svg);
+  element("rect", { x: 58, y: 14, width: width - 72, height: height - 59 }, clip);
+  if (data.floor !== null && data.floor >= low && data.floor <= high) {
+    element("line", { class: "floor", x1: 58, x2: width - 14, y1: y.at(data.floor), y2: y.at(data.floor) }, svg);
+    element("text", { x: width - 14, y: y.at(data.floor) - 5, "text-anchor": "end" }, svg, `cost floor ${figure(data.floor, 5)}`);
+  }
+  const lines = element("g", { "clip-path": "url(#inside)" }, svg);
+  // the worst first, so that the best lie on top
+  const marks = [...curves]
+    .sort((a, b) => (a.group < 0 ? -1 : b.group < 0 ? 1 : b.group - a.group))
+    .map((curve) => {
+      const name = curve.group < 0 ? "line unfinished" : "line";
+      const path = curvePath(curve, x, y, first, last);
+      const dot = path && !path.includes("L") ? `${path}h0.1` : path; // a single point is a dot
+      const node = element("path", { class: name, d: dot, "data-run": curve.run, "stroke-linecap": "round" }, lines);
+      node.style.stroke = settings.colours.of(curve.group);
+      return { node, group: curve.group, run: curve.run };
+    });
+  const cursor = element("line", { class: "cursor", y1: 24, y2: height - 46, visibility: "hidden" }, svg);
+  const spotAt = (curve, epoch) => {
+    const i = placeOf(curve.epochs, epoch);
+    const run = data.runs[curve.run];
+    const end = curve.costs.length - 1;
+    const name = curve.group < 0 ? `${run.name} (not finished)` : data.groups[curve.group].name;
+    const lines = [`seed ${run.seed}`, `epoch ${curve.epochs[i].toLocaleString("en-GB")}: cost ${figure(curve.costs[i], 5)}`];
+    if (i < end) lines.push(`last: ${figure(curve.costs[end], 5)}`);
+    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.costs[i]), title: name, lines };
+  };
+  svg.addEventListener("pointerleave", () => cursor.setAttribute("visibility", "hidden"));
+  explore(svg, curves.map((curve) => spotAt(curve, last)), (px, py) => {
+    const epoch = x.value(Math.min(Math.max(px, 58), width - 14));
+    cursor.setAttribute("visibility", "visible");
+    for (const end of ["x1", "x2"]) cursor.setAttribute(end, x.at(epoch));
+    let [best, least] = [null, 40];
+    for (const curve of curves) {
+      const spot = spotAt(curve, epoch);
+      const distance = Math.abs(spot.y - py) + Math.max(0, Math.abs(spot.x - px) - 20);
+      if (distance < least) [best, least] = [spot, distance];
+    }
+    return best;
+  });
+  enlarge(svg, x, height, settings.zoom);
+  follow(svg, marks);
+}
+
+// Drag over a part of the epochs to see only these.
+function enlarge(svg, x, height, zoom) {
+  let from = null;
+  const part = element("rect", { class: "window", y: 24, height: height - 70, visibility: "hidden" }, svg);
+  const clamped = (event) => Math.min(Math.max(pointed(svg, event)[0], x.at(x.low)), x.at(x.high));
+  svg.addEventListener("pointerdown", (event) => {
+    if (event.button === 0 && event.pointerType !== "touch") from = clamped(event);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    if (from === null) return;
+    const to = clamped(event);
+    part.setAttribute("x", Math.min(from, to));
+    part.setAttribute("width", Math.abs(to - from));
+    part.setAttribute("visibility", "visible");
+  });
+  svg.addEventListener("pointerup", (event) => {
+    if (from === null) return;
+    const [low, high] = [from, clamped(event)].sort((a, b) => a - b).map(x.value);
+    const far = Math.abs(from - clamped(event)) > 8;
+    from = null;
+    part.setAttribute("visibility", "hidden");
+    if (far && high - low >= 1) zoom([Math.max(0, low), high]);
+  });
+  svg.addEventListener("dblclick", () => zoom(null));
+  svg.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") zoom(null);
+  });
+}

@@ -1,0 +1,84 @@
+// What the reader is looking at: one configuration, one run; told by a tip, and by every chart and the table at once.
+
+const focus = { group: null, run: null, marked: null, listeners: [] };
+
+function lookAt(group, run = null) {
+  if (group === null) group = focus.marked;
+  if (group === focus.group && run === focus.run) return;
+  Object.assign(focus, { group, run });
+  for (const listener of focus.listeners) listener(group, run);
+}
+
+// Show which of a chart's marks are looked at: each says its configuration, and its run if it is of one.
+function follow(svg, marks) {
+  function show(group, run) {
+    const chosen = marks.filter((m) => (run !== null && m.run !== undefined ? m.run === run : m.group === group));
+    const some = group !== null && chosen.length > 0;
+    svg.classList.toggle("busy", some);
+    for (const mark of marks) mark.node.classList.remove("over");
+    if (some) for (const mark of chosen) mark.node.classList.add("over");
+  }
+  focus.listeners = focus.listeners.filter((listener) => !listener.svg || listener.svg.isConnected);
+  focus.listeners.push(Object.assign(show, { svg }));
+  show(focus.group, focus.run);
+}
+
+const tip = document.getElementById("tip");
+
+function showTip(title, lines, x, y) {
+  const name = document.createElement("b");
+  name.textContent = title;
+  const rest = document.createElement("div");
+  rest.textContent = lines.join("\n");
+  tip.replaceChildren(name, rest);
+  tip.hidden = false;
+  const right = x + 16 + tip.offsetWidth > window.innerWidth;
+  const low = y + 16 + tip.offsetHeight > window.innerHeight;
+  tip.style.left = `${Math.max(4, right ? x - 12 - tip.offsetWidth : x + 16)}px`;
+  tip.style.top = `${Math.max(4, low ? y - 12 - tip.offsetHeight : y + 16)}px`;
+}
+
+function hideTip() {
+  tip.hidden = true;
+}
+
+// Let pointer and arrow keys go over the spots of a chart: each is at (x, y) in its units and says what it is.
+function explore(svg, spots, find) {
+  let current = -1;
+  const order = spots.map((_, place) => place).sort((a, b) => spots[a].y - spots[b].y || spots[a].x - spots[b].x);
+  function show(spot, clientX, clientY) {
+    lookAt(spot.group, spot.run ?? null);
+    showTip(spot.title, spot.lines, clientX, clientY);
+  }
+  function leave() {
+    hideTip();
+    lookAt(null);
+  }
+  svg.addEventListener("pointermove", (event) => {
+    const spot = find(...pointed(svg, event));
+    if (spot) show(spot, event.clientX, event.clientY);
+    else leave();
+  });
+  svg.addEventListener("pointerleave", leave);
+  svg.addEventListener("blur", leave);
+  svg.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    if (event.key === "Escape") leave();
+    if (!by || !order.length) return;
+    event.preventDefault();
+    current = (current + by + order.length) % order.length;
+    const spot = spots[order[current]];
+    const box = svg.getBoundingClientRect();
+    const ratio = box.width / svg.viewBox.baseVal.width;
+    show(spot, box.left + spot.x * ratio, box.top + spot.y * ratio);
+  });
+}
+
+function nearest(spots, x, y, reach) {
+  let [best, least] = [null, reach];
+  for (const spot of spots) {
+    const distance = Math.hypot(spot.x - x, spot.y - y);
+    if (distance < least) [best, least] = [spot, distance];
+  }
+  return best;
+}

@@ -1,0 +1,66 @@
+// Draw everything; again where the page gets wider or narrower, and where something opens.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const table = document.querySelector("table.sortable");
+const settings = { epochs: null, logEpochs: false, colours: colouring(data, "rank"), zoom: null };
+const drawings = [];
+
+function draws(place, draw) {
+  let drawn = 0;
+  const redraw = () => {
+    drawn = place.clientWidth;
+    if (drawn) draw(place);
+  };
+  drawings.push(redraw);
+  new ResizeObserver(() => {
+    if (place.clientWidth !== drawn) redraw();
+  }).observe(place);
+  return redraw;
+}
+
+if (table) startTable(table);
+
+const chart = document.getElementById("curves-chart");
+if (chart) {
+  const curves = readCurves(data);
+  const redraw = draws(chart, () => drawCurves(chart, data, curves, settings));
+  const whole = document.getElementById("all-epochs");
+  settings.zoom = (epochs) => {
+    settings.epochs = epochs;
+    whole.hidden = epochs === null;
+    redraw();
+  };
+  whole.addEventListener("click", () => settings.zoom(null));
+  document.getElementById("log-epochs").addEventListener("change", (event) => {
+    settings.logEpochs = event.target.checked;
+    redraw();
+  });
+  const choice = document.getElementById("colours");
+  choice.append(new Option(data.groups.length > data.colours ? `the ${data.colours - 1} best` : "by configuration", "rank"));
+  data.keys.forEach((key, place) => choice.append(new Option(`by ${key.name}`, place)));
+  const recolour = () => {
+    settings.colours = colouring(data, choice.value);
+    drawLegend(document.getElementById("legend"), settings.colours.legend);
+    if (table) colourTable(table, settings.colours);
+    redraw();
+  };
+  choice.addEventListener("change", recolour);
+  recolour();
+}
+
+const fronts = document.getElementById("fronts-charts");
+if (fronts) {
+  for (const front of data.fronts) {
+    const place = document.createElement("figure");
+    place.className = "chart";
+    fronts.append(place);
+    draws(place, () => drawFront(place, data, front))();
+  }
+}
+
+document.querySelectorAll("[data-metric]").forEach((details) => {
+  for (const place of details.querySelectorAll("[data-effect]")) {
+    const effect = data.effects[Number(details.dataset.metric) * data.keys.length + Number(place.dataset.effect)];
+    draws(place, () => drawEffect(place, data, effect))();
+  }
+});

@@ -1,0 +1,43 @@
+// The table of configurations: a heading sorts by its column; a row tells the charts what it is, and marks it.
+
+function sortTable(table, heading) {
+  const body = table.tBodies[0];
+  const column = [...heading.parentNode.children].indexOf(heading);
+  const rising = heading.getAttribute("aria-sort") !== "ascending";
+  const texts = [...body.rows].map((row) => row.cells[column].dataset.v ?? row.cells[column].textContent.trim());
+  const numeric = texts.every((text) => text === "" || Number.isFinite(Number(text)));
+  const order = texts.map((_, i) => i).sort((a, b) => {
+    if ((texts[a] === "") !== (texts[b] === "")) return texts[a] === "" ? 1 : -1; // what is not known comes last
+    const before = numeric ? Number(texts[a]) - Number(texts[b]) : texts[a].localeCompare(texts[b], "en", { numeric: true });
+    return (rising ? before : -before) || a - b;
+  });
+  const rows = [...body.rows];
+  body.append(...order.map((i) => rows[i]));
+  for (const other of heading.parentNode.children) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+}
+
+function startTable(table) {
+  for (const button of table.tHead.querySelectorAll("button")) {
+    button.addEventListener("click", () => sortTable(table, button.parentNode));
+  }
+  const rows = [...table.tBodies[0].rows].map((row) => ({ row, group: Number(row.dataset.group) }));
+  for (const { row, group } of rows) {
+    row.addEventListener("pointerenter", () => lookAt(group));
+    row.addEventListener("pointerleave", () => lookAt(null));
+    row.querySelector(".mark").addEventListener("click", () => {
+      focus.marked = focus.marked === group ? null : group;
+      for (const each of rows) each.row.querySelector(".mark").setAttribute("aria-pressed", String(each.group === focus.marked));
+      lookAt(focus.marked);
+    });
+  }
+  focus.listeners.push((group) => {
+    for (const each of rows) each.row.classList.toggle("over", each.group === group);
+  });
+}
+
+function colourTable(table, colours) {
+  for (const row of table.tBodies[0].rows) {
+    row.querySelector(".mark").style.borderLeftColor = colours.of(Number(row.dataset.group));
+  }
+}

@@ -1,0 +1,233 @@
+"""The summary of a sweep as one HTML page that needs nothing else: it works offline, and asks nobody for anything.
+
+Its texts, tables and heat maps are HTML; its charts are drawn by scripts of its own in `summary/`, as SVG, from data
+that is in the page. A policy in its head allows these scripts and this style, known by their SHA-256, and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from w2v_exp.files import replacing
+from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
+from w2v_exp.reporting.columns import Column, Ranking, column_of
+from w2v_exp.reporting.comparison import NOTE, NOTE_ON_SEEDS, Comparison
+from w2v_exp.reporting.effects import KeyEffect, key_effect
+from w2v_exp.reporting.findings import findings, written_difference
+from w2v_exp.reporting.group import Group
+from w2v_exp.reporting.layout import SPREAD, Layout, layout_of, values_of
+from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.summary_data import LONGEST, chart_data, efforts, ranked_metrics
+from w2v_exp.reporting.words import shown
+
+FILE = "summary.html"
+PARTS = Path(__file__).parent / "summary"
+SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js")
+ROWS = 1000  # of the table; comparison.csv has all
+SHADES = 20  # of a heat map
+VERDICTS = {True: "more than the noise", False: "within the noise", None: "noise unknown"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for.
+
+    Parameters
+    ----------
+    name : str
+        Of the sweep, or of what else the runs have in common.
+    command : str
+        The command line.
+    total : int, optional
+        How many runs it asked for, where that is known.
+    """
+
+    name: str
+    command: str
+    total: int | None = None
+
+
+def write_summary_page(comparison: Comparison, asked: Asked, path: Path | str) -> None:
+    """Write the page of a sweep."""
+    page = summary_page(comparison, asked)
+    with replacing(path) as stream:
+        stream.write(page)
+
+
+def summary_page(comparison: Comparison, asked: Asked) -> str:
+    """Return the page of a sweep. The same sweep gives the same page."""
+    environment = Environment(
+        loader=FileSystemLoader(PARTS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = environment.get_template("page.css").render(
+        colours=COLOURS, on_dark=COLOURS_ON_DARK, shades=SHADES
+    )
+    script = _script()
+    ranked, taken = ranked_metrics(comparison), efforts(comparison)
+    effects = [key_effect(comparison, key, m) for m in [*ranked, *taken] for key in comparison.keys]
+    columns = comparison.columns
+    runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
+    return environment.get_template("page.html").render(
+        name=shown(asked.name, 200),
+        command="\n".join(shown(line, 20_000) for line in asked.command.split("\n")),
+        style=Markup(style),
+        style_hash=_digest(style),
+        script=Markup(script),
+        script_hash=_digest(script),
+        comparison=comparison,
+        headline=shown(comparison.headline, 200),
+        title=" × ".join(shown(key.rpartition(".")[2]) for key in comparison.keys) or "one configuration",
+        varied=[(shown(k, LONGEST), _listed(values_of(k, comparison))) for k in comparison.keys],
+        seeds=_listed([str(seed) for seed in sorted({run.seed for run in runs})]),
+        missing=max(0, (asked.total or 0) - len(runs)),
+        findings=findings(comparison, effects[: len(comparison.keys)] if ranked else []),
+        columns=columns,
+        rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
+        repeated=any(len(group.runs) > 1 for group in comparison.groups),
+        curves=any(run.costs for run in runs),
+        notes=NOTE,
+        note_on_seeds=NOTE_ON_SEEDS,
+        quality=[column_of(m.metric) for m in ranked],
+        taken=[column_of(m.metric) for m in taken],
+        effects=[_effect_table(metric, effects) for metric in [*ranked, *taken]],
+        heat_maps=_heat_maps(comparison, ranked),
+        skipped=[_ended(run) for run in comparison.skipped],
+        unfinished=[_ended(run) for run in comparison.unfinished],
+        data=chart_data(comparison, effects),
+    )
+
+
+def _script() -> str:
+    """Return the page's script: its parts in a block, so that none of their names is one of the window's."""
+    parts = [(PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return "\n".join(['"use strict";', "{", *parts, "}"])
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _listed(values: Sequence[str]) -> str:
+    """Return values with commas between them, of very many the first and the last."""
+    texts = [shown(value, LONGEST) for value in values]
+    return ", ".join(texts if len(texts) <= 30 else [*texts[:20], "…", *texts[-3:]])
+
+
+def _row(group: Group, comparison: Comparison, columns: Sequence[Column]) -> dict[str, Any]:
+    """Return a configuration as a row: texts to show, and numbers to sort by."""
+    numbers = [(group.written(column), group.mean(column.metric)) for column in columns]
+    return {
+        "name": comparison.name_of(group),
+        "settings": [shown(group.swept.get(key, ""), LONGEST) for key in comparison.keys],
+        "runs": len(group.runs),
+        "numbers": [(text, repr(mean) if math.isfinite(mean) else "") for text, mean in numbers],
+    }
+
+
+def _effect_table(metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
+    """Return what all keys do to a metric, as tables."""
+    column = column_of(metric.metric)
+    return {
+        "column": column,
+        "better": "more" if metric.sign > 0 else "less",
+        "keys": [_key_table(effect, column) for effect in effects if effect.metric == metric],
+    }
+
+
+def _key_table(effect: KeyEffect, column: Column) -> dict[str, Any]:
+    rows = []
+    for value in effect.from_best:
+        decimals = column.decimals_for(value.mean)
+        spread = "" if math.isnan(value.deviation) else f"{value.deviation:,.{decimals + 1}f}"
+        best = value is effect.from_best[0]
+        rows.append(
+            {
+                "value": shown(value.value, LONGEST),
+                "runs": value.runs,
+                "mean": f"{value.mean:,.{decimals}f}",
+                "spread": spread or "–",
+                "behind": "best" if best else written_difference(value, column),
+                "verdict": "" if best else VERDICTS[value.exceeds_noise],
+                "sure": value.exceeds_noise,
+                "ahead": "" if best else f"{value.ahead} of {effect.settings}",
+            }
+        )
+    return {
+        "key": shown(effect.key, LONGEST),
+        "rows": rows,
+        "settings": effect.settings,
+        "absent": _listed(effect.absent),
+    }
+
+
+def _heat_maps(comparison: Comparison, metrics: Sequence[Ranking]) -> list[dict[str, Any]]:
+    """Return a heat map of each metric for two swept keys, or several for three; none for any other number."""
+    layout = layout_of(comparison)
+    if layout is None:
+        return []
+    return [
+        {
+            "column": column_of(metric.metric),
+            "layout": layout,
+            "rows": [shown(value, LONGEST) for value in layout.rows],
+            "columns": [shown(value, LONGEST) for value in layout.columns],
+            "row_key": shown(layout.row_key, LONGEST),
+            "column_key": shown(layout.column_key, LONGEST),
+            "panels": [
+                {
+                    "name": shown(f"{layout.panel_key}={panel}", LONGEST) if layout.panel_key else "",
+                    "cells": _cells(comparison, layout, panel, metric),
+                }
+                for panel in layout.panels
+            ],
+        }
+        for metric in metrics
+    ]
+
+
+def _cells(
+    comparison: Comparison, layout: Layout, panel: str, metric: Ranking
+) -> list[list[tuple[str, int | None]]]:
+    """Return the texts of a heat map's cells with their shades, 0 for the worst and `SHADES` for the best."""
+    column = column_of(metric.metric)
+    known = [
+        metric.sign * group.mean(metric.metric) for group in comparison.groups if group.has(metric.metric)
+    ]
+    low = min(*known, max(known) - SPREAD)
+    cells: list[list[tuple[str, int | None]]] = [[("", None) for _ in layout.columns] for _ in layout.rows]
+    for run in comparison.unfinished:
+        if layout.is_in(panel, run.swept):
+            row, place = layout.place(run.swept)
+            cells[row][place] = (shown(run.status.lower()), None)
+    for group in comparison.groups:
+        if layout.is_in(panel, group.swept):
+            row, place = layout.place(group.swept)
+            share = (metric.sign * group.mean(metric.metric) - low) / (max(known) - low)
+            shade = round(SHADES * share) if math.isfinite(share) else None
+            cells[row][place] = (group.written(column), shade)
+    return cells
+
+
+def _ended(run: RunResult) -> dict[str, str]:
+    name = " ".join(f"{key}={value}" for key, value in run.swept.items()) or run.name
+    return {
+        "name": shown(name, 200),
+        "seed": str(run.seed),
+        "status": shown(run.status.lower()),
+        "reason": shown(run.reason, 2000),
+        "run_id": shown(run.run_id, 60),
+    }
