@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import Command, ForkingCommand, run_python
@@ -43,7 +44,7 @@ def _forking() -> Iterator[ForkingCommand]:
 def command(tmp_path: Path, _forking: ForkingCommand) -> Command:
     """Run ``python -m w2v_exp …`` in a process of its own, in an empty folder."""
 
-    def run(*arguments: str, folder: Path = tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, folder: Path = tmp_path, **variables: Any) -> subprocess.CompletedProcess[str]:
         return _forking.run(*arguments, folder=folder, **variables)
 
     return run

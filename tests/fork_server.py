@@ -14,6 +14,7 @@ import os
 import runpy
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,12 @@ def serve() -> None:
     gc.collect()
     gc.freeze()  # so that no child looks through all that, and gets copies of its pages
     while line := sys.stdin.readline():
+        command = json.loads(line)
         child = os.fork()
         if not child:
-            begin(json.loads(line))
+            begin(command)
             os._exit(run())  # to end as Python does, object by object, would take longer than most commands
+        kill(child, command)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
@@ -63,6 +66,22 @@ def warm_up() -> None:
     configure_mappers()
     with tempfile.TemporaryDirectory() as folder:
         draw_costs([0, 1], [1.0, 0.5], path=Path(folder, "cost.png"))
+
+
+def kill(child: int, command: dict[str, Any]) -> None:
+    """Kill a command's process when it is to be killed: so long after a file that matches a pattern is there.
+
+    The process may have ended before.
+    """
+    if command["killed_after"] is None:
+        return
+    folder = Path(command["folder"])
+    while not any(folder.glob(command["killed_when"])):
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.001)
+    time.sleep(command["killed_after"])
+    os.kill(child, command["killed_by"])
 
 
 def begin(command: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,8 +69,20 @@ class ForkingCommand:
     def __init__(self) -> None:
         self._server: subprocess.Popen[str] | None = None
 
-    def run(self, *arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in a folder, with these variables of the environment."""
+    def run(
+        self,
+        *arguments: str,
+        folder: Path,
+        killed_after: float | None = None,
+        killed_when: str = "*",
+        killed_by: int = signal.SIGKILL,
+        **variables: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in a folder, with these variables of the environment.
+
+        With `killed_after` it gets a signal so many seconds after it has begun, or after there is a file in the folder
+        that matches the pattern `killed_when`.
+        """
         assert not any(name.startswith("PYTHON") for name in variables), "these are for a new Python"
         with tempfile.TemporaryDirectory() as said:
             stdout, stderr = (Path(said, name) for name in ("stdout", "stderr"))
@@ -81,6 +94,9 @@ class ForkingCommand:
                 "environment": environment(**variables),
                 "stdout": str(stdout),
                 "stderr": str(stderr),
+                "killed_after": killed_after,
+                "killed_when": killed_when,
+                "killed_by": int(killed_by),
             }
             code = self._ask(json.dumps(command))
             return subprocess.CompletedProcess(arguments, code, stdout.read_text(), stderr.read_text())

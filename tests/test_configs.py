@@ -29,6 +29,7 @@ NEEDED = {
     "initialization=from_run": ["initialization.run=a_run"],
     "labels=blocks": ["objective=negative_sampling"],
     "model=cbow": ["labels=blocks", "objective=negative_sampling"],
+    "stop=early": ["validation=held_out"],
     "tokenizer=custom": ["tokenizer.callable=str.split"],
 }
 

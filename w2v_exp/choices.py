@@ -27,8 +27,10 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizer import TOKENIZERS
 from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.training.checkpointing import CheckpointRule
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import SCHEDULES
+from w2v_exp.training.stopping import StopRule
 from w2v_exp.validation import require_choice, require_whole, suggestion
 
 
@@ -143,6 +145,8 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "cache": {"disk": TextCache, "none": NoCache},
     "evaluation": EVALUATIONS,
     "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
+    "checkpoint": {"rule": CheckpointRule},
+    "stop": {"rule": StopRule},
 }
 
 

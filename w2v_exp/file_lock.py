@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,27 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("ab") as stream:
         _lock(stream)
         yield  # closing the file frees it
+
+
+def try_lock(path: Path) -> IO[bytes] | None:
+    """Return this file, made if need be and locked until it is closed; None if somebody else holds it.
+
+    Unlike with `locked`, its holder may delete it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be made, or its file system has no locks.
+    """
+    while True:
+        with ExitStack() as closing:
+            stream = closing.enter_context(path.open("ab"))
+            if not _try_to_lock(stream):
+                return None
+            with suppress(FileNotFoundError):  # deleted meanwhile: the next one of this name is another file
+                if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                    closing.pop_all()
+                    return stream
 
 
 def is_locked(path: Path) -> bool:

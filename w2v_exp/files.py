@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 
 @contextmanager
-def replacing(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+def replacing(path: Path | str, mode: str = "w", *, durable: bool = False) -> Iterator[IO[Any]]:
     r"""Open a temporary file beside `path`, and rename it to `path` if the block ends well.
 
     Text is UTF-8 with ``\n`` line ends on every platform. If the block raises, the temporary file is deleted
-    and what was at `path` before stays.
+    and what was at `path` before stays. With ``durable=True`` the file is on the disk before it gets its name, and
+    its name when this returns: so it outlasts the machine's power, too.
     """
     path = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -23,7 +25,22 @@ def replacing(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         with temporary.open(mode.replace("w", "x"), **text) as stream:  # type: ignore[call-overload]
             yield stream
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's names to the disk, where the system can."""
+    with suppress(OSError):  # Windows opens no folders
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

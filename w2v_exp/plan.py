@@ -40,8 +40,10 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.tokenizer import Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.training.checkpointing import CheckpointRule
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Schedule
+from w2v_exp.training.stopping import StopRule
 from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
 
 DTYPES = ("float32", "float64")
@@ -66,6 +68,8 @@ class Plan:
     cache: TextCache | NoCache
     evaluation: Evaluation
     tracking: MlflowTracking | NoTracking
+    checkpoint: CheckpointRule
+    stop: StopRule
     window: int
     shrinking_window: bool
     dim: int
@@ -109,6 +113,12 @@ class Plan:
             refuse_smoothing(self.labels)
         if isinstance(self.objective, NegativeSampling):
             self._check_sampling()
+        if self.stop.patience is not None and not self.validation.share:
+            raise SettingError(
+                "stop.patience",
+                self.stop.patience,
+                "waits for the cost of held-out pairs to fall, and none are held out; add validation=held_out.",
+            )
         if isinstance(self.labels, BlockRule):
             self._check_blocks()
         elif isinstance(self.model, Cbow):

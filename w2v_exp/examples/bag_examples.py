@@ -150,10 +150,11 @@ class StreamedBags(StreamedExamples):
     def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
         """Return the words of each block, and what is around them, in the order of an epoch."""
         draw = self._draw(generator)
-        for start, stop in self._ordered_stretches(generator):
+        stretches, mixing = self._ordered_stretches(generator), self._mixing_generator(generator)
+        for start, stop in stretches:
             bags = Bags.of(draw.stretch(start, stop))
-            if self.order == "shuffled":
-                bags = bags.chosen(generator.permutation(len(bags)))
+            if mixing is not None:
+                bags = bags.chosen(mixing.permutation(len(bags)))
             yield bags.targets, bags.table
 
     def _cut(self, targets: NDArray[np.int32], table: NDArray[np.int32]) -> Iterator[Batch]:

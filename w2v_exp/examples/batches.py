@@ -67,7 +67,10 @@ class TrainingExamples(ABC):
 
     @abstractmethod
     def batches(self, generator: np.random.Generator) -> Iterator[Any]:
-        """Return the batches of one epoch, of `Batch` or `Block`; the generator decides what is left to chance."""
+        """Return the batches of one epoch, of `Batch` or `Block`; the generator decides what is left to chance.
+
+        All that they need of it is drawn before the first one is given: between them, steps draw from the same one.
+        """
 
 
 def no_pair_error() -> CorpusError:

@@ -153,12 +153,22 @@ class StreamedExamples(DrawnExamples):
     def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
         """Return the pairs of each block, in the order of an epoch."""
         draw = self._draw(generator)
-        for start, stop in self._ordered_stretches(generator):
+        stretches, mixing = self._ordered_stretches(generator), self._mixing_generator(generator)
+        for start, stop in stretches:
             centres, contexts = draw.stretch(start, stop).pairs()
-            if self.order == "shuffled":
-                permutation = generator.permutation(len(centres))
+            if mixing is not None:
+                permutation = mixing.permutation(len(centres))
                 centres, contexts = centres[permutation], contexts[permutation]
             yield centres, contexts
+
+    def _mixing_generator(self, generator: np.random.Generator) -> np.random.Generator | None:
+        """Return what mixes the examples within each block of an epoch, if these are to be mixed.
+
+        It is drawn before the first block, like all that chance decides of an epoch; blocks are made between steps.
+        """
+        if self.order != "shuffled":
+            return None
+        return np.random.default_rng(generator.integers(2**64, dtype=np.uint64))
 
     def _cut(self, centres: NDArray[np.int32], contexts: NDArray[np.int32]) -> Iterator[Batch]:
         """Return these pairs as batches."""

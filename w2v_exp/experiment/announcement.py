@@ -13,6 +13,7 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import shown
+from w2v_exp.training.stopping import EPOCHS
 
 SHOWN_NEIGHBOURS = 6
 FIGURES = {
@@ -40,7 +41,7 @@ def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -
     for metric, meaning in FIGURES.items():
         if metric in result.metrics:
             table.add_row(Text(meaning), Text(_figure(metric, result.metrics[metric]), justify="right"))
-    console.print(Text(f"{result.name}: {result.status.lower()}"))
+    console.print(Text(f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"))
     if result.finished_before:
         console.print(
             Text(f"It has finished before, as run {result.run_id}. force=true runs it again."), soft_wrap=True
@@ -76,6 +77,13 @@ def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
     else:
         console.print(Text("Browse:"))
     console.print(Text(browse_address(store, run_id)), soft_wrap=True)
+
+
+def _ended_early(result: RunResult, plan: Plan) -> str:
+    """Return what has ended training before its last epoch, if something has."""
+    if result.ended_by in ("", EPOCHS):
+        return ""
+    return f", ended by stop.{result.ended_by} after epoch {round(result.metrics['epochs_trained'])} of {plan.epochs}"
 
 
 def _figure(metric: str, value: float) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from w2v_exp.examples.bounds import unigram_cost
 from w2v_exp.examples.cost_sample import CostSample
@@ -68,6 +69,20 @@ class RunCosts:
             counts = PairCounts.of(pairs) if isinstance(pairs, Pairs) else pairs
             costs[COST] = self._cost_of(CostSample(counts))
         return costs
+
+    def state(self) -> dict[str, Any]:
+        """Return the costs measured up to now, for a checkpoint: of each, epochs with costs."""
+        return {measured.metric: [*measured.costs.items()] for measured in self.measured}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Remember what was measured before an interruption."""
+        for measured in self.measured:
+            measured.restore(dict(state.get(measured.metric, [])))
+
+    def take_at_end(self, epoch: int) -> None:
+        """Measure the costs after the epoch that training has ended with, though more were to come."""
+        for measured in self.measured:
+            measured.take_at_end(epoch)
 
     def finish(self) -> dict[str, float]:
         """Return the last of each measured cost as metrics, logged also where a run ended before its last epoch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,6 +95,15 @@ class RunEvaluation:
         every = self._evaluation.every
         if every is not None and (record.epoch + 1) % every == 0 and self._are_finite():
             self._evaluate(record.epoch)
+
+    def state(self) -> dict[str, Any]:
+        """Return what has been evaluated up to now, for a checkpoint."""
+        return {"rows": self.rows, "metrics": self.metrics, "epoch": self._evaluated_epoch}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Remember what was evaluated before an interruption."""
+        self.rows = [EvaluationRow(*row) for row in state["rows"]]
+        self.metrics, self._evaluated_epoch = state["metrics"], state["epoch"]
 
     def finish(self, epoch: int) -> dict[str, float]:
         """Return the metrics after the last epoch."""

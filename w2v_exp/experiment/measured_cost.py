@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.examples.pair_counts import PairCounts
@@ -62,6 +62,17 @@ class RunCost:
         self._measured.on_epoch(record)
         if record.epoch in self._kept:
             self._log(record.epoch)
+
+    def take_at_end(self, epoch: int) -> None:
+        """Take the cost of the last epoch, if that has come before it was time to."""
+        if epoch not in self.costs:
+            self.costs[epoch] = self.take()
+
+    def restore(self, costs: Mapping[int, float]) -> None:
+        """Remember the costs that were taken before an interruption."""
+        self.costs.update(costs)
+        for epoch in self.costs.keys() & self._kept:
+            self._log(epoch)
 
     def finish(self) -> dict[str, float]:
         """Return the last cost as a metric, logged also where a run ended before its last epoch."""

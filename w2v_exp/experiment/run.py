@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from threadpoolctl import threadpool_limits
@@ -12,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.probes import Probe
-from w2v_exp.errors import UserError
+from w2v_exp.errors import TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds
 from w2v_exp.examples.counting import count_ids
@@ -30,6 +31,7 @@ from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
+from w2v_exp.experiment.run_checkpoints import RECORD, Remembering, RunCheckpoints
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import available_memory
 from w2v_exp.model.parameters import Initialization, Parameters
@@ -39,6 +41,7 @@ from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
 from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.observers import EpochRecord, Observer
+from w2v_exp.training.stopping import EPOCHS, Stopping
 from w2v_exp.training.trainer import Trainer
 
 CURVE_POINTS = 500
@@ -71,9 +74,11 @@ class Run:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None
         self.probes: list[Probe] = []
+        self.ended_by = ""
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
-        self.tracked = begin_record(plan, identity, material)
+        self.checkpoints = RunCheckpoints(plan, material.fingerprint)
+        self.tracked = begin_record(plan, identity, material, self.checkpoints)
         self.costs = RunCosts(plan, self.tracked, self._present_trainer)
         self.evaluation = RunEvaluation(
             plan.evaluation, material.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
@@ -88,6 +93,9 @@ class Run:
         try:
             with threadpool_limits(limits=self.plan.threads, user_api="blas"):
                 self._train_and_measure()
+        except TrainingDivergedError as error:
+            self.checkpoints.finish()  # it would diverge again
+            return self._end("FAILED", str(error))
         except UserError as error:
             return self._end("FAILED", str(error))
         except KeyboardInterrupt:
@@ -146,19 +154,22 @@ class Run:
 
     def _train(self, examples: TrainingExamples, initialization: Initialization) -> Trainer:
         """Train, watched by the record, the costs and the evaluation, and by a bar where there is a terminal."""
-        watching = (self.tracked, *self.costs.measured, self.evaluation)
-        observers: list[Observer] = [observer for observer in watching if observer]
+        showing: list[Observer] = [self.tracked] if self.tracked else []
         with ExitStack() as stack:
             if sys.stderr.isatty():
                 from w2v_exp.tracking.progress import ProgressBar
 
                 bar = ProgressBar(self.identity.title, self.plan.epochs, examples.pairs_per_epoch)
-                observers.append(stack.enter_context(bar))
+                showing.append(stack.enter_context(bar))
             word_counts = count_ids(self.training.ids, len(self.vocabulary))
+            observers = [*showing, *self.costs.measured, self.evaluation]
             self.trainer = build_trainer(
                 self.plan, examples, initialization, observers, word_counts, self.training
             )
+            self.trainer.watch(Stopping(self.plan.stop, self.trainer, self.costs.validation_curve))
+            self._go_on(self.trainer, showing)
             records = self.trainer.train()
+        self._note_the_end(self.trainer)
         if records:
             seconds = records[-1].train_seconds
             self.metrics |= {
@@ -169,6 +180,26 @@ class Run:
         else:
             self.metrics |= self.costs.untrained(examples.pairs)
         return self.trainer
+
+    def _go_on(self, trainer: Trainer, showing: Sequence[Observer]) -> None:
+        """Go on from a checkpoint, if there is one, and write others; show what is known of the epochs before it."""
+        remembering: dict[str, Remembering] = {"costs": self.costs, "evaluation": self.evaluation}
+        if self.tracked:
+            remembering[RECORD] = self.tracked
+        self.checkpoints.attach(trainer, remembering)
+        for record in trainer.records:
+            for observer in showing:
+                observer.on_epoch(record)
+
+    def _note_the_end(self, trainer: Trainer) -> None:
+        """Note what has ended training, and take the costs of its last epoch, if that has come early."""
+        self.ended_by = trainer.ended_by or EPOCHS
+        if self.ended_by != EPOCHS:
+            self.metrics["epochs_trained"] = len(trainer.records)
+        if trainer.records:
+            self.costs.take_at_end(trainer.records[-1].epoch)
+        if self.tracked:
+            self.tracked.set_tag("ended_by", self.ended_by)
 
     def _measure_memory(self, trainer: Trainer, resident: PeakResident) -> None:
         if (megabytes := resident.megabytes()) is not None:
@@ -190,7 +221,8 @@ class Run:
     def _measure_embeddings(self, trainer: Trainer, examples: TrainingExamples) -> None:
         """Evaluate the embeddings, and look at the neighbours of some words."""
         parameters, objective = trainer.parameters, trainer.objective
-        self.metrics |= self.evaluation.finish(self.plan.epochs - 1)
+        last = trainer.records[-1].epoch if trainer.records else -1  # before the first
+        self.metrics |= self.evaluation.finish(last)
         self.metrics |= neighbour_metrics(parameters, objective, examples)
         if self.tracked:
             table = neighbour_table(self.vocabulary, parameters, objective)
@@ -211,6 +243,10 @@ class Run:
             by_epoch = self.evaluation.logged_by_epoch + self.costs.logged_by_epoch(records)
             once = {name: value for name, value in metrics.items() if name not in by_epoch}
             end_record(self.tracked, status, reason, once, self.files)
+        if status == "FINISHED":
+            self.checkpoints.finish()
+        else:
+            self.checkpoints.leave()
         kept = kept_epochs(self.plan.epochs, CURVE_POINTS)
         return RunResult(
             name=self.identity.name,
@@ -221,6 +257,7 @@ class Run:
             metrics=metrics,
             costs=[(epoch, cost) for epoch, cost in self.costs.curve(records).items() if epoch in kept],
             run_id=self.tracked.run_id if self.tracked else "",
+            ended_by=self.ended_by,
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
         )
 

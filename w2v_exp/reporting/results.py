@@ -28,6 +28,8 @@ class RunResult:
         The last value of each metric.
     costs : list of (int, float)
         Cost by epoch, thinned.
+    ended_by : str
+        What has ended training: ``epochs``, ``patience`` or ``minutes``; empty if it was interrupted or failed.
     run_id : str
         The run in the store; of one that was skipped, that which had finished. Empty where nothing is tracked.
     similar : dict of str to list of str
@@ -41,6 +43,7 @@ class RunResult:
     reason: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     costs: list[tuple[int, float]] = field(default_factory=list)
+    ended_by: str = ""
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -63,6 +65,11 @@ class BlockSteps:
         """Return how many bytes steps on such blocks take at the most, beside the parameters."""
         own = BlockObjective.memory(batch.centres, vocabulary_size, dim, window, dtype, rule, cbow=cbow)
         return 8 * vocabulary_size + batch.labels + max(batch.gathering, own)
+
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Nothing: what a block does depends on the parameters alone, and on what is drawn."""
+        return {}
 
     def take(self, batch: Block, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the summed cost of the block before it; the article's cost, which is NaN.

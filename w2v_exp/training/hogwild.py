@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.processes import may_start_processes
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.shared_arrays import SharedArray
-from w2v_exp.training.trainer import EpochSums, Trainer
+from w2v_exp.training.state import EpochSums, TrainingState
+from w2v_exp.training.trainer import Trainer
 from w2v_exp.training.worker import MakeTrainer, Task
 from w2v_exp.training.workers import Workers
 
@@ -26,7 +27,8 @@ class HogwildTrainer(Trainer):
     Wright 2011, "Hogwild!"); a step here touches the rows of a block, so the share of lost changes is that of the time
     which two processes spend in writing the same row. Only an epoch's end is waited for, so that costs can be taken.
 
-    How the workers' steps interleave is not in anybody's hands: no two trainings are the same to the byte.
+    How the workers' steps interleave is not in anybody's hands: no two trainings are the same to the byte. So a state
+    is that between two epochs, and what goes on from it is a training like the interrupted one, not the same.
 
     Parameters
     ----------
@@ -78,14 +80,21 @@ class HogwildTrainer(Trainer):
         super().__init__(examples, Parameters(embedding.array(), output.array()), **choices)
         self._done = SharedArray(np.zeros(workers))
         self._counted = self._done.array()
-        each = max(1, threads // workers)
-        generators = self.generator.spawn(workers)
-        self._workers = Workers(
-            [
-                Task(make, embedding, output, self._done, number, workers, generator, each)
-                for number, generator in enumerate(generators)
-            ]
+        self._pairs_before = 0.0
+        self._stopping = SharedArray(np.zeros(1))
+        self._in_epoch = False
+        self._make_task = partial(
+            Task,
+            make,
+            embedding,
+            output,
+            self._done,
+            self._stopping,
+            of=workers,
+            threads=max(1, threads // workers),
         )
+        self._number = workers
+        self._workers = self._new_workers()
 
     def train(self) -> list[EpochRecord]:
         """Train for all epochs and return a record of each. The workers' start is part of the first one's time.
@@ -97,16 +106,39 @@ class HogwildTrainer(Trainer):
         WorkerDiedError
             If a worker process ends.
         """
-        started = perf_counter()
+        self._stopwatch.start()
         with self._workers:
-            self._seconds_to_start = perf_counter() - started
+            self._stopwatch.stop()
             return super().train()
 
     def train_epoch(self, epoch: int) -> EpochSums:
         """Let the workers take the steps of one epoch."""
+        self._in_epoch = True
         sums = self._workers.train_epoch(epoch, self._tell)
         self._tell()
+        self._in_epoch = False
         return sums
+
+    def stop(self, reason: str) -> None:
+        """End training after the step that each worker takes."""
+        super().stop(reason)
+        self._stopping.array()[0] = 1
+
+    def state(self) -> TrainingState | None:
+        """Return what training is between two epochs, None in an epoch: then parameters change while they are read."""
+        return None if self._in_epoch else super().state()
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from the epoch whose state this is; what the workers draw is other than in any epoch before.
+
+        Raises
+        ------
+        ValueError
+            As `Trainer.restore`.
+        """
+        super().restore(state)
+        self._pairs_before = state.pairs_done
+        self._workers = self._new_workers()
 
     @property
     def own_memory(self) -> int | None:
@@ -114,5 +146,10 @@ class HogwildTrainer(Trainer):
         return self._workers.own_memory
 
     def _tell(self) -> None:
-        self.pairs_done = float(self._counted.sum())
+        self.pairs_done = self._pairs_before + float(self._counted.sum())
         self._tell_step()
+
+    def _new_workers(self) -> Workers:
+        """Return workers to be started, with generators that none of the epochs up to here has had."""
+        generators = self.generator.spawn(self._number * (1 + len(self.records)))[-self._number :]
+        return Workers([self._make_task(number=n, generator=one) for n, one in enumerate(generators)])

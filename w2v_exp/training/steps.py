@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from w2v_exp.examples.batch import Batch
@@ -30,6 +30,10 @@ BLOCK_ROWS = 2048  # of a matrix that is updated: with its gradient, they fit th
 
 class TakesSteps(Protocol):
     """What changes parameters by a batch at a time."""
+
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """What is remembered from step to step, by name; these arrays change with every step."""
 
     def take(self, batch: Any, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the summed cost of the batch before it, and its article cost, or NaN.
@@ -96,6 +100,16 @@ class Steps:
             + batch.labels
             + max(batch.gathering, batch.label_work, gradients + max(products, updating))
         )
+
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """What the optimizer remembers of each parameter, as ``embedding.velocity``; changed by every step."""
+        states = {
+            "embedding": self._embedding_state,
+            "output": self._output_state,
+            "offset": self._offset_state,
+        }
+        return {f"{of}.{name}": array for of, state in states.items() for name, array in state.items()}
 
     def take(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the cost and the article cost of the batch before it.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from time import perf_counter
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batch import Batch
@@ -20,34 +21,15 @@ from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
+from w2v_exp.training.state import EpochSums, GeneratorState, TrainingState
 from w2v_exp.training.steps import Steps, TakesSteps
+from w2v_exp.training.stopwatch import Stopwatch
 
 DIVERGED = (
     "training diverged. "
     "Try a smaller learning_rate, a smaller batch_size (labels.tokens with blocks) or "
     "objective.embedding_gradient=mean."
 )
-
-
-class EpochSums(NamedTuple):
-    """What the steps of an epoch add up to.
-
-    Parameters
-    ----------
-    cost : float
-        The negative log-likelihood of its pairs.
-    article_cost : float
-        The article's figure, or NaN.
-    pairs : float
-        How many there were.
-    learning_rate : float
-        At its last step.
-    """
-
-    cost: float
-    article_cost: float
-    pairs: float
-    learning_rate: float
 
 
 class Trainer:
@@ -106,13 +88,16 @@ class Trainer:
         self._step_observers: list[StepObserver] = []
         for observer in observers:
             self.watch(observer)
-        self._seconds_told = 0.0
-        self._seconds_to_start = 0.0
         self._steps_per_epoch = examples.batches_per_epoch
         self.total_steps = epochs * self._steps_per_epoch
         self.pairs_done = 0.0
         self.records: list[EpochRecord] = []
+        self.ended_by = ""
         self._steps: TakesSteps = steps or Steps(self.objective, self.optimizer, parameters, threads)
+        self._stopwatch = Stopwatch()
+        self._sums = EpochSums()  # of the epoch that is under way
+        self._epoch_generator: GeneratorState = {}  # as it was when that began
+        self._restored_generator: GeneratorState = {}  # as it was when a state was taken in that
 
     def watch(self, observer: Observer) -> None:
         """Tell one more of every epoch, and of every step if it is a `StepObserver`."""
@@ -121,7 +106,7 @@ class Trainer:
             self._step_observers.append(observer)
 
     def train(self) -> list[EpochRecord]:
-        """Train for all epochs and return a record of each.
+        """Train for all epochs, or those that are left of them, and return a record of each.
 
         Raises
         ------
@@ -129,15 +114,15 @@ class Trainer:
             As soon as the cost of a step is not a finite number, or if the parameters are not finite after
             the last step. Records up to there are kept in `records`.
         """
-        train_seconds = self._seconds_to_start
         # A run that diverges is told of by its cost; NumPy need not warn as well.
         with np.errstate(over="ignore", invalid="ignore"):
-            for epoch in range(self.epochs):
-                started, self._seconds_told = perf_counter(), 0.0
+            while len(self.records) < self.epochs and not self.ended_by:
+                epoch = len(self.records)
+                self._stopwatch.start()
                 sums = self.train_epoch(epoch)
-                train_seconds += perf_counter() - started - self._seconds_told
+                self._stopwatch.stop()
                 cost = sums.cost / sums.pairs
-                record = EpochRecord(epoch, cost, sums.learning_rate, sums.article_cost, train_seconds)
+                record = EpochRecord(epoch, cost, sums.learning_rate, sums.article_cost, self.train_seconds)
                 self.records.append(record)
                 for observer in self.observers:
                     observer.on_epoch(record)
@@ -152,24 +137,66 @@ class Trainer:
         TrainingDivergedError
             As soon as the cost of a step is not a finite number.
         """
-        cost, article_cost, rate, pairs_before = 0.0, 0.0, self.learning_rate, self.pairs_done
-        for number, batch in enumerate(self.examples.batches(self.generator)):
-            rate = self._rate(epoch, number)
-            batch_cost, batch_article_cost = self._step(batch, rate, epoch)
-            cost += batch_cost
-            article_cost += batch_article_cost
+        sums = self._sums
+        for batch in self._batches_to_come():
+            sums.learning_rate = self._rate(epoch, sums.steps)
+            cost, article_cost = self._step(batch, sums.learning_rate, epoch)
+            sums.cost += cost
+            sums.article_cost += article_cost
+            sums.pairs += batch.pairs
+            sums.steps += 1
             self.pairs_done += batch.pairs
             self._tell_step()
-        return EpochSums(cost, article_cost, self.pairs_done - pairs_before, rate)
+            if self.ended_by:
+                break
+        self._sums = EpochSums()
+        return sums
 
-    def _tell_step(self) -> None:
-        """Tell those who want to know of every step; the time they take is not training."""
-        if not self._step_observers:
-            return
-        started = perf_counter()
-        for observer in self._step_observers:
-            observer.on_step(self.pairs_done)
-        self._seconds_told += perf_counter() - started
+    @property
+    def train_seconds(self) -> float:
+        """Time spent in training up to now, as observers are told it: without what they take."""
+        return self._stopwatch.seconds
+
+    def stop(self, reason: str) -> None:
+        """End training after the step that is under way; for observers. The epoch's record is of its steps up to there.
+
+        What was asked first stays in `ended_by`.
+        """
+        self.ended_by = self.ended_by or reason
+
+    def state(self) -> TrainingState | None:
+        """Return what training is now; for observers. None where it cannot be told before the epoch's end.
+
+        A trainer that is made alike and restores it goes on to the same parameters, to the byte.
+        """
+        now: GeneratorState = self.generator.bit_generator.state
+        return TrainingState(
+            records=self.records,
+            sums=self._sums,
+            pairs_done=self.pairs_done,
+            train_seconds=self.train_seconds,
+            ended_by=self.ended_by,
+            epoch_generator=self._epoch_generator if self._sums.steps else now,
+            generator=now,
+            arrays=self._arrays(),
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Become what the trainer was whose state this is; to be called before training.
+
+        Raises
+        ------
+        ValueError
+            If it is the state of another training: its arrays are not those of this one.
+        """
+        state.copy_into(self._arrays())
+        self.records[:] = state.records
+        self.pairs_done = state.pairs_done
+        self.ended_by = state.ended_by
+        self._stopwatch.seconds = state.train_seconds
+        self._sums = EpochSums(**vars(state.sums))
+        self.generator.bit_generator.state = state.epoch_generator
+        self._restored_generator = state.generator
 
     @property
     def word_parameters(self) -> Parameters:
@@ -181,6 +208,33 @@ class Trainer:
         with np.errstate(over="ignore", invalid="ignore"):
             for number, batch in enumerate(islice(self.examples.batches(self.generator), steps)):
                 self._step(batch, self._rate(0, number), 0)
+
+    def _batches_to_come(self) -> Iterator[Any]:
+        """Return the batches of the epoch that is under way, those left out that have been trained on.
+
+        They are made once more, from the generator as it was when the epoch began. Whatever else has been drawn since
+        then was drawn by steps, so afterwards it is set to what it was after the last of these.
+        """
+        self._epoch_generator = self.generator.bit_generator.state
+        batches = iter(self.examples.batches(self.generator))
+        if self._sums.steps:
+            deque(islice(batches, self._sums.steps), maxlen=0)
+            self.generator.bit_generator.state = self._restored_generator
+        return batches
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that steps change, by name."""
+        named = vars(self.parameters) | dict(self._steps.state)
+        return {name: array for name, array in named.items() if array is not None}
+
+    def _tell_step(self) -> None:
+        """Tell those who want to know of every step; the time they take is not training."""
+        if not self._step_observers:
+            return
+        self._stopwatch.stop()
+        for observer in self._step_observers:
+            observer.on_step(self.pairs_done)
+        self._stopwatch.start()
 
     def _rate(self, epoch: int, number: int) -> float:
         """Return the learning rate of a step, by its number in its epoch.

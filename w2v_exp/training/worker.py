@@ -17,7 +17,8 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.processes import begin_as_helper, return_free_memory
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.shared_arrays import SharedArray
-from w2v_exp.training.trainer import EpochSums, Trainer
+from w2v_exp.training.state import EpochSums
+from w2v_exp.training.trainer import Trainer
 
 # Makes a worker's trainer of the parameters that all share; called in the worker, with its number, how many there are,
 # and its generator. It is pickled, so it is a function of a module, or a `functools.partial` of one.
@@ -35,6 +36,8 @@ class Task(NamedTuple):
         What it trains.
     done : SharedArray
         How many pairs each worker has trained on, float64, shape (of,).
+    stopping : SharedArray
+        Other than 0 as soon as training is to stop, float64, shape (1,).
     number, of : int
         Which worker it is, and how many there are.
     generator : numpy.random.Generator
@@ -47,6 +50,7 @@ class Task(NamedTuple):
     embedding: SharedArray
     output: SharedArray
     done: SharedArray
+    stopping: SharedArray
     number: int
     of: int
     generator: np.random.Generator
@@ -61,14 +65,17 @@ class WorkerEpoch(NamedTuple):
 
 
 class Counting:
-    """Shows the other processes how many pairs have been trained on."""
+    """Shows the other processes how many pairs have been trained on, and stops when they say so."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, trainer: Trainer) -> None:
         self._done, self._number = task.done.array(), task.number
+        self._stopping, self._trainer = task.stopping.array(), trainer
 
     def on_step(self, pairs_done: float) -> None:
-        """Show it."""
+        """Show it, and look."""
         self._done[self._number] = pairs_done
+        if self._stopping[0]:
+            self._trainer.stop("another process")
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Nothing: what an epoch adds up to is sent."""
@@ -86,7 +93,7 @@ def work(task: Task, connection: Connection) -> None:
             trainer = task.make(
                 Parameters(task.embedding.array(), task.output.array()), task.number, task.of, task.generator
             )
-            trainer.watch(Counting(task))
+            trainer.watch(Counting(task, trainer))
             return_free_memory()
             connection.send(None)
             with np.errstate(over="ignore", invalid="ignore"):

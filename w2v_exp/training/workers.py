@@ -12,7 +12,7 @@ from typing import Any
 
 from w2v_exp.errors import UserError
 from w2v_exp.processes import lightest_context, pages_left_alone, start
-from w2v_exp.training.trainer import EpochSums
+from w2v_exp.training.state import EpochSums
 from w2v_exp.training.worker import Task, WorkerEpoch, work
 
 LOOK_EVERY = 0.1  # seconds, at how far the workers are
@@ -92,6 +92,7 @@ class Workers:
             sum(one.article_cost for one in sums),
             sum(one.pairs for one in sums),
             sums[0].learning_rate,
+            sum(one.steps for one in sums),
         )
 
     def _answers(self, when: str, tell: Callable[[], None]) -> list[Any]:

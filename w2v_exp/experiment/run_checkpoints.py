@@ -1,0 +1,129 @@
+"""The checkpoints of a run: where it goes on from when its command is given again, and what it leaves for that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from w2v_exp.errors import UserError
+from w2v_exp.plan import Plan
+from w2v_exp.training.checkpoint import Checkpoint
+from w2v_exp.training.checkpoint_folder import CheckpointFolder
+from w2v_exp.training.checkpointing import Checkpointing
+from w2v_exp.training.state import TrainingState
+from w2v_exp.training.trainer import Trainer
+
+RECORD = "record"  # what the run's record in the store notes
+
+
+class Remembering(Protocol):
+    """Someone who watches a training and has to know, when it goes on, what was before."""
+
+    def state(self) -> Any:
+        """Return what is to be remembered, of what JSON knows."""
+
+    def restore(self, state: Any) -> None:
+        """Remember it."""
+
+
+class RunCheckpoints:
+    """The checkpoints of a run, found by its fingerprint, whatever folder the run itself has.
+
+    Parameters
+    ----------
+    plan : Plan
+        Says when they are written, and to which folder. Without that there are none.
+    fingerprint : str
+        Of the run. Of two processes with the same run only the first one has checkpoints.
+    """
+
+    def __init__(self, plan: Plan, fingerprint: str) -> None:
+        self._rule = plan.checkpoint
+        self._folder: CheckpointFolder | None = None
+        self._found: Checkpoint | None = None
+        self._remembering: Mapping[str, Remembering] = {}
+        self._has_failed = False
+        if self._rule.every is None or not plan.epochs:
+            return
+        path = Path(self._rule.folder).expanduser() / fingerprint
+        try:
+            folder = CheckpointFolder(path)
+            if folder.is_ours:
+                self._folder, self._found = folder, None if plan.force else folder.open(_say)
+            else:
+                _say(f"Another process is training this very run ({path}), so this one keeps no checkpoints.")
+        except OSError as error:
+            _say(
+                f"checkpoint.folder={self._rule.folder}: cannot be used ({error}), so there are no checkpoints."
+            )
+
+    @property
+    def noted_run(self) -> str | None:
+        """The id of the run in the store that the checkpoint found is of."""
+        noted = self._found.notes.get(RECORD) if self._found else None
+        return noted["run_id"] if noted else None
+
+    def forget(self) -> None:
+        """Leave the checkpoint that was found alone: the run begins anew."""
+        if self._found:
+            self._found.close()
+            self._found = None
+
+    def attach(self, trainer: Trainer, remembering: Mapping[str, Remembering]) -> None:
+        """Let a trainer, and those who watch it, go on from the checkpoint that was found; write others from now on.
+
+        Raises
+        ------
+        UserError
+            If the checkpoint is of another training, which its folder's name says it is not.
+        """
+        self._remembering = remembering
+        if self._found:
+            state, notes = self._found.state, self._found.notes
+            try:
+                trainer.restore(state)
+            except ValueError as error:
+                raise UserError(f"{error} Delete the folder {self._path} to begin anew.") from error
+            for name in remembering.keys() & notes.keys():
+                remembering[name].restore(notes[name])
+            self.forget()
+            step = f", step {state.sums.steps + 1}" if state.sums.steps else ""
+            _say(f"Going on from a checkpoint: epoch {len(state.records) + 1} of {trainer.epochs}{step}.")
+        if self._folder:
+            trainer.watch(Checkpointing(self._rule, trainer, self._write))
+
+    def finish(self) -> None:
+        """Delete them: the run is over."""
+        self.forget()
+        if self._folder:
+            self._folder.remove()
+
+    def leave(self) -> None:
+        """Leave what there is for the next time that the command is given."""
+        self.forget()
+        if self._folder and self._folder.leave():
+            _say("Given again, the same command goes on from the last checkpoint.")
+
+    @property
+    def _path(self) -> Path:
+        return self._folder.path if self._folder else Path(self._rule.folder)
+
+    def _write(self, state: TrainingState) -> None:
+        """Write a checkpoint. Where that fails, training goes on, and the one before it stays; that is said once."""
+        notes = {name: one.state() for name, one in self._remembering.items()}
+        try:
+            if self._folder:
+                self._folder.write(state, notes)
+            self._has_failed = False
+        except OSError as error:
+            if not self._has_failed:
+                _say(
+                    f"A checkpoint could not be written to {self._path} ({error.strerror or error}); training goes on."
+                )
+            self._has_failed = True
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

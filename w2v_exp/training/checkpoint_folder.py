@@ -1,0 +1,101 @@
+"""The checkpoints of one training: a folder that belongs to whoever trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from w2v_exp.file_lock import try_lock
+from w2v_exp.training.checkpoint import Checkpoint, DamagedCheckpointError, open_checkpoint, write_checkpoint
+from w2v_exp.training.state import TrainingState
+
+LATEST, PREVIOUS, DAMAGED, LOCK = "checkpoint.npz", "previous.npz", "damaged.npz", "lock"
+
+
+class CheckpointFolder:
+    """The last two checkpoints of a training, in a folder that one process has at a time.
+
+    Its process holds a lock, which the system frees when the process ends, however it does.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made if need be.
+
+    Attributes
+    ----------
+    is_ours : bool
+        Whether this process has it. If not, another one has, and nothing is to be done with it from here.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or locked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _lock(path)
+        self.is_ours = self._lock is not None
+        if self.is_ours:
+            for unfinished in path.glob(".*.npz.*"):  # of a process that was killed while it wrote
+                unfinished.unlink()
+
+    def write(self, state: TrainingState, notes: Mapping[str, Any]) -> None:
+        """Write a checkpoint; the one before it stays beside it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written: what was there is still there.
+        """
+        latest = self.path / LATEST
+        if latest.exists():
+            latest.replace(self.path / PREVIOUS)
+        write_checkpoint(latest, state, notes)
+
+    def open(self, say: Callable[[str], None]) -> Checkpoint | None:
+        """Return the last checkpoint, or the one before it if that is damaged; None if there is none.
+
+        What is damaged is put aside, and told in a sentence.
+        """
+        for path in (self.path / LATEST, self.path / PREVIOUS):
+            try:
+                return open_checkpoint(path)
+            except FileNotFoundError:
+                continue
+            except DamagedCheckpointError as error:
+                path.replace(self.path / DAMAGED)
+                say(f"The checkpoint {path} is damaged and left out ({error}).")
+        return None
+
+    def remove(self) -> None:
+        """Delete it: the training is over. What cannot be deleted stays."""
+        with suppress(OSError):
+            for name in (LATEST, PREVIOUS, DAMAGED, LOCK):
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
+        self._unlock()
+
+    def leave(self) -> bool:
+        """Let others have it, and return whether there is a checkpoint in it. If there is none, it is deleted."""
+        if any((self.path / name).exists() for name in (LATEST, PREVIOUS)):
+            self._unlock()
+            return True
+        self.remove()
+        return False
+
+    def _unlock(self) -> None:
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    """Return the lock of a folder, which is made; None if another process holds it."""
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # its last holder has deleted it between the two
+            return try_lock(path / LOCK)
