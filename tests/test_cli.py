@@ -103,6 +103,7 @@ def test_a_run_without_tracking_leaves_its_files(command: Command, tmp_path: Pat
         "embeddings.txt",
         "embeddings.bin",
         "similar_words.csv",
+        "explorer.html",
     }
     assert len((folder / "artifacts" / "costs.csv").read_text().splitlines()) == 21
     assert json.loads((folder / "result.json").read_text())["status"] == "FINISHED"

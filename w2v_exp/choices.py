@@ -23,6 +23,7 @@ from w2v_exp.model.architecture import MODELS
 from w2v_exp.model.objective import OBJECTIVES
 from w2v_exp.model.parameters import INITIALIZATIONS
 from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizer import TOKENIZERS
@@ -55,7 +56,7 @@ class FromRun:
     Parameters
     ----------
     run : str
-        Its id, or its name if only one finished run has it.
+        Its id, or the beginning of one, or its name if only one finished run has it.
     """
 
     run: str = ""
@@ -144,6 +145,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "validation": {"rule": ValidationRule},
     "cache": {"disk": TextCache, "none": NoCache},
     "evaluation": EVALUATIONS,
+    "explorer": {"page": ExplorerRule, "none": NoExplorer},
     "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
     "checkpoint": {"rule": CheckpointRule},
     "stop": {"rule": StopRule},

@@ -36,6 +36,7 @@ from w2v_exp.model.parameters import Initialization
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.model.visited import refuse_smoothing
+from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.tokenizer import Tokenizer
@@ -67,6 +68,7 @@ class Plan:
     validation: ValidationRule
     cache: TextCache | NoCache
     evaluation: Evaluation
+    explorer: ExplorerRule | NoExplorer
     tracking: MlflowTracking | NoTracking
     checkpoint: CheckpointRule
     stop: StopRule

@@ -15,7 +15,6 @@ from w2v_exp.reporting.run_plots import (
     draw_embedding_map,
     draw_softmax,
     map_embeddings,
-    principal_components,
 )
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
@@ -89,37 +88,6 @@ def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence,
     path = tmp_path / "cost.svg"
     draw_costs(range(len(costs)), costs, floor=floor, unigram=unigram, path=path)
     assert sum(sentence in text for text in texts_in(path)) == 1
-
-
-def test_principal_components_keep_the_distances_of_a_plane():
-    generator = np.random.default_rng(1)
-    plane = generator.normal(size=(20, 2)) * [3, 1]
-    turned = plane @ np.linalg.qr(generator.normal(size=(10, 10)))[0][:2] + generator.normal(size=10)
-    places, shares = principal_components(turned)
-    expected, found = (np.linalg.norm(p[:, None] - p[None], axis=2) for p in (plane, places))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    assert shares.sum() == pytest.approx(1)
-    assert shares[0] > shares[1]
-
-
-def test_shares_of_variance_are_those_of_the_covariance():
-    vectors = np.random.default_rng(2).normal(size=(30, 5))
-    variances = np.linalg.eigvalsh(np.cov(vectors.T))[::-1]
-    np.testing.assert_allclose(principal_components(vectors)[1], variances[:2] / variances.sum())
-
-
-def test_the_signs_of_components_do_not_depend_on_those_of_the_vectors():
-    vectors = np.random.default_rng(3).normal(size=(30, 5))
-    places, _ = principal_components(vectors)
-    np.testing.assert_allclose(principal_components(vectors * [1, -1, 1, -1, -1])[0], places, atol=1e-12)
-    assert (np.take_along_axis(places, np.abs(places).argmax(axis=0)[None], 0) > 0).all()
-
-
-@pytest.mark.parametrize("vectors", [np.ones((1, 5)), np.ones((7, 5)), np.zeros((3, 1))])
-def test_vectors_that_do_not_vary_are_all_in_one_place(vectors):
-    places, shares = principal_components(vectors)
-    assert not places.any()
-    assert shares.tolist() == [0, 0]
 
 
 def labels_of(words, vectors, counts, tmp_path):

@@ -49,6 +49,8 @@ def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -
     console.print(table)
     if result.similar:
         console.print(similar_words(result.similar))
+    if result.explorer:
+        console.print(Text(result.explorer), soft_wrap=True)
     if not result.run_id:
         console.print(Text(f"files: {files}"), soft_wrap=True)
     announce_store(console, plan, result.run_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from w2v_exp.examples.bounds import Bounds
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
+from w2v_exp.memory import readable_bytes
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.trainer import Trainer
@@ -69,6 +71,17 @@ def write_embeddings(embeddings: Embeddings, chosen: str, folder: Path) -> None:
     embeddings.save(folder / "embeddings.npz")
     for suffix in ("txt", "bin"):
         embeddings.using(chosen).save(folder / f"embeddings.{suffix}")
+
+
+def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings], folder: Path) -> str:
+    """Write ``explorer.html``, if the plan asks for it and it is not too large; return a line that says so."""
+    if isinstance(plan.explorer, NoExplorer):
+        return ""
+    page = ExplorerPage(embeddings().using(plan.embedding), plan.explorer, title, plan.embedding, plan.seed)
+    if refusal := plan.explorer.refusal(page.size):
+        return refusal
+    size = page.write(folder / "explorer.html")
+    return f"explorer.html ({readable_bytes(size)}): the words on a map, with their neighbours"
 
 
 def draw_plots(

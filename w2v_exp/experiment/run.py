@@ -75,6 +75,7 @@ class Run:
         self.trainer: Trainer | None = None
         self.probes: list[Probe] = []
         self.ended_by = ""
+        self.explorer = ""
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
         self.checkpoints = RunCheckpoints(plan, material.fingerprint)
@@ -116,6 +117,7 @@ class Run:
         self._measure_memory(trainer, resident)
         bounds = self._measure_bounds(examples)
         self._measure_embeddings(trainer, examples)
+        self.explorer = outputs.write_explorer(self.plan, self.identity.name, self._embeddings, self.files)
         if isinstance(self.plan.tracking, MlflowTracking) and self.plan.tracking.plots:
             outputs.draw_plots(
                 self.plan,
@@ -259,6 +261,7 @@ class Run:
             run_id=self.tracked.run_id if self.tracked else "",
             ended_by=self.ended_by,
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
+            explorer=self.explorer,
         )
 
     def _write_results(self, records: list[EpochRecord], status: str) -> None:

@@ -34,6 +34,8 @@ class RunResult:
         The run in the store; of one that was skipped, that which had finished. Empty where nothing is tracked.
     similar : dict of str to list of str
         The probe words, and the words nearest to each; empty for one that is not known.
+    explorer : str
+        What became of the explorer's page, in a line; empty if none was asked for.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RunResult:
     ended_by: str = ""
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
+    explorer: str = ""
 
     @property
     def done(self) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from w2v_exp.examples.bounds import information_explained
 from w2v_exp.reporting import style
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
+from w2v_exp.reporting.projections import principal_components
 from w2v_exp.reporting.words import shown
 
 MAP_WORDS = 300  # more dots than that are a cloud without words
@@ -136,28 +137,6 @@ def _map_sentence(words: int, drawn: int, labelled: int) -> str:
         return "Every word of the vocabulary." if words > 1 else "The only word of the vocabulary."
     who = f"All {words:,} words" if drawn == words else f"The {drawn:,} most frequent of {words:,} words"
     return f"{who}. Pale dots had no room for a label; frequent words come first."
-
-
-def principal_components(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the places of n vectors along their first two principal components, and their variances.
-
-    Returns
-    -------
-    places : ndarray, shape (n, 2)
-        With signs such that the vector farthest out on each component is on its positive side.
-    shares : ndarray, shape (2,)
-        The components' shares of the variance; 0 for vectors that do not vary.
-    """
-    centred = vectors - vectors.mean(axis=0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = min(2, len(sizes))
-    places, shares = np.zeros((len(vectors), 2)), np.zeros(2)
-    places[:, :kept] = left[:, :kept] * sizes[:kept]
-    places *= np.where(places[np.abs(places).argmax(axis=0), [0, 1]] < 0, -1, 1)
-    variance = sizes**2
-    if variance.sum() > 0:
-        shares[:kept] = variance[:kept] / variance.sum()
-    return places, shares
 
 
 def draw_softmax(

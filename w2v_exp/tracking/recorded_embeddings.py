@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.tracking.store import connect, first_line, store_uri
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 ARTIFACT = "embeddings.npz"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+BEGINNING_OF_ID = re.compile(r"[0-9a-f]{4,31}")
+FINISHED = "attributes.status = 'FINISHED'"
+OURS = "tags.`corpus.digest` LIKE '%'"  # runs of other programs, and summaries of sweeps, have no such tag
 
 
 def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
@@ -34,8 +41,21 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
         raise UserError(f"Run {run_id} cannot be read from {address} ({first_line(error)}).") from error
 
 
+def recorded_choice(run_id: str, tracking_uri: str | None = None) -> tuple[str, str]:
+    """Return the name of a run that is there, and which vectors it has evaluated (its value of `embedding`)."""
+    run = connect(store_uri(tracking_uri), create=False).get_run(run_id)
+    return run.info.run_name or run_id, run.data.params.get("embedding", "input")
+
+
 def find_run(run: str, tracking_uri: str | None = None) -> str:
-    """Return the id of a run: what is given, if it looks like one, or that of the only finished run of this name.
+    """Return the id of a run.
+
+    Parameters
+    ----------
+    run : str
+        An id, the name of only one finished run, or the beginning of only one id (four characters or more).
+    tracking_uri : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
 
     Raises
     ------
@@ -45,16 +65,12 @@ def find_run(run: str, tracking_uri: str | None = None) -> str:
     if RUN_ID.fullmatch(run):
         return run
     address = store_uri(tracking_uri)
-    client = connect(address, create=False)
-    from mlflow.exceptions import MlflowException
-
     quote = '"' if "'" in run else "'"
-    named = f"attributes.run_name = {quote}{run}{quote} and attributes.status = 'FINISHED'"
-    try:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        found = client.search_runs(experiments, named, order_by=["attributes.start_time DESC"])
-    except MlflowException as error:
-        raise UserError(f"Runs cannot be looked up in {address} ({first_line(error)}).") from error
+    found = _search(address, f"attributes.run_name = {quote}{run}{quote} and {FINISHED}")
+    if not found and BEGINNING_OF_ID.fullmatch(run):
+        found = _search(address, f"attributes.run_id LIKE '{run}%'")
+        if len(found) > 1:
+            raise UserError(f"The ids of {len(found)} runs in {address} begin with {run}; give more of it.")
     if not found:
         raise UserError(f"There is no finished run of this id or name in {address}.")
     if len(found) > 1:
@@ -62,3 +78,34 @@ def find_run(run: str, tracking_uri: str | None = None) -> str:
             f"{len(found)} finished runs in {address} have this name; give an id (the latest: {found[0].info.run_id})."
         )
     return str(found[0].info.run_id)
+
+
+def latest_run(tracking_uri: str | None = None) -> str:
+    """Return the id of the finished run that began last, in all experiments of a store.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    address = store_uri(tracking_uri)
+    found = _search(address, f"{OURS} and {FINISHED}", most=1)
+    if not found:
+        raise UserError(f"There is no finished run in {address}.")
+    return str(found[0].info.run_id)
+
+
+def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
+    """Return the runs of a store that a filter of MLflow's finds, the one that began last first."""
+    client = connect(address, create=False)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(
+            client.search_runs(
+                experiments, filter_string, order_by=["attributes.start_time DESC"], max_results=most
+            )
+        )
+    except MlflowException as error:
+        raise UserError(f"Runs cannot be looked up in {address} ({first_line(error)}).") from error

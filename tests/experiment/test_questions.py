@@ -1,0 +1,215 @@
+"""Questions from the shell: the answers are those of `Embeddings`, and mistakes are answered in a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import Command, run_python
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.questions import run
+from w2v_exp.tracking.saved import find_saved
+
+WORDS = ["man", "woman", "king", "queen", "apple", "[red]pear", "\x1b[31mplum"]
+VECTORS = np.array(
+    [[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1], [-1, 0, 0.1], [-1, 0.1, 0], [-1, 0, 0]], np.float64
+)
+
+
+@pytest.fixture
+def embeddings() -> Embeddings:
+    return Embeddings(WORDS, np.array([900, 800, 70, 60, 5, 4, 3]), VECTORS, VECTORS[::-1].copy())
+
+
+@pytest.fixture
+def file(embeddings: Embeddings, tmp_path: Path) -> str:
+    embeddings.save(tmp_path / "embeddings.npz")
+    return str(tmp_path / "embeddings.npz")
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def data(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    answer = said(capsys, *arguments, "--json")
+    assert answer.isascii()
+    return json.loads(answer)
+
+
+def test_neighbours_are_those_of_most_similar(
+    capsys: pytest.CaptureFixture[str], file: str, embeddings: Embeddings
+) -> None:
+    answer = data(capsys, "neighbours", file, "king", "apple", "-n", "3")
+    assert (answer["source"], answer["vectors"]) == (file, "input")
+    for word in ("king", "apple"):
+        found = [(row["word"], row["score"]) for row in answer["neighbours"][word]]
+        assert found == embeddings.most_similar(word, topn=3)
+    assert [row["count"] for row in answer["neighbours"]["king"]] == [60, 900, 800]
+    table = said(capsys, "neighbours", file, "king", "apple", "-n", "3")
+    assert "king (70)" in table
+    assert [line.split()[0] for line in table.splitlines() if "0.816" in line] == ["queen"]
+    assert "[red]pear" in table  # not taken for markup
+    assert "\x1b" not in table
+    assert "�[31mplum" in table
+
+
+def test_only_the_first_words_can_be_answers_and_other_vectors_be_asked(
+    capsys: pytest.CaptureFixture[str], file: str, embeddings: Embeddings
+) -> None:
+    answer = data(capsys, "neighbours", file, "king", "--first", "2", "--vectors", "output")
+    assert answer["vectors"] == "output"
+    expected = embeddings.using("output").most_similar("king", restrict_vocab=2)
+    assert [(row["word"], row["score"]) for row in answer["neighbours"]["king"]] == expected
+
+
+def test_similarity_of_two_words_is_a_number_and_of_more_a_table(
+    capsys: pytest.CaptureFixture[str], file: str, embeddings: Embeddings
+) -> None:
+    assert said(capsys, "similarity", file, "king", "queen") == "0.816\n"
+    assert said(capsys, "similarity", file, "king", "apple") == "−0.633\n"
+    answer = data(capsys, "similarity", file, "king", "queen", "apple")
+    assert answer["cosines"][0][1] == embeddings.similarity("king", "queen")
+    table = said(capsys, "similarity", file, "king", "queen", "apple").splitlines()
+    assert table[0].split() == ["king", "queen", "apple"]
+    assert table[1].split() == ["king", "1.000", "0.816", "−0.633"]
+
+
+@pytest.mark.parametrize("method", ["sum", "product"])
+def test_an_analogy_is_said_as_it_is_meant(
+    capsys: pytest.CaptureFixture[str], file: str, embeddings: Embeddings, method: str
+) -> None:
+    asked = ("analogy", file, "man", "king", "woman", "--method", method)
+    ask = embeddings.most_similar if method == "sum" else embeddings.most_similar_cosmul
+    answers = [(row["word"], row["score"]) for row in data(capsys, *asked)["answers"]]
+    assert answers == ask(["king", "woman"], ["man"])
+    assert answers[0][0] == "queen"
+    assert said(capsys, *asked).splitlines()[0] == "man is to king as woman is to …"
+
+
+def test_scores_are_those_of_the_evaluation(
+    capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path, embeddings: Embeddings
+) -> None:
+    pairs, analogies = tmp_path / "pairs.tsv", tmp_path / "analogies.txt"
+    pairs.write_text("man\twoman\t8\nking\tqueen\t9\nman\tapple\t1\nman\tunicorn\t5\n")
+    analogies.write_text(": royals\nman king woman queen\nman king unicorn queen\n")
+    answer = data(capsys, "evaluate", file, "--word-pairs", str(pairs), "--analogies", str(analogies))
+    rows = {(row["set"], row["section"]): row for row in answer["evaluation"]}
+    expected = embeddings.evaluate_word_pairs(pairs)
+    assert rows["word_pairs_pairs", ""]["score"] == pytest.approx(expected.spearman)
+    assert (rows["word_pairs_pairs", ""]["known"], rows["word_pairs_pairs", ""]["total"]) == (3, 4)
+    assert rows["analogies_analogies", "royals"]["score"] == 1
+    assert "royals" in said(capsys, "evaluate", file, "--analogies", str(analogies))
+
+
+def test_a_page_to_explore_is_written(capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert str(page) in said(capsys, "explore", file, "--out", str(page), "--words", "5")
+    text = page.read_text(encoding="utf-8")
+    assert "<bdi>embeddings.npz</bdi>" in text
+    assert "the first 5 of 7 words" in text
+
+
+MISTAKES = [
+    (["neighbours", "FILE", "knig"], "'knig' is not among the 7 words, did you mean king?"),
+    (["neighbours", "FILE", "king", "King"], "'King' is not among the 7 words, did you mean king?"),
+    (["similarity", "FILE", "king", "zzz"], "'zzz' is not among the 7 words."),
+    (["analogy", "FILE", "man", "king", "womn"], "'womn' is not among the 7 words, did you mean woman?"),
+    (["neighbours", "FOLDER/nowhere.npz", "king"], "nowhere.npz: no such file, seen from "),
+    (["neighbours", "FOLDER/words.txt", "king"], "words.txt"),
+    (["neighbours", "FOLDER", "king", "--vectors", "inputs"], "invalid choice: 'inputs'"),
+    (["neighbours", "FILE", "king", "-n", "0"], "0: must be a whole number, 1 or more."),
+    (["neighbours", "FILE", "king", "-n", "many"], "many: must be a whole number, 1 or more."),
+    (["similarity", "FILE", "king"], "the following arguments are required: WORD"),
+    (["evaluate", "FILE", "--analogies", "nowhere.txt"], "analogies=nowhere.txt: no such file"),
+    (["explore", "FILE", "--out", "FOLDER/no/page.html"], "no/page.html cannot be written"),
+    (["nearest", "FILE", "king"], "invalid choice: 'nearest'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "answer"), MISTAKES, ids=[" ".join(case[0]) for case in MISTAKES])
+def test_a_mistake_is_answered_in_a_line(
+    capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path, arguments: list[str], answer: str
+) -> None:
+    (tmp_path / "words.txt").write_text("no embeddings at all\n")
+    arguments = [text.replace("FILE", file).replace("FOLDER", str(tmp_path)) for text in arguments]
+    try:
+        code = run(arguments)
+    except SystemExit as end:  # of argparse
+        code = end.code
+    output = capsys.readouterr()
+    assert (code, output.out) == (2, "")
+    assert answer in output.err
+
+
+@pytest.mark.parametrize("kept", ["", "artifacts"])
+def test_the_folder_of_a_run_without_tracking_will_do(embeddings: Embeddings, tmp_path: Path, kept: str) -> None:
+    (tmp_path / "a_run" / kept).mkdir(parents=True)
+    embeddings.save(tmp_path / "a_run" / kept / "embeddings.npz")
+    saved = find_saved(str(tmp_path / "a_run"))
+    assert (saved.title, saved.chosen) == ("a_run", "input")
+    assert saved.embeddings.words == WORDS
+    with pytest.raises(UserError, match=r"there is no embeddings\.npz in this folder, nor in artifacts/ below"):
+        find_saved(str(tmp_path))
+
+
+@pytest.mark.usefixtures("store")
+def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest(
+    command: Command, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    text = "king queen man woman prince princess " * 4
+    settings = ["corpus=text", f"corpus.text='{text}'", "tokenizer=whitespace", "dim=4", "tracking.plots=false"]
+    assert command(*settings, "epochs=2").returncode == 0
+    assert command(*settings, "epochs=3", "embedding=sum", "repeats=1", "window=2,3", "-m").returncode == 0
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    found = MlflowClient(uri).search_runs(["1"], order_by=["attributes.start_time ASC"])
+    ids = {run.info.run_name: run.info.run_id for run in found}
+    assert list(ids) == ["text", "window=2", "window=3", "summary: window"]
+
+    last = find_saved(ids["window=3"], uri)
+    assert (last.title, last.chosen, last.source) == ("window=3", "sum", f"run {ids['window=3']}")
+    for named in ("latest", "window=3", ids["window=3"][:8]):  # the summary of the sweep is later, and no run
+        assert find_saved(named, uri).source == last.source
+    assert find_saved("text", uri).chosen == "input"
+    with pytest.raises(UserError, match="no finished run of this id or name"):
+        find_saved("0123", uri)
+    with pytest.raises(UserError, match="has no embeddings.npz"):
+        find_saved(ids["summary: window"][:12], uri)
+
+    arguments = ["neighbours", "latest", "king", "--tracking-uri", uri, "--json"]
+    done = run_python("-m", "w2v_exp.embeddings", *arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["vectors"] == "sum"
+    expected = last.embeddings.using("sum").most_similar("king")
+    assert [(row["word"], row["score"]) for row in answer["neighbours"]["king"]] == expected
+
+
+def test_a_file_is_asked_without_mlflow_and_a_reader_may_go_away(file: str, tmp_path: Path) -> None:
+    script = (
+        "import sys; from w2v_exp.experiment.questions import run; run(sys.argv[1:]);"
+        "print('loaded:', [name for name in ('mlflow', 'scipy', 'matplotlib', 'hydra') if name in sys.modules])"
+    )
+    done = run_python("-c", script, "neighbours", file, "king", folder=tmp_path)
+    assert "loaded: []" in done.stdout, done.stdout + done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(
+        [sys.executable, "-m", "w2v_exp.embeddings", "neighbours", file, "king"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(writer)
+    assert (gone.stderr, gone.returncode) == (b"", 1)

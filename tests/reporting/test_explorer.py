@@ -1,0 +1,198 @@
+"""The explorer's page: its words, vectors and places come back from it, and no word becomes markup."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_strategies
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.directions import directions
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
+from w2v_exp.reporting.explorer_data import json_in_html, quantised, quantised_places
+
+HOSTILE = [
+    "<script>alert(1)</script>", "</script>", "<!--", "-->", "]]>", "&lt;b&gt;", '"', "'", "\\", "\\u003c", "`${1}`",
+    "$title", "{{ 1 }}", "\u2028", "\u2029", "\x00", "\x1b[31m", "\u202eevil", "😀", "日本", "שלום", "e\u0301", "w" * 3000,
+    "<img src=x onerror=alert(1)>", " ", "\n", "",
+]  # fmt: skip
+
+
+def some_embeddings(words, dim, *, counts=True, seed=0):
+    vectors = np.random.default_rng(seed).normal(size=(len(words), dim))
+    return Embeddings(list(words), np.arange(len(words), 0, -1) if counts else None, vectors)
+
+
+class Elements(HTMLParser):
+    """The elements of a page, and the text of each script and style."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.texts = [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append(dict(attrs))
+        self.texts.append("")
+
+    def handle_data(self, data):
+        if self.texts:
+            self.texts[-1] += data
+
+    def of(self, tag):
+        return [
+            (attributes, text)
+            for name, attributes, text in zip(self.tags, self.attributes, self.texts, strict=True)
+            if name == tag
+        ]
+
+
+def data_of(page):
+    return json.loads(Elements(page).of("script")[0][1])
+
+
+def vectors_of(data):
+    kind = "<i2" if data["bits"] == 16 else "i1"
+    return np.frombuffer(base64.b64decode(data["vectors"]), kind).reshape(len(data["words"]), data["dim"])
+
+
+def places_of(data):
+    return np.frombuffer(base64.b64decode(data["places"]), "<u2").reshape(-1, 2)
+
+
+@pytest.mark.parametrize(("words", "dim", "bits", "close"), [(400, 50, 16, 1e-5), (5_100, 100, 8, 0.005)])
+def test_the_page_has_the_neighbours_of_the_embeddings(words, dim, bits, close):
+    embeddings = some_embeddings([f"word{number}" for number in range(words)], dim)
+    data = data_of(ExplorerPage(embeddings, ExplorerRule(), "a run").html())
+    assert data["bits"] == bits
+    assert data["words"] == embeddings.words
+    assert data["counts"] == embeddings.counts.tolist()
+    rows = directions(vectors_of(data).astype(np.float64))
+    for asked in range(0, words, words // 20):
+        cosines = rows @ rows[asked]
+        np.testing.assert_allclose(
+            np.delete(cosines, asked), np.delete(embeddings.most_similar(embeddings.words[asked], topn=None), asked),
+            atol=close,
+        )  # fmt: skip
+        cosines[asked] = -2
+        found = [embeddings.words[i] for i in np.argsort(-cosines, kind="stable")[:10]]
+        expected = embeddings.most_similar(embeddings.words[asked])
+        if bits == 16:
+            assert found == [word for word, _ in expected]
+        worst = expected[-1][1]
+        assert all(embeddings.similarity(embeddings.words[asked], word) > worst - 2 * close for word in found)
+
+
+@given(
+    numpy_strategies.arrays(
+        np.float64, st.tuples(st.integers(2, 6), st.integers(1, 40)), elements=st.floats(-1e3, 1e3)
+    )
+)
+def test_cosines_of_quantised_vectors_are_as_close_as_promised(vectors):
+    units = directions(vectors)
+    for bits, close in ((8, 0.01), (16, 1e-4)):
+        found = directions(quantised(units, bits).astype(np.float64))
+        assert np.abs(found @ found.T - units @ units.T).max() <= close
+
+
+def test_the_size_is_known_before_the_page_is_made():
+    for embeddings in (some_embeddings(HOSTILE, 7), some_embeddings(["a"], 1, counts=False)):
+        page = ExplorerPage(embeddings, ExplorerRule(), "<title>")
+        assert page.size == len(page.html().encode())
+
+
+def test_words_come_back_whatever_they_are_and_none_becomes_markup():
+    hostile = ExplorerPage(some_embeddings(HOSTILE, 3), ExplorerRule(), "</title><script>alert(1)</script>").html()
+    harmless = ExplorerPage(some_embeddings([f"w{i}" for i in range(len(HOSTILE))], 3), ExplorerRule(), "a").html()
+    assert data_of(hostile)["words"] == HOSTILE
+    assert Elements(hostile).tags == Elements(harmless).tags
+    assert Elements(hostile).of("h1")[0]
+    assert "alert(1)</script>" not in hostile
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
+def test_json_in_html_means_the_same_and_has_no_markup(texts):
+    written = json_in_html(texts)
+    assert json.loads(written) == texts
+    assert not set("<>&\u2028\u2029") & set(written)
+
+
+def test_a_browser_may_run_the_pages_own_script_and_fetch_nothing():
+    page = ExplorerPage(some_embeddings(["a", "b"], 2), ExplorerRule(), "a run").html()
+    elements = Elements(page)
+    ((_, style),) = elements.of("style")
+    _, (_, script) = elements.of("script")
+    (policy,) = [
+        attributes["content"] for attributes, _ in elements.of("meta") if "http-equiv" in attributes
+    ]
+    assert policy.startswith("default-src 'none';")
+    for name, text in (("script", script), ("style", style)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}';" in policy
+    assert not re.search(r"https?://|@import|url\(|innerHTML|eval\(|style=|\son\w+=", page)
+
+
+def test_only_the_most_frequent_words_are_taken_if_fewer_are_wanted():
+    embeddings = Embeddings(["rare", "often", "new", "common"], np.array([1, 9, 0, 5]), np.eye(4))
+    page = ExplorerPage(embeddings, ExplorerRule(words=2), "a run", "sum").html()
+    data = data_of(page)
+    assert (data["words"], data["counts"]) == (["often", "common"], [9, 5])
+    assert "the first 2 of 4 words · 4 dimensions · sum vectors" in page
+    uncounted = Embeddings(embeddings.words, None, embeddings.input)
+    data = data_of(ExplorerPage(uncounted, ExplorerRule(words=2), "a run").html())
+    assert (data["words"], data["counts"]) == (["rare", "often"], None)
+
+
+def test_both_coordinates_of_a_place_are_on_one_scale():
+    places = quantised_places(np.array([[-2.0, 0.0], [2.0, 1.0], [0.0, 0.5]]))
+    np.testing.assert_array_equal(places, [[0, 0], [65_535, 16_384], [32_768, 8_192]])
+    np.testing.assert_array_equal(quantised_places(np.full((2, 2), 3.0)), np.zeros((2, 2)))
+
+
+def test_the_map_is_that_of_the_projection_and_the_seed():
+    pytest.importorskip("sklearn")
+    embeddings = some_embeddings([f"w{i}" for i in range(12)], 5)
+    pages = {
+        (projection, seed): ExplorerPage(embeddings, ExplorerRule(projection=projection), "a", seed=seed).html()
+        for projection in ("pca", "tsne")
+        for seed in (0, 0)
+    }
+    assert "t-SNE of the directions" in pages["tsne", 0]
+    assert not np.array_equal(places_of(data_of(pages["pca", 0])), places_of(data_of(pages["tsne", 0])))
+    again = ExplorerPage(embeddings, ExplorerRule(projection="tsne"), "a", seed=0).html()
+    assert again == pages["tsne", 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"limit_mb": 0}, "limit_mb=0: must be a number above 0"),
+        ({"words": 0}, "words=0: must be a whole number, 1 or more"),
+        ({"projection": "PCA"}, "projection=PCA: not an option, did you mean pca"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(settings, problem):
+    with pytest.raises(SettingError, match=problem):
+        ExplorerRule(**settings)
+
+
+def test_a_page_that_is_too_large_is_refused_with_its_size():
+    assert ExplorerRule(limit_mb=1).refusal(1_000_000) == ""
+    assert ExplorerRule(limit_mb=None).refusal(10**12) == ""
+    assert "it would be 1.2 MB, and explorer.limit_mb=1; explorer=all makes it" in ExplorerRule(limit_mb=1).refusal(1_200_000)
+
+
+def test_a_page_that_cannot_be_written_is_named(tmp_path):
+    page = ExplorerPage(some_embeddings(["a", "b"], 2), ExplorerRule(), "a run")
+    with pytest.raises(UserError, match="nowhere/page.html cannot be written: No such file"):
+        page.write(tmp_path / "nowhere/page.html")
+    assert page.write(tmp_path / "page.html") == (tmp_path / "page.html").stat().st_size

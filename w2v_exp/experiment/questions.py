@@ -1,0 +1,148 @@
+"""The command ``python -m w2v_exp.embeddings``: questions to the embeddings of a run or a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from rich.console import Console
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.embeddings import VECTORS
+from w2v_exp.embeddings.evaluation import StandardEvaluation
+from w2v_exp.errors import UserError
+from w2v_exp.experiment import answers
+from w2v_exp.memory import readable_bytes
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
+from w2v_exp.reporting.projections import PROJECTIONS
+from w2v_exp.tracking.saved import Saved, find_saved
+
+MISTAKE, INTERRUPTED = 2, 130
+DESCRIPTION = "Ask the embeddings of a run or a file."
+EPILOG = """\
+RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file (.npz, or word2vec's text or
+binary format), or the folder of a run without tracking.
+
+  python -m w2v_exp.embeddings neighbours latest king queen
+  python -m w2v_exp.embeddings similarity 3f1c king queen
+  python -m w2v_exp.embeddings analogy embeddings.npz man king woman     man is to king as woman is to …
+  python -m w2v_exp.embeddings evaluate vectors.bin.gz
+  python -m w2v_exp.embeddings explore latest --out explorer.html"""
+
+
+def run(arguments: list[str]) -> int:
+    """Answer what a command line asks, and return the exit code: 2 if it cannot be answered."""
+    asked = _parser().parse_args(arguments)
+    try:
+        saved = find_saved(asked.run_or_file, asked.tracking_uri)
+        vectors = asked.vectors or saved.chosen
+        embeddings = saved.embeddings.using(vectors)
+        if asked.question == "explore":
+            _explore(asked, saved, embeddings, vectors)
+        else:
+            _print(_answer(asked, embeddings), asked.json, {"source": saved.source, "vectors": vectors})
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _answer(asked: argparse.Namespace, embeddings: Embeddings) -> answers.Answer:
+    if asked.question == "neighbours":
+        return answers.neighbours(embeddings, asked.words, asked.count, asked.first)
+    if asked.question == "similarity":
+        return answers.similarity(embeddings, [asked.word, *asked.others])
+    if asked.question == "analogy":
+        return answers.analogy(embeddings, *asked.words, asked.count, asked.first, asked.method)
+    settings = {key: value for key, value in _evaluation_settings(asked).items() if value is not None}
+    return answers.evaluate(embeddings, StandardEvaluation(**settings))
+
+
+def _evaluation_settings(asked: argparse.Namespace) -> dict[str, list[str] | int | None]:
+    """Return what was said of the sets; sets of one kind only, if only these were named."""
+    named = asked.word_pairs is not None or asked.analogies is not None
+    return {
+        "word_pairs": (asked.word_pairs or []) if named else None,
+        "analogies": (asked.analogies or []) if named else None,
+        "restrict_vocab": asked.first,
+    }
+
+
+def _print(answer: answers.Answer, as_json: bool, about: dict[str, str]) -> None:
+    if as_json:  # in ASCII, so that no word can steer a terminal
+        print(json.dumps(about | answer.data, indent=1))
+    else:
+        Console().print(answer.said)
+
+
+def _explore(asked: argparse.Namespace, saved: Saved, embeddings: Embeddings, vectors: str) -> None:
+    rule = ExplorerRule(limit_mb=None, words=asked.words, projection=asked.projection)
+    size = ExplorerPage(embeddings, rule, saved.title, vectors).write(asked.out)
+    print(f"{asked.out}: {readable_bytes(size)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m w2v_exp.embeddings",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    questions = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
+    common = _common_options()
+    answered = argparse.ArgumentParser(add_help=False, parents=[common])
+    answered.add_argument("--json", action="store_true", help="print the answer as JSON")
+    limited = argparse.ArgumentParser(add_help=False, parents=[answered])
+    limited.add_argument("-n", "--count", type=_number, default=10, help="how many words to show (10)")
+
+    near = questions.add_parser("neighbours", parents=[limited], help="the words nearest to each of some words")
+    near.add_argument("words", nargs="+", metavar="WORD")
+    similar = questions.add_parser(
+        "similarity", parents=[answered], help="the cosine of two words, or of every two of several"
+    )
+    similar.add_argument("word", metavar="WORD")
+    similar.add_argument("others", nargs="+", metavar="WORD")
+    analogy = questions.add_parser("analogy", parents=[limited], help="A is to B as C is to …")
+    analogy.add_argument("words", nargs=3, metavar=("A", "B", "C"))
+    analogy.add_argument(
+        "--method",
+        choices=answers.ANALOGY_METHODS,
+        default="sum",
+        help="sum: by B - A + C (3CosAdd, the default); product: by similarities multiplied (3CosMul)",
+    )
+    evaluation = questions.add_parser(
+        "evaluate", parents=[answered], help="scores on word pairs and analogies (gensim's sets if none is named)"
+    )
+    evaluation.add_argument("--word-pairs", nargs="+", metavar="SET", help="files, wordsim353 or simlex999")
+    evaluation.add_argument("--analogies", nargs="+", metavar="SET", help="files, or questions-words")
+    for limited_question in (near, analogy, evaluation):
+        limited_question.add_argument(
+            "--first", type=_number, metavar="N", help="only the first (most frequent) N words can be answers"
+        )
+    explore = questions.add_parser("explore", parents=[common], help="a page to look at them in a browser")
+    explore.add_argument("--out", default="explorer.html", metavar="FILE", help="the page (explorer.html)")
+    explore.add_argument("--words", type=_number, metavar="N", help="only the most frequent N words (all)")
+    explore.add_argument("--projection", choices=PROJECTIONS, default="pca", help="how the map is made (pca)")
+    return parser
+
+
+def _common_options() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("run_or_file", metavar="RUN_OR_FILE")
+    common.add_argument(
+        "--vectors", choices=VECTORS, help="which are compared (what the run has chosen; of a file, input)"
+    )
+    common.add_argument(
+        "--tracking-uri", metavar="URI", help="of the MLflow store (MLFLOW_TRACKING_URI, or ./mlflow.db)"
+    )
+    return common
+
+
+def _number(text: str) -> int:
+    """Return a number of words, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, 1 or more.")
+    return int(text)

@@ -1,0 +1,334 @@
+/** The map: dots and labels on a canvas that moves and zooms. */
+
+const LABEL_FONT = '"Source Sans 3", "Segoe UI", "Helvetica Neue", Arial, "Liberation Sans", "DejaVu Sans", sans-serif';
+const MARGIN = 48; // pixels around the whole map
+const CLOSEST = 300; // times the scale at which the whole map is seen
+const REACH = 14; // pixels from a dot that still mean it
+const CELL = 48; // pixels; labels are looked for in cells of this size
+const PIXELS_A_LABEL = 5200;
+const TRIES_A_LABEL = 12; // words that are tried for each label that there is room for
+
+class WordMap {
+  /** `places`: x and y of each word, between 0 and 1; `importance`: between 0 and 1, for the size of labels. */
+  constructor(canvas, words, places, importance, colours, onChoose) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.labels = words.map((word) => shown(word, 40));
+    this.places = places;
+    this.sizes = importance.map((share) => Math.round(2 * (11.5 + 4.5 * share)) / 2);
+    this.widths = new Float32Array(words.length); // of labels in pixels a pixel of size; 0: not measured yet
+    this.colours = colours;
+    this.onChoose = onChoose;
+    this.chosen = null;
+    this.near = [];
+    this.hovered = null;
+    this.drawn = []; // labels, with the rectangles that they fill
+    this.pointers = new Map();
+    this.view = { x: 0.5, y: 0.5, scale: 1 }; // the place in the middle, pixels a unit
+    this.moved = false; // whether the view is another than the whole map
+    this.#listen();
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+    this.#resize();
+  }
+
+  /** Return where a word is, in pixels from the upper left corner. */
+  pixel(id) {
+    return [
+      (this.places[2 * id] - this.view.x) * this.view.scale + this.width / 2,
+      (this.view.y - this.places[2 * id + 1]) * this.view.scale + this.height / 2,
+    ];
+  }
+
+  /** Mark a word and those near it, and bring it into view. */
+  choose(id, near) {
+    this.chosen = id;
+    this.near = near;
+    const [x, y] = this.pixel(id);
+    const inside = x > MARGIN && y > MARGIN && x < this.width - MARGIN && y < this.height - MARGIN;
+    if (!inside) this.#glide(this.places[2 * id], this.places[2 * id + 1]);
+    this.#ask();
+  }
+
+  /** Take other colours. */
+  paint(colours) {
+    this.colours = colours;
+    this.#ask();
+  }
+
+  showWhole() {
+    this.view = this.#whole();
+    this.moved = false;
+    this.#ask();
+  }
+
+  zoom(factor, x = this.width / 2, y = this.height / 2) {
+    const whole = this.#whole().scale;
+    const scale = Math.min(Math.max(this.view.scale * factor, 0.7 * whole), CLOSEST * whole);
+    const gain = 1 / this.view.scale - 1 / scale;
+    this.#setView(this.view.x + (x - this.width / 2) * gain, this.view.y - (y - this.height / 2) * gain, scale);
+  }
+
+  move(x, y) {
+    this.#setView(this.view.x - x / this.view.scale, this.view.y + y / this.view.scale, this.view.scale);
+  }
+
+  /** Return the word whose label or dot is at a pixel, or null. */
+  at(x, y) {
+    for (const label of this.drawn) {
+      if (x >= label.left && x <= label.right && y >= label.top && y <= label.bottom) return label.id;
+    }
+    let found = null;
+    let shortest = REACH;
+    for (let id = 0; id < this.labels.length; id++) {
+      const [left, top] = this.pixel(id);
+      const distance = Math.hypot(left - x, top - y);
+      if (distance < shortest) [found, shortest] = [id, distance];
+    }
+    return found;
+  }
+
+  #setView(x, y, scale) {
+    const inside = (value) => Math.min(Math.max(value, 0), 1); // the middle stays on the map
+    this.view = { x: inside(x), y: inside(y), scale };
+    this.moved = true;
+    this.#ask();
+  }
+
+  #whole() {
+    let [left, right, low, high] = [1, 0, 1, 0];
+    for (let i = 0; i < this.places.length; i += 2) {
+      [left, right] = [Math.min(left, this.places[i]), Math.max(right, this.places[i])];
+      [low, high] = [Math.min(low, this.places[i + 1]), Math.max(high, this.places[i + 1])];
+    }
+    const across = Math.max(this.width - 3 * MARGIN, 40) / (right - left || 1); // labels are on the right
+    const up = Math.max(this.height - 2 * MARGIN, 40) / (high - low || 1);
+    return { x: (left + right) / 2, y: (low + high) / 2, scale: Math.min(across, up) };
+  }
+
+  #glide(x, y) {
+    const from = { ...this.view };
+    const began = performance.now();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const step = (now) => {
+      const t = still ? 1 : Math.min(Math.max((now - began) / 300, 0), 1);
+      const share = t * t * (3 - 2 * t);
+      this.#setView(from.x + (x - from.x) * share, from.y + (y - from.y) * share, from.scale);
+      if (t < 1 && !this.pointers.size) requestAnimationFrame(step);
+    };
+    step(began);
+  }
+
+  #resize() {
+    const { width, height } = this.canvas.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    [this.width, this.height, this.ratio] = [width, height, ratio];
+    [this.canvas.width, this.canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (!this.moved) this.view = this.#whole();
+    this.#ask();
+  }
+
+  #ask() {
+    if (this.asked) return;
+    this.asked = true;
+    requestAnimationFrame(() => {
+      this.asked = false;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const c = this.context;
+    c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    c.clearRect(0, 0, this.width, this.height);
+    const zoomed = this.view.scale / this.#whole().scale;
+    const radius = Math.min(Math.max(60 / Math.sqrt(this.labels.length), 1.3) * zoomed ** 0.35, 4.5);
+    const visible = [];
+    for (let id = 0; id < this.labels.length; id++) {
+      const [x, y] = this.pixel(id);
+      if (x > -200 && y > -20 && x < this.width + 20 && y < this.height + 20) visible.push(id);
+    }
+    c.globalAlpha = this.chosen === null ? 0.55 : 0.3;
+    this.#dots(visible, radius, this.colours.dot);
+    c.globalAlpha = 1;
+    if (this.chosen !== null) this.#drawChosen(radius);
+    this.#drawLabels(visible, radius);
+  }
+
+  #dots(ids, radius, colour) {
+    const c = this.context;
+    c.fillStyle = colour;
+    c.beginPath();
+    for (const id of ids) {
+      const [x, y] = this.pixel(id);
+      c.moveTo(x + radius, y);
+      c.arc(x, y, radius, 0, 2 * Math.PI);
+    }
+    c.fill();
+  }
+
+  #drawChosen(radius) {
+    const c = this.context;
+    const [x, y] = this.pixel(this.chosen);
+    c.strokeStyle = this.colours.near;
+    c.globalAlpha = 0.35;
+    c.lineWidth = 1.2;
+    c.beginPath();
+    for (const id of this.near) {
+      c.moveTo(x, y);
+      c.lineTo(...this.pixel(id));
+    }
+    c.stroke();
+    c.globalAlpha = 1;
+    this.#dots(this.near, Math.max(radius, 3), this.colours.near);
+    this.#dots([this.chosen], Math.max(radius, 3) + 2, this.colours.near);
+  }
+
+  /** Write labels where no other is: those that are asked for first, then by frequency. */
+  #drawLabels(visible, radius) {
+    this.drawn = [];
+    this.cells = new Map();
+    const near = new Set(this.near);
+    const first = [this.chosen, this.hovered].filter((id) => id !== null);
+    for (const id of new Set(first)) this.#label(id, radius, id === this.chosen ? "chosen" : "hovered");
+    for (const id of near) if (!first.includes(id)) this.#label(id, radius, "near");
+    const most = (this.width * this.height) / PIXELS_A_LABEL + this.drawn.length;
+    let tries = most * TRIES_A_LABEL;
+    for (const id of visible) {
+      if (this.drawn.length >= most || --tries < 0) break;
+      if (!first.includes(id) && !near.has(id)) this.#label(id, radius, "plain");
+    }
+  }
+
+  #label(id, radius, kind) {
+    const c = this.context;
+    const size = kind === "chosen" ? Math.max(this.sizes[id], 15) + 1 : this.sizes[id];
+    c.font = `${kind === "chosen" ? 600 : 400} ${size}px ${LABEL_FONT}`;
+    if (!this.widths[id]) this.widths[id] = c.measureText(this.labels[id]).width / size;
+    const width = this.widths[id] * size * (kind === "chosen" ? 1.06 : 1); // bold letters are wider
+    const [x, y] = this.pixel(id);
+    const gap = radius + 3;
+    const half = 0.6 * size;
+    const corners = [[x + gap, y - half], [x - gap - width, y - half], [x - width / 2, y - gap - 2 * half], [x - width / 2, y + gap]];
+    const forced = kind === "chosen" || kind === "hovered";
+    for (const [left, top] of corners) {
+      const label = { id, left, top, right: left + width, bottom: top + 2 * half };
+      if (!forced && !this.#isFree(label)) continue;
+      this.#occupy(label);
+      this.drawn.push(label);
+      c.textBaseline = "middle";
+      c.direction = "ltr";
+      c.lineWidth = 3;
+      c.lineJoin = "round";
+      c.strokeStyle = this.colours.ground;
+      c.globalAlpha = 0.85;
+      c.strokeText(this.labels[id], left, top + half);
+      c.globalAlpha = 1;
+      c.fillStyle = this.#labelColour(kind);
+      c.fillText(this.labels[id], left, top + half);
+      return;
+    }
+  }
+
+  #labelColour(kind) {
+    if (kind === "chosen" || kind === "near") return this.colours.nearInk;
+    return kind === "hovered" || this.chosen === null ? this.colours.ink : this.colours.quiet;
+  }
+
+  #cellsOf(label) {
+    const keys = [];
+    for (let i = Math.floor((label.left - 4) / CELL); i <= Math.floor((label.right + 4) / CELL); i++) {
+      for (let j = Math.floor(label.top / CELL); j <= Math.floor(label.bottom / CELL); j++) keys.push(`${i} ${j}`);
+    }
+    return keys;
+  }
+
+  #isFree(label) {
+    return this.#cellsOf(label).every((key) =>
+      (this.cells.get(key) ?? []).every(
+        (other) =>
+          label.left > other.right + 4 || label.right < other.left - 4 || label.top > other.bottom || label.bottom < other.top,
+      ),
+    );
+  }
+
+  #occupy(label) {
+    for (const key of this.#cellsOf(label)) {
+      if (!this.cells.has(key)) this.cells.set(key, []);
+      this.cells.get(key).push(label);
+    }
+  }
+
+  #listen() {
+    const canvas = this.canvas;
+    canvas.addEventListener("pointerdown", (event) => this.#press(event));
+    canvas.addEventListener("pointermove", (event) => this.#drag(event));
+    canvas.addEventListener("pointerup", (event) => this.#release(event, true));
+    canvas.addEventListener("pointercancel", (event) => this.#release(event, false));
+    canvas.addEventListener("pointerleave", () => this.#hover(null));
+    canvas.addEventListener("dblclick", (event) => this.zoom(2, event.offsetX, event.offsetY));
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    const wheel = (event) => {
+      event.preventDefault();
+      const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 30 : 1;
+      const turned = Math.min(Math.max(event.deltaY * lines, -240), 240);
+      this.zoom(Math.exp(-turned * (event.ctrlKey ? 0.01 : 0.0025)), event.offsetX, event.offsetY);
+    };
+    canvas.addEventListener("wheel", wheel, { passive: false });
+  }
+
+  #press(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
+    if (this.pointers.size === 1) this.travelled = 0;
+    this.canvas.classList.add("moving");
+  }
+
+  #drag(event) {
+    const pointer = this.pointers.get(event.pointerId);
+    if (!pointer) {
+      this.#hover(this.at(event.offsetX, event.offsetY));
+      return;
+    }
+    const others = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, other]) => other);
+    const [x, y] = [event.offsetX, event.offsetY];
+    this.travelled += Math.hypot(x - pointer.x, y - pointer.y);
+    if (others.length === 0 && this.travelled > 3) this.move(x - pointer.x, y - pointer.y);
+    if (others.length === 1) {
+      const [other] = others;
+      const before = Math.hypot(pointer.x - other.x, pointer.y - other.y);
+      const after = Math.hypot(x - other.x, y - other.y);
+      this.move((x - pointer.x) / 2, (y - pointer.y) / 2);
+      if (before && after) this.zoom(after / before, (x + other.x) / 2, (y + other.y) / 2);
+    }
+    [pointer.x, pointer.y] = [x, y];
+  }
+
+  #release(event, meant) {
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (this.pointers.size) {
+      this.travelled = Infinity; // the end of a pinch is no click
+      return;
+    }
+    this.canvas.classList.remove("moving");
+    if (!meant || this.travelled > 3) return;
+    const id = this.at(event.offsetX, event.offsetY);
+    if (id !== null) this.onChoose(id);
+  }
+
+  #hover(id) {
+    if (id === this.hovered) return;
+    this.hovered = id;
+    this.canvas.classList.toggle("over", id !== null);
+    this.#ask();
+  }
+
+  #key(event) {
+    const steps = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+    if (event.key in steps) this.move(...steps[event.key]);
+    else if (event.key === "+" || event.key === "=") this.zoom(1.5);
+    else if (event.key === "-") this.zoom(1 / 1.5);
+    else if (event.key === "0" || event.key === "Home") this.showWhole();
+    else return;
+    event.preventDefault();
+  }
+}

@@ -1,0 +1,69 @@
+"""Embeddings that somebody has asked for: those of a run, or of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.errors import UserError
+
+ARCHIVE = "embeddings.npz"
+LATEST = "latest"
+SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Embeddings, and what there is to say of where they are from.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        All that was kept: both matrices, where there are two.
+    chosen : str
+        Which vectors the run evaluated, its value of `embedding`; ``input`` for a file.
+    title : str
+        The run's name, or the file's.
+    source : str
+        The run's id, or the file's path.
+    """
+
+    embeddings: Embeddings
+    chosen: str
+    title: str
+    source: str
+
+
+def find_saved(asked: str, tracking_uri: str | None = None) -> Saved:
+    """Return the embeddings of a run or a file.
+
+    Parameters
+    ----------
+    asked : str
+        The path of a file of any format, or of the folder that a run without tracking has left; or what names a run in
+        MLflow (see `find_run`), or ``latest``: the finished run that began last.
+    tracking_uri : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
+
+    Raises
+    ------
+    UserError
+        If there is nothing of this name, or it has kept no embeddings.
+    FormatError
+        If the file is damaged.
+    """
+    path = Path(asked).expanduser()
+    for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
+        if place.is_file():
+            return Saved(Embeddings.load(place), "input", path.name, str(place))
+    if path.is_dir() and len(path.parts) > 1:
+        raise UserError(f"{asked}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
+    if path.suffix in SUFFIXES or len(path.parts) > 1:
+        raise UserError(f"{asked}: no such file, seen from {Path.cwd()}.")
+    from w2v_exp.tracking.recorded_embeddings import find_run, latest_run, load_run, recorded_choice
+
+    run_id = latest_run(tracking_uri) if asked == LATEST else find_run(asked, tracking_uri)
+    embeddings = load_run(run_id, tracking_uri)
+    name, chosen = recorded_choice(run_id, tracking_uri)
+    return Saved(embeddings, chosen, name, f"run {run_id}")
