@@ -9,7 +9,14 @@ import pytest
 from processes import Command
 
 TEXT = "king queen man woman </script><script>alert(1)</script> prince princess " * 4
-SETTINGS = ["corpus=text", f"corpus.text='{TEXT}'", "tokenizer=whitespace", "dim=4", "epochs=2", "hydra.run.dir=a_run"]
+SETTINGS = [
+    "corpus=text",
+    f"corpus.text='{TEXT}'",
+    "tokenizer=whitespace",
+    "dim=4",
+    "epochs=2",
+    "hydra.run.dir=a_run",
+]
 
 
 def test_a_run_leaves_its_page_and_says_so(command: Command, tmp_path: Path) -> None:
@@ -48,7 +55,9 @@ def test_a_page_that_would_be_too_large_is_not_made_unless_it_is_asked_for(
     assert page.exists()
 
 
-def test_a_projection_that_is_not_there_ends_the_command_before_any_work(command: Command, tmp_path: Path) -> None:
+def test_a_projection_that_is_not_there_ends_the_command_before_any_work(
+    command: Command, tmp_path: Path
+) -> None:
     done = command(*SETTINGS, "explorer.projection=tnse")
     assert done.returncode == 2
     assert "explorer.projection=tnse: not an option, did you mean tsne?" in done.stderr

@@ -8,6 +8,7 @@ from w2v_exp.errors import SettingError
 from w2v_exp.reporting import projections
 from w2v_exp.reporting.projections import principal_components, project
 
+
 def test_principal_components_keep_the_distances_of_a_plane():
     generator = np.random.default_rng(1)
     plane = generator.normal(size=(20, 2)) * [3, 1]
@@ -48,31 +49,41 @@ def groups(per_group=12, dim=20, seed=4):
 
 def test_pca_is_that_of_the_directions():
     vectors = groups()
-    np.testing.assert_array_equal(project(vectors, "pca"), principal_components(vectors)[0])
+    np.testing.assert_array_equal(project(vectors, "pca")[0], principal_components(vectors)[0])
+    assert project(np.eye(4) / 2, "pca")[1] == pytest.approx(2 / 3)  # of three equal components
 
 
 @pytest.mark.parametrize("projection", ["tsne", "umap"])
 def test_words_stay_with_their_group_and_the_same_seed_gives_the_same_map(projection):
     pytest.importorskip(projections.NEEDED[projection][0])
     vectors = groups().astype(np.float32)
-    places = project(vectors, projection, seed=1)
+    places, share = project(vectors, projection, seed=1)
+    assert share is None
     assert places.shape == (36, 2)
     distances = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     np.testing.assert_array_equal(distances.argmin(axis=1) // 12, np.arange(36) // 12)
-    np.testing.assert_array_equal(project(vectors, projection, seed=1), places)
+    np.testing.assert_array_equal(project(vectors, projection, seed=1)[0], places)
 
 
 @pytest.mark.parametrize("projection", ["pca", "tsne", "umap"])
 @pytest.mark.parametrize(
     "vectors",
-    [np.ones((1, 3)), np.eye(2), np.eye(4), np.zeros((9, 3)), np.ones((9, 3)), np.eye(6), np.eye(2)[[0] * 8 + [1]]],
+    [
+        np.ones((1, 3)),
+        np.eye(2),
+        np.eye(4),
+        np.zeros((9, 3)),
+        np.ones((9, 3)),
+        np.eye(6),
+        np.eye(2)[[0] * 8 + [1]],
+    ],
     ids=["one", "two", "four", "zeros", "equal", "six", "all_but_one_equal"],
 )
 def test_odd_sets_of_vectors_have_finite_places(projection, vectors):
     if projection in projections.NEEDED:
         pytest.importorskip(projections.NEEDED[projection][0])
-    places = project(directions(vectors), projection)
+    places, _ = project(directions(vectors), projection)
     assert places.shape == (len(vectors), 2)
     assert np.isfinite(places).all()
 
@@ -81,5 +92,7 @@ def test_a_projection_that_is_not_there_is_refused_with_what_to_do(monkeypatch):
     with pytest.raises(SettingError, match="projection=tsn: not an option, did you mean tsne"):
         project(np.eye(3), "tsn")
     monkeypatch.setattr(projections, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"projection=umap: needs umap-learn.*pip install 'w2v_exp\[maps\]'"):
+    with pytest.raises(
+        SettingError, match=r"projection=umap: needs umap-learn.*pip install 'w2v_exp\[maps\]'"
+    ):
         project(np.eye(3), "umap")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rich.columns import Columns
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -62,7 +62,7 @@ def analogy(
 ) -> Answer:
     """Answer what is to the third word as the second one is to the first.
 
-    By the cosine with second − first + third (``sum``: 3CosAdd), or by a quotient of similarities (``product``: 3CosMul).
+    By the cosine with second − first + third (``sum``: 3CosAdd), or a quotient of similarities (``product``: 3CosMul).
     """
     ask = embeddings.most_similar if method == "sum" else embeddings.most_similar_cosmul
     found = ask([other, third], [one], topn=count, restrict_vocab=first)
@@ -84,22 +84,19 @@ def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Answer:
 
 
 def _rows(embeddings: Embeddings, similar: Similar) -> list[dict[str, Any]]:
-    return [
-        {"word": word, "score": score, "count": _count(embeddings, word)} for word, score in similar
-    ]
+    return [{"word": word, "score": score, "count": _count(embeddings, word)} for word, score in similar]
 
 
-def _table(embeddings: Embeddings, similar: Similar, score: str, title: str) -> Table:
+def _table(embeddings: Embeddings, similar: Similar, score: str, title: str) -> Group:
     table = _plain_table("word", score, *(["count"] if embeddings.counts is not None else []))
-    table.title, table.title_justify = Text(title), "left"
     for word, value in similar:
         count = _count(embeddings, word)
         table.add_row(Text(shown(word)), _number(value), *([] if count is None else [f"{count:,}"]))
-    return table
+    return Group(Text(title, style="bold"), table)
 
 
 def _plain_table(first: str, *others: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), title_style="bold", header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(first)
     for name in others:
         table.add_column(Text(name), justify="left" if name in ("section", "measure") else "right")

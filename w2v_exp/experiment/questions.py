@@ -21,8 +21,8 @@ from w2v_exp.tracking.saved import Saved, find_saved
 MISTAKE, INTERRUPTED = 2, 130
 DESCRIPTION = "Ask the embeddings of a run or a file."
 EPILOG = """\
-RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file (.npz, or word2vec's text or
-binary format), or the folder of a run without tracking.
+RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file (.npz, or word2vec's text
+or binary format), or the folder of a run without tracking.
 
   python -m w2v_exp.embeddings neighbours latest king queen
   python -m w2v_exp.embeddings similarity 3f1c king queen
@@ -56,19 +56,17 @@ def _answer(asked: argparse.Namespace, embeddings: Embeddings) -> answers.Answer
     if asked.question == "similarity":
         return answers.similarity(embeddings, [asked.word, *asked.others])
     if asked.question == "analogy":
-        return answers.analogy(embeddings, *asked.words, asked.count, asked.first, asked.method)
-    settings = {key: value for key, value in _evaluation_settings(asked).items() if value is not None}
-    return answers.evaluate(embeddings, StandardEvaluation(**settings))
+        one, other, third = asked.words
+        return answers.analogy(embeddings, one, other, third, asked.count, asked.first, asked.method)
+    return answers.evaluate(embeddings, _evaluation(asked))
 
 
-def _evaluation_settings(asked: argparse.Namespace) -> dict[str, list[str] | int | None]:
-    """Return what was said of the sets; sets of one kind only, if only these were named."""
-    named = asked.word_pairs is not None or asked.analogies is not None
-    return {
-        "word_pairs": (asked.word_pairs or []) if named else None,
-        "analogies": (asked.analogies or []) if named else None,
-        "restrict_vocab": asked.first,
-    }
+def _evaluation(asked: argparse.Namespace) -> StandardEvaluation:
+    """Return an evaluation on the sets that are named, or on the standard ones if none is."""
+    restricted = {} if asked.first is None else {"restrict_vocab": asked.first}
+    if asked.word_pairs is None and asked.analogies is None:
+        return StandardEvaluation(**restricted)
+    return StandardEvaluation(asked.word_pairs or [], asked.analogies or [], **restricted)
 
 
 def _print(answer: answers.Answer, as_json: bool, about: dict[str, str]) -> None:
@@ -98,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     limited = argparse.ArgumentParser(add_help=False, parents=[answered])
     limited.add_argument("-n", "--count", type=_number, default=10, help="how many words to show (10)")
 
-    near = questions.add_parser("neighbours", parents=[limited], help="the words nearest to each of some words")
+    near = questions.add_parser(
+        "neighbours", parents=[limited], help="the words nearest to each of some words"
+    )
     near.add_argument("words", nargs="+", metavar="WORD")
     similar = questions.add_parser(
         "similarity", parents=[answered], help="the cosine of two words, or of every two of several"
@@ -114,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         help="sum: by B - A + C (3CosAdd, the default); product: by similarities multiplied (3CosMul)",
     )
     evaluation = questions.add_parser(
-        "evaluate", parents=[answered], help="scores on word pairs and analogies (gensim's sets if none is named)"
+        "evaluate",
+        parents=[answered],
+        help="scores on word pairs and analogies (gensim's sets if none is named)",
     )
     evaluation.add_argument("--word-pairs", nargs="+", metavar="SET", help="files, wordsim353 or simlex999")
     evaluation.add_argument("--analogies", nargs="+", metavar="SET", help="files, or questions-words")

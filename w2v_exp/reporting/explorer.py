@@ -1,7 +1,7 @@
 """The embedding explorer: a page with a map of the words, their nearest neighbours and analogies.
 
-It is one file that needs nothing else, and asks for nothing: its policy (Content-Security-Policy) lets a browser run its
-own script, known by its hash, and fetch nothing at all. Words are data in it, and are shown as text only.
+It is one file that needs nothing else, and asks for nothing: its policy (Content-Security-Policy) lets a browser run
+its own script, known by its hash, and fetch nothing at all. Words are data in it, and are shown as text only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.memory import readable_bytes
-from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK, GREY, INK, PALE
+from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
 from w2v_exp.reporting.explorer_data import ExplorerData
 from w2v_exp.reporting.projections import require_projection
 from w2v_exp.reporting.words import shown
@@ -131,15 +131,10 @@ class ExplorerPage:
 
     def _filled(self, data: str) -> str:
         style = Template(_read("page.css")).substitute(
-            ink=INK,
-            grey=GREY,
-            pale=PALE,
-            blue=COLOURS[0],
-            orange=COLOURS[1],
-            blue_on_dark=COLOURS_ON_DARK[0],
-            orange_on_dark=COLOURS_ON_DARK[1],
+            dot=COLOURS[0], near=COLOURS[1], dot_on_dark=COLOURS_ON_DARK[0], near_on_dark=COLOURS_ON_DARK[1]
         )
-        script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
+        # In a block, so that no name is one of the window's.
+        script = "\n".join(['"use strict";', "{", *(_read(name) for name in SCRIPTS), "}"])
         return Template(_read("page.html")).substitute(
             title=html.escape(shown(self.title, 80)),
             facts=self._facts(),
@@ -152,7 +147,11 @@ class ExplorerPage:
 
     def _facts(self) -> str:
         words, dim = self._data.shape
-        who = f"{words:,} words" if words == self._all_words else f"the first {words:,} of {self._all_words:,} words"
+        who = (
+            f"{words:,} words"
+            if words == self._all_words
+            else f"the first {words:,} of {self._all_words:,} words"
+        )
         return f"{who} · {dim:,} dimensions · {html.escape(self._vectors)} vectors"
 
 

@@ -62,10 +62,10 @@ class ExplorerData:
     def json(self) -> str:
         """Return all of it as JSON that can stand in an HTML page."""
         units = directions(self._embeddings.input[self._chosen])
-        places = project(units, self._projection, self._seed)
-        return self._json(packed(quantised(units, self.bits)), packed(quantised_places(places)))
+        places, share = project(units, self._projection, self._seed)
+        return self._json(packed(quantised(units, self.bits)), packed(quantised_places(places)), share)
 
-    def _json(self, vectors: str, places: str) -> str:
+    def _json(self, vectors: str, places: str, share: float | None = None) -> str:
         return json_in_html(
             {
                 "words": self._words,
@@ -74,6 +74,9 @@ class ExplorerData:
                 "bits": self.bits,
                 "vectors": vectors,
                 "places": places,
+                "share": "    "
+                if share is None
+                else f"{share:4.0%}",  # as long as nothing: the size is known before
             }
         )
 
@@ -81,19 +84,22 @@ class ExplorerData:
 def quantised(vectors: NDArray[Any], bits: int) -> NDArray[np.int8 | np.int16]:
     """Return each row as whole numbers, scaled by its largest entry: its direction, to within rounding.
 
-    With 8 bits, cosines are within 0.01 of what they are; with 16, within 0.0001 (for 50 dimensions and more it is much less).
+    A cosine of two such rows is off by sqrt(dim) / 127 at the worst with 8 bits, by sqrt(dim) / 32,767 with 16; of
+    trained vectors in 100 dimensions by 0.003 and 0.00001.
     """
     largest = np.abs(vectors).max(axis=1, keepdims=True)
     top = 2 ** (bits - 1) - 1
     scaled = np.rint(vectors * (top / np.where(largest, largest, 1)))
-    return scaled.astype("<i2" if bits == 16 else "i1")
+    rows: NDArray[np.int8 | np.int16] = scaled.astype("<i2" if bits == 16 else "i1")
+    return rows
 
 
 def quantised_places(places: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Return places as numbers of 16 bits, both coordinates on one scale, that of the longer side of their rectangle."""
+    """Return places as numbers of 16 bits, both coordinates on one scale: that of the longer side of the map."""
     lowest = places.min(axis=0)
     side = (places.max(axis=0) - lowest).max()
-    return np.rint((places - lowest) * (65_535 / (side or 1))).astype("<u2")
+    numbers: NDArray[np.uint16] = np.rint((places - lowest) * (65_535 / (side or 1))).astype("<u2")
+    return numbers
 
 
 def packed(array: NDArray[Any]) -> str:
@@ -102,10 +108,10 @@ def packed(array: NDArray[Any]) -> str:
 
 
 def json_in_html(value: object) -> str:
-    """Return JSON in which no text can end or open an element.
+    r"""Return JSON in which no text can end or open an element.
 
     >>> json_in_html(["</script>", "&"])
-    '["\\\\u003c/script\\\\u003e","\\\\u0026"]'
+    '["\\u003c/script\\u003e","\\u0026"]'
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":  # outside of strings JSON has none of these

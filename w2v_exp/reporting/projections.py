@@ -42,18 +42,26 @@ def principal_components(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float
     return places, shares
 
 
-def project(directions: NDArray[Any], projection: str, seed: int = 0) -> NDArray[np.float64]:
-    """Return places of n directions in a plane, shape (n, 2): the same again for the same directions and seed.
+def project(
+    directions: NDArray[Any], projection: str, seed: int = 0
+) -> tuple[NDArray[np.float64], float | None]:
+    """Return places of n directions in a plane: the same again for the same directions and seed.
 
     Parameters
     ----------
     directions : ndarray of float, shape (n, dim)
         Vectors of length 1, or 0: their distances rise as their cosines fall.
     projection : str
-        ``pca``, ``tsne`` (van der Maaten & Hinton 2008, by scikit-learn) or ``umap`` (McInnes et al. 2018, by umap-learn).
+        ``pca``, ``tsne`` (van der Maaten & Hinton 2008; scikit-learn) or ``umap`` (McInnes et al. 2018; umap-learn).
         The last two start from principal components, which are also what four vectors or fewer get.
     seed : int
         Of what the last two draw.
+
+    Returns
+    -------
+    places : ndarray, shape (n, 2)
+    share : float or None
+        What principal components hold of the variance; None for other places.
 
     Raises
     ------
@@ -62,13 +70,13 @@ def project(directions: NDArray[Any], projection: str, seed: int = 0) -> NDArray
     """
     require_projection(projection)
     vectors = directions.astype(np.float64)
-    places, _ = principal_components(vectors)
+    places, shares = principal_components(vectors)
     if projection == "pca" or len(places) <= FEW or not places.any():
-        return places
+        return places, float(shares.sum())
     start = places / places[:, 0].std()
     with warnings.catch_warnings():  # of packages below these two, and that a seed excludes threads
         warnings.simplefilter("ignore")
-        return PROJECTIONS[projection](vectors, start, seed)
+        return PROJECTIONS[projection](vectors, start, seed), None
 
 
 def require_projection(projection: str) -> None:

@@ -23,7 +23,7 @@ function importance() {
 /** Return the colours of the style sheet, which are others on a dark ground. */
 function colours() {
   const style = getComputedStyle(document.documentElement);
-  const names = { ground: "ground", ink: "ink", quiet: "quiet", dot: "accent", near: "near", nearInk: "near-ink" };
+  const names = { ground: "ground", ink: "ink", quiet: "quiet", dot: "dot", near: "near", nearInk: "near-ink" };
   return Object.fromEntries(Object.entries(names).map(([key, name]) => [key, style.getPropertyValue(`--${name}`).trim()]));
 }
 
@@ -70,7 +70,8 @@ function choose(id, count = FIRST) {
   fill(element("near"), found);
   element("more").hidden = count > FIRST || data.words.length <= FIRST + 1;
   element("more").onclick = () => choose(id, MORE);
-  map.choose(id, found.slice(0, FIRST).map((neighbour) => neighbour.id));
+  const marked = Math.min(FIRST, Math.ceil(data.words.length / 4)); // of few words not all
+  map.choose(id, found.slice(0, marked).map((neighbour) => neighbour.id));
 }
 
 /** The words of the analogy that is asked where nothing is typed. */
@@ -104,8 +105,9 @@ function answer() {
 
 new Completion(element("search"), element("found"), data.words, lowered, counted, (id) => choose(id));
 element("analogy").hidden = data.words.length <= 3; // three words ask, a fourth answers
+if (data.share.trim()) element("share").textContent = `, which hold ${data.share.trim()} of their variance`;
 element("answer").addEventListener("click", answer);
 element("closer").addEventListener("click", () => map.zoom(1.6));
 element("farther").addEventListener("click", () => map.zoom(1 / 1.6));
 element("whole").addEventListener("click", () => map.showWhole());
-window.explorer = { vectors, map }; // for questions in the browser's console
+window.explorer = { vectors, map, choose }; // for questions in the browser's console

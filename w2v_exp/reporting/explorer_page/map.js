@@ -5,7 +5,7 @@ const MARGIN = 48; // pixels around the whole map
 const CLOSEST = 300; // times the scale at which the whole map is seen
 const REACH = 14; // pixels from a dot that still mean it
 const CELL = 48; // pixels; labels are looked for in cells of this size
-const PIXELS_A_LABEL = 5200;
+const PIXELS_A_LABEL = 4200;
 const TRIES_A_LABEL = 12; // words that are tried for each label that there is room for
 
 class WordMap {
@@ -15,7 +15,8 @@ class WordMap {
     this.context = canvas.getContext("2d");
     this.labels = words.map((word) => shown(word, 40));
     this.places = places;
-    this.sizes = importance.map((share) => Math.round(2 * (11.5 + 4.5 * share)) / 2);
+    const smallest = words.length > 200 ? 11.5 : 14;
+    this.sizes = importance.map((share) => Math.round(2 * (smallest + 4.5 * share)) / 2);
     this.widths = new Float32Array(words.length); // of labels in pixels a pixel of size; 0: not measured yet
     this.colours = colours;
     this.onChoose = onChoose;

@@ -1,0 +1,68 @@
+"""Chromium as tests of pages use it: what a page says on its console, and asks for, is written down."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Debian's Chromium, without anything that it would fetch for itself.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "http://localhost:")
+
+
+class Watch:
+    """What a page does that nobody sees.
+
+    Attributes
+    ----------
+    complaints : list of str
+        Errors and warnings on the console, and exceptions that no script has caught.
+    requests : list of str
+        The addresses that it has asked for.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.context.on("request", lambda request: self.requests.append(request.url))
+
+    @property
+    def left_the_machine(self) -> list[str]:
+        """The addresses asked for that are not of this machine."""
+        return [url for url in self.requests if not url.startswith(LOCAL)]
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start Chromium; playwright's `Browser`."""
+    from playwright.sync_api import sync_playwright
+
+    executable = shutil.which("chromium")
+    assert executable, "Chromium is not installed: scripts/install_chromium.sh installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, **settings: Any) -> Iterator[tuple[Any, Watch]]:
+    """Open an address in a window of its own; give its page, and what is watched of it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, **settings)
+    page = context.new_page()
+    watch = Watch(page)
+    page.goto(address)
+    yield page, watch
+    context.close()

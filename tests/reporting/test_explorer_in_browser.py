@@ -1,0 +1,288 @@
+"""The explorer in a browser: what is clicked and searched shows what it should, from disk and in MLflow's UI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Watch, chromium, opened
+from mlflow_ui import served
+from processes import Command
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
+
+pytestmark = pytest.mark.browser
+
+ROYALS = {"man": [9, 0, 0], "woman": [9, 9, 0], "king": [9, 0, 9], "queen": [9, 9, 9]}
+HOSTILE = [
+    "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "&lt;b&gt;",
+    "\u202eevil", "a\x00b", "\u2028", "$x$", "`${alert(1)}`", "w" * 500, "'\"", "日本", "שלום", "a\nb", " ",
+]  # fmt: skip
+Show = Callable[..., Any]
+INKED = """words => {
+    const { canvas, context } = explorer.map;
+    const image = context.getImageData(0, 0, canvas.width, canvas.height);
+    const pixels = words.map((word) => explorer.map.pixel(explorer.vectors.ids.get(word)).map(Math.round));
+    return pixels.map(([x, y]) => image.data[4 * (y * canvas.width + x) + 3]);
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def embeddings() -> Embeddings:
+    """Four royals among 600 others of about 25 groups."""
+    generator = np.random.default_rng(0)
+    others = np.repeat(4 * generator.normal(size=(25, 8)), 24, axis=0) + generator.normal(size=(600, 8))
+    royals = np.pad(np.array(list(ROYALS.values()), float), [(0, 0), (0, 5)])
+    words = [*ROYALS, *(f"word{number}" for number in range(600))]
+    return Embeddings(words, np.arange(604, 0, -1) ** 2, np.concatenate([royals, others]))
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Show]:
+    """Open embeddings from disk, and check at the end that the page was content and asked for nothing."""
+    with ExitStack() as stack:
+        watched: list[tuple[Path, Watch]] = []
+
+        def open_page(embeddings: Embeddings, **settings: Any) -> Any:
+            path = tmp_path / f"page{len(watched)}.html"
+            ExplorerPage(embeddings, ExplorerRule(), "a run").write(path)
+            page, watch = stack.enter_context(opened(browser, path.as_uri(), **settings))
+            watched.append((path, watch))
+            drawn(page)
+            return page
+
+        yield open_page
+        for path, watch in watched:
+            assert watch.complaints == []
+            assert set(watch.requests) <= {path.as_uri(), "data:,"}
+
+
+def drawn(frame: Any) -> None:
+    """Wait until the map is drawn as it is asked for."""
+    frame.wait_for_function("window.explorer && !explorer.map.asked && explorer.map.drawn.length > 0")
+
+
+def pixel(frame: Any, word: str) -> tuple[float, float]:
+    x, y = frame.evaluate("word => explorer.map.pixel(explorer.vectors.ids.get(word))", word)
+    return x, y
+
+
+def listed(frame: Any, name: str) -> list[tuple[str, str]]:
+    """Return the words of a list on the page, with the numbers beside them."""
+    rows = frame.locator(f"#{name} button").all()
+    return [(row.locator("bdi").inner_text(), row.locator(".cosine").inner_text()) for row in rows]
+
+
+def expected(similar: list[tuple[str, float]]) -> list[tuple[str, str]]:
+    return [(word, f"{cosine:.2f}".replace("-", "−")) for word, cosine in similar]
+
+
+def search_and_check(frame: Any, embeddings: Embeddings) -> None:
+    """Search for a word by its beginning, and look at its neighbours and at those of one of them."""
+    frame.locator("#search").fill("QUE")
+    assert frame.locator("#found li bdi").all_inner_texts() == ["queen"]
+    frame.locator("#search").press("Enter")
+    assert frame.locator("#chosen").inner_text() == "queen"
+    assert listed(frame, "near") == expected(embeddings.most_similar("queen"))
+    frame.locator("#near button").nth(1).click()
+    second = embeddings.most_similar("queen")[1][0]
+    assert frame.locator("#chosen").inner_text() == second
+    assert listed(frame, "near") == expected(embeddings.most_similar(second))
+
+
+def test_a_word_is_searched_and_has_the_neighbours_of_the_embeddings(
+    show: Show, embeddings: Embeddings
+) -> None:
+    page = show(embeddings)
+    search_and_check(page, embeddings)
+    assert page.locator("#frequency").inner_text().startswith("occurs ")
+    page.locator("#more").click()
+    chosen = page.locator("#chosen").inner_text()
+    assert listed(page, "near") == expected(embeddings.most_similar(chosen, topn=50))
+
+
+def test_completion_goes_by_frequency_and_by_the_keyboard(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    field = page.locator("#search")
+    field.fill("word1")
+    options = page.locator("#found li bdi").all_inner_texts()
+    assert options == ["word1", "word10", "word11", "word12", "word13", "word14", "word15", "word16"]
+    field.press("ArrowDown")
+    field.press("ArrowDown")
+    assert page.locator("#found li[aria-selected=true] bdi").inner_text() == "word11"
+    assert field.get_attribute("aria-activedescendant") == page.locator("#found li").nth(2).get_attribute(
+        "id"
+    )
+    field.press("Enter")
+    assert page.locator("#chosen").inner_text() == "word11"
+    assert page.locator("#found").is_hidden()
+    field.fill("nothing of this name")
+    assert page.locator("#found li").all_inner_texts() == ["no such word"]
+    field.press("Escape")
+    assert page.locator("#found").is_hidden()
+    field.fill("oman")
+    page.locator("#found li").first.click()
+    assert page.locator("#chosen").inner_text() == "woman"
+
+
+def test_a_click_on_the_map_chooses_a_word_and_a_drag_does_not(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    page.mouse.click(*pixel(page, "queen"))
+    assert page.locator("#chosen").inner_text() == "queen"
+    drawn(page)
+    labels = page.evaluate("explorer.map.drawn.map(label => explorer.vectors.words[label.id])")
+    assert labels[0] == "queen"
+    x, y = pixel(page, "queen")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 70, y - 40, steps=5)
+    page.mouse.up()
+    assert pixel(page, "queen") == pytest.approx((x + 70, y - 40), abs=4)
+    assert page.locator("#chosen").inner_text() == "queen"
+    drawn(page)
+    assert all(alpha > 0 for alpha in page.evaluate(INKED, ["queen", "king", "word7"]))
+
+
+def test_zooming_keeps_what_is_under_the_pointer_and_shows_more_labels_of_it(
+    show: Show, embeddings: Embeddings
+) -> None:
+    page = show(embeddings)
+    labelled = "() => explorer.map.drawn.length"
+    assert page.evaluate(labelled) < 604
+    x, y = pixel(page, "word7")
+    scale = page.evaluate("explorer.map.view.scale")
+    pointer = np.floor([x, y])
+    page.mouse.move(*pointer.tolist())
+    for _ in range(8):
+        page.mouse.wheel(0, -200)
+    page.wait_for_function(f"explorer.map.view.scale > 20 * {scale}")
+    drawn(page)
+    zoomed = page.evaluate("explorer.map.view.scale") / scale
+    assert pixel(page, "word7") == pytest.approx(pointer + (np.array([x, y]) - pointer) * zoomed, abs=0.1)
+    pixels = page.evaluate("explorer.vectors.words.map((_, id) => explorer.map.pixel(id))")
+    width, height = page.evaluate("[explorer.map.width, explorer.map.height]")
+    inside = sum(0 < x < width and 0 < y < height for x, y in pixels)
+    assert page.evaluate(labelled) >= 0.7 * inside > 0
+    page.get_by_title("Show the whole map").click()
+    assert page.evaluate("explorer.map.view.scale") == pytest.approx(scale)
+    page.get_by_title("Zoom in").click()
+    page.locator("#map").press("+")
+    page.locator("#map").press("ArrowLeft")
+    assert page.evaluate("explorer.map.view.scale") == pytest.approx(scale * 1.6 * 1.5)
+
+
+def test_two_fingers_zoom(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings, has_touch=True)
+    scale = page.evaluate("explorer.map.view.scale")
+    client = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 50), ("touchMove", 75), ("touchMove", 100), ("touchEnd", None)):
+        points = (
+            []
+            if apart is None
+            else [{"x": 400 - apart, "y": 400, "id": 0}, {"x": 400 + apart, "y": 400, "id": 1}]
+        )
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert page.evaluate("explorer.map.view.scale") == pytest.approx(2 * scale, rel=0.02)
+    assert page.locator("#word").is_hidden()  # a pinch is no click
+
+
+def test_an_analogy_is_answered_as_in_python(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    page.get_by_role("button", name="which word?").click()  # the words that stand there in grey
+    assert listed(page, "answers") == expected(embeddings.most_similar(["king", "woman"], ["man"]))
+    assert listed(page, "answers")[0][0] == "queen"
+    for field, word in (("one", "word3"), ("other", "WORD4"), ("third", "word50")):
+        page.locator(f"#{field}").fill(word)
+    page.locator("#third").press("Escape")
+    page.locator("#third").press("Enter")
+    assert listed(page, "answers") == expected(embeddings.most_similar(["word4", "word50"], ["word3"]))
+    page.locator("#other").fill("kingg")
+    page.get_by_role("button", name="which word?").click()
+    assert page.locator("#problem").inner_text() == "“kingg” is not among the words."
+    assert listed(page, "answers") == []
+
+
+def test_hostile_words_show_themselves_as_text(show: Show) -> None:
+    vectors = np.random.default_rng(0).normal(size=(len(HOSTILE), 4))
+    embeddings = Embeddings(HOSTILE, np.arange(len(HOSTILE), 0, -1), vectors)
+    page = show(embeddings)
+    assert page.evaluate("explorer.vectors.words") == HOSTILE
+    page.locator("#search").fill("<script>")
+    assert page.locator("#found li bdi").all_inner_texts() == [HOSTILE[2], HOSTILE[0]]
+    for number, word in enumerate(HOSTILE):
+        page.evaluate("id => explorer.choose(id)", number)
+        visible = re.sub(r"[\x00\n\u2028\u202e]", "\ufffd", word)
+        assert page.locator("#chosen").text_content() == visible
+    drawn(page)
+    assert page.locator("img, aside script").count() == 0
+    assert page.locator("script").count() == 2
+
+
+def test_small_vocabularies_have_pages_too(show: Show) -> None:
+    page = show(Embeddings(["alone"], None, np.ones((1, 2))))
+    page.mouse.click(*pixel(page, "alone"))
+    assert page.locator("#near").inner_text() == "There is no other word."
+    assert page.locator("#frequency").inner_text() == "number 1 of 1 words"
+    assert page.locator("#analogy").is_hidden()
+
+
+def test_a_narrow_screen_has_the_panel_below_the_map(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    page.set_viewport_size({"width": 420, "height": 800})
+    boxes = [page.locator(name).bounding_box() for name in ("#map", "aside")]
+    assert boxes[0]["width"] == boxes[1]["width"] == 420
+    assert boxes[1]["y"] >= boxes[0]["height"] > 300
+    assert page.evaluate("document.documentElement.scrollWidth") == 420
+
+
+@pytest.mark.usefixtures("store")
+def test_the_page_works_in_the_artifact_viewer_of_mlflow(
+    command: Command, tmp_path: Path, browser: Any
+) -> None:
+    from mlflow import MlflowClient
+
+    text = "king queen man woman prince princess boy girl </script><script>alert(1)</script> " * 4
+    settings = [
+        "corpus=text",
+        f"corpus.text='{text}'",
+        "tokenizer=whitespace",
+        "dim=4",
+        "tracking.plots=false",
+    ]
+    done = command(*settings, "epochs=20")
+    assert done.returncode == 0, done.stderr
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    (run,) = client.search_runs(["1"])
+    folder = client.download_artifacts(run.info.run_id, "", tmp_path)
+    embeddings = Embeddings.load(Path(folder) / "embeddings.npz")
+
+    page_of_run = (
+        f"experiments/1/runs/{run.info.run_id}/artifacts/explorer.html?workflowType=machine_learning"
+    )
+    with served(tmp_path / "mlflow.db") as ui, opened(browser, f"{ui}/#/{page_of_run}") as (page, watch):
+        page.set_viewport_size({"width": 1500, "height": 900})
+        inner = page.wait_for_selector("iframe.mlflow-html-iframe", timeout=60_000).content_frame()
+        inner.wait_for_selector("#search")
+        drawn(inner)
+        search_and_check(inner, embeddings)
+        x, y = pixel(inner, "king")
+        inner.locator("#map").click(position={"x": x, "y": y})
+        assert inner.locator("#chosen").inner_text() == "king"
+        inner.locator("#search").fill("script")
+        assert inner.locator("#found li bdi").all_inner_texts() == ["</script><script>alert(1)</script>"]
+        # MLflow's own page asks its server for some things that are not there; this one asks for nothing.
+        assert [said for said in watch.complaints if "404 (Not Found)" not in said] == []
+        assert watch.left_the_machine == []
