@@ -24,6 +24,7 @@ FORMAT = 1  # of what is described: one more whenever it means something else
 NOT_OF_THE_RESULT = {
     "cache",
     "tracking",
+    "explorer",
     "checkpoint",
     "probes",
     "repeats",
