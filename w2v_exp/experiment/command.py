@@ -19,6 +19,8 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain, known_keys, options_of, swept_values
+from w2v_exp.launching.settings import GROUP as LAUNCHERS
+from w2v_exp.launching.settings import require_usable
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.validation import suggestion
 
@@ -63,7 +65,7 @@ class Command:
         for values in product(*self.swept.values()):
             swept = dict(zip(self.swept, values, strict=True))
             overrides = [*self.fixed, *(f"{key}={value}" for key, value in swept.items())]
-            yield swept, make_plan(_without_hydra(_compose(self.parsed, overrides)))
+            yield swept, make_plan(without_hydra(_compose(self.parsed, overrides)))
 
     def hydra_arguments(self) -> list[str]:
         """Return the arguments that make Hydra do this sweep."""
@@ -108,7 +110,7 @@ def _understand(parsed: Namespace) -> Command:
     from_file = config.hydra.sweeper.get("params") or {}
     _, swept_in_file = _split([f"{key}={value}" for key, value in from_file.items() if key not in given])
     swept = swept_in_file | swept
-    plan = make_plan(_without_hydra(config))
+    plan = make_plan(without_hydra(config))
     if plan.repeats > 1:
         if "seed" in swept or "repeats" in swept:
             raise SettingError(
@@ -117,6 +119,7 @@ def _understand(parsed: Namespace) -> Command:
         fixed = [override for override in fixed if not override.startswith("seed=")]
         swept["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
+    _check_launcher(config, swept, is_sweep)
     for key, values in swept.items():
         for value in values:
             _check_swept(parsed, config, fixed, key, value)
@@ -139,17 +142,31 @@ def _split(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
-    """Return the configuration that Hydra will make of these overrides."""
-    search = [f"hydra.searchpath=[file://{Path(parsed.config_dir).absolute()}]"] if parsed.config_dir else []
+    return compose_config(overrides, parsed.config_name or "config", parsed.config_dir)
+
+
+def compose_config(overrides: list[str], config_name: str, added_folder: str | None) -> DictConfig:
+    """Return the configuration that Hydra will make of these overrides, its own part included."""
+    search = [f"hydra.searchpath=[file://{Path(added_folder).absolute()}]"] if added_folder else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config: DictConfig = compose(
-            parsed.config_name or "config", [*overrides, *search], return_hydra_config=True
-        )
+        config: DictConfig = compose(config_name, [*overrides, *search], return_hydra_config=True)
         return config
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a configuration without Hydra's own part."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _check_launcher(config: DictConfig, swept: dict[str, list[str]], is_sweep: bool) -> None:
+    """Check what spreads the runs: one for all of them, and only where there are several."""
+    for key in swept:
+        if key.startswith("hydra"):
+            raise UserError(f"{key}: holds for a sweep, and cannot be swept itself.")
+    chosen = config.hydra.runtime.choices.get(LAUNCHERS, "basic")
+    if chosen != "basic" and not is_sweep:
+        raise UserError(f"{LAUNCHERS}={chosen}: spreads the runs of a sweep; add -m, also for a sweep of one run.")
+    require_usable(config.hydra.launcher)
 
 
 def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: str, value: str) -> None:
@@ -166,7 +183,7 @@ def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: s
         changed = config.copy()
         (override,) = OverridesParser.create().parse_overrides([f"{key}={value}"])
         OmegaConf.update(changed, key, override.value())
-    make_plan(_without_hydra(changed))
+    make_plan(without_hydra(changed))
 
 
 def _flags(parsed: Namespace) -> list[str]:
@@ -182,5 +199,5 @@ def all_keys(parsed: Namespace) -> list[str]:
             config = _compose(parsed, overrides)
         except HYDRA_ERRORS:
             continue
-        return known_keys(_without_hydra(config))
+        return known_keys(without_hydra(config))
     return []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -50,6 +51,11 @@ class Identity:
     def of_current_job(cls, config: DictConfig) -> Identity:
         """Return the identity of the Hydra job that is running."""
         hydra = HydraConfig.get()
+        return cls.of_job(config, hydra, Path(hydra.runtime.output_dir))
+
+    @classmethod
+    def of_job(cls, config: DictConfig, hydra: HydraConf, folder: Path) -> Identity:
+        """Return the identity of a job, by its configuration, Hydra's part of that, and its folder."""
         overrides = list(hydra.overrides.task)
         choices = {
             group: str(option)
@@ -69,7 +75,7 @@ class Identity:
             overrides=overrides,
             choices=choices,
             config=config,
-            folder=Path(hydra.runtime.output_dir),
+            folder=folder,
         )
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from w2v_exp.training.observers import EpochRecord
 
@@ -65,6 +68,19 @@ class ProgressBar:
     def on_epoch(self, record: EpochRecord) -> None:
         """Take note of the cost."""
         self._epoch, self._cost = record.epoch + 1, record.cost
+
+
+@contextmanager
+def runs_bar(total: int) -> Iterator[Callable[[int, int], None]]:
+    """Give what shows how many runs of a sweep have ended, and how many go on: a bar where there is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda ended, running: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+    going_on = TextColumn("{task.fields[running]} at once")
+    with Progress(*columns, going_on, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("runs", total=total, running=0)
+        yield lambda ended, running: bar.update(task, advance=ended, running=running)
 
 
 class BytesBar:

@@ -1,0 +1,1 @@
+"""How the runs of a sweep are spread: over cores, processes, machines."""

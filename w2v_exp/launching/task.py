@@ -1,0 +1,105 @@
+"""One run of a sweep, as it is sent to the process that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.utils import JobStatus, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from w2v_exp.config import register_schema
+from w2v_exp.experiment.command import compose_config, without_hydra
+from w2v_exp.experiment.identity import Identity
+from w2v_exp.launching.output import output_to
+from w2v_exp.plan import Plan, make_plan
+
+
+class Task(NamedTuple):
+    """A run of a sweep: a few words, from which any process makes the same configuration.
+
+    Parameters
+    ----------
+    number : int
+        Of the run in its sweep, from 0.
+    overrides : tuple of str
+        What makes its configuration, Hydra's own part included.
+    config_name : str
+        The configuration that they change.
+    config_folder : str or None
+        A folder of the user's with more options.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    config_name: str
+    config_folder: str | None
+
+    @classmethod
+    def of_sweep(cls, sweep: DictConfig, number: int, overrides: list[str]) -> Task:
+        """Return a run of the sweep that Hydra has composed."""
+        hydra = sweep.hydra
+        added = [
+            source.path for source in hydra.runtime.config_sources if source.provider == "command-line"
+        ]
+        given = [*hydra.overrides.hydra, *overrides]
+        return cls(number, tuple(map(str, given)), hydra.job.config_name, added[0] if added else None)
+
+    def composed(self) -> DictConfig:
+        """Return the run's configuration, as Hydra's own launcher would make it."""
+        config = compose_config(list(self.overrides), self.config_name, self.config_folder)
+        with read_write(config.hydra.job), open_dict(config.hydra.job):
+            config.hydra.job.num = self.number
+            config.hydra.job.id = str(self.number)
+        return config
+
+
+def task_plan(task: Task) -> Plan:
+    """Return the plan of a run, checked."""
+    return make_plan(without_hydra(task.composed()))
+
+
+def task_identity(config: DictConfig) -> Identity:
+    """Return who the run of a composed configuration is, without beginning it."""
+    folder = Path(config.hydra.sweep.dir) / str(OmegaConf.select(config, "hydra.sweep.subdir"))
+    return Identity.of_job(without_hydra(config), config.hydra, folder.absolute())
+
+
+def perform(task: Task) -> None:
+    """Do a run, in whatever process: its result is in its folder then, and in its store."""
+    _perform(task, _composed_here(task))
+
+
+def perform_quietly(task: Task) -> None:
+    """Do a run whose words go to a file in its folder, for several runs would talk at the same time."""
+    config = _composed_here(task)
+    with output_to(task_identity(config).folder):
+        _perform(task, config)
+
+
+def _composed_here(task: Task) -> DictConfig:
+    """Return a run's configuration, in a process that has perhaps seen nothing of Hydra yet."""
+    register_schema()
+    setup_globals()
+    return task.composed()
+
+
+def _perform(task: Task, config: DictConfig) -> None:
+    from w2v_exp.experiment.job import job  # late: who only sends tasks need not load what trains
+    from w2v_exp.launching.lost_run import tell_end
+
+    context = HydraContext(config_loader=None, callbacks=Callbacks(config))
+    done = run_job(
+        job,
+        config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+        hydra_context=context,
+    )
+    if done.status == JobStatus.FAILED:
+        # An error of the code is told like a run's other failures: who has started this may be far away, or gone.
+        error = done._return_value  # the public property would raise it
+        tell_end(task, "FAILED", f"{type(error).__name__}: {error}")
+        raise error
