@@ -25,15 +25,11 @@ class SweepLauncher(Launcher):  # type: ignore[misc]
     def __init__(self, name: str, **settings: Any) -> None:
         self._name, self._settings = name, settings
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what every launcher is given."""
         self._config = config
 
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Do these runs, and return what Hydra wants of each."""
         from w2v_exp.launching.launch import launch  # late: Hydra loads this file in every process
 

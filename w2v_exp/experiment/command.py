@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -148,9 +149,14 @@ def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
 def compose_config(overrides: list[str], config_name: str, added_folder: str | None) -> DictConfig:
     """Return the configuration that Hydra will make of these overrides, its own part included."""
     search = [f"hydra.searchpath=[file://{Path(added_folder).absolute()}]"] if added_folder else []
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config: DictConfig = compose(config_name, [*overrides, *search], return_hydra_config=True)
-        return config
+    at_work = GlobalHydra.instance().hydra  # on a sweep that launches runs
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            config: DictConfig = compose(config_name, [*overrides, *search], return_hydra_config=True)
+            return config
+    finally:
+        GlobalHydra.instance().hydra = at_work
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
@@ -165,7 +171,9 @@ def _check_launcher(config: DictConfig, swept: dict[str, list[str]], is_sweep: b
             raise UserError(f"{key}: holds for a sweep, and cannot be swept itself.")
     chosen = config.hydra.runtime.choices.get(LAUNCHERS, "basic")
     if chosen != "basic" and not is_sweep:
-        raise UserError(f"{LAUNCHERS}={chosen}: spreads the runs of a sweep; add -m, also for a sweep of one run.")
+        raise UserError(
+            f"{LAUNCHERS}={chosen}: spreads the runs of a sweep; add -m, also for a sweep of one run."
+        )
     require_usable(config.hydra.launcher)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,12 +39,10 @@ class Task(NamedTuple):
     config_folder: str | None
 
     @classmethod
-    def of_sweep(cls, sweep: DictConfig, number: int, overrides: list[str]) -> Task:
+    def of_sweep(cls, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Task:
         """Return a run of the sweep that Hydra has composed."""
         hydra = sweep.hydra
-        added = [
-            source.path for source in hydra.runtime.config_sources if source.provider == "command-line"
-        ]
+        added = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
         given = [*hydra.overrides.hydra, *overrides]
         return cls(number, tuple(map(str, given)), hydra.job.config_name, added[0] if added else None)
 

@@ -1,0 +1,210 @@
+"""Whoever spreads a sweep, its runs and its summary are the same; who dies takes one run along."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from processes import Command
+from sweeps import end_group, processes_that_write_to, runs_of, start, wait_for
+
+from w2v_exp.embeddings import Embeddings
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+SWEEP = ["window=2,3", "dim=4,6", "epochs=5", "tracking.plots=false", "-m"]
+LONG = "100000000"  # epochs that nobody waits for
+OF_THE_TIME = ("seconds", "pairs_per_second", "resident", "available", "peak_memory")
+OF_THE_SWEEP = ("sweep", "hydra_output", "heartbeat")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, _forking: Any) -> Any:
+    """Return a function that runs the sweep by a launcher, once, in a folder of its own."""
+    made: dict[str, Path] = {}
+
+    def sweep(launcher: str) -> Path:
+        if launcher not in made:
+            folder = tmp_path_factory.mktemp(launcher)
+            shutil.copy(empty_store, folder / "mlflow.db")
+            done = _forking.run(*SWEEP, f"hydra/launcher={launcher}", folder=folder)
+            assert done.returncode == 0, done.stderr
+            assert "4 finished runs" in done.stdout
+            made[launcher] = folder
+        return made[launcher]
+
+    return sweep
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Return what must not depend on who has spread a sweep."""
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    told = {}
+    for name, run in runs_of(f"sqlite:///{folder / 'mlflow.db'}").items():
+        archive = client.download_artifacts(run.info.run_id, "embeddings.npz", str(folder))
+        told[name] = {
+            "status": run.info.status,
+            "params": run.data.params,
+            "tags": {
+                key: value
+                for key, value in run.data.tags.items()
+                if key not in OF_THE_SWEEP and not key.startswith("mlflow.")
+            },
+            "metrics": {
+                key: value
+                for key, value in run.data.metrics.items()
+                if not any(part in key for part in OF_THE_TIME)
+            },
+            "history": [
+                (point.step, point.value) for point in client.get_metric_history(run.info.run_id, "cost")
+            ],
+            "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
+            "vectors": Embeddings.load(archive).input.tobytes(),
+        }
+    return told
+
+
+def summary(folder: Path) -> list[dict[str, str]]:
+    """Return the table of a sweep, without what depends on the time of day."""
+    (table,) = folder.glob("outputs/sweeps/*/comparison.csv")
+    with table.open() as stream:
+        rows = list(csv.DictReader(stream))
+    return [
+        {
+            key: value
+            for key, value in row.items()
+            if not any(part in key for part in (*OF_THE_TIME, "run_id"))
+        }
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("launcher", ["joblib"])
+def test_runs_names_tags_and_summary_are_those_of_the_basic_launcher(launcher: str, swept: Any) -> None:
+    plain, spread = swept("basic"), swept(launcher)
+    assert sorted(facts(plain)) == ["window=2 dim=4", "window=2 dim=6", "window=3 dim=4", "window=3 dim=6"]
+    assert facts(spread) == facts(plain)
+    assert summary(spread) == summary(plain)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hydra/launcher=joblib"], "hydra/launcher=joblib: spreads the runs of a sweep; add -m"),
+        (["hydra/launcher=job", "-m"], "hydra/launcher=job: not an option, did you mean joblib?"),
+        (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "-m"], "hydra.launcher.n_jobs=0: must be"),
+        (["hydra/launcher=joblib,basic", "-m"], "hydra/launcher: holds for a sweep"),
+    ],
+)
+def test_a_launcher_that_cannot_work_is_refused_before_anything_is_done(
+    arguments: list[str], said: str, command: Command, tmp_path: Path
+) -> None:
+    done = command("window=2,3", *arguments) if "-m" in arguments else command(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.fixture
+def begun(tmp_path: Path, store: Path) -> Iterator[Any]:
+    """Return a function that starts a sweep, and waits until some of its runs train."""
+    started = []
+
+    def begin(*arguments: str, training: list[int]) -> Any:
+        process = start(*arguments, "tracking.plots=false", "-m", folder=tmp_path)
+        started.append(process)
+        for number in training:
+            wait_for(
+                lambda number=number: (
+                    process.poll() is not None
+                    or list(tmp_path.glob(f"outputs/sweeps/*/{number}/artifacts/vocabulary.tsv"))
+                ),
+                f"run {number}",
+            )
+        assert process.poll() is None, process.communicate()
+        return process
+
+    yield begin
+    for process in started:
+        end_group(process)
+
+
+@linux
+def test_a_worker_that_is_killed_takes_its_run_along_and_no_other(tmp_path: Path, begun: Any) -> None:
+    process = begun(f"epochs=5,{LONG},6,7", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", training=[1])
+    (folder,) = tmp_path.glob("outputs/sweeps/*/1")
+    (worker,) = processes_that_write_to(folder / "output.txt")
+    os.kill(worker, signal.SIGKILL)
+    said, errors = process.communicate()
+    assert process.returncode == 1, errors
+    assert "Traceback" not in errors
+    runs = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    statuses = {name: run.info.status for name, run in runs.items()}
+    lost = f"epochs={LONG}"
+    assert statuses == {
+        "epochs=5": "FINISHED",
+        lost: "KILLED",
+        "epochs=6": "FINISHED",
+        "epochs=7": "FINISHED",
+    }
+    assert "SIGKILL" in runs[lost].data.tags["reason"]
+    assert "SIGKILL" in said
+    (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
+    assert "KILLED" in table.read_text()
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_all_and_keeps_what_there_is(
+    signal_number: int, tmp_path: Path, begun: Any
+) -> None:
+    process = begun(
+        f"epochs={LONG},{LONG}1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", training=[0, 1]
+    )
+    if signal_number == signal.SIGINT:
+        os.killpg(process.pid, signal_number)  # as a terminal does
+    else:
+        process.send_signal(signal_number)
+    _, errors = process.communicate()
+    assert process.returncode == (130 if signal_number == signal.SIGINT else 143), errors
+    assert "Traceback" not in errors
+    runs = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert {run.info.status for run in runs.values()} == {"KILLED"}
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for run in runs.values():
+        assert "embeddings.npz" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert not any(processes_that_write_to(file) for file in tmp_path.glob("outputs/sweeps/*/*/output.txt"))
+
+
+@linux
+@pytest.mark.slow
+def test_runs_end_when_their_sweep_is_killed(tmp_path: Path, begun: Any) -> None:
+    process = begun(f"epochs={LONG},7", "hydra/launcher=joblib", training=[0])
+    (folder,) = tmp_path.glob("outputs/sweeps/*/0")
+    assert processes_that_write_to(folder / "output.txt")
+    os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: not processes_that_write_to(folder / "output.txt"), "the end of the worker")
+    runs = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert runs[f"epochs={LONG}"].info.status == "KILLED"
+
+
+@pytest.mark.slow
+def test_memory_decides_how_many_run_at_once(tmp_path: Path, store: Path, command: Command) -> None:
+    """Where two do not fit, none begins before the one before it has ended."""
+    done = command(
+        *("dim=4,5,6", "epochs=2000", "tracking.plots=false", "-m", "hydra/launcher=joblib"),
+        *("hydra.launcher.n_jobs=3", "hydra.launcher.memory_gb=0.5"),
+    )
+    assert done.returncode == 0, done.stderr
+    runs = runs_of(f"sqlite:///{store}").values()
+    times = sorted((run.info.start_time, run.info.end_time) for run in runs)
+    assert len(times) == 3
+    assert all(after[0] >= before[1] for before, after in pairwise(times))
