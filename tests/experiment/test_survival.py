@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,54 @@ def test_training_ends_when_its_time_is_up(client: MlflowClient, command: Comman
     assert run.data.tags["ended_by"] == "minutes"
     assert 0.3 <= run.data.metrics["train_seconds"] < 1
     assert {"cost", "validation_cost", "objective_cost"} <= run.data.metrics.keys()
+
+
+KILLS = int(os.environ.get("W2V_EXP_KILLS", "100"))
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_not(
+    client: MlflowClient, command: Command
+) -> None:
+    """Every objective with several optimizers and labels; seeds until there are enough kills. Some 10 minutes."""
+    generator = np.random.default_rng(11)
+    sweep = (
+        *SETTINGS, "objective=softmax,hierarchical_softmax,negative_sampling", "optimizer=sgd,adam,lazy_momentum",
+        "labels=sparse,streamed", "-m", "order=shuffled", "subsampling=word2vec", "subsampling.threshold=0.01",
+        "learning_rate=0.003", "epochs=8", "checkpoint.every=0.01s", "resume=true",
+    )  # fmt: skip
+    kills, seed = 0, 0
+    while kills < KILLS:
+        whole = command(*sweep, f"seed={seed}", "tracking.experiment=whole")
+        assert whole.returncode == 0, whole.stderr
+        while (done := command(
+            *sweep, f"seed={seed}", "tracking.experiment=killed",
+            killed_after=generator.uniform(0, 6) if kills < KILLS else None,
+        )).returncode:  # fmt: skip
+            assert done.returncode == -signal.SIGKILL, done.stderr
+            kills += 1
+        seed += 1
+    whole, killed = (finished_by_settings(client, experiment) for experiment in ("whole", "killed"))
+    assert len(whole) == 18 * seed
+    assert killed.keys() == whole.keys()
+    continued = [run for run in killed.values() if "continued" in run.data.tags]
+    print(f"{kills} kills, {len(continued)} of {len(killed)} runs have gone on from a checkpoint")
+    assert len(continued) > KILLS / 5
+    for settings, run in killed.items():
+        assert embeddings_of(run) == embeddings_of(whole[settings])
+        assert logged_by(client, run) == logged_by(client, whole[settings])
+        assert_no_point_is_stored_twice(client, run)
+
+
+def finished_by_settings(client: MlflowClient, experiment: str) -> dict[tuple[str, ...], Any]:
+    """Return the finished runs of a sweep by what was swept; each must be there once."""
+    found: dict[tuple[str, ...], Any] = {}
+    for run in client.search_runs(
+        [client.get_experiment_by_name(experiment).experiment_id], "status = 'FINISHED'", max_results=1000
+    ):
+        if run.data.tags.get("kind") == "summary":
+            continue
+        settings = tuple(run.data.params[key] for key in ("objective", "optimizer", "labels", "seed"))
+        assert settings not in found
+        found[settings] = run
+    return found

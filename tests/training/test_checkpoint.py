@@ -36,6 +36,11 @@ TEXT = np.random.default_rng(5).zipf(1.5, 70).clip(max=V).astype(np.int32) - 1
 DROPPING = {"subsampling": SUBSAMPLINGS["word2vec"](threshold=0.1), "shrinking_window": True}
 
 
+@pytest.fixture(autouse=True)
+def _any_epoch_may_be_interrupted(monkeypatch):
+    monkeypatch.setattr("w2v_exp.training.trainer.SHORT_EPOCH", -1)
+
+
 def sparse(order, dtype):
     return Examples(window_pairs(TEXT, WINDOW, V), batch_size=50, order=order, dtype=dtype)
 
@@ -210,6 +215,24 @@ class Killer:
 
     def on_epoch(self, record):
         self.on_step(0)
+
+
+def test_an_epoch_that_is_over_in_a_moment_is_interrupted_at_its_end_only(monkeypatch):
+    monkeypatch.setattr("w2v_exp.training.trainer.SHORT_EPOCH", 60)
+    trainer, told = make_trainer(sparse), []
+
+    class Asking:
+        def on_step(self, pairs_done):
+            told.append(trainer.state())
+
+        def on_epoch(self, record):
+            told.append(trainer.state())
+
+    trainer.watch(Asking())
+    trainer.train()
+    steps = trainer.examples.batches_per_epoch
+    later = told[steps + 1 :]  # how long the first epoch will be is not known
+    assert [state is None for state in later] == 2 * [*[True] * steps, False]
 
 
 def test_time_goes_on_from_where_it_was(tmp_path):

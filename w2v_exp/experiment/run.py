@@ -41,7 +41,7 @@ from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
 from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.observers import EpochRecord, Observer
-from w2v_exp.training.stopping import EPOCHS, Stopping
+from w2v_exp.training.stopping import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Trainer
 
 CURVE_POINTS = 500
@@ -168,7 +168,8 @@ class Run:
             self.trainer = build_trainer(
                 self.plan, examples, initialization, observers, word_counts, self.training
             )
-            self.trainer.watch(Stopping(self.plan.stop, self.trainer, self.costs.validation_curve))
+            if self.plan.stop != StopRule():
+                self.trainer.watch(Stopping(self.plan.stop, self.trainer, self.costs.validation_curve))
             self._go_on(self.trainer, showing)
             records = self.trainer.train()
         self._note_the_end(self.trainer)

@@ -11,7 +11,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.plan import Plan
 from w2v_exp.training.checkpoint import Checkpoint
 from w2v_exp.training.checkpoint_folder import CheckpointFolder
-from w2v_exp.training.checkpointing import Checkpointing
+from w2v_exp.training.checkpointing import checkpointing
 from w2v_exp.training.state import TrainingState
 from w2v_exp.training.trainer import Trainer
 
@@ -92,7 +92,7 @@ class RunCheckpoints:
             step = f", step {state.sums.steps + 1}" if state.sums.steps else ""
             _say(f"Going on from a checkpoint: epoch {len(state.records) + 1} of {trainer.epochs}{step}.")
         if self._folder:
-            trainer.watch(Checkpointing(self._rule, trainer, self._write))
+            trainer.watch(checkpointing(self._rule, trainer, self._write))
 
     def finish(self) -> None:
         """Delete them: the run is over."""

@@ -76,8 +76,8 @@ def parse_every(text: str) -> tuple[float, str]:
     return number, unit
 
 
-class Checkpointing:
-    """Has a checkpoint written whenever it is time to; an observer of training.
+class EpochCheckpointing:
+    """Has a checkpoint written at the end of an epoch, if it is time to; an observer of training.
 
     It is to be the last one to be told, so that what the others know is as old as the parameters.
 
@@ -99,11 +99,6 @@ class Checkpointing:
         self._write = write
         self._due = monotonic() + self._seconds
 
-    def on_step(self, pairs_done: float) -> None:
-        """Write, if it is time to. An epoch that has been asked to stop is written when it has its record."""
-        if monotonic() >= self._due and not self._trainer.ended_by:
-            self._attempt()
-
     def on_epoch(self, record: EpochRecord) -> None:
         """Write, if it is time to."""
         if monotonic() >= self._due or (self._epochs and (record.epoch + 1) % self._epochs == 0):
@@ -117,3 +112,20 @@ class Checkpointing:
         self._write(state)
         ended = monotonic()
         self._due = ended + max(self._seconds, (ended - started) / COST_SHARE)
+
+
+class StepCheckpointing(EpochCheckpointing):
+    """Has a checkpoint written after any step, if it is time to."""
+
+    def on_step(self, pairs_done: float) -> None:
+        """Write, if it is time to. An epoch that has been asked to stop is written when it has its record."""
+        if monotonic() >= self._due and not self._trainer.ended_by:
+            self._attempt()
+
+
+def checkpointing(
+    rule: CheckpointRule, trainer: Trainer, write: Callable[[TrainingState], None]
+) -> EpochCheckpointing:
+    """Return what writes the checkpoints of a training; told of steps only where an epoch has several that count."""
+    by_epoch = rule.epochs is not None or trainer.examples.batches_per_epoch == 1
+    return (EpochCheckpointing if by_epoch else StepCheckpointing)(rule, trainer, write)

@@ -30,6 +30,7 @@ DIVERGED = (
     "Try a smaller learning_rate, a smaller batch_size (labels.tokens with blocks) or "
     "objective.embedding_gradient=mean."
 )
+SHORT_EPOCH = 0.01  # seconds
 
 
 class Trainer:
@@ -96,7 +97,8 @@ class Trainer:
         self._steps: TakesSteps = steps or Steps(self.objective, self.optimizer, parameters, threads)
         self._stopwatch = Stopwatch()
         self._sums = EpochSums()  # of the epoch that is under way
-        self._epoch_generator: GeneratorState = {}  # as it was when that began
+        self._epoch_generator: GeneratorState | None = None  # as it was when that began
+        self._epoch_seconds = math.inf  # that the last one took; the first may be long
         self._restored_generator: GeneratorState = {}  # as it was when a state was taken in that
 
     def watch(self, observer: Observer) -> None:
@@ -117,10 +119,11 @@ class Trainer:
         # A run that diverges is told of by its cost; NumPy need not warn as well.
         with np.errstate(over="ignore", invalid="ignore"):
             while len(self.records) < self.epochs and not self.ended_by:
-                epoch = len(self.records)
+                epoch, before = len(self.records), self.train_seconds
                 self._stopwatch.start()
                 sums = self.train_epoch(epoch)
                 self._stopwatch.stop()
+                self._epoch_seconds = self.train_seconds - before
                 cost = sums.cost / sums.pairs
                 record = EpochRecord(epoch, cost, sums.learning_rate, sums.article_cost, self.train_seconds)
                 self.records.append(record)
@@ -165,18 +168,21 @@ class Trainer:
         self.ended_by = self.ended_by or reason
 
     def state(self) -> TrainingState | None:
-        """Return what training is now; for observers. None where it cannot be told before the epoch's end.
+        """Return what training is now; for observers. None within an epoch that is over in a moment: ask at its end.
 
         A trainer that is made alike and restores it goes on to the same parameters, to the byte.
         """
         now: GeneratorState = self.generator.bit_generator.state
+        began = self._epoch_generator if self._sums.steps else now
+        if began is None:
+            return None
         return TrainingState(
             records=self.records,
             sums=self._sums,
             pairs_done=self.pairs_done,
             train_seconds=self.train_seconds,
             ended_by=self.ended_by,
-            epoch_generator=self._epoch_generator if self._sums.steps else now,
+            epoch_generator=began,
             generator=now,
             arrays=self._arrays(),
         )
@@ -215,7 +221,9 @@ class Trainer:
         They are made once more, from the generator as it was when the epoch began. Whatever else has been drawn since
         then was drawn by steps, so afterwards it is set to what it was after the last of these.
         """
-        self._epoch_generator = self.generator.bit_generator.state
+        # To ask for it takes a thirtieth of the time of the article's epochs.
+        is_long = self._epoch_seconds > SHORT_EPOCH
+        self._epoch_generator = self.generator.bit_generator.state if is_long else None
         batches = iter(self.examples.batches(self.generator))
         if self._sums.steps:
             deque(islice(batches, self._sums.steps), maxlen=0)
