@@ -123,6 +123,7 @@ def test_a_run_that_is_asked_to_end_goes_on_as_well(client: MlflowClient, comman
     assert_no_point_is_stored_twice(client, run)
 
 
+@pytest.mark.slow
 def test_without_checkpoints_a_killed_run_begins_anew(client: MlflowClient, command: Command) -> None:
     kill(command, *QUICK)
     done = command(*QUICK, "checkpoint.every=null")
@@ -164,6 +165,7 @@ def test_the_run_of_another_process_is_left_alone(
     other.leave()
 
 
+@pytest.mark.slow
 def test_a_run_whose_record_is_gone_gets_a_new_one_without_holes(
     client: MlflowClient, command: Command
 ) -> None:
@@ -245,12 +247,12 @@ KILLS = int(os.environ.get("W2V_EXP_KILLS", "100"))
 def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_not(
     client: MlflowClient, command: Command
 ) -> None:
-    """Every objective with several optimizers and labels; seeds until there are enough kills. Some 10 minutes."""
+    """Every objective with several optimizers; seeds until there are enough kills. Some 10 minutes."""
     generator = np.random.default_rng(11)
     sweep = (
         *SETTINGS, "objective=softmax,hierarchical_softmax,negative_sampling", "optimizer=sgd,adam,lazy_momentum",
-        "labels=sparse,streamed", "-m", "order=shuffled", "subsampling=word2vec", "subsampling.threshold=0.01",
-        "learning_rate=0.003", "epochs=8", "checkpoint.every=0.01s", "resume=true",
+        "-m", "labels=streamed", "order=shuffled", "subsampling=word2vec", "subsampling.threshold=0.01",
+        "batch_size=32", "learning_rate=0.003", "epochs=40", "checkpoint.every=0.01s", "resume=true",
     )  # fmt: skip
     kills, seed = 0, 0
     while kills < KILLS:
@@ -258,17 +260,17 @@ def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_
         assert whole.returncode == 0, whole.stderr
         while (done := command(
             *sweep, f"seed={seed}", "tracking.experiment=killed",
-            killed_after=generator.uniform(0, 6) if kills < KILLS else None,
+            killed_after=generator.uniform(0.5, 6) if kills < KILLS else None,
         )).returncode:  # fmt: skip
             assert done.returncode == -signal.SIGKILL, done.stderr
             kills += 1
         seed += 1
     whole, killed = (finished_by_settings(client, experiment) for experiment in ("whole", "killed"))
-    assert len(whole) == 18 * seed
+    assert len(whole) == 9 * seed
     assert killed.keys() == whole.keys()
     continued = [run for run in killed.values() if "continued" in run.data.tags]
     print(f"{kills} kills, {len(continued)} of {len(killed)} runs have gone on from a checkpoint")
-    assert len(continued) > KILLS / 5
+    assert len(continued) > len(killed) / 3
     for settings, run in killed.items():
         assert embeddings_of(run) == embeddings_of(whole[settings])
         assert logged_by(client, run) == logged_by(client, whole[settings])
@@ -283,7 +285,7 @@ def finished_by_settings(client: MlflowClient, experiment: str) -> dict[tuple[st
     ):
         if run.data.tags.get("kind") == "summary":
             continue
-        settings = tuple(run.data.params[key] for key in ("objective", "optimizer", "labels", "seed"))
+        settings = tuple(run.data.params[key] for key in ("objective", "optimizer", "seed"))
         assert settings not in found
         found[settings] = run
     return found

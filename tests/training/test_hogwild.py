@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -309,3 +310,40 @@ def test_a_copy_takes_less_memory_than_a_process_that_loads_everything_again(tmp
     copied, spawned = map(int, done.stdout.split())
     print(copied, spawned)
     assert copied < 0.6 * spawned
+
+
+def test_a_state_is_that_between_two_epochs_and_workers_draw_anew_after_it() -> None:
+    first, states = hogwild(), []
+
+    class Asking:
+        def on_step(self, pairs_done: float) -> None:
+            assert first.state() is None
+
+        def on_epoch(self, record: EpochRecord) -> None:
+            state = first.state()
+            assert state is not None
+            arrays = {name: array.copy() for name, array in state.arrays.items()}
+            states.append(dataclasses.replace(state, records=[*state.records], arrays=arrays))
+
+    first.watch(Asking())
+    records = first.train()
+    second = hogwild()
+    second.restore(states[0])
+    watching = Watching()
+    second.watch(watching)
+    assert (second.parameters.embedding == states[0].arrays["embedding"]).all()
+    continued = second.train()
+    assert continued[0] == records[0]
+    assert len(continued) == 3
+    assert continued[2].cost == pytest.approx(records[2].cost, rel=0.05)
+    assert watching.told[0] >= states[0].pairs_done
+    assert second.pairs_done == pytest.approx(first.pairs_done)
+
+
+def test_workers_end_an_epoch_that_is_asked_to_stop() -> None:
+    trainer = hogwild(epochs=10_000)
+    trainer.watch(Watching(lambda: trainer.stop("a test") if trainer.pairs_done else None))
+    records = trainer.train()
+    assert len(records) < 100
+    assert trainer.ended_by == "a test"
+    assert active_children() == []

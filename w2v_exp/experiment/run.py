@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import ExitStack
 
 from threadpoolctl import threadpool_limits
 
@@ -31,8 +28,9 @@ from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
-from w2v_exp.experiment.run_checkpoints import RECORD, Remembering, RunCheckpoints
+from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.memory import available_memory
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
@@ -40,8 +38,8 @@ from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
 from w2v_exp.training.hogwild import HogwildTrainer
-from w2v_exp.training.observers import EpochRecord, Observer
-from w2v_exp.training.stopping import EPOCHS, Stopping, StopRule
+from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.stopping import EPOCHS
 from w2v_exp.training.trainer import Trainer
 
 CURVE_POINTS = 500
@@ -155,24 +153,22 @@ class Run:
         return rehearsal.examples, rehearsal.initialization
 
     def _train(self, examples: TrainingExamples, initialization: Initialization) -> Trainer:
-        """Train, watched by the record, the costs and the evaluation, and by a bar where there is a terminal."""
-        showing: list[Observer] = [self.tracked] if self.tracked else []
-        with ExitStack() as stack:
-            if sys.stderr.isatty():
-                from w2v_exp.tracking.progress import ProgressBar
-
-                bar = ProgressBar(self.identity.title, self.plan.epochs, examples.pairs_per_epoch)
-                showing.append(stack.enter_context(bar))
-            word_counts = count_ids(self.training.ids, len(self.vocabulary))
-            observers = [*showing, *self.costs.measured, self.evaluation]
-            self.trainer = build_trainer(
-                self.plan, examples, initialization, observers, word_counts, self.training
-            )
-            if self.plan.stop != StopRule():
-                self.trainer.watch(Stopping(self.plan.stop, self.trainer, self.costs.validation_curve))
-            self._go_on(self.trainer, showing)
-            records = self.trainer.train()
-        self._note_the_end(self.trainer)
+        word_counts = count_ids(self.training.ids, len(self.vocabulary))
+        self.trainer = build_trainer(
+            self.plan, examples, initialization, word_counts=word_counts, text=self.training
+        )
+        self.ended_by = train_watched(
+            self.trainer,
+            self.plan,
+            self.identity.title,
+            self.tracked,
+            self.costs,
+            self.evaluation,
+            self.checkpoints,
+        )
+        if self.ended_by != EPOCHS:
+            self.metrics["epochs_trained"] = len(self.trainer.records)
+        records = self.trainer.records
         if records:
             seconds = records[-1].train_seconds
             self.metrics |= {
@@ -183,26 +179,6 @@ class Run:
         else:
             self.metrics |= self.costs.untrained(examples.pairs)
         return self.trainer
-
-    def _go_on(self, trainer: Trainer, showing: Sequence[Observer]) -> None:
-        """Go on from a checkpoint, if there is one, and write others; show what is known of the epochs before it."""
-        remembering: dict[str, Remembering] = {"costs": self.costs, "evaluation": self.evaluation}
-        if self.tracked:
-            remembering[RECORD] = self.tracked
-        self.checkpoints.attach(trainer, remembering)
-        for record in trainer.records:
-            for observer in showing:
-                observer.on_epoch(record)
-
-    def _note_the_end(self, trainer: Trainer) -> None:
-        """Note what has ended training, and take the costs of its last epoch, if that has come early."""
-        self.ended_by = trainer.ended_by or EPOCHS
-        if self.ended_by != EPOCHS:
-            self.metrics["epochs_trained"] = len(trainer.records)
-        if trainer.records:
-            self.costs.take_at_end(trainer.records[-1].epoch)
-        if self.tracked:
-            self.tracked.set_tag("ended_by", self.ended_by)
 
     def _measure_memory(self, trainer: Trainer, resident: PeakResident) -> None:
         if (megabytes := resident.megabytes()) is not None:

@@ -48,10 +48,10 @@ class ProgressBar:
         self._epochs = epochs
         self._epoch = 0
         self._cost: float | None = None
+        self._pairs_before: float | None = None  # of an interruption
         self._next_refresh = 0.0
 
     def __enter__(self) -> ProgressBar:
-        self._started = perf_counter()
         self._progress.start()
         return self
 
@@ -62,11 +62,13 @@ class ProgressBar:
 
     def on_step(self, pairs_done: float) -> None:
         """Move the bar, if it is time to."""
+        if self._pairs_before is None:
+            self._pairs_before, self._started = pairs_done, perf_counter()
         now = perf_counter()
         if now < self._next_refresh:
             return
         self._next_refresh = now + REFRESH_SECONDS
-        speed = pairs_done / max(now - self._started, 1e-9)
+        speed = (pairs_done - self._pairs_before) / max(now - self._started, 1e-9)
         cost = "" if self._cost is None else f"cost {self._cost:.4f}  "
         state = f"epoch {min(self._epoch + 1, self._epochs)}/{self._epochs}  {cost}{speed:,.0f} pairs/s"
         self._progress.update(self._task, completed=pairs_done, state=state)

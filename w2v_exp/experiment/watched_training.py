@@ -1,0 +1,64 @@
+"""The training of a run, with all who watch it: record, bar, costs, evaluation, what ends it, checkpoints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from w2v_exp.experiment.costs import RunCosts
+from w2v_exp.experiment.evaluation import RunEvaluation
+from w2v_exp.experiment.run_checkpoints import RECORD, Remembering, RunCheckpoints
+from w2v_exp.plan import Plan
+from w2v_exp.tracking.mlflow_run import MlflowRun
+from w2v_exp.training.observers import Observer
+from w2v_exp.training.stopping import EPOCHS, Stopping, StopRule
+from w2v_exp.training.trainer import Trainer
+
+
+def train_watched(
+    trainer: Trainer,
+    plan: Plan,
+    title: str,
+    tracked: MlflowRun | None,
+    costs: RunCosts,
+    evaluation: RunEvaluation,
+    checkpoints: RunCheckpoints,
+) -> str:
+    """Train a run's trainer, from a checkpoint if there is one, and return what has ended it: see `StopRule`.
+
+    Each observer is told after those whose knowledge it needs: what stops training after the costs, and what writes
+    checkpoints after all of them.
+    """
+    remembering: dict[str, Remembering] = {"costs": costs, "evaluation": evaluation}
+    if tracked:
+        remembering[RECORD] = tracked
+    with _bar(title, trainer) as bar:
+        showing: list[Observer] = [observer for observer in (tracked, bar) if observer]
+        for observer in (*showing, *costs.measured, evaluation):
+            trainer.watch(observer)
+        if plan.stop != StopRule():
+            trainer.watch(Stopping(plan.stop, trainer, costs.validation_curve))
+        checkpoints.attach(trainer, remembering)
+        for record in trainer.records:  # before an interruption
+            for observer in showing:
+                observer.on_epoch(record)
+        records = trainer.train()
+    if records:
+        costs.take_at_end(records[-1].epoch)
+    ended_by = trainer.ended_by or EPOCHS
+    if tracked:
+        tracked.set_tag("ended_by", ended_by)
+    return ended_by
+
+
+@contextmanager
+def _bar(title: str, trainer: Trainer) -> Iterator[Observer | None]:
+    """Give a bar, where there is a terminal to show it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from w2v_exp.tracking.progress import ProgressBar
+
+    with ProgressBar(title, trainer.epochs, trainer.examples.pairs_per_epoch) as bar:
+        yield bar
