@@ -31,10 +31,11 @@ def principal_components(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float
         The components' shares of the variance; 0 for vectors that do not vary.
     """
     centred = vectors - vectors.mean(axis=0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    # Axes and sizes are those of the triangle alone: with many vectors a tenth of the work.
+    _, sizes, axes = np.linalg.svd(np.linalg.qr(centred, mode="r"), full_matrices=False)
     kept = min(2, len(sizes))
     places, shares = np.zeros((len(vectors), 2)), np.zeros(2)
-    places[:, :kept] = left[:, :kept] * sizes[:kept]
+    places[:, :kept] = centred @ axes[:kept].T
     places *= np.where(places[np.abs(places).argmax(axis=0), [0, 1]] < 0, -1, 1)
     variance = sizes**2
     if variance.sum() > 0:
