@@ -35,7 +35,13 @@ def test_the_wheel_holds_the_code_the_configuration_and_the_command(wheel: Path)
         assert "w2v-exp = w2v_exp.__main__:main" in archive.read(entry_points).decode()
     sources = {file.relative_to(ROOT).as_posix() for file in (ROOT / "w2v_exp").rglob("*.py")}
     options = {f"w2v_exp/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "conf").rglob("*.yaml")}
-    assert sources | options | {"w2v_exp/py.typed"} <= names
+    pages = {
+        file.relative_to(ROOT).as_posix()
+        for suffix in ("html", "css", "js")
+        for file in (ROOT / "w2v_exp").rglob(f"*.{suffix}")
+    }
+    assert len(pages) > 5
+    assert sources | options | pages | {"w2v_exp/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "conf/"))]
 
 

@@ -56,7 +56,7 @@ def find_saved(asked: str, tracking_uri: str | None = None) -> Saved:
     path = Path(asked).expanduser()
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.is_file():
-            return Saved(Embeddings.load(place), "input", path.name, str(place))
+            return Saved(Embeddings.load(place), "input", path.resolve().name, str(place))
     if path.is_dir() and len(path.parts) > 1:
         raise UserError(f"{asked}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     if path.suffix in SUFFIXES or len(path.parts) > 1:
