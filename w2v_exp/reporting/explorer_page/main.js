@@ -71,20 +71,25 @@ function choose(id, count = FIRST) {
   element("more").hidden = count > FIRST || data.words.length <= FIRST + 1;
   element("more").onclick = () => choose(id, MORE);
   const marked = Math.min(FIRST, Math.ceil(data.words.length / 4)); // of few words not all
+  if (data.words.length > 3 && !example.slice(0, 2).includes(id)) propose(2, id);
   map.choose(id, found.slice(0, marked).map((neighbour) => neighbour.id));
 }
 
-/** The words of the analogy that is asked where nothing is typed. */
+/** The words of the analogy that is asked where nothing is typed; the third is the chosen word. */
 const usual = ["man", "king", "woman"].map((word) => vectors.ids.get(word));
 const example = usual.includes(undefined) ? [0, 1, 2] : usual;
-const completions = ["one", "other", "third"].map((name, place) => {
+const completions = ["one", "other", "third"].map((name) => {
   const field = element(name);
-  if (data.words.length > 3) field.placeholder = shown(data.words[example[place]], 40);
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && field.getAttribute("aria-expanded") !== "true") answer();
   });
   return new Completion(field, field.nextElementSibling, data.words, lowered, counted, () => {});
 });
+
+function propose(place, id) {
+  example[place] = id;
+  completions[place].input.placeholder = shown(data.words[id], 40);
+}
 
 /** Return the id of what is typed in a field: spelled so, or else but for its case; undefined for no word. */
 function typed({ input, chosen }, place) {
@@ -105,6 +110,7 @@ function answer() {
 
 new Completion(element("search"), element("found"), data.words, lowered, counted, (id) => choose(id));
 element("analogy").hidden = data.words.length <= 3; // three words ask, a fourth answers
+if (data.words.length > 3) example.forEach((id, place) => propose(place, id));
 if (data.share.trim()) element("share").textContent = `, which hold ${data.share.trim()} of their variance`;
 element("answer").addEventListener("click", answer);
 element("closer").addEventListener("click", () => map.zoom(1.6));
