@@ -26,7 +26,8 @@ class Watch:
     Attributes
     ----------
     complaints : list of str
-        Errors and warnings on the console, and exceptions that no script has caught.
+        Errors and warnings on the console, each with the address of what it is about, and exceptions that no script
+        has caught.
     requests : list of str
         The addresses that it has asked for.
     """
@@ -34,9 +35,13 @@ class Watch:
     def __init__(self, page: Any) -> None:
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.context.on("request", lambda request: self.requests.append(request.url))
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location['url']}")
 
     @property
     def left_the_machine(self) -> list[str]:

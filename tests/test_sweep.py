@@ -156,7 +156,7 @@ def test_the_summary_run_compares_them(
     assert best.data.params["window"] in first
     assert best.data.params["dim"] in first
     files = {file.path for file in client.list_artifacts(summary.info.run_id)}
-    assert "comparison.csv" in files
+    assert {"comparison.csv", "summary.html"} <= files
     assert len([file for file in files if file.endswith((".png", ".svg"))]) == 4
 
 
@@ -165,6 +165,8 @@ def test_the_end_of_the_sweep_prints_the_table_and_how_to_browse(swept: tuple[Pa
     assert "information" in said
     assert "mlflow ui" in said
     assert "workflowType=machine_learning" in said
+    (page,) = swept[0].glob("outputs/sweeps/*/summary.html")
+    assert page.as_uri() in said
 
 
 def test_compare_makes_the_same_comparison_from_the_store_alone(
@@ -177,6 +179,9 @@ def test_compare_makes_the_same_comparison_from_the_store_alone(
     (original,) = folder.glob("outputs/sweeps/*/comparison.csv")
     assert (tmp_path / "out" / "comparison.csv").read_text() == original.read_text()
     assert len(list((tmp_path / "out").glob("*.png"))) == 4
+    page = (tmp_path / "out" / "summary.html").read_text()
+    assert "python -m w2v_exp window=3,5 dim=10,50 -m epochs=700" in page
+    assert "4 finished runs of 4 configurations" in page
 
 
 @pytest.mark.usefixtures("store")

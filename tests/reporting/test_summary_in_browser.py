@@ -279,8 +279,8 @@ def test_the_page_works_in_mlflow_s_artifact_viewer(browser: Any, folder: Path, 
         mark: Any = InFrame(page, frame)
         look_at_the_page(mark)
         assert watch.left_the_machine == []
-        ours = [text for text in watch.complaints if "Content Security" in text or "blob:" in text]
-        assert ours == []
+        # MLflow's own page asks its server for what is not there
+        assert [text for text in watch.complaints if f" {server}/ajax-api/" not in text] == []
 
 
 class InFrame:
@@ -299,5 +299,5 @@ def test_watching_sees_what_leaves_the_machine(browser: Any, tmp_path: Path) -> 
     with opened(browser, (tmp_path / "bad.html").as_uri()) as (page, watch):
         page.wait_for_timeout(100)
         assert isinstance(watch, Watch)
-        assert "bad" in watch.complaints
+        assert any(text.startswith("bad ") for text in watch.complaints)
         assert watch.left_the_machine == ["https://example.org/x.png"]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from w2v_exp.files import replacing
 from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
@@ -83,9 +82,9 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
     return environment.get_template("page.html").render(
         name=shown(asked.name, 200),
         command="\n".join(shown(line, 20_000) for line in asked.command.split("\n")),
-        style=Markup(style),
+        style=style,
         style_hash=_digest(style),
-        script=Markup(script),
+        script=script,
         script_hash=_digest(script),
         comparison=comparison,
         headline=shown(comparison.headline, 200),
