@@ -58,12 +58,20 @@ class Reader(HTMLParser):
 
 
 def run(
-    swept, explained, seed=0, status="FINISHED", reason="", costs=((0, 2.5), (10, 2.0)), run_id="", **metrics
+    swept,
+    explained,
+    seed=0,
+    status="FINISHED",
+    reason="",
+    costs=((0, 2.5), (10, 2.0)),
+    run_id="",
+    ended_by="epochs",
+    **metrics,
 ):
     metrics |= {"information_explained": explained, "peak_memory_mb": 1.0, "train_seconds": 2.0}
     name = " ".join(f"{key}={value}" for key, value in swept.items())
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    return RunResult(name, swept, seed, status, reason, metrics, list(costs), run_id)
+    return RunResult(name, swept, seed, status, reason, metrics, list(costs), ended_by, run_id)
 
 
 def read(runs, asked=ASKED):
@@ -97,6 +105,13 @@ def test_the_page_says_what_was_varied_by_which_command_and_how_it_went():
     assert "python -m w2v_exp a=1,2 -m" in text
     assert "window 1, 2, 9 objective.dim 1, 2 seed 0, 1" in text
     assert "window=9 objective.dim=1 0 failed training diverged" in text
+
+
+def test_runs_that_have_ended_early_are_counted():
+    text = read(
+        [run({"k": str(i)}, 0.5, ended_by=how) for i, how in enumerate(["patience", "minutes", "patience"])]
+    ).text
+    assert "3 finished runs of 3 configurations, 2 ended by patience, 1 ended by minutes." in text
 
 
 def test_skipped_runs_are_listed_with_the_run_that_has_their_results():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
         script=script,
         script_hash=_digest(script),
         comparison=comparison,
-        headline=shown(comparison.headline, 200),
+        headline=_headline(comparison, runs),
         title=" × ".join(shown(key.rpartition(".")[2]) for key in comparison.keys) or "one configuration",
         varied=[(shown(k, LONGEST), _listed(values_of(k, comparison))) for k in comparison.keys],
         seeds=_listed([str(seed) for seed in sorted({run.seed for run in runs})]),
@@ -107,6 +108,12 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
         unfinished=[_ended(run) for run in comparison.unfinished],
         data=chart_data(comparison, effects),
     )
+
+
+def _headline(comparison: Comparison, runs: Sequence[RunResult]) -> str:
+    """Return how many runs there are of what, and how many ended before their last epoch."""
+    early = Counter(run.ended_by for run in runs if run.ended_by not in ("", "epochs"))
+    return shown(", ".join([comparison.headline, *(f"{n} ended by {how}" for how, n in early.items())]), 300)
 
 
 def _script() -> str:

@@ -26,12 +26,23 @@ function decades(low, high) {
   return ticks.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
 }
 
+// Making a formatter takes longer than drawing a line: each is made once.
+const formats = new Map();
+
+function written(value, least, most) {
+  const key = 10 * least + most;
+  if (!formats.has(key)) {
+    formats.set(key, new Intl.NumberFormat("en-GB", { minimumFractionDigits: least, maximumFractionDigits: most }));
+  }
+  return formats.get(key).format(value);
+}
+
 function figure(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (size && (size < 1e-4 || size >= 1e9)) return value.toExponential(digits - 1);
   const decimals = size >= 1000 ? 0 : size >= 1 ? digits - 1 : digits + (size && size < 0.01 ? 2 : 0);
-  return value.toLocaleString("en-GB", { maximumFractionDigits: Math.max(0, decimals) });
+  return written(value, 0, Math.max(0, decimals));
 }
 
 // How ticks are written: all with as many decimals as tell them apart, unless they go by ratio.
@@ -39,7 +50,7 @@ function tickTexts(ticks, kind) {
   if (kind !== "linear" || ticks.length < 2) return (tick) => figure(tick);
   const decimals = Math.min(9, Math.max(0, -Math.floor(Math.log10(ticks[1] - ticks[0]) + 1e-6)));
   if (Math.abs(ticks[ticks.length - 1]) >= 1e9) return (tick) => figure(tick);
-  return (tick) => tick.toLocaleString("en-GB", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return (tick) => written(tick, decimals, decimals);
 }
 
 // A map from values low … high to pixels from … to; "log" by ratio, "log1p" by ratio from 1 on, so that 0 has a place.
@@ -88,10 +99,10 @@ function frame(svg, x, y, labels, names) {
   const [left, right] = [x.at(x.low), x.at(x.high)];
   const [bottom, top] = [y.at(y.low), y.at(y.high)];
   const heights = y.ticks(Math.max(4, (bottom - top) / 50));
-  const written = tickTexts(heights, y.kind);
+  const height = tickTexts(heights, y.kind);
   for (const tick of heights) {
     element("line", { class: "grid", x1: left, x2: right, y1: y.at(tick), y2: y.at(tick) }, svg);
-    element("text", { x: left - 7, y: y.at(tick) + 4, "text-anchor": "end" }, svg, written(tick));
+    element("text", { x: left - 7, y: y.at(tick) + 4, "text-anchor": "end" }, svg, height(tick));
   }
   element("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }, svg);
   if (names) {

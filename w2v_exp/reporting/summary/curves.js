@@ -111,12 +111,7 @@ function drawCurves(place, data, curves, settings) {
   const cursor = element("line", { class: "cursor", y1: 24, y2: height - 46, visibility: "hidden" }, svg);
   const spotAt = (curve, epoch) => {
     const i = placeOf(curve.epochs, epoch);
-    const run = data.runs[curve.run];
-    const end = curve.costs.length - 1;
-    const name = curve.group < 0 ? `${run.name} (not finished)` : data.groups[curve.group].name;
-    const lines = [`seed ${run.seed}`, `epoch ${curve.epochs[i].toLocaleString("en-GB")}: cost ${figure(curve.costs[i], 5)}`];
-    if (i < end) lines.push(`last: ${figure(curve.costs[end], 5)}`);
-    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.costs[i]), title: name, lines };
+    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.costs[i]), told: () => told(data, curve, i) };
   };
   svg.addEventListener("pointerleave", () => cursor.setAttribute("visibility", "hidden"));
   explore(svg, curves.map((curve) => spotAt(curve, last)), (px, py) => {
@@ -133,6 +128,16 @@ function drawCurves(place, data, curves, settings) {
   });
   enlarge(svg, x, height, settings.zoom);
   follow(svg, marks);
+}
+
+// What is said of a run at one of its points.
+function told(data, curve, i) {
+  const run = data.runs[curve.run];
+  const end = curve.costs.length - 1;
+  const name = curve.group < 0 ? `${run.name} (not finished)` : data.groups[curve.group].name;
+  const lines = [`seed ${run.seed}`, `epoch ${written(curve.epochs[i], 0, 0)}: cost ${figure(curve.costs[i], 5)}`];
+  if (i < end) lines.push(`last: ${figure(curve.costs[end], 5)}`);
+  return [name, lines];
 }
 
 // Drag over a part of the epochs to see only these.

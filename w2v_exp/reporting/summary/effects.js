@@ -28,7 +28,8 @@ function drawEffect(place, data, effect) {
     const [cx, cy] = [x.at(run.column + 0.35 * aside), y.at(run.y)];
     const node = element("circle", { class: "run-dot", cx, cy, r: 2.6, "data-run": run.number }, svg);
     marks.push({ node, group: run.group, run: run.number });
-    spots.push({ group: run.group, run: run.number, x: cx, y: cy, title: data.groups[run.group].name, lines: [`seed ${run.seed}`, `${metric.heading} ${figure(run.y)}`] });
+    const told = () => [data.groups[run.group].name, [`seed ${run.seed}`, `${metric.heading} ${figure(run.y)}`]];
+    spots.push({ group: run.group, run: run.number, x: cx, y: cy, told });
   }
   const line = values.map(([, mean], i) => `${i ? "L" : "M"}${x.at(i).toFixed(1)},${y.at(mean).toFixed(1)}`);
   element("path", { class: "mean", d: line.join(""), opacity: 0.35 }, svg);
@@ -39,7 +40,8 @@ function drawEffect(place, data, effect) {
     }
     element("circle", { class: "mean-dot", cx: x.at(i), cy: y.at(mean), r: 4.5 }, svg);
     const interval = margin === null ? "noise unknown" : `± ${figure(margin)} (95 %)`;
-    spots.push({ group: null, x: x.at(i), y: y.at(mean), title: `${key.name}=${key.values[value]}`, lines: [`mean ${figure(mean)} ${interval}`] });
+    const told = () => [`${key.name}=${key.values[value]}`, [`mean ${figure(mean)} ${interval}`]];
+    spots.push({ group: null, x: x.at(i), y: y.at(mean), told });
   });
   explore(svg, spots, (px, py) => nearest([...spots].reverse(), px, py, 22));
   follow(svg, marks);

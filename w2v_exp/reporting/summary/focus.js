@@ -11,12 +11,14 @@ function lookAt(group, run = null) {
 
 // Show which of a chart's marks are looked at: each says its configuration, and its run if it is of one.
 function follow(svg, marks) {
+  let before = [];
   function show(group, run) {
     const chosen = marks.filter((m) => (run !== null && m.run !== undefined ? m.run === run : m.group === group));
     const some = group !== null && chosen.length > 0;
     svg.classList.toggle("busy", some);
-    for (const mark of marks) mark.node.classList.remove("over");
-    if (some) for (const mark of chosen) mark.node.classList.add("over");
+    for (const mark of before) mark.node.classList.remove("over");
+    before = some ? chosen : [];
+    for (const mark of before) mark.node.classList.add("over");
   }
   focus.listeners = focus.listeners.filter((listener) => !listener.svg || listener.svg.isConnected);
   focus.listeners.push(Object.assign(show, { svg }));
@@ -42,13 +44,13 @@ function hideTip() {
   tip.hidden = true;
 }
 
-// Let pointer and arrow keys go over the spots of a chart: each is at (x, y) in its units and says what it is.
+// Let pointer and arrow keys go over the spots of a chart: each is at (x, y) in its units, and `told` says what it is.
 function explore(svg, spots, find) {
   let current = -1;
   const order = spots.map((_, place) => place).sort((a, b) => spots[a].y - spots[b].y || spots[a].x - spots[b].x);
   function show(spot, clientX, clientY) {
     lookAt(spot.group, spot.run ?? null);
-    showTip(spot.title, spot.lines, clientX, clientY);
+    showTip(...spot.told(), clientX, clientY);
   }
   function leave() {
     hideTip();

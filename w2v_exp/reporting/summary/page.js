@@ -3,7 +3,6 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const table = document.querySelector("table.sortable");
 const settings = { epochs: null, logEpochs: false, colours: colouring(data, "rank"), zoom: null };
-const drawings = [];
 
 function draws(place, draw) {
   let drawn = 0;
@@ -11,7 +10,6 @@ function draws(place, draw) {
     drawn = place.clientWidth;
     if (drawn) draw(place);
   };
-  drawings.push(redraw);
   new ResizeObserver(() => {
     if (place.clientWidth !== drawn) redraw();
   }).observe(place);
@@ -59,8 +57,12 @@ if (fronts) {
 }
 
 document.querySelectorAll("[data-metric]").forEach((details) => {
-  for (const place of details.querySelectorAll("[data-effect]")) {
-    const effect = data.effects[Number(details.dataset.metric) * data.keys.length + Number(place.dataset.effect)];
-    draws(place, () => drawEffect(place, data, effect))();
-  }
+  const draw = () => {
+    for (const place of details.querySelectorAll("[data-effect]")) {
+      const effect = data.effects[Number(details.dataset.metric) * data.keys.length + Number(place.dataset.effect)];
+      draws(place, () => drawEffect(place, data, effect))();
+    }
+  };
+  if (details.open) draw();
+  else details.addEventListener("toggle", draw, { once: true });
 });

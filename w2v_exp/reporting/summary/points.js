@@ -37,17 +37,19 @@ function drawFront(place, data, front) {
     if (best.includes(group)) node.style.fill = "var(--c0)";
     marks.push({ node, group: group.number });
   }
-  if (best.length <= 5) nameFront(svg, best, x, y, width);
+  if (best.length <= 5) nameFront(svg, best, groups, x, y, width);
   const spread = (mean, deviation) => figure(mean) + (deviation ? ` ± ${figure(deviation)}` : "");
   const spots = groups.map((group) => ({
     group: group.number,
     x: x.at(group.x),
     y: y.at(group.y),
-    title: group.name,
-    lines: [
-      `${quality.heading} ${spread(group.y, group.dy)}`,
-      `${effort.heading} ${spread(group.x, group.dx)}`,
-      ...(best.includes(group) ? ["no other is as good for less"] : []),
+    told: () => [
+      group.name,
+      [
+        `${quality.heading} ${spread(group.y, group.dy)}`,
+        `${effort.heading} ${spread(group.x, group.dx)}`,
+        ...(best.includes(group) ? ["no other is as good for less"] : []),
+      ],
     ],
   }));
   explore(svg, spots, (px, py) => nearest(spots, px, py, 30));
@@ -55,15 +57,20 @@ function drawFront(place, data, front) {
 }
 
 // Write the names of the few on the front beside them, where there is room.
-function nameFront(svg, best, x, y, width) {
+function nameFront(svg, best, groups, x, y, width) {
   const taken = [];
+  const dots = groups.map((group) => [x.at(group.x), y.at(group.y)]);
   for (const group of best) {
     const [cx, cy] = [x.at(group.x), y.at(group.y)];
     const length = 6.2 * group.name.length;
     const right = cx + 9 + length < width;
     const left = right ? cx + 9 : cx - 9 - length;
     if (left < 58) continue;
-    const free = [cy - 8, cy + 17].find((line) => line > 20 && taken.every(([a, b, l]) => Math.abs(l - line) > 13 || left > b || left + length < a));
+    const isFree = (line) =>
+      line > 20 &&
+      taken.every(([start, end, other]) => Math.abs(other - line) > 13 || left > end || left + length < start) &&
+      dots.every(([dx, dy]) => Math.abs(dy + 4 - line) > 11 || dx < left - 5 || dx > left + length + 5);
+    const free = [cy - 8, cy + 17].find(isFree);
     if (free === undefined) continue;
     taken.push([left, left + length, free]);
     element("text", { class: "label", x: right ? left : cx - 9, y: free, "text-anchor": right ? "start" : "end" }, svg, group.name);
