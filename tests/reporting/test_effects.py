@@ -113,6 +113,7 @@ def test_seeds_that_make_no_difference_leave_no_noise():
     assert values["5"].behind_margin == 0
     assert values["5"].exceeds_noise
     assert values["9"].exceeds_noise is False
+    assert not math.copysign(1, values["9"].behind) < 0
 
 
 def test_values_that_share_no_setting_are_not_compared():

@@ -111,7 +111,9 @@ def test_runs_that_have_ended_early_are_counted():
     text = read(
         [run({"k": str(i)}, 0.5, ended_by=how) for i, how in enumerate(["patience", "minutes", "patience"])]
     ).text
-    assert "3 finished runs of 3 configurations, 2 ended by patience, 1 ended by minutes." in text
+    assert (
+        "3 finished runs of 3 configurations, 2 ended by patience, 1 ended by minutes, 1 not reached." in text
+    )
 
 
 def test_skipped_runs_are_listed_with_the_run_that_has_their_results():

@@ -157,7 +157,7 @@ def _value_effect(value: str, cells: Cells, best: Cells, metric: Ranking, pairs:
         mean=_mean(cells),
         deviation=math.sqrt(sum(cell.variance for cell in chosen) / settings),
         margin=_margin(chosen, settings, SURE),
-        behind=metric.sign * (_mean(best) - _mean(cells)),
+        behind=metric.sign * (_mean(best) - _mean(cells)) + 0.0,  # + 0.0: no minus before a zero
         behind_margin=behind_margin,
         ahead=sum(metric.sign * (best[setting].mean - cell.mean) > 0 for setting, cell in cells.items()),
     )
