@@ -24,7 +24,7 @@ from w2v_exp.experiment.resuming import resumes
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.tracking.earlier import DEAD_AFTER_SECONDS, earlier_runs
-from w2v_exp.tracking.recorded import latest_sweep, recorded_results, recorded_runs
+from w2v_exp.tracking.recorded import recorded_results, recorded_runs, recorded_sweep
 from w2v_exp.tracking.skipped import skipped_results
 from w2v_exp.tracking.store import Store, open_store
 
@@ -65,7 +65,7 @@ def test_a_named_sweep_is_taken_up_where_it_is_incomplete(command: Command, tmp_
         assert float(rows[dim]["information_explained"]) == run.data.metrics["information_explained"]
 
     store = opened(tmp_path)
-    named = latest_sweep(store)
+    named, _ = recorded_sweep(store)
     (summary,) = store.client.search_runs(
         [store.experiment_id], f"tags.kind = 'summary' and tags.sweep = '{named}'"
     )

@@ -96,5 +96,6 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
         metrics={name: value for name, value in run.data.metrics.items() if name != "learning_rate"},
         costs=sorted((metric.step, metric.value) for metric in history),
+        ended_by=run.data.tags.get("ended_by", ""),
         run_id=run.info.run_id,
     )
