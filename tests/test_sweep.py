@@ -125,6 +125,7 @@ def test_artifacts_are_complete(client: MlflowClient, runs: list[Any]) -> None:
         "cost.png",
         "embedding_map.png",
         "softmax.png",
+        "explorer.html",
     }
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.choices import MlflowTracking
+from w2v_exp.errors import UserError
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import shown
@@ -73,7 +74,11 @@ def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
         return
     from w2v_exp.tracking.store import browse_address, browse_command, open_store
 
-    store = open_store(plan.tracking.uri, plan.tracking.experiment)
+    try:
+        store = open_store(plan.tracking.uri, plan.tracking.experiment)
+    except UserError as error:
+        console.print(Text(f"It cannot be browsed now. {error}"), soft_wrap=True)
+        return
     if command := browse_command(store.uri):
         console.print(Text(f"Browse: {command}, then open"))
     else:

@@ -58,6 +58,12 @@ def run(arguments: list[str]) -> int:
     except HYDRA_ERRORS as error:
         print(explain(error, all_keys(parsed)), file=sys.stderr)
         return MISTAKE
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a disk that is full, a folder that is shut
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{place}{error.strerror or error}.", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt as interruption:
         print("Interrupted. What was done up to here is kept.", file=sys.stderr)
         return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
@@ -85,13 +91,11 @@ def _run_once(command: Command) -> int:
     from w2v_exp.experiment.announcement import announce_run
 
     announce_run(Console(), result, command.plan, folder / "artifacts")
-    if not result.done:
-        print(
-            f"The run {'failed' if result.status == 'FAILED' else 'was not done'}. {result.reason}",
-            file=sys.stderr,
-        )
-        return FAILED
-    return 0
+    if result.done:
+        return FAILED if result.reason else 0
+    said = "failed" if result.status == "FAILED" else "was not done"
+    print(f"The run {said}. {result.reason}", file=sys.stderr)
+    return FAILED
 
 
 def _attempt(config: DictConfig) -> RunResult | UserError:
@@ -120,7 +124,7 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
         _call_hydra([*command.hydra_arguments(), f"hydra.sweep.dir={folder}"], job)
     finally:
         results = finish_sweep(folder, command.plan)
-    return 0 if all(result.done for result in results) else FAILED
+    return 0 if all(result.done and not result.reason for result in results) else FAILED
 
 
 def _call_hydra(arguments: list[str], job: Callable[[Any], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -47,7 +48,13 @@ def job(config: DictConfig) -> RunResult:
                 status="FAILED",
                 reason=str(error).replace("\n", " "),
             )
-        write_result(result, identity.folder)
+        try:
+            write_result(result, identity.folder)
+        except OSError as error:
+            print(
+                f"{identity.folder}: its result cannot be written ({error.strerror or error}).",
+                file=sys.stderr,
+            )
         return result
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import shlex
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from w2v_exp.choices import MlflowTracking
@@ -12,22 +14,44 @@ from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.earlier import FINGERPRINT, process_tags
+from w2v_exp.tracking.faults import PATIENCE_SECONDS, is_passing, patiently
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import Store, open_store
 
 
 def begin_record(
-    plan: Plan, identity: Identity, material: Material, checkpoints: RunCheckpoints
+    plan: Plan, identity: Identity, material: Material, checkpoints: RunCheckpoints, files: Path
 ) -> MlflowRun | None:
     """Return a new run in the store, with its parameters, tags and corpus; None if the plan does without.
 
     If there is a checkpoint of a run that the store has, it is that run, to go on. A checkpoint of one that has
     finished is forgotten: its process was killed before it could delete it.
+
+    A run of a sweep waits for a while for a store that is locked or away.
+
+    Raises
+    ------
+    UserError
+        If the store cannot be used.
     """
     if not isinstance(plan.tracking, MlflowTracking):
         return None
-    store = open_store(plan.tracking.uri, plan.tracking.experiment)
+    tracking, patience = plan.tracking, PATIENCE_SECONDS if identity.sweep else 0.0
+    return patiently(
+        lambda: _begin(plan, tracking, identity, material, checkpoints, files), tracking.uri, patience
+    )
+
+
+def _begin(
+    plan: Plan,
+    tracking: MlflowTracking,
+    identity: Identity,
+    material: Material,
+    checkpoints: RunCheckpoints,
+    files: Path,
+) -> MlflowRun:
+    store = open_store(tracking.uri, tracking.experiment)
     text = material.text
     made_of = {"corpus.digest": text.digest, FINGERPRINT: material.fingerprint} | material.origin.tags()
     tags = identity.tags() | process_tags(identity.folder) | provenance() | made_of
@@ -36,16 +60,22 @@ def begin_record(
         store,
         identity.name,
         tags,
+        files,
         epochs=plan.epochs,
-        points=plan.tracking.points,
+        points=tracking.points,
         cost_metric=plan.objective.cost_metric,
         goes_on=interrupted,
     )
     if interrupted:
         return tracked
-    tracked.log_params(identity.params())
-    profile = f'{{"tokens": {text.tokens}, "words": {len(text.vocabulary)}}}'
-    tracked.log_corpus(identity.choices["corpus"], text.digest, plan.corpus.source, profile)
+    try:
+        tracked.log_params(identity.params())
+        profile = f'{{"tokens": {text.tokens}, "words": {len(text.vocabulary)}}}'
+        tracked.log_corpus(identity.choices["corpus"], text.digest, plan.corpus.source, profile)
+    except Exception:
+        with suppress(Exception):  # a run that has not begun should not seem to be running
+            store.client.set_terminated(tracked.run_id, "FAILED")
+        raise
     return tracked
 
 
@@ -58,8 +88,10 @@ def _interrupted_run(store: Store, checkpoints: RunCheckpoints) -> str | None:
         return None
     try:
         run = store.client.get_run(run_id)
-    except MlflowException:  # another store has it, or none
-        return None
+    except MlflowException as error:
+        if is_passing(error):
+            raise
+        return None  # another store has it, or none
     if run.info.status == "FINISHED":
         checkpoints.forget()
         return None
@@ -69,11 +101,25 @@ def _interrupted_run(store: Store, checkpoints: RunCheckpoints) -> str | None:
 
 def end_record(
     tracked: MlflowRun, status: str, reason: str, metrics: Mapping[str, float], files: Path
-) -> None:
-    """Write what a run has come to: metrics that have no epoch, and its files, which move to the store."""
+) -> str:
+    """Write what a run has come to: metrics that have no epoch, and its files, which move to the store.
+
+    Return, in a line that is said as well, why that was not possible, if it was not, and how to do it later.
+    """
     tracked.log_metrics(metrics)
-    tracked.log_files(files)
-    shutil.rmtree(files)
     if reason:
         tracked.set_tag("reason", reason)
-    tracked.finish(status)
+    problem = tracked.finish(status)
+    if not problem:
+        return ""
+    said = (
+        f"The store does not have all of this run ({problem}). Nothing is lost; this delivers the rest: "
+        f"{replay_command(files.parent)}"
+    )
+    print(said, file=sys.stderr)
+    return said
+
+
+def replay_command(folder: Path) -> str:
+    """Return the command that delivers what is kept in a folder."""
+    return f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}"

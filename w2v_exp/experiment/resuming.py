@@ -10,6 +10,7 @@ from w2v_exp.experiment.material import Material
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.earlier import EarlierRuns, earlier_runs
+from w2v_exp.tracking.faults import PATIENCE_SECONDS, patiently
 from w2v_exp.tracking.recorded import recorded_result
 from w2v_exp.tracking.store import Store, open_store
 
@@ -34,8 +35,8 @@ def result_of_before(plan: Plan, identity: Identity, material: Material) -> RunR
     """
     if not resumes(plan, identity) or not isinstance(plan.tracking, MlflowTracking):
         return None
-    store = open_store(plan.tracking.uri, plan.tracking.experiment)
-    earlier = earlier_runs(store, material.fingerprint)
+    tracking, patience = plan.tracking, PATIENCE_SECONDS if identity.sweep else 0.0
+    store, earlier = patiently(lambda: _look_up(tracking, material.fingerprint), tracking.uri, patience)
     if earlier.finished:
         result = recorded_result(store, earlier.finished[0], identity.swept)
         return dataclasses.replace(result, name=identity.name, status="SKIPPED", reason="")
@@ -52,6 +53,11 @@ def result_of_before(plan: Plan, identity: Identity, material: Material) -> RunR
         )
     _close(store, earlier)
     return None
+
+
+def _look_up(tracking: MlflowTracking, fingerprint: str) -> tuple[Store, EarlierRuns]:
+    store = open_store(tracking.uri, tracking.experiment)
+    return store, earlier_runs(store, fingerprint)
 
 
 def _close(store: Store, earlier: EarlierRuns) -> None:

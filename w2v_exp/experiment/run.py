@@ -77,7 +77,7 @@ class Run:
         self.files = identity.folder / "artifacts"
         self.files.mkdir(parents=True, exist_ok=True)
         self.checkpoints = RunCheckpoints(plan, material.fingerprint)
-        self.tracked = begin_record(plan, identity, material, self.checkpoints)
+        self.tracked = begin_record(plan, identity, material, self.checkpoints, self.files)
         self.costs = RunCosts(plan, self.tracked, self._present_trainer)
         self.evaluation = RunEvaluation(
             plan.evaluation, material.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
@@ -214,14 +214,18 @@ class Run:
         """Record how the run ended, with the files there are, and return its result."""
         records = self.trainer.records if self.trainer else []
         reason = " ".join(reason.splitlines())
-        if status == "FAILED":
-            (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        self._write_results(records, status)
+        try:
+            if status == "FAILED":
+                (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            self._write_results(records, status)
+        except (UserError, OSError) as error:  # a full disk; what is there is recorded all the same
+            status = "FAILED" if status == "FINISHED" else status
+            reason = reason or " ".join(str(error).splitlines())
         metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
         if self.tracked:
             by_epoch = self.evaluation.logged_by_epoch + self.costs.logged_by_epoch(records)
             once = {name: value for name, value in metrics.items() if name not in by_epoch}
-            end_record(self.tracked, status, reason, once, self.files)
+            reason = end_record(self.tracked, status, reason, once, self.files) or reason
         if status == "FINISHED":
             self.checkpoints.finish()
         else:

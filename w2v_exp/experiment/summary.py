@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -42,13 +43,19 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
 
 
 def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
+    from w2v_exp.experiment.recording import replay_command
+    from w2v_exp.tracking.pending import FILE as PENDING
     from w2v_exp.tracking.skipped import write_skipped
-    from w2v_exp.tracking.store import open_store
     from w2v_exp.tracking.sweep_summary import log_summary
 
     files = folder / "summary"
     write_comparison(comparison, files, plots=tracking.plots)
     write_skipped(comparison.skipped, files)
     shutil.copyfile(folder / PAGE, files / PAGE)
-    store = open_store(tracking.uri, tracking.experiment)
-    log_summary(store, sweep.name, sweep.command, sweep.keys, comparison.to_markdown(), files)
+    table = comparison.to_markdown()
+    if problem := log_summary(
+        tracking.uri, tracking.experiment, sweep.name, sweep.command, sweep.keys, table, files
+    ):
+        print(f"The summary could not be logged ({problem}); it is in {files}.", file=sys.stderr)
+    if list(folder.rglob(PENDING)):
+        print(f"The store does not have all of this sweep. {replay_command(folder)}", file=sys.stderr)

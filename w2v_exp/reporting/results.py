@@ -23,7 +23,8 @@ class RunResult:
         ``FINISHED``, ``FAILED`` or ``KILLED``; ``SKIPPED``, if the same run had finished before, or ``RUNNING``, if it
         is being run by another process.
     reason : str
-        One line that says why a run did not come to its end; empty for a finished or skipped one.
+        One line that says why a run did not come to its end, or why the store does not have all of one that finished;
+        otherwise empty.
     metrics : dict of str to float
         The last value of each metric.
     costs : list of (int, float)

@@ -21,7 +21,7 @@ FOLDER = "hydra_output"
 HEARTBEAT = "heartbeat"
 LOCK = "running.lock"  # in a run's folder, held by the process that runs it
 BEAT_SECONDS = 60.0
-DEAD_AFTER_SECONDS = 600.0  # without a beat; a store may be away for some minutes
+DEAD_AFTER_SECONDS = 900.0  # without a beat; some work before and after training takes minutes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def is_alive(run: Run) -> bool:
     """Return whether a run that the store has as running is: a process that was killed has told nobody.
 
     A run of this machine holds a lock on a file in its folder, which the system frees whatever ends it. One of
-    another machine, or whose folder is not seen from here, is alive if it has beaten in the last ten minutes.
+    another machine, or whose folder is not seen from here, is alive if it has beaten in the last quarter of an hour.
     """
     tags = run.data.tags
     lock = Path(tags.get(FOLDER, "")) / LOCK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, time
@@ -9,17 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from w2v_exp.tracking.heartbeat import Heartbeat
+from w2v_exp.files import replacing
+from w2v_exp.tracking.delivery import Delivery
+from w2v_exp.tracking.earlier import BEAT_SECONDS, HEARTBEAT
+from w2v_exp.tracking.pending import BATCH, Pending, Taken
 from w2v_exp.tracking.store import Store
 from w2v_exp.training.observers import EpochRecord
 
 FLUSH_SECONDS = 10.0
-FLUSH_METRICS = 1000  # the most that MLflow takes in one call
 CONTINUED = "continued"  # the tag that says how often a run was interrupted and went on
+TABLES = "mlflow.loggedArtifacts"  # the tag by which the UI knows tables
 
 
 class MlflowRun:
     """Writes a run to MLflow, in batches: one call for a metric costs 5 ms, a thousand in one call 0.2 s.
+
+    A store that does not answer keeps nobody waiting for more than some seconds: see `Delivery`.
 
     Parameters
     ----------
@@ -29,6 +36,8 @@ class MlflowRun:
         The run's name.
     tags : mapping of str to str
         Its tags.
+    files : Path
+        A folder in the run's own folder, whose files become artifacts at the end.
     epochs, points : int
         Of the epochs to come, at most so many are stored: evenly spaced, the first and the last among them.
     cost_metric : str
@@ -43,6 +52,7 @@ class MlflowRun:
         store: Store,
         name: str,
         tags: Mapping[str, str],
+        files: Path,
         *,
         epochs: int,
         points: int,
@@ -57,20 +67,26 @@ class MlflowRun:
         else:
             self.run_id = goes_on
             self._take_up(tags)
-        self._goes_on = goes_on is not None
         self._cost_metric = cost_metric
         self._kept_epochs = kept_epochs(epochs, points)
-        self._buffer: list[Any] = []
+        self._files = files
+        self._tables: list[str] = []
+        self._pending = Pending(store.uri, store.experiment, self.run_id)
+        self._delivery = Delivery(store.client, self._pending, files.parent)
         self._last: EpochRecord | None = None
-        self._flushed_at = monotonic()
-        self._heartbeat = Heartbeat(self.set_tag)
+        self._flushed_at = self._beaten_at = monotonic()
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Take note of an epoch; write if much is waiting, or has waited for long."""
         self._last = record
         if record.epoch in self._kept_epochs:
             self._buffer_epoch(record)
-        if len(self._buffer) > FLUSH_METRICS - 10 or monotonic() - self._flushed_at > FLUSH_SECONDS:
+        if len(self._pending.metrics) > BATCH - 10 or self._has_waited:
+            self.flush()
+
+    def on_step(self, pairs_done: float) -> None:
+        """Write what has waited for long, and say that the run is alive: an epoch may take an hour."""
+        if self._has_waited:
             self.flush()
 
     def state(self) -> dict[str, Any]:
@@ -108,38 +124,44 @@ class MlflowRun:
         tag = InputTag("mlflow.data.context", "training")
         self._store.client.log_inputs(self.run_id, datasets=[DatasetInput(data, [tag])])
 
-    def log_files(self, folder: Path) -> None:
-        """Copy all files of a folder to the run's artifacts."""
-        self._store.client.log_artifacts(self.run_id, str(folder))
-
     def log_table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Write a table that the UI shows in pages."""
-        client, file = self._store.client, f"{name}.json"
-        if self._goes_on and file in {found.path for found in client.list_artifacts(self.run_id)}:
-            # To a table that is there MLflow adds rows. This one is all of it, in the form that MLflow gives tables.
-            rows = [list(row) for row in zip(*columns.values(), strict=True)]
-            client.log_dict(self.run_id, {"columns": list(columns), "data": rows}, file)
-        else:
-            client.log_table(self.run_id, dict(columns), file)
+        """Make a table one of the run's files, as MLflow writes tables: the UI shows it in pages."""
+        rows = [[_cell(value) for value in row] for row in zip(*columns.values(), strict=True)]
+        with replacing(self._files / f"{name}.json") as stream:
+            json.dump({"columns": list(columns), "data": rows}, stream)
+        self._tables.append(f"{name}.json")
 
     def set_tag(self, key: str, value: str) -> None:
-        """Write a tag."""
-        self._store.client.set_tag(self.run_id, key, value)
+        """Take note of a tag."""
+        self._pending.tags[key] = value
 
     def flush(self) -> None:
-        """Write what is waiting."""
-        for start in range(0, len(self._buffer), FLUSH_METRICS):
-            self._store.client.log_batch(self.run_id, metrics=self._buffer[start : start + FLUSH_METRICS])
-        self._buffer.clear()
+        """Write what is waiting, and once a minute that the run is alive."""
+        if monotonic() - self._beaten_at > BEAT_SECONDS:
+            self._beaten_at = monotonic()
+            self.set_tag(HEARTBEAT, str(int(time())))
+        if self._pending:
+            self._delivery.send()
         self._flushed_at = monotonic()
 
-    def finish(self, status: str) -> None:
-        """Write what is waiting, the last epoch included, and the run's status."""
-        self._heartbeat.stop()
+    def finish(self, status: str) -> str:
+        """Write what is waiting, the last epoch included, the files, which move to the store, and the run's status.
+
+        Return what has kept the store from taking all of it, in a line, if anything has. What it has not taken is in
+        the run's folder then.
+        """
         if self._last is not None and self._last.epoch not in self._kept_epochs:
             self._buffer_epoch(self._last)
-        self.flush()
-        self._store.client.set_terminated(self.run_id, status)
+        if self._tables:
+            self.set_tag(TABLES, json.dumps([{"path": file, "type": "table"} for file in self._tables]))
+        pending = self._pending
+        pending.files, pending.moved = self._files.name, True
+        pending.status, pending.end_time = status, int(time() * 1000)
+        return self._delivery.finish()
+
+    @property
+    def _has_waited(self) -> bool:
+        return monotonic() - self._flushed_at > FLUSH_SECONDS
 
     def _buffer_epoch(self, record: EpochRecord) -> None:
         values = {self._cost_metric: record.cost, "learning_rate": record.learning_rate}
@@ -149,11 +171,9 @@ class MlflowRun:
 
     def _note(self, name: str, value: float, timestamp: int, step: int) -> None:
         """Take note of a metric at a step, unless it is known already."""
-        from mlflow.entities import Metric
-
         if (name, step) not in self._logged:
             self._logged[name, step] = value, timestamp
-            self._buffer.append(Metric(name, value, timestamp, step))
+            self._pending.metrics.append(Taken(name, value, timestamp, step))
 
     def _take_up(self, tags: Mapping[str, str]) -> None:
         """Go on with an interrupted run: learn what it has logged, and say that it is running."""
@@ -170,6 +190,12 @@ class MlflowRun:
         if "reason" in interrupted.data.tags:
             client.delete_tag(self.run_id, "reason")
         client.update_run(self.run_id, status="RUNNING")
+
+
+def _cell(value: Any) -> Any:
+    """Return a value of a table as JSON has it; numbers that are not finite are unknown."""
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def kept_epochs(epochs: int, points: int) -> set[int]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.errors import UserError
+from w2v_exp.file_lock import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,6 +47,11 @@ def store_uri(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
 
 
+def experiment_name(experiment: str | None) -> str:
+    """Return the experiment's name: as given, or MLFLOW_EXPERIMENT_NAME, or the project's."""
+    return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+
+
 def open_store(uri: str | None = None, experiment: str | None = None, *, create: bool = True) -> Store:
     """Connect to the store, and make its database and the experiment if they are not there yet.
 
@@ -56,7 +64,7 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
         If the store cannot be used.
     """
     address = store_uri(uri)
-    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    name = experiment_name(experiment)
     client = connect(address, create=create)
     from mlflow.exceptions import MlflowException
 
@@ -68,9 +76,7 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
             )
         if found is None and not create:
             raise UserError(f"tracking.experiment={name}: there is no such experiment in {address}.")
-        identity = (
-            found.experiment_id if found else client.create_experiment(name, _artifact_location(address))
-        )
+        identity = found.experiment_id if found else _create_experiment(client, name, address)
     except UserError:
         raise
     except MlflowException as error:
@@ -93,15 +99,51 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
         raise UserError(f"tracking.uri={address}: there is no such database.")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
+    os.environ.setdefault(
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
+    )  # some 15 s; else a server that is away takes 4 min
     from mlflow import MlflowClient
 
     for chatty in ("mlflow", "alembic"):  # they report every step of making a database
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    # What they say of a store that is locked or away is said by `Delivery`, in a line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     try:
-        return MlflowClient(tracking_uri=address)
+        with _one_at_a_time(address):
+            return MlflowClient(tracking_uri=address)
     except Exception as error:
         # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
         raise UserError(f"tracking.uri={address}: cannot be opened ({first_line(error)}).") from error
+
+
+@contextmanager
+def _one_at_a_time(address: str) -> Iterator[None]:
+    """Let one process make a database while the others wait: MLflow's migrations get into each other's way.
+
+    A database that was there before has no lock, and needs none. In a folder that cannot be written there is none.
+    """
+    database = Path(address.removeprefix(SQLITE))
+    lock = database.with_name(f".{database.name}.lock")
+    with ExitStack() as stack:
+        if address.startswith(SQLITE) and (lock.exists() or not database.exists()):
+            with suppress(OSError):
+                database.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(lock))
+        yield
+
+
+def _create_experiment(client: MlflowClient, name: str, address: str) -> str:
+    """Return the id of a new experiment, or of the one that another process has made meanwhile."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.create_experiment(name, _artifact_location(address)))
+    except MlflowException:
+        made = client.get_experiment_by_name(name)
+        if made is None:
+            raise
+        return str(made.experiment_id)
 
 
 def _artifact_location(uri: str) -> str | None:

@@ -1,0 +1,391 @@
+"""A store that is locked, full or away costs no training and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from processes import Command, environment
+
+from w2v_exp.experiment.replay import main as replay
+from w2v_exp.tracking import delivery
+from w2v_exp.tracking.mlflow_run import MlflowRun
+from w2v_exp.tracking.store import open_store
+from w2v_exp.training.observers import EpochRecord
+
+LOCK = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked_database(database: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let another process hold the lock of a database; it lets go when its standard input is closed."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", LOCK, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    try:
+        yield holder
+    finally:
+        holder.communicate()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "run" / "artifacts"
+    folder.mkdir(parents=True)
+    (folder / "costs.csv").write_text("epoch,cost\n0,2.5\n")
+    return folder
+
+
+def begun(store: Path, files: Path, epochs: int = 3) -> MlflowRun:
+    opened = open_store(f"sqlite:///{store}")
+    return MlflowRun(opened, "a run", {}, files, epochs=epochs, points=500)
+
+
+def record(epoch: int) -> EpochRecord:
+    return EpochRecord(epoch, 2.5 - epoch, 0.1, float("nan"), 1.0)
+
+
+def logged(store: Path, run_id: str, metric: str = "cost") -> list[tuple[int, float]]:
+    history = MlflowClient(f"sqlite:///{store}").get_metric_history(run_id, metric)
+    return sorted((point.step, point.value) for point in history)
+
+
+def test_training_goes_on_while_a_database_is_locked_and_all_is_told_when_it_is_free(
+    store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.1)
+    run = begun(store, files)
+    kept = files.parent / "pending.json"
+    with locked_database(store):
+        for epoch in range(3):
+            run.on_epoch(record(epoch))
+            started = time.monotonic()
+            run.flush()
+            assert time.monotonic() - started < 2  # SQLite itself waits 20 s
+        said = capsys.readouterr().err
+        assert said.count("The store cannot be written now (it does not answer)") == 1
+        # A process that is killed now has its metrics on disk, with their times.
+        assert [metric[:2] for metric in json.loads(kept.read_text())["metrics"]][::2] == [
+            ["cost", 2.5],
+            ["cost", 1.5],
+            ["cost", 0.5],
+        ]
+    assert run.finish("FINISHED") == ""
+    assert logged(store, run.run_id) == [(0, 2.5), (1, 1.5), (2, 0.5)]
+    client = MlflowClient(f"sqlite:///{store}")
+    assert client.get_run(run.run_id).info.status == "FINISHED"
+    assert [file.path for file in client.list_artifacts(run.run_id)] == ["costs.csv"]
+    assert not kept.exists()
+    assert not files.exists()
+    assert "The store has been told all that was kept." in capsys.readouterr().err
+
+
+def test_what_a_store_never_took_is_delivered_by_the_command_as_often_as_it_is_given(
+    store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.1)
+    run = begun(store, files)
+    run.on_epoch(record(0))
+    run.flush()  # what is told already is told no second time
+    with locked_database(store):
+        run.on_epoch(record(1))
+        run.on_epoch(record(2))
+        run.log_table("words", {"word": ["a"], "cosine": [float("nan")]})
+        run.set_tag("reason", "for nothing")
+        taken = time.time()
+        run._pending.status = "FINISHED"  # as `finish` does, which would wait for a minute
+        run._pending.files, run._pending.moved = files.name, True
+        run._pending.end_time = int(taken * 1000)
+        assert run._delivery.finish(0.2) == "it does not answer"
+        copy = (files.parent / "pending.json").read_text()
+    time.sleep(1.1)  # later
+    for _ in range(2):
+        assert replay([str(files.parent.parent)]) == 0
+        assert logged(store, run.run_id) == [(0, 2.5), (1, 1.5), (2, 0.5)]
+        (files.parent / "pending.json").write_text(json.dumps(json.loads(copy) | {"files": ""}))
+    assert f"run {run.run_id} is whole in its store now" in capsys.readouterr().out
+    client = MlflowClient(f"sqlite:///{store}")
+    times = [point.timestamp / 1000 for point in client.get_metric_history(run.run_id, "cost")]
+    assert all(when <= taken for when in times)
+    told = client.get_run(run.run_id)
+    assert (told.info.status, told.data.tags["reason"]) == ("FINISHED", "for nothing")
+    assert told.info.end_time == int(taken * 1000)
+    assert {file.path for file in client.list_artifacts(run.run_id)} == {"costs.csv", "words.json"}
+
+
+def test_the_command_answers_mistakes_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay([str(tmp_path / "nowhere")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert replay([str(tmp_path)]) == 0
+    assert "Nothing is kept" in capsys.readouterr().out
+    (tmp_path / "pending.json").write_text("{")
+    assert replay([str(tmp_path)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "pending.json").write_text(
+        json.dumps(
+            {"uri": f"sqlite:///{tmp_path}/gone.db", "experiment": "e", "run_id": "0" * 32, "metrics": []}
+        )
+    )
+    assert replay([str(tmp_path)]) == 1
+    assert "there is no such database" in capsys.readouterr().err
+    assert (tmp_path / "pending.json").exists()
+
+
+def test_a_deleted_run_ends_the_waiting(store: Path, files: Path) -> None:
+    run = begun(store, files)
+    MlflowClient(f"sqlite:///{store}").delete_run(run.run_id)
+    run.on_epoch(record(0))
+    started = time.monotonic()
+    assert "must be in the 'active' state" in run.finish("FINISHED")
+    assert time.monotonic() - started < 10
+    assert files.exists()
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[None]:
+    """Mount a disk of this size in memory."""
+    place.mkdir(parents=True, exist_ok=True)
+    mount = shutil.which("mount")
+    if sys.platform != "linux" or os.geteuid() or mount is None:
+        pytest.skip("only root mounts disks")
+    done = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
+    command: Command, tmp_path: Path, store: Path
+) -> None:
+    disk = tmp_path / "mlartifacts"
+    with small_disk(disk, "8m"):
+        (disk / "filled").write_bytes(bytes((8 << 20) - (16 << 10)))  # room for four pages
+        done = command("epochs=5", "tracking.plots=false", "resume=true")
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "information explained" in done.stdout
+        (kept,) = tmp_path.glob("outputs/runs/*/pending.json")
+        assert f"python -m w2v_exp.experiment.replay {kept.parent}" in done.stderr
+        client = MlflowClient(f"sqlite:///{store}")
+        (run,) = client.search_runs(["1"])
+        assert run.info.status == "FAILED"  # until it is whole: resume would take it for done
+        assert "No space left" in run.data.tags["pending"]
+        assert len(logged(store, run.info.run_id)) == 5
+        assert run.data.metrics["information_explained"]
+        assert replay([str(tmp_path / "outputs")]) == 1  # nothing has changed
+        (disk / "filled").unlink()
+        assert replay([str(tmp_path / "outputs")]) == 0
+        (run,) = client.search_runs(["1"])
+        assert run.info.status == "FINISHED"
+        assert "pending" not in run.data.tags
+        artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert {"embeddings.npz", "costs.csv", "neighbours.json", "config.yaml"} <= artifacts
+    assert not kept.exists()
+
+
+@pytest.mark.usefixtures("store")
+def test_a_disk_that_is_full_for_a_runs_own_files_fails_it_in_a_line(
+    command: Command, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "outputs", "64k"):
+        done = command("epochs=5", "dim=400", "tracking.plots=false")
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        (run,) = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_runs(["1"])
+        assert run.info.status == "FAILED"
+        assert "No space left on device" in run.data.tags["reason"]
+        assert run.data.metrics["cost"] > 1
+
+
+@pytest.mark.slow
+def test_a_lock_that_outlasts_sqlites_patience_costs_no_training(store: Path, tmp_path: Path) -> None:
+    """Sqlite gives up after the 20 s that MLflow sets."""
+    process = start("epochs=400000", "tracking.plots=false", folder=tmp_path)
+    wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
+    time.sleep(2)
+    with locked_database(store):
+        wait_for(lambda: list(tmp_path.glob("outputs/runs/*/pending.json")))
+        time.sleep(25)
+        assert process.poll() is None
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "The store has been told all that was kept." in said
+    assert "Traceback" not in said
+    (run,) = MlflowClient(f"sqlite:///{store}").search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert len({step for step, _ in logged(store, run.info.run_id)}) == 500
+    assert len(logged(store, run.info.run_id)) == 500
+
+
+def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "w2v_exp", *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(happens: object, seconds: float = 90) -> None:
+    assert callable(happens)
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+class Server:
+    """A real tracking server."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1"]
+        command += ["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "served"]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment(MLFLOW_DISABLE_TELEMETRY="true"),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for(self.answers)
+
+    def answers(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    def send(self, number: signal.Signals) -> None:
+        os.killpg(self.process.pid, number)  # of this server and its workers
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.send(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path, store: Path) -> Iterator[Server]:
+    running = Server(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", ["killed", "stopped"])
+def test_a_server_that_is_away_for_half_a_minute_costs_no_training(
+    server: Server, tmp_path: Path, gone: str
+) -> None:
+    process = start("epochs=400000", "tracking.plots=false", folder=tmp_path, MLFLOW_TRACKING_URI=server.uri)
+    wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
+    time.sleep(2)
+    if gone == "killed":
+        server.kill()
+    else:
+        server.send(signal.SIGSTOP)
+    time.sleep(30)
+    if gone == "killed":
+        server.start()
+    else:
+        server.send(signal.SIGCONT)
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    client = MlflowClient(server.uri)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    history = client.get_metric_history(run.info.run_id, "cost")
+    assert sorted(point.step for point in history) == sorted({point.step for point in history})
+    assert len(history) == 500
+    assert "embeddings.npz" in {file.path for file in client.list_artifacts(run.info.run_id)}
+
+
+@pytest.mark.slow
+def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: Path) -> None:
+    process = start("epochs=100000", "tracking.plots=false", folder=tmp_path, MLFLOW_TRACKING_URI=server.uri)
+    wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
+    time.sleep(2)
+    server.kill()
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 1, said
+    assert "python -m w2v_exp.experiment.replay outputs/runs/" in said
+    assert "Traceback" not in said
+    server.start()
+    assert replay([str(tmp_path / "outputs")]) == 0
+    client = MlflowClient(server.uri)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert len(client.get_metric_history(run.info.run_id, "cost")) == 500
+    assert "embeddings.npz" in {file.path for file in client.list_artifacts(run.info.run_id)}
+
+
+def test_processes_that_start_on_a_store_that_is_not_there_all_find_it(tmp_path: Path) -> None:
+    import multiprocessing
+
+    fork = multiprocessing.get_context("fork")  # MLflow is loaded already
+    barrier = fork.Barrier(5)
+    address = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+
+    def begin(number: int) -> None:
+        barrier.wait()
+        run = begun_at(address, tmp_path / str(number))
+        run.on_epoch(record(0))
+        assert run.finish("FINISHED") == ""
+
+    processes = [fork.Process(target=begin, args=(number,)) for number in range(5)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 5
+    with sqlite3.connect(tmp_path / "new" / "mlflow.db") as database:
+        assert database.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone() == (5,)
+        assert database.execute("SELECT count(*) FROM experiments WHERE name = 'w2v_exp'").fetchone() == (1,)
+
+
+def begun_at(address: str, folder: Path) -> MlflowRun:
+    files = folder / "artifacts"
+    files.mkdir(parents=True)
+    return MlflowRun(open_store(address), "a run", {}, files, epochs=1, points=500)
