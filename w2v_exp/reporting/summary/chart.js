@@ -95,6 +95,13 @@ function canvas(place, height, label) {
   return { svg, width, height };
 }
 
+// One more drawing on top of another, which the pointer does not notice. The browser keeps its pixels: it can become
+// pale, or what lies on it change, without hundreds of lines being drawn anew.
+function layer(place, svg) {
+  const attributes = { class: "layer", viewBox: svg.getAttribute("viewBox"), "aria-hidden": "true" };
+  return element("svg", attributes, place);
+}
+
 function frame(svg, x, y, labels, names) {
   const [left, right] = [x.at(x.low), x.at(x.high)];
   const [bottom, top] = [y.at(y.low), y.at(y.high)];

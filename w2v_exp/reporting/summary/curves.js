@@ -96,7 +96,10 @@ function drawCurves(place, data, curves, settings) {
     element("line", { class: "floor", x1: 58, x2: width - 14, y1: y.at(data.floor), y2: y.at(data.floor) }, svg);
     element("text", { x: width - 14, y: y.at(data.floor) - 5, "text-anchor": "end" }, svg, `cost floor ${figure(data.floor, 5)}`);
   }
-  const lines = element("g", { "clip-path": "url(#inside)" }, svg);
+  const ground = layer(place, svg);
+  const top = layer(place, svg);
+  const lines = element("g", { "clip-path": "url(#inside)" }, ground);
+  const chosenLines = element("g", { "clip-path": "url(#inside)" }, top);
   // the worst first, so that the best lie on top
   const marks = [...curves]
     .sort((a, b) => (a.group < 0 ? -1 : b.group < 0 ? 1 : b.group - a.group))
@@ -108,7 +111,7 @@ function drawCurves(place, data, curves, settings) {
       node.style.stroke = settings.colours.of(curve.group);
       return { node, group: curve.group, run: curve.run };
     });
-  const cursor = element("line", { class: "cursor", y1: 24, y2: height - 46, visibility: "hidden" }, svg);
+  const cursor = element("line", { class: "cursor", y1: 24, y2: height - 46, visibility: "hidden" }, top);
   const spotAt = (curve, epoch) => {
     const i = placeOf(curve.epochs, epoch);
     return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.costs[i]), told: () => told(data, curve, i) };
@@ -126,8 +129,12 @@ function drawCurves(place, data, curves, settings) {
     }
     return best;
   });
-  enlarge(svg, x, height, settings.zoom);
-  follow(svg, marks);
+  enlarge(svg, top, x, height, settings.zoom);
+  follow(svg, marks, (chosen) => {
+    ground.classList.toggle("pale", chosen.length > 0);
+    chosenLines.replaceChildren(...chosen.map((mark) => mark.node.cloneNode()));
+    for (const line of chosenLines.children) line.classList.add("over");
+  });
 }
 
 // What is said of a run at one of its points.
@@ -141,9 +148,9 @@ function told(data, curve, i) {
 }
 
 // Drag over a part of the epochs to see only these.
-function enlarge(svg, x, height, zoom) {
+function enlarge(svg, top, x, height, zoom) {
   let from = null;
-  const part = element("rect", { class: "window", y: 24, height: height - 70, visibility: "hidden" }, svg);
+  const part = element("rect", { class: "window", y: 24, height: height - 70, visibility: "hidden" }, top);
   const clamped = (event) => Math.min(Math.max(pointed(svg, event)[0], x.at(x.low)), x.at(x.high));
   svg.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && event.pointerType !== "touch") from = clamped(event);

@@ -10,19 +10,25 @@ function lookAt(group, run = null) {
 }
 
 // Show which of a chart's marks are looked at: each says its configuration, and its run if it is of one.
-function follow(svg, marks) {
-  let before = [];
+function follow(svg, marks, paint = painter(svg)) {
   function show(group, run) {
-    const chosen = marks.filter((m) => (run !== null && m.run !== undefined ? m.run === run : m.group === group));
-    const some = group !== null && chosen.length > 0;
-    svg.classList.toggle("busy", some);
-    for (const mark of before) mark.node.classList.remove("over");
-    before = some ? chosen : [];
-    for (const mark of before) mark.node.classList.add("over");
+    const isChosen = (mark) => (run !== null && mark.run !== undefined ? mark.run === run : mark.group === group);
+    paint(group === null ? [] : marks.filter(isChosen));
   }
   focus.listeners = focus.listeners.filter((listener) => !listener.svg || listener.svg.isConnected);
   focus.listeners.push(Object.assign(show, { svg }));
   show(focus.group, focus.run);
+}
+
+// Paint the chosen marks as they are looked at, and all others pale.
+function painter(svg) {
+  let before = [];
+  return (chosen) => {
+    svg.classList.toggle("busy", chosen.length > 0);
+    for (const mark of before) mark.node.classList.remove("over");
+    for (const mark of chosen) mark.node.classList.add("over");
+    before = chosen;
+  };
 }
 
 const tip = document.getElementById("tip");
