@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any
 
 # Debian's Chromium, without anything that it would fetch for itself.
@@ -71,3 +72,11 @@ def opened(browser: Any, address: str, **settings: Any) -> Iterator[tuple[Any, W
     page.goto(address)
     yield page, watch
     context.close()
+
+
+def wait_until(frame: Any, expression: str, seconds: float = 30.0) -> None:
+    """Ask a page until an expression is true; playwright's own waiting needs what the pages' policy forbids."""
+    until = monotonic() + seconds
+    while not frame.evaluate(expression):
+        assert monotonic() < until, f"not true after {seconds:.0f} s: {expression}"
+        sleep(0.02)

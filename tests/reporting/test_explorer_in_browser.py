@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Watch, chromium, opened
+from browser import Watch, chromium, opened, wait_until
 from mlflow_ui import served
 from processes import Command
 
@@ -71,7 +71,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Show]:
 
 def drawn(frame: Any) -> None:
     """Wait until the map is drawn as it is asked for."""
-    frame.wait_for_function("window.explorer && !explorer.map.asked && explorer.map.drawn.length > 0")
+    wait_until(frame, "window.explorer && !explorer.map.asked && explorer.map.drawn.length > 0")
 
 
 def pixel(frame: Any, word: str) -> tuple[float, float]:
@@ -167,7 +167,7 @@ def test_zooming_keeps_what_is_under_the_pointer_and_shows_more_labels_of_it(
     page.mouse.move(*pointer.tolist())
     for _ in range(8):
         page.mouse.wheel(0, -200)
-    page.wait_for_function(f"explorer.map.view.scale > 20 * {scale}")
+    wait_until(page, f"explorer.map.view.scale > 20 * {scale}")
     drawn(page)
     zoomed = page.evaluate("explorer.map.view.scale") / scale
     assert pixel(page, "word7") == pytest.approx(pointer + (np.array([x, y]) - pointer) * zoomed, abs=0.1)

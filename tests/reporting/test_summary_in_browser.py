@@ -98,7 +98,7 @@ def look_at_the_page(page: Any) -> None:
           return [at.x - chart.x, at.y - chart.y];
         }"""
     )
-    box = page.locator("#curves-chart svg").bounding_box()
+    box = page.locator("#curves-chart svg").first.bounding_box()
     page.mouse.move(box["x"] + x, box["y"] + y)
     tip = page.locator("#tip").inner_text()
     assert re.search(r"window=\d dim=\d+", tip)
@@ -136,7 +136,7 @@ def test_points_and_effects_tell_what_they_are(page: Any) -> None:
 
 
 def test_a_part_of_the_epochs_can_be_enlarged_and_left_again(page: Any) -> None:
-    chart = page.locator("#curves-chart svg")
+    chart = page.locator("#curves-chart svg").first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     before = page.locator("path.line").first.get_attribute("d")
@@ -151,7 +151,7 @@ def test_a_part_of_the_epochs_can_be_enlarged_and_left_again(page: Any) -> None:
 
 
 def test_arrow_keys_go_from_run_to_run(page: Any) -> None:
-    page.locator("#curves-chart svg").focus()
+    page.locator("#curves-chart svg").first.focus()
     seen = set()
     for _ in range(12):
         page.keyboard.press("ArrowDown")
