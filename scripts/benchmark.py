@@ -31,6 +31,7 @@ from benchmarks.report import Report
 from benchmarks.sizes import FULL, TINY, Size
 from benchmarks.steps import steps_at_a_real_vocabulary, wide_steps
 from benchmarks.streaming import streaming
+from benchmarks.sweeping import sweeping
 from benchmarks.workloads import article_training, command_seconds, pair_generation
 from rich.console import Console
 
@@ -39,6 +40,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 
 SHORT_PARTS = ("article", "steps", "epoch", "pairs", "command", "machine")
+SLOW_PARTS = ("sweep",)
 LONG_PARTS = ("text", "counts", "stream")
 STREAM_NEEDS = 4  # times its text: that, its ids, and room for others
 
@@ -55,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report()
     try:
         measure_short(report, size, choices.only, choices.threads)
+        if "sweep" in choices.only:
+            report.bars.extend(sweeping(size))
         if any(part in LONG_PARTS for part in choices.only):
             measure_long(report, size, choices.only, choices.text)
     except (UserError, ArithmeticError) as error:
@@ -113,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = (*SHORT_PARTS, *LONG_PARTS)
+    parts = (*SHORT_PARTS, *SLOW_PARTS, *LONG_PARTS)
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--only",
@@ -121,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=parts,
         default=SHORT_PARTS,
         metavar="PART",
-        help=f"{', '.join(SHORT_PARTS)}; and, if named, {', '.join(LONG_PARTS)}",
+        help=f"{', '.join(SHORT_PARTS)}; and, if named, {', '.join((*SLOW_PARTS, *LONG_PARTS))}",
     )
     chosen.add_argument("--all", dest="only", action="store_const", const=parts, help="every part")
     parser.add_argument(

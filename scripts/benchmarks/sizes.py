@@ -33,6 +33,10 @@ class Size:
         The most words that these keep.
     streamed_steps : int
         Taken from the latter.
+    page_runs : int
+        Of the sweep whose page is made.
+    stored_runs : int
+        In the store in which a run is looked up.
     repeats : int
         Of what takes seconds at the most.
     long_repeats : int
@@ -51,6 +55,8 @@ class Size:
     stream: int
     long_vocabulary: int
     streamed_steps: int
+    page_runs: int
+    stored_runs: int
     repeats: int
     long_repeats: int
 
@@ -68,6 +74,8 @@ FULL = Size(
     stream=1_000_000_000,
     long_vocabulary=30_000,
     streamed_steps=300,
+    page_runs=200,
+    stored_runs=10_000,
     repeats=11,
     long_repeats=5,
 )
@@ -84,6 +92,8 @@ TINY = Size(
     stream=2_200_000,
     long_vocabulary=1000,
     streamed_steps=5,
+    page_runs=4,
+    stored_runs=20,
     repeats=2,
     long_repeats=2,
 )
