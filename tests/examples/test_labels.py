@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from w2v_exp.examples.labels import DenseLabels, SparseLabels
+from w2v_exp.examples.dense_labels import DenseLabels
+from w2v_exp.examples.sparse_labels import SparseLabels
 
 
 def allocated_by(make):

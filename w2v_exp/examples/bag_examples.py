@@ -13,10 +13,11 @@ from w2v_exp.examples.bags import Bags, bag_batch
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import ListedExamples
 from w2v_exp.examples.counting import count_ids
-from w2v_exp.examples.labels import LABELS, SparseLabels
+from w2v_exp.examples.labels import LABELS
 from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import Pairs, reaches
+from w2v_exp.examples.sparse_labels import SparseLabels
 from w2v_exp.examples.streamed import Columns, StreamedExamples, StreamRule
 from w2v_exp.validation import require_choice
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.counting import count_distinct
-from w2v_exp.examples.labels import LabelCounts, Labels, SparseCounts
+from w2v_exp.examples.labels import LabelCounts, Labels
+from w2v_exp.examples.sparse_labels import SparseCounts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

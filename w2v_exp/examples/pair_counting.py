@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import CorpusError
+from w2v_exp.examples.centre_ranges import centre_ranges
 from w2v_exp.examples.packed_counts import KEY_BITS, Packed, count_sorted, merge, pairs_of, weights_of
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
@@ -69,9 +70,7 @@ class PairCounter:
         chunk = min(tokens, CHUNK_TOKENS)
         in_range = max(1 / RANGES, float(survey.frequencies.max(initial=0)) / max(1, survey.tokens))
         range_pairs = in_range * 2 * survey.window * chunk
-        growth = (
-            1.0 if tokens <= CHUNK_TOKENS else 1.25
-        )  # runs that wait to be merged have some pairs in common
+        growth = 1.0 if tokens <= CHUNK_TOKENS else 1.25  # runs that wait to be merged share some pairs
         return max(
             20 * chunk,  # the tokens, their order, and a copy for finding the ranges in it
             round(12 * chunk + growth * 8 * distinct + RANGE_BYTES * range_pairs),
@@ -122,11 +121,11 @@ class PairCounter:
             return
         self._require_room(centres)
         if self._bounds is None:
-            self._bounds = self._divide(centres)
+            most = (1 << (KEY_BITS - self._weight_bits)) // (self._vocabulary_size + 1)
+            self._bounds = centre_ranges(self._count(centres), RANGES, most)
             self._runs = [[] for _ in self._bounds[1:]]
         order = np.argsort(centres)
         starts = np.searchsorted(centres, self._bounds, sorter=order)
-
         has_gaps = bool((ids == self._none).any())
 
         def count(number: int) -> None:
@@ -135,18 +134,6 @@ class PairCounter:
                 self._push(number, self._count_range(ids, positions, number, has_gaps))
 
         self._for_all_ranges(count)
-
-    def _divide(self, centres: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return the first centre of each range, and V: ranges of about as many tokens, in so far as keys allow."""
-        frequency = np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
-        before = np.cumsum(frequency) - frequency
-        share = before * RANGES // max(1, frequency.sum())
-        most = (1 << (KEY_BITS - self._weight_bits)) // (self._vocabulary_size + 1)
-        bounds = [0]
-        for first in [*np.flatnonzero(np.diff(share)) + 1, self._vocabulary_size]:
-            bounds += range(bounds[-1] + most, int(first), most)
-            bounds.append(int(first))
-        return np.array(bounds)
 
     def _count_range(
         self, ids: NDArray[np.int32], positions: NDArray[np.intp], number: int, has_gaps: bool
@@ -212,9 +199,13 @@ class PairCounter:
             for _ in pool.map(work, numbers):
                 pass  # an error in a thread is raised here
 
+    def _count(self, centres: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return how often each word is among the centres, without what stands where there is none."""
+        return np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
+
     def _require_room(self, centres: NDArray[np.int32]) -> None:
         """See that no weight can outgrow its half of a number: a word has no more pairs than its own."""
-        self._heaviest += np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
+        self._heaviest += self._count(centres)
         if self._heaviest.max(initial=0) * int(self._weights.sum()) >= 1 << KEY_BITS:
             raise CorpusError(
                 "The text is too long to count its pairs: a word may meet another 4 billion times. "

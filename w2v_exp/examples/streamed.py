@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from w2v_exp.examples.batch import Batch, gather_batch
 from w2v_exp.examples.batches import no_pair_error
 from w2v_exp.examples.drawn import DrawnExamples
-from w2v_exp.examples.labels import SparseLabels
 from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.sparse_labels import SparseLabels
 from w2v_exp.examples.subsampling import Subsampling
 from w2v_exp.validation import require_whole
 

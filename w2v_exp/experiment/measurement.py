@@ -14,10 +14,23 @@ from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
+from w2v_exp.tracking.memory import MEGABYTE, PeakResident
+from w2v_exp.training.hogwild import HogwildTrainer
+from w2v_exp.training.trainer import Trainer
 
 LARGEST_FOR_PRECISION = 1000
 PROBED_WORDS = 200
 NEIGHBOURS = 4  # the article's number
+
+
+def memory_metrics(trainer: Trainer, resident: PeakResident) -> dict[str, float]:
+    """Return what training has taken of memory, in megabytes, as the system counts it; nothing where it does not."""
+    metrics = {}
+    if (megabytes := resident.megabytes()) is not None:
+        metrics["peak_resident_mb"] = megabytes
+    if isinstance(trainer, HogwildTrainer) and (private := trainer.own_memory):
+        metrics["workers_memory_mb"] = private / MEGABYTE
+    return metrics
 
 
 def neighbour_metrics(

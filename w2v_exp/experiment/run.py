@@ -14,8 +14,8 @@ from w2v_exp.errors import TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds
 from w2v_exp.examples.counting import count_ids
-from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment import outputs
+from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.bounds import bound_metrics, costs_all_pairs, training_bounds
 from w2v_exp.experiment.building import split_text
 from w2v_exp.experiment.costs import RunCosts
@@ -24,20 +24,18 @@ from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.measured_cost import COST
-from w2v_exp.experiment.measurement import neighbour_metrics, neighbour_table
+from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
-from w2v_exp.memory import available_memory
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
-from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.stopping import EPOCHS
 from w2v_exp.training.trainer import Trainer
@@ -67,7 +65,7 @@ class Run:
         self.continued = self.origin.initialization(self.vocabulary)
         self.training, self.held_out = split_text(plan, self.text)
         self.estimate = estimate_run(plan, self.training, len(self.vocabulary), self.origin.memory)
-        self.metrics = self._metrics_beforehand()
+        self.metrics = metrics_beforehand(plan, self.text, self.training, self.origin, self.estimate)
         if identity.sweep is None:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None
@@ -112,32 +110,13 @@ class Run:
         examples, initialization = self._rehearse()
         self.metrics |= self.costs.prepare(self.training, self.held_out, len(self.vocabulary))
         trainer = self._train(examples, initialization)
-        self._measure_memory(trainer, resident)
+        self.metrics |= memory_metrics(trainer, resident)
         bounds = self._measure_bounds(examples)
         self._measure_embeddings(trainer, examples)
         self.explorer = outputs.write_explorer(self.plan, self.identity.name, self._embeddings, self.files)
         if isinstance(self.plan.tracking, MlflowTracking) and self.plan.tracking.plots:
-            outputs.draw_plots(
-                self.plan,
-                bounds,
-                examples,
-                self.vocabulary,
-                trainer,
-                self.costs.validation_curve(),
-                self.files,
-            )
-
-    def _metrics_beforehand(self) -> dict[str, float]:
-        """Return what is known of a run before anything is allocated."""
-        metrics = {
-            "estimated_memory_mb": self.estimate.total / MEGABYTE,
-            "pairs": count_pairs(len(self.training.ids), self.plan.window, self.training.passages),
-            "tokens": self.text.tokens,
-            "vocabulary_size": len(self.vocabulary),
-        } | self.origin.metrics(self.vocabulary)
-        if (available := available_memory()) is not None:
-            metrics["available_memory_mb"] = available / MEGABYTE
-        return metrics
+            curve = self.costs.validation_curve()
+            outputs.draw_plots(self.plan, bounds, examples, self.vocabulary, trainer, curve, self.files)
 
     def _require_fit(self) -> None:
         require_fit(self.plan, self.training, len(self.vocabulary), self.estimate, self.origin.memory)
@@ -179,12 +158,6 @@ class Run:
         else:
             self.metrics |= self.costs.untrained(examples.pairs)
         return self.trainer
-
-    def _measure_memory(self, trainer: Trainer, resident: PeakResident) -> None:
-        if (megabytes := resident.megabytes()) is not None:
-            self.metrics["peak_resident_mb"] = megabytes
-        if isinstance(trainer, HogwildTrainer) and (private := trainer.own_memory):
-            self.metrics["workers_memory_mb"] = private / MEGABYTE
 
     def _measure_bounds(self, examples: TrainingExamples) -> Bounds | None:
         """Measure where the costs stand between their bounds; return the bounds if the run's cost is of these pairs."""

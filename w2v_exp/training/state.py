@@ -38,6 +38,14 @@ class EpochSums:
     learning_rate: float = 0.0
     steps: int = 0
 
+    def add(self, cost: float, article_cost: float, pairs: float, learning_rate: float) -> None:
+        """Add a step."""
+        self.cost += cost
+        self.article_cost += article_cost
+        self.pairs += pairs
+        self.learning_rate = learning_rate
+        self.steps += 1
+
 
 @dataclass(frozen=True)
 class TrainingState:

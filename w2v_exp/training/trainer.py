@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.block import Block
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
+from w2v_exp.training.divergence import require_finite_cost, require_finite_parameters
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
@@ -25,11 +25,6 @@ from w2v_exp.training.state import EpochSums, GeneratorState, TrainingState
 from w2v_exp.training.steps import Steps, TakesSteps
 from w2v_exp.training.stopwatch import Stopwatch
 
-DIVERGED = (
-    "training diverged. "
-    "Try a smaller learning_rate, a smaller batch_size (labels.tokens with blocks) or "
-    "objective.embedding_gradient=mean."
-)
 SHORT_EPOCH = 0.01  # seconds
 
 
@@ -129,7 +124,7 @@ class Trainer:
                 self.records.append(record)
                 for observer in self.observers:
                     observer.on_epoch(record)
-        self._require_finite_parameters()
+        require_finite_parameters(self.parameters)
         return self.records
 
     def train_epoch(self, epoch: int) -> EpochSums:
@@ -142,12 +137,8 @@ class Trainer:
         """
         sums = self._sums
         for batch in self._batches_to_come():
-            sums.learning_rate = self._rate(epoch, sums.steps)
-            cost, article_cost = self._step(batch, sums.learning_rate, epoch)
-            sums.cost += cost
-            sums.article_cost += article_cost
-            sums.pairs += batch.pairs
-            sums.steps += 1
+            rate = self._rate(epoch, sums.steps)
+            sums.add(*self._step(batch, rate, epoch), batch.pairs, rate)
             self.pairs_done += batch.pairs
             self._tell_step()
             if self.ended_by:
@@ -255,14 +246,5 @@ class Trainer:
 
     def _step(self, batch: Batch | Block, rate: float, epoch: int) -> tuple[float, float]:
         cost, article_cost = self._steps.take(batch, rate)
-        if not math.isfinite(cost):
-            raise TrainingDivergedError(
-                f"The cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): {DIVERGED}"
-            )
+        require_finite_cost(cost, epoch, rate)
         return cost, article_cost
-
-    def _require_finite_parameters(self) -> None:
-        """Look at what the last step has done: its cost was taken before it."""
-        for matrix in (self.parameters.embedding, self.parameters.output):
-            if not np.isfinite(matrix).all():
-                raise TrainingDivergedError(f"The last step left parameters that are not finite: {DIVERGED}")

@@ -1,0 +1,110 @@
+"""Labels as one-hot vectors: the article's first version, and what it ran out of memory with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.sparse_labels import SparseLabels
+from w2v_exp.memory import readable_bytes, require_memory
+from w2v_exp.scatter import scatter_add
+
+
+@dataclass(frozen=True)
+class DenseCounts:
+    """Counts held as the whole (k, V) matrix."""
+
+    counts: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    last: NDArray[Any]
+
+    def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
+        """Return the shares, times a number for each centre; not kept, for it is another (k, V) matrix."""
+        scaled: NDArray[Any] = self.counts * self.by_centre(scales / self.weights)
+        return scaled
+
+    def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the number of each cell's row."""
+        return np.repeat(numbers, len(self.counts) // len(numbers))
+
+    def part(self, rows: slice, vocabulary_size: int) -> DenseCounts:
+        """Return the counts of some consecutive centres, as the matrix of these alone."""
+        cells = slice(rows.start * vocabulary_size, rows.stop * vocabulary_size)
+        return DenseCounts(self.counts[cells], self.weights[rows], self.last[rows])
+
+    def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return `scores`, all of them: every cell has a count, most of them zero."""
+        return scores.reshape(-1)
+
+    def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
+        """Subtract the counts or the values from `scores`, in place."""
+        flat = scores.reshape(-1)
+        flat -= self.counts if values is None else values
+
+    def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return the row of the last label of each centre: the product with its one-hot vectors."""
+        rows: NDArray[Any] = self.last.dot(matrix)
+        return rows
+
+
+class DenseLabels:
+    """One-hot vectors for all pairs, built up front, as the article first did it: O(V·m).
+
+    Parameters
+    ----------
+    contexts : ndarray of int32, shape (m,)
+        The context word of each pair.
+    vocabulary_size : int
+        V.
+    dtype : dtype
+        Of the one-hot vectors; the one of the parameters.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        Before anything is allocated, if the vectors do not fit the memory that is available.
+    """
+
+    def __init__(self, contexts: NDArray[np.int32], vocabulary_size: int, dtype: DTypeLike) -> None:
+        needed, sparse = (
+            labels.memory(len(contexts), vocabulary_size, dtype) for labels in (DenseLabels, SparseLabels)
+        )
+        require_memory(
+            needed,
+            f"labels=dense: a one-hot vector for each of {len(contexts):,} pairs, "
+            f"{vocabulary_size:,} words long,",
+            f"Use labels=sparse: {readable_bytes(sparse)}.",
+        )
+        self._one_hot = np.zeros((len(contexts), vocabulary_size), dtype)
+        self._one_hot[np.arange(len(contexts)), contexts] = 1
+
+    @staticmethod
+    def memory(pairs: int, vocabulary_size: int, dtype: DTypeLike) -> int:
+        """Return how many bytes the labels of so many pairs take."""
+        return pairs * vocabulary_size * np.dtype(dtype).itemsize
+
+    @staticmethod
+    def batch_memory(
+        centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
+    ) -> BatchMemory:
+        """Return what a batch of so many distinct centres, pairs and distinct pairs takes."""
+        size, cells = np.dtype(dtype).itemsize, centres * vocabulary_size
+        labels = (8 + size) * cells  # counts in float64, and the one-hot vectors of each centre's last label
+        # To be added up by centre, the one-hot vectors are put in order, as a copy, and summed.
+        adding = pairs * vocabulary_size * size + (8 + size) * cells
+        return BatchMemory(centres, labels, 16 * cells, 8 * cells + adding)
+
+    def count_by(
+        self, chosen: slice | NDArray[np.intp], rows: NDArray[np.intp], weights: NDArray[np.float64]
+    ) -> DenseCounts:
+        """Return the labels of the chosen pairs, counted by row."""
+        one_hot = self._one_hot[chosen]
+        counts = np.zeros((len(weights), one_hot.shape[1]))
+        scatter_add(counts, rows, one_hot)
+        last = np.zeros((len(weights), one_hot.shape[1]), one_hot.dtype)
+        last[rows] = one_hot
+        return DenseCounts(counts.reshape(-1), weights, last)

@@ -1,0 +1,39 @@
+"""What is known of a run before anything is allocated."""
+
+from __future__ import annotations
+
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.experiment.continuing import Origin
+from w2v_exp.memory import available_memory
+from w2v_exp.plan import Plan
+from w2v_exp.text.encoding import EncodedText
+from w2v_exp.tracking.memory import MEGABYTE
+from w2v_exp.training.memory_estimate import MemoryEstimate
+
+
+def metrics_beforehand(
+    plan: Plan, text: EncodedText, training: TextPart, origin: Origin, estimate: MemoryEstimate
+) -> dict[str, float]:
+    """Return the size of the text, what the run will need of memory, and what there is of it.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is to be done.
+    text, training : EncodedText, TextPart
+        The text, and the part of it that is trained on.
+    origin : Origin
+        The embeddings that the run goes on from.
+    estimate : MemoryEstimate
+        Of the run.
+    """
+    metrics = {
+        "estimated_memory_mb": estimate.total / MEGABYTE,
+        "pairs": count_pairs(len(training.ids), plan.window, training.passages),
+        "tokens": text.tokens,
+        "vocabulary_size": len(text.vocabulary),
+    } | origin.metrics(text.vocabulary)
+    if (available := available_memory()) is not None:
+        metrics["available_memory_mb"] = available / MEGABYTE
+    return metrics
