@@ -14,7 +14,8 @@ from w2v_exp.errors import UserError
 from w2v_exp.file_lock import is_locked
 from w2v_exp.tracking.earlier import LOCK
 from w2v_exp.tracking.pending import FILE, Pending
-from w2v_exp.tracking.store import connect, first_line
+from w2v_exp.tracking.problems import first_line, problem_of
+from w2v_exp.tracking.store import connect
 
 DELIVERED, FAILED, MISTAKE = 0, 1, 2
 
@@ -55,7 +56,7 @@ def _replay(folder: Path, uri: str | None) -> int:
     except Exception as error:
         # Whatever a store is made of (SQLAlchemy, a web client, a file system, …) raises errors of its own.
         pending.write(folder)
-        print(f"{folder}: not delivered ({first_line(error)}).", file=sys.stderr)
+        print(f"{folder}: not delivered ({problem_of(error)}).", file=sys.stderr)
         return FAILED
     (folder / FILE).unlink()
     print(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from w2v_exp.tracking.faults import PATIENCE_SECONDS, PAUSE_SECONDS, is_passing
 from w2v_exp.tracking.pending import FILE, Pending
-from w2v_exp.tracking.store import first_line
+from w2v_exp.tracking.problems import problem_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -94,7 +94,7 @@ class Delivery:
 
     @property
     def _why(self) -> str:
-        return first_line(self._problem) if self._problem else "it does not answer"
+        return problem_of(self._problem) if self._problem else "it does not answer"
 
     def _deliver(self) -> None:
         try:

@@ -8,7 +8,8 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.store import first_line, store_uri
+from w2v_exp.tracking.problems import http_status, problem_of
+from w2v_exp.tracking.store import store_uri
 
 Answer = TypeVar("Answer")
 
@@ -28,11 +29,9 @@ LASTING = {
 
 def is_passing(error: BaseException) -> bool:
     """Return whether a fault may pass by itself: a lock, a server that is away, and not a mistake or a full disk."""
-    from mlflow.exceptions import MlflowException
-
     for fault in (error, error.__cause__):
-        if isinstance(fault, MlflowException):
-            return bool(fault.get_http_status_code() in PASSING)
+        if fault is not None and (status := http_status(fault)) is not None:
+            return status in PASSING
         if isinstance(fault, OSError):  # those of web clients are among them, without a number
             return fault.errno not in LASTING
     return False
@@ -56,5 +55,5 @@ def patiently(call: Callable[[], Answer], uri: str | None, seconds: float) -> An
                 if isinstance(error, UserError):
                     raise
                 address = store_uri(uri)
-                raise UserError(f"tracking.uri={address}: cannot be used ({first_line(error)}).") from error
+                raise UserError(f"tracking.uri={address}: cannot be used ({problem_of(error)}).") from error
             sleep(PAUSE_SECONDS)

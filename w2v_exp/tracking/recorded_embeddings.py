@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.store import connect, first_line, store_uri
+from w2v_exp.tracking.problems import problem_of
+from w2v_exp.tracking.store import connect, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -38,7 +39,7 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
         with tempfile.TemporaryDirectory() as folder:
             return Embeddings.load(Path(client.download_artifacts(run_id, ARTIFACT, folder)))
     except (MlflowException, OSError) as error:
-        raise UserError(f"Run {run_id} cannot be read from {address} ({first_line(error)}).") from error
+        raise UserError(f"Run {run_id} cannot be read from {address} ({problem_of(error)}).") from error
 
 
 def recorded_choice(run_id: str, tracking_uri: str | None = None) -> tuple[str, str]:
@@ -108,4 +109,4 @@ def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
             )
         )
     except MlflowException as error:
-        raise UserError(f"Runs cannot be looked up in {address} ({first_line(error)}).") from error
+        raise UserError(f"Runs cannot be looked up in {address} ({problem_of(error)}).") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from w2v_exp.errors import UserError
 from w2v_exp.file_lock import locked
+from w2v_exp.tracking.problems import WHERE_TO_SAY, problem_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_EXPERIMENT = "w2v_exp"
 SQLITE = "sqlite:///"
+PASSWORD = re.compile(r"(://[^/:@]*):[^/]*@")
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,21 @@ class Store:
 
 
 def store_uri(uri: str | None) -> str:
-    """Return the address of the store: as given, or MLFLOW_TRACKING_URI, or a database in the current folder."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
+    """Return the address of the store: as given, or MLFLOW_TRACKING_URI, or a database in the current folder.
+
+    Raises
+    ------
+    UserError
+        If there is a password in it: the address is written to messages, files and the store itself.
+    """
+    address = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
+    hidden = PASSWORD.sub(r"\1:…@", address)
+    if hidden != address:
+        raise UserError(
+            f"tracking.uri={hidden}: has a password in it, which all would see who see the run; "
+            f"leave it out, and give it by {WHERE_TO_SAY} (of a database: PGPASSWORD, or ~/.pgpass)."
+        )
+    return address
 
 
 def experiment_name(experiment: str | None) -> str:
@@ -80,10 +96,10 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
     except UserError:
         raise
     except MlflowException as error:
-        raise UserError(f"tracking.uri={address}: cannot be used ({first_line(error)}).") from error
+        raise UserError(f"tracking.uri={address}: cannot be used ({problem_of(error)}).") from error
     except Exception as error:
         # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-        raise UserError(f"tracking.uri={address}: cannot be opened ({first_line(error)}).") from error
+        raise UserError(f"tracking.uri={address}: cannot be opened ({problem_of(error)}).") from error
     return Store(client, address, name, identity)
 
 
@@ -99,6 +115,7 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
         raise UserError(f"tracking.uri={address}: there is no such database.")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # `announce_store` says it
     os.environ.setdefault(
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
     )  # some 15 s; else a server that is away takes 4 min
@@ -114,7 +131,7 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
             return MlflowClient(tracking_uri=address)
     except Exception as error:
         # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-        raise UserError(f"tracking.uri={address}: cannot be opened ({first_line(error)}).") from error
+        raise UserError(f"tracking.uri={address}: cannot be opened ({problem_of(error)}).") from error
 
 
 @contextmanager
@@ -151,12 +168,6 @@ def _artifact_location(uri: str) -> str | None:
         return None
     folder = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
     return folder.as_uri()
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def browse_command(uri: str) -> str:
