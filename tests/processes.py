@@ -41,6 +41,18 @@ def run_command(*arguments: str, folder: Path, **variables: str) -> subprocess.C
     return run_python("-m", "w2v_exp", *arguments, folder=folder, **variables)
 
 
+def start_command(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start ``python -m w2v_exp …`` in a folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "w2v_exp", *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def run_on_terminal(*arguments: str, folder: Path, **variables: str) -> str:
     """Run ``python -m w2v_exp …`` with a terminal for its standard error, and return what that has shown."""
     terminal, end = pty.openpty()

@@ -6,19 +6,18 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from processes import Command, environment
+from mlflow_server import Server, wait_for
+from processes import Command, start_command
 
 from w2v_exp.experiment.replay import main as replay
 from w2v_exp.tracking import delivery
@@ -231,7 +230,7 @@ def test_a_disk_that_is_full_for_a_runs_own_files_fails_it_in_a_line(
 @pytest.mark.slow
 def test_a_lock_that_outlasts_sqlites_patience_costs_no_training(store: Path, tmp_path: Path) -> None:
     """Sqlite gives up after the 20 s that MLflow sets."""
-    process = start("epochs=400000", "tracking.plots=false", folder=tmp_path)
+    process = start_command("epochs=400000", "tracking.plots=false", folder=tmp_path)
     wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
     time.sleep(2)
     with locked_database(store):
@@ -248,64 +247,6 @@ def test_a_lock_that_outlasts_sqlites_patience_costs_no_training(store: Path, tm
     assert len(logged(store, run.info.run_id)) == 500
 
 
-def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "w2v_exp", *arguments],
-        cwd=folder,
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(happens: object, seconds: float = 90) -> None:
-    assert callable(happens)
-    deadline = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
-class Server:
-    """A real tracking server."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder = folder
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "served"]
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment(MLFLOW_DISABLE_TELEMETRY="true"),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_for(self.answers)
-
-    def answers(self) -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-        return False
-
-    def send(self, number: signal.Signals) -> None:
-        os.killpg(self.process.pid, number)  # of this server and its workers
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self.send(signal.SIGKILL)
-        self.process.wait()
-
-
 @pytest.fixture
 def server(tmp_path: Path, store: Path) -> Iterator[Server]:
     running = Server(tmp_path)
@@ -318,7 +259,9 @@ def server(tmp_path: Path, store: Path) -> Iterator[Server]:
 def test_a_server_that_is_away_for_half_a_minute_costs_no_training(
     server: Server, tmp_path: Path, gone: str
 ) -> None:
-    process = start("epochs=400000", "tracking.plots=false", folder=tmp_path, MLFLOW_TRACKING_URI=server.uri)
+    process = start_command(
+        "epochs=400000", "tracking.plots=false", folder=tmp_path, MLFLOW_TRACKING_URI=server.uri
+    )
     wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
     time.sleep(2)
     if gone == "killed":
@@ -344,7 +287,9 @@ def test_a_server_that_is_away_for_half_a_minute_costs_no_training(
 
 @pytest.mark.slow
 def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: Path) -> None:
-    process = start("epochs=100000", "tracking.plots=false", folder=tmp_path, MLFLOW_TRACKING_URI=server.uri)
+    process = start_command(
+        "epochs=100000", "tracking.plots=false", folder=tmp_path, MLFLOW_TRACKING_URI=server.uri
+    )
     wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
     time.sleep(2)
     server.kill()
