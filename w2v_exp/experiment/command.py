@@ -8,22 +8,36 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain, known_keys, options_of, swept_values
+from w2v_exp.experiment.explanation import (
+    HYDRA_ERRORS,
+    explain,
+    first_value,
+    known_keys,
+    options_of,
+    swept_values,
+)
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable
 from w2v_exp.plan import Plan, make_plan
+from w2v_exp.searching.settings import GROUP as SWEEPERS
+from w2v_exp.searching.settings import is_search
 from w2v_exp.validation import suggestion
+
+if TYPE_CHECKING:  # what loads Optuna is loaded by searches only
+    from w2v_exp.searching.begun import AskedSearch
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,8 @@ class Command:
     fixed : list of str
         The overrides that hold for every run.
     swept : dict of str to list of str
-        The values of each swept key, in the order of the command; empty for a single run.
+        The values of each swept key, in the order of the command; empty for a single run. Of a search, values by which
+        each key can be checked.
     flags : list of str
         Hydra's own flags, passed on to it.
     plan : Plan
@@ -46,6 +61,8 @@ class Command:
         Whether Hydra is to sweep, be it over one run.
     parsed : Namespace
         The command line, as Hydra reads it.
+    search : AskedSearch or None
+        What is searched, and how, if the sweep is a search.
     """
 
     fixed: list[str]
@@ -55,14 +72,17 @@ class Command:
     config: DictConfig
     is_sweep: bool
     parsed: Namespace
+    search: AskedSearch | None = None
 
     @property
     def runs(self) -> int:
         """How many runs this makes."""
+        if self.search:
+            return self.search.settings.n_trials
         return prod(len(values) for values in self.swept.values())
 
     def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
-        """Return the plan of every run, with the swept values that it has."""
+        """Return the plan of every run, with the swept values that it has; of a search, of its space's corners."""
         for values in product(*self.swept.values()):
             swept = dict(zip(self.swept, values, strict=True))
             overrides = [*self.fixed, *(f"{key}={value}" for key, value in swept.items())]
@@ -70,7 +90,8 @@ class Command:
 
     def hydra_arguments(self) -> list[str]:
         """Return the arguments that make Hydra do this sweep."""
-        sweep = [f"{key}={','.join(values)}" for key, values in self.swept.items()]
+        texts = {key: ",".join(values) for key, values in self.swept.items()}
+        sweep = [f"{key}={text}" for key, text in (self.search.space.texts if self.search else texts).items()]
         # The sweep's parameters stand in the arguments, those of a sweep's file included.
         return [*self.flags, *self.fixed, *sweep, "hydra.sweeper.params=null", "hydra.mode=MULTIRUN"]
 
@@ -102,44 +123,74 @@ def understand(parsed: Namespace) -> Command:
 
 def _understand(parsed: Namespace) -> Command:
     fixed, swept = _split(parsed.overrides)
-    config = _compose(parsed, [*fixed, *(f"{key}={values[0]}" for key, values in swept.items())])
+    config = _compose(parsed, [*fixed, *(f"{key}={first_value(swept[key])}" for key in swept)])
     is_sweep = parsed.multirun or config.hydra.mode == RunMode.MULTIRUN
     if swept and not is_sweep:
-        key, values = next(iter(swept.items()))
-        raise UserError(f"{key}={','.join(values)}: several values make a sweep; add -m to run it.")
+        raise UserError(
+            f"{next(iter(swept.values())).input_line}: several values make a sweep; add -m to run it."
+        )
     given = {override.split("=", 1)[0].lstrip("+~") for override in fixed} | set(swept)
     from_file = config.hydra.sweeper.get("params") or {}
     _, swept_in_file = _split([f"{key}={value}" for key, value in from_file.items() if key not in given])
     swept = swept_in_file | swept
     plan = make_plan(without_hydra(config))
+    search = _asked_search(config, plan, swept, given, is_sweep)
+    values = search.space.tried() if search else {key: swept_values(swept[key]) for key in swept}
     if plan.repeats > 1:
-        if "seed" in swept or "repeats" in swept:
+        if search or "seed" in swept or "repeats" in swept:
             raise SettingError(
-                "repeats", plan.repeats, "repeats make seeds of their own; do not sweep seed or repeats."
+                "repeats",
+                plan.repeats,
+                "a search tries everything once; repeat its best."
+                if search
+                else "repeats make seeds of their own; do not sweep seed or repeats.",
             )
         fixed = [override for override in fixed if not override.startswith("seed=")]
-        swept["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
+        values["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
-    _check_launcher(config, swept, is_sweep)
-    for key, values in swept.items():
-        for value in values:
-            _check_swept(parsed, config, fixed, key, value)
-    return Command(fixed, swept, _flags(parsed), plan, config, is_sweep, parsed)
+    _check_launcher(config, list(values), is_sweep)
+    for key in values:
+        for value in values[key]:
+            try:
+                _check_swept(parsed, config, fixed, key, value)
+            except HYDRA_ERRORS as error:
+                hint = search.space.hint(key) if search else ""
+                raise UserError(f"{explain(error, [])}{hint}") from error
+    return Command(fixed, values, _flags(parsed), plan, config, is_sweep, parsed, search)
 
 
-def _split(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the overrides that hold for all runs, and the swept keys with their values."""
+def _split(overrides: list[str]) -> tuple[list[str], dict[str, Override]]:
+    """Return the overrides that hold for all runs, and those of swept keys, by key."""
     fixed: list[str] = []
-    swept: dict[str, list[str]] = {}
+    swept: dict[str, Override] = {}
     for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
         if override.is_sweep_override():
-            values = swept_values(override)
-            if not values:
-                raise UserError(f"{text}: matches nothing.")
-            swept[str(override.key_or_group)] = values
+            swept[str(override.key_or_group)] = override
         else:
             fixed.append(text)
     return fixed, swept
+
+
+def _asked_search(
+    config: DictConfig, plan: Plan, swept: dict[str, Override], given: set[str], is_sweep: bool
+) -> AskedSearch | None:
+    """Return the search that is asked for, checked; None if the sweep is no search, or there is no sweep."""
+    if not is_search(config.hydra.sweeper):
+        return None
+    if not is_sweep:
+        if SWEEPERS in given:
+            raise UserError(f"{SWEEPERS}=optuna: searches by many runs; add -m.")
+        return None
+    if "hydra.sweep.subdir" in given:
+        raise UserError("hydra.sweep.subdir: a search finds its trials by their numbers; leave it as it is.")
+    from w2v_exp.searching.settings import make_settings, require_optuna
+
+    require_optuna()
+    from w2v_exp.searching.begun import AskedSearch
+    from w2v_exp.searching.space import Space
+
+    settings = make_settings(config.hydra.sweeper)
+    return AskedSearch(settings, settings.direction_for(plan), Space.of(swept))
 
 
 def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
@@ -164,7 +215,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _check_launcher(config: DictConfig, swept: dict[str, list[str]], is_sweep: bool) -> None:
+def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool) -> None:
     """Check what spreads the runs: one for all of them, and only where there are several."""
     for key in swept:
         if key.startswith("hydra"):
@@ -201,11 +252,13 @@ def _flags(parsed: Namespace) -> list[str]:
 
 def all_keys(parsed: Namespace) -> list[str]:
     """Return all keys, as far as the choices on the command line can be made."""
-    choices = [text for text in parsed.overrides if text.split("=", 1)[0] in GROUPS and "," not in text]
+    groups = (*GROUPS, SWEEPERS, LAUNCHERS)
+    choices = [text for text in parsed.overrides if text.split("=", 1)[0] in groups and "," not in text]
     for overrides in (choices, []):
         try:
             config = _compose(parsed, overrides)
         except HYDRA_ERRORS:
             continue
-        return known_keys(without_hydra(config))
+        spreading = [f"hydra.{part}.{key}" for part in ("sweeper", "launcher") for key in config.hydra[part]]
+        return [*known_keys(without_hydra(config)), *spreading]
     return []

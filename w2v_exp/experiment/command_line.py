@@ -21,7 +21,14 @@ from rich.console import Console
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import config_folder, register_schema
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.command import Command, all_keys, asks_for_information, parse, understand
+from w2v_exp.experiment.command import (
+    Command,
+    all_keys,
+    asks_for_information,
+    parse,
+    understand,
+    without_hydra,
+)
 from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain
 from w2v_exp.experiment.help import help_text
 from w2v_exp.experiment.interruption import Terminated, termination_as_exception
@@ -109,12 +116,26 @@ def _attempt(config: DictConfig) -> RunResult | UserError:
 
 
 def _run_sweep(command: Command, arguments: list[str]) -> int:
+    folder = _folder(command, "sweep")
+    if not command.search:
+        results = _do_sweep(command, arguments, folder)
+        return 0 if all(result.done and not result.reason for result in results) else FAILED
+    with command.search.begun(without_hydra(command.config), folder) as study:
+        try:
+            _do_sweep(command, arguments, folder, study.name)
+        finally:
+            print(command.search.outcome(study, command.fixed, command.flags))
+        return 0 if study.best else FAILED
+
+
+def _do_sweep(
+    command: Command, arguments: list[str], folder: Path, study: str | None = None
+) -> list[RunResult]:
     from w2v_exp.experiment.job import job
     from w2v_exp.experiment.summary import finish_sweep
 
-    folder = _folder(command, "sweep")
     said = f"python -m w2v_exp {shlex.join(arguments)}"
-    Sweep(folder.name, said, list(command.swept), command.runs).write(folder)
+    Sweep(folder.name, said, list(command.swept), command.runs, study).write(folder)
     if isinstance(command.plan.tracking, MlflowTracking):
         from w2v_exp.tracking.store import open_store
 
@@ -124,7 +145,7 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
         _call_hydra([*command.hydra_arguments(), f"hydra.sweep.dir={folder}"], job)
     finally:
         results = finish_sweep(folder, command.plan)
-    return 0 if all(result.done and not result.reason for result in results) else FAILED
+    return results
 
 
 def _call_hydra(arguments: list[str], job: Callable[[Any], Any]) -> None:
@@ -135,10 +156,13 @@ def _call_hydra(arguments: list[str], job: Callable[[Any], Any]) -> None:
 def _folder(command: Command, mode: str) -> Path:
     """Return where Hydra is to write: where the user says, or a new folder below outputs/.
 
-    Its name is the time, with four random digits for those who start in the same second.
+    Its name is that of the study of a search, or else the time, with four random digits for those who start in the
+    same second.
     """
     key = f"hydra.{mode}.dir="
     for override in reversed(command.fixed):
         if override.startswith(key):
             return Path(override.removeprefix(key))
+    if mode == "sweep" and command.search and (name := command.search.settings.study_name):
+        return Path(f"outputs/sweeps/{name}")
     return Path(f"outputs/{mode}s/{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}")

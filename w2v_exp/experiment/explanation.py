@@ -94,11 +94,36 @@ def options_of(group: str) -> list[str]:
 
 
 def swept_values(override: Override) -> list[str]:
-    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``, as they would stand on a command line."""
+    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``, as they would stand on a command line.
+
+    Raises
+    ------
+    UserError
+        If it has none, or more than can be counted: an interval.
+    """
+    if override.is_interval_sweep():
+        raise UserError(
+            f"{override.input_line}: an interval has no list of values; a search draws from it: hydra/sweeper=optuna."
+        )
     value = override.value()
-    if isinstance(value, Glob):
-        return list(value.filter(options_of(str(override.key_or_group))))
-    return [str(value) for value in override.sweep_string_iterator()]
+    glob = isinstance(value, Glob)
+    values = (
+        value.filter(options_of(str(override.key_or_group))) if glob else override.sweep_string_iterator()
+    )
+    if not (listed := [str(value) for value in values]):
+        raise UserError(f"{override.input_line}: matches nothing.")
+    return listed
+
+
+def first_value(override: Override) -> str:
+    """Return a value that a sweep has: of an interval where it begins."""
+    if override.is_interval_sweep():
+        return f"{override.value().start:.15g}"
+    if isinstance(override.value(), Glob):
+        return swept_values(override)[0]
+    for value in override.sweep_string_iterator():
+        return str(value)
+    raise UserError(f"{override.input_line}: has no values.")
 
 
 def _explain_value(error: OmegaConfBaseException) -> UserError:

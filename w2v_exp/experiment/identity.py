@@ -79,13 +79,15 @@ class Identity:
         )
 
     @property
-    def of_named_sweep(self) -> bool:
-        """Whether the run is one of a sweep that has a name (``sweep=…``)."""
-        return self.sweep is not None and "sweep" in self.choices
+    def of_lasting_sweep(self) -> bool:
+        """Whether the run is one of a sweep that is taken up again: one with a name (``sweep=…``), or a search."""
+        return self.sweep is not None and ("sweep" in self.choices or self.sweep.study is not None)
 
     @property
     def title(self) -> str:
         """What the run is called while it lasts: in a sweep, which of how many it is."""
+        if self.sweep and self.sweep.study:
+            return f"trial {self.number}"
         return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
 
     def params(self) -> dict[str, str]:
@@ -108,4 +110,6 @@ class Identity:
                 "sweep.keys": " ".join(self.sweep.keys),
                 "sweep.number": str(self.number),
             }
+            if self.sweep.study:
+                tags |= {"study": self.sweep.study, "trial": str(self.number)}
         return tags

@@ -16,8 +16,8 @@ from w2v_exp.tracking.store import Store, open_store
 
 
 def resumes(plan: Plan, identity: Identity) -> bool:
-    """Return whether a run is left out if it has finished before: as the plan says, or else in a named sweep."""
-    wanted = identity.of_named_sweep if plan.resume is None else plan.resume
+    """Return whether a run is left out if it has finished before: as the plan says, or else in a sweep that lasts."""
+    wanted = identity.of_lasting_sweep if plan.resume is None else plan.resume
     return wanted and not plan.force and isinstance(plan.tracking, MlflowTracking)
 
 

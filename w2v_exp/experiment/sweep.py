@@ -27,12 +27,15 @@ class Sweep:
         The swept keys, in the order of the command.
     total : int
         The number of runs.
+    study : str, optional
+        The study that its runs are trials of, if it is a search.
     """
 
     name: str
     command: str
     keys: list[str]
     total: int
+    study: str | None = None
 
     def write(self, folder: Path) -> None:
         """Write this down in the sweep's folder."""
@@ -52,12 +55,18 @@ def write_result(result: RunResult, folder: Path) -> None:
         json.dump(asdict(result), stream, indent=1)
 
 
+def read_result(folder: Path) -> RunResult | None:
+    """Return how the run of a folder ended; None if it has not written that down."""
+    file = folder / RESULT_FILE
+    if not file.exists():
+        return None
+    values = json.loads(file.read_text(encoding="utf-8"))
+    values["costs"] = [(int(epoch), float(cost)) for epoch, cost in values["costs"]]
+    return RunResult(**values)
+
+
 def read_results(folder: Path) -> list[RunResult]:
     """Return how the runs of a sweep ended, in their order."""
-    files = sorted(folder.rglob(RESULT_FILE), key=lambda file: (len(file.parent.name), file.parent.name))
-    results = []
-    for file in files:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        values["costs"] = [(int(epoch), float(cost)) for epoch, cost in values["costs"]]
-        results.append(RunResult(**values))
-    return results
+    folders = [file.parent for file in folder.rglob(RESULT_FILE)]
+    folders.sort(key=lambda run: (len(run.name), run.name))
+    return [result for run in folders if (result := read_result(run))]

@@ -1,0 +1,1 @@
+"""Search instead of a grid: Optuna proposes the runs of a sweep, one by those before it."""

@@ -1,0 +1,128 @@
+"""A search of a command: begun, or taken up where it was left, and what it has come to."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
+from w2v_exp.file_lock import try_lock
+from w2v_exp.searching.settings import KEY, Direction, SearchSettings
+from w2v_exp.searching.space import Space
+from w2v_exp.searching.study import SearchStudy
+
+LOCK = "search.lock"
+ASKED = "asked"  # attribute of a study: what it is of
+
+
+@dataclass(frozen=True)
+class AskedSearch:
+    """A search that a command asks for.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        How to search.
+    direction : str
+        Whether less or more is better.
+    space : Space
+        What is searched.
+    """
+
+    settings: SearchSettings
+    direction: Direction
+    space: Space
+
+    @contextmanager
+    def begun(self, config: DictConfig, folder: Path) -> Iterator[SearchStudy]:
+        """Have the study of this search in a sweep's folder, for this process alone, without open trials.
+
+        Parameters
+        ----------
+        config : DictConfig
+            Of the first run, without Hydra's own part.
+        folder : Path
+            The sweep's.
+
+        Raises
+        ------
+        UserError
+            If another process searches there, or the study is that of another search.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = try_lock(folder / LOCK)
+        if lock is None:
+            raise UserError(f"{folder}: is being searched by another process.")
+        with lock:
+            study = SearchStudy(self.settings, folder, self.direction)
+            self._require_same(study, config)
+            study.close_interrupted()
+            yield study
+
+    def _require_same(self, study: SearchStudy, config: DictConfig) -> None:
+        """Refuse to go on with the study of another search: values of different things do not compare."""
+        asked = self._described(config)
+        known: dict[str, str] | None = study.study.user_attrs.get(ASKED)
+        if known is None:
+            study.study.set_user_attr(ASKED, asked)
+        elif known != asked:
+            key = next(key for key in {**asked, **known} if asked.get(key) != known.get(key))
+            raise SettingError(
+                f"{KEY}.study_name",
+                study.name,
+                f"has been a search with {key}={known.get(key)}, not {asked.get(key)}; give this one another name.",
+            )
+
+    def _described(self, config: DictConfig) -> dict[str, str]:
+        """Return what decides the value of a trial, beside the values that it has."""
+        described = {f"{KEY}.metric": self.settings.metric, f"{KEY}.direction": self.direction}
+        described |= self.space.texts
+        if {"experiment", "sweep"} & self.space.texts.keys():
+            return described
+        settings = _flat(OmegaConf.to_container(config, resolve=True))
+        searched = tuple(f"{key}." for key in self.space.texts)
+        return described | {
+            key: value
+            for key, value in settings.items()
+            if key not in described
+            and key.partition(".")[0] not in NOT_OF_THE_RESULT
+            and not key.startswith(searched)
+        }
+
+    def outcome(self, study: SearchStudy, fixed: list[str], flags: list[str]) -> str:
+        """Return, in a line, the best trial, and the command that runs it again.
+
+        Parameters
+        ----------
+        study : SearchStudy
+            Of this search.
+        fixed : list of str
+            The overrides of all runs.
+        flags : list of str
+            Hydra's own flags.
+        """
+        ended, best = study.ended, study.best
+        failed = sum(trial.value is None for trial in ended)
+        done = f"{len(ended)} trials" + (f", {failed} of which failed" if failed else "")
+        if best is None or best.value is None:
+            return f"No trial has a {self.settings.metric} ({done})."
+        kept = [text for text in fixed if not text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+        if any(text.startswith("sweep=") for text in kept):
+            kept.append("hydra.mode=RUN")  # its other settings are wanted, but no sweep
+        command = shlex.join([*flags, *kept, *self.space.overrides(best.params)])
+        found = f"Best: {self.settings.metric}={best.value:.6g}, trial {best.number} ({done})."
+        return f"{found} Again: python -m w2v_exp {command}"
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return flat

@@ -1,0 +1,131 @@
+"""The search itself: trials are asked for, launched and told, until there are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+from optuna.trial import Trial
+
+from w2v_exp.errors import SettingError
+from w2v_exp.searching.sampler import ReadableSampler
+from w2v_exp.searching.settings import KEY, SearchSettings, make_settings
+from w2v_exp.searching.space import Space
+from w2v_exp.searching.study import MARK, SearchStudy
+
+
+def search(
+    settings: Mapping[str, Any], config: DictConfig, launcher: Launcher, arguments: Sequence[str]
+) -> None:
+    """Search in a sweep's folder whose study has been made, or go on with it.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        What the sweeper was told.
+    config : DictConfig
+        Of the sweep, as Hydra has composed it.
+    launcher : Launcher
+        Does the runs.
+    arguments : sequence of str
+        The overrides of the sweep: those that are the same for all runs, and the space.
+
+    Raises
+    ------
+    SettingError
+        If the first runs that finish do not log what is sought.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(arguments))
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    space = Space.of(
+        {str(override.key_or_group): override for override in parsed if override.is_sweep_override()}
+    )
+    made = make_settings(settings)
+    Search(made, SearchStudy(made, Path(config.hydra.sweep.dir)), space, fixed, launcher).run()
+
+
+class Search:
+    """A search while it lasts.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        How to search.
+    study : SearchStudy
+        What is known up to now.
+    space : Space
+        What is searched.
+    fixed : list of str
+        The overrides of all runs.
+    launcher : Launcher
+        Does the runs.
+    """
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        study: SearchStudy,
+        space: Space,
+        fixed: list[str],
+        launcher: Launcher,
+    ) -> None:
+        self._settings, self._study, self._space = settings, study, space
+        self._fixed, self._launcher = fixed, launcher
+
+    def run(self) -> None:
+        """Try as many values as are missing, so many at once."""
+        try:
+            while (missing := self._settings.n_trials - (done := len(self._study.ended))) > 0:
+                trials = [self._ask(done + number) for number in range(min(missing, self._settings.n_jobs))]
+                for stretch in launchable(trials):
+                    self._launch(stretch)
+        finally:
+            self._study.close_interrupted()
+
+    def _ask(self, place: int) -> Trial:
+        study, settings = self._study.study, self._settings
+        study.sampler = ReadableSampler(settings.seed, place, settings.startup_trials)
+        trial = study.ask(self._space.distributions)
+        trial.set_user_attr(MARK, self._study.mark())
+        return trial
+
+    def _launch(self, trials: Sequence[Trial]) -> None:
+        """Do the runs of some trials, and tell how they ended."""
+        overrides = [[*self._fixed, *self._space.overrides(trial.params)] for trial in trials]
+        self._launcher.launch(overrides, initial_job_idx=trials[0].number)
+        for trial in trials:
+            result = self._study.result(trial.number)
+            if result is not None:
+                trial.set_user_attr("run_id", result.run_id)
+                trial.set_user_attr("reason", result.reason)
+            if not self._study.tell(trial.number, result) and result is not None and result.done:
+                self._require_metric(result.metrics)
+
+    def _require_metric(self, metrics: Mapping[str, float]) -> None:
+        """Refuse to go on where no run will tell what is sought; after one that has, a run without it is bad luck."""
+        if self._study.best is None:
+            raise SettingError(
+                f"{KEY}.metric",
+                self._settings.metric,
+                f"a run has finished without it; what it has logged: {', '.join(sorted(metrics))}.",
+            )
+
+
+def launchable(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """Cut trials into stretches that can be launched at once: with numbers in a row, and no values twice.
+
+    Of two runs with the same values, the second takes the result of the first, when that is there.
+    """
+    stretch: list[Trial] = []
+    for trial in trials:
+        follows = not stretch or trial.number == stretch[-1].number + 1
+        if not follows or any(trial.params == other.params for other in stretch):
+            yield stretch
+            stretch = []
+        stretch.append(trial)
+    if stretch:
+        yield stretch

@@ -1,0 +1,125 @@
+"""What can be said to a search, checked before it begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
+
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.plan import Plan
+from w2v_exp.validation import require_choice, require_whole, suggestion
+
+OURS = "hydra_plugins.w2v_exp_sweeper.SearchSweeper"
+GROUP = "hydra/sweeper"
+KEY = "hydra.sweeper"
+Direction = Literal["minimize", "maximize"]
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How to search.
+
+    Parameters
+    ----------
+    metric : str
+        What is sought, of all that a run logs.
+    direction : str, optional
+        ``minimize`` or ``maximize``; None takes what is better of the metric.
+    n_trials : int
+        In all, those of before included.
+    n_jobs : int
+        Trials at once.
+    startup_trials : int
+        The first ones, which are random.
+    seed : int
+        Of what is proposed.
+    study_name : str, optional
+        By which the study is found again; None takes that of the sweep's folder.
+    storage : str, optional
+        URL of the database that has the study; None keeps it in the sweep's folder.
+
+    Raises
+    ------
+    SettingError
+        For the first setting that cannot be used.
+    """
+
+    metric: str = "cost"
+    direction: Direction | None = None
+    n_trials: int = 20
+    n_jobs: int = 1
+    startup_trials: int = 10
+    seed: int = 0
+    study_name: str | None = None
+    storage: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("n_trials", "n_jobs"):
+            require_whole(key, getattr(self, key), at_least=1)
+        for key in ("startup_trials", "seed"):
+            require_whole(key, getattr(self, key), at_least=0)
+        if self.direction is not None:
+            require_choice("direction", self.direction, get_args(Direction))
+        if self.study_name is not None and not re.fullmatch(r"\w[\w.-]*", str(self.study_name)):
+            raise SettingError(
+                "study_name",
+                self.study_name,
+                "names a folder, too; use letters, digits, _, - and . (not at the beginning).",
+            )
+
+    def direction_for(self, plan: Plan) -> Direction:
+        """Return whether less or more of the metric is better.
+
+        Raises
+        ------
+        SettingError
+            If runs of this plan do not log the metric.
+        """
+        from w2v_exp.searching.metrics import logged_metrics  # late: it loads what runs are made of
+
+        known = logged_metrics(plan)
+        if self.metric not in known:
+            raise SettingError(
+                f"{KEY}.metric",
+                self.metric,
+                f"is not what such a run logs{suggestion(self.metric, known)} It logs: {', '.join(known)}.",
+            )
+        return self.direction or known[self.metric]
+
+
+def make_settings(sweeper: Mapping[str, Any]) -> SearchSettings:
+    """Return what a search was told, checked.
+
+    Raises
+    ------
+    SettingError
+        For the first setting that cannot be used.
+    """
+    try:
+        return SearchSettings(
+            **{key: value for key, value in sweeper.items() if key not in ("_target_", "params")}
+        )
+    except SettingError as error:
+        raise error.within(KEY) from None
+
+
+def is_search(sweeper: Mapping[str, Any]) -> bool:
+    """Return whether a sweep's configuration, ``hydra.sweeper``, is that of a search."""
+    return sweeper.get("_target_") == OURS
+
+
+def require_optuna() -> None:
+    """Refuse to search without Optuna.
+
+    Raises
+    ------
+    UserError
+        If it is not installed.
+    """
+    if find_spec("optuna") is None:
+        raise UserError(
+            f"{GROUP}=optuna: needs the package optuna, which is not installed: pip install 'w2v_exp[search]'."
+        )

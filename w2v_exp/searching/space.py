@@ -1,0 +1,161 @@
+"""What is searched: for each key, what its values are drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.explanation import swept_values
+
+DIGITS = 4  # of a number from an interval: enough to search by, and to read
+WITHIN = 0.382  # where between its ends an interval is tried
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched.
+
+    Parameters
+    ----------
+    texts : dict of str to str
+        What each key was given, in Hydra's syntax: ``choice(10,50)``.
+    distributions : dict of str to BaseDistribution
+        What that means to Optuna.
+    """
+
+    texts: dict[str, str]
+    distributions: dict[str, BaseDistribution]
+
+    @classmethod
+    def of(cls, overrides: Mapping[str, Override]) -> Space:
+        """Return the space of some swept keys.
+
+        Raises
+        ------
+        UserError
+            If there is none, or for the first that nothing can be drawn from.
+        """
+        if not overrides:
+            raise UserError(
+                "hydra/sweeper=optuna: there is nothing to search; add keys with choice(…), range(…) or "
+                "interval(…), as 'learning_rate=tag(log, interval(0.001,1))'."
+            )
+        texts = {key: str(override.input_line).split("=", 1)[1] for key, override in overrides.items()}
+        return cls(texts, {key: _distribution(override) for key, override in overrides.items()})
+
+    def tried(self) -> dict[str, list[str]]:
+        """Return values of each key by which it can be checked: all choices; of numbers both ends and one between."""
+        return {key: _tried(distribution) for key, distribution in self.distributions.items()}
+
+    def hint(self, key: str) -> str:
+        """Return how whole numbers are drawn, where a key that does not take others was given an interval."""
+        distribution = self.distributions[key]
+        if not isinstance(distribution, FloatDistribution) or distribution.step is not None:
+            return ""
+        return f" For whole numbers write int({self.texts[key]})."
+
+    def overrides(self, params: Mapping[str, Any]) -> list[str]:
+        """Return what makes a run of the values that a trial has."""
+        return [f"{key}={as_text(params[key])}" for key in self.distributions]
+
+
+def as_text(value: Any) -> str:
+    """Return a trial's value as it stands on a command line."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def readable(value: Any, distribution: BaseDistribution) -> Any:
+    """Return a number in as few digits as tell it from others; what is not from an interval stays as it is.
+
+    >>> readable(0.0123456789, FloatDistribution(0.001, 1, log=True))
+    0.01235
+    >>> readable(0.30000000000000004, FloatDistribution(0.1, 0.9, step=0.1))
+    0.3
+    """
+    if not isinstance(distribution, FloatDistribution):
+        return value
+    low, high = distribution.low, distribution.high
+    if low == high:
+        return low
+    if distribution.step is not None:
+        decimals = max(-_exponent(number) for number in (low, distribution.step))
+    else:
+        scale = min(value, high - low) if distribution.log else high - low
+        decimals = DIGITS - 1 - math.floor(math.log10(scale))
+    return min(max(round(value, decimals), low), high)
+
+
+def _exponent(number: float) -> int:
+    exponent = Decimal(repr(number)).as_tuple().exponent
+    assert isinstance(exponent, int)  # a finite number
+    return exponent
+
+
+def _distribution(override: Override) -> BaseDistribution:
+    value = override.value()
+    tags = set(getattr(value, "tags", ()))
+    logarithmic = "log" in tags
+    if tags - {"log"}:
+        raise _problem(override, f"tag {', '.join(sorted(tags - {'log'}))}: only log means something")
+    if isinstance(value, IntervalSweep):
+        return _interval(override, value, logarithmic)
+    if isinstance(value, RangeSweep):
+        return _range(override, value, logarithmic)
+    if logarithmic:
+        raise _problem(override, "the tag log is for an interval or a range")
+    return CategoricalDistribution(list(dict.fromkeys(swept_values(override))))
+
+
+def _interval(override: Override, value: IntervalSweep, logarithmic: bool) -> BaseDistribution:
+    low, high = value.start, value.end
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise _problem(override, "an interval goes from a number to a higher one")
+    if logarithmic and low <= 0:
+        raise _problem(override, "an interval with the tag log begins above 0")
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=logarithmic)
+    return FloatDistribution(low, high, log=logarithmic)
+
+
+def _range(override: Override, value: RangeSweep, logarithmic: bool) -> BaseDistribution:
+    step = abs(value.step)
+    count = (
+        math.ceil((Decimal(str(value.stop)) - Decimal(str(value.start))) / Decimal(str(value.step)))
+        if step
+        else 0
+    )
+    if count < 1:
+        raise _problem(override, "the range is empty")
+    last = Decimal(str(value.start)) + (count - 1) * Decimal(str(value.step))
+    low, high = sorted((Decimal(str(value.start)), last))
+    if logarithmic and (step != 1 or low < 1):
+        raise _problem(override, "a range with the tag log has whole numbers from 1 on, in steps of 1")
+    if all(isinstance(number, int) for number in (value.start, value.step)):
+        return IntDistribution(int(low), int(high), log=logarithmic, step=int(step))
+    return FloatDistribution(float(low), float(high), step=float(step))
+
+
+def _problem(override: Override, problem: str) -> UserError:
+    return UserError(f"{override.input_line}: {problem}.")
+
+
+def _tried(distribution: BaseDistribution) -> list[str]:
+    if isinstance(distribution, CategoricalDistribution):
+        return [str(choice) for choice in distribution.choices]
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution) or distribution.step is not None:
+        return [as_text(number) for number in dict.fromkeys((low, high))]
+    return [as_text(number) for number in (low, readable(low + WITHIN * (high - low), distribution), high)]

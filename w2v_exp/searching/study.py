@@ -1,0 +1,124 @@
+"""A search as Optuna keeps it: its study, in a database that outlives the process."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from w2v_exp.errors import SettingError
+from w2v_exp.experiment.sweep import RESULT_FILE, read_result
+from w2v_exp.files import replacing
+from w2v_exp.reporting.results import RunResult
+from w2v_exp.searching.settings import KEY, Direction, SearchSettings
+
+FILE = "study.db"
+MARK_FILE = "search.id"
+MARK = "folder"  # attribute of a trial: the mark of the folder that its run is in
+INTERRUPTED = "interrupted"  # attribute of a study: the numbers of trials that were
+
+
+class SearchStudy:
+    """The study of a search in a sweep's folder.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        Say where it is, and what is sought.
+    folder : Path
+        The sweep's. A trial's run is in the folder of its number in there.
+    direction : str, optional
+        Of a study that may have to be made; None expects it to be there.
+
+    Raises
+    ------
+    SettingError
+        If its database cannot be used.
+    """
+
+    def __init__(self, settings: SearchSettings, folder: Path, direction: Direction | None = None) -> None:
+        self._settings, self._folder = settings, folder
+        self.name = settings.study_name or folder.name
+        self.study = self._open(direction)
+
+    def _open(self, direction: Direction | None) -> Study:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        url = self._settings.storage or f"sqlite:///{self._folder.absolute() / FILE}"
+        try:
+            if direction is None:
+                return optuna.load_study(study_name=self.name, storage=url)
+            return optuna.create_study(
+                study_name=self.name, storage=url, direction=direction, load_if_exists=True
+            )
+        except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+            said = str(error).strip().partition("\n")[0].rstrip(".")
+            raise SettingError(
+                f"{KEY}.storage",
+                url,
+                f"cannot be used as Optuna's database ({type(error).__name__}: {said}).",
+            ) from error
+
+    @property
+    def interrupted(self) -> list[int]:
+        """The numbers of the trials that were interrupted."""
+        return list(self.study.user_attrs.get(INTERRUPTED, []))
+
+    @property
+    def ended(self) -> list[FrozenTrial]:
+        """The trials that have been done: those that failed are among them, those that were interrupted are not."""
+        interrupted = self.interrupted
+        trials = self.study.get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state.is_finished() and trial.number not in interrupted]
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """The best trial; None if none has a value."""
+        try:
+            return self.study.best_trial
+        except ValueError:
+            return None
+
+    def mark(self) -> str:
+        """Return by what trials are known to be of this folder, wherever the study is."""
+        file = self._folder / MARK_FILE
+        if not file.exists():
+            with replacing(file) as stream:
+                stream.write(secrets.token_hex(8))
+        return file.read_text(encoding="utf-8")
+
+    def result(self, number: int) -> RunResult | None:
+        """Return how the run of a trial ended, if it has told."""
+        return read_result(self._folder / str(number))
+
+    def tell(self, number: int, result: RunResult | None) -> bool:
+        """Tell Optuna what has become of a trial's run, and return whether that has a value."""
+        if result is not None and result.done and self._settings.metric in result.metrics:
+            self.study.tell(number, result.metrics[self._settings.metric])
+            return True
+        self.study.tell(number, state=TrialState.FAIL)
+        return False
+
+    def close_interrupted(self) -> None:
+        """Close the trials of this folder that an interruption has left open.
+
+        One whose run has ended all the same is told. Another one failed, does not count, and its values are the next to
+        be tried: if its run has a checkpoint, it goes on from there.
+        """
+        mark = self.mark()
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            if self._settings.storage is not None and trial.user_attrs.get(MARK) != mark:
+                continue  # of a search in another folder, which may be alive
+            result = self.result(trial.number)
+            if result is not None and (result.done or result.status == "FAILED"):
+                self.tell(trial.number, result)
+                continue
+            self.study.set_user_attr(INTERRUPTED, sorted({*self.interrupted, trial.number}))
+            (self._folder / str(trial.number) / RESULT_FILE).unlink(
+                missing_ok=True
+            )  # there will be another one
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            self.study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
