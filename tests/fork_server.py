@@ -23,6 +23,7 @@ LOADED = [  # what the application imports late
     "matplotlib.backends.backend_agg",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
+    "optuna.storages",
     "scipy.sparse.linalg",
     "w2v_exp.experiment.command_line",
     "w2v_exp.experiment.job",
@@ -30,6 +31,8 @@ LOADED = [  # what the application imports late
     "w2v_exp.reporting.memory_ladder",
     "w2v_exp.reporting.run_plots",
     "w2v_exp.reporting.sweep_plots",
+    "w2v_exp.searching.begun",
+    "w2v_exp.searching.search",
     "w2v_exp.tracking.mlflow_run",
     "w2v_exp.tracking.sweep_summary",
 ]

@@ -21,7 +21,18 @@ CORE = {
 UPPER_MODULES = {"__main__", "choices", "config", "plan"}
 # Modules beside the packages that anyone may import; they import only one another.
 FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py")} - UPPER_MODULES - {"__init__"}
-HEAVY = {"hydra", "omegaconf", "mlflow", "matplotlib", "pandas", "rich", "scipy", "sklearn", "gensim"}
+HEAVY = {
+    "hydra",
+    "omegaconf",
+    "mlflow",
+    "matplotlib",
+    "pandas",
+    "rich",
+    "scipy",
+    "sklearn",
+    "gensim",
+    "optuna",
+}
 WHERE_NEEDED = {
     ("w2v_exp.model.spectral", "scipy"),
     ("w2v_exp.model.hierarchical_softmax", "scipy"),

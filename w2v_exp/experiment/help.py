@@ -25,7 +25,9 @@ is added by --config-dir; --hydra-help tells of Hydra's other flags."""
 def help_text() -> str:
     """Return the help, from the files in ``conf/``."""
     sections = [USAGE, "Values (key=value):\n" + _knobs()]
-    sections += [_group(group) for group in (*GROUPS, "experiment", "sweep", "hydra/launcher")]
+    sections += [
+        _group(group) for group in (*GROUPS, "experiment", "sweep", "hydra/sweeper", "hydra/launcher")
+    ]
     return "\n\n".join(sections)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +26,7 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     sweep, results = Sweep.read(folder), read_results(folder)
     if not results:
         return []
-    comparison = compare(results)
+    comparison = compare(distinct(results))
     comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
     write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total), page)
@@ -40,6 +41,14 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
     return results
+
+
+def distinct(results: Sequence[RunResult]) -> list[RunResult]:
+    """Return each run once: a search may come back to values that it has tried, which is no repeat with a new seed."""
+    kept: dict[tuple[tuple[str, str], ...], RunResult] = {}
+    for result in results:
+        kept.setdefault((*result.swept.items(), ("seed", str(result.seed))), result)
+    return list(kept.values())
 
 
 def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
