@@ -86,7 +86,7 @@ def summary(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("launcher", ["joblib"])
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_runs_names_tags_and_summary_are_those_of_the_basic_launcher(launcher: str, swept: Any) -> None:
     plain, spread = swept("basic"), swept(launcher)
     assert sorted(facts(plain)) == ["window=2 dim=4", "window=2 dim=6", "window=3 dim=4", "window=3 dim=6"]

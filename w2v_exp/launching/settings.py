@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 from typing import TYPE_CHECKING, Any, Protocol
 
 from w2v_exp.cores import available_cores
@@ -79,7 +81,109 @@ class JoblibSettings(MachineSettings):
         return Workers()
 
 
-LAUNCHERS: dict[str, type[Settings]] = {"joblib": JoblibSettings}
+@dataclass(frozen=True)
+class LocalSettings(MachineSettings):
+    """Each run in a process of its own, as on a cluster."""
+
+    def require_usable(self) -> None:
+        """Refuse it where submitit is not installed."""
+        _require_package("submitit", "submitit_local", "slurm")
+
+    def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
+        """Return what submits them."""
+        from w2v_exp.launching.submission import LocalJobs
+
+        return LocalJobs(folder)
+
+
+@dataclass(frozen=True)
+class SlurmSettings:
+    """Each run as a job of a Slurm cluster.
+
+    Parameters
+    ----------
+    timeout_min : int
+        Minutes that a run may take; it is asked to end `signal_delay_s` before.
+    mem_gb : float, optional
+        Memory of a run, in units of 2³⁰ bytes; None takes the largest estimate of the sweep's runs.
+    cpus_per_task : int, optional
+        Cores of a run; None takes the most that a run keeps busy with its threads and workers.
+    array_parallelism : int
+        Runs at once, at most.
+    partition, account, qos, constraint : str, optional
+        As Slurm has them.
+    signal_delay_s : int
+        Seconds that a run has to write down what there is, before its time is over.
+    setup : list of str, optional
+        Commands of the shell before a run, such as ``module load``.
+    additional_parameters : dict, optional
+        Whatever else ``sbatch`` knows, by the names of its flags.
+    """
+
+    timeout_min: int = 60
+    mem_gb: float | None = None
+    cpus_per_task: int | None = None
+    array_parallelism: int = 256
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    signal_delay_s: int = 120
+    setup: list[str] | None = None
+    additional_parameters: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("timeout_min", "array_parallelism", "signal_delay_s"):
+            require_whole(key, getattr(self, key), at_least=1)
+        if self.cpus_per_task is not None:
+            require_whole("cpus_per_task", self.cpus_per_task, at_least=1)
+        if self.mem_gb is not None:
+            require_number("mem_gb", self.mem_gb, above=0)
+
+    def require_usable(self) -> None:
+        """Refuse it where submitit or Slurm's commands are missing."""
+        _require_package("submitit", "submitit_slurm", "slurm")
+        if which("sbatch") is None:
+            raise UserError(
+                f"{GROUP}=submitit_slurm: there is no sbatch on this machine; start the sweep on one that submits to "
+                f"Slurm, or spread it here with {GROUP}=joblib."
+            )
+
+    def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
+        """Return what submits the runs, each with what the neediest of them needs."""
+        from w2v_exp.launching.needs import Appraiser
+        from w2v_exp.launching.submission import SlurmJobs
+
+        memory, cores = self.mem_gb, self.cpus_per_task
+        if memory is None or cores is None:
+            needs = [*map(Appraiser(), tasks)]
+            memory = memory or math.ceil(max(each.memory for each in needs) / 2**30 * 10) / 10
+            cores = cores or max(each.cores for each in needs)
+        parameters: dict[str, Any] = {
+            "timeout_min": self.timeout_min,
+            "mem_gb": memory,
+            "cpus_per_task": cores,
+        }
+        parameters |= {
+            f"slurm_{key}": value
+            for key in ("partition", "account", "qos", "constraint", "array_parallelism", "signal_delay_s")
+            if (value := getattr(self, key)) is not None
+        }
+        if self.setup:
+            parameters["slurm_setup"] = list(self.setup)
+        if self.additional_parameters:
+            parameters["slurm_additional_parameters"] = dict(self.additional_parameters)
+        return SlurmJobs(folder, parameters)
+
+    def room(self) -> None:
+        """Return nothing: Slurm knows how many fit."""
+
+
+LAUNCHERS: dict[str, type[Settings]] = {
+    "joblib": JoblibSettings,
+    "submitit_local": LocalSettings,
+    "submitit_slurm": SlurmSettings,
+}
 
 
 def make_settings(name: str, settings: Mapping[str, Any]) -> Settings:
