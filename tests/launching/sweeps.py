@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from processes import environment
 PATIENCE = 300.0
 
 
-def runs_of(store: str) -> dict[str, Any]:
-    """Return the runs of a store by name, without the summaries of sweeps."""
+def runs_of(store: str, chosen: str = "") -> dict[str, Any]:
+    """Return the runs of a store, or those that are chosen, by name, without the summaries of sweeps."""
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("w2v_exp")
     if experiment is None:
         return {}
-    found = client.search_runs([experiment.experiment_id], max_results=5000)
+    found = client.search_runs([experiment.experiment_id], chosen, max_results=5000)
     return {run.info.run_name: run for run in found if run.data.tags.get("kind") != "summary"}
 
 
@@ -56,13 +57,11 @@ def end_group(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def processes_that_write_to(file: Path) -> list[int]:
-    """Return the processes whose standard output is a file."""
+def processes_that_hold(file: Path) -> list[int]:
+    """Return the processes that have a file open; that of a run has the `running.lock` in its folder."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "fd" / "1").readlink() == file:
+        with suppress(OSError):
+            if any(link.readlink() == file for link in (folder / "fd").iterdir()):
                 found.append(int(folder.name))
-        except OSError:
-            continue
     return found

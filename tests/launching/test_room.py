@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from w2v_exp.errors import UserError
@@ -61,3 +64,21 @@ def test_what_fits_nowhere_is_let_in_alone() -> None:
 def test_what_a_launcher_cannot_be_told_is_said_by_its_key(settings: dict[str, float], said: str) -> None:
     with pytest.raises(UserError, match=said):
         make_settings("joblib", settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"timeout_min": 0}, "hydra.launcher.timeout_min=0: must be"),
+        (
+            {"timeout_min": 3},
+            "hydra.launcher.signal_delay_s=120: a run would be asked to end before it has begun",
+        ),
+        ({"mem_gb": -1}, "hydra.launcher.mem_gb=-1: must be"),
+        ({"cpus_per_task": 1.5}, "hydra.launcher.cpus_per_task=1.5: must be"),
+        ({"setup": "module load python"}, "hydra.launcher.setup=module load python: must be a list"),
+    ],
+)
+def test_what_slurm_cannot_be_asked_for_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(said)}"):
+        make_settings("submitit_slurm", settings)

@@ -11,39 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from processes import environment
-from sweeps import runs_of, wait_for
+from sweeps import processes_that_hold, runs_of, wait_for
 
 pytestmark = pytest.mark.slurm
 SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm_on_loopback.sh"
 LONG = "100000000"  # epochs that nobody waits for
 
 
-def on_slurm(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+def on_slurm(*arguments: str, folder: Path, before: str = "") -> subprocess.Popen[str]:
+    """Start a sweep with a cluster of its own; `before` is a line of the shell that runs beside it."""
+    command = [sys.executable, "-m", "w2v_exp", *arguments]
+    if "-m" not in arguments:
+        command += ["hydra/launcher=submitit_slurm", "tracking.plots=false", "-m"]
     return subprocess.Popen(
-        [SCRIPT, sys.executable, "-m", "w2v_exp", *arguments, "tracking.plots=false", "-m"],
+        [SCRIPT, "bash", "-c", f'"$@" & {before}; wait $!', "bash", *command],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def process_of_run(number: int, folder: Path) -> int | None:
-    """Return the process in which Slurm does a run of the sweep in a folder."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if (place / "cwd").readlink() != folder:
-                continue
-            variables = (place / "environ").read_bytes().split(b"\0")
-            command = (place / "cmdline").read_bytes()
-        except OSError:
-            continue
-        of_run = b"SLURM_ARRAY_TASK_ID=%d" % number in variables and b"SLURM_PROCID=0" in variables
-        if of_run and b"submitit.core._submit" in command and b"srun" not in command:
-            return int(place.name)
-    return None
 
 
 def test_a_sweep_on_slurm_is_the_sweep_of_the_basic_launcher(
@@ -60,24 +49,30 @@ def test_a_sweep_on_slurm_is_the_sweep_of_the_basic_launcher(
             done = _forking.run(*SWEEP, folder=folder)
             assert done.returncode == 0, done.stderr
         else:
-            process = on_slurm(*SWEEP[:-2], f"hydra/launcher={launcher}", folder=folder)
+            process = on_slurm(*SWEEP, f"hydra/launcher={launcher}", folder=folder)
             said, errors = process.communicate()
             assert process.returncode == 0, errors + said
         told.append((facts(folder), summary(folder)))
     assert told[0] == told[1]
 
 
+def once_training(number: int, command: str) -> str:
+    """Return a line of the shell that gives a command once a run trains."""
+    there = f"compgen -G 'outputs/sweeps/*/{number}/artifacts/vocabulary.tsv' > /dev/null"
+    return f"(until {there}; do sleep 0.1; done; sleep 2; {command}) > /dev/null"
+
+
 @pytest.mark.parametrize("way", ["kill", "terminate"])
 def test_a_job_that_is_killed_takes_its_run_along_and_no_other(way: str, tmp_path: Path, store: Path) -> None:
-    process = on_slurm(f"epochs=5,{LONG},6", "hydra/launcher=submitit_slurm", folder=tmp_path)
+    process = on_slurm(f"epochs=5,{LONG},6", folder=tmp_path)
     wait_for(
         lambda: (
             process.poll() is not None or list(tmp_path.glob("outputs/sweeps/*/1/artifacts/vocabulary.tsv"))
         ),
         "the long run",
     )
-    worker = process_of_run(1, tmp_path)
-    assert worker, process.communicate() if process.poll() is not None else "no process of Slurm's"
+    (folder,) = tmp_path.glob("outputs/sweeps/*/1")
+    (worker,) = processes_that_hold(folder / "running.lock")
     os.kill(worker, signal.SIGKILL if way == "kill" else signal.SIGTERM)
     said, errors = process.communicate()
     assert process.returncode == 1, errors + said
@@ -85,13 +80,54 @@ def test_a_job_that_is_killed_takes_its_run_along_and_no_other(way: str, tmp_pat
     statuses = {name: run.info.status for name, run in runs.items()}
     assert statuses == {"epochs=5": "FINISHED", f"epochs={LONG}": "KILLED", "epochs=6": "FINISHED"}
     reason = runs[f"epochs={LONG}"].data.tags["reason"]
-    assert "FAILED" in reason if way == "kill" else reason
+    assert "FAILED" in reason if way == "kill" else reason == "interrupted"
+
+
+def test_a_run_whose_time_is_nearly_over_writes_down_what_it_has(tmp_path: Path, store: Path) -> None:
+    slurm = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=30"]
+    process = on_slurm(f"epochs={LONG},5", *slurm, folder=tmp_path)
+    said, errors = process.communicate()
+    assert process.returncode == 1, errors + said
+    run = runs_of(f"sqlite:///{store}")[f"epochs={LONG}"]
+    assert run.info.status == "KILLED"
+    assert "timeout_min" in run.data.tags["reason"]
+    assert "timeout_min" in said
+    files = MlflowClient(f"sqlite:///{store}").list_artifacts(run.info.run_id)
+    assert "embeddings.npz" in {file.path for file in files}
+
+
+def test_a_job_that_is_queued_again_goes_on_in_the_same_run(tmp_path: Path, store: Path) -> None:
+    """As after the failure of a node, or when another job has taken its place."""
+    process = on_slurm(
+        f"epochs={LONG},5",
+        "stop.minutes=0.2",
+        "checkpoint.every=1s",
+        folder=tmp_path,
+        before=once_training(0, "scontrol requeue 1_0"),
+    )
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors + said
+    client = MlflowClient(f"sqlite:///{store}")
+    experiment = client.get_experiment_by_name("w2v_exp")
+    found = client.search_runs([experiment.experiment_id], "tags.kind != 'summary'")
+    assert sorted(run.info.run_name for run in found) == [f"epochs={LONG}", "epochs=5"]
+    run = runs_of(f"sqlite:///{store}")[f"epochs={LONG}"]
+    assert (run.info.status, run.data.tags["continued"]) == ("FINISHED", "1")
+
+
+def test_what_slurm_does_not_take_is_said_in_its_words(tmp_path: Path, store: Path) -> None:
+    process = on_slurm("dim=4,6", "hydra.launcher.partition=nowhere", folder=tmp_path)
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert errors.startswith(
+        "hydra/launcher=submitit_slurm: Slurm does not take the jobs. sbatch: error: invalid"
+    )
 
 
 def test_slurm_is_asked_for_what_the_neediest_run_needs(tmp_path: Path, store: Path) -> None:
-    process = on_slurm("dim=4,6", "threads=2", "epochs=2", "hydra/launcher=submitit_slurm", folder=tmp_path)
+    process = on_slurm("dim=4,6", "threads=2", "epochs=2", folder=tmp_path)
     said, errors = process.communicate()
     assert process.returncode == 0, errors + said
-    (script,) = tmp_path.glob("outputs/sweeps/*/submitit/submission_file_*.sh")
+    script = next(tmp_path.glob("outputs/sweeps/*/submitit/*/*_submission.sh"))
     assert "#SBATCH --cpus-per-task=2" in script.read_text()
     assert "#SBATCH --mem=307MB" in script.read_text()

@@ -93,7 +93,10 @@ class Command:
         texts = {key: ",".join(values) for key, values in self.swept.items()}
         sweep = [f"{key}={text}" for key, text in (self.search.space.texts if self.search else texts).items()]
         # The sweep's parameters stand in the arguments, those of a sweep's file included.
-        return [*self.flags, *self.fixed, *sweep, "hydra.sweeper.params=null", "hydra.mode=MULTIRUN"]
+        arguments = [*self.flags, *self.fixed, *sweep, "hydra.sweeper.params=null", "hydra.mode=MULTIRUN"]
+        if self.config.hydra.runtime.choices["hydra/sweeper"] == "basic":
+            arguments.append("hydra.sweeper._target_=hydra_plugins.w2v_exp_grid.GridSweeper")
+        return arguments
 
 
 def parse(arguments: list[str]) -> Namespace:

@@ -95,8 +95,8 @@ class Run:
             return self._end("FAILED", str(error))
         except UserError as error:
             return self._end("FAILED", str(error))
-        except KeyboardInterrupt:
-            self._end("KILLED", "interrupted")
+        except KeyboardInterrupt as interruption:
+            self._end("KILLED", str(interruption) or "interrupted")
             raise
         except Exception as error:
             return self._end("FAILED", f"{type(error).__name__}: {error}")

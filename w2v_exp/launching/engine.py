@@ -16,7 +16,7 @@ class Ended(NamedTuple):
     task : Task
         The run.
     fate : str
-        What has become of its process, should it not have told its result.
+        What has become of its process, should the run not have told its end; empty where it certainly has.
     """
 
     task: Task

@@ -93,7 +93,7 @@ class Launch:
         """Wait for runs to end, see to it that each has told its result, and return how many they were."""
         ended = self._engine.ended(patience)
         for task, fate in ended:
-            if not has_told(task):
+            if fate and not has_told(task):
                 tell_end(task, "KILLED", fate)
             del self._running[task.number]
             if self._room is not None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # what runs are made of is loaded by sweeps that launch some
 
 OURS = "hydra_plugins.w2v_exp_launcher.SweepLauncher"
 GROUP = "hydra/launcher"
+ASKED_AS_GIVEN = (  # of Slurm
+    *("timeout_min", "array_parallelism", "signal_delay_s"),
+    *("partition", "account", "qos", "constraint"),
+)
+EARLIER_SECONDS = 60  # so much sooner than it was told, Slurm may send a signal
 
 
 class Settings(Protocol):
@@ -87,7 +92,7 @@ class LocalSettings(MachineSettings):
 
     def require_usable(self) -> None:
         """Refuse it where submitit is not installed."""
-        _require_package("submitit", "submitit_local", "slurm")
+        _require_package("submitit", "submitit_local", "submitit")
 
     def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
         """Return what submits them."""
@@ -103,7 +108,7 @@ class SlurmSettings:
     Parameters
     ----------
     timeout_min : int
-        Minutes that a run may take; it is asked to end `signal_delay_s` before.
+        Minutes that a run may take; it is asked to end `signal_delay_s` before, or up to a minute sooner.
     mem_gb : float, optional
         Memory of a run, in units of 2³⁰ bytes; None takes the largest estimate of the sweep's runs.
     cpus_per_task : int, optional
@@ -139,10 +144,21 @@ class SlurmSettings:
             require_whole("cpus_per_task", self.cpus_per_task, at_least=1)
         if self.mem_gb is not None:
             require_number("mem_gb", self.mem_gb, above=0)
+        if self.signal_delay_s + EARLIER_SECONDS >= 60 * self.timeout_min:
+            raise SettingError(
+                "signal_delay_s",
+                self.signal_delay_s,
+                f"a run would be asked to end before it has begun, for Slurm may ask a minute early; must be below "
+                f"60 × timeout_min - {EARLIER_SECONDS}, here {60 * self.timeout_min - EARLIER_SECONDS}.",
+            )
+        if isinstance(self.setup, str):
+            raise SettingError(
+                "setup", self.setup, "must be a list of commands, such as [module load python]."
+            )
 
     def require_usable(self) -> None:
         """Refuse it where submitit or Slurm's commands are missing."""
-        _require_package("submitit", "submitit_slurm", "slurm")
+        _require_package("submitit", "submitit_slurm", "submitit")
         if which("sbatch") is None:
             raise UserError(
                 f"{GROUP}=submitit_slurm: there is no sbatch on this machine; start the sweep on one that submits to "
@@ -159,21 +175,18 @@ class SlurmSettings:
             needs = [*map(Appraiser(), tasks)]
             memory = memory or math.ceil(max(each.memory for each in needs) / 2**30 * 10) / 10
             cores = cores or max(each.cores for each in needs)
-        parameters: dict[str, Any] = {
-            "timeout_min": self.timeout_min,
+        asked = {key: getattr(self, key) for key in ASKED_AS_GIVEN} | {
             "mem_gb": memory,
             "cpus_per_task": cores,
         }
-        parameters |= {
-            f"slurm_{key}": value
-            for key in ("partition", "account", "qos", "constraint", "array_parallelism", "signal_delay_s")
-            if (value := getattr(self, key)) is not None
-        }
+        asked["srun_args"] = [
+            f"--cpus-per-task={cores}"
+        ]  # since Slurm 22.05 it does not take that of the job
         if self.setup:
-            parameters["slurm_setup"] = list(self.setup)
+            asked["setup"] = list(self.setup)
         if self.additional_parameters:
-            parameters["slurm_additional_parameters"] = dict(self.additional_parameters)
-        return SlurmJobs(folder, parameters)
+            asked["additional_parameters"] = dict(self.additional_parameters)
+        return SlurmJobs(folder, {key: value for key, value in asked.items() if value is not None})
 
     def room(self) -> None:
         """Return nothing: Slurm knows how many fit."""

@@ -6,17 +6,26 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from time import monotonic, sleep
+from types import FrameType
 from typing import Any
 
-from submitit import AutoExecutor, Job
+from submitit import JobEnvironment, LocalExecutor, SlurmExecutor
+from submitit.core.core import Job
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.interruption import Terminated
 from w2v_exp.launching.engine import Ended
-from w2v_exp.launching.task import Task, perform
+from w2v_exp.launching.lost_run import has_told
+from w2v_exp.launching.orphan import end_with_parent
+from w2v_exp.launching.task import Task, perform_quietly
 from w2v_exp.processes import interruptions_held_back
 
 LONGEST_MINUTES = 60 * 24 * 365  # submitit ends what takes longer; on this machine nothing should
+QUEUE_SECONDS = 10.0  # between questions to Slurm, which has others to answer
 RESULT_SECONDS = 30.0  # that a file may take through a cluster's file system
 # What Slurm calls a job that may still come to something.
 GOING_ON = {
@@ -25,11 +34,29 @@ GOING_ON = {
     "RUNNING",
     "COMPLETING",
     "SUSPENDED",
-    "REQUEUED",
-    "REQUEUE_HOLD",
-    "RESIZING",
+    "STOPPED",
+    "STAGE_OUT",
+    "SIGNALING",
 }
-GOING_ON |= {"SIGNALING", "STAGE_OUT", "STOPPED", "REQUEUE_FED", "SPECIAL_EXIT"}
+GOING_ON |= {"REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "SPECIAL_EXIT"}
+
+
+def perform_as_job(task: Task) -> None:
+    """Do a run in the process of a job.
+
+    On this machine, a run ends when the process of submitit's that watches it has died. On a cluster, it ends itself
+    when Slurm says that its time is nearly over, or that another job is to have its place: submitit would raise an
+    error of its own, or begin anew without what there is.
+    """
+    job = JobEnvironment()
+    if job.cluster == "local":
+        end_with_parent(int(job.job_id))  # that process gives the job its name
+
+    def end_soon(number: int, frame: FrameType | None) -> None:
+        raise Terminated("Slurm has asked it to end: its time (timeout_min) was nearly over")
+
+    signal.signal(getattr(signal, f"SIG{job.USR_SIG}"), end_soon)
+    perform_quietly(task)
 
 
 class LocalJobs:
@@ -45,13 +72,13 @@ class LocalJobs:
 
     def __init__(self, folder: str) -> None:
         self._jobs: dict[str, tuple[Job[None], Task]] = {}
-        self._executor = AutoExecutor(folder=f"{folder}/submitit/%j", cluster="local")
-        self._executor.update_parameters(name="w2v_exp", timeout_min=LONGEST_MINUTES)
+        self._executor = LocalExecutor(_place(folder))
+        self._executor.update_parameters(timeout_min=LONGEST_MINUTES)
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Start these runs; on a cluster, as one array."""
         with interruptions_held_back():  # of the terminal; they would reach the jobs a second time
-            jobs = self._executor.map_array(perform, tasks)
+            jobs = self._executor.map_array(perform_as_job, tasks)
         self._jobs |= {job.job_id: (job, task) for job, task in zip(jobs, tasks, strict=True)}
 
     def ended(self, patience: float) -> list[Ended]:
@@ -63,15 +90,18 @@ class LocalJobs:
 
     def terminate(self) -> None:
         """Ask all runs to end."""
-        for name in self._jobs:
-            with suppress(ProcessLookupError):
-                os.kill(int(name), signal.SIGTERM)  # the job of a process is called by its number
+        self._send(signal.SIGTERM)
 
     def close(self) -> None:
-        """End all jobs that are left; submitit gives them a second."""
-        for job, _ in self._jobs.values():
-            job.cancel(check=False)
+        """End all jobs that are left."""
+        self._send(signal.SIGKILL)
         self._jobs.clear()
+
+    def _send(self, signal_number: int) -> None:
+        """Send a signal to the processes that watch the runs, after which the jobs are named."""
+        for name in self._jobs:
+            with suppress(ProcessLookupError):
+                os.kill(int(name), signal_number)
 
     def _over(self) -> dict[str, str]:
         """Return the jobs that are over, and what has become of those without a result."""
@@ -96,15 +126,31 @@ class SlurmJobs(LocalJobs):
         What submitit is to ask Slurm for.
     """
 
-    pause = 2.0
+    pause = 1.0
 
     def __init__(self, folder: str, parameters: Mapping[str, Any]) -> None:
         self._jobs = {}
-        self._completed_at: dict[str, float] = {}
-        self._executor = AutoExecutor(
-            folder=f"{folder}/submitit/%j", cluster="slurm", slurm_max_num_timeout=0
-        )
+        self._over_since: dict[str, float] = {}
+        self._ask_after = 0.0
+        self._executor = SlurmExecutor(_place(folder))
         self._executor.update_parameters(name="w2v_exp", **parameters)
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Submit these runs as one array.
+
+        Raises
+        ------
+        UserError
+            With Slurm's words, if it does not take them.
+        """
+        try:
+            with redirect_stderr(StringIO()):  # where submitit says what the error says
+                super().start(tasks)
+        except (FailedJobError, FailedSubmissionError) as error:
+            said = " ".join(line for line in str(error).splitlines() if line.startswith("sbatch: "))
+            raise UserError(
+                f"hydra/launcher=submitit_slurm: Slurm does not take the jobs. {said or error}"
+            ) from None
 
     def terminate(self) -> None:
         """Ask all runs to end: Slurm sends SIGTERM, and half a minute later SIGKILL."""
@@ -117,18 +163,24 @@ class SlurmJobs(LocalJobs):
         self._jobs.clear()
 
     def _over(self) -> dict[str, str]:
-        over = {name: "" for name, (job, _) in self._jobs.items() if job.paths.result_pickle.exists()}
-        if over:
+        over = {
+            name: f"it ended with an error; see {job.paths.stderr}"
+            for name, (job, _) in self._jobs.items()
+            if job.paths.result_pickle.exists()
+        }
+        if over or monotonic() < self._ask_after:
             return over
         states = slurm_states()
+        self._ask_after = monotonic() + QUEUE_SECONDS
         if states is None:
             return {}
-        for name, (job, _) in self._jobs.items():
+        for name, (job, task) in self._jobs.items():
             state = states.get(name, "COMPLETED")  # Slurm forgets jobs after some minutes
             if state in GOING_ON:
+                self._over_since.pop(name, None)
                 continue
-            since = self._completed_at.setdefault(name, monotonic())
-            if state != "COMPLETED" or monotonic() - since > RESULT_SECONDS:
+            since = self._over_since.setdefault(name, monotonic())
+            if has_told(task) or monotonic() - since > RESULT_SECONDS:
                 over[name] = f"its job {name} ended as {state}; see {job.paths.stderr}"
         return over
 
@@ -140,3 +192,7 @@ def slurm_states() -> dict[str, str] | None:
     if asked.returncode:
         return None
     return dict(line.split(maxsplit=1) for line in asked.stdout.splitlines())
+
+
+def _place(folder: str) -> str:
+    return f"{folder}/submitit/%j"

@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
@@ -19,13 +17,13 @@ from contextlib import suppress
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from w2v_exp.launching.engine import Ended
+from w2v_exp.launching.orphan import end_with_parent
 from w2v_exp.launching.output import OUTPUT_FILE
 from w2v_exp.launching.task import Task, perform_quietly
 from w2v_exp.processes import interruptions_held_back
 
 # One thread to begin with: a run sets the number of its own, and on many cores all others would only wait.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-LAST_SECONDS = 20.0  # that a run has to write down what there is
 
 
 class Workers:
@@ -82,21 +80,8 @@ class Workers:
 
 def _new_worker() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        max_workers=1, initializer=_end_with_parent, initargs=(os.getpid(),), env=ONE_THREAD
+        max_workers=1, initializer=end_with_parent, initargs=(os.getpid(),), env=ONE_THREAD
     )
-
-
-def _end_with_parent(parent: int) -> None:
-    """End this process when the sweep's has died: after a SIGTERM, and a while to write down what there is."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(LAST_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _fate(error: BaseException) -> str:
