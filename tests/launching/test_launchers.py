@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from sweeps import end_group, processes_that_hold, runs_of, start, wait_for
 from w2v_exp.embeddings import Embeddings
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
-launchers = pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="submitit is not installed")
+launchers = pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=submitit)])
 SWEEP = ["window=2,3", "dim=4", "epochs=5", "tracking.plots=false", "-m"]
 LONG = "100000000"  # epochs that nobody waits for
 OF_THE_TIME = ("seconds", "pairs_per_second", "resident", "available", "peak_memory")
