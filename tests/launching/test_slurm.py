@@ -20,13 +20,13 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm_on_loopback.sh"
 LONG = "100000000"  # epochs that nobody waits for
 
 
-def on_slurm(*arguments: str, folder: Path, before: str = "") -> subprocess.Popen[str]:
-    """Start a sweep with a cluster of its own; `before` is a line of the shell that runs beside it."""
+def on_slurm(*arguments: str, folder: Path, beside: str = ":") -> subprocess.Popen[str]:
+    """Start a sweep with a cluster of its own; `beside` is a line of the shell that runs meanwhile."""
     command = [sys.executable, "-m", "w2v_exp", *arguments]
     if "-m" not in arguments:
         command += ["hydra/launcher=submitit_slurm", "tracking.plots=false", "-m"]
     return subprocess.Popen(
-        [SCRIPT, "bash", "-c", f'"$@" & {before}; wait $!', "bash", *command],
+        [SCRIPT, "bash", "-c", f'"$@" & sweep=$!; ({beside}) &> /dev/null & wait $sweep', "bash", *command],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -58,8 +58,8 @@ def test_a_sweep_on_slurm_is_the_sweep_of_the_basic_launcher(
 
 def once_training(number: int, command: str) -> str:
     """Return a line of the shell that gives a command once a run trains."""
-    there = f"compgen -G 'outputs/sweeps/*/{number}/artifacts/vocabulary.tsv' > /dev/null"
-    return f"(until {there}; do sleep 0.1; done; sleep 2; {command}) > /dev/null"
+    there = f"compgen -G 'outputs/sweeps/*/{number}/artifacts/vocabulary.tsv'"
+    return f"while kill -0 $sweep && ! {there}; do sleep 0.1; done; sleep 2; {command}"
 
 
 @pytest.mark.parametrize("way", ["kill", "terminate"])
@@ -103,7 +103,7 @@ def test_a_job_that_is_queued_again_goes_on_in_the_same_run(tmp_path: Path, stor
         "stop.minutes=0.2",
         "checkpoint.every=1s",
         folder=tmp_path,
-        before=once_training(0, "scontrol requeue 1_0"),
+        beside=once_training(0, "scontrol requeue 1_0"),
     )
     said, errors = process.communicate()
     assert process.returncode == 0, errors + said
@@ -130,4 +130,4 @@ def test_slurm_is_asked_for_what_the_neediest_run_needs(tmp_path: Path, store: P
     assert process.returncode == 0, errors + said
     script = next(tmp_path.glob("outputs/sweeps/*/submitit/*/*_submission.sh"))
     assert "#SBATCH --cpus-per-task=2" in script.read_text()
-    assert "#SBATCH --mem=307MB" in script.read_text()
+    assert "#SBATCH --mem=308M" in script.read_text()

@@ -21,10 +21,14 @@ if TYPE_CHECKING:  # what runs are made of is loaded by sweeps that launch some
 
 OURS = "hydra_plugins.w2v_exp_launcher.SweepLauncher"
 GROUP = "hydra/launcher"
-ASKED_AS_GIVEN = (  # of Slurm
-    *("timeout_min", "array_parallelism", "signal_delay_s"),
-    *("partition", "account", "qos", "constraint"),
-)
+ASKED_AS_GIVEN = (
+    "array_parallelism",
+    "signal_delay_s",
+    "partition",
+    "account",
+    "qos",
+    "constraint",
+)  # of Slurm
 EARLIER_SECONDS = 60  # so much sooner than it was told, Slurm may send a signal
 
 
@@ -175,13 +179,10 @@ class SlurmSettings:
             needs = [*map(Appraiser(), tasks)]
             memory = memory or math.ceil(max(each.memory for each in needs) / 2**30 * 10) / 10
             cores = cores or max(each.cores for each in needs)
-        asked = {key: getattr(self, key) for key in ASKED_AS_GIVEN} | {
-            "mem_gb": memory,
-            "cpus_per_task": cores,
-        }
-        asked["srun_args"] = [
-            f"--cpus-per-task={cores}"
-        ]  # since Slurm 22.05 it does not take that of the job
+        asked: dict[str, Any] = {key: getattr(self, key) for key in ASKED_AS_GIVEN}
+        asked |= {"time": self.timeout_min, "mem": f"{math.ceil(memory * 1024)}M", "cpus_per_task": cores}
+        # Since Slurm 22.05 what a job starts is not given the cores of the job.
+        asked["srun_args"] = [f"--cpus-per-task={cores}"]
         if self.setup:
             asked["setup"] = list(self.setup)
         if self.additional_parameters:

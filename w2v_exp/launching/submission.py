@@ -123,7 +123,7 @@ class SlurmJobs(LocalJobs):
     folder : str
         As above; all machines must see it.
     parameters : mapping of str to object
-        What submitit is to ask Slurm for.
+        What submitit is to ask Slurm for, by sbatch's names.
     """
 
     pause = 1.0
@@ -133,7 +133,7 @@ class SlurmJobs(LocalJobs):
         self._over_since: dict[str, float] = {}
         self._ask_after = 0.0
         self._executor = SlurmExecutor(_place(folder))
-        self._executor.update_parameters(name="w2v_exp", **parameters)
+        self._executor.update_parameters(job_name="w2v_exp", **parameters)
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Submit these runs as one array.

@@ -90,13 +90,17 @@ def _perform(task: Task, config: DictConfig) -> None:
     from w2v_exp.launching.lost_run import tell_end
 
     context = HydraContext(config_loader=None, callbacks=Callbacks(config))
-    done = run_job(
-        job,
-        config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-        hydra_context=context,
-    )
+    try:
+        done = run_job(
+            job,
+            config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=context,
+        )
+    except KeyboardInterrupt as interruption:
+        tell_end(task, "KILLED", str(interruption) or "interrupted")
+        raise
     if done.status == JobStatus.FAILED:
         # An error of the code is told like a run's other failures: who has started this may be far away, or gone.
         error = done._return_value  # the public property would raise it
