@@ -16,6 +16,8 @@ fi
 folder=$(mktemp -d)
 pids=()
 stop() {
+    scancel --full --signal=KILL --user="$(id -un)" 2> /dev/null || true
+    for _ in $(seq 50); do [ -z "$(squeue --noheader 2> /dev/null)" ] && break; sleep 0.1; done
     for pid in "${pids[@]}"; do kill "$pid" 2> /dev/null || true; done
     for pid in "${pids[@]}"; do wait "$pid" 2> /dev/null || true; done
     rm -rf "$folder"
