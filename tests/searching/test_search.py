@@ -79,6 +79,9 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     with (folder / FOLDER / "comparison.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 5
+    costs = [float(row["cost"]) for row in rows]
+    assert costs == sorted(costs)  # by what was sought
+    assert "Ranked by cost, the least first." in searched[1]
     assert "<html" in (folder / FOLDER / "summary.html").read_text()
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     (summary,) = client.search_runs(["1"], "tags.kind = 'summary'")
@@ -132,6 +135,29 @@ def test_a_search_that_is_killed_goes_on_in_the_same_run(
     statuses = sorted(run.info.status for run in runs_of(store))
     assert statuses.count("FINISHED") == 5
     assert set(statuses) <= {"FINISHED", "KILLED"}
+
+
+def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
+    command: Command, tmp_path: Path, store: Path
+) -> None:
+    asked = [
+        *SEARCH,
+        *SPACE,
+        *STORED,
+        "epochs=20000",
+        'checkpoint.every="100 epochs"',
+        "hydra.sweeper.n_trials=2",
+    ]
+    killed = command(*asked, killed_after=0, killed_when="outputs/checkpoints/*/checkpoint.npz")
+    assert killed.returncode == -9
+    done = command(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "Going on from a checkpoint" in done.stdout + done.stderr
+    assert study(tmp_path).user_attrs["interrupted"] == [0]
+    runs = {run.data.tags["trial"]: run for run in runs_of(store)}
+    assert sorted(runs) == ["1", "2"]
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert runs["1"].data.tags["continued"] == "1"
 
 
 def test_a_trial_that_fails_is_told_and_the_search_goes_on(command: Command, tmp_path: Path) -> None:
@@ -216,6 +242,10 @@ def test_a_metric_that_turns_out_not_to_be_logged_ends_the_search(command: Comma
             "hydra.sweeper.n_trial: unknown key, did you mean hydra.sweeper.n_",
         ),
         (["dim=4,5", "hydra.sweeper.study_name=a/b"], "hydra.sweeper.study_name=a/b: names a folder, too;"),
+        (
+            ["dim=4,5", "hydra.sweeper.storage=postgresql://me:secret@host/studies"],
+            "hydra.sweeper.storage=postgresql://me:…@host/studies: has a password in it,",
+        ),
         (
             ["dim=4,5", "hydra.sweep.subdir=x"],
             "hydra.sweep.subdir: a search finds its trials by their numbers;",

@@ -135,7 +135,8 @@ def _do_sweep(
     from w2v_exp.experiment.summary import finish_sweep
 
     said = f"python -m w2v_exp {shlex.join(arguments)}"
-    Sweep(folder.name, said, list(command.swept), command.runs, study).write(folder)
+    sought = command.search.sought if command.search else None
+    Sweep(folder.name, said, list(command.swept), command.runs, study, sought).write(folder)
     if isinstance(command.plan.tracking, MlflowTracking):
         from w2v_exp.tracking.store import open_store
 

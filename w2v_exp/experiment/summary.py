@@ -14,6 +14,7 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.announcement import announce_store
 from w2v_exp.experiment.sweep import Sweep, read_results
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import Comparison, compare
 from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.results import RunResult
@@ -26,7 +27,7 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     sweep, results = Sweep.read(folder), read_results(folder)
     if not results:
         return []
-    comparison = compare(distinct(results))
+    comparison = compare(distinct(results), Ranking(*sweep.sought) if sweep.sought else None)
     comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
     write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total), page)

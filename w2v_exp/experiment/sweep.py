@@ -29,6 +29,8 @@ class Sweep:
         The number of runs.
     study : str, optional
         The study that its runs are trials of, if it is a search.
+    sought : (str, int), optional
+        The metric that is sought, and 1 if more of it is better, −1 if less is.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Sweep:
     keys: list[str]
     total: int
     study: str | None = None
+    sought: tuple[str, int] | None = None
 
     def write(self, folder: Path) -> None:
         """Write this down in the sweep's folder."""

@@ -75,5 +75,6 @@ COLUMNS = [
 
 
 def column_of(metric: str) -> Column:
-    """Return the column of a metric that the tables have."""
-    return next(column for column in COLUMNS if column.metric == metric)
+    """Return the column of a metric; one that the tables lack is called by its name."""
+    own = Column(metric, metric.replace("_", " "), 4, 1)
+    return next((column for column in COLUMNS if column.metric == metric), own)

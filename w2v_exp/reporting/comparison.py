@@ -197,14 +197,17 @@ class Comparison:
         return table
 
 
-def compare(results: Sequence[RunResult]) -> Comparison:
+def compare(results: Sequence[RunResult], sought: Ranking | None = None) -> Comparison:
     """Group the finished runs that differ only in seed, and sort them by the first of `RANKINGS` that all have.
+
+    What a search has sought, if any has it, comes before those.
 
     The best mean over seeds comes first. Where there is no measure that all have, the first that any has is taken, and
     groups without it come last. Groups that are as good stay in the order of the results.
     """
     groups = group_runs(results)
-    ranking = common_ranking(groups)
+    has_sought = sought is not None and any(group.has(sought.metric) for group in groups)
+    ranking = sought if has_sought else common_ranking(groups)
 
     def rank(group: Group) -> float:
         mean = group.mean(ranking.metric) if ranking else math.nan

@@ -40,6 +40,11 @@ class AskedSearch:
     direction: Direction
     space: Space
 
+    @property
+    def sought(self) -> tuple[str, int]:
+        """The metric that is sought, and 1 if more of it is better, −1 if less is."""
+        return self.settings.metric, 1 if self.direction == "maximize" else -1
+
     @contextmanager
     def begun(self, config: DictConfig, folder: Path) -> Iterator[SearchStudy]:
         """Have the study of this search in a sweep's folder, for this process alone, without open trials.

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.plan import Plan
+from w2v_exp.tracking.store import PASSWORD
 from w2v_exp.validation import require_choice, require_whole, suggestion
 
 OURS = "hydra_plugins.w2v_exp_sweeper.SearchSweeper"
@@ -63,6 +64,13 @@ class SearchSettings:
             require_whole(key, getattr(self, key), at_least=0)
         if self.direction is not None:
             require_choice("direction", self.direction, get_args(Direction))
+        if self.storage is not None and (hidden := PASSWORD.sub(r"\1:…@", self.storage)) != self.storage:
+            raise SettingError(
+                "storage",
+                hidden,
+                "has a password in it, which all would see who see the sweep; leave it out, and give it by what "
+                "the database knows (PGPASSWORD, or ~/.pgpass).",
+            )
         if self.study_name is not None and not re.fullmatch(r"\w[\w.-]*", str(self.study_name)):
             raise SettingError(
                 "study_name",
