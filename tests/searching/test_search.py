@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import shlex
 import shutil
 import signal
@@ -23,7 +22,7 @@ from w2v_exp.experiment.command import parse, understand
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.study_name=found", "-m"]
 SPACE = ["dim=range(4,20)", "learning_rate=tag(log,interval(0.001,1))"]
-QUICK = ["explorer=none", "epochs=20", "hydra.sweeper.startup_trials=3"]
+QUICK = ["explorer=none", "epochs=20", "hydra.sweeper.startup_trials=2"]
 STORED = [*QUICK, "tracking.plots=false"]
 FOLDER = Path("outputs/sweeps/found")
 
@@ -49,10 +48,10 @@ def runs_of(store: Path) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, _forking: Any) -> Any:
-    """Return the folder of a search of five trials, and what it said."""
+    """Return the folder of a search of three trials, and what it said."""
     folder = tmp_path_factory.mktemp("search")
     shutil.copy(empty_store, folder / "mlflow.db")
-    done = _forking.run(*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=5", folder=folder)
+    done = _forking.run(*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=3", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -61,7 +60,7 @@ def test_each_trial_is_a_run_of_the_store_and_its_metric_the_value(searched: Any
     folder, _ = searched
     runs = {int(run.data.tags["trial"]): run for run in runs_of(folder / "mlflow.db")}
     trials = study(folder).trials
-    assert sorted(runs) == [trial.number for trial in trials] == list(range(5))
+    assert sorted(runs) == [trial.number for trial in trials] == list(range(3))
     for trial in trials:
         run = runs[trial.number]
         assert trial.state == TrialState.COMPLETE
@@ -78,7 +77,7 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     folder, said = searched
     with (folder / FOLDER / "comparison.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 5
+    assert len(rows) == 3
     costs = [float(row["cost"]) for row in rows]
     assert costs == sorted(costs)  # by what was sought
     assert "Ranked by cost, the least first." in searched[1]
@@ -88,7 +87,7 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     assert summary.info.run_name == "summary: dim × learning_rate"
     best = study(folder).best_trial
     (line,) = [line for line in said.splitlines() if line.startswith("Best: ")]
-    assert line.startswith(f"Best: cost={best.value:.6g}, trial {best.number} (5 trials). Again: ")
+    assert line.startswith(f"Best: cost={best.value:.6g}, trial {best.number} (3 trials). Again: ")
     python, flag, module, *again = shlex.split(line.partition("Again: ")[2])
     assert (python, flag, module) == ("python", "-m", "w2v_exp")
     done = command(*again, f"tracking.uri=sqlite:///{store}")
@@ -100,43 +99,44 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
 def test_a_search_that_goes_on_does_what_it_would_have_done_at_once(
     searched: Any, command: Command, tmp_path: Path
 ) -> None:
-    for trials in (2, 5):
+    for trials in (1, 3):
         done = command(*SEARCH, *SPACE, *QUICK, "tracking=none", f"hydra.sweeper.n_trials={trials}")
         assert done.returncode == 0, done.stderr
         assert len(study(tmp_path).trials) == trials
     assert values(study(tmp_path)) == values(study(searched[0]))
     assert f"{FOLDER}" in done.stdout
     with (tmp_path / FOLDER / "comparison.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == 5
+        assert len(list(csv.DictReader(stream))) == 3
 
 
-@pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGINT])
-def test_a_search_that_is_killed_goes_on_in_the_same_run(
+@pytest.mark.parametrize("killed_by", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_search_that_is_killed_comes_to_the_same_trials(
     killed_by: int, searched: Any, command: Command, tmp_path: Path, store: Path
 ) -> None:
-    asked = [*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=5"]
+    asked = [*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=3"]
     killed = command(
-        *asked, killed_by=killed_by, killed_after=0, killed_when=f"{FOLDER}/2/artifacts/vocabulary.tsv"
+        *asked, killed_by=killed_by, killed_after=0, killed_when=f"{FOLDER}/1/artifacts/vocabulary.tsv"
     )
     assert killed.returncode == (-9 if killed_by == signal.SIGKILL else 130), killed.stderr
     states = [trial.state for trial in study(tmp_path).trials]
-    assert states[:2] == [TrialState.COMPLETE] * 2
+    assert states[0] == TrialState.COMPLETE
     assert (TrialState.RUNNING in states) == (killed_by == signal.SIGKILL)
     done = command(*asked)
     assert done.returncode == 0, done.stderr
-    assert "(5 trials)" in done.stdout
+    assert "(3 trials)" in done.stdout
     after = study(tmp_path)
-    assert after.user_attrs["interrupted"] == [2]
-    assert after.trials[2].state == TrialState.FAIL
-    assert after.trials[3].params == after.trials[2].params
+    assert after.user_attrs["interrupted"] == [1]
+    assert after.trials[1].state == TrialState.FAIL
+    assert after.trials[2].params == after.trials[1].params
     assert values(after) == values(study(searched[0]))
     with (tmp_path / FOLDER / "comparison.csv").open() as stream:
-        assert [row["status"] for row in csv.DictReader(stream)] == ["FINISHED"] * 5
+        assert [row["status"] for row in csv.DictReader(stream)] == ["FINISHED"] * 3
     statuses = sorted(run.info.status for run in runs_of(store))
-    assert statuses.count("FINISHED") == 5
+    assert statuses.count("FINISHED") == 3
     assert set(statuses) <= {"FINISHED", "KILLED"}
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
     command: Command, tmp_path: Path, store: Path
 ) -> None:
@@ -162,20 +162,20 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
 
 def test_a_trial_that_fails_is_told_and_the_search_goes_on(command: Command, tmp_path: Path) -> None:
     rates = "learning_rate=choice(0.05,1e300)"
-    done = command(*SEARCH, rates, *QUICK, "tracking=none", "hydra.sweeper.n_trials=6")
+    done = command(*SEARCH, rates, *QUICK, "tracking=none", "hydra.sweeper.n_trials=5")
     assert done.returncode == 0, done.stderr
     by_rate = {trial.params["learning_rate"]: trial for trial in study(tmp_path).trials}
     assert by_rate["0.05"].state == TrialState.COMPLETE
     assert by_rate["1e+300"].state == TrialState.FAIL
     assert by_rate["1e+300"].user_attrs["reason"]
     failed = sum(trial.state == TrialState.FAIL for trial in study(tmp_path).trials)
-    assert f"(6 trials, {failed} of which failed)" in done.stdout
+    assert f"(5 trials, {failed} of which failed)" in done.stdout
 
 
 def test_the_same_values_are_trained_once_and_told_each_time(
     command: Command, tmp_path: Path, store: Path
 ) -> None:
-    done = command(*SEARCH, "dim=4,6", *STORED, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=4")
+    done = command(*SEARCH, "dim=4,6", *STORED, "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=3")
     assert done.returncode == 0, done.stderr
     runs = {run.data.params["dim"]: run for run in runs_of(store)}
     assert len(runs) == len(runs_of(store)) <= 2
@@ -186,14 +186,22 @@ def test_the_same_values_are_trained_once_and_told_each_time(
         assert [row["runs"] for row in csv.DictReader(stream)] == ["1"] * len(runs)  # no repeats
 
 
-def test_joblib_does_several_trials_at_once(command: Command, tmp_path: Path, store: Path) -> None:
+def test_joblib_does_several_trials_at_once(command: Command, tmp_path: Path) -> None:
     done = command(
-        *(*SEARCH, "dim=range(4,20)", *STORED, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2"),
+        *(
+            *SEARCH,
+            "dim=range(4,20)",
+            *QUICK,
+            "tracking=none",
+            "hydra.sweeper.n_trials=2",
+            "hydra.sweeper.n_jobs=2",
+        ),
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     )
     assert done.returncode == 0, done.stderr
-    costs = {run.data.tags["trial"]: run.data.metrics["cost"] for run in runs_of(store)}
-    assert costs == {str(trial.number): trial.value for trial in study(tmp_path).trials}
+    with (tmp_path / FOLDER / "comparison.csv").open() as stream:
+        costs = {row["dim"]: float(row["cost"]) for row in csv.DictReader(stream)}
+    assert costs == {str(trial.params["dim"]): trial.value for trial in study(tmp_path).trials}
     assert len(costs) == 2
 
 
@@ -342,7 +350,3 @@ def test_a_storage_that_cannot_be_used_is_said(tmp_path: Path) -> None:
             begin(tmp_path, f"hydra.sweeper.storage={url}"),
         ):
             pass
-
-
-def test_values_that_are_told_are_finite(searched: Any) -> None:
-    assert all(math.isfinite(trial.value) for trial in study(searched[0]).trials)
