@@ -179,8 +179,13 @@ def test_an_interruption_ends_all_and_keeps_what_there_is(
     signal_number: int, launcher: str, tmp_path: Path, begun: Any
 ) -> None:
     process = begun(
-        f"epochs={LONG},{LONG}1", f"hydra/launcher={launcher}", "hydra.launcher.n_jobs=2", training=[0, 1]
+        f"epochs={LONG},{LONG}1",
+        f"hydra/launcher={launcher}",
+        "hydra.launcher.n_jobs=2",
+        "checkpoint.every=1s",
+        training=[0, 1],
     )
+    wait_for(lambda: len([*tmp_path.glob("outputs/checkpoints/*/checkpoint.npz")]) == 2, "their checkpoints")
     if signal_number == signal.SIGINT:
         os.killpg(process.pid, signal_number)  # as a terminal does
     else:

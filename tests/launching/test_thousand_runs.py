@@ -51,7 +51,7 @@ def watched(process: subprocess.Popen[str], folder: Path) -> list[Sample]:
                 samples.append(sample(process.pid, folder))
             continue
         assert process.returncode == 0, errors
-        assert f"{RUNS} finished runs" in said
+        assert f"{RUNS:,} finished runs" in said
         return samples
 
 

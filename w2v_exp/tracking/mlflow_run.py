@@ -119,10 +119,18 @@ class MlflowRun:
     def log_corpus(self, name: str, digest: str, source: str, profile: str) -> None:
         """Write the corpus as the run's data set."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         data = Dataset(name=name, digest=digest[:12], source_type="text", source=source, profile=profile)
-        tag = InputTag("mlflow.data.context", "training")
-        self._store.client.log_inputs(self.run_id, datasets=[DatasetInput(data, [tag])])
+        used = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
+        try:
+            self._store.client.log_inputs(self.run_id, datasets=used)
+        except MlflowException as error:
+            # Of runs that begin at the same moment with a new text, MLflow lets one make the data set, and fails the
+            # others. It is there then.
+            if not any(name in str(error) for name in ("IntegrityError", "UniqueViolation")):
+                raise
+            self._store.client.log_inputs(self.run_id, datasets=used)
 
     def log_table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Make a table one of the run's files, as MLflow writes tables: the UI shows it in pages."""
