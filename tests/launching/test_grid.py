@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.plugins import Plugins
 from processes import Command
-
-from hydra_plugins.w2v_exp_grid import GridSweeper
 
 
 class Loader:
@@ -20,6 +19,9 @@ class Loader:
 
 
 def composed(*batch: list[str]) -> list[list[str]]:
+    Plugins.instance()  # loads all plugins once more: a class that was imported before it has another class's base
+    from hydra_plugins.w2v_exp_grid import GridSweeper
+
     sweeper = GridSweeper(max_batch_size=None)
     sweeper.hydra_context, sweeper.config, sweeper.config_loader = None, {}, Loader()
     sweeper.validate_batch_is_legal(batch)
