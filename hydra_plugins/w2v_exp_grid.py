@@ -10,7 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 class GridSweeper(BasicSweeper):  # type: ignore[misc]
     """Hydra's own, without its pause before the first run.
 
-    It composes the configuration of every run once, only to see that it can: five minutes for a thousand runs. Values
+    It composes the configuration of every run once, only to see that it can: minutes, for a thousand runs. Values
     of plain keys, such as seeds, have been checked by themselves, and nothing else depends on them; so runs that
     differ in nothing else are composed once.
     """

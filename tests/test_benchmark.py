@@ -125,7 +125,7 @@ def test_a_promise_that_is_missed_is_told():
 # ---------------------------------------------------------------- all of it, tiny
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("part", [workloads.article_training, steps.steps_at_a_real_vocabulary])
 def test_training_is_compared(part, threads):
     comparisons = part(TINY, threads)

@@ -203,7 +203,9 @@ def test_a_diverging_run_fails_with_advice_and_keeps_its_costs(command: Command,
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_is_killed_and_keeps_what_it_has(
     tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:

@@ -93,7 +93,7 @@ SHORTER = {
     "experiment=file_softmax": ["epochs=2"],
     "experiment=sotu_sgns": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_hierarchical": ["corpus.messages=2", "epochs=1"],
-    "sweep=memory_ladder": ["corpus.messages=1"],
+    "sweep=memory_ladder": ["corpus.messages=1", "labels=dense,streamed"],
     "sweep=objectives": ["corpus.messages=1", "epochs=1", "evaluation=none"],
     "sweep=search": ["corpus.messages=3", "epochs=1", "validation.block=50", "hydra.sweeper.n_trials=2"],
     "sweep=classic": ["corpus.messages=1", "epochs=1", "window=2", "dim=5", "evaluation=none"],

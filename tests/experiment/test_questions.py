@@ -166,6 +166,7 @@ def test_the_folder_of_a_run_without_tracking_will_do(
 
 
 @pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("store")
 def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest(
     command: Command, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_run_without_epochs_evaluates_and_keeps_what_it_starts_from(
     assert [row[table["columns"].index("epoch")] for row in table["data"]] == [-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("store")
 def test_a_sweep_compares_runs_with_and_without_epochs(command: Command, tmp_path: Path) -> None:
     done = command(

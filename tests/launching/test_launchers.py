@@ -140,7 +140,9 @@ def begun(tmp_path: Path, store: Path) -> Iterator[Any]:
 
 
 @linux
-@launchers
+@pytest.mark.parametrize(
+    "launcher", ["joblib", pytest.param("submitit_local", marks=[submitit, pytest.mark.slow])]
+)
 def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
     launcher: str, tmp_path: Path, begun: Any, command: Command
 ) -> None:

@@ -96,6 +96,7 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     assert run.data.metrics["cost"] == best.value
 
 
+@pytest.mark.slow
 def test_a_search_that_goes_on_does_what_it_would_have_done_at_once(
     searched: Any, command: Command, tmp_path: Path
 ) -> None:
