@@ -40,6 +40,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, _forking:
             done = _forking.run(*SWEEP, f"hydra/launcher={launcher}", folder=folder)
             assert done.returncode == 0, done.stderr
             assert "2 finished runs" in done.stdout
+            assert done.stderr == ""
             made[launcher] = folder
         return made[launcher]
 
@@ -201,6 +202,12 @@ def test_an_interruption_ends_all_and_keeps_what_there_is(
     for run in runs.values():
         assert "embeddings.npz" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert not any(processes_that_hold(file) for file in tmp_path.glob("outputs/sweeps/*/*/running.lock"))
+
+
+@pytest.mark.slow
+def test_workers_end_without_a_word(command: Command) -> None:
+    done = command("window=2,3", "epochs=5", "hydra/launcher=joblib", "-m")  # pictures' libraries make locks
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @linux

@@ -61,8 +61,10 @@ class Workers:
                     os.kill(process, signal.SIGTERM)
 
     def close(self) -> None:
-        """End all processes."""
-        for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
+        """End all processes. Idle ones clean up first; the interpreter waits for them at its own end."""
+        for worker in self._idle:
+            worker.shutdown(wait=False)
+        for worker, _ in self._busy.values():
             worker.shutdown(kill_workers=True)
         self._idle.clear()
         self._busy.clear()
