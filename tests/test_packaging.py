@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from processes import run_python
+
+from w2v_exp.errors import install_command
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,3 +72,73 @@ def test_the_installed_command_runs_in_any_folder(wheel: Path, tmp_path: Path) -
     assert str(installed) in done.stdout
     assert "2 finished runs" in done.stdout
     assert (elsewhere / "outputs").is_dir()
+
+
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def installed_from(origin: dict[str, object] | None, site_packages: Path) -> None:
+    """Write the record that an installer leaves of the project."""
+    record = site_packages / "w2v_exp-0.1.0.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.4\nName: w2v_exp\nVersion: 0.1.0\n")
+    if origin is not None:
+        (record / "direct_url.json").write_text(json.dumps(origin))
+
+
+COMMIT = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("origin", "arguments"),
+    [
+        ({"url": "file:///a%20b/code", "dir_info": {}}, ["/a b/code[sotu]"]),
+        ({"url": "file:///code", "dir_info": {"editable": True}}, ["-e", "/code[sotu]"]),
+        (
+            {"url": "file:///w2v_exp-0.1.0.whl", "archive_info": {}},
+            ["w2v_exp[sotu] @ file:///w2v_exp-0.1.0.whl"],
+        ),
+        (
+            {"url": "https://host/code.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+            [f"w2v_exp[sotu] @ git+https://host/code.git@{COMMIT}"],
+        ),
+        (None, ["w2v_exp[sotu]"]),
+    ],
+    ids=["folder", "editable", "wheel", "repository", "index"],
+)
+def test_extras_are_installed_from_where_the_project_was(
+    origin: dict[str, object] | None, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed_from(origin, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    command = install_command("sotu")
+    assert shlex.split(command) == ["pip", "install", *arguments]
+    if not arguments[-1].startswith("/"):
+        assert Requirement(arguments[-1]).extras == {"sotu"}
+
+
+def test_in_the_folder_that_it_was_installed_from_the_command_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed_from({"url": tmp_path.as_uri(), "dir_info": {}}, tmp_path / "site-packages")
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    monkeypatch.chdir(tmp_path)
+    assert install_command("search") == "pip install '.[search]'"
+
+
+def test_every_extra_that_is_named_anywhere_exists_and_none_is_sought_on_an_index() -> None:
+    files = [ROOT / "README.md", ROOT / "Makefile"]
+    files += [
+        file for folder in ("docs", "conf", "w2v_exp", "scripts") for file in (ROOT / folder).rglob("*.*")
+    ]
+    texts = [f.read_text(encoding="utf-8") for f in files if f.suffix in ("", ".md", ".yaml", ".py", ".sh")]
+    named: set[str] = set()
+    for text in texts:
+        assert not re.search(r"pip install[^\n]*w2v_exp\[", text), "the project is on no index"
+        found = [
+            *re.findall(r"install_command\(['\"](\w+)['\"]\)", text),
+            *re.findall(r"pip install[^\n]*'\.\[([\w,]+)\]'", text),
+            *re.findall(r"# .*\bExtras?: ([a-z, ]+)", text),
+        ]
+        named |= {extra.strip() for extras in found for extra in extras.split(",")}
+    assert {"sotu", "evaluation", "search", "maps"} <= named <= EXTRAS.keys()

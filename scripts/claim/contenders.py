@@ -13,7 +13,7 @@ import numpy as np
 
 from claim.witness import Witness
 from w2v_exp.embeddings.embeddings import Embeddings
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, install_command
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.experiment.building import build_examples, build_initialization, split_text
 from w2v_exp.experiment.trainers import build_trainer
@@ -232,5 +232,5 @@ def require_gensim() -> None:
     """Raise `UserError` if gensim is not installed."""
     if find_spec("gensim") is None:
         raise UserError(
-            "gensim is what is compared with, and is not installed: pip install 'w2v_exp[evaluation]'."
+            f"gensim is what is compared with, and is not installed: {install_command('evaluation')}"
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from w2v_exp.errors import FormatError, SettingError
+from w2v_exp.errors import FormatError, SettingError, install_command
 
 # Sets by name: files of the test data that gensim installs with itself.
 WORD_PAIR_SETS = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
@@ -48,8 +48,8 @@ def _in_gensim(file: str) -> tuple[Path | None, str]:
     package = find_spec("gensim")
     if package is None or package.origin is None:
         return None, (
-            "comes with gensim, which is not installed: pip install 'w2v_exp[evaluation]', "
-            "or give the path of the file."
+            "comes with gensim, which is not installed; give the path of the file, or install it: "
+            f"{install_command('evaluation')}"
         )
     path = Path(package.origin).parent / "test" / "test_data" / file
     # some distributors leave the tests of a package out

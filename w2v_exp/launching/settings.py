@@ -10,7 +10,7 @@ from shutil import which
 from typing import TYPE_CHECKING, Any, Protocol
 
 from w2v_exp.cores import available_cores
-from w2v_exp.errors import SettingError, UserError
+from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.memory import available_memory
 from w2v_exp.validation import require_number, require_whole
 
@@ -230,5 +230,5 @@ def require_usable(launcher: Mapping[str, Any]) -> None:
 def _require_package(package: str, name: str, extra: str) -> None:
     if find_spec(package) is None:
         raise UserError(
-            f"{GROUP}={name}: needs the package {package}, which is not installed: pip install 'w2v_exp[{extra}]'."
+            f"{GROUP}={name}: needs the package {package}, which is not installed: {install_command(extra)}"
         )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, install_command
 from w2v_exp.validation import require_choice
 
 FEW = 4  # vectors; as many have places by principal components, since others need neighbours
@@ -88,7 +88,7 @@ def require_projection(projection: str) -> None:
         raise SettingError(
             "projection",
             projection,
-            f"needs {package}, which is not installed: pip install 'w2v_exp[maps]', or take pca.",
+            f"needs {package}, which is not installed; take pca, or install it: {install_command('maps')}",
         )
 
 

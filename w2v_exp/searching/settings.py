@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from w2v_exp.errors import SettingError, UserError
+from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.store import PASSWORD
 from w2v_exp.validation import require_choice, require_whole, suggestion
@@ -129,5 +129,5 @@ def require_optuna() -> None:
     """
     if find_spec("optuna") is None:
         raise UserError(
-            f"{GROUP}=optuna: needs the package optuna, which is not installed: pip install 'w2v_exp[search]'."
+            f"{GROUP}=optuna: needs the package optuna, which is not installed: {install_command('search')}"
         )

