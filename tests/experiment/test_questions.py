@@ -39,8 +39,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def data(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
-    answer = said(capsys, *arguments, "--json")
+def data(capsys: pytest.CaptureFixture[str], question: str, *arguments: str) -> dict:
+    answer = said(capsys, question, "--json", *arguments)
     assert answer.isascii()
     return json.loads(answer)
 
@@ -108,6 +108,47 @@ def test_scores_are_those_of_the_evaluation(
     assert (rows["word_pairs_pairs", ""]["known"], rows["word_pairs_pairs", ""]["total"]) == (3, 4)
     assert rows["analogies_analogies", "royals"]["score"] == 1
     assert "royals" in said(capsys, "evaluate", file, "--analogies", str(analogies))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "neighbours FILE -lrb-",
+        "neighbours FILE king -lrb-",
+        "neighbours FILE -n 3 king -lrb-",
+        "neighbours FILE -ne",
+        "similarity FILE -lrb- king",
+        "analogy FILE king -lrb- queen",
+    ],
+)
+def test_a_word_that_begins_with_a_hyphen_is_hinted_at(
+    capsys: pytest.CaptureFixture[str], file: str, asked: str
+) -> None:
+    with pytest.raises(SystemExit) as exit:
+        run(asked.replace("FILE", file).split())
+    assert exit.value.code == 2
+    word = "-ne" if "-ne" in asked else "-lrb-"
+    assert f"If {word} is a word, write -- before the words: -- {word}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "mistake", ["neighbours FILE", "neighbours FILE --", "similarity FILE king", "who FILE"]
+)
+def test_other_mistakes_are_not_hinted_at(
+    capsys: pytest.CaptureFixture[str], file: str, mistake: str
+) -> None:
+    with pytest.raises(SystemExit):
+        run(mistake.replace("FILE", file).split())
+    assert "is a word" not in capsys.readouterr().err
+
+
+def test_after_two_hyphens_every_word_can_be_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    Embeddings(["-lrb-", "king", "-n"], None, np.eye(3)).save(tmp_path / "e.npz")
+    path = str(tmp_path / "e.npz")
+    assert said(capsys, "similarity", path, "--", "-lrb-", "-n") == "0.000\n"
+    assert data(capsys, "neighbours", path, "--", "-lrb-")["neighbours"].keys() == {"-lrb-"}
 
 
 def test_a_page_to_explore_is_written(capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path) -> None:

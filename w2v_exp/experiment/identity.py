@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.experiment.sweep import Sweep
+from w2v_exp.reporting.words import shown
+
+SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".zip"}
+LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Identity:
     Parameters
     ----------
     name : str
-        Shown in the UI, which has room for some 22 characters: in a sweep only the swept values.
+        Shown in the UI, which has room for some 22 characters: in a sweep only the swept values; else the experiment,
+        or the corpus, or both where the command line replaces the experiment's corpus.
     number : int
         Of the run in its sweep, from 0.
     sweep : Sweep or None
@@ -68,7 +74,7 @@ class Identity:
         values = {key: given[key] for key in sweep.keys if key in given} if sweep else {}
         name = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
         return cls(
-            name=name or choices.get("experiment", choices["corpus"]),
+            name=name or _single_run_name(config, choices, overrides),
             number=int(hydra.job.num) if in_sweep else 0,
             sweep=sweep,
             swept={key: value for key, value in values.items() if key != "seed"},
@@ -113,3 +119,30 @@ class Identity:
             if self.sweep.study:
                 tags |= {"study": self.sweep.study, "trial": str(self.number)}
         return tags
+
+
+def _single_run_name(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
+    """Return the name of a run outside a sweep, from its experiment and its corpus."""
+    path = config.corpus.get("path")
+    corpus = corpus_name(str(path)) if path else choices["corpus"]
+    experiment = choices.get("experiment")
+    if experiment is None:
+        return corpus
+    given = {override.partition("=")[0].lstrip("+~") for override in overrides}
+    return f"{corpus} {experiment}" if given & {"corpus", "corpus.path"} else experiment
+
+
+def corpus_name(path: str) -> str:
+    """Return what a run on a file, a folder or a glob is called: its last part, without suffixes of texts and archives.
+
+    >>> corpus_name("books/moby.txt.gz"), corpus_name("books/"), corpus_name("books/*.txt"), corpus_name("v1.2")
+    ('moby', 'books', 'books', 'v1.2')
+    """
+    place = Path(path).expanduser()
+    parts = (place.resolve() if place.name in ("", "..") else place.absolute()).parts
+    while len(parts) > 1 and any(character in parts[-1] for character in "*?["):
+        parts = parts[:-1]
+    name = Path(parts[-1])
+    while name.suffix.lower() in SUFFIXES:
+        name = name.with_suffix("")
+    return shown(name.name or "/", LONGEST_NAME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -28,7 +29,28 @@ or binary format), or the folder of a run without tracking.
   python -m w2v_exp.embeddings similarity 3f1c king queen
   python -m w2v_exp.embeddings analogy embeddings.npz man king woman     man is to king as woman is to …
   python -m w2v_exp.embeddings evaluate vectors.bin.gz
-  python -m w2v_exp.embeddings explore latest --out explorer.html"""
+  python -m w2v_exp.embeddings explore latest --out explorer.html
+  python -m w2v_exp.embeddings neighbours latest -- -lrb-                a word that begins with a hyphen follows --"""
+
+
+class _QuestionParser(argparse.ArgumentParser):
+    """Points to ``--`` where a word that begins with a hyphen may have been taken for an option."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does; an error refers to these arguments."""
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, with the hint, and exit with code 2."""
+        doubtful = message.partition("unrecognized arguments: ")[2].split() or self._given
+        known = self._option_string_actions
+        words = [text for text in doubtful if text.startswith("-") and text.partition("=")[0] not in known]
+        if words and "--" not in self._given:
+            message = (
+                f"{message.rstrip('.')}. If {words[0]} is a word, write -- before the words: -- {words[0]}"
+            )
+        super().error(message)
 
 
 def run(arguments: list[str]) -> int:
@@ -56,8 +78,7 @@ def _answer(asked: argparse.Namespace, embeddings: Embeddings) -> answers.Answer
     if asked.question == "similarity":
         return answers.similarity(embeddings, [asked.word, *asked.others])
     if asked.question == "analogy":
-        one, other, third = asked.words
-        return answers.analogy(embeddings, one, other, third, asked.count, asked.first, asked.method)
+        return answers.analogy(embeddings, asked.a, asked.b, asked.c, asked.count, asked.first, asked.method)
     return answers.evaluate(embeddings, _evaluation(asked))
 
 
@@ -82,8 +103,8 @@ def _explore(asked: argparse.Namespace, saved: Saved, embeddings: Embeddings, ve
     print(f"{asked.out}: {readable_bytes(size)}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> _QuestionParser:
+    parser = _QuestionParser(
         prog="python -m w2v_exp.embeddings",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -91,9 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     questions = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
     common = _common_options()
-    answered = argparse.ArgumentParser(add_help=False, parents=[common])
+    answered = _QuestionParser(add_help=False, parents=[common])
     answered.add_argument("--json", action="store_true", help="print the answer as JSON")
-    limited = argparse.ArgumentParser(add_help=False, parents=[answered])
+    limited = _QuestionParser(add_help=False, parents=[answered])
     limited.add_argument("-n", "--count", type=_number, default=10, help="how many words to show (10)")
 
     near = questions.add_parser(
@@ -106,7 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     similar.add_argument("word", metavar="WORD")
     similar.add_argument("others", nargs="+", metavar="WORD")
     analogy = questions.add_parser("analogy", parents=[limited], help="A is to B as C is to …")
-    analogy.add_argument("words", nargs=3, metavar=("A", "B", "C"))
+    for word in ("a", "b", "c"):  # not one of nargs=3: argparse cannot name its three if one is missing
+        analogy.add_argument(word, metavar=word.upper())
     analogy.add_argument(
         "--method",
         choices=answers.ANALOGY_METHODS,
@@ -131,8 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common_options() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common_options() -> _QuestionParser:
+    common = _QuestionParser(add_help=False)
     common.add_argument("run_or_file", metavar="RUN_OR_FILE")
     common.add_argument(
         "--vectors", choices=VECTORS, help="which are compared (what the run has chosen; of a file, input)"
