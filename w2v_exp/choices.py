@@ -32,7 +32,7 @@ from w2v_exp.training.checkpointing import CheckpointRule
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import SCHEDULES
 from w2v_exp.training.stopping import StopRule
-from w2v_exp.validation import require_choice, require_whole, suggestion
+from w2v_exp.validation import check_whole, require_choice, suggestion
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class MlflowTracking:
     plots: bool = True
 
     def __post_init__(self) -> None:
-        require_whole("points", self.points, at_least=2)
+        check_whole(self, "points", at_least=2)
 
 
 GROUPS: dict[str, Mapping[str, type]] = {

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+LONGEST_SHOWN = 200  # characters of a value in a message
+
 
 class UserError(Exception):
     """A mistake in what was asked for, written for the person who asked."""
@@ -27,7 +29,7 @@ class SettingError(UserError):
     """
 
     def __init__(self, key: str, value: object, problem: str) -> None:
-        super().__init__(f"{key}={value}: {problem}")
+        super().__init__(f"{key}={_shown(value)}: {problem}")
         self.key = key
         self.value = value
         self.problem = problem
@@ -39,6 +41,15 @@ class SettingError(UserError):
     def within(self, group: str) -> SettingError:
         """Return the same error with its key below `group` (``decay`` becomes ``schedule.decay``)."""
         return SettingError(f"{group}.{self.key}", self.value, self.problem)
+
+
+def _shown(value: object) -> str:
+    """Return a value as it stands in a message: one of thousands of digits or characters only in part."""
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "(a number of thousands of digits)"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 class CorpusError(UserError):

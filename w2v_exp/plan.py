@@ -45,7 +45,7 @@ from w2v_exp.training.checkpointing import CheckpointRule
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Schedule
 from w2v_exp.training.stopping import StopRule
-from w2v_exp.validation import require_choice, require_number, require_whole, suggestion
+from w2v_exp.validation import check_number, check_whole, require_choice, suggestion
 
 DTYPES = ("float32", "float64")
 EMBEDDINGS = ("input", "sum", "balanced")
@@ -95,13 +95,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         for key in ("window", "dim", "batch_size", "repeats", "threads", "workers"):
-            require_whole(key, getattr(self, key), at_least=1)
-        require_whole("cost_sample", self.cost_sample, at_least=2)
+            check_whole(self, key, at_least=1)
+        check_whole(self, "cost_sample", at_least=2)
         if self.cost_every is not None:
-            require_whole("cost_every", self.cost_every, at_least=1)
+            check_whole(self, "cost_every", at_least=1)
         for key in ("epochs", "seed"):
-            require_whole(key, getattr(self, key), at_least=0)
-        require_number("learning_rate", self.learning_rate, above=0)
+            check_whole(self, key, at_least=0)
+        check_number(self, "learning_rate", above=0)
         require_choice("order", self.order, ORDERS)
         require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)

@@ -3,38 +3,80 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
-from numbers import Integral, Real
+from numbers import Real
+from typing import Any
+
+import numpy as np
 
 from w2v_exp.errors import SettingError
 
+LARGEST = 2**63 - 1  # the largest number that NumPy and databases hold
 
-def require_whole(key: str, value: int, *, at_least: int) -> None:
-    """Raise `SettingError` unless `value` is a whole number that is at least `at_least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
-        raise SettingError(key, value, f"must be a whole number, {at_least} or more.")
+
+def require_whole(key: str, value: Any, *, at_least: int, at_most: int = LARGEST) -> int:
+    """Return a whole number of any kind as an ``int``: of Python, of NumPy, or an array without dimensions.
+
+    Raises
+    ------
+    SettingError
+        If it is no whole number (a bool is none), or out of bounds.
+    """
+    try:
+        number = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is not None and at_least <= number <= at_most:
+        return number
+    if number is not None and number > at_most:
+        raise SettingError(key, value, f"must be a whole number from {at_least:,} to {at_most:,}.")
+    raise SettingError(key, value, f"must be a whole number, {at_least} or more.")
 
 
 def require_number(
     key: str,
-    value: float,
+    value: Any,
     *,
     above: float = -math.inf,
     at_least: float = -math.inf,
     below: float = math.inf,
     at_most: float = math.inf,
-) -> None:
-    """Raise `SettingError` unless `value` is a finite number inside the bounds that are given."""
-    number = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
-    if number and above < value < below and at_least <= value <= at_most:
-        return
+) -> float:
+    """Return a real number of any kind as a ``float``: of Python, of NumPy, or an array without dimensions.
+
+    Raises
+    ------
+    SettingError
+        If it is no finite number (a bool is none), or outside the bounds that are given.
+    """
+    number = math.nan
+    is_scalar = isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    if is_scalar and not isinstance(value, (bool, np.bool_)) and np.asarray(value).dtype.kind in "iufO":
+        with suppress(TypeError, ValueError, OverflowError):
+            number = float(value)
+    if math.isfinite(number) and above < number < below and at_least <= number <= at_most:
+        return number
     bounds = [
         f"{name} {bound:g}"
         for name, bound in (("above", above), ("at least", at_least), ("below", below), ("at most", at_most))
         if math.isfinite(bound)
     ]
     raise SettingError(key, value, f"must be a number {' and '.join(bounds)}".rstrip() + ".")
+
+
+def check_whole(settings: object, *keys: str, at_least: int, at_most: int = LARGEST) -> None:
+    """Check fields of a dataclass, which may be frozen, by `require_whole`, and keep them as ``int``."""
+    for key in keys:
+        number = require_whole(key, getattr(settings, key), at_least=at_least, at_most=at_most)
+        object.__setattr__(settings, key, number)
+
+
+def check_number(settings: object, key: str, **bounds: float) -> None:
+    """Check a field of a dataclass, which may be frozen, by `require_number`, and keep it as ``float``."""
+    object.__setattr__(settings, key, require_number(key, getattr(settings, key), **bounds))
 
 
 def require_choice(key: str, value: str, choices: Iterable[str]) -> None:

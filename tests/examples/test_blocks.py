@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.block import Block
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.pairs import longest_reach
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import NoSubsampling, Word2VecSubsampling
 
@@ -82,7 +83,8 @@ def test_blocks_have_the_pairs_of_the_stream(
         made = list(blocks.batches(np.random.default_rng(2)))
     assert [pair for block in made for pair in pairs_of(block)] == expected
     assert sum(block.pairs for block in made) == len(expected)
-    assert all(block.window == window and len(block.before) <= tokens for block in made)
+    assert blocks.window == longest_reach(window, len(ids), passages)
+    assert all(block.window == blocks.window and len(block.before) <= tokens for block in made)
 
 
 def test_bags_are_counted_by_centre() -> None:

@@ -171,7 +171,7 @@ class Embeddings(Similarity):
         case_insensitive, dummy4unknown : bool
             As in `score_word_pairs`.
         """
-        require_whole("restrict_vocab", restrict_vocab, at_least=1)
+        restrict_vocab = require_whole("restrict_vocab", restrict_vocab, at_least=1)
         read_pairs = pairs if isinstance(pairs, WordPairSet) else WordPairSet.read(pairs)
         return score_word_pairs(
             self.words[:restrict_vocab],
@@ -202,7 +202,7 @@ class Embeddings(Similarity):
         case_insensitive, dummy4unknown, similarity_function
             As in `score_analogies`.
         """
-        require_whole("restrict_vocab", restrict_vocab, at_least=1)
+        restrict_vocab = require_whole("restrict_vocab", restrict_vocab, at_least=1)
         read_analogies = analogies if isinstance(analogies, AnalogySet) else AnalogySet.read(analogies)
         return score_analogies(
             self.words[:restrict_vocab],

@@ -13,7 +13,7 @@ from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet
 from w2v_exp.errors import SettingError
-from w2v_exp.validation import require_whole
+from w2v_exp.validation import check_whole
 
 LONGEST_NAME = 200  # MLflow takes 250, and sections of analogies are named after their set
 Sets = Mapping[str, WordPairSet | AnalogySet]
@@ -76,9 +76,9 @@ class StandardEvaluation:
     every: int | None = None
 
     def __post_init__(self) -> None:
-        require_whole("restrict_vocab", self.restrict_vocab, at_least=1)
+        check_whole(self, "restrict_vocab", at_least=1)
         if self.every is not None:
-            require_whole("every", self.every, at_least=1)
+            check_whole(self, "every", at_least=1)
         if not self.word_pairs and not self.analogies:
             raise SettingError("word_pairs", "[]", "without analogies nothing is left; take evaluation=none.")
         names: set[str] = set()

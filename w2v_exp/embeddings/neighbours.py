@@ -32,7 +32,7 @@ def top_neighbours(probabilities: NDArray[Any], count: int = 4) -> NDArray[np.in
     ndarray of int, shape (V, min(count, V))
         Ids, by falling probability, equal ones by rising id.
     """
-    require_whole("count", count, at_least=1)
+    count = require_whole("count", count, at_least=1)
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
 

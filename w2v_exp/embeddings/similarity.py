@@ -174,7 +174,7 @@ class Similarity(WordVectors):
         scores /= divisor + COSMUL_EPSILON
         if topn is None:
             return scores
-        require_whole("topn", topn, at_least=0)
+        topn = require_whole("topn", topn, at_least=0)
         best = highest(scores, topn, self._within(searched, self._ids_of(wanted + unwanted)))
         return [(self.words[i], float(scores[i])) for i in best.tolist()]
 

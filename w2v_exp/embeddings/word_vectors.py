@@ -70,13 +70,12 @@ class WordVectors:
     def _searched(self, clip_start: int, clip_end: int | None, restrict_vocab: int | None) -> slice:
         """Return which ids are looked at."""
         if restrict_vocab is not None:
-            require_whole("restrict_vocab", restrict_vocab, at_least=1)
-            clip_start, clip_end = 0, restrict_vocab
+            clip_start, clip_end = 0, require_whole("restrict_vocab", restrict_vocab, at_least=1)
         end = len(self.words) if clip_end is None else clip_end
-        require_whole("clip_start", clip_start, at_least=0)
+        clip_start = require_whole("clip_start", clip_start, at_least=0)
         if clip_start >= len(self.words):
             raise UserError(f"clip_start={clip_start}: there are only {len(self.words)} words.")
-        require_whole("clip_end", end, at_least=clip_start + 1)
+        end = require_whole("clip_end", end, at_least=clip_start + 1)
         return slice(clip_start, min(end, len(self.words)))
 
     def _mean(self, positive: Asked, negative: Asked) -> tuple[NDArray[Any], list[int]]:
@@ -102,7 +101,7 @@ class WordVectors:
     def _nearest(
         self, queries: NDArray[Any], topn: int, searched: slice, excluded: Sequence[Sequence[int]]
     ) -> list[Similar]:
-        require_whole("topn", topn, at_least=0)
+        topn = require_whole("topn", topn, at_least=0)
         left_out = [self._within(searched, ids) for ids in excluded]
         found = nearest(self._directions[searched], queries, topn, left_out)
         return [

@@ -103,7 +103,7 @@ class ListedExamples(TrainingExamples):
     def __init__(
         self, vocabulary_size: int, examples: int, *, batch_size: int, order: str, label_memory: int
     ) -> None:
-        require_whole("batch_size", batch_size, at_least=1)
+        batch_size = require_whole("batch_size", batch_size, at_least=1)
         super().__init__(vocabulary_size, examples, order)
         self._examples = examples
         self.batch_size = batch_size

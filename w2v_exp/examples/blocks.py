@@ -17,7 +17,7 @@ from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import reaches
 from w2v_exp.examples.subsampling import Subsampling
-from w2v_exp.validation import require_whole
+from w2v_exp.validation import check_whole
 
 DRAWN_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
 DRAWN_BLOCKS = 8  # or so many blocks, where these are more: the last one of a stretch is not full
@@ -37,7 +37,7 @@ class BlockRule:
     tokens: int = 1024
 
     def __post_init__(self) -> None:
-        require_whole("tokens", self.tokens, at_least=1)
+        check_whole(self, "tokens", at_least=1)
 
 
 class BlockExamples(DrawnExamples):

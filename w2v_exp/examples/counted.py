@@ -16,9 +16,10 @@ from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_counting import PairCounter
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.pairs import longest_reach
 from w2v_exp.examples.sparse_labels import SparseCounts
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class CountsRule:
     sampled_passes: int = 3
 
     def __post_init__(self) -> None:
-        require_whole("centres", self.centres, at_least=1)
-        require_number("smoothing", self.smoothing, at_least=0)
-        require_number("centre_exponent", self.centre_exponent, at_least=0, at_most=1)
-        require_number("count_exponent", self.count_exponent, above=0, at_most=1)
-        require_whole("sampled_passes", self.sampled_passes, at_least=1)
+        check_whole(self, "centres", at_least=1)
+        check_number(self, "smoothing", at_least=0)
+        check_number(self, "centre_exponent", at_least=0, at_most=1)
+        check_number(self, "count_exponent", above=0, at_most=1)
+        check_whole(self, "sampled_passes", at_least=1)
 
     def damp(self, counts: NDArray[Any]) -> NDArray[Any]:
         """Return counts as they stand in labels."""
@@ -83,7 +84,12 @@ class CountsRule:
         ids, window, vocabulary_size, passages
             As in `window_pairs`.
         """
-        counter = PairCounter(window, vocabulary_size, shrinking=shrinking_window)
+        counter = PairCounter(
+            window,
+            vocabulary_size,
+            shrinking=shrinking_window,
+            reach=longest_reach(window, len(ids), passages),
+        )
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         passes = 1 if keep is None else self.sampled_passes
         for _ in range(passes):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.pairs import Window, count_stretch_pairs, reaches, stretch_pairs
+from w2v_exp.examples.pairs import Window, count_stretch_pairs, longest_reach, reaches, stretch_pairs
 
 DRAWN_AT_ONCE = 1 << 16
 PHILOX_NUMBERS = 4  # that each count gives
@@ -83,7 +83,8 @@ class TextDraw:
         passages: NDArray[np.int64] | None = None,
     ) -> None:
         self._ids = ids
-        self._window = window
+        self._drawn_from = window
+        self._window = longest_reach(window, len(ids), passages)
         self._keep = keep
         self._shrinking_window = shrinking_window
         self._passages = passages
@@ -145,7 +146,9 @@ class TextDraw:
         windows = np.empty(stop - start, np.int32)
         for first in range(start, stop, DRAWN_AT_ONCE):
             last = min(first + DRAWN_AT_ONCE, stop)
-            windows[first - start : last - start] = 1 + self._window * _numbers(self._window_key, first, last)
+            drawn = 1 + self._drawn_from * _numbers(self._window_key, first, last)
+            # A window beyond the longest passage is as good as one that reaches over it.
+            windows[first - start : last - start] = np.minimum(drawn, self._window)
         return windows
 
     def _passages_between(self, begin: int, end: int) -> NDArray[np.int64] | None:

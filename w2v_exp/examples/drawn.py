@@ -12,7 +12,7 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pairs import count_pairs, reaches
+from w2v_exp.examples.pairs import count_pairs, longest_reach, mean_pairs, reaches
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 from w2v_exp.validation import require_whole
 
@@ -44,9 +44,9 @@ class DrawnExamples(TrainingExamples):
         generator: np.random.Generator | None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        require_whole("window", window, at_least=1)
+        self._drawn_from = require_whole("window", window, at_least=1)
         self._ids = ids
-        self._window = window
+        self._window = longest_reach(self._drawn_from, len(ids), passages)
         self._stretch = stretch
         self._keep = keep_probabilities(subsampling or NoSubsampling(), ids, vocabulary_size)
         self._shrinking_window = shrinking_window
@@ -54,6 +54,11 @@ class DrawnExamples(TrainingExamples):
         self._numbers = range(share[0], -(-len(ids) // stretch), share[1])  # of its stretches
         expected = self._expected_pairs(generator or np.random.default_rng(0))
         super().__init__(vocabulary_size, expected, order)
+
+    @property
+    def window(self) -> int:
+        """The greatest distance between the words of a pair: of the window, or of the longest passage."""
+        return self._window
 
     @cached_property
     def pairs(self) -> PairCounts:
@@ -63,7 +68,7 @@ class DrawnExamples(TrainingExamples):
         """
         return count_window_pairs(
             [self._ids],
-            self._window,
+            self._drawn_from,
             self.vocabulary_size,
             shrinking=self._shrinking_window,
             passages=self._passages,
@@ -78,7 +83,7 @@ class DrawnExamples(TrainingExamples):
         """
         weights = np.ones(self._window)  # of a pair by its distance
         if self._shrinking_window:
-            weights -= np.arange(self._window) / self._window
+            weights -= np.arange(self._window) / self._drawn_from
         within = np.concatenate([[0], np.cumsum(weights)])  # the contexts on one side, by how far it reaches
         by_context = np.zeros(self.vocabulary_size)
         for start, stop in self._stretches(self._numbers):
@@ -105,7 +110,7 @@ class DrawnExamples(TrainingExamples):
     def _draw(self, generator: np.random.Generator) -> TextDraw:
         return TextDraw(
             self._ids,
-            self._window,
+            self._drawn_from,
             generator,
             keep=self._keep,
             shrinking_window=self._shrinking_window,
@@ -120,8 +125,5 @@ class DrawnExamples(TrainingExamples):
                 draw.stretch(start, stop).count_pairs() for start, stop in self._stretches(self._numbers)
             )
         if self._shrinking_window:
-            windows = range(1, self._window + 1)
-            return (
-                sum(count_pairs(len(self._ids), window, self._passages) for window in windows) / self._window
-            )
+            return mean_pairs(len(self._ids), self._drawn_from, self._passages)
         return count_pairs(len(self._ids), self._window, self._passages)

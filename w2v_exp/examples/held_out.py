@@ -14,7 +14,7 @@ from w2v_exp.errors import SettingError
 from w2v_exp.text.cache_entry import map_numbers
 from w2v_exp.text.encoding import ID
 from w2v_exp.text.passages import without_repeats
-from w2v_exp.validation import require_choice, require_number, require_whole
+from w2v_exp.validation import check_number, check_whole, require_choice
 
 WAYS = ("block", "document")
 GATHERED_AT_ONCE = 1 << 20  # tokens
@@ -80,10 +80,10 @@ class ValidationRule:
     every: int = 1
 
     def __post_init__(self) -> None:
-        require_number("share", self.share, at_least=0, below=1)
+        check_number(self, "share", at_least=0, below=1)
         require_choice("by", self.by, WAYS)
-        require_whole("block", self.block, at_least=1)
-        require_whole("every", self.every, at_least=1)
+        check_whole(self, "block", at_least=1)
+        check_whole(self, "every", at_least=1)
 
     def validated_epochs(self, epochs: int) -> list[int]:
         """Return after which of so many epochs, counted from 0, the cost is taken.

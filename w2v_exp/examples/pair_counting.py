@@ -14,6 +14,7 @@ from w2v_exp.examples.centre_ranges import centre_ranges
 from w2v_exp.examples.packed_counts import KEY_BITS, Packed, count_sorted, merge, pairs_of, weights_of
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.pairs import longest_reach
 
 CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
 RANGES = 128  # of centres; each is counted, merged and freed by itself
@@ -38,14 +39,29 @@ class PairCounter:
         V.
     shrinking : bool
         Whether a pair at distance d weighs (window − d + 1) / window instead of 1.
+    reach : int, optional
+        The greatest distance between two words of a passage, if the window is wider: see `longest_reach`. None: the
+        window.
     threads : int, optional
         How many ranges are counted at once; None: one for each core. The counts do not depend on it.
     """
 
     def __init__(
-        self, window: int, vocabulary_size: int, *, shrinking: bool = False, threads: int | None = None
+        self,
+        window: int,
+        vocabulary_size: int,
+        *,
+        shrinking: bool = False,
+        reach: int | None = None,
+        threads: int | None = None,
     ) -> None:
-        self._window = window
+        reach = window if reach is None else min(reach, window)
+        # Of windows drawn from 1 … window, reach/window are drawn from 1 … reach; all others are as good as `reach`.
+        self._drawn_share = reach / window
+        self._others = (
+            PairCounter(reach, vocabulary_size, threads=threads) if shrinking and reach < window else None
+        )
+        self._window = window = reach
         self._vocabulary_size = vocabulary_size
         self._threads = threads or available_cores()
         offsets = [*range(-window, 0), *range(1, window + 1)]
@@ -87,6 +103,8 @@ class PairCounter:
         passages : ndarray of int64, optional
             Where passages begin and end among them; None: nowhere.
         """
+        if self._others:
+            self._others.add(ids, passages)
         for start in range(0, len(ids), CHUNK_TOKENS):
             chunk = ids[start : start + CHUNK_TOKENS]
             if passages is not None:
@@ -96,6 +114,8 @@ class PairCounter:
 
     def cut(self) -> None:
         """End a passage: no window crosses from what has been added to what will be."""
+        if self._others:
+            self._others.cut()
         self._wait(self._gap)
 
     def finish(self) -> PairCounts:
@@ -104,7 +124,11 @@ class PairCounter:
         self._count_waiting()
         counts = self._collect()
         self._runs = []
-        return counts
+        if self._others is None:
+            return counts
+        others = self._others.finish().counts  # of the same pairs
+        mixed = self._drawn_share * counts.counts.astype(np.float64) + (1 - self._drawn_share) * others
+        return PairCounts(counts.starts, counts.contexts, mixed.astype(np.float32))
 
     def _wait(self, ids: NDArray[np.int32]) -> None:
         self._waiting.append(ids)
@@ -121,7 +145,12 @@ class PairCounter:
             return
         self._require_room(centres)
         if self._bounds is None:
-            most = (1 << (KEY_BITS - self._weight_bits)) // (self._vocabulary_size + 1)
+            most = (1 << max(0, KEY_BITS - self._weight_bits)) // (self._vocabulary_size + 1)
+            if not most:
+                raise CorpusError(
+                    f"Windows that shrink from {self._window:,} words cannot be counted with "
+                    f"{self._vocabulary_size:,} words. Use a smaller window, shrinking_window=false or labels=streamed."
+                )
             self._bounds = centre_ranges(self._count(centres), RANGES, most)
             self._runs = [[] for _ in self._bounds[1:]]
         order = np.argsort(centres)
@@ -209,7 +238,7 @@ class PairCounter:
         if self._heaviest.max(initial=0) * int(self._weights.sum()) >= 1 << KEY_BITS:
             raise CorpusError(
                 "The text is too long to count its pairs: a word may meet another 4 billion times. "
-                "Use labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
+                "Use a smaller window, labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
             )
 
 
@@ -243,7 +272,9 @@ def count_window_pairs(
     CorpusError
         If a count could outgrow 32 bits.
     """
-    counter = PairCounter(window, vocabulary_size, shrinking=shrinking, threads=threads)
+    texts = list(texts)
+    reach = max((longest_reach(window, len(ids), passages) for ids in texts), default=1)
+    counter = PairCounter(window, vocabulary_size, shrinking=shrinking, reach=reach, threads=threads)
     for ids in texts:
         counter.add(ids, passages)
         counter.cut()

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.counting import count_distinct, count_ids
 from w2v_exp.examples.drawing import DrawnText, TextDraw
-from w2v_exp.examples.pairs import count_pairs, reaches
+from w2v_exp.examples.pairs import count_pairs, longest_reach, reaches
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 
 SURVEYED_AT_ONCE = 1 << 16  # tokens
 SAMPLED_PAIRS = 1 << 18  # about so many are looked at, of however many there are
+SURVEYED_PAIRS = 1 << 34  # which takes 100 seconds; a window over all of 2 M words has 250 times as many
 SMALL_BATCH = 1 << 10  # pairs; the distinct ones of more are counted
 BATCHES = 8  # that are looked at where chance decides which ones a run begins with
 REHEARSED_BATCHES = 3  # where it does not
@@ -50,7 +51,7 @@ class PairSurvey:
         passes: int = 1,
     ) -> None:
         self.vocabulary_size = vocabulary_size
-        self.window = window
+        self.window = longest_reach(window, len(ids), passages)
         self._ids, self._passages = ids, passages
         self._shrinking_window = shrinking_window
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
@@ -92,8 +93,15 @@ class PairSurvey:
         of pairs whose number is below a threshold all are looked at, of others none. So repeated pairs are all looked
         at or not at all, and their distinct ones are counted. A share s of the pairs gives the sum of D to a standard
         deviation of √(D / s), a per cent of a million at s = 1/100.
+
+        Of more than `SURVEYED_PAIRS`, most words meet nearly all others: then the number is the most there can be.
         """
-        pairs = 2 * self.window * self.tokens * len(self._draws)  # near enough, and drawing takes time
+        # Near enough, and drawing takes time.
+        pairs = min(2 * self.window * self.tokens, count_pairs(len(self._ids), self.window, self._passages))
+        pairs *= len(self._draws)
+        if pairs > SURVEYED_PAIRS:
+            words = np.count_nonzero(self.frequencies)
+            return np.minimum(2.0 * self.window * len(self._draws) * self.frequencies, words)
         return self._distinct_pairs(self._draws, 0, len(self._ids), pairs)
 
     def distinct_in_batch(self, batch_size: int, order: str) -> int:

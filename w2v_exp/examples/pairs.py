@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.counting import count_ids
 from w2v_exp.memory import require_memory
+from w2v_exp.validation import require_whole
 
 STRETCH_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
 
@@ -57,6 +58,39 @@ class Pairs:
         return keys // self.vocabulary_size, keys % self.vocabulary_size, counts
 
 
+def longest_reach(window: int, tokens: int, passages: NDArray[np.int64] | None = None) -> int:
+    """Return the greatest distance that a window reaches over in a text, at least 1.
+
+    A window that is wider than the longest passage reaches from its first word to its last one. All that is sized by
+    the window is sized by this, so that it costs what the text costs.
+
+    >>> longest_reach(3, 16), longest_reach(2**62, 16), longest_reach(2**62, 16, np.array([0, 5, 16]))
+    (3, 15, 10)
+    """
+    longest = tokens if passages is None else int(np.diff(passages).max(initial=0))
+    return max(1, min(window, longest - 1))
+
+
+def mean_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> float:
+    """Return the mean of `count_pairs` over all windows from 1 to `window`: the pairs where windows shrink.
+
+    >>> mean_pairs(16, 3) == (count_pairs(16, 1) + count_pairs(16, 2) + count_pairs(16, 3)) / 3
+    True
+    """
+    lengths = np.array([tokens]) if passages is None else np.diff(passages)
+    total = 0
+    for length, times in zip(
+        *(array.tolist() for array in np.unique(lengths, return_counts=True)), strict=True
+    ):
+        # The sum over distances d = 1 … reach of 2 (length − d) pairs, in (window + 1 − d) of the windows: in Python's
+        # whole numbers, because the window may be of any size.
+        reach = max(0, min(window, length - 1))
+        squares = reach * (reach + 1) * (2 * reach + 1) // 6
+        distances = reach * (reach + 1) // 2
+        total += 2 * times * ((window + 1) * length * reach - (window + 1 + length) * distances + squares)
+    return total / window
+
+
 def count_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> int:
     """Return how many pairs `window_pairs` makes of a text of so many tokens.
 
@@ -87,7 +121,8 @@ def window_pairs(
     ids : ndarray of int32, shape (n,)
         The text.
     window : int or ndarray of int, shape (n,)
-        The greatest distance between the words of a pair, at least 1: one for all, or one for each centre.
+        The greatest distance between the words of a pair, at least 1: one for all, or one for each centre. One that is
+        wider than the longest passage reaches over all of it.
     vocabulary_size : int
         V.
     passages : ndarray of int64, shape (p + 1,), optional
@@ -101,9 +136,13 @@ def window_pairs(
 
     Raises
     ------
+    SettingError
+        If the window is no whole number, or the vocabulary is smaller than the ids.
     NotEnoughMemoryError
         Before anything is allocated, if the pairs do not fit the memory that is available.
     """
+    if np.ndim(window) == 0:
+        window = longest_reach(require_whole("window", window, at_least=1), len(ids), passages)
     widest = int(np.max(window, initial=1))
     size = max(1, STRETCH_PAIRS // (2 * max(1, min(widest, len(ids)))))
 

@@ -16,7 +16,7 @@ from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.examples.sparse_labels import SparseLabels
 from w2v_exp.examples.subsampling import Subsampling
-from w2v_exp.validation import require_whole
+from w2v_exp.validation import check_whole, require_whole
 
 PAIR_BYTES = 21  # for each pair of a block while it is made: a table of contexts, those inside of a window
 
@@ -37,7 +37,7 @@ class StreamRule:
     block: int = 8192
 
     def __post_init__(self) -> None:
-        require_whole("block", self.block, at_least=1)
+        check_whole(self, "block", at_least=1)
 
 
 class StreamedExamples(DrawnExamples):
@@ -91,7 +91,7 @@ class StreamedExamples(DrawnExamples):
         order: str = "corpus",
         generator: np.random.Generator | None = None,
     ) -> None:
-        require_whole("batch_size", batch_size, at_least=1)
+        batch_size = require_whole("batch_size", batch_size, at_least=1)
         self.rule = rule or StreamRule()
         self.batch_size = batch_size
         super().__init__(

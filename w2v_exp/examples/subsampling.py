@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.counting import count_ids
-from w2v_exp.validation import require_number
+from w2v_exp.validation import check_number
 
 
 class Subsampling(Protocol):
@@ -47,7 +47,7 @@ class Word2VecSubsampling:
     threshold: float = 1e-4
 
     def __post_init__(self) -> None:
-        require_number("threshold", self.threshold, above=0, below=1)
+        check_number(self, "threshold", above=0, below=1)
 
     def keep_probabilities(self, counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Return the probabilities, (V,).
@@ -72,7 +72,7 @@ class PaperSubsampling:
     threshold: float = 1e-4
 
     def __post_init__(self) -> None:
-        require_number("threshold", self.threshold, above=0, below=1)
+        check_number(self, "threshold", above=0, below=1)
 
     def keep_probabilities(self, counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Return the probabilities, (V,).

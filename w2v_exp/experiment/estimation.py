@@ -65,7 +65,7 @@ def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int, origin: int =
         plan.dim,
         plan.dtype,
         optimizer=plan.optimizer,
-        step=_step_memory(plan, examples, vocabulary_size),
+        step=_step_memory(plan, examples, vocabulary_size, survey.window),
         objective=NoiseDistribution.memory(vocabulary_size) if sampled else 0,
     )
     if not plan.epochs:
@@ -85,11 +85,11 @@ def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
     )
 
 
-def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int) -> int:
+def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int, window: int) -> int:
     """Return what the largest step of a plan takes."""
     if isinstance(plan.objective, NegativeSampling) and isinstance(plan.labels, BlockRule):
         cbow = isinstance(plan.model, Cbow)
-        shape = vocabulary_size, plan.dim, plan.window, plan.dtype
+        shape = vocabulary_size, plan.dim, window, plan.dtype
         return BlockSteps.memory(examples.batch, *shape, plan.objective, cbow=cbow)
     threads = 1 if isinstance(plan.objective, NegativeSampling) else plan.threads
     return Steps.memory(

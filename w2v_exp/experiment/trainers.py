@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.blocks import BlockRule
+from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples
 from w2v_exp.model.architecture import Cbow
@@ -80,7 +80,7 @@ def _trainer(
         parameters,
         objective=objective,
         optimizer=plan.optimizer,
-        steps=_block_steps(plan, objective, parameters, generator),
+        steps=_block_steps(plan, examples, objective, parameters, generator),
         schedule=plan.schedule,
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
@@ -136,11 +136,15 @@ def _objective(
 
 
 def _block_steps(
-    plan: Plan, objective: Objective, parameters: Parameters, generator: np.random.Generator
+    plan: Plan,
+    examples: TrainingExamples,
+    objective: Objective,
+    parameters: Parameters,
+    generator: np.random.Generator,
 ) -> BlockSteps | None:
     """Return what takes steps on blocks, if the plan has them."""
-    if not isinstance(plan.labels, BlockRule) or not isinstance(objective, SampledObjective):
+    if not isinstance(examples, BlockExamples) or not isinstance(objective, SampledObjective):
         return None
     context = plan.model.context if isinstance(plan.model, Cbow) else None
-    block_objective = BlockObjective(objective.rule, objective.noise, plan.window, context)
+    block_objective = BlockObjective(objective.rule, objective.noise, examples.window, context)
     return BlockSteps(block_objective, parameters, generator)

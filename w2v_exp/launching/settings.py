@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.memory import available_memory
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 if TYPE_CHECKING:  # what runs are made of is loaded by sweeps that launch some
     from w2v_exp.launching.engine import Engine
@@ -62,9 +62,9 @@ class MachineSettings:
 
     def __post_init__(self) -> None:
         if self.n_jobs is not None:
-            require_whole("n_jobs", self.n_jobs, at_least=1)
+            check_whole(self, "n_jobs", at_least=1)
         if self.memory_gb is not None:
-            require_number("memory_gb", self.memory_gb, above=0)
+            check_number(self, "memory_gb", above=0)
 
     def room(self) -> Room:
         """Return how many runs fit at once."""
@@ -143,11 +143,11 @@ class SlurmSettings:
 
     def __post_init__(self) -> None:
         for key in ("timeout_min", "array_parallelism", "signal_delay_s"):
-            require_whole(key, getattr(self, key), at_least=1)
+            check_whole(self, key, at_least=1)
         if self.cpus_per_task is not None:
-            require_whole("cpus_per_task", self.cpus_per_task, at_least=1)
+            check_whole(self, "cpus_per_task", at_least=1)
         if self.mem_gb is not None:
-            require_number("mem_gb", self.mem_gb, above=0)
+            check_number(self, "mem_gb", above=0)
         if self.signal_delay_s + EARLIER_SECONDS >= 60 * self.timeout_min:
             raise SettingError(
                 "signal_delay_s",

@@ -100,8 +100,14 @@ def window_masks(window: int, dtype: DTypeLike) -> NDArray[Any]:
 
     Row ``before · (window + 1) + after`` is that of a centre with so many contexts before and after it.
     """
+    return masks_of(*np.divmod(np.arange((window + 1) ** 2), window + 1), window, dtype)
+
+
+def masks_of(
+    before: NDArray[np.int64], after: NDArray[np.int64], window: int, dtype: DTypeLike
+) -> NDArray[Any]:
+    """Return the bands of centres with so many contexts before and after each: shape (centres, 2·window + 1)."""
     offsets = np.arange(-window, window + 1)
-    before, after = np.divmod(np.arange((window + 1) ** 2), window + 1)
     inside = (offsets >= -before[:, None]) & (offsets <= after[:, None]) & (offsets != 0)
     masks: NDArray[Any] = inside.astype(dtype)
     return masks

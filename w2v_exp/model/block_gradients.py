@@ -9,13 +9,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.block import Block
-from w2v_exp.model.bands import Bands, window_masks
+from w2v_exp.model.bands import Bands, masks_of, window_masks
 from w2v_exp.model.logistic import softplus_and_sigmoid, squared_lengths
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.shared_noise import RowGradients, SharedNoise
 
+WIDEST_IN_TABLE = (
+    16  # whose masks, one for each pair of sides, are 76 kB; of a window of 1,000 they would be 16 GB
+)
 SHORTEST_RUN = 16  # centres; the words around shorter runs overlap more than they save products
 
 
@@ -75,7 +78,7 @@ class BlockObjective:
         self._noise = SharedNoise(rule, noise, 1 if context else 2 * window + 1)
         self._window = window
         self._context = context
-        self._masks = window_masks(window, np.float64)
+        self._masks = window_masks(window, np.float64) if window <= WIDEST_IN_TABLE else None
         self._group, self._run = _group_and_run(rule, window)
 
     @staticmethod
@@ -189,15 +192,18 @@ class BlockObjective:
     def _pad(self, block: Block, dtype: DTypeLike) -> PaddedBlock:
         """Return a block with as many centres as groups and runs need, those that are added without context."""
         padding, window = self._padding(block), self._window
-        if self._masks.dtype != dtype:
-            self._masks = self._masks.astype(dtype)
         centres = len(block.before) + padding
-        codes = np.zeros(centres, np.int64)
-        codes[: len(block.before)] = block.before * (window + 1) + block.after
+        before, after = block.before, block.after
+        if padding:
+            before, after = (np.pad(side, (0, padding)) for side in (before, after))
+        if self._masks is None:
+            mask = masks_of(before, after, window, dtype)
+        else:
+            if self._masks.dtype != dtype:
+                self._masks = self._masks.astype(dtype)
+            mask = self._masks.take(before * (window + 1) + after, axis=0)
         words = np.concatenate([block.words, np.zeros(padding, np.int32)]) if padding else block.words
-        return PaddedBlock(
-            words, self._masks.take(codes, axis=0), Bands(centres // self._run, self._run, window)
-        )
+        return PaddedBlock(words, mask, Bands(centres // self._run, self._run, window))
 
     def _padding(self, block: Block) -> int:
         """Return how many centres are to be added to those of a block."""

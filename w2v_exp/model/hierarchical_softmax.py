@@ -23,7 +23,7 @@ from w2v_exp.model.visit_memory import VISIT_WORK_BYTES, VisitedBatchMemory, vis
 from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.model.visits import NodeVisits, path_matrix, visits_of
 from w2v_exp.model.workspace import Workspace
-from w2v_exp.validation import require_choice, require_number
+from w2v_exp.validation import check_number, require_choice
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -55,7 +55,7 @@ class HierarchicalSoftmax:
 
     def __post_init__(self) -> None:
         require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)
-        require_number("weight_decay", self.weight_decay, at_least=0)
+        check_number(self, "weight_decay", at_least=0)
 
     def prepared(self, examples: TrainingExamples) -> TreeSoftmax:
         """Return the objective over the tree of these examples' contexts."""

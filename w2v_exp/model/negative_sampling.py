@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.memory_needs import BatchMemory
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.validation import require_choice, require_number, require_whole
+from w2v_exp.validation import check_number, check_whole, require_choice
 
 SHARINGS = ("pair", "group", "all")
 
@@ -51,11 +51,11 @@ class NegativeSampling:
     cost_metric: ClassVar[str] = "objective_cost"
 
     def __post_init__(self) -> None:
-        require_whole("negatives", self.negatives, at_least=1)
-        require_number("exponent", self.exponent, at_least=0, at_most=1)
+        check_whole(self, "negatives", at_least=1)
+        check_number(self, "exponent", at_least=0, at_most=1)
         require_choice("sharing", self.sharing, SHARINGS)
-        require_whole("group", self.group, at_least=1)
-        require_whole("shared", self.shared, at_least=1)
+        check_whole(self, "group", at_least=1)
+        check_whole(self, "shared", at_least=1)
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.validation import require_number
+from w2v_exp.validation import check_number
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ArticleInitialization:
     scale: float = 0.01
 
     def __post_init__(self) -> None:
-        require_number("scale", self.scale, above=0)
+        check_number(self, "scale", above=0)
 
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64

@@ -17,7 +17,7 @@ from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.scores import differentiate, exponentiate, transposed_product
 from w2v_exp.model.workspace import Workspace
-from w2v_exp.validation import require_choice, require_number
+from w2v_exp.validation import check_number, require_choice
 
 UPDATES = ("accumulate", "overwrite")
 EMBEDDING_GRADIENTS = ("sum", "mean")
@@ -85,9 +85,9 @@ class Softmax:
     def __post_init__(self) -> None:
         require_choice("update", self.update, UPDATES)
         require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)
-        require_number("epsilon", self.epsilon, at_least=0)
+        check_number(self, "epsilon", at_least=0)
         require_choice("output_offset", self.output_offset, OUTPUT_OFFSETS)
-        require_number("weight_decay", self.weight_decay, at_least=0)
+        check_number(self, "weight_decay", at_least=0)
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch. Nothing is changed; the scores are made in the workspace."""

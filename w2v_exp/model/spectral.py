@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.validation import require_number
+from w2v_exp.validation import check_number
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,9 +50,9 @@ class SpectralInitialization:
     eigenvalue_exponent: float = 0.5
 
     def __post_init__(self) -> None:
-        require_number("shift", self.shift, at_least=1)
-        require_number("context_exponent", self.context_exponent, at_least=0, at_most=1)
-        require_number("eigenvalue_exponent", self.eigenvalue_exponent, at_least=0, at_most=1)
+        check_number(self, "shift", at_least=1)
+        check_number(self, "context_exponent", at_least=0, at_most=1)
+        check_number(self, "eigenvalue_exponent", at_least=0, at_most=1)
 
     def factorise(
         self, counts: PairCounts, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64

@@ -21,7 +21,7 @@ from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
 from w2v_exp.reporting.explorer_data import ExplorerData
 from w2v_exp.reporting.projections import require_projection
 from w2v_exp.reporting.words import shown
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 PAGE = Path(__file__).parent / "explorer_page"
 SCRIPTS = ("vectors.js", "map.js", "completion.js", "main.js")
@@ -63,9 +63,9 @@ class ExplorerRule:
 
     def __post_init__(self) -> None:
         if self.limit_mb is not None:
-            require_number("limit_mb", self.limit_mb, above=0)
+            check_number(self, "limit_mb", above=0)
         if self.words is not None:
-            require_whole("words", self.words, at_least=1)
+            check_whole(self, "words", at_least=1)
         require_projection(self.projection)
 
     def refusal(self, size: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.store import PASSWORD
-from w2v_exp.validation import require_choice, require_whole, suggestion
+from w2v_exp.validation import check_whole, require_choice, suggestion
 
 OURS = "hydra_plugins.w2v_exp_sweeper.SearchSweeper"
 GROUP = "hydra/sweeper"
@@ -59,9 +59,9 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         for key in ("n_trials", "n_jobs"):
-            require_whole(key, getattr(self, key), at_least=1)
+            check_whole(self, key, at_least=1)
         for key in ("startup_trials", "seed"):
-            require_whole(key, getattr(self, key), at_least=0)
+            check_whole(self, key, at_least=0)
         if self.direction is not None:
             require_choice("direction", self.direction, get_args(Direction))
         if self.storage is not None and (hidden := PASSWORD.sub(r"\1:…@", self.storage)) != self.storage:

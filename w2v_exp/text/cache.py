@@ -30,7 +30,7 @@ from w2v_exp.text.cache_entry import (
 from w2v_exp.text.cache_figures import remove_figures
 from w2v_exp.text.cache_folder import cache_folder
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 _UNFINISHED = ".unfinished-"  # an entry that is being made, or removed
 _ABANDONED_SECONDS = 3600.0  # nobody writes an entry for so long without adding to its files
@@ -58,9 +58,9 @@ class TextCache:
     processes: int | None = None
 
     def __post_init__(self) -> None:
-        require_number("limit_gb", self.limit_gb, above=0)
+        check_number(self, "limit_gb", above=0)
         if self.processes is not None:
-            require_whole("processes", self.processes, at_least=1)
+            check_whole(self, "processes", at_least=1)
 
     @property
     def path(self) -> Path:

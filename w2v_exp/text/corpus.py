@@ -14,7 +14,7 @@ from w2v_exp.errors import SettingError, install_command
 from w2v_exp.text.passages import BOUNDARIES
 from w2v_exp.text.pieces import texts_of_files
 from w2v_exp.text.text8 import Text8Corpus
-from w2v_exp.validation import require_choice, require_whole
+from w2v_exp.validation import check_whole, require_choice
 
 
 class Corpus(Protocol):
@@ -174,7 +174,7 @@ class SotuCorpus:
 
     def __post_init__(self) -> None:
         if self.messages is not None:
-            require_whole("messages", self.messages, at_least=1)
+            check_whole(self, "messages", at_least=1)
         require_choice("boundaries", self.boundaries, BOUNDARIES)
         self._folder()
 

@@ -9,7 +9,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class VocabularyRule:
     stop_words: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        require_whole("min_count", self.min_count, at_least=1)
+        check_whole(self, "min_count", at_least=1)
         if self.max_size is not None:
-            require_whole("max_size", self.max_size, at_least=1)
-        require_number("max_frequency", self.max_frequency, above=0, at_most=1)
+            check_whole(self, "max_size", at_least=1)
+        check_number(self, "max_frequency", above=0, at_most=1)
 
     def select(self, counts: Mapping[str, int]) -> Vocabulary:
         """Return the vocabulary that this rule makes of the words of a text and their counts."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.validation import require_number
+from w2v_exp.validation import check_number
 
 State = dict[str, NDArray[Any]]
 Rows = slice | NDArray[np.integer[Any]]
@@ -83,7 +83,7 @@ class Momentum:
     momentum: float = 0.9
 
     def __post_init__(self) -> None:
-        require_number("momentum", self.momentum, at_least=0, below=1)
+        check_number(self, "momentum", at_least=0, below=1)
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return a velocity of zero for every parameter."""
@@ -129,7 +129,7 @@ class Adagrad:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        require_number("epsilon", self.epsilon, above=0)
+        check_number(self, "epsilon", above=0)
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return sums of zero for every parameter."""
@@ -169,9 +169,9 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        require_number("beta1", self.beta1, at_least=0, below=1)
-        require_number("beta2", self.beta2, at_least=0, below=1)
-        require_number("epsilon", self.epsilon, above=0)
+        check_number(self, "beta1", at_least=0, below=1)
+        check_number(self, "beta2", at_least=0, below=1)
+        check_number(self, "epsilon", above=0)
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return moments of zero for every parameter, and the number of steps so far."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 
 class Schedule(Protocol):
@@ -52,8 +52,8 @@ class StepDecay:
     times: int = 100
 
     def __post_init__(self) -> None:
-        require_number("decay", self.decay, above=0, at_most=1)
-        require_whole("times", self.times, at_least=1)
+        check_number(self, "decay", above=0, at_most=1)
+        check_whole(self, "times", at_least=1)
 
     def __call__(self, step: int, total_steps: int, epoch: int, epochs: int) -> float:
         """Return the factor for this step.
@@ -78,7 +78,7 @@ class Exponential:
     final: float = 0.1
 
     def __post_init__(self) -> None:
-        require_number("final", self.final, above=0, at_most=1)
+        check_number(self, "final", above=0, at_most=1)
 
     def __call__(self, step: int, total_steps: int, epoch: int, epochs: int) -> float:
         """Return the factor for this step.
@@ -102,7 +102,7 @@ class Linear:
     floor: float = 0.0001
 
     def __post_init__(self) -> None:
-        require_number("floor", self.floor, at_least=0, at_most=1)
+        check_number(self, "floor", at_least=0, at_most=1)
 
     def __call__(self, step: int, total_steps: int, epoch: int, epochs: int) -> float:
         """Return the factor for this step.
@@ -132,8 +132,8 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        require_number("warm_up", self.warm_up, at_least=0, below=1)
-        require_number("final", self.final, at_least=0, at_most=1)
+        check_number(self, "warm_up", at_least=0, below=1)
+        check_number(self, "final", at_least=0, at_most=1)
 
     def __call__(self, step: int, total_steps: int, epoch: int, epochs: int) -> float:
         """Return the factor for this step.
@@ -161,7 +161,7 @@ class InverseTime:
     decay: float = 9.0
 
     def __post_init__(self) -> None:
-        require_number("decay", self.decay, at_least=0)
+        check_number(self, "decay", at_least=0)
 
     def __call__(self, step: int, total_steps: int, epoch: int, epochs: int) -> float:
         """Return the factor for this step.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.trainer import Trainer
-from w2v_exp.validation import require_number, require_whole
+from w2v_exp.validation import check_number, check_whole
 
 PATIENCE, MINUTES, EPOCHS = "patience", "minutes", "epochs"  # what ends training
 
@@ -32,9 +32,9 @@ class StopRule:
 
     def __post_init__(self) -> None:
         if self.patience is not None:
-            require_whole("patience", self.patience, at_least=1)
+            check_whole(self, "patience", at_least=1)
         if self.minutes is not None:
-            require_number("minutes", self.minutes, above=0)
+            check_number(self, "minutes", above=0)
 
 
 class Stopping:

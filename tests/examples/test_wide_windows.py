@@ -1,0 +1,182 @@
+"""Windows that are wider than the text: the result of one that reaches over its longest passage, at its cost."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.plans import plan_of
+from w2v_exp.examples.cost_sample import sample_pairs
+from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.counting import count_ids
+from w2v_exp.examples.drawing import TextDraw
+from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.pairs import count_pairs, longest_reach, mean_pairs, window_pairs
+from w2v_exp.examples.streamed import StreamedExamples
+from w2v_exp.experiment.bounds import training_bounds
+from w2v_exp.experiment.building import build_examples, held_out_sample, survey_pairs
+from w2v_exp.experiment.estimation import estimate_run
+from w2v_exp.experiment.trainers import build_trainer
+
+V = 7
+IDS = np.random.default_rng(3).integers(V, size=60, dtype=np.int32)
+PASSAGES = np.array([0, 11, 13, 40, 60])  # the longest has 27 words
+ANY_WIDTH = [27, 10**6, 2**53, 2**62, 2**63 - 1]
+WAYS = [
+    "labels=dense",
+    "labels=sparse",
+    "labels=sparse objective.update=overwrite",
+    "labels=counts",
+    "labels=streamed",
+    "labels=sparse subsampling=word2vec subsampling.threshold=0.1",
+    "labels=counts subsampling=word2vec subsampling.threshold=0.1",
+    "labels=streamed subsampling=word2vec subsampling.threshold=0.1",
+    "labels=sparse model=cbow",
+    "labels=streamed model=cbow",
+    "labels=sparse objective=hierarchical_softmax",
+    "labels=counts objective=hierarchical_softmax",
+    "labels=sparse objective=negative_sampling",
+    "labels=counts objective=negative_sampling",
+    "labels=streamed objective=negative_sampling",
+    "labels=blocks objective=negative_sampling",
+    "labels=blocks objective=negative_sampling model=cbow",
+    "labels=blocks objective=negative_sampling objective.sharing=pair",
+]
+
+
+@st.composite
+def texts(draw):
+    """Return ids, and passages or None."""
+    ids = draw(st.lists(st.integers(0, V - 1), min_size=2, max_size=30))
+    cuts = draw(st.lists(st.integers(1, len(ids) - 1), unique=True, max_size=5))
+    passages = np.array([0, *sorted(cuts), len(ids)]) if draw(st.booleans()) else None
+    return np.array(ids, np.int32), passages
+
+
+def trained(way, *choices):
+    """Return the bytes that two epochs end with."""
+    plan = plan_of(*way.split(), *choices, "epochs=2", "dim=4", "batch_size=50", "learning_rate=0.1")
+    examples = build_examples(plan, IDS, V, PASSAGES)
+    trainer = build_trainer(plan, examples, plan.initialization, word_counts=count_ids(IDS, V))
+    trainer.train()
+    return trainer.parameters.embedding.tobytes() + trainer.parameters.output.tobytes()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_window_beyond_the_longest_passage_trains_to_the_bytes_of_one_that_reaches_over_it(way):
+    reference = trained(way, "window=26")
+    assert trained(way, "window=25") != reference
+    for width in ANY_WIDTH:
+        assert trained(way, f"window={width}") == reference, width
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_windows_that_shrink_may_be_drawn_from_any_width(way):
+    # Nearly all that are drawn from so many are beyond the passage.
+    whole = trained(way, "window=26")
+    few = trained(way, "window=26", "shrinking_window=true")
+    widest = trained(way, f"window={2**62}", "shrinking_window=true")
+    assert few != whole
+    if "labels=counts" not in way and "subsampling" not in way:
+        # What chance decides is drawn alike, and here every window is beyond the passage.
+        assert trained(way, f"window={2**63 - 1}", "shrinking_window=true") == widest
+
+
+@given(texts(), st.integers(1, 400), st.integers(0, 99))
+def test_drawn_windows_are_those_of_a_longer_text_cut_at_the_passage(text, window, seed):
+    ids, passages = text
+    edges = np.array([0, len(ids)]) if passages is None else passages
+    # A passage behind the text that is as long as the window: nothing is cut.
+    longer = np.concatenate([ids, np.zeros(window + 1, np.int32)])
+    cut = TextDraw(ids, window, np.random.default_rng(seed), shrinking_window=True, passages=passages)
+    uncut = TextDraw(
+        longer,
+        window,
+        np.random.default_rng(seed),
+        shrinking_window=True,
+        passages=np.append(edges, len(longer)),
+    )
+    stretches = cut.whole(), uncut.stretch(0, len(ids))
+    reach = longest_reach(window, len(ids), passages)
+    np.testing.assert_array_equal(stretches[0].window, np.minimum(stretches[1].window, reach))
+    for one, other in zip(*(stretch.pairs() for stretch in stretches), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@given(texts(), st.integers(1, 100))
+def test_the_mean_over_shrinking_windows_is_that_of_their_pairs(text, window):
+    ids, passages = text
+    counted = [count_pairs(len(ids), width, passages) for width in range(1, window + 1)]
+    assert mean_pairs(len(ids), window, passages) == sum(counted) / window
+
+
+@given(texts(), st.sampled_from([1, 5, 29, 30, 31, 10**6, 2**31, 2**62, 2**63 - 1]))
+def test_shrinking_windows_of_any_width_are_counted_with_the_weights_of_their_distances(text, window):
+    ids, passages = text
+    expected = np.zeros((V, V))
+    edges = [0, len(ids)] if passages is None else passages.tolist()
+    for start, stop in pairwise(edges):
+        for centre in range(start, stop):
+            for context in range(start, stop):
+                distance = abs(centre - context)
+                if 1 <= distance <= window:
+                    expected[ids[centre], ids[context]] += (window - distance + 1) / window
+    rule = CountsRule()
+    for counts in (
+        count_window_pairs([ids], window, V, shrinking=True, passages=passages, threads=1),
+        rule.count(ids, window, V, np.random.default_rng(0), shrinking_window=True, passages=passages),
+        sample_pairs(
+            TextPart(ids, passages), window, V, np.random.default_rng(0), shrinking_window=True
+        ).counts,
+    ):
+        found = np.zeros((V, V))
+        centres, contexts, values = counts.distinct()
+        found[centres, contexts] = values
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert mean_pairs(len(ids), window, passages) == pytest.approx(expected.sum())
+    if expected.any():
+        examples = StreamedExamples(ids, window, V, shrinking_window=True, passages=passages)
+        np.testing.assert_allclose(examples.context_shares, expected.sum(axis=0) / expected.sum(), atol=1e-12)
+
+
+@given(texts(), st.sampled_from(ANY_WIDTH))
+@settings(max_examples=30)
+def test_listed_pairs_of_any_width_are_all_of_the_passages(text, window):
+    ids, passages = text
+    reach = longest_reach(window, len(ids), passages)
+    listed = [window_pairs(ids, width, V, passages) for width in (window, np.int64(window), reach)]
+    for other in listed[1:]:
+        assert other.centres.tobytes() == listed[0].centres.tobytes()
+        assert other.contexts.tobytes() == listed[0].contexts.tobytes()
+
+
+@pytest.mark.parametrize("shrinking", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_passage(way, shrinking):
+    def found(width):
+        plan = plan_of(
+            *way.split(), f"window={width}", f"shrinking_window={str(shrinking).lower()}", "cache=none"
+        )
+        text = TextPart(IDS, PASSAGES)
+        examples = build_examples(plan, IDS, V, PASSAGES)
+        sample = held_out_sample(plan, text, V).counts
+        survey = survey_pairs(plan, text, V)
+        return (
+            estimate_run(plan, text, V),
+            survey.window,
+            survey.gaps,
+            training_bounds(plan, "", text, examples),
+            examples.pairs_per_epoch,
+            sample.contexts.tobytes(),
+            sample.counts.tobytes(),
+        )
+
+    same, whole = found(2**62), found(10**9 if shrinking else 26)
+    if not shrinking:
+        assert same == whole
+    assert same[1:3] == (26, 26 * 3)
+    assert same[3].cost_floor == pytest.approx(whole[3].cost_floor, rel=1e-5)
+    assert same[3].unigram_cost == pytest.approx(whole[3].unigram_cost, rel=1e-5)
