@@ -30,8 +30,8 @@ test: $(VENV)/.installed ## lint, types and tests
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder  # else files of few, long tests come last, on one core
 
-test-slow: $(VENV)/.installed ## the tests that take minutes
-	@$(BIN)/pytest -m slow
+test-slow: $(VENV)/.installed ## the tests that take minutes, and ten times as many, random examples of the property tests
+	@W2V_EXP_THOROUGH=1 $(BIN)/pytest -m 'slow or hypothesis'
 
 reproduce: $(VENV)/.installed ## every published result of the article beside ours, as a report
 	@$(BIN)/python scripts/reproduce_article.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,18 @@ from typing import Any
 
 import pytest
 from processes import Command, ForkingCommand, run_python
+from properties import load_profile
 
 from w2v_exp.file_lock import locked
 from w2v_exp.files import replacing
+
+load_profile()
+
+# A shell's background job and nohup ignore these signals, and a process inherits that: the commands that tests start
+# would ignore them, too. What a process handles is reset to the default in those that it starts.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

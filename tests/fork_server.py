@@ -7,6 +7,7 @@ it has loaded) is tested with a new Python, by the functions of `processes`.
 
 from __future__ import annotations
 
+import fnmatch
 import gc
 import importlib
 import json
@@ -72,19 +73,36 @@ def warm_up() -> None:
 
 
 def kill(child: int, command: dict[str, Any]) -> None:
-    """Kill a command's process when it is to be killed: so long after a file that matches a pattern is there.
+    """Kill a command's process `killed_after` seconds after its start. It may have ended before."""
+    if command["killed_after"] is not None:
+        time.sleep(command["killed_after"])
+        os.kill(child, command["killed_by"])
 
-    The process may have ended before.
+
+def kill_at(pattern: str, times: int, number: int) -> None:
+    """Send a signal to this process when it has written files that match a pattern of paths so many times.
+
+    Written: opened for writing or renamed to; the signal comes with the first of Python's audit events that follows.
     """
-    if command["killed_after"] is None:
-        return
-    folder = Path(command["folder"])
-    while not any(folder.glob(command["killed_when"])):
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+    left, pid = times, os.getpid()
+
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        if os.getpid() != pid or left < 0:
             return
-        time.sleep(0.001)
-    time.sleep(command["killed_after"])
-    os.kill(child, command["killed_by"])
+        if left == 0:
+            left = -1
+            os.kill(pid, number)
+        if event == "os.rename":
+            path = arguments[1]
+        elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa"):
+            path = arguments[0]
+        else:
+            return
+        if isinstance(path, str | os.PathLike) and fnmatch.fnmatch(os.path.relpath(path), pattern):
+            left -= 1
+
+    sys.addaudithook(on_event)
 
 
 def begin(command: dict[str, Any]) -> None:
@@ -98,6 +116,8 @@ def begin(command: dict[str, Any]) -> None:
         os.close(file)
     sys.path[0] = command["folder"]  # as with `python -m`
     sys.argv = ["w2v_exp", *command["arguments"]]
+    if command["killed_at"]:
+        kill_at(*command["killed_at"], command["killed_by"])
 
 
 def run() -> int:

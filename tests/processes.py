@@ -86,14 +86,15 @@ class ForkingCommand:
         *arguments: str,
         folder: Path,
         killed_after: float | None = None,
-        killed_when: str = "*",
+        killed_at: tuple[str, int] | None = None,
         killed_by: int = signal.SIGKILL,
         **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in a folder, with these variables of the environment.
 
-        With `killed_after` it gets a signal so many seconds after it has begun, or after there is a file in the folder
-        that matches the pattern `killed_when`.
+        The command gets a signal `killed_after` seconds after it has started, unless it has ended; or, however fast it
+        is, as soon as it has written files that match `killed_at`, a pattern of paths below the folder and a number
+        of times.
         """
         assert not any(name.startswith("PYTHON") for name in variables), "these are for a new Python"
         with tempfile.TemporaryDirectory() as said:
@@ -107,7 +108,7 @@ class ForkingCommand:
                 "stdout": str(stdout),
                 "stderr": str(stderr),
                 "killed_after": killed_after,
-                "killed_when": killed_when,
+                "killed_at": killed_at,
                 "killed_by": int(killed_by),
             }
             code = self._ask(json.dumps(command))

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
+from properties import examples
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings import word2vec_formats as word2vec_formats_module
@@ -94,7 +95,7 @@ def test_an_archive_brings_everything_back(embeddings):
 
 @pytest.mark.parametrize("suffix", [".txt", ".bin", ".bin.gz"])
 @given(embeddings=any_embeddings(solid_words, [np.float32]))
-@property_settings(max_examples=50)
+@property_settings(max_examples=examples(50))
 @example(
     Embeddings(
         HOSTILE_WORDS,
@@ -244,7 +245,7 @@ def test_a_file_is_read_by_its_content_whatever_it_is_called(tmp_path, suffix, n
     seed=st.integers(0, 2**32 - 1),
     name=st.sampled_from(["vectors", "vectors.txt", "vectors.bin"]),
 )
-@property_settings(max_examples=40)
+@property_settings(max_examples=examples(40))
 def test_vectors_of_ordinary_size_come_back_from_a_file_of_any_name(suffix, words, dim, seed, name):
     vectors = np.random.default_rng(seed).uniform(0.01, 1, (len(words), dim)).astype(np.float32)
     original = Embeddings(words, None, vectors)
@@ -446,7 +447,7 @@ def test_files_and_folders_that_are_not_there_are_named(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".npz", ".txt", ".bin", ".bin.gz"])
 @given(embeddings=any_embeddings(solid_words, [np.float32]), share=st.floats(0, 1, exclude_max=True))
-@property_settings(max_examples=50)
+@property_settings(max_examples=examples(50))
 def test_a_truncated_file_is_refused(suffix, embeddings, share):
     content = bytes_of(embeddings, suffix)
     cut = content[: int(share * len(content))]
@@ -473,7 +474,7 @@ def test_a_file_truncated_anywhere_is_refused(suffix):
     ),
     inserted=st.sampled_from([b"", b"\n", b" ", b"\0", b"9", b"[" * 100]),
 )
-@property_settings(max_examples=100)
+@property_settings(max_examples=examples(100))
 def test_a_file_with_other_bytes_is_refused_or_gives_sound_embeddings(suffix, changes, inserted):
     original = small_embeddings()
     content = bytearray(bytes_of(original, suffix))

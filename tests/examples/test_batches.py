@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.batches import ORDERS, Examples
@@ -53,7 +54,7 @@ def epoch(examples, generator):
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("labels", LABELS)
 def test_every_pair_comes_exactly_once_an_epoch(labels, order):
-    @property_settings(deadline=None, max_examples=60)
+    @property_settings(deadline=None, max_examples=examples(60))
     @given(PAIR_LISTS, st.integers(1, 12), st.integers(0, 99))
     def holds(listed, batch_size, seed):
         examples = examples_of(listed, labels=labels, order=order, batch_size=batch_size)

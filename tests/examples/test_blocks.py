@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.block import Block
@@ -30,7 +31,7 @@ def pairs_of(block: Block) -> list[tuple[int, int]]:
     return pairs
 
 
-@property_settings(deadline=None, max_examples=60)
+@property_settings(deadline=None, max_examples=examples(60))
 @given(
     st.lists(st.integers(0, V - 1), min_size=2, max_size=80),
     st.integers(1, 6),

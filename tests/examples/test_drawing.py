@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.pair_counting import count_window_pairs
@@ -39,7 +40,7 @@ def as_tuples(pairs):
     return list(zip(centres.tolist(), contexts.tolist(), strict=True))
 
 
-@property_settings(deadline=None, max_examples=150)
+@property_settings(deadline=None, max_examples=examples(150))
 @given(draws(), st.sampled_from([3, 1 << 16]))
 def test_stretches_have_the_pairs_of_the_whole_text(case, drawn_at_once):
     text_draw, cuts = case

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.drawing import TextDraw
@@ -39,7 +40,7 @@ def drawn_pairs(ids, window, seed, subsampling, shrinking, passages) -> Pairs:
     return window_pairs(drawn.ids, drawn.window, V, drawn.passages)
 
 
-@property_settings(deadline=None, max_examples=60)
+@property_settings(deadline=None, max_examples=examples(60))
 @given(
     tokens=st.integers(2, 300),
     window=st.integers(1, 12),

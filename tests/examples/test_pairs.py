@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.examples import pairs as pairs_module
 from w2v_exp.examples.pairs import count_pairs, window_pairs
@@ -38,7 +39,7 @@ def as_tuples(pairs):
     return list(zip(pairs.centres.tolist(), pairs.contexts.tolist(), strict=True))
 
 
-@property_settings(deadline=None, max_examples=400)
+@property_settings(deadline=None, max_examples=examples(400))
 @given(
     ids=st.lists(st.integers(0, 9), min_size=2, max_size=40),
     window=st.one_of(st.integers(1, 8), st.sampled_from([39, 40, 41, 500])),
@@ -54,7 +55,7 @@ def test_pairs_are_those_of_the_plain_loop_in_its_order(ids, window, chunk):
     assert pairs.vocabulary_size == 10
 
 
-@property_settings(deadline=None, max_examples=400)
+@property_settings(deadline=None, max_examples=examples(400))
 @given(
     ids=st.lists(st.integers(0, 9), max_size=30),
     window=st.integers(1, 8),

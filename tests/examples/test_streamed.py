@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.batches import ORDERS, Examples
@@ -60,7 +61,7 @@ def text_pairs(ids, window, passages=None):
     return Counter(zip(pairs.centres.tolist(), pairs.contexts.tolist(), strict=True))
 
 
-@property_settings(deadline=None, max_examples=200)
+@property_settings(deadline=None, max_examples=examples(200))
 @given(texts(), st.integers(1, 70), st.integers(1, 70), st.integers(1, 50))
 def test_in_the_order_of_the_text_batches_are_those_of_listed_pairs(text, window, block, batch_size):
     ids, passages = text
@@ -79,7 +80,7 @@ def test_in_the_order_of_the_text_batches_are_those_of_listed_pairs(text, window
 
 @pytest.mark.parametrize("order", ["blocks", "shuffled"])
 def test_in_another_order_every_pair_comes_exactly_once_an_epoch(order):
-    @property_settings(deadline=None, max_examples=60)
+    @property_settings(deadline=None, max_examples=examples(60))
     @given(texts(), st.integers(1, 8), st.integers(1, 70), st.integers(1, 50))
     def holds(text, window, block, batch_size):
         ids, passages = text

@@ -114,9 +114,8 @@ def test_a_run_is_alive_until_it_is_killed(command: Command, tmp_path: Path) -> 
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
         while not list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")):
-            assert time.monotonic() < deadline
+            assert process.poll() is None
             time.sleep(0.05)
         (run,) = runs_in(tmp_path)
         done = command(*endless)
@@ -187,19 +186,15 @@ def test_resume_needs_a_store() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("store")
-def test_a_look_up_among_ten_thousand_runs_takes_less_than_a_second(tmp_path: Path) -> None:
+def test_a_run_is_found_by_its_fingerprint_among_ten_thousand(tmp_path: Path) -> None:
+    """How long it takes is in `scripts/benchmark.py --only sweep`."""
     store = opened(tmp_path)
     template = store.client.create_run(store.experiment_id, tags={"fingerprint": "wanted"}).info.run_id
     store.client.set_terminated(template, "FINISHED")
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         copy_run(database, template, 10_000)
-    assert not earlier_runs(store, "none").finished  # the first query connects
-    started = time.perf_counter()
-    found = earlier_runs(store, "wanted")
-    seconds = time.perf_counter() - started
-    print(f"{seconds:.3f} s")
-    assert [run.info.run_id for run in found.finished] == [template]
-    assert seconds < 1
+    assert not earlier_runs(store, "none").finished
+    assert [run.info.run_id for run in earlier_runs(store, "wanted").finished] == [template]
 
 
 def copy_run(database: Any, template: str, number: int) -> None:

@@ -77,16 +77,12 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_in_the_same_record(
     settings = (*SETTINGS, f"objective={objective}", *CASES[objective], "checkpoint.every=1 epoch")
     done = command(*settings)
     assert done.returncode == 0, done.stderr
-    generator = np.random.default_rng(len(objective))
-    for _ in range(2):
-        killed = command(*settings, killed_after=generator.uniform(0, 0.2), killed_when=A_CHECKPOINT)
-        if killed.returncode == 0:  # it was faster
-            break
-        assert killed.returncode == -signal.SIGKILL
+    for times in (2, 3):
+        assert command(*settings, killed_at=(A_CHECKPOINT, times)).returncode == -signal.SIGKILL
     done = command(*settings)
     assert done.returncode == 0, done.stderr
     whole, resumed = runs_of(client)
-    assert resumed.data.tags.get("continued", "0") >= "1"
+    assert resumed.data.tags["continued"] == "2"
     assert resumed.info.status == "FINISHED"
     assert embeddings_of(resumed) == embeddings_of(whole)
     assert logged_by(client, resumed) == logged_by(client, whole)
@@ -98,8 +94,8 @@ QUICK = ("epochs=3000", "checkpoint.every=250 epochs", "tracking.plots=false", "
 
 
 def kill(command: Command, *settings: str, by: int = signal.SIGKILL) -> str:
-    """Run a command that is killed as soon as it has a checkpoint, and return what it has said."""
-    killed = command(*settings, killed_after=0, killed_when=A_CHECKPOINT, killed_by=by)
+    """Run a command that is killed as soon as it has two checkpoints, and return its messages."""
+    killed = command(*settings, killed_at=(A_CHECKPOINT, 2), killed_by=by)
     assert killed.returncode == (143 if by == signal.SIGTERM else -by)
     return killed.stderr
 
@@ -139,9 +135,6 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(
     command(*QUICK)
     kill(command, *QUICK)
     (latest,) = tmp_path.glob(A_CHECKPOINT)
-    previous = latest.with_name("previous.npz")
-    if not previous.exists():
-        previous.write_bytes(latest.read_bytes())
     latest.write_bytes(latest.read_bytes()[:-100])
     done = command(*QUICK)
     assert done.returncode == 0, done.stderr
@@ -237,7 +230,8 @@ def test_training_ends_when_its_time_is_up(client: MlflowClient, command: Comman
     assert done.returncode == 0, done.stderr
     (run,) = runs_of(client)
     assert run.data.tags["ended_by"] == "minutes"
-    assert 0.3 <= run.data.metrics["train_seconds"] < 1
+    assert run.data.metrics["train_seconds"] >= 0.3
+    assert run.data.metrics["epochs_trained"] < 1000
     assert {"cost", "validation_cost", "objective_cost"} <= run.data.metrics.keys()
 
 

@@ -147,7 +147,7 @@ def begun(tmp_path: Path, store: Path) -> Iterator[Any]:
 def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
     launcher: str, tmp_path: Path, begun: Any, command: Command
 ) -> None:
-    sweep = [f"epochs=5,{LONG},6", "stop.minutes=0.05"]
+    sweep = [f"epochs=5,{LONG},6", "stop.minutes=0.1"]  # enough for the kill, also on a busy machine
     process = begun(*sweep, f"hydra/launcher={launcher}", "hydra.launcher.n_jobs=2", training=[1])
     (folder,) = tmp_path.glob("outputs/sweeps/*/1")
     (worker,) = processes_that_hold(folder / "running.lock")

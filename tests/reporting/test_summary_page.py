@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.results import RunResult
@@ -229,7 +230,7 @@ def test_hostile_texts_are_shown_and_do_nothing():
     summary_page(compare(runs), Asked(HOSTILE, HOSTILE)).encode("utf-8")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(st.lists(st.text(max_size=12), min_size=2, max_size=3, unique=True), st.text(max_size=30))
 def test_any_value_can_be_swept(values, reason):
     runs = [run({"k": value}, 0.1 * i) for i, value in enumerate(values)]

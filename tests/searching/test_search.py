@@ -115,9 +115,7 @@ def test_a_search_that_is_killed_comes_to_the_same_trials(
     killed_by: int, searched: Any, command: Command, tmp_path: Path, store: Path
 ) -> None:
     asked = [*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=3"]
-    killed = command(
-        *asked, killed_by=killed_by, killed_after=0, killed_when=f"{FOLDER}/1/artifacts/vocabulary.tsv"
-    )
+    killed = command(*asked, killed_by=killed_by, killed_at=(f"{FOLDER}/1/artifacts/vocabulary.tsv", 1))
     assert killed.returncode == (-9 if killed_by == signal.SIGKILL else 130), killed.stderr
     states = [trial.state for trial in study(tmp_path).trials]
     assert states[0] == TrialState.COMPLETE
@@ -149,7 +147,7 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
         'checkpoint.every="100 epochs"',
         "hydra.sweeper.n_trials=2",
     ]
-    killed = command(*asked, killed_after=0, killed_when="outputs/checkpoints/*/checkpoint.npz")
+    killed = command(*asked, killed_at=("outputs/checkpoints/*/checkpoint.npz", 1))
     assert killed.returncode == -9
     done = command(*asked)
     assert done.returncode == 0, done.stderr

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text import cache_key, cached_encoding, encoding
@@ -97,7 +98,7 @@ def left_in(cache):
     chunk=st.integers(1, 4),
     boundaries=st.sampled_from(BOUNDARIES),
 )
-@property_settings(max_examples=200, deadline=None)
+@property_settings(max_examples=examples(200), deadline=None)
 def test_ids_in_a_file_are_those_in_memory(text, least, chunk, boundaries):
     if not text.split():
         return

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text import pieces as pieces_module
@@ -129,7 +130,7 @@ def test_words_of_neighbouring_files_do_not_run_into_each_other(tmp_path):
 WHITE_SPACE_AND_LETTERS = st.text(st.sampled_from(" \n\t\u3000\u00a0\x1cab日"), max_size=60)
 
 
-@property_settings(deadline=None, max_examples=200)
+@property_settings(deadline=None, max_examples=examples(200))
 @given(text=WHITE_SPACE_AND_LETTERS, size=st.integers(1, 9))
 def test_pieces_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_factory, text, size):
     file = tmp_path_factory.getbasetemp() / "pieces.txt"

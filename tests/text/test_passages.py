@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.pairs import window_pairs
@@ -78,7 +79,7 @@ def with_small_pieces(stack: ExitStack, piece: int, part: int, chunk: int) -> No
     patch.setattr(encoding, "CHUNK_IDS", chunk)
 
 
-@property_settings(deadline=None, max_examples=200)
+@property_settings(deadline=None, max_examples=examples(200))
 @given(
     contents=st.lists(MESSY, min_size=1, max_size=3),
     boundaries=st.sampled_from(BOUNDARIES),
@@ -121,7 +122,7 @@ def test_ends_of_passages_are_found_at_every_seam(tmp_path, monkeypatch, boundar
     assert words_of_passages(text) == expected_passages(documents, WhitespaceTokenizer())
 
 
-@property_settings(deadline=None, max_examples=100)
+@property_settings(deadline=None, max_examples=examples(100))
 @given(text=MESSY, boundaries=st.sampled_from(BOUNDARIES))
 def test_a_text_of_the_configuration_has_the_passages_of_a_file(text, boundaries):
     if not text.split():

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from local_server import endless, honest, plain, serving, slow, stalling, zipped
+from properties import examples
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.text.published import PublishedText, WrongContentError
@@ -177,7 +178,7 @@ def test_a_zip_that_had_arrived_is_unpacked_without_asking_again(tmp_path):
 def test_a_whole_zip_is_taken_even_if_the_connection_stays_open(tmp_path):
     released = threading.Event()
     with serving(stalling(ZIP, released)) as server:
-        assert PUBLISHED.fetch(server.url, tmp_path, timeout=0.2).read_bytes() == TEXT
+        assert PUBLISHED.fetch(server.url, tmp_path, timeout=2).read_bytes() == TEXT
         released.set()
 
 
@@ -236,9 +237,8 @@ METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.
 
 
 @property_settings(
-    max_examples=200,
+    max_examples=examples(200),
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
@@ -327,7 +327,7 @@ def start_fetching(url: str, folder: Path) -> subprocess.Popen[str]:
 def test_of_several_processes_one_downloads_and_all_have_the_text(tmp_path):
     with serving(slow(ZIP, 0.05, HALF // 8)) as server:
         fetching = [start_fetching(server.url, tmp_path) for _ in range(3)]
-        said = [process.communicate(timeout=30) for process in fetching]
+        said = [process.communicate() for process in fetching]
         assert said == [(f"{len(TEXT)}\n", "")] * 3
         assert len(server.asked) == 1
     assert kept(tmp_path) == {"text"}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.text import spaced_words
 from w2v_exp.text.passages import PASSAGE_ENDS
@@ -46,7 +47,7 @@ spaces = st.sampled_from(
 @example("\n \n")
 @example("word")
 @example("\0")
-@property_settings(max_examples=150, deadline=None)
+@property_settings(max_examples=examples(150), deadline=None)
 def test_words_numbers_and_ends_are_those_of_split(passage_end, text):
     assert_same(number_spaced_words(text, passage_end), one_by_one(text, passage_end))
 

@@ -2,12 +2,12 @@
 
 import re
 import sys
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.text.corpus import ArticleCorpus
@@ -66,7 +66,7 @@ def test_article_tokenizer(text, words):
     assert ArticleTokenizer()(text) == words
 
 
-@property_settings(deadline=None, max_examples=250)
+@property_settings(deadline=None, max_examples=examples(250))
 @given(TEXTS)
 def test_the_article_tokenizer_finds_what_its_published_expression_finds(text):
     published = r"[A-Za-z]+[\w^\']*|[\w^\']*[A-Za-z]+[\w^\']*"
@@ -75,9 +75,8 @@ def test_the_article_tokenizer_finds_what_its_published_expression_finds(text):
 
 
 def test_the_article_tokenizer_takes_linear_time():
-    started = time.perf_counter()
-    assert ArticleTokenizer()("7" * 20_000) == []
-    assert time.perf_counter() - started < 1  # 0.002 s here; the published expression takes 6.5 s
+    """The published expression takes 6.5 s for 20,000 digits; in quadratic time a million would be five hours."""
+    assert ArticleTokenizer()("7" * 1_000_000) == []
 
 
 # ---------------------------------------------------------------- the others
@@ -125,7 +124,7 @@ def test_character_tokenizer_drops_white_space():
 
 @pytest.mark.parametrize("tokenizer", EVERY_TOKENIZER, ids=repr)
 def test_words_are_neither_empty_nor_contain_white_space(tokenizer):
-    @property_settings(deadline=None, max_examples=150)
+    @property_settings(deadline=None, max_examples=examples(150))
     @given(TEXTS)
     def holds(text):
         assert all(word.split() == [word] for word in tokenizer(text))
@@ -135,7 +134,7 @@ def test_words_are_neither_empty_nor_contain_white_space(tokenizer):
 
 @pytest.mark.parametrize("tokenizer", EVERY_TOKENIZER, ids=repr)
 def test_a_text_cut_at_white_space_has_the_words_of_the_whole(tokenizer):
-    @property_settings(deadline=None, max_examples=150)
+    @property_settings(deadline=None, max_examples=examples(150))
     @given(TEXTS)
     def holds(text):
         pieces = re.findall(r"\S*\s|\S+\Z", text)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.text import tokenizing
@@ -27,7 +28,7 @@ def words_of(pieces):
 
 
 @given(st.text(alphabet=st.sampled_from("abÄß'9 \n\u3000"), max_size=60))
-@property_settings(max_examples=200, deadline=None)
+@property_settings(max_examples=examples(200), deadline=None)
 def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
     whole = ArticleTokenizer()(text)
     with pytest.MonkeyPatch.context() as patch:
@@ -163,15 +164,13 @@ def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, n
             os.killpg(process.pid, number)  # as a terminal does it: to the whole group
         else:
             process.send_signal(number)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate()
         if number == signal.SIGKILL:
             assert (out, process.returncode) == ("", -signal.SIGKILL)
         else:
             assert (out, errors, process.returncode) == ("interrupted\n", "", 0)
-        deadline = time.monotonic() + 10
-        while living(process.pid) and time.monotonic() < deadline:
+        while living(process.pid):  # else the test hangs, which is a failure, too
             time.sleep(0.05)
-        assert living(process.pid) == []
     finally:
         process.kill()
         process.wait()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import SettingError
 from w2v_exp.training.schedules import (
@@ -41,7 +42,7 @@ def factors(schedule, epochs, steps_per_epoch=1):
     return [schedule(*moment) for moment in moments(epochs, steps_per_epoch)]
 
 
-@property_settings(deadline=None, max_examples=100)
+@property_settings(deadline=None, max_examples=examples(100))
 @given(ANY_SCHEDULE, st.integers(1, 40), st.integers(1, 5))
 def test_every_factor_is_above_0_and_at_most_1(schedule, epochs, steps_per_epoch):
     for factor in factors(schedule, epochs, steps_per_epoch):
@@ -49,7 +50,7 @@ def test_every_factor_is_above_0_and_at_most_1(schedule, epochs, steps_per_epoch
         assert 0 < factor <= 1
 
 
-@property_settings(deadline=None, max_examples=100)
+@property_settings(deadline=None, max_examples=examples(100))
 @given(ANY_SCHEDULE, st.integers(1, 40), st.integers(1, 5), st.randoms())
 def test_a_schedule_is_a_pure_function(schedule, epochs, steps_per_epoch, random):
     expected = dict(
@@ -62,7 +63,7 @@ def test_a_schedule_is_a_pure_function(schedule, epochs, steps_per_epoch, random
     assert [again(*moment) for moment in expected] == list(expected.values())
 
 
-@property_settings(deadline=None, max_examples=100)
+@property_settings(deadline=None, max_examples=examples(100))
 @given(ANY_SCHEDULE, st.integers(1, 40), st.integers(1, 5))
 def test_once_warmed_up_a_schedule_never_rises(schedule, epochs, steps_per_epoch):
     curve = factors(schedule, epochs, steps_per_epoch)
