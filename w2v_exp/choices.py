@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from w2v_exp.embeddings.evaluation import EVALUATIONS
+from w2v_exp.embeddings.loading import LoadOptions
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
@@ -67,21 +68,23 @@ class FromRun:
 
 
 @dataclass(frozen=True)
-class FromFile:
-    """Training goes on from the embeddings in a file.
+class FromFile(LoadOptions):
+    """Training goes on from the embeddings in a file; its other settings are those of `LoadOptions`.
 
     Parameters
     ----------
     path : str
-        An archive (``.npz``), or word2vec's text or binary format, also gzipped; the content tells which.
+        An archive (``.npz``), word2vec's text or binary format, or GloVe's text, also compressed; the content decides.
     """
 
     path: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.path:
             raise SettingError("path", "", "is empty; name a file of embeddings.")
-        if not Path(self.path).expanduser().is_file():
+        path = Path(self.path).expanduser()
+        if not path.exists() or path.is_dir():
             raise SettingError("path", self.path, f"no such file, seen from {Path.cwd()}.")
 
 

@@ -291,11 +291,16 @@ def test_what_gensim_saves_is_a_pickle_and_not_read(tmp_path):
 
 
 def test_a_gzipped_archive_is_refused():
-    with pytest.raises(FormatError, match=r"NumPy archive inside gzip, .*: gunzip it first"):
+    with pytest.raises(
+        FormatError, match=r"compressed twice: .*NumPy archive .* Decompress the gzip layer first"
+    ):
         from_bytes(gzip.compress(bytes_of(small_embeddings(), ".npz")), ".npz")
 
 
-@pytest.mark.parametrize("content", [b"words\n", b"\x00" * 100, b"\xff\xfe", b"{}"])
+@pytest.mark.parametrize(
+    "content",
+    [b"words\n", b"\x00" * 100, b"\xff\xfd", b"{}", b"the 1,5 2,5\n", b"the,1,2\n", b"the cat sat\n"],
+)
 def test_what_is_of_no_format_is_refused_with_what_should_be_there(content):
     with pytest.raises(FormatError, match="line 1: must be the number of words and the number of dimensions"):
         from_bytes(content, "")
@@ -451,9 +456,16 @@ def test_files_and_folders_that_are_not_there_are_named(tmp_path, suffix):
 def test_a_truncated_file_is_refused(suffix, embeddings, share):
     content = bytes_of(embeddings, suffix)
     cut = content[: int(share * len(content))]
-    if suffix == ".bin" and len(embeddings) == 1 and len(cut) == len(content) - 1:
-        # Whether a single vector has a line end, as word2vec's do, or none, as gensim's: nothing is lost.
+    if suffix in (".txt", ".bin") and len(cut) == len(content) - 1:  # only the last line end is missing
         assert same(from_bytes(cut, suffix), Embeddings(embeddings.words, None, embeddings.input))
+        return
+    if (
+        suffix == ".txt"
+        and (cut[-1:].isdigit() or cut[-1:] == b".")
+        and cut.count(b" ") == content.count(b" ")
+    ):
+        # Of the last number some digits are missing, which only the log can show.
+        assert from_bytes(cut, suffix).words == embeddings.words
         return
     with pytest.raises(FormatError, match=rf"embeddings\{suffix}"):
         from_bytes(cut, suffix)
@@ -462,7 +474,14 @@ def test_a_truncated_file_is_refused(suffix, embeddings, share):
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_file_truncated_anywhere_is_refused(suffix):
     content = bytes_of(small_embeddings(), suffix)
-    for length in range(0, len(content), 7 if suffix == ".npz" else 1):
+    end = len(content)
+    if suffix in (".txt", ".vec"):
+        end = (
+            content.rindex(b" ") + 1
+        )  # after it the last number has some digits, and nothing shows that others lack
+    elif suffix == ".bin":
+        end -= 1
+    for length in range(0, end, 7 if suffix == ".npz" else 1):
         with pytest.raises(FormatError):
             from_bytes(content[:length], suffix)
 
@@ -519,36 +538,35 @@ BINARY = b"2 3\nthe " + ROW + b"\nof " + ROW + b"\n"
         (b"", "line 1: .*the file is empty"),
         (b"\n", "line 1: must be the number of words"),
         (b"2\nthe 1 2 3\n", "line 1: must be"),
-        (b"the 1 2 3\nof 4 5 6\n", "line 1: must be"),
-        (b"2 3 4\nthe 1 2 3\n", "line 1: must be"),
+                (b"2 3 4\nthe 1 2 3\n", "line 1: must be"),
         (b"2 -3\nthe 1 2 3\n", "line 1: must be"),
         (b"2_0 3\nthe 1 2 3\n", "line 1: must be"),
         ("٢ ٣\nthe 1 2 3\n".encode(), "line 1: must be"),
         (b"9" * 5000 + b" 3\nthe 1 2 3\n", "line 1: must be"),
-        (b"\xef\xbb\xbf" + TEXT, "line 1: must be"),
         (b"0 3\n", "line 1: says 0 words of 3 dimensions; both must be above 0"),
         (b"1 0\nthe\n", "line 1: says 1 words of 0 dimensions; both must be above 0"),
         (b"1000000000000 3\nthe 1 2 3\n", "line 1: says 1000000000000 words .* but no more than [0-9]+ follow"),
         (b"1 1000000000000\nthe 1 2 3\n", "line 1: says 1 words of 1000000000000 dim.* but no more than [0-9]+ follow"),
         (b"999999999999999999 999999999999999999\nthe 1 2 3\n", "line 1: says 9"),
         (b"3 3\nthe 100000 2 3\nof 4 5 6\n", "line 4: the file ends before this line; line 1 promises 3"),
-        (b"2 3\nthe 1 2 3\nof 4 5 6", "line 3: the file ends in the middle of this line"),
-        (b"1 3\nthe 1 2 3\nof 4 5 6\n", r"line 3: goes on with b'of 4 5 6\\n' after the 1 words"),
-        (TEXT + b"\n", "line 4: goes on with"),
+        (b"2 3\nthe 1 2 3\nof 4 5", "line 3: has 2 values where line 1 says 3. The file ends in the middle of it"),
+        (b"1 3\nthe 1 2 3\nof 4 5 6\n", "line 3: goes on with 'of 4 5 6' after the 1 words"),
+        (TEXT + b"\n \nin 1 2 3", "line 4: goes on with"),
+        (b"3 3\nthe 1 2 3\n\nof 4 5 6\n", "line 3: has 0 values where line 1 says 3"),
         (b"2 4\nthe 1 2 3\nof 4 5 6 7 8\n", "line 2: has 3 values where line 1 says 4"),
         (b"2 2\nthe 1 2\nof 4 5 6\n", "line 3: has 3 values where line 1 says 2"),
-        (b"2 3\nthe 1  2\nof 4 5 6\n", "line 2: a value is not a number: .* b''"),
-        (b"2 3\nthe 1 2 x\nof 4 5 6\n", "line 2: a value is not a number: .* b'x'"),
-        (b"2 3\nthe 1 2 1_0\nof 4 5 6\n", "line 2: a value is not a number: .* '_'"),
-        (b"2 3\nthe 1 2 0x1\nof 4 5 6\n", "line 2: a value is not a number: .* b'0x1'"),
+        (b"2 3\nthe 1  2\nof 4 5 6\n", "line 2: value 2, '', is not a number"),
+        (b"2 3\nthe 1 2 x\nof 4 5 6\n", "line 2: value 3, 'x', is not a number"),
+        (b"2 3\nthe 1 2 1_0\nof 4 5 6\n", "line 2: value 3, '1_0', is not a number"),
+        (b"2 3\nthe 1 2 0x1\nof 4 5 6\n", "line 2: value 3, '0x1', is not a number"),
         (b"2 3\nthe 1 2 3\nof 4 nan 6\n", "input: .* word number 2, 'of', has .* NaN"),
         (b"2 3\nthe 1 2 -inf\nof 4 5 6\n", "input: .* word number 1, 'the', has .* infinite"),
         (b"2 3\nthe 1 2 1e39\nof 4 5 6\n", "input: .* word number 1, 'the', has .* infinite"),
-        (b"2 3\nthe 1 2 3\nthe 4 5 6\n", "word number 2, 'the', is word number 1 as well"),
+        (b"2 3\nthe 1 2 3\nthe 4 5 6\n", "line 3: the word 'the' is word number 1 as well. duplicates=first"),
         (b"2 3\nthe 1 2 3\n\xe9t\xe9 4 5 6\n", r"line 3: the word b'\\xe9t\\xe9' is not UTF-8"),
         (b"2 3\nthe 1 2 3\n\xed\xa0\x80 4 5 6\n", "line 3: the word .* is not UTF-8"),
-        (b"2 3\n the 1 2 3\nof 4 5 6\n", "line 2: the word '' is empty"),
-        (b"2 3\nt\the 1 2 3\nof 4 5 6\n", "line 2: the word .* has white space"),
+        (b"2 3\n the 1 2 3\nof 4 5 6\n", "line 2: has two separators in a row, or begins with one"),
+        (b"2 3\nt\the 1 2 3\nof 4 5 6\n", "line 2: has the word .* with a tab"),
     ],
 )  # fmt: skip
 def test_a_malformed_text_is_refused_with_its_line(content, problem):
@@ -570,14 +588,13 @@ def test_a_malformed_text_is_refused_with_its_line(content, problem):
         (b"2 4\nlonger_than_it_needs_to_be" + BINARY[4:], "word number 2: "),
         (BINARY + b"\n", "goes on after the 2 words"),
         (BINARY + b"x", "goes on after the 2 words"),
-        (BINARY[:-1], "the line end after the last vector is missing"),
         (b"2 3\nthe " + ROW + b"of " + ROW + b"\n", "goes on after the 2 words"),
         (b"3 3\nthe " + ROW + b"\nof " + ROW + b"a " + ROW, "word number 3: does not begin where it should"),
         (b"2 3\nthe " + ROW + b"\nof_and_others " + ROW[:-1], "word number 2: the file ends in the middle"),
-        (b"2 3\nthe " + ROW + b"\n " + ROW + b"\n", "word number 2: the word '' is empty"),
-        (b"2 3\nthe " + ROW + b"\n\nof " + ROW + b"\n", "word number 2: the word .* has white space"),
+        (b"2 3\nthe " + ROW + b"\n " + ROW + b"\n", "word number 2: the word b'' is empty"),
+        (b"2 3\nthe " + ROW + b"\n\nof " + ROW + b"\n", "word number 2: the word .* has a line end in it"),
         (b"2 3\nthe " + ROW + b"\n\xff " + ROW + b"\n", r"word number 2: the word b'\\xff' is not UTF-8"),
-        (b"2 3\nthe " + ROW + b"\nthe " + ROW + b"\n", "word number 2, 'the', is word number 1 as well"),
+        (b"2 3\nthe " + ROW + b"\nthe " + ROW + b"\n", "word number 2: the word 'the' is word number 1 as well"),
         (b"2 3\nthe " + ROW + b"\nof " + ROW[:-4] + b"\0\0\xc0\x7f\n", "word number 2, 'of', has .* NaN"),
         (b"2 3\nthe \0\0\x80\xff" + ROW[4:] + b"\nof " + ROW + b"\n", "number 1, 'the', has .* infinite"),
     ],

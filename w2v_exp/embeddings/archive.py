@@ -18,6 +18,7 @@ from w2v_exp.errors import FormatError
 from w2v_exp.memory import require_memory
 
 FORMAT_VERSION = 1
+READ_AT_ONCE = 1 << 16  # bytes
 
 
 class Stored(NamedTuple):
@@ -49,8 +50,8 @@ def write_archive(stream: IO[bytes], stored: Stored) -> None:
     np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_archive(path: Path, stream: IO[bytes], size: int) -> Stored:
-    """Read an archive of `size` bytes.
+def read_archive(path: Path, archive: zipfile.ZipFile, size: int, limit: int | None = None) -> Stored:
+    """Read an open archive of `size` bytes, or the first `limit` rows of it.
 
     Raises
     ------
@@ -58,11 +59,10 @@ def read_archive(path: Path, stream: IO[bytes], size: int) -> Stored:
         If it is not a whole archive of ours. What an array claims to be is checked against the size of the
         file before anything is allocated.
     NotEnoughMemoryError
-        If the file is larger than the memory that is available.
+        If what is read is larger than the memory that is available.
     """
-    require_memory(size, f"{path}, which is read as a whole,", "Keep fewer words in the file.")
-    with _reported(f"{path} is not a NumPy archive (.npz), or is truncated"):
-        archive = zipfile.ZipFile(stream)
+    if limit is None:
+        require_memory(size, f"{path}, which is read as a whole,", "Read fewer words with limit=….")
     version = _array(path, archive, "format_version", size)
     if version is None or version.shape != () or version.dtype.kind != "i" or version != FORMAT_VERSION:
         found = "no format_version" if version is None else f"format_version={version}"
@@ -70,38 +70,66 @@ def read_archive(path: Path, stream: IO[bytes], size: int) -> Stored:
             f"{path} has {found}; this w2v_exp reads embeddings of format_version={FORMAT_VERSION}. "
             "Save them again with the w2v_exp that wrote them, as .txt or .bin."
         )
-    words, counts, centres, contexts = (
-        _array(path, archive, name, size) for name in ("words", "counts", "input", "output")
+    encoded = _array(path, archive, "words", size)
+    counts, centres, contexts = (
+        _array(path, archive, name, size, limit) for name in ("counts", "input", "output")
     )
-    if words is None or centres is None:
-        raise FormatError(f"{path} has no array {'words' if words is None else 'input'}.")
-    return Stored(_decoded(path, words), counts, centres, contexts)
+    if encoded is None or centres is None:
+        raise FormatError(f"{path} has no array {'words' if encoded is None else 'input'}.")
+    return Stored(_decoded(path, encoded)[:limit], counts, centres, contexts)
 
 
-def _array(path: Path, archive: zipfile.ZipFile, name: str, size: int) -> NDArray[Any] | None:
-    """Return an array of the archive in the byte order of this machine, or None if it is not there."""
+def _array(
+    path: Path, archive: zipfile.ZipFile, name: str, size: int, limit: int | None = None
+) -> NDArray[Any] | None:
+    """Return an array of the archive in the byte order of this machine, or None if it is not there.
+
+    With a limit only its first rows are read; the checksum, which is that of all its bytes, is not checked then.
+    """
     member = f"{name}.npy"
-    if member not in archive.namelist():
+    members = archive.namelist().count(member)
+    if not members:
         return None
     information = archive.getinfo(member)
+    if members > 1:
+        raise FormatError(f"{path}: the archive has {members} arrays {name}, and must have one.")
     if information.compress_type != zipfile.ZIP_STORED or information.file_size > size:
         raise FormatError(f"{path}: the array {name} is compressed, or said to be larger than the file.")
     with _reported(f"{path}: the array {name} is damaged"), archive.open(information) as stream:
         version = npy.read_magic(stream)
-        shape, _, dtype = npy.read_array_header_1_0(stream)
+        if version != (1, 0):
+            raise FormatError(
+                f"{path}: the array {name} is in version {version} of NumPy's format, not (1, 0)."
+            )
+        shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
+        if dtype.hasobject:
+            raise FormatError(f"{path}: the array {name} has pickled objects in it, which are never read.")
         claimed = stream.tell() + math.prod(shape) * dtype.itemsize
-    if version != (1, 0):
-        raise FormatError(f"{path}: the array {name} is in version {version} of NumPy's format, not (1, 0).")
-    if dtype.hasobject:
-        raise FormatError(f"{path}: the array {name} has pickled objects in it, which are never read.")
-    if claimed != information.file_size:
-        raise FormatError(
-            f"{path}: the array {name} says that it is {dtype} of shape {shape}, which takes {claimed} "
-            f"bytes; it has {information.file_size}."
-        )
-    with _reported(f"{path}: the array {name} is damaged"), archive.open(information) as stream:
-        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+        if claimed != information.file_size or not dtype.itemsize:
+            raise FormatError(
+                f"{path}: the array {name} says that it is {dtype} of shape {shape}, which takes {claimed} "
+                f"bytes; it has {information.file_size}."
+            )
+        if limit is not None and shape and shape[0] > limit and not is_fortran:
+            shape = (limit, *shape[1:])
+        array: NDArray[Any] = np.empty(math.prod(shape), dtype)
+        if limit is not None:
+            require_memory(array.nbytes, f"{path}: the array {name}", "Read fewer words with limit=….")
+        _read_into(array.view(np.uint8), stream)
+    array = array.reshape(shape, order="F" if is_fortran else "C")
+    array = array[:limit] if shape else array
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _read_into(buffer: NDArray[np.uint8], stream: IO[bytes]) -> None:
+    """Fill a buffer piece by piece: what a zip archive reads at once is held twice."""
+    filled = 0
+    while filled < len(buffer):
+        piece = stream.read(min(READ_AT_ONCE, len(buffer) - filled))
+        if not piece:
+            raise EOFError("the file ends in it")
+        buffer[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+        filled += len(piece)
 
 
 @contextmanager
@@ -112,6 +140,8 @@ def _reported(problem: str) -> Iterator[None]:
     """
     try:
         yield
+    except FormatError:
+        raise
     except Exception as error:
         raise FormatError(f"{problem} ({error}).") from error
 

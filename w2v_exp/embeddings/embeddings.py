@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analog
 from w2v_exp.embeddings.archive import Stored
 from w2v_exp.embeddings.balancing import balanced_vectors
 from w2v_exp.embeddings.formats import read, write, write_lines
+from w2v_exp.embeddings.loading import LoadOptions
 from w2v_exp.embeddings.parts import check_counts, check_matrix, numbered_words
 from w2v_exp.embeddings.similarity import Similarity
-from w2v_exp.embeddings.word2vec_formats import binary_rows, text_rows
+from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, UserError
 from w2v_exp.model.parameters import Parameters
@@ -70,11 +70,28 @@ class Embeddings(Similarity):
         return cls(vocabulary.words, vocabulary.counts, parameters.embedding.copy(), parameters.output.copy())
 
     @classmethod
-    def load(cls, path: Path | str) -> Embeddings:
-        """Read a file: an archive of `save`, word2vec's text or binary format, or one of these two gzipped.
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        limit: int | None = None,
+        no_header: bool = False,
+        unicode_errors: str = "strict",
+        duplicates: str = "error",
+        malformed: str = "error",
+    ) -> Embeddings:
+        """Read a file or a pipe: an archive of `save`, word2vec's text or binary format, or GloVe's text.
 
-        The format is that of the content, whatever the file is called. Word2vec's formats hold input vectors only, as
-        float32. Nothing is unpickled. The embeddings of a run in MLflow: `w2v_exp.load_run`.
+        The format is that of the content, whatever the file is called; gzip, bzip2, xz and zip are decompressed.
+        Word2vec's and GloVe's formats hold input vectors only, read as float32. Nothing is unpickled. The embeddings of
+        a run in MLflow: `w2v_exp.load_run`.
+
+        Parameters
+        ----------
+        path : Path or str
+            The file.
+        limit, no_header, unicode_errors, duplicates, malformed
+            See `LoadOptions`. Rows that are skipped or changed are counted in one line of the log.
 
         Raises
         ------
@@ -85,7 +102,7 @@ class Embeddings(Similarity):
         """
         if str(path).startswith("runs:/"):
             raise UserError(f"{path}: the embeddings of a run are loaded by w2v_exp.load_run.")
-        stored = read(Path(path))
+        stored = read(Path(path), LoadOptions(limit, no_header, unicode_errors, duplicates, malformed))
         try:
             return cls(*stored)
         except UserError as error:
@@ -126,7 +143,8 @@ class Embeddings(Similarity):
         binary : bool
             Whether numbers are float32, not text.
         write_header : bool
-            Whether there is a first line with the number of words and of dimensions; GloVe's files have none.
+            Whether there is a first line with the number of words and of dimensions; GloVe's files have none. A file
+            without it may have to be loaded with ``no_header=True``: see `LoadOptions`.
         prefix : str
             What is put before each word.
 
@@ -140,8 +158,10 @@ class Embeddings(Similarity):
         order = np.arange(len(self)) if self.counts is None else np.argsort(-self.counts, kind="stable")
         words = [prefix + self.words[i] for i in order.tolist()]
         in_order = bool((np.diff(order) == 1).all())  # then nothing is copied
-        rows = (binary_rows if binary else text_rows)(words, self.input if in_order else self.input[order])
-        write_lines(Path(fname), rows if write_header else islice(rows, 1, None))
+        if binary and not write_header:
+            raise UserError("write_header=False: nothing can read vectors of binary=True without a header.")
+        rows = binary_rows if binary else text_rows if write_header else headerless_rows
+        write_lines(Path(fname), rows(words, self.input if in_order else self.input[order]))
         if fvocab is not None and self.counts is not None:
             counted = zip(words, self.counts[order].tolist(), strict=True)
             write_lines(Path(fvocab), (b"%s %d\n" % (word.encode(), count) for word, count in counted))

@@ -1,6 +1,7 @@
-"""The two formats of word2vec: a line ``V dim``, then each word with its vector, as text or as float32.
+"""Word2vec's text and binary formats, and GloVe's text, which has no header.
 
-Source: the end of ``TrainModel`` in word2vec.c (Mikolov et al. 2013). gensim reads and writes them too.
+Word2vec's begin with a line ``V dim``; then comes each word with its vector, as text or as float32. Source: the end of
+``TrainModel`` in word2vec.c (Mikolov et al. 2013). gensim and fastText (``.vec``) write them too.
 """
 
 from __future__ import annotations
@@ -16,15 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.embeddings.loading import LoadOptions, Rows
+from w2v_exp.embeddings.opening import Content, compression_of
 from w2v_exp.errors import FormatError, UserError
-from w2v_exp.memory import require_memory
 
 LONGEST_WORD = 1 << 20  # bytes; a damaged file is not read to its end for a word that does not end
 LONGEST_NUMBER = 64
-HEADER = re.compile(rb"(\d{1,18})[ \t]+(\d{1,18})[ \t]*\r?\n")
+LARGEST_DIM = 1 << 20  # numbers; to parse a line of so many takes 100 MB
+MOST_BLANK_LINES = 1000  # in a row: a pipe of line ends does not end
+SURELY_TEXT = 32  # bytes that all look like numbers; of float32, these would be eight
+HEADER = re.compile(rb"(\d{1,18})[ \t]+(\d{1,18})[ \t]*\r?\n?")
+BOM = b"\xef\xbb\xbf"
+NUMBERS = re.compile(rb"[-+.\deE \t\r\n]*")
 NO_TEXT = re.compile(rb"[^\t\r\n -~]")  # what no number and no separator has
 EXPONENTS = re.compile(rb"[:-@]")  # as last bytes of little-endian float32, those that are not digits as well
-ASCII_WHITE_SPACE = re.compile(rb"[ \t\n\r\v\f]")
+DECIMAL_COMMA = re.compile(rb"\d,\d")
 
 
 def text_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
@@ -45,6 +52,25 @@ def text_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
         yield line % (word, *row.tolist())
 
 
+def headerless_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
+    """Yield GloVe's text: that of `text_rows` without the header.
+
+    Raises
+    ------
+    UserError
+        Also if the first word begins like a byte order mark or compressed data.
+    """
+    rows = text_rows(words, vectors)
+    next(rows)
+    for number, row in enumerate(rows):
+        if number == 0 and (row.startswith(BOM) or compression_of(row)):
+            raise UserError(
+                f"Word number 1, {reprlib.repr(words[0])}, begins like a byte order mark or compressed data, for which "
+                "readers take it at the beginning of a file. Use write_header=True."
+            )
+        yield row
+
+
 def binary_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
     r"""Yield the binary format: the header, then for each word: it, a space, little-endian float32, ``\n``.
 
@@ -59,45 +85,91 @@ def binary_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
         yield b"%s %s\n" % (word, row.tobytes())
 
 
-def read_text(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[str], NDArray[np.float32]]:
-    """Read the text format from a stream of at most `size` bytes.
+def read_text(path: Path, content: Content, options: LoadOptions) -> tuple[list[str], NDArray[np.float32]]:
+    """Read the text format, with a header or without.
 
-    The last line has to end like the others: without its end nobody knows whether its last number is whole.
+    Fields are separated by a space or a tab. The vector is the last `dim` fields of a line, so that a word may have
+    spaces in it, as some of GloVe's and fastText's have. Blank lines may follow the last row.
 
     Raises
     ------
     FormatError
         If it is malformed, with the line.
+    NotEnoughMemoryError
+        If the vectors are larger than the available memory.
     """
-    vectors = _empty_vectors(path, stream, size, bytes_per_value=2)
-    promised, dim = vectors.shape
-    longest_line = LONGEST_WORD + LONGEST_NUMBER * (dim + 1)
-    words = []
-    for row in range(promised):
-        where = f"{path}, line {row + 2}"
-        line = stream.readline(longest_line)
-        if len(line) == longest_line:
-            raise FormatError(f"{where}: is longer than a word and {dim} numbers can be.")
-        if not line.endswith(b"\n"):
-            place = "in the middle of" if line else "before"
-            raise FormatError(f"{where}: the file ends {place} this line; line 1 promises {promised} words.")
-        word, *values = line.rstrip(b" \r\n").split(b" ")
-        words.append(_decoded(where, word))
-        if len(values) != dim:
-            raise FormatError(f"{where}: has {len(values)} values where line 1 says {dim}.")
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, which `Embeddings` refuses
-            vectors[row] = _numbers(where, values)
-    surplus = stream.readline(LONGEST_NUMBER)
-    if surplus:
-        raise FormatError(
-            f"{path}, line {promised + 2}: goes on with {reprlib.repr(surplus)} after the {promised} words "
-            "that line 1 promises."
+    stream = content.stream
+    first = stream.readline(_longest_line(LARGEST_DIM)).removeprefix(BOM)
+    header = None if options.no_header else HEADER.fullmatch(first)
+    if header:
+        rows = _rows_of_header(path, "line", content, options, header)
+        first, number = stream.readline(_longest_line(rows.dim)), 2
+    else:
+        expected = None if content.size is None else content.size // len(first or b"\n") + 1
+        dim = _headerless_dim(path, first, options.no_header)
+        rows, number = Rows(path, "line", options, dim, expected=expected), 1
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which `Embeddings` refuses
+        _read_lines(rows, _lines(path, first, stream, _longest_line(rows.dim)), number)
+    return rows.finished()
+
+
+def _read_lines(rows: Rows, lines: Iterator[bytes], first_number: int) -> None:
+    dim = rows.dim
+    number, line = first_number - 1, b"\n"
+    for number, line in enumerate(lines, first_number):
+        if rows.seen == rows.wanted:
+            if rows.wanted == rows.promised:
+                raise rows.error(
+                    number,
+                    f"goes on with {_quoted(line)} after the {rows.promised} words that line 1 promises. "
+                    "malformed=skip ignores the count in line 1.",
+                )
+            return
+        rows.seen += 1
+        try:
+            word, values = _fields(line, dim)
+            vector = _numbers(values)
+        except _MalformedRowError as error:
+            rows.skip(
+                number, str(error) if line.endswith(b"\n") else f"{error} The file ends in the middle of it."
+            )
+            continue
+        if rows.skips_malformed and not np.isfinite(np.array(vector, np.float32)).all():
+            rows.skip(number, f"the vector of {reprlib.repr(word)} has a value that is NaN or infinite.")
+            continue
+        row = rows.place(number, word)
+        if row is not None:
+            rows.vectors[row] = vector
+    if not line.endswith(b"\n"):
+        rows.note("read {} without a line end", number, "its last number may be truncated")
+    if rows.promised is not None and rows.seen < rows.wanted and not rows.skips_malformed:
+        raise rows.error(
+            number + 1,
+            f"the file ends before this line; line 1 promises {rows.promised} words. "
+            "malformed=skip ignores the count in line 1.",
         )
-    return words, vectors
 
 
-def read_binary(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[str], NDArray[np.float32]]:
-    """Read the binary format from a stream of at most `size` bytes.
+def _lines(path: Path, line: bytes, stream: io.BufferedReader, longest: int) -> Iterator[bytes]:
+    """Yield a line and those that follow it in the stream, but for blank ones at the end."""
+    blank = 0
+    while line:
+        if line.strip():
+            for _ in range(blank):
+                yield b"\n"
+            blank = 0
+            yield line
+            while len(line) == longest and not line.endswith(b"\n"):  # it is too long, and skipped
+                line = stream.readline(longest)
+        else:
+            blank += 1
+            if blank > MOST_BLANK_LINES:
+                raise FormatError(f"{path} has more than {MOST_BLANK_LINES} blank lines one after the other.")
+        line = stream.readline(longest)
+
+
+def read_binary(path: Path, content: Content, options: LoadOptions) -> tuple[list[str], NDArray[np.float32]]:
+    """Read the binary format.
 
     word2vec ends each vector with a line end and gensim does not; either is read, but not a mixture.
 
@@ -105,58 +177,84 @@ def read_binary(path: Path, stream: io.BufferedReader, size: int) -> tuple[list[
     ------
     FormatError
         If it is malformed, with the number of the word.
+    NotEnoughMemoryError
+        If the vectors are larger than the available memory.
     """
-    vectors = _empty_vectors(path, stream, size, bytes_per_value=4)
-    promised = len(vectors)
-    words: list[str] = []
+    stream = content.stream
+    header = HEADER.fullmatch(stream.readline(LONGEST_NUMBER).removeprefix(BOM))
+    if not header:
+        raise _no_header(path, content.beginning)
+    rows = _rows_of_header(path, "word number", content, options, header)
+    vector: NDArray[np.float32] = np.empty(rows.dim, "<f4")
     line_ends: bool | None = None  # known once there is something after the first vector
-    for row in range(promised):
-        where = f"{path}, word number {row + 1}"
+    while rows.seen < rows.wanted:
+        number = rows.seen + 1
         first = stream.read(1)
-        if row:
+        if rows.seen and first:
             if line_ends is None:
                 line_ends = first == b"\n"
             if line_ends != (first == b"\n"):
-                raise FormatError(f"{where}: does not begin where it should; the file is damaged.")
+                raise rows.error(number, "does not begin where it should; the file is damaged.")
             if line_ends:
                 first = stream.read(1)
-        words.append(_decoded(where, _rest_of_word(where, stream, first)))
-        if stream.readinto(vectors[row]) != vectors[row].nbytes:
-            raise FormatError(
-                f"{where}: the file ends in the middle of its vector; line 1 promises {promised} words."
+        if not first and rows.skips_malformed:
+            break
+        word = _rest_of_word(rows, number, stream, first)
+        rows.seen += 1
+        if stream.readinto(vector.data) != vector.nbytes:
+            rows.skip(
+                number, f"the file ends in the middle of its vector; line 1 promises {rows.promised} words."
             )
-    ending = stream.read(2)
-    if line_ends and not ending:
-        raise FormatError(f"{path}: the line end after the last vector is missing; the file is truncated.")
+        elif not word or b"\n" in word:
+            rows.skip(number, f"the word {reprlib.repr(word)} is empty or has a line end in it.")
+        elif rows.skips_malformed and not np.isfinite(vector).all():
+            rows.skip(number, f"the vector of {reprlib.repr(word)} has a value that is NaN or infinite.")
+        elif (row := rows.place(number, word)) is not None:
+            rows.vectors[row] = vector
+    ending = stream.read(2) if rows.wanted == rows.promised else b""
     if ending and (ending != b"\n" or line_ends is False):
-        raise FormatError(f"{path}: goes on after the {promised} words that line 1 promises.")
-    return words, vectors.astype(np.float32, copy=False)
+        raise FormatError(
+            f"{path}: goes on after the {rows.promised} words that line 1 promises. "
+            "malformed=skip ignores the count in line 1."
+        )
+    return rows.finished()
 
 
-def is_binary(rest: bytes, dim: int, *, expected: bool) -> bool:
-    """Return whether what follows line 1 is the binary format, not the text one.
+def is_word2vec(beginning: bytes) -> bool:
+    """Return whether a file begins like one of these formats: with a header, or with a word and its vector."""
+    line = beginning.removeprefix(BOM).partition(b"\n")[0]
+    fields = line.replace(b"\t", b" ").split()
+    return bool(HEADER.fullmatch(line)) or (len(fields) > 2 and all(map(_is_number, fields[1:-1])))
 
-    If the first word's line ends in `dim` numbers, it is text; if there is something behind the word that no text
-    has, binary; otherwise what is `expected`. One number of 2⁻¹¹ to 8 in size is enough to know binary: the last byte
-    of such a float32 is not of a number's text.
+
+def is_binary(beginning: bytes, *, expected: bool) -> bool:
+    """Return whether a file is of the binary format, not the text one.
+
+    If its first word's line ends in as many numbers as line 1 says, it is text; if there is something behind the word
+    that no text has, binary; otherwise what is `expected`. One number of 2⁻¹¹ to 8 in size is enough to know binary:
+    the last byte of such a float32 is not of a number's text.
 
     Parameters
     ----------
-    rest : bytes
-        Of the file, what follows line 1, or the beginning of it.
-    dim : int
-        How many numbers a vector has.
+    beginning : bytes
+        Of the file.
     expected : bool
         What it is where nothing tells.
     """
-    _, _, behind_word = rest.partition(b" ")
-    line, line_end, _ = behind_word.partition(b"\n")
-    values = line.rstrip(b" \r").split(b" ")
-    if line_end and len(values) == dim:
-        with suppress(FormatError):
-            _numbers("", values)
+    header, _, rest = beginning.removeprefix(BOM).partition(b"\n")
+    match = HEADER.fullmatch(header)
+    if not match:
+        return False
+    dim = int(match.group(2))
+    line, line_end, _ = rest.partition(b"\n")
+    if line_end and dim <= len(line):
+        with suppress(_MalformedRowError):
+            _numbers(_fields(line, dim)[1])
             return False
+    _, _, behind_word = rest.partition(b" ")
     vector = behind_word[: 4 * dim]
+    if len(vector) >= SURELY_TEXT and NUMBERS.fullmatch(vector):
+        return False
     return expected or bool(NO_TEXT.search(vector) or EXPONENTS.search(vector[3::4]))
 
 
@@ -184,60 +282,128 @@ def _as_float32(vectors: NDArray[Any]) -> NDArray[np.float32]:
     return rounded
 
 
-def _empty_vectors(
-    path: Path, stream: io.BufferedReader, size: int, *, bytes_per_value: int
-) -> NDArray[np.float32]:
-    """Read line 1 and return the array it promises, if a file of this size can hold it."""
-    header = stream.readline(LONGEST_NUMBER)
-    match = HEADER.fullmatch(header)
-    if not match:
-        raise FormatError(
-            f"{path}, line 1: must be the number of words and the number of dimensions, such as '3000 100'; "
-            f"{f'it is {reprlib.repr(header)}' if header else 'the file is empty'}."
-        )
-    promised, dim = map(int, match.groups())
+class _MalformedRowError(Exception):
+    """A row that is not a word with its numbers; its text is a predicate of the row."""
+
+
+def _rows_of_header(
+    path: Path, unit: str, content: Content, options: LoadOptions, header: re.Match[bytes]
+) -> Rows:
+    """Return the room for the rows that line 1 claims, if a file of this size can hold them."""
+    promised, dim = map(int, header.groups())
     if not promised or not dim:
         raise FormatError(f"{path}, line 1: says {promised} words of {dim} dimensions; both must be above 0.")
-    least = promised * (2 + bytes_per_value * dim)  # a word has a letter at least, and two separators
-    if least > size - len(header):
+    # A word may be empty, in text; each number takes a digit and a separator there.
+    row_bytes = 1 + 2 * dim if unit == "line" else 2 + 4 * dim
+    wanted = promised if options.limit is None else min(promised, options.limit)
+    least = wanted * row_bytes - 1  # the last line end may be missing
+    left = None if content.largest is None else content.largest - header.end()
+    if left is not None and least > left and options.malformed == "error":
         raise FormatError(
             f"{path}, line 1: says {promised} words of {dim} dimensions, which take {least} bytes or more, "
-            f"but no more than {size - len(header)} follow. The file is truncated, or its first line is wrong."
+            f"but no more than {left} follow. The file is truncated, or its first line is wrong."
         )
-    require_memory(
-        4 * promised * dim, f"{path}: {promised} words of {dim} dimensions", "Keep fewer words in the file."
+    if dim > LARGEST_DIM:
+        raise _too_many_dimensions(path, dim)
+    expected = None if content.size is None else min(promised, (content.size - header.end()) // row_bytes + 1)
+    return Rows(path, unit, options, dim, promised, expected)
+
+
+def _headerless_dim(path: Path, line: bytes, no_header: bool) -> int:
+    """Return the number of dimensions of a first line that is a word with its vector."""
+    separators = line.rstrip().count(b" ") + line.rstrip().count(b"\t")
+    if separators > LARGEST_DIM:
+        raise _too_many_dimensions(path, separators)
+    fields = line.rstrip(b" \t\r\n").replace(b"\t", b" ").split(b" ")
+    dim = len(fields) - 1
+    if not dim or not all(map(_is_number, fields[1:])):
+        raise _no_header(path, line)
+    if not no_header and (dim == 1 or all(field.isdigit() for field in fields)):
+        raise _no_header(path, line, " If it is a word with its vector, no_header=true reads it.")
+    return dim
+
+
+def _no_header(path: Path, line: bytes, advice: str = "") -> FormatError:
+    problem = f"it is {_quoted(line)}" if line else "the file is empty"
+    if b"\r" in line.rstrip(b"\r\n"):
+        problem += ", with carriage returns as line ends: convert them (tr '\\r' '\\n')"
+    elif DECIMAL_COMMA.search(line[:LONGEST_WORD]):
+        problem += ", and commas are read neither as separators nor as decimal points"
+    return FormatError(
+        f"{path}, line 1: must be the number of words and the number of dimensions, such as '3000 100', or (as in "
+        f"GloVe's files) a word and its numbers, separated by single spaces or tabs; {problem}.{advice}"
     )
-    return np.empty((promised, dim), "<f4")
 
 
-def _rest_of_word(where: str, stream: io.BufferedReader, first: bytes) -> bytes:
+def _too_many_dimensions(path: Path, dim: int) -> FormatError:
+    return FormatError(f"{path}, line 1: says {dim} dimensions; at most {LARGEST_DIM:,} are read.")
+
+
+def _longest_line(dim: int) -> int:
+    return LONGEST_WORD + LONGEST_NUMBER * (dim + 1)
+
+
+def _fields(line: bytes, dim: int) -> tuple[bytes, list[bytes]]:
+    """Return the word of a line, and its numbers as text: the last `dim` fields."""
+    if len(line) >= _longest_line(dim):
+        raise _MalformedRowError(f"is longer than a word and {dim} numbers can be.")
+    spaced = line.replace(b"\t", b" ") if b"\t" in line else line
+    word, *values = spaced.rstrip(b" \r\n").rsplit(b" ", dim)
+    if len(values) == dim and b" " not in word and b"\r" not in word:
+        return word, values
+    return _spaced_word(line, word, len(values), dim), values
+
+
+def _spaced_word(line: bytes, word: bytes, values: int, dim: int) -> bytes:
+    """Return a word with spaces in it, unless it is what too many, or oddly separated, fields leave."""
+    if len(word) > LONGEST_WORD:
+        raise _MalformedRowError(f"has a word of more than {LONGEST_WORD} bytes.")
+    parts = word.split(b" ")
+    surplus = next((i for i, part in enumerate(reversed(parts)) if not _is_number(part)), len(parts))
+    if values < dim or surplus:
+        raise _MalformedRowError(
+            f"has {values + (surplus if values == dim else 0)} values where line 1 says {dim}."
+        )
+    if not all(parts):
+        raise _MalformedRowError("has two separators in a row, or begins with one.")
+    word = line[: len(word)]  # with its tabs
+    if b"\t" in word or b"\r" in word:
+        raise _MalformedRowError(f"has the word {reprlib.repr(word)} with a tab or a carriage return in it.")
+    return word
+
+
+def _numbers(values: list[bytes]) -> list[float]:
+    try:
+        if b"_" in b"".join(values):
+            raise ValueError  # a number has no '_', though Python reads 1_0 as 10
+        return list(map(float, values))
+    except ValueError:
+        number, value = next((i, value) for i, value in enumerate(values, 1) if not _is_number(value))
+        hint = " Decimal commas are not read." if DECIMAL_COMMA.search(value) else ""
+        raise _MalformedRowError(f"value {number}, {_quoted(value)}, is not a number.{hint}") from None
+
+
+def _quoted(line: bytes) -> str:
+    return reprlib.repr(line[:100].decode(errors="replace").rstrip("\r\n"))
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return b"_" not in field
+
+
+def _rest_of_word(rows: Rows, number: int, stream: io.BufferedReader, first: bytes) -> bytes:
     """Return the bytes before the next space; the first of them has been read."""
     word, letter = bytearray(), first
     while letter != b" ":
         word += letter
         if not letter or len(word) > LONGEST_WORD:
             problem = "does not end within 1 MiB" if letter else "ends with the file"
-            raise FormatError(
-                f"{where}: the word {problem}. The file is truncated, or its first line is wrong."
+            raise rows.error(
+                number, f"the word {problem}. The file is truncated, or its first line is wrong."
             )
         letter = stream.read(1)
     return bytes(word)
-
-
-def _decoded(where: str, word: bytes) -> str:
-    try:
-        decoded = word.decode()
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{where}: the word {reprlib.repr(word)} is not UTF-8 ({error.reason}).") from error
-    if not word or ASCII_WHITE_SPACE.search(word):
-        raise FormatError(f"{where}: the word {reprlib.repr(decoded)} is empty or has white space in it.")
-    return decoded
-
-
-def _numbers(where: str, values: list[bytes]) -> list[float]:
-    try:
-        if b"_" in b"".join(values):
-            raise ValueError("a number has no '_'")  # though Python reads 1_0 as 10
-        return list(map(float, values))
-    except ValueError as error:
-        raise FormatError(f"{where}: a value is not a number: {str(error)[:100]}.") from error

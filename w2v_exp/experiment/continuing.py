@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +115,8 @@ class Origin:
 
 
 def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
-    return "", Embeddings.load(Path(choice.path).expanduser())
+    options = asdict(choice)
+    return "", Embeddings.load(Path(options.pop("path")).expanduser(), **options)
 
 
 def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from rich.console import Console
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import VECTORS
 from w2v_exp.embeddings.evaluation import StandardEvaluation
+from w2v_exp.embeddings.loading import DUPLICATES, MALFORMED, UNICODE_ERRORS, LoadOptions
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import answers
 from w2v_exp.memory import readable_bytes
@@ -22,8 +24,8 @@ from w2v_exp.tracking.saved import Saved, find_saved
 MISTAKE, INTERRUPTED = 2, 130
 DESCRIPTION = "Ask the embeddings of a run or a file."
 EPILOG = """\
-RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file (.npz, or word2vec's text
-or binary format), or the folder of a run without tracking.
+RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file or pipe (.npz, word2vec's
+text or binary format, GloVe's text; also compressed), or the folder of a run without tracking.
 
   python -m w2v_exp.embeddings neighbours latest king queen
   python -m w2v_exp.embeddings similarity 3f1c king queen
@@ -57,7 +59,7 @@ def run(arguments: list[str]) -> int:
     """Answer what a command line asks, and return the exit code: 2 if it cannot be answered."""
     asked = _parser().parse_args(arguments)
     try:
-        saved = find_saved(asked.run_or_file, asked.tracking_uri)
+        saved = find_saved(asked.run_or_file, asked.tracking_uri, _load_options(asked))
         vectors = asked.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
         if asked.question == "explore":
@@ -70,6 +72,10 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _load_options(asked: argparse.Namespace) -> LoadOptions:
+    return LoadOptions(**{key.name: getattr(asked, key.name) for key in dataclasses.fields(LoadOptions)})
 
 
 def _answer(asked: argparse.Namespace, embeddings: Embeddings) -> answers.Answer:
@@ -161,6 +167,31 @@ def _common_options() -> _QuestionParser:
     )
     common.add_argument(
         "--tracking-uri", metavar="URI", help="of the MLflow store (MLFLOW_TRACKING_URI, or ./mlflow.db)"
+    )
+    reading = common.add_argument_group("how a file is read")
+    reading.add_argument("--limit", type=_number, metavar="N", help="only its first N rows (all)")
+    reading.add_argument(
+        "--no-header",
+        action="store_true",
+        help="line 1 is a word with its vector, even if it looks like a header",
+    )
+    reading.add_argument(
+        "--unicode-errors",
+        choices=UNICODE_ERRORS,
+        default="strict",
+        help="words that are not UTF-8 (strict: an error)",
+    )
+    reading.add_argument(
+        "--duplicates",
+        choices=DUPLICATES,
+        default="error",
+        help="repeated words: an error, or the first is kept",
+    )
+    reading.add_argument(
+        "--malformed",
+        choices=MALFORMED,
+        default="error",
+        help="rows that are no word with its numbers, or a header with another count: an error, or skipped",
     )
     return common
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.loading import LoadOptions
 from w2v_exp.errors import UserError
 
 ARCHIVE = "embeddings.npz"
 LATEST = "latest"
-SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz")
+SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Saved:
     source: str
 
 
-def find_saved(asked: str, tracking_uri: str | None = None) -> Saved:
+def find_saved(asked: str, tracking_uri: str | None = None, options: LoadOptions | None = None) -> Saved:
     """Return the embeddings of a run or a file.
 
     Parameters
@@ -45,22 +46,27 @@ def find_saved(asked: str, tracking_uri: str | None = None) -> Saved:
         MLflow (see `find_run`), or ``latest``: the finished run that began last.
     tracking_uri : str, optional
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
+    options : LoadOptions, optional
+        How a file is read.
 
     Raises
     ------
     UserError
-        If there is nothing of this name, or it has kept no embeddings.
+        If there is nothing of this name, or it has kept no embeddings; if options are given for a run in MLflow.
     FormatError
         If the file is damaged.
     """
+    options = options or LoadOptions()
     path = Path(asked).expanduser()
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
-        if place.is_file():
-            return Saved(Embeddings.load(place), "input", path.resolve().name, str(place))
+        if place.exists() and not place.is_dir():  # a file or a pipe
+            return Saved(Embeddings.load(place, **asdict(options)), "input", path.resolve().name, str(place))
     if path.is_dir() and len(path.parts) > 1:
         raise UserError(f"{asked}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise UserError(f"{asked}: no such file, seen from {Path.cwd()}.")
+    if options != LoadOptions():
+        raise UserError(f"{asked}: the options of reading hold for files, and this is a run in MLflow.")
     from w2v_exp.tracking.recorded_embeddings import find_run, latest_run, load_run, recorded_choice
 
     run_id = latest_run(tracking_uri) if asked == LATEST else find_run(asked, tracking_uri)
