@@ -120,7 +120,7 @@ class MlflowTracking:
     plots: bool = True
 
     def __post_init__(self) -> None:
-        check_whole(self, "points", at_least=2)
+        check_whole(self, "points", at_least=2, at_most=100_000)
 
 
 GROUPS: dict[str, Mapping[str, type]] = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+MOST_CORES = 1024  # that threads, processes or runs at once may be asked for
+
 
 def available_cores() -> int:
     """Return how many cores this process may run on."""

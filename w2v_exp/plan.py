@@ -20,6 +20,7 @@ from w2v_exp.choices import (
     make_choice,
     option_name,
 )
+from w2v_exp.cores import MOST_CORES
 from w2v_exp.embeddings.evaluation import Evaluation
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import ORDERS
@@ -47,6 +48,11 @@ from w2v_exp.training.schedules import Schedule
 from w2v_exp.training.stopping import StopRule
 from w2v_exp.validation import check_number, check_whole, require_choice, suggestion
 
+# Bounds of what a run may be asked for. Whatever is below them is judged by its estimate of memory and time.
+MOST_DIMENSIONS = 1_000_000
+MOST_EPOCHS = 1_000_000_000
+MOST_PROBES = 1_000
+MOST_RUNS = 10_000  # of a sweep: their configurations are composed and checked before the first one begins
 DTYPES = ("float32", "float64")
 EMBEDDINGS = ("input", "sum", "balanced")
 
@@ -94,13 +100,19 @@ class Plan:
     force: bool
 
     def __post_init__(self) -> None:
-        for key in ("window", "dim", "batch_size", "repeats", "threads", "workers"):
-            check_whole(self, key, at_least=1)
+        check_whole(self, "window", "batch_size", at_least=1)
+        check_whole(self, "dim", at_least=1, at_most=MOST_DIMENSIONS)
+        check_whole(self, "repeats", at_least=1, at_most=MOST_RUNS)
+        check_whole(self, "threads", "workers", at_least=1, at_most=MOST_CORES)
         check_whole(self, "cost_sample", at_least=2)
         if self.cost_every is not None:
             check_whole(self, "cost_every", at_least=1)
-        for key in ("epochs", "seed"):
-            check_whole(self, key, at_least=0)
+        check_whole(self, "epochs", at_least=0, at_most=MOST_EPOCHS)
+        check_whole(self, "seed", at_least=0)
+        if self.probes is not None and len(self.probes) > MOST_PROBES:
+            raise SettingError(
+                "probes", f"[{len(self.probes):,} words]", f"must be at most {MOST_PROBES:,} words."
+            )
         check_number(self, "learning_rate", above=0)
         require_choice("order", self.order, ORDERS)
         require_choice("embedding", self.embedding, EMBEDDINGS)

@@ -168,4 +168,6 @@ def test_settings_are_checked(setting, answer):
     ("every", "epochs", "due"), [(1, 3, [0, 1, 2]), (2, 5, [1, 3, 4]), (9, 3, [2]), (1, 0, [])]
 )
 def test_the_cost_is_taken_every_so_many_epochs_and_after_the_last(every, epochs, due):
-    assert ValidationRule(0.1, every=every).validated_epochs(epochs) == due
+    validated = ValidationRule(0.1, every=every).validated_epochs(epochs)
+    assert [*validated] == due
+    assert [epoch for epoch in range(-2, epochs + 2) if epoch in validated] == due

@@ -55,7 +55,7 @@ class CountsRule:
         check_number(self, "smoothing", at_least=0)
         check_number(self, "centre_exponent", at_least=0, at_most=1)
         check_number(self, "count_exponent", above=0, at_most=1)
-        check_whole(self, "sampled_passes", at_least=1)
+        check_whole(self, "sampled_passes", at_least=1, at_most=1_000)
 
     def damp(self, counts: NDArray[Any]) -> NDArray[Any]:
         """Return counts as they stand in labels."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +38,41 @@ class TextPart:
     passages: NDArray[np.int64] | None = None
 
 
-def epochs_between(every: int | None, epochs: int) -> list[int]:
-    """Return the last of so many epochs, counted from 0, and before it every so many, if that is a number.
+class MeasuredEpochs(Sequence[int]):
+    """The last of so many epochs, counted from 0, and before it every so many; none is listed.
 
-    >>> epochs_between(4, 10), epochs_between(None, 10), epochs_between(1, 0)
+    >>> [*MeasuredEpochs(4, 10)], [*MeasuredEpochs(None, 10)], [*MeasuredEpochs(1, 0)]
     ([3, 7, 9], [9], [])
+
+    Parameters
+    ----------
+    every : int, optional
+        The distance between two; None: the last epoch only.
+    epochs : int
+        How many epochs there are.
     """
-    between = range(every - 1, epochs, every) if every else []
-    return sorted({*between, epochs - 1} - {-1})
+
+    def __init__(self, every: int | None, epochs: int) -> None:
+        self._every = every or max(1, epochs)
+        self._epochs = epochs
+
+    def __len__(self) -> int:
+        return math.ceil(self._epochs / self._every)
+
+    @overload
+    def __getitem__(self, number: int) -> int: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[int]: ...
+    def __getitem__(self, number: int | slice) -> int | list[int]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        number = range(len(self))[number]
+        return min((number + 1) * self._every, self._epochs) - 1
+
+    def __contains__(self, epoch: object) -> bool:
+        if not isinstance(epoch, int) or not 0 <= epoch < self._epochs:
+            return False
+        return (epoch + 1) % self._every == 0 or epoch == self._epochs - 1
 
 
 def has_pairs(part: TextPart) -> bool:
@@ -85,13 +114,13 @@ class ValidationRule:
         check_whole(self, "block", at_least=1)
         check_whole(self, "every", at_least=1)
 
-    def validated_epochs(self, epochs: int) -> list[int]:
+    def validated_epochs(self, epochs: int) -> Sequence[int]:
         """Return after which of so many epochs, counted from 0, the cost is taken.
 
-        >>> ValidationRule(share=0.1, every=4).validated_epochs(10)
+        >>> [*ValidationRule(share=0.1, every=4).validated_epochs(10)]
         [3, 7, 9]
         """
-        return epochs_between(self.every, epochs)
+        return MeasuredEpochs(self.every, epochs)
 
     def split(
         self, text: TextPart, generator: np.random.Generator, folder: Path | None = None

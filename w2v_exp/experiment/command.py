@@ -31,7 +31,7 @@ from w2v_exp.experiment.explanation import (
 )
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable
-from w2v_exp.plan import Plan, make_plan
+from w2v_exp.plan import MOST_RUNS, Plan, make_plan
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
 from w2v_exp.validation import suggestion
@@ -122,6 +122,8 @@ def understand(parsed: Namespace) -> Command:
         return _understand(parsed)
     except HYDRA_ERRORS as error:
         raise explain(error, all_keys(parsed)) from error
+    except OverflowError as error:  # OmegaConf's, of a whole number that is too large for a float
+        raise explain(error, []) from error
 
 
 def _understand(parsed: Namespace) -> Command:
@@ -151,9 +153,16 @@ def _understand(parsed: Namespace) -> Command:
         fixed = [override for override in fixed if not override.startswith("seed=")]
         values["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
+    if not search and (runs := prod(map(len, values.values()))) > MOST_RUNS:
+        raise UserError(
+            f"{', '.join(values)}: {runs:,} combinations; a sweep has at most {MOST_RUNS:,} runs. "
+            "Sweep fewer values, or search: hydra/sweeper=optuna."
+        )
     _check_launcher(config, list(values), is_sweep)
     for key in values:
-        for value in values[key]:
+        # Where all are whole numbers in a row, as the seeds of repeats, the ends do for all of them.
+        is_repeated = plan.repeats > 1 and key == "seed"
+        for value in (values[key][0], values[key][-1]) if is_repeated else values[key]:
             try:
                 _check_swept(parsed, config, fixed, key, value)
             except HYDRA_ERRORS as error:
@@ -166,7 +175,12 @@ def _split(overrides: list[str]) -> tuple[list[str], dict[str, Override]]:
     """Return the overrides that hold for all runs, and those of swept keys, by key."""
     fixed: list[str] = []
     swept: dict[str, Override] = {}
-    for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+        longest = max(overrides, key=len)
+        raise UserError(f"{longest[:40]}…: has a number of too many digits.") from error
+    for text, override in zip(overrides, parsed, strict=True):
         if override.is_sweep_override():
             swept[str(override.key_or_group)] = override
         else:

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,13 @@ def run(arguments: list[str]) -> int:
 
 def _estimate(command: Command) -> int:
     """Show what every run would need of memory; nothing is trained, written or logged."""
-    from w2v_exp.experiment.estimate_tables import show_estimates
+    from w2v_exp.experiment.estimate_tables import MOST_ESTIMATED, show_estimates
 
+    runs = prod(len(values) for values in command.swept.values())
+    if runs > MOST_ESTIMATED:
+        raise UserError(
+            f"estimate=true: estimates at most {MOST_ESTIMATED} runs, and these are {runs:,}. Sweep fewer."
+        )
     show_estimates(command.plans(), Console())
     return 0
 

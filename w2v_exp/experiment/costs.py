@@ -8,7 +8,7 @@ from typing import Any
 
 from w2v_exp.examples.bounds import unigram_cost
 from w2v_exp.examples.cost_sample import CostSample
-from w2v_exp.examples.held_out import TextPart, epochs_between
+from w2v_exp.examples.held_out import MeasuredEpochs, TextPart
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.experiment.building import build_cost_sample, held_out_sample
@@ -58,7 +58,7 @@ class RunCosts:
             metrics["validation_pairs"] = sample.counts.total
         if self.trained != COST:
             sample = build_cost_sample(plan, training, vocabulary_size)
-            self._measure(COST, sample, epochs_between(plan.cost_every, plan.epochs))
+            self._measure(COST, sample, MeasuredEpochs(plan.cost_every, plan.epochs))
             metrics["cost_pairs"] = sample.counts.total
         return metrics
 
@@ -113,7 +113,7 @@ class RunCosts:
     def _by_epoch(self, metric: str) -> dict[int, float]:
         return next((measured.costs for measured in self.measured if measured.metric == metric), {})
 
-    def _measure(self, metric: str, sample: CostSample, epochs: list[int]) -> None:
+    def _measure(self, metric: str, sample: CostSample, epochs: Sequence[int]) -> None:
         cost = RunCost(
             metric, lambda: self._cost_of(sample), epochs, self._plan, self._tracked, sample.counts
         )

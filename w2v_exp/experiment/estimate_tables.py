@@ -14,13 +14,14 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.experiment.building import split_text
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_encodings
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.reading import read_trainable_text
 from w2v_exp.memory import available_memory, readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.memory_estimate import MemoryEstimate
 
 NOTE = "Up to the first steps. Python with its packages, and what is measured after training, come on top."
+MOST_ESTIMATED = 200  # runs: to compose the configuration of one takes a fifth of a second
 CHOSEN, FITS, DOES_NOT = "bold", "green", "red"
 
 
@@ -50,7 +51,7 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
     estimates = []
     for swept, plan in plans:
         origin = Origin.read(plan).memory  # which is free again when the memory available is asked for
-        text = read_corpus(plan)
+        text = read_trainable_text(plan)
         training, _ = split_text(plan, text)
         by_encoding = estimate_encodings(plan, training, len(text.vocabulary), origin)
         estimates.append(Estimates(swept, plan, text, by_encoding))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -18,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder
 from w2v_exp.errors import UserError
+from w2v_exp.plan import MOST_RUNS
 from w2v_exp.validation import suggestion
 
 _KINDS = {
@@ -40,6 +43,9 @@ def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
     if isinstance(error, UserError):
         return error
     text = str(error)
+    if isinstance(error, OverflowError):
+        key = re.search(r"full_key: (\S+)", text)
+        return UserError(f"{key[1] if key else 'A value'}: the number is too large.")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         options = options_of(group) or [str(option) for option in error.options or []]
@@ -105,6 +111,7 @@ def swept_values(override: Override) -> list[str]:
         raise UserError(
             f"{override.input_line}: an interval has no list of values; a search draws from it: hydra/sweeper=optuna."
         )
+    require_countable(override)
     value = override.value()
     glob = isinstance(value, Glob)
     values = (
@@ -115,12 +122,47 @@ def swept_values(override: Override) -> list[str]:
     return listed
 
 
+def require_countable(override: Override) -> None:
+    """Refuse a range of more values than a sweep may have, before they are listed.
+
+    Raises
+    ------
+    UserError
+        With the number of its values, and the bound.
+    """
+    if (number := range_length(override)) > MOST_RUNS:
+        raise UserError(
+            f"{override.input_line}: {number:,} values; a sweep has at most {MOST_RUNS:,} runs. "
+            "Give a larger step, or search the range: hydra/sweeper=optuna."
+        )
+
+
+def range_length(override: Override) -> int:
+    """Return how many values a range has; of other values 0: these are written out.
+
+    Raises
+    ------
+    UserError
+        If it has no end.
+    """
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return 0
+    start, stop, step = value.start, value.stop, value.step
+    if start is None or stop is None or not step or not all(map(math.isfinite, (start, stop, step))):
+        raise UserError(f"{override.input_line}: a range needs two finite ends and a step that is not 0.")
+    return max(0, math.ceil((Fraction(stop) - Fraction(start)) / Fraction(step)))
+
+
 def first_value(override: Override) -> str:
     """Return a value that a sweep has: of an interval where it begins."""
     if override.is_interval_sweep():
         return f"{override.value().start:.15g}"
     if isinstance(override.value(), Glob):
         return swept_values(override)[0]
+    range_length(override)
+    if getattr(override.value(), "shuffle", False):  # lists all of its values
+        require_countable(override)
     for value in override.sweep_string_iterator():
         return str(value)
     raise UserError(f"{override.input_line}: has no values.")

@@ -44,7 +44,7 @@ class RunCost:
         tracked: MlflowRun | None,
         pairs: PairCounts,
     ) -> None:
-        points = plan.tracking.points if isinstance(plan.tracking, MlflowTracking) else len(epochs)
+        points = plan.tracking.points if isinstance(plan.tracking, MlflowTracking) else 0
         self.metric = metric
         self.pairs = pairs
         self.take = cost

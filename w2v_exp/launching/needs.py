@@ -8,7 +8,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.experiment.building import split_text
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.reading import read_trainable_text
 from w2v_exp.launching.task import Task, task_plan
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
@@ -62,5 +62,5 @@ class Appraiser:
         name = repr((plan.corpus, plan.tokenizer, plan.vocabulary))
         if self._text is None or self._text[0] != name:
             self._text = None  # not two at once
-            self._text = name, read_corpus(plan)
+            self._text = name, read_trainable_text(plan)
         return self._text[1]

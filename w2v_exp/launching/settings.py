@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from shutil import which
 from typing import TYPE_CHECKING, Any, Protocol
 
-from w2v_exp.cores import available_cores
+from w2v_exp.cores import MOST_CORES, available_cores
 from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.memory import available_memory
 from w2v_exp.validation import check_number, check_whole
@@ -29,6 +29,7 @@ ASKED_AS_GIVEN = (
     "qos",
     "constraint",
 )  # of Slurm
+LARGEST_OF_SLURM = 1_000_000  # minutes, runs, seconds or cores
 EARLIER_SECONDS = 60  # so much sooner than it was told, Slurm may send a signal
 
 
@@ -62,9 +63,9 @@ class MachineSettings:
 
     def __post_init__(self) -> None:
         if self.n_jobs is not None:
-            check_whole(self, "n_jobs", at_least=1)
+            check_whole(self, "n_jobs", at_least=1, at_most=MOST_CORES)
         if self.memory_gb is not None:
-            check_number(self, "memory_gb", above=0)
+            check_number(self, "memory_gb", above=0, at_most=1e9)
 
     def room(self) -> Room:
         """Return how many runs fit at once."""
@@ -142,12 +143,13 @@ class SlurmSettings:
     additional_parameters: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        for key in ("timeout_min", "array_parallelism", "signal_delay_s"):
-            check_whole(self, key, at_least=1)
+        check_whole(
+            self, "timeout_min", "array_parallelism", "signal_delay_s", at_least=1, at_most=LARGEST_OF_SLURM
+        )
         if self.cpus_per_task is not None:
-            check_whole(self, "cpus_per_task", at_least=1)
+            check_whole(self, "cpus_per_task", at_least=1, at_most=LARGEST_OF_SLURM)
         if self.mem_gb is not None:
-            check_number(self, "mem_gb", above=0)
+            check_number(self, "mem_gb", above=0, at_most=1e9)
         if self.signal_delay_s + EARLIER_SECONDS >= 60 * self.timeout_min:
             raise SettingError(
                 "signal_delay_s",

@@ -216,5 +216,4 @@ def _group_and_run(rule: NegativeSampling, window: int) -> tuple[int, int]:
     shortest = max(SHORTEST_RUN, 2 * window)
     if group <= shortest:
         return group, -(-shortest // group) * group
-    divisors = [run for run in range(shortest, group + 1) if group % run == 0]
-    return group, divisors[0]
+    return group, next(run for run in range(shortest, group + 1) if group % run == 0)

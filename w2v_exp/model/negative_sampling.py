@@ -51,11 +51,11 @@ class NegativeSampling:
     cost_metric: ClassVar[str] = "objective_cost"
 
     def __post_init__(self) -> None:
-        check_whole(self, "negatives", at_least=1)
+        check_whole(self, "negatives", at_least=1, at_most=10_000)
         check_number(self, "exponent", at_least=0, at_most=1)
         require_choice("sharing", self.sharing, SHARINGS)
-        check_whole(self, "group", at_least=1)
-        check_whole(self, "shared", at_least=1)
+        check_whole(self, "group", at_least=1, at_most=1_000_000)
+        check_whole(self, "shared", at_least=1, at_most=1_000_000)
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
+from w2v_exp.cores import MOST_CORES
 from w2v_exp.errors import SettingError, UserError, install_command
-from w2v_exp.plan import Plan
+from w2v_exp.plan import MOST_RUNS, Plan
 from w2v_exp.tracking.store import PASSWORD
 from w2v_exp.validation import check_whole, require_choice, suggestion
 
@@ -58,10 +59,9 @@ class SearchSettings:
     storage: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("n_trials", "n_jobs"):
-            check_whole(self, key, at_least=1)
-        for key in ("startup_trials", "seed"):
-            check_whole(self, key, at_least=0)
+        check_whole(self, "n_trials", at_least=1, at_most=MOST_RUNS)
+        check_whole(self, "n_jobs", at_least=1, at_most=MOST_CORES)
+        check_whole(self, "startup_trials", "seed", at_least=0)
         if self.direction is not None:
             require_choice("direction", self.direction, get_args(Direction))
         if self.storage is not None and (hidden := PASSWORD.sub(r"\1:…@", self.storage)) != self.storage:

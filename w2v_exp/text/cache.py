@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from w2v_exp.cores import MOST_CORES
 from w2v_exp.files import replacing
 from w2v_exp.text.cache_entry import (
     DESCRIPTION,
@@ -58,9 +59,9 @@ class TextCache:
     processes: int | None = None
 
     def __post_init__(self) -> None:
-        check_number(self, "limit_gb", above=0)
+        check_number(self, "limit_gb", above=0, at_most=1e9)
         if self.processes is not None:
-            check_whole(self, "processes", at_least=1)
+            check_whole(self, "processes", at_least=1, at_most=MOST_CORES)
 
     @property
     def path(self) -> Path:

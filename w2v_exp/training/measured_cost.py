@@ -29,7 +29,7 @@ class MeasuredCost:
 
     def __init__(self, cost: Callable[[], float], epochs: Collection[int]) -> None:
         self._cost = cost
-        self._epochs = frozenset(epochs)
+        self._epochs = epochs
         self.costs: dict[int, float] = {}
 
     def on_epoch(self, record: EpochRecord) -> None:
