@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from w2v_exp.file_lock import is_locked, locked
+from w2v_exp import file_lock
+from w2v_exp.file_lock import is_locked, locked, try_lock
 
 HOLD = """
 import sys, time
@@ -65,3 +69,81 @@ def test_an_error_inside_frees_the_lock(tmp_path):
         raise KeyError
     with locked(tmp_path / "lock"):
         pass
+
+
+def test_a_long_wait_is_mentioned_once_with_the_process_that_holds_the_lock(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(file_lock, "MESSAGE_SECONDS", 0.0)
+    acquired = threading.Event()
+
+    def wait() -> None:
+        with locked(tmp_path / "lock"):
+            acquired.set()
+
+    holder = try_lock(tmp_path / "lock")
+    assert holder
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    while not (message := capsys.readouterr().err):
+        time.sleep(0.01)
+    assert not acquired.is_set()
+    holder.close()
+    waiting.join()
+    assert acquired.is_set()
+    path = tmp_path / "lock"
+    assert message == f"Waiting for {path}: another process (pid {os.getpid()}) holds it.\n"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe 7", b"x y", b"1 2 3", b"7", b"\x1b[31m host", b"9" * 10_000]
+)
+def test_what_a_lock_file_holds_need_not_be_ours(tmp_path, content, capsys, monkeypatch):
+    monkeypatch.setattr(file_lock, "MESSAGE_SECONDS", 0.0)
+    (tmp_path / "lock").write_bytes(content)
+    holder = file_lock._opened(tmp_path / "lock")  # locked by a version that wrote nothing into it
+    assert file_lock._try_to_lock(holder)
+    waiting = threading.Thread(target=lambda: locked(tmp_path / "lock").__enter__(), daemon=True)
+    waiting.start()
+    while not (message := capsys.readouterr().err):
+        time.sleep(0.01)
+    holder.close()
+    waiting.join()
+    assert message == f"Waiting for {tmp_path / 'lock'}: another process holds it.\n"
+
+
+def test_to_look_whether_a_lock_is_held_writes_nothing(tmp_path):
+    path = tmp_path / "lock"
+    with locked(path):
+        pass
+    path.chmod(0o444)
+    before = path.stat()
+    assert not is_locked(path)
+    with locked(path):
+        assert is_locked(path)
+    with pytest.raises(FileNotFoundError):
+        is_locked(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    assert path.stat().st_ino == before.st_ino
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may be another user")
+def test_the_lock_of_another_user_is_respected_and_can_be_taken():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "lock")
+        holder = try_lock(path)
+        assert holder
+        path.chmod(0o644)
+        os.seteuid(12345)
+        try:
+            assert is_locked(path)
+            assert try_lock(path) is None
+            holder.close()
+            assert not is_locked(path)
+            taken = try_lock(path)
+            assert taken
+            taken.close()
+            with pytest.raises(PermissionError):
+                try_lock(path.with_name("new"))
+        finally:
+            os.seteuid(0)

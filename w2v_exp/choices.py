@@ -20,6 +20,7 @@ from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.examples.subsampling import SUBSAMPLINGS
+from w2v_exp.files import expanded
 from w2v_exp.model.architecture import MODELS
 from w2v_exp.model.objective import OBJECTIVES
 from w2v_exp.model.parameters import INITIALIZATIONS
@@ -83,7 +84,7 @@ class FromFile(LoadOptions):
         super().__post_init__()
         if not self.path:
             raise SettingError("path", "", "is empty; name a file of embeddings.")
-        path = Path(self.path).expanduser()
+        path = expanded(self.path)
         if not path.exists() or path.is_dir():
             raise SettingError("path", self.path, f"no such file, seen from {Path.cwd()}.")
 

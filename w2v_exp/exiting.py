@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 
 def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
     """Run a command with the arguments of this process, and exit with the code that it returns."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        sys.exit("The current folder has been deleted. Change to a folder that exists.")
     try:
         code = command(sys.argv[1:])
         sys.stdout.flush()

@@ -36,6 +36,14 @@ def replacing(path: Path | str, mode: str = "w", *, durable: bool = False) -> It
         raise
 
 
+def expanded(path: Path | str) -> Path:
+    """Return a path whose ``~`` or ``~user`` is that user's home folder; as it is where there is none."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):  # no such user or no home folder; a NUL byte, which no name has
+        return Path(path)
+
+
 def _sync_folder(folder: Path) -> None:
     """Write a folder's names to the disk, where the system can."""
     with suppress(OSError):  # Windows opens no folders

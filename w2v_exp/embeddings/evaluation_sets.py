@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from w2v_exp.errors import FormatError, SettingError, install_command
+from w2v_exp.files import expanded
 
 # Sets by name: files of the test data that gensim installs with itself.
 WORD_PAIR_SETS = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
@@ -33,7 +34,7 @@ def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
     if source in named:
         path, missing = _in_gensim(named[str(source)])
     else:
-        path = Path(source).expanduser()
+        path = expanded(source)
         missing = f"no such file, seen from {Path.cwd()}. Give a path, or one of {', '.join(named)}."
     try:
         if path is not None and path.is_file():

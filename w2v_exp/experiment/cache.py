@@ -6,20 +6,20 @@ Downloaded corpora are listed, and stay.
 from __future__ import annotations
 
 import argparse
-import sys
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from w2v_exp.exiting import exit_with
 from w2v_exp.memory import readable_bytes
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.text8 import Text8Corpus
 
 
-def main(arguments: list[str]) -> None:
-    """Do what the arguments of the command line say."""
+def main(arguments: list[str]) -> int:
+    """Do what the arguments of the command line say, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m w2v_exp.experiment.cache", description=__doc__)
     parser.add_argument("what", choices=["list", "clear"], help="show the texts in the cache, or remove them")
     parser.add_argument(
@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> None:
         console.print(
             Text(f"{_texts(entries)} of {readable_bytes(size)} removed from {cache.path}"), soft_wrap=True
         )
+    return 0
 
 
 def list_texts(cache: TextCache, console: Console) -> None:
@@ -73,4 +74,4 @@ def _texts(number: int) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    exit_with(main)

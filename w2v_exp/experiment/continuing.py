@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from w2v_exp.choices import FromFile, FromRun, MlflowTracking
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
 from w2v_exp.errors import SettingError, UserError
+from w2v_exp.files import expanded
 from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
@@ -116,7 +116,7 @@ class Origin:
 
 def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
     options = asdict(choice)
-    return "", Embeddings.load(Path(options.pop("path")).expanduser(), **options)
+    return "", Embeddings.load(expanded(options.pop("path")), **options)
 
 
 def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:

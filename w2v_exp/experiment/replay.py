@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from w2v_exp.errors import UserError
+from w2v_exp.exiting import exit_with
 from w2v_exp.file_lock import is_locked
 from w2v_exp.tracking.earlier import LOCK
 from w2v_exp.tracking.pending import FILE, Pending
@@ -66,4 +67,4 @@ def _replay(folder: Path, uri: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_with(main)

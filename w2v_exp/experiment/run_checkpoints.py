@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from w2v_exp.errors import UserError
+from w2v_exp.files import expanded
 from w2v_exp.plan import Plan
 from w2v_exp.training.checkpoint import Checkpoint
 from w2v_exp.training.checkpoint_folder import CheckpointFolder
@@ -47,7 +48,7 @@ class RunCheckpoints:
         self._has_failed = False
         if self._rule.every is None or not plan.epochs:
             return
-        path = Path(self._rule.folder).expanduser() / fingerprint
+        path = expanded(self._rule.folder) / fingerprint
         try:
             folder = CheckpointFolder(path)
             if folder.is_ours:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from w2v_exp.cores import MOST_CORES
-from w2v_exp.files import replacing
+from w2v_exp.files import expanded, replacing
 from w2v_exp.text.cache_entry import (
     DESCRIPTION,
     DamagedEntryError,
@@ -66,7 +66,7 @@ class TextCache:
     @property
     def path(self) -> Path:
         """The folder, which need not exist."""
-        return Path(self.folder).expanduser().absolute() if self.folder else cache_folder() / "texts"
+        return expanded(self.folder).absolute() if self.folder else cache_folder() / "texts"
 
     def read(self, key: str) -> EncodedText | None:
         """Return the text of an entry, or None if there is none.

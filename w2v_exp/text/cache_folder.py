@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from w2v_exp.files import expanded
+
 
 def cache_folder() -> Path:
     """Return the project's cache folder, as an absolute path. It need not exist.
 
-    ``W2V_EXP_CACHE`` names it; without that it is ``w2v_exp`` in ``XDG_CACHE_HOME``, or in ``~/.cache``.
+    ``W2V_EXP_CACHE`` names it; without that it is ``w2v_exp`` in ``XDG_CACHE_HOME``, or in ``~/.cache``. A user without
+    a home folder (``docker run --user 12345``) has it in ``outputs`` of the current folder, beside the runs.
     Whoever keeps something here makes a folder of its own below it.
     """
     if own := os.environ.get("W2V_EXP_CACHE"):
-        return Path(own).expanduser().absolute()
+        return expanded(own).absolute()
     shared = os.environ.get("XDG_CACHE_HOME", "")
     # A relative XDG_CACHE_HOME is to be ignored: XDG Base Directory Specification.
-    base = Path(shared) if Path(shared).is_absolute() else Path("~/.cache").expanduser()
-    return base.absolute() / "w2v_exp"
+    base = Path(shared) if Path(shared).is_absolute() else expanded("~/.cache")
+    return base / "w2v_exp" if base.is_absolute() else Path("outputs/.cache/w2v_exp").absolute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -71,9 +72,9 @@ def is_alive(run: Run) -> bool:
     another machine, or whose folder is not seen from here, is alive if it has beaten in the last quarter of an hour.
     """
     tags = run.data.tags
-    lock = Path(tags.get(FOLDER, "")) / LOCK
-    if tags.get(HOST) == socket.gethostname() and lock.is_file():
-        return is_locked(lock)
+    if tags.get(HOST) == socket.gethostname():
+        with suppress(OSError):  # there is no such file, or it is another user's who lets nobody read it
+            return is_locked(Path(tags.get(FOLDER, "")) / LOCK)
     return time() - _last_beat(tags, run.info.start_time / 1000) < DEAD_AFTER_SECONDS
 
 

@@ -13,14 +13,13 @@ PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
 @cache
 def provenance() -> dict[str, str]:
     """Return tags: the git commit of this code, whether its tree was dirty, the versions of what matters."""
-    import getpass
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
     tags = {
         "mlflow.source.name": "w2v_exp",
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": _user(),
         "version.w2v_exp": w2v_exp.__version__,
         "version.python": platform.python_version(),
     }
@@ -34,6 +33,17 @@ def provenance() -> dict[str, str]:
         tags["mlflow.source.git.commit"] = tags["git.commit"] = commit
         tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
     return tags
+
+
+def _user() -> str:
+    """Return the name of the user; the number of one who has none, as with ``docker run --user 12345``."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # Python raises other errors from version to version
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def _git(*arguments: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.loading import LoadOptions
 from w2v_exp.errors import UserError
+from w2v_exp.files import expanded
 
 ARCHIVE = "embeddings.npz"
 LATEST = "latest"
@@ -57,7 +58,7 @@ def find_saved(asked: str, tracking_uri: str | None = None, options: LoadOptions
         If the file is damaged.
     """
     options = options or LoadOptions()
-    path = Path(asked).expanduser()
+    path = expanded(asked)
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.exists() and not place.is_dir():  # a file or a pipe
             return Saved(Embeddings.load(place, **asdict(options)), "input", path.resolve().name, str(place))

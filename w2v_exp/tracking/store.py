@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from w2v_exp.errors import UserError
 from w2v_exp.file_lock import locked
+from w2v_exp.files import expanded
 from w2v_exp.tracking.problems import WHERE_TO_SAY, problem_of
 
 if TYPE_CHECKING:
@@ -119,6 +120,10 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
     os.environ.setdefault(
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
     )  # some 15 s; else a server that is away takes 4 min
+    if not expanded("~").is_absolute():
+        os.environ["HOME"] = str(
+            Path("outputs").absolute()
+        )  # MLflow cannot be imported without a home folder
     from mlflow import MlflowClient
 
     for chatty in ("mlflow", "alembic"):  # they report every step of making a database
