@@ -34,7 +34,7 @@ def draw_schedules(path: Path | str) -> None:
         style.show_values(axes, "factor of the learning rate", [0.0, 1.0])
         subtitle = f"With their default settings, for a run of {EPOCHS:,} epochs."
         style.add_title(axes, "Schedules of the learning rate", subtitle)
-        label_ends(figure, axes, ends)
+        label_ends(figure, {axes: ends})
 
 
 if __name__ == "__main__":

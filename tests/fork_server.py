@@ -69,7 +69,7 @@ def warm_up() -> None:
     understand(parse(["tracking=none"]))
     configure_mappers()
     with tempfile.TemporaryDirectory() as folder:
-        draw_costs([0, 1], [1.0, 0.5], path=Path(folder, "cost.png"))
+        draw_costs({"cost": {0: 1.0, 1: 0.5}}, path=Path(folder, "cost.png"))
 
 
 def kill(child: int, command: dict[str, Any]) -> None:

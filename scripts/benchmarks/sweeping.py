@@ -81,9 +81,9 @@ def runs_of_grid(count: int, points: int = 500) -> list[RunResult]:
     for number in range(count):
         swept = {"window": str(number // 2 % 5), "dim": str(number // 10)}
         metrics = {name: generator.random() for name in (*SCORES, "information_explained", "peak_memory_mb")}
-        costs = [(10 * epoch, generator.random()) for epoch in range(points)]
+        curves = {"cost": [(10 * epoch, generator.random()) for epoch in range(points)]}
         name = " ".join(f"{key}={value}" for key, value in swept.items())
-        runs.append(RunResult(name, swept, number % 2, "FINISHED", "", metrics, costs, "epochs", ""))
+        runs.append(RunResult(name, swept, number % 2, "FINISHED", "", metrics, curves, "epochs", ""))
     return runs
 
 

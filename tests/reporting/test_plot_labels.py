@@ -43,7 +43,7 @@ def test_labels_of_lines_that_end_together_are_readable(tmp_path, values):
     with style.drawing(tmp_path / "a.png") as figure:
         axes = figure.add_subplot()
         style.show_values(axes, "cost", [1.0, 2.0])
-        texts = label_ends(figure, axes, [EndLabel(value, f"gjy {value}", style.INK) for value in values])
+        texts = label_ends(figure, {axes: [EndLabel(value, f"gjy {value}", style.INK) for value in values]})
         assert overlaps(texts) == 0
         inside = figure.get_window_extent()
         assert all(inside.x1 >= text.get_window_extent().x1 for text in texts)

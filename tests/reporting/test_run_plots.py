@@ -44,8 +44,7 @@ def test_the_cost_is_drawn_with_its_bounds_named(article, tmp_path, texts_in):
     _, pairs, _, records = article
     costs = [record.cost for record in records]
     draw_costs(
-        [record.epoch for record in records],
-        costs,
+        {"cost": {record.epoch: record.cost for record in records}},
         floor=cost_floor(pairs),
         unigram=unigram_cost(pairs),
         path=tmp_path / "cost.svg",
@@ -54,16 +53,18 @@ def test_the_cost_is_drawn_with_its_bounds_named(article, tmp_path, texts_in):
     assert {"cost floor 1.7230", "unigram cost 2.4437", f"cost {costs[-1]:.4f}", "epoch"} <= set(texts)
     explained = (unigram_cost(pairs) - costs[-1]) / (unigram_cost(pairs) - cost_floor(pairs))
     assert any(f"Ends with {explained:.3f} of the information explained" in text for text in texts)
-    assert not any("article_cost" in text for text in texts)
+    assert not any("article cost" in text for text in texts)
 
 
 def test_the_articles_cost_is_drawn_where_there_is_one(tmp_path, texts_in):
-    draw_costs([0, 1], [2.0, 1.5], floor=1, unigram=2, article_costs=[1.9, 1.4], path=tmp_path / "cost.svg")
-    assert "article_cost 1.4000" in texts_in(tmp_path / "cost.svg")
+    curves = {"cost": {0: 2.0, 1: 1.5}, "article_cost": {0: 1.9, 1: 1.4}}
+    draw_costs(curves, floor=1, unigram=2, path=tmp_path / "cost.svg")
+    assert "article cost 1.4000" in texts_in(tmp_path / "cost.svg")
 
 
 def test_the_cost_of_held_out_pairs_is_a_curve_of_its_own(tmp_path, texts_in):
-    draw_costs([0, 1, 2], [2.0, 1.5, 1.25], validation_costs={1: 2.5, 2: 2.75}, path=tmp_path / "cost.svg")
+    curves = {"cost": {0: 2.0, 1: 1.5, 2: 1.25}, "validation_cost": {1: 2.5, 2: 2.75}}
+    draw_costs(curves, path=tmp_path / "cost.svg")
     texts = texts_in(tmp_path / "cost.svg")
     assert {"cost 1.2500", "validation cost 2.7500"} <= set(texts)
     assert not any("floor" in text or "unigram" in text for text in texts)  # they are not known
@@ -81,12 +82,12 @@ def test_the_cost_of_held_out_pairs_is_a_curve_of_its_own(tmp_path, texts_in):
         ([np.nan] * 2, 1.0, 2.5, "did not come to a finite cost"),
         ([1e7, np.inf], 1.0, 2.5, "did not come to a finite cost"),
         ([], 1.0, 2.5, "did not come to a finite cost"),
-        ([2.0] * 3, np.nan, np.nan, "Ends with 2.0000 nats a pair."),
+        ([2.0] * 3, np.nan, np.nan, "Ends with a cost of 2.0000 nats per pair."),
     ],
 )
 def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence, tmp_path, texts_in):
     path = tmp_path / "cost.svg"
-    draw_costs(range(len(costs)), costs, floor=floor, unigram=unigram, path=path)
+    draw_costs({"cost": dict(enumerate(costs))}, floor=floor, unigram=unigram, path=path)
     assert sum(sentence in text for text in texts_in(path)) == 1
 
 

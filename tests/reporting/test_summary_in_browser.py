@@ -183,7 +183,14 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
     def run(value: str, explained: float, status: str = "FINISHED") -> RunResult:
         metrics = {"information_explained": explained, "peak_memory_mb": 1.0, "train_seconds": 1.0}
         return RunResult(
-            value, {HOSTILE: value}, 0, status, HOSTILE, metrics, [(0, 2.0), (9, 1.0)], run_id=HOSTILE
+            value,
+            {HOSTILE: value},
+            0,
+            status,
+            HOSTILE,
+            metrics,
+            {"cost": [(0, 2.0), (9, 1.0)]},
+            run_id=HOSTILE,
         )
 
     runs = [run(HOSTILE, 0.5), run("__proto__", 0.4), run("{{ 7 * 6 }}", 0.3), run(HOSTILE, 0.1, "FAILED")]

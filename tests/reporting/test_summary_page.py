@@ -71,7 +71,7 @@ def run(
     metrics |= {"information_explained": explained, "peak_memory_mb": 1.0, "train_seconds": 2.0}
     name = " ".join(f"{key}={value}" for key, value in swept.items())
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    return RunResult(name, swept, seed, status, reason, metrics, list(costs), ended_by, run_id)
+    return RunResult(name, swept, seed, status, reason, {**metrics}, {"cost": list(costs)}, ended_by, run_id)
 
 
 def read(runs, asked=ASKED):
@@ -91,9 +91,13 @@ def curves_of(data):
     """Return the curves of a page as its script reads them."""
     return [
         list(
-            zip(data["curves"]["epochs"][which], np.frombuffer(base64.b64decode(packed), "<f4"), strict=True)
+            zip(
+                data["curves"]["cost"]["epochs"][which],
+                np.frombuffer(base64.b64decode(packed), "<f4"),
+                strict=True,
+            )
         )
-        for which, packed in data["curves"]["costs"]
+        for which, packed in data["curves"]["cost"]["values"]
     ]
 
 
@@ -146,7 +150,7 @@ def test_curves_are_those_of_the_runs():
     first, second, third = curves_of(data)
     np.testing.assert_allclose(first, costs, rtol=1e-7)
     assert second == third
-    assert len(data["curves"]["epochs"]) == 2
+    assert len(data["curves"]["cost"]["epochs"]) == 2
 
 
 def test_costs_that_are_no_numbers_are_left_out():

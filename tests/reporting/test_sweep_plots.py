@@ -17,7 +17,7 @@ DRAWERS = [draw_cost_curves, draw_explained_by_memory, draw_heat_map]
 
 def run(swept, explained, seed=0, memory=1.0, costs=((0, 2.5), (10, 2.0)), status="FINISHED", **metrics):
     metrics |= {"information_explained": explained, "peak_memory_mb": memory}
-    return RunResult("", swept, seed, status, "", metrics, list(costs))
+    return RunResult("", swept, seed, status, "", metrics, {"cost": list(costs)})
 
 
 def grid(rows=2, columns=2, seeds=1):

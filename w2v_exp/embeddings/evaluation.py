@@ -89,7 +89,8 @@ class StandardEvaluation:
             for source in sources:
                 _require_set(key, source, named)
                 name = set_name(key, source)
-                taken = {name, f"{name}_semantic", f"{name}_syntactic"}
+                parts = [name, f"{name}_semantic", f"{name}_syntactic"]
+                taken = {part + end for part in parts for end in ("", "_known", "_coverage")}
                 if taken & names:
                     raise SettingError(key, source, f"is a second set of the name {name}; rename its file.")
                 names |= taken

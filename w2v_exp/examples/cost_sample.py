@@ -31,10 +31,13 @@ class CostSample:
         one for each place, and its label the word that they are around.
     bags : csr_array, shape (n, V), optional
         Of each input, what share each word has in its hidden vector; None: input w is word w.
+    share : float
+        The share of the text's words in the sample.
     """
 
     counts: PairCounts
     bags: csr_array | None = None
+    share: float = 1.0
 
 
 def sample_text(text: TextPart, words: int, generator: np.random.Generator) -> TextPart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,16 +13,18 @@ from rich.text import Text
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.columns import named
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import shown
 from w2v_exp.training.stopping import EPOCHS
 
 SHOWN_NEIGHBOURS = 6
 FIGURES = {
-    "cost": "cost, nats a pair",
-    "validation_cost": "cost of held-out pairs",
-    "cost_floor": "floor of all pairs",
-    "unigram_cost": "knowing only frequencies",
+    "cost": "{cost}, nats per pair",
+    "objective_cost": "objective cost, nats per pair",
+    "validation_cost": "validation cost (held-out pairs)",
+    "cost_floor": "cost floor (all pairs)",
+    "unigram_cost": "unigram cost (only frequencies)",
     "information_explained": "information explained",
     "neighbour_precision": "true neighbours found",
     "wordsim353": "WordSim-353, Spearman",
@@ -39,9 +42,13 @@ FIGURES = {
 def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -> None:
     """Say what a run has come to, where its files are, and how to look at it."""
     table = Table.grid(padding=(0, 2))
+    cost = named("cost", estimated=result.has_estimated_cost)
     for metric, meaning in FIGURES.items():
-        if metric in result.metrics:
-            table.add_row(Text(meaning), Text(_figure(metric, result.metrics[metric]), justify="right"))
+        if metric in result.metrics or math.isfinite(result.known(metric)):
+            label = Text(meaning.format(cost=cost))
+            table.add_row(
+                label, Text(_figure(metric, result), justify="right"), Text(_coverage(metric, result))
+            )
     console.print(Text(f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"))
     if result.finished_before:
         console.print(
@@ -93,7 +100,19 @@ def _ended_early(result: RunResult, plan: Plan) -> str:
     return f", ended by stop.{result.ended_by} after epoch {round(result.metrics['epochs_trained'])} of {plan.epochs}"
 
 
-def _figure(metric: str, value: float) -> str:
+def _figure(metric: str, result: RunResult) -> str:
+    value = result.metrics.get(metric, math.nan)
+    if math.isnan(value):
+        return "–"
     if metric in ("information_explained", "neighbour_precision", "analogies"):
         return f"{value:.1%}"
     return f"{value:,.0f}" if abs(value) >= 1000 or metric.endswith("_words") else f"{value:.4f}"
+
+
+def _coverage(metric: str, result: RunResult) -> str:
+    """Return how much of its set a score is of; nothing for other metrics."""
+    known, total = result.known(metric), result.total(metric)
+    if math.isinf(known):
+        return ""
+    what = "questions" if metric == "analogies" else "pairs"
+    return f"{known:,.0f} of {total:,} {what} known" if known else f"no {what} known"

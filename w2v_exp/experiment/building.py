@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,9 +136,9 @@ def build_cost_sample(plan: Plan, text: TextPart, vocabulary_size: int) -> CostS
     """Return the sample of a text's examples on which the cost under the full softmax is measured."""
     generator = _child_generator(plan, COSTS)
     keep = keep_probabilities(plan.subsampling, text.ids, vocabulary_size)
-    return _cost_sample(
-        plan, sample_text(text, plan.cost_sample, generator), vocabulary_size, generator, keep
-    )
+    part = sample_text(text, plan.cost_sample, generator)
+    sample = _cost_sample(plan, part, vocabulary_size, generator, keep)
+    return replace(sample, share=len(part.ids) / len(text.ids))
 
 
 def _cost_sample(

@@ -49,7 +49,10 @@ class RunCosts:
     def prepare(
         self, training: TextPart, held_out: TextPart | None, vocabulary_size: int
     ) -> dict[str, float]:
-        """Draw what costs are measured on beside training; return how many pairs that is, as metrics."""
+        """Draw what costs are measured on beside training; return how many pairs that is, as metrics.
+
+        ``cost_sample_share`` is the share of the text's words that ``cost`` is measured on: below 1 it is an estimate.
+        """
         plan = self._plan
         metrics: dict[str, float] = {}
         if held_out:
@@ -59,7 +62,7 @@ class RunCosts:
         if self.trained != COST:
             sample = build_cost_sample(plan, training, vocabulary_size)
             self._measure(COST, sample, MeasuredEpochs(plan.cost_every, plan.epochs))
-            metrics["cost_pairs"] = sample.counts.total
+            metrics |= {"cost_pairs": sample.counts.total, "cost_sample_share": sample.share}
         return metrics
 
     def untrained(self, pairs: Pairs | PairCounts) -> dict[str, float]:
@@ -99,19 +102,15 @@ class RunCosts:
         """Return the metrics that have been logged by epoch."""
         return [self.trained, "article_cost", *(cost.metric for cost in self.measured)] if records else []
 
-    def curve(self, records: Sequence[EpochRecord]) -> dict[int, float]:
-        """Return the cost by epoch: the one that compares with other objectives, where it is measured by epoch."""
-        measured = self._by_epoch(COST)
-        if len(measured) > 1:
-            return measured
-        return {record.epoch: record.cost for record in records}
+    def curves(self, records: Sequence[EpochRecord]) -> dict[str, dict[int, float]]:
+        """Return every cost by epoch, by the name of its metric."""
+        curves = {measured.metric: dict(measured.costs) for measured in self.measured}
+        curves[self.trained] = {record.epoch: record.cost for record in records}
+        return {metric: curve for metric, curve in curves.items() if curve}
 
     def validation_curve(self) -> dict[int, float]:
         """Return the held-out costs, by epoch."""
-        return self._by_epoch(VALIDATION_COST)
-
-    def _by_epoch(self, metric: str) -> dict[int, float]:
-        return next((measured.costs for measured in self.measured if measured.metric == metric), {})
+        return next((cost.costs for cost in self.measured if cost.metric == VALIDATION_COST), {})
 
     def _measure(self, metric: str, sample: CostSample, epochs: Sequence[int]) -> None:
         cost = RunCost(

@@ -132,21 +132,27 @@ class RunEvaluation:
 
 
 def evaluation_metrics(scores: Scores) -> dict[str, float]:
-    """Return the metrics of some scores, as far as any pair or question is known.
+    """Return the metrics of some scores: each score, as far as any pair or question is known, and its coverage.
 
     Word pairs: Spearman's correlation, named as the set. Analogies: the accuracy over all known questions, named as
-    the set, with ``_semantic`` and ``_syntactic`` behind it where the set has sections of both kinds.
+    the set, with ``_semantic`` and ``_syntactic`` behind it where the set has sections of both kinds. Behind each of
+    these names, ``_known`` is the number of known pairs or questions, and ``_coverage`` their share.
     """
     metrics: dict[str, float] = {}
     for name, score in scores.items():
         if isinstance(score, WordPairScore):
-            metrics[name] = score.spearman
+            metrics |= _with_coverage(name, score.spearman, score)
             continue
-        metrics[name] = score.all.accuracy
+        metrics |= _with_coverage(name, score.all.accuracy, score.all)
         kinds = (score.semantic, score.syntactic)
         if all(kind.questions for kind in kinds):
-            metrics |= {f"{name}_{kind.name}": kind.accuracy for kind in kinds}
+            for kind in kinds:
+                metrics |= _with_coverage(f"{name}_{kind.name}", kind.accuracy, kind)
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _with_coverage(name: str, value: float, score: WordPairScore | AnalogyScore) -> dict[str, float]:
+    return {name: value, f"{name}_known": score.known, f"{name}_coverage": score.coverage}
 
 
 def evaluation_rows(scores: Scores, epoch: int) -> list[EvaluationRow]:

@@ -42,18 +42,27 @@ def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
 
 
 def write_costs(
-    records: Sequence[EpochRecord], validation_costs: Mapping[int, float], cost_metric: str, folder: Path
+    records: Sequence[EpochRecord], curves: Mapping[str, Mapping[int, float]], trained: str, folder: Path
 ) -> None:
-    """Write ``costs.csv``: every epoch's record, the cost by its metric's name, and its validation cost."""
+    """Write ``costs.csv``: every epoch's record and measured costs, each cost by its metric's name.
+
+    Parameters
+    ----------
+    records : sequence of EpochRecord
+        Of all epochs.
+    curves : mapping of str to mapping of int to float
+        Costs by epoch, by the name of their metric; empty in the file where one was not measured.
+    trained : str
+        The metric that the records' cost is.
+    folder : Path
+        Where to.
+    """
+    measured = {metric: curve for metric, curve in curves.items() if metric != trained}
     with replacing(folder / "costs.csv") as stream:
         rows = csv.writer(stream, lineterminator="\n")
-        columns = [cost_metric if name == "cost" else name for name in EpochRecord._fields]
-        if not validation_costs:
-            rows.writerow(columns)
-            rows.writerows(records)
-            return
-        rows.writerow((*columns, "validation_cost"))
-        rows.writerows((*record, validation_costs.get(record.epoch, "")) for record in records)
+        rows.writerow([*(trained if name == "cost" else name for name in EpochRecord._fields), *measured])
+        for record in records:
+            rows.writerow([*record, *(curve.get(record.epoch, "") for curve in measured.values())])
 
 
 def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> None:
@@ -90,22 +99,21 @@ def draw_plots(
     examples: TrainingExamples,
     vocabulary: Vocabulary,
     trainer: Trainer,
-    validation_costs: Mapping[int, float],
+    curves: Mapping[str, Mapping[int, float]],
     folder: Path,
+    *,
+    estimated: bool,
 ) -> None:
-    """Draw the pictures of a run: cost if it has epochs, embeddings, softmax output of a small vocabulary."""
+    """Draw the pictures of a run: costs if it has epochs, embeddings, softmax output of a small vocabulary."""
     from w2v_exp.reporting import run_plots
 
-    records = trainer.records
-    if records:
-        article_costs = [record.article_cost for record in records]
+    if trainer.records:
+        article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
         run_plots.draw_costs(
-            [record.epoch for record in records],
-            [record.cost for record in records],
+            {**curves, "article_cost": article},
             floor=bounds.cost_floor if bounds else math.nan,
             unigram=bounds.unigram_cost if bounds else math.nan,
-            article_costs=None if math.isnan(article_costs[-1]) else article_costs,
-            validation_costs=validation_costs,
+            estimated=estimated,
             path=folder / "cost.png",
         )
     vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input

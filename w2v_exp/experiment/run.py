@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
+from collections.abc import Mapping
 
 from threadpoolctl import threadpool_limits
 
@@ -33,6 +34,7 @@ from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.columns import CURVES
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
@@ -115,8 +117,16 @@ class Run:
         self._measure_embeddings(trainer, examples)
         self.explorer = outputs.write_explorer(self.plan, self.identity.name, self._embeddings, self.files)
         if isinstance(self.plan.tracking, MlflowTracking) and self.plan.tracking.plots:
-            curve = self.costs.validation_curve()
-            outputs.draw_plots(self.plan, bounds, examples, self.vocabulary, trainer, curve, self.files)
+            outputs.draw_plots(
+                self.plan,
+                bounds,
+                examples,
+                self.vocabulary,
+                trainer,
+                self.costs.curves(trainer.records),
+                self.files,
+                estimated=self.metrics.get("cost_sample_share", 1.0) < 1.0,
+            )
 
     def _require_fit(self) -> None:
         require_fit(self.plan, self.training, len(self.vocabulary), self.estimate, self.origin.memory)
@@ -203,7 +213,6 @@ class Run:
             self.checkpoints.finish()
         else:
             self.checkpoints.leave()
-        kept = kept_epochs(self.plan.epochs, CURVE_POINTS)
         return RunResult(
             name=self.identity.name,
             swept=self.identity.swept,
@@ -211,7 +220,11 @@ class Run:
             status=status,
             reason=reason,
             metrics=metrics,
-            costs=[(epoch, cost) for epoch, cost in self.costs.curve(records).items() if epoch in kept],
+            curves={
+                metric: _thinned(curve)
+                for metric, curve in self.costs.curves(records).items()
+                if metric in CURVES
+            },
             run_id=self.tracked.run_id if self.tracked else "",
             ended_by=self.ended_by,
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
@@ -221,7 +234,7 @@ class Run:
     def _write_results(self, records: list[EpochRecord], status: str) -> None:
         """Write the files of what has been trained and measured up to now, however the run ended."""
         if records:
-            outputs.write_costs(records, self.costs.validation_curve(), self.costs.trained, self.files)
+            outputs.write_costs(records, self.costs.curves(records), self.costs.trained, self.files)
             self.metrics[self.costs.trained] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
@@ -243,3 +256,9 @@ class Run:
         """Return what has been trained up to now, with the words of its origin that the text lacks."""
         parameters = self._present_trainer().word_parameters
         return self.origin.completed(Embeddings.from_training(self.vocabulary, parameters))
+
+
+def _thinned(curve: Mapping[int, float]) -> list[tuple[int, float]]:
+    """Return at most `CURVE_POINTS` points of a curve, evenly spaced, the first and the last among them."""
+    points = list(curve.items())
+    return [points[place] for place in sorted(kept_epochs(len(points), CURVE_POINTS))]

@@ -64,7 +64,11 @@ def read_result(folder: Path) -> RunResult | None:
     if not file.exists():
         return None
     values = json.loads(file.read_text(encoding="utf-8"))
-    values["costs"] = [(int(epoch), float(cost)) for epoch, cost in values["costs"]]
+    values["curves"] = {
+        metric: [(int(epoch), float(value)) for epoch, value in points]
+        for metric, points in values.get("curves", {}).items()
+    }
+    values.pop("costs", None)  # of an earlier version, which did not name what they are
     return RunResult(**values)
 
 

@@ -10,6 +10,7 @@ from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.run_checkpoints import RECORD, Remembering, RunCheckpoints
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.columns import named
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.training.observers import Observer
 from w2v_exp.training.stopping import EPOCHS, Stopping, StopRule
@@ -33,7 +34,7 @@ def train_watched(
     remembering: dict[str, Remembering] = {"costs": costs, "evaluation": evaluation}
     if tracked:
         remembering[RECORD] = tracked
-    with _bar(title, trainer) as bar:
+    with _bar(title, trainer, named(costs.trained)) as bar:
         showing: list[Observer] = [observer for observer in (tracked, bar) if observer]
         for observer in (*showing, *costs.measured, evaluation):
             trainer.watch(observer)
@@ -53,12 +54,12 @@ def train_watched(
 
 
 @contextmanager
-def _bar(title: str, trainer: Trainer) -> Iterator[Observer | None]:
+def _bar(title: str, trainer: Trainer, cost: str) -> Iterator[Observer | None]:
     """Give a bar, where there is a terminal to show it."""
     if not sys.stderr.isatty():
         yield None
         return
     from w2v_exp.tracking.progress import ProgressBar
 
-    with ProgressBar(title, trainer.epochs, trainer.examples.pairs_per_epoch) as bar:
+    with ProgressBar(title, trainer.epochs, trainer.examples.pairs_per_epoch, cost) as bar:
         yield bar

@@ -62,4 +62,4 @@ def _end_record(store: Store, identity: Identity, result: RunResult) -> RunResul
     store.client.set_tag(run_id, "reason", result.reason)
     store.client.set_terminated(run_id, result.status)
     (logged,) = recorded_results(store, begun[-1:])
-    return replace(result, run_id=run_id, metrics=logged.metrics, costs=logged.costs)
+    return replace(result, run_id=run_id, metrics=logged.metrics, curves=logged.curves)

@@ -48,6 +48,12 @@ class Ranking(NamedTuple):
     sign: int
 
 
+CURVES = (
+    "cost",
+    "objective_cost",
+)  # metrics drawn by epoch, each on axes of its own: they are different quantities
+ESTIMATED = "(sampled estimate)"  # stands behind "cost" where it is that of a sample
+
 # The first that all runs have is taken. A cost of held-out pairs compares only runs that hold out the same ones.
 RANKINGS = [
     Ranking("information_explained", 1),
@@ -57,9 +63,16 @@ RANKINGS = [
     Ranking("analogies", 1),
 ]
 
+SCORES = (
+    "wordsim353",
+    "simlex999",
+    "analogies",
+)  # rankings that say little where few of a set's words are known
+
 COLUMNS = [
     Column("information_explained", "information explained", 3, 0),
     Column("cost", "cost", 4, 1),
+    Column("objective_cost", "objective cost", 4, 4),
     Column("validation_cost", "validation cost", 4, 2),
     Column("cost_gap", "gap", 4, 5),
     Column("neighbour_precision", "neighbour precision", 3, 2),
@@ -78,3 +91,13 @@ def column_of(metric: str) -> Column:
     """Return the column of a metric; one that the tables lack is called by its name."""
     own = Column(metric, metric.replace("_", " "), 4, 1)
     return next((column for column in COLUMNS if column.metric == metric), own)
+
+
+def named(metric: str, *, estimated: bool = False) -> str:
+    """Return what a metric is called beside its values; a cost on a sample is called an estimate.
+
+    >>> named("cost"), named("cost", estimated=True), named("objective_cost", estimated=True)
+    ('cost', 'cost (sampled estimate)', 'objective cost')
+    """
+    heading = column_of(metric).heading
+    return f"{heading} {ESTIMATED}" if estimated and metric == "cost" else heading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.files import replacing
-from w2v_exp.reporting.columns import COLUMNS, Column, Ranking, column_of
+from w2v_exp.reporting.columns import COLUMNS, SCORES, Column, Ranking, column_of
 from w2v_exp.reporting.group import Group, common_ranking, group_runs
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
 from w2v_exp.reporting.words import markdown, shown
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ NOTE = (
     "Information explained: 0 knows only word frequencies, 1 is the floor; it compares any runs. "
     "Cost and gap, in nats per pair, compare only runs with the same pairs."
 )
+NOTE_ON_OBJECTIVES = "Objective cost, in nats per pair, compares only runs with the same objective and pairs."
 NOTE_ON_SEEDS = "± is the standard deviation over seeds, where they differ."
 
 
@@ -41,12 +43,15 @@ class Comparison:
         The swept keys that have more than one value among all runs, in the order of the command.
     ranking : Ranking, optional
         By what the groups are sorted; None: they are in the order of the command.
+    sought : Ranking, optional
+        What a search was for; it ranks the groups if they can be ranked by it.
     """
 
     groups: list[Group]
     unfinished: list[RunResult]
     keys: list[str]
     ranking: Ranking | None
+    sought: Ranking | None = None
 
     @property
     def headline(self) -> str:
@@ -68,13 +73,34 @@ class Comparison:
     def note(self) -> str:
         """What the figures mean, and which of them compare which runs."""
         seeds = any(len(group.runs) > 1 for group in self.groups)
-        ranked = [self._ranked_by()] if len(self.groups) > 1 else []
-        return " ".join([*ranked, NOTE, *([NOTE_ON_SEEDS] if seeds else [])])
+        objectives = any(group.has("objective_cost") for group in self.groups)
+        ranked = [self._ranked_by(), *self.too_few_known] if len(self.groups) > 1 else []
+        notes = [NOTE, *[NOTE_ON_OBJECTIVES] * objectives, *[NOTE_ON_SEEDS] * seeds]
+        return " ".join([*ranked, *notes])
+
+    @property
+    def too_few_known(self) -> list[str]:
+        """A sentence for each score that ranks no configuration, or not all, since too few of its set is known."""
+        sentences = []
+        for metric in dict.fromkeys([*([self.sought.metric] if self.sought else []), *SCORES]):
+            below = [group for group in self.groups if group.has(metric) and not group.ranks(metric)]
+            if not below:
+                continue
+            what = "questions" if metric.startswith("analogies") else "pairs"
+            names = ", ".join(self.name_of(group) for group in below[:3]) + ", …" * (len(below) > 3)
+            ranked = any(group.ranks(metric) for group in self.groups)
+            whom = f"does not rank {names}" if ranked else "ranks nothing"
+            most = max((group.least_known(metric) for group in below), key=lambda run: run.known(metric))
+            figures = f"{most.known(metric):.0f} of {most.total(metric)}"
+            sentences.append(
+                f"{column_of(metric).heading} {whom}: {figures} {what} are known, fewer than {LEAST_KNOWN}."
+            )
+        return sentences
 
     @property
     def common_floor(self) -> float:
         """The cost floor, if all runs with costs have the same and train on the pairs that it is of; else NaN."""
-        groups = [group for group in self.groups if all(run.costs for run in group.runs)]
+        groups = [group for group in self.groups if all(run.curves.get("cost") for run in group.runs)]
         floors = {round(group.mean("cost_floor"), 9) for group in groups}
         # Without a gap a cost is of other pairs than the floor: of sampled ones.
         comparable = all(group.has("cost_gap") for group in groups)
@@ -82,22 +108,44 @@ class Comparison:
 
     def name_of(self, group: Group) -> str:
         """Return a configuration's swept values, without the groups of their keys where that leaves no doubt."""
-        ends = [key.rpartition(".")[2] for key in self.keys]
-        names = self.keys if len(set(ends)) < len(ends) else ends
+        names = self._short_names()
         values = [group.swept.get(key, "–") for key in self.keys]
         settings = [f"{shown(name)}={shown(value, 16)}" for name, value in zip(names, values, strict=True)]
         return shown(" ".join(settings) or group.runs[0].name or "all runs", 48)
 
+    def _short_names(self) -> list[str]:
+        ends = [key.rpartition(".")[2] for key in self.keys]
+        return self.keys if len(set(ends)) < len(ends) else ends
+
     def _ranked_by(self) -> str:
         if self.ranking is None:
-            return "Not ranked: there is no measure of quality that all runs have."
+            return "Not ranked: there is no measure of quality by which all runs can be ranked."
         heading = column_of(self.ranking.metric).heading
         return f"Ranked by {heading}, the {'most' if self.ranking.sign > 0 else 'least'} first."
 
     @property
     def columns(self) -> list[Column]:
-        """The columns of which at least one row has a value."""
-        return [c for c in COLUMNS if any(group.has(c.metric) for group in self.groups)]
+        """The columns of which at least one row has a value, that of a search's metric among them."""
+        known = {column.metric for column in COLUMNS}
+        sought = [column_of(r.metric) for r in (self.sought,) if r is not None and r.metric not in known]
+        return [c for c in (*sought, *COLUMNS) if any(group.has(c.metric) for group in self.groups)]
+
+    def heading_of(self, column: Column) -> str:
+        """Return a column's heading, with what has to stand beside its values if that is the same for all."""
+        common = self._common_qualifier(column)
+        return f"{column.heading} {common}" if common else column.heading
+
+    def written(self, group: Group, column: Column, *, with_deviation: bool = True) -> str:
+        """Return a configuration's value as text, with what has to stand beside it if the heading has it not."""
+        text = group.written(column, with_deviation=with_deviation)
+        qualifier = group.qualifier(column.metric)
+        if not qualifier or not group.has(column.metric) or self._common_qualifier(column):
+            return text
+        return f"{text} {qualifier}"
+
+    def _common_qualifier(self, column: Column) -> str:
+        found = {group.qualifier(column.metric) for group in self.groups if group.has(column.metric)}
+        return found.pop() if len(found) == 1 else ""
 
     def write_csv(self, path: Path | str) -> None:
         """Write every metric of every row with all its digits, and below them the runs that did not finish.
@@ -133,12 +181,13 @@ class Comparison:
         if self.groups:
             keys, columns = self.keys, self.columns
             rows = [
-                [*(markdown(key) for key in keys), "runs", *(column.heading for column in columns)],
+                [*(markdown(key) for key in keys), "runs", *(self.heading_of(column) for column in columns)],
                 ["---"] * len(keys) + ["---:"] * (1 + len(columns)),
             ]
             for group in self.groups:
                 settings = [markdown(group.swept.get(key, "")) for key in keys]
-                rows.append([*settings, str(len(group.runs)), *(group.written(column) for column in columns)])
+                values = [self.written(group, column) for column in columns]
+                rows.append([*settings, str(len(group.runs)), *values])
             lines += ["", *(f"| {' | '.join(row)} |" for row in rows), "", self.note]
         if self.skipped:
             lines += ["", "**Finished before**", ""]
@@ -159,40 +208,64 @@ class Comparison:
 
         console.print(Text(self.headline, style="bold"))
         if self.groups:
-            chosen: list[Column] = []
             unlimited = console.options.update(width=10_000)
-            for column in sorted(self.columns, key=lambda column: column.weight):
-                wider = [c for c in COLUMNS if c in (*chosen, column)]
-                if Measurement.get(console, unlimited, self._table(wider)).maximum <= console.width:
-                    chosen = wider
-            console.print(self._table(chosen))
+
+            def fits(table: Table) -> bool:
+                return Measurement.get(console, unlimited, table).maximum <= console.width
+
+            # The swept values and the column that ranks them are the last to go; headings of keys get shorter before.
+            ranked = [c for c in self.columns if self.ranking is not None and c.metric == self.ranking.metric]
+            chosen = ranked
+            headings = next((h for h in self._key_headings() if fits(self._table(ranked, h))), None)
+            if headings is None:
+                table = self._table(ranked, self._key_headings()[-1], tight=True)
+            else:
+                for column in sorted(self.columns, key=lambda column: column.weight):
+                    wider = [c for c in self.columns if c in (*chosen, column)]
+                    if fits(self._table(wider, headings)):
+                        chosen = wider
+                table = self._table(chosen, headings)
+            console.print(table)
             console.print(Text(self.note, style="dim"))
-            left_out = [column.heading for column in self.columns if column not in chosen]
-            if left_out:
-                console.print(Text(f"No room for {', '.join(left_out)} in this width.", style="dim"))
+            hidden = [column.heading for column in self.columns if column not in chosen]
+            if hidden:
+                names = ", ".join(hidden)
+                console.print(Text(f"Columns hidden (terminal too narrow): {names}.", style="dim"))
         for run in self.unfinished:
             line = Text(f"{run.status} ", style="bold red")
             console.print(
                 line.append(f"{shown(_named(run), 60)}: ", style="bold").append(shown(run.reason, 500), "")
             )
 
-    def _table(self, columns: Sequence[Column]) -> Table:
+    def _key_headings(self) -> list[list[str]]:
+        """Return the headings of the swept keys, each time narrower: in full, without groups, in several lines."""
+        short = self._short_names()
+        return [self.keys, short, [name.replace("_", "_\n") for name in short]]
+
+    def _table(self, columns: Sequence[Column], key_headings: Sequence[str], *, tight: bool = False) -> Table:
+        """Return the table with some columns; a tight one has neither deviations nor numbers of runs."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-        for key in self.keys:
-            table.add_column(Text(shown(key)), overflow="fold")
-        repeated = any(len(group.runs) > 1 for group in self.groups)
+        for heading in key_headings:
+            table.add_column(Text("\n".join(map(shown, heading.split("\n")))), overflow="fold")
+        repeated = any(len(group.runs) > 1 for group in self.groups) and not tight
         if repeated:
             table.add_column("runs", justify="right")
         for column in columns:
-            table.add_column(column.heading.replace(" ", "\n"), justify="right", no_wrap=True)
+            words = textwrap.wrap(
+                self.heading_of(column), 7 if tight else 1, break_long_words=tight, break_on_hyphens=False
+            )
+            table.add_column("\n".join(words), justify="right", no_wrap=True)
         for group in self.groups:
             settings = [Text(shown(group.swept.get(key, ""))) for key in self.keys]
             # of the figures that are not about quality, the mean says enough and leaves room for more columns
-            numbers = [group.written(column, with_deviation=column.weight <= 2) for column in columns]
+            numbers = [
+                self.written(group, column, with_deviation=column.weight <= 2 and not tight)
+                for column in columns
+            ]
             table.add_row(*settings, *[str(len(group.runs))] * repeated, *numbers)
         return table
 
@@ -206,16 +279,16 @@ def compare(results: Sequence[RunResult], sought: Ranking | None = None) -> Comp
     groups without it come last. Groups that are as good stay in the order of the results.
     """
     groups = group_runs(results)
-    has_sought = sought is not None and any(group.has(sought.metric) for group in groups)
+    has_sought = sought is not None and any(group.ranks(sought.metric) for group in groups)
     ranking = sought if has_sought else common_ranking(groups)
 
     def rank(group: Group) -> float:
-        mean = group.mean(ranking.metric) if ranking else math.nan
+        mean = group.ranked_mean(ranking.metric) if ranking else math.nan
         return -ranking.sign * mean if ranking and math.isfinite(mean) else math.inf
 
     unfinished = [run for run in results if not run.done]
     keys = [key for key in _keys(results) if len({run.swept.get(key) for run in results}) > 1]
-    return Comparison(sorted(groups, key=rank), unfinished, keys, ranking)
+    return Comparison(sorted(groups, key=rank), unfinished, keys, ranking, sought)
 
 
 def _keys(runs: Sequence[RunResult]) -> list[str]:

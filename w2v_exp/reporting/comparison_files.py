@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from w2v_exp.reporting.columns import CURVES
 from w2v_exp.reporting.comparison import Comparison
 
 
@@ -15,20 +17,24 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     if plots:
         from w2v_exp.reporting.heat_maps import MAPS, draw_heat_map
         from w2v_exp.reporting.memory_ladder import draw_memory_ladder
+        from w2v_exp.reporting.summary_data import drawn_curves
         from w2v_exp.reporting.sweep_plots import (
             draw_cost_curves,
             draw_explained_by_memory,
             draw_explained_by_time,
         )
 
-        pictures = {
-            "cost_curves.png": draw_cost_curves,
+        pictures: dict[str, Callable[[Comparison, Path], bool]] = {
             "explained_by_memory.png": draw_explained_by_memory,
             "explained_by_time.png": draw_explained_by_time,
             "memory_ladder.png": draw_memory_ladder,
         }
         for name, metric in MAPS.items():
             pictures[f"{name}.png"] = partial(draw_heat_map, metric=metric)
+        for metric in CURVES:
+            (folder / f"{metric}_curves.png").unlink(missing_ok=True)
+        for metric in drawn_curves(comparison):
+            pictures[f"{metric}_curves.png"] = partial(draw_cost_curves, metric=metric)
         for name, draw in pictures.items():
             (folder / name).unlink(missing_ok=True)  # not every comparison has every picture
             draw(comparison, folder / name)

@@ -27,7 +27,7 @@ class Cell(NamedTuple):
     def of(cls, group: Group, metric: Ranking) -> Cell:
         """Return what counts of a group."""
         deviation = group.deviation(metric.metric)
-        return cls(len(group.runs), group.mean(metric.metric), deviation * deviation)
+        return cls(len(group.runs), group.ranked_mean(metric.metric), deviation * deviation)
 
 
 Cells = Mapping[tuple[str, ...], Cell]  # a value's configurations, by their settings of the other keys
@@ -92,7 +92,7 @@ class KeyEffect:
     values : list of ValueEffect
         The values, as the axis of a picture has them; none if they have no setting of the other keys in common.
     absent : list of str
-        Values of which no finished run has the metric.
+        Values of which no finished run can be ranked by the metric.
     """
 
     key: str

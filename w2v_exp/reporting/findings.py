@@ -41,7 +41,8 @@ def findings(comparison: Comparison, effects: Sequence[KeyEffect]) -> list[Findi
         return []
     column = column_of(comparison.ranking.metric)
     best = comparison.groups[0]
-    first = Finding(f"Best: {comparison.name_of(best)}", f"{column.heading} {best.written(column)}")
+    value = f"{column.heading} {best.written(column)} {best.qualifier(column.metric)}".strip()
+    first = Finding(f"Best: {comparison.name_of(best)}", value)
     return [first, *(Finding(shown(e.key), _sentence(e, column)) for e in effects)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from w2v_exp.reporting.columns import RANKINGS, Column, Ranking
+from w2v_exp.reporting.columns import ESTIMATED, RANKINGS, Column, Ranking
 from w2v_exp.reporting.results import RunResult
 
 
@@ -59,6 +59,27 @@ class Group:
         """Return whether all runs have a finite value of a metric."""
         return math.isfinite(self.mean(metric))
 
+    def ranked_mean(self, metric: str) -> float:
+        """Return the mean of a metric, if all runs can be ranked by it; else NaN."""
+        return self.mean(metric) if all(run.ranks(metric) for run in self.runs) else math.nan
+
+    def ranks(self, metric: str) -> bool:
+        """Return whether the configuration can be ranked by a metric."""
+        return math.isfinite(self.ranked_mean(metric))
+
+    def least_known(self, metric: str) -> RunResult:
+        """Return the run with the fewest known pairs or questions of an evaluation score."""
+        return min(self.runs, key=lambda run: run.known(metric))
+
+    def qualifier(self, metric: str) -> str:
+        """Return what has to stand beside a value: the coverage of a score, or that a cost is an estimate."""
+        if metric == "cost" and any(run.has_estimated_cost for run in self.runs):
+            return ESTIMATED
+        least = self.least_known(metric)
+        return (
+            f"({least.known(metric):.0f}/{least.total(metric)})" if math.isfinite(least.known(metric)) else ""
+        )
+
     def _values(self, metric: str) -> list[float]:
         return [run.metrics.get(metric, math.nan) for run in self.runs]
 
@@ -73,9 +94,9 @@ def group_runs(results: Sequence[RunResult]) -> list[Group]:
 
 
 def common_ranking(groups: Sequence[Group]) -> Ranking | None:
-    """Return the first ranking that all groups have, else the first that any has."""
+    """Return the first ranking by which all groups can be ranked, else the first for any of them."""
     for enough in (all, any):
         for ranking in RANKINGS:
-            if enough(group.has(ranking.metric) for group in groups):
+            if enough(group.ranks(ranking.metric) for group in groups):
                 return ranking if groups else None
     return None

@@ -67,7 +67,7 @@ def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "infor
         False, and nothing is drawn, unless exactly two or three keys have more than one value, the third one not more
         than `layout.PANELS`, and some run has the metric.
     """
-    known = [value for group in comparison.groups if np.isfinite(value := group.mean(metric))]
+    known = [value for group in comparison.groups if np.isfinite(value := group.ranked_mean(metric))]
     layout = layout_of(comparison)
     if layout is None or not known:
         return False
@@ -85,7 +85,8 @@ def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "infor
         said = "0: knows only word frequencies, 1: the floor of a run's pairs."
         panel_title = shown(f"{layout.panel_key}={layout.panels[0]}") if layout.panel_key else ""
         told = panel_title or (said if metric == COLUMNS[0].metric else "")
-        style.add_title(all_axes[0], TITLES[metric], told)
+        coverage = comparison.heading_of(shades.metric).removeprefix(shades.metric.heading)
+        style.add_title(all_axes[0], f"{TITLES[metric]}{coverage}", told)
     return True
 
 
@@ -100,8 +101,8 @@ def _draw_panel(
             texts[layout.place(run.swept)] = run.status.lower()
     for group in comparison.groups:
         if layout.is_in(panel, group.swept):
-            means[layout.place(group.swept)] = group.mean(metric.metric)
-            texts[layout.place(group.swept)] = group.written(metric).replace(" ± ", "\n± ")
+            means[layout.place(group.swept)] = group.ranked_mean(metric.metric)
+            texts[layout.place(group.swept)] = comparison.written(group, metric).replace(" ± ", "\n± ")
     heat: QuadMesh = style.show_cells(axes, means, layout.rows, layout.columns)
     heat.set_clim(palest, darkest)
     if len(layout.columns) > ANNOTATED_COLUMNS:

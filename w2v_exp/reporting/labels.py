@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,26 +52,31 @@ class EndLabel(NamedTuple):
     colour: str
 
 
-def label_ends(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> list[Text]:
-    """Write labels to the right of the axes, each tied to the end of its line and none on top of another.
+def label_ends(figure: Figure, labels: Mapping[Axes, Sequence[EndLabel]]) -> list[Text]:
+    """Write labels to the right of axes, each tied to the end of its line and none on top of another.
 
-    To be called last: the limits of the vertical axis have to be set, and the figure is laid out.
+    To be called last: the limits of the vertical axes have to be set, and the figure is laid out.
     """
-    low, high = axes.get_ylim()
-    in_order = sorted(labels, key=lambda label: label.value)
-    heights = [(label.value - low) / (high - low) for label in in_order]
-    texts = [
-        axes.text(1.045, height, label.text, transform=axes.transAxes, va="center", size="small")
-        for height, label in zip(heights, in_order, strict=True)
-    ]
+    placed: list[tuple[Axes, list[EndLabel], list[float], list[Text]]] = []
+    for axes, unordered in labels.items():
+        low, high = axes.get_ylim()
+        in_order = sorted(unordered, key=lambda label: label.value)
+        heights = [(label.value - low) / (high - low) for label in in_order]
+        texts = [
+            axes.text(1.045, height, label.text, transform=axes.transAxes, va="center", size="small")
+            for height, label in zip(heights, in_order, strict=True)
+        ]
+        placed.append((axes, in_order, heights, texts))
     lay_out(figure)
-    line = 1.15 * max((text.get_window_extent().height for text in texts), default=0.0)
-    places = spread(heights, line / axes.get_window_extent().height, 0, 1)
-    for text, label, height, place in zip(texts, in_order, heights, places, strict=True):
-        text.set_y(float(place))
-        tie = axes.plot([1.005, 1.035], [height, place], color=label.colour, lw=1.2, transform=axes.transAxes)
-        tie[0].set_clip_on(False)
-    return texts
+    for axes, in_order, heights, texts in placed:
+        line = 1.15 * max((text.get_window_extent().height for text in texts), default=0.0)
+        places = spread(heights, line / axes.get_window_extent().height, 0, 1)
+        for text, label, height, place in zip(texts, in_order, heights, places, strict=True):
+            text.set_y(float(place))
+            ends = [1.005, 1.035]
+            tie = axes.plot(ends, [height, place], color=label.colour, lw=1.2, transform=axes.transAxes)
+            tie[0].set_clip_on(False)
+    return [text for _, _, _, texts in placed for text in texts]
 
 
 def label_points(

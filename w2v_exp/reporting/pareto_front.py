@@ -26,7 +26,7 @@ def pareto_front(groups: Sequence[Group], ranking: Ranking, effort: str) -> list
     list of Group
         By rising effort, and so by rising quality. Of groups that are equal in both, the first.
     """
-    known = [g for g in groups if math.isfinite(g.mean(ranking.metric)) and math.isfinite(g.mean(effort))]
+    known = [g for g in groups if g.ranks(ranking.metric) and math.isfinite(g.mean(effort))]
     known.sort(key=lambda group: (group.mean(effort), -ranking.sign * group.mean(ranking.metric)))
     front: list[Group] = []
     best = -math.inf

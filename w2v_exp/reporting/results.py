@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 DONE = ("FINISHED", "SKIPPED")
+LEAST_KNOWN = 30  # pairs or questions: a score of fewer ranks nothing
+Points = Sequence[tuple[int, float]]  # values by epoch
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,9 @@ class RunResult:
         otherwise empty.
     metrics : dict of str to float
         The last value of each metric.
-    costs : list of (int, float)
-        Cost by epoch, thinned.
+    curves : mapping of str to list of (int, float)
+        Values by epoch, thinned, by the name of their metric: ``cost``, and ``objective_cost`` of an objective that is
+        no likelihood.
     ended_by : str
         What has ended training: ``epochs``, ``patience`` or ``minutes``; empty if it was interrupted or failed.
     run_id : str
@@ -45,7 +50,7 @@ class RunResult:
     status: str
     reason: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
-    costs: list[tuple[int, float]] = field(default_factory=list)
+    curves: Mapping[str, Points] = field(default_factory=dict)
     ended_by: str = ""
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
@@ -60,3 +65,21 @@ class RunResult:
     def finished_before(self) -> str:
         """The run in the store that made running this one again needless; empty if there was none."""
         return self.run_id if self.status == "SKIPPED" else ""
+
+    @property
+    def has_estimated_cost(self) -> bool:
+        """Whether the metric ``cost`` was measured on a sample of the text: see `RunCosts.prepare`."""
+        return "cost_pairs" in self.metrics and self.metrics.get("cost_sample_share", 0.0) < 1.0
+
+    def known(self, metric: str) -> float:
+        """Return of how many pairs or questions an evaluation score is; infinite for every other metric."""
+        return self.metrics.get(f"{metric}_known", math.inf)
+
+    def total(self, metric: str) -> int:
+        """Return how many pairs or questions the evaluation set of a score has."""
+        coverage = self.metrics.get(f"{metric}_coverage", 0.0)
+        return round(self.known(metric) / coverage) if coverage else 0
+
+    def ranks(self, metric: str) -> bool:
+        """Return whether the run can be ranked by a metric."""
+        return metric in self.metrics and self.known(metric) >= LEAST_KNOWN

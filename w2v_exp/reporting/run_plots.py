@@ -7,77 +7,105 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from w2v_exp.examples.bounds import information_explained
 from w2v_exp.reporting import style
+from w2v_exp.reporting.columns import named
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
 from w2v_exp.reporting.projections import principal_components
 from w2v_exp.reporting.words import shown
 
 MAP_WORDS = 300  # more dots than that are a cloud without words
+# Metrics that are drawn on the same axes: likelihoods together, the cost of another objective alone.
+PANELS = [("article_cost", "validation_cost", "cost"), ("objective_cost",)]
+LINES = {  # colour and width
+    "cost": (style.COLOURS[0], 2.0),
+    "validation_cost": (style.COLOURS[2], 1.6),
+    "article_cost": (style.COLOURS[1], 1.2),
+    "objective_cost": (style.COLOURS[3], 2.0),
+}
 SOFTMAX_WORDS = 50  # more cells than that are no longer seen one by one
 
 
 def draw_costs(
-    epochs: Sequence[int],
-    costs: Sequence[float],
+    curves: Mapping[str, Mapping[int, float]],
     *,
     floor: float = np.nan,
     unigram: float = np.nan,
-    article_costs: Sequence[float] | None = None,
-    validation_costs: Mapping[int, float] | None = None,
+    estimated: bool = False,
     path: Path | str,
 ) -> None:
-    """Draw the cost by epoch, between what knowing only word frequencies costs and the floor.
+    """Draw the costs of a run by epoch; those that are likelihoods between the unigram cost and the floor.
+
+    The cost of another objective is another quantity, and has axes of its own.
 
     Parameters
     ----------
-    epochs : sequence of int
-        Which epochs the costs belong to; all of them, or thinned.
-    costs : sequence of float
-        Mean nats a pair. Those that are not finite leave a gap.
+    curves : mapping of str to mapping of int to float
+        By the name of a metric, its values by epoch: ``cost``, ``validation_cost``, ``article_cost``,
+        ``objective_cost``. Values that are not finite leave a gap.
     floor, unigram : float
         H(context | centre) and H(context) of the pairs, in nats; NaN, and not drawn, where they are not known.
-    article_costs : sequence of float, optional
-        The article's figure, drawn beside the cost; of the same length.
-    validation_costs : mapping of int to float, optional
-        By epoch, the cost of held-out pairs, drawn beside that of training.
+    estimated : bool
+        Whether ``cost`` was measured on a sample of the text.
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
     """
-    series = [("cost", epochs, costs, style.COLOURS[0], 2.0)]
-    if validation_costs:
-        held_out = (list(validation_costs), list(validation_costs.values()))
-        series.insert(0, ("validation cost", *held_out, style.COLOURS[2], 1.6))
-    if article_costs is not None:
-        series.insert(0, ("article_cost", epochs, article_costs, style.COLOURS[1], 1.2))
-    levels = [(name, v) for name, v in (("unigram cost", unigram), ("cost floor", floor)) if np.isfinite(v)]
-    with style.drawing(path, height=4.6) as figure:
-        axes = figure.add_subplot()
-        values, ends = [v for _, v in levels], []
-        for name, level in levels:
-            axes.axhline(level, color=style.GREY, lw=1, ls=style.DASHES)
-            ends.append(EndLabel(level, f"{name} {level:.4f}", style.GREY))
-        for name, places, curve, colour, width in series:
-            finite = [(epoch, cost) for epoch, cost in zip(places, curve, strict=True) if np.isfinite(cost)]
-            if finite:
-                axes.plot(places, curve, color=colour, lw=width, marker="o" if len(finite) == 1 else None)
-                ends.append(EndLabel(finite[-1][1], f"{name} {finite[-1][1]:.4f}", colour))
-                values += [cost for _, cost in finite]
-        style.show_epochs(axes, max(epochs, default=0))
-        style.show_values(axes, "nats per pair", values)
-        style.add_title(axes, "Cost by epoch", _explained_sentence(costs, unigram, floor))
-        label_ends(figure, axes, ends)
+    drawn = [names for names in PANELS if any(curves.get(name) for name in names)] or PANELS[:1]
+    cost = list(curves.get("cost", {}).values())
+    with style.drawing(path, height=1.0 + 3.6 * len(drawn)) as figure:
+        all_axes = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0].tolist()
+        ends: dict[Axes, list[EndLabel]] = {}
+        for axes, names in zip(all_axes, drawn, strict=True):
+            levels = [("unigram cost", unigram), ("cost floor", floor)] if "cost" in names else []
+            shown_levels = [(name, level) for name, level in levels if np.isfinite(level)]
+            panel = {name: curves.get(name, {}) for name in names}
+            ends[axes] = _draw_panel(axes, panel, shown_levels, estimated)
+        style.show_epochs(
+            all_axes[-1], max((epoch for curve in curves.values() for epoch in curve), default=0)
+        )
+        for axes in all_axes[:-1]:
+            axes.tick_params(labelbottom=False)
+        style.add_title(all_axes[0], "Cost by epoch", _explained_sentence(cost, unigram, floor, estimated))
+        for axes in all_axes[1:]:
+            style.add_title(
+                axes, "Objective cost by epoch", "What training descends: another quantity than cost."
+            )
+        label_ends(figure, ends)
 
 
-def _explained_sentence(costs: Sequence[float], unigram: float, floor: float) -> str:
+def _draw_panel(
+    axes: Axes,
+    curves: Mapping[str, Mapping[int, float]],
+    levels: Sequence[tuple[str, float]],
+    estimated: bool,
+) -> list[EndLabel]:
+    """Draw curves and levels of one quantity, and return the labels of their ends."""
+    values, ends = [level for _, level in levels], []
+    for name, level in levels:
+        axes.axhline(level, color=style.GREY, lw=1, ls=style.DASHES)
+        ends.append(EndLabel(level, f"{name} {level:.4f}", style.GREY))
+    for name, curve in curves.items():
+        finite = [value for value in curve.values() if np.isfinite(value)]
+        if finite:
+            colour, width = LINES[name]
+            marker = "o" if len(finite) == 1 else None
+            axes.plot(list(curve), list(curve.values()), color=colour, lw=width, marker=marker)
+            ends.append(EndLabel(finite[-1], f"{named(name, estimated=estimated)} {finite[-1]:.4f}", colour))
+            values += finite
+    style.show_values(axes, "nats per pair", values)
+    return ends
+
+
+def _explained_sentence(costs: Sequence[float], unigram: float, floor: float, estimated: bool) -> str:
     if not len(costs) or not np.isfinite(costs[-1]):
         return "The run did not come to a finite cost."
     if not (np.isfinite(unigram) and np.isfinite(floor)):
-        return f"Ends with {costs[-1]:.4f} nats a pair."
+        return f"Ends with a {named('cost', estimated=estimated)} of {costs[-1]:.4f} nats per pair."
     explained = information_explained(costs[-1], unigram, floor)
     if not np.isfinite(explained):
         return "These pairs have nothing to learn beyond word frequencies: the floor is the unigram cost."

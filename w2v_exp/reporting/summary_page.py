@@ -26,7 +26,7 @@ from w2v_exp.reporting.findings import findings, written_difference
 from w2v_exp.reporting.group import Group
 from w2v_exp.reporting.layout import SPREAD, Layout, layout_of, values_of
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.summary_data import LONGEST, chart_data, efforts, ranked_metrics
+from w2v_exp.reporting.summary_data import LONGEST, chart_data, drawn_curves, efforts, ranked_metrics
 from w2v_exp.reporting.words import shown
 
 FILE = "summary.html"
@@ -34,6 +34,11 @@ PARTS = Path(__file__).parent / "summary"
 SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js")
 ROWS = 1000  # of the table; comparison.csv has all
 SHADES = 20  # of a heat map
+CURVE_NOTES = {
+    "cost": "Mean negative log-likelihood per pair, in nats; it compares only runs with the same pairs.",
+    "objective_cost": "Mean cost per pair of the objective that negative sampling trains on, in nats: another quantity "
+    "than cost. It compares only runs with the same objective and pairs.",
+}
 VERDICTS = {True: "more than the noise", False: "within the noise", None: "noise unknown"}
 
 
@@ -78,7 +83,7 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
     script = _script()
     ranked, taken = ranked_metrics(comparison), efforts(comparison)
     effects = [key_effect(comparison, key, m) for m in [*ranked, *taken] for key in comparison.keys]
-    columns = comparison.columns
+    columns, data = comparison.columns, chart_data(comparison, effects)
     runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
     return environment.get_template("page.html").render(
         name=shown(asked.name, 200),
@@ -94,19 +99,22 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
         seeds=_listed([str(seed) for seed in sorted({run.seed for run in runs})]),
         missing=max(0, (asked.total or 0) - len(runs)),
         findings=findings(comparison, effects[: len(comparison.keys)] if ranked else []),
-        columns=columns,
+        headings=[comparison.heading_of(column) for column in columns],
         rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
         repeated=any(len(group.runs) > 1 for group in comparison.groups),
-        curves=any(run.costs for run in runs),
+        curves=[
+            (metric, f"{column_of(metric).heading} by epoch".capitalize(), CURVE_NOTES[metric])
+            for metric in drawn_curves(comparison)
+        ],
+        estimated=any(run.has_estimated_cost for run in runs),
         notes=NOTE,
         note_on_seeds=NOTE_ON_SEEDS,
-        quality=[column_of(m.metric) for m in ranked],
-        taken=[column_of(m.metric) for m in taken],
-        effects=[_effect_table(metric, effects) for metric in [*ranked, *taken]],
+        fronts=bool(data["fronts"]),
+        effects=[_effect_table(comparison, metric, effects) for metric in [*ranked, *taken]],
         heat_maps=_heat_maps(comparison, ranked),
         skipped=[_ended(run) for run in comparison.skipped],
         unfinished=[_ended(run) for run in comparison.unfinished],
-        data=chart_data(comparison, effects),
+        data=data,
     )
 
 
@@ -135,7 +143,7 @@ def _listed(values: Sequence[str]) -> str:
 
 def _row(group: Group, comparison: Comparison, columns: Sequence[Column]) -> dict[str, Any]:
     """Return a configuration as a row: texts to show, and numbers to sort by."""
-    numbers = [(group.written(column), group.mean(column.metric)) for column in columns]
+    numbers = [(comparison.written(group, column), group.mean(column.metric)) for column in columns]
     return {
         "name": comparison.name_of(group),
         "settings": [shown(group.swept.get(key, ""), LONGEST) for key in comparison.keys],
@@ -144,11 +152,11 @@ def _row(group: Group, comparison: Comparison, columns: Sequence[Column]) -> dic
     }
 
 
-def _effect_table(metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
+def _effect_table(comparison: Comparison, metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
     """Return what all keys do to a metric, as tables."""
     column = column_of(metric.metric)
     return {
-        "column": column,
+        "heading": comparison.heading_of(column),
         "better": "more" if metric.sign > 0 else "less",
         "keys": [_key_table(effect, column) for effect in effects if effect.metric == metric],
     }
@@ -187,7 +195,7 @@ def _heat_maps(comparison: Comparison, metrics: Sequence[Ranking]) -> list[dict[
         return []
     return [
         {
-            "column": column_of(metric.metric),
+            "heading": comparison.heading_of(column_of(metric.metric)),
             "layout": layout,
             "rows": [shown(value, LONGEST) for value in layout.rows],
             "columns": [shown(value, LONGEST) for value in layout.columns],
@@ -211,7 +219,9 @@ def _cells(
     """Return the texts of a heat map's cells with their shades, 0 for the worst and `SHADES` for the best."""
     column = column_of(metric.metric)
     known = [
-        metric.sign * group.mean(metric.metric) for group in comparison.groups if group.has(metric.metric)
+        metric.sign * group.ranked_mean(metric.metric)
+        for group in comparison.groups
+        if group.ranks(metric.metric)
     ]
     low = min(*known, max(known) - SPREAD)
     cells: list[list[tuple[str, int | None]]] = [[("", None) for _ in layout.columns] for _ in layout.rows]
@@ -222,9 +232,9 @@ def _cells(
     for group in comparison.groups:
         if layout.is_in(panel, group.swept):
             row, place = layout.place(group.swept)
-            share = (metric.sign * group.mean(metric.metric) - low) / (max(known) - low)
+            share = (metric.sign * group.ranked_mean(metric.metric) - low) / (max(known) - low)
             shade = round(SHADES * share) if math.isfinite(share) else None
-            cells[row][place] = (group.written(column), shade)
+            cells[row][place] = (comparison.written(group, column), shade)
     return cells
 
 

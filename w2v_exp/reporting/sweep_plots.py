@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from w2v_exp.reporting import style
-from w2v_exp.reporting.columns import Ranking
+from w2v_exp.reporting.columns import Ranking, named
 from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.group import Group
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
@@ -21,8 +21,8 @@ EXPLAINED, MEMORY, TIME = "information_explained", "peak_memory_mb", "train_seco
 LABELLED_POINTS = 12  # of more, only those that no other beats have a label
 
 
-def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
-    """Draw the costs of all finished runs by epoch: mean over seeds, in a band of ± a standard deviation.
+def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "cost") -> bool:
+    """Draw a cost of all finished runs by epoch: mean over seeds, in a band of ± a standard deviation.
 
     Of more curves than can be told apart by colour, those that explain most are coloured and labelled, the
     others grey. Where all runs have the same cost floor, and train on the pairs that it is of, it is drawn as well.
@@ -33,13 +33,15 @@ def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
         The sweep.
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
+    metric : str
+        The cost, one of `CURVES`; runs that do not have it by epoch are left out.
 
     Returns
     -------
     bool
         Whether there was anything to draw.
     """
-    curves = [(group, *_mean_curve(group)) for group in comparison.groups]
+    curves = [(group, *_mean_curve(group, metric)) for group in comparison.groups]
     curves = [curve for curve in curves if np.isfinite(curve[2]).any()]
     if not curves:
         return False
@@ -56,30 +58,35 @@ def draw_cost_curves(comparison: Comparison, path: Path | str) -> bool:
                     epochs, means - deviations, means + deviations, color=colour, alpha=0.2, lw=0
                 )
                 end = float(means[np.isfinite(means)][-1])
-                ends.append(EndLabel(end, f"{comparison.name_of(group)}  {end:.4f}", colour))
+                qualifier = f" {group.qualifier(metric)}".rstrip()
+                ends.append(EndLabel(end, f"{comparison.name_of(group)}  {end:.4f}{qualifier}", colour))
             values += means[np.isfinite(means)].tolist()
-        if math.isfinite(floor := comparison.common_floor):
+        if metric == "cost" and math.isfinite(floor := comparison.common_floor):
             axes.axhline(floor, color=style.GREY, lw=1, ls=style.DASHES)
             ends.append(EndLabel(floor, f"cost floor  {floor:.4f}", style.GREY))
             values.append(floor)
         style.show_epochs(axes, max(float(epochs[-1]) for _, epochs, _, _ in curves))
-        style.show_values(axes, "cost, nats per pair", values)
-        style.add_title(axes, "Cost by epoch", _curves_sentence(len(curves), focus, comparison))
-        label_ends(figure, axes, ends)
+        style.show_values(axes, f"{named(metric)}, nats per pair", values)
+        title = f"{named(metric)} by epoch".capitalize()
+        style.add_title(axes, title, _curves_sentence(metric, len(curves), focus, comparison))
+        label_ends(figure, {axes: ends})
     return True
 
 
-def _mean_curve(group: Group) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return epochs, and mean and standard deviation of the cost over the seeds, where all have a cost."""
-    costs = [dict(run.costs) for run in group.runs]
+def _mean_curve(
+    group: Group, metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return epochs, and mean and standard deviation of a metric over the seeds, where all have it."""
+    costs = [dict(run.curves.get(metric, [])) for run in group.runs]
     epochs = sorted(set.intersection(*map(set, costs)))
     table = np.array([[run[epoch] for epoch in epochs] for run in costs]).reshape(len(costs), len(epochs))
     deviations = table.std(axis=0, ddof=1) if len(costs) > 1 else np.zeros(len(epochs))
     return np.array(epochs, np.float64), table.mean(axis=0), deviations
 
 
-def _curves_sentence(curves: int, focus: int, comparison: Comparison) -> str:
-    sentences = ["Costs compare only runs with the same pairs."]
+def _curves_sentence(metric: str, curves: int, focus: int, comparison: Comparison) -> str:
+    same = "pairs" if metric == "cost" else "objective and pairs"
+    sentences = [f"Costs compare only runs with the same {same}."]
     if any(len(group.runs) > 1 for group in comparison.groups):
         sentences.append("Bands: ± standard deviation over seeds.")
     if curves > focus:

@@ -117,7 +117,7 @@ def draw_update_rules(
             ends.append(EndLabel(bound, f"{name} {bound:.4f}", style.GREY))
         style.show_values(axes, "article's cost, nats per pair", [end.value for end in ends] + [2.56])
         style.add_title(axes, "What training gives when no update is lost", "median and band of the seeds")
-        label_ends(figure, axes, ends)
+        label_ends(figure, {axes: ends})
 
 
 def draw_label_memory(

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.file_lock import try_lock
+from w2v_exp.reporting.group import Group
 from w2v_exp.searching.settings import KEY, Direction, SearchSettings
 from w2v_exp.searching.space import Space
 from w2v_exp.searching.study import SearchStudy
@@ -116,13 +117,16 @@ class AskedSearch:
         ended, best = study.ended, study.best
         failed = sum(trial.value is None for trial in ended)
         done = f"{len(ended)} trials" + (f", {failed} of which failed" if failed else "")
+        metric = self.settings.metric
         if best is None or best.value is None:
-            return f"No trial has a {self.settings.metric} ({done})."
+            return f"No trial can be ranked by {metric} ({done})."
         kept = [text for text in fixed if not text.lstrip("+~").startswith(("hydra.", "hydra/"))]
         if any(text.startswith("sweep=") for text in kept):
             kept.append("hydra.mode=RUN")  # its other settings are wanted, but no sweep
         command = shlex.join([*flags, *kept, *self.space.overrides(best.params)])
-        found = f"Best: {self.settings.metric}={best.value:.6g}, trial {best.number} ({done})."
+        result = study.result(best.number)
+        coverage = Group({}, [result]).qualifier(metric) if result else ""
+        found = f"Best: {metric}={best.value:.6g}{f' {coverage}' if coverage else ''}, trial {best.number} ({done})."
         return f"{found} Again: python -m w2v_exp {command}"
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from optuna.trial import Trial
 
 from w2v_exp.errors import SettingError
+from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
 from w2v_exp.searching.sampler import ReadableSampler
 from w2v_exp.searching.settings import KEY, SearchSettings, make_settings
 from w2v_exp.searching.space import Space
@@ -103,16 +104,23 @@ class Search:
                 trial.set_user_attr("run_id", result.run_id)
                 trial.set_user_attr("reason", result.reason)
             if not self._study.tell(trial.number, result) and result is not None and result.done:
-                self._require_metric(result.metrics)
+                self._require_metric(result)
 
-    def _require_metric(self, metrics: Mapping[str, float]) -> None:
-        """Refuse to go on where no run will tell what is sought; after one that has, a run without it is bad luck."""
-        if self._study.best is None:
-            raise SettingError(
-                f"{KEY}.metric",
-                self._settings.metric,
-                f"a run has finished without it; what it has logged: {', '.join(sorted(metrics))}.",
+    def _require_metric(self, result: RunResult) -> None:
+        """Refuse to continue where no run ranks by the metric; after one that does, a run that does not is bad luck."""
+        metric = self._settings.metric
+        if self._study.best is not None:
+            return
+        if metric in result.metrics:
+            problem = (
+                f"{result.known(metric):.0f} of {result.total(metric)} pairs or questions are known to the run; fewer "
+                f"than {LEAST_KNOWN} rank nothing. Search by another metric, or on a text with more of these words."
             )
+        else:
+            problem = (
+                f"a run has finished without it; what it has logged: {', '.join(sorted(result.metrics))}."
+            )
+        raise SettingError(f"{KEY}.metric", metric, problem)
 
 
 def launchable(trials: Sequence[Trial]) -> Iterator[list[Trial]]:

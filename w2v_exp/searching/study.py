@@ -95,8 +95,8 @@ class SearchStudy:
         return read_result(self._folder / str(number))
 
     def tell(self, number: int, result: RunResult | None) -> bool:
-        """Tell Optuna what has become of a trial's run, and return whether that has a value."""
-        if result is not None and result.done and self._settings.metric in result.metrics:
+        """Record in the study how a trial's run ended, and return whether it has a value that ranks it."""
+        if result is not None and result.done and result.ranks(self._settings.metric):
             self.study.tell(number, result.metrics[self._settings.metric])
             return True
         self.study.tell(number, state=TrialState.FAIL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,9 +33,11 @@ class ProgressBar:
         What stands before the bar, such as the number of the run in its sweep.
     epochs, pairs : int
         Of the run; pairs is the number an epoch has.
+    cost : str
+        The name of an epoch's cost.
     """
 
-    def __init__(self, title: str, epochs: int, pairs: float) -> None:
+    def __init__(self, title: str, epochs: int, pairs: float, cost: str = "cost") -> None:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -47,7 +50,7 @@ class ProgressBar:
         self._task = self._progress.add_task(title, total=epochs * pairs, state="")
         self._epochs = epochs
         self._epoch = 0
-        self._cost: float | None = None
+        self._cost_name, self._cost = cost, math.nan
         self._pairs_before: float | None = None  # of an interruption
         self._next_refresh = 0.0
 
@@ -69,7 +72,7 @@ class ProgressBar:
             return
         self._next_refresh = now + REFRESH_SECONDS
         speed = (pairs_done - self._pairs_before) / max(now - self._started, 1e-9)
-        cost = "" if self._cost is None else f"cost {self._cost:.4f}  "
+        cost = "" if math.isnan(self._cost) else f"{self._cost_name} {self._cost:.4f}  "
         state = f"epoch {min(self._epoch + 1, self._epochs)}/{self._epochs}  {cost}{speed:,.0f} pairs/s"
         self._progress.update(self._task, completed=pairs_done, state=state)
         self._progress.refresh()

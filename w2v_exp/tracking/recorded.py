@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError
+from w2v_exp.reporting.columns import CURVES
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.store import Store
 
@@ -87,7 +88,11 @@ def _swept_keys(runs: list[Run]) -> list[str]:
 def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
     """Return what the store has of a run, which in its sweep has these swept values."""
     ended = run.info.status in ("FINISHED", "FAILED", "KILLED")
-    history = store.client.get_metric_history(run.info.run_id, "cost")
+    curves = {
+        metric: sorted((p.step, p.value) for p in store.client.get_metric_history(run.info.run_id, metric))
+        for metric in CURVES
+        if metric in run.data.metrics
+    }
     return RunResult(
         name=run.info.run_name or run.info.run_id,
         swept=swept,
@@ -95,7 +100,7 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         status=run.info.status if ended else "KILLED",
         reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
         metrics={name: value for name, value in run.data.metrics.items() if name != "learning_rate"},
-        costs=sorted((metric.step, metric.value) for metric in history),
+        curves=curves,
         ended_by=run.data.tags.get("ended_by", ""),
         run_id=run.info.run_id,
     )

@@ -65,12 +65,12 @@ function scale(low, high, from, to, kind = "linear") {
     kind,
     at: (value) => from + ((forth(value) - start) / span) * (to - from),
     value: (pixel) => back(start + ((pixel - from) / (to - from)) * span),
-    ticks(wanted) {
+    ticks(wanted, whole = false) {
       if (kind === "log" && high / low > 3) return decades(low, high);
       if (kind === "log1p" && high > 10 * (low + 1)) {
         return [...(low <= 0 ? [0] : []), ...decades(Math.max(1, low), high)];
       }
-      return steps(low, high, wanted);
+      return steps(low, high, wanted).filter((tick) => !whole || Number.isInteger(tick));
     },
   };
 }
@@ -102,7 +102,8 @@ function layer(place, svg) {
   return element("svg", attributes, place);
 }
 
-function frame(svg, x, y, labels, names) {
+// Axes with their ticks; `names` instead of numbers below, or only whole numbers.
+function frame(svg, x, y, labels, names = null, whole = false) {
   const [left, right] = [x.at(x.low), x.at(x.high)];
   const [bottom, top] = [y.at(y.low), y.at(y.high)];
   const heights = y.ticks(Math.max(4, (bottom - top) / 50));
@@ -118,7 +119,7 @@ function frame(svg, x, y, labels, names) {
       element("text", { class: "name", x: x.at(place), y: bottom + 18, "text-anchor": "middle" }, svg, short);
     });
   } else {
-    const places = x.ticks(Math.max(3, (right - left) / 90));
+    const places = x.ticks(Math.max(3, (right - left) / 90), whole);
     const text = tickTexts(places, x.kind);
     for (const tick of places) {
       element("line", { class: "axis", x1: x.at(tick), x2: x.at(tick), y1: bottom, y2: bottom + 4 }, svg);

@@ -1,4 +1,4 @@
-// The cost of every run by epoch: point at a line to see its run, drag to enlarge.
+// A metric of every run by epoch: point at a line to see its run, drag to enlarge.
 
 function decoded(packed) {
   const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
@@ -43,13 +43,14 @@ function drawLegend(place, entries) {
   );
 }
 
-function readCurves(data) {
+function readCurves(data, metric) {
+  const { epochs, values } = data.curves[metric];
   return data.runs
     .map((run, place) => {
-      const [which, packed] = data.curves.costs[place];
-      return { run: place, group: run.group, epochs: data.curves.epochs[which], costs: decoded(packed) };
+      const [which, packed] = values[place];
+      return { run: place, group: run.group, metric, epochs: epochs[which], values: decoded(packed) };
     })
-    .filter((curve) => curve.costs.length);
+    .filter((curve) => curve.values.length);
 }
 
 // The place of the point that is nearest to an epoch.
@@ -71,35 +72,38 @@ function isBetween(curve, i, first, last) {
 
 function curvePath(curve, x, y, first, last) {
   let path = "";
-  for (let i = 0; i < curve.costs.length; i += 1) {
+  for (let i = 0; i < curve.values.length; i += 1) {
     if (!isBetween(curve, i, first, last)) continue;
-    path += `${path ? "L" : "M"}${x.at(curve.epochs[i]).toFixed(1)},${y.at(curve.costs[i]).toFixed(1)}`;
+    path += `${path ? "L" : "M"}${x.at(curve.epochs[i]).toFixed(1)},${y.at(curve.values[i]).toFixed(1)}`;
   }
   return path;
 }
 
-function drawCurves(place, data, curves, settings) {
-  const { svg, width, height } = canvas(place, 420, `Cost by epoch of ${curves.length} runs`);
+function drawCurves(place, data, metric, curves, settings) {
+  const { heading } = data.curves[metric];
+  const { svg, width, height } = canvas(place, 420, `${heading} by epoch of ${curves.length} runs`);
   const longest = Math.max(1, ...curves.map((curve) => curve.epochs[curve.epochs.length - 1]));
   const [first, last] = settings.epochs ?? [0, longest];
-  const inside = (curve) => curve.costs.filter((_, i) => isBetween(curve, i, first, last));
+  const inside = (curve) => curve.values.filter((_, i) => isBetween(curve, i, first, last));
   const finished = curves.filter((curve) => curve.group >= 0);
-  const shown = (finished.length ? finished : curves).map(inside).filter((costs) => costs.length).flatMap((costs) => [Math.min(...costs), Math.max(...costs)]);
-  const floor = data.floor !== null && !settings.epochs ? [data.floor] : [];
+  const shown = (finished.length ? finished : curves).map(inside).filter((values) => values.length).flatMap((values) => [Math.min(...values), Math.max(...values)]);
+  const level = metric === "cost" ? data.floor : null;
+  const floor = level !== null && !settings.epochs ? [level] : [];
   const [low, high] = range(shown.concat(floor), 0.04);
   const x = scale(first, last, 58, width - 14, settings.logEpochs ? "log1p" : "linear");
   const y = scale(low, high, height - 46, 24);
-  frame(svg, x, y, { x: "epoch", y: "cost, nats a pair" });
-  const clip = element("clipPath", { id: "inside" }, svg);
+  frame(svg, x, y, { x: "epoch", y: `${heading}, nats per pair` }, null, true);
+  const inner = `inside-${metric}`; // an id is one of the whole page
+  const clip = element("clipPath", { id: inner }, svg);
   element("rect", { x: 58, y: 14, width: width - 72, height: height - 59 }, clip);
-  if (data.floor !== null && data.floor >= low && data.floor <= high) {
-    element("line", { class: "floor", x1: 58, x2: width - 14, y1: y.at(data.floor), y2: y.at(data.floor) }, svg);
-    element("text", { x: width - 14, y: y.at(data.floor) - 5, "text-anchor": "end" }, svg, `cost floor ${figure(data.floor, 5)}`);
+  if (level !== null && level >= low && level <= high) {
+    element("line", { class: "floor", x1: 58, x2: width - 14, y1: y.at(level), y2: y.at(level) }, svg);
+    element("text", { x: width - 14, y: y.at(level) - 5, "text-anchor": "end" }, svg, `cost floor ${figure(level, 5)}`);
   }
   const ground = layer(place, svg);
   const top = layer(place, svg);
-  const lines = element("g", { "clip-path": "url(#inside)" }, ground);
-  const chosenLines = element("g", { "clip-path": "url(#inside)" }, top);
+  const lines = element("g", { "clip-path": `url(#${inner})` }, ground);
+  const chosenLines = element("g", { "clip-path": `url(#${inner})` }, top);
   // the worst first, so that the best lie on top
   const marks = [...curves]
     .sort((a, b) => (a.group < 0 ? -1 : b.group < 0 ? 1 : b.group - a.group))
@@ -114,7 +118,7 @@ function drawCurves(place, data, curves, settings) {
   const cursor = element("line", { class: "cursor", y1: 24, y2: height - 46, visibility: "hidden" }, top);
   const spotAt = (curve, epoch) => {
     const i = placeOf(curve.epochs, epoch);
-    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.costs[i]), told: () => told(data, curve, i) };
+    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.values[i]), told: () => told(data, curve, i) };
   };
   svg.addEventListener("pointerleave", () => cursor.setAttribute("visibility", "hidden"));
   explore(svg, curves.map((curve) => spotAt(curve, last)), (px, py) => {
@@ -140,10 +144,12 @@ function drawCurves(place, data, curves, settings) {
 // What is said of a run at one of its points.
 function told(data, curve, i) {
   const run = data.runs[curve.run];
-  const end = curve.costs.length - 1;
+  const end = curve.values.length - 1;
   const name = curve.group < 0 ? `${run.name} (not finished)` : data.groups[curve.group].name;
-  const lines = [`seed ${run.seed}`, `epoch ${written(curve.epochs[i], 0, 0)}: cost ${figure(curve.costs[i], 5)}`];
-  if (i < end) lines.push(`last: ${figure(curve.costs[end], 5)}`);
+  const estimated = curve.metric === "cost" && data.estimated.includes(curve.run) ? " (sampled estimate)" : "";
+  const { heading } = data.curves[curve.metric];
+  const lines = [`seed ${run.seed}`, `epoch ${written(curve.epochs[i], 0, 0)}: ${heading} ${figure(curve.values[i], 5)}${estimated}`];
+  if (i < end) lines.push(`last: ${figure(curve.values[end], 5)}`);
   return [name, lines];
 }
 

@@ -18,10 +18,14 @@ function draws(place, draw) {
 
 if (table) startTable(table);
 
-const chart = document.getElementById("curves-chart");
-if (chart) {
-  const curves = readCurves(data);
-  const redraw = draws(chart, () => drawCurves(chart, data, curves, settings));
+const charts = [...document.querySelectorAll("[data-curves]")];
+if (charts.length) {
+  const redraws = charts.map((chart) => {
+    const metric = chart.dataset.curves;
+    const curves = readCurves(data, metric);
+    return draws(chart, () => drawCurves(chart, data, metric, curves, settings));
+  });
+  const redraw = () => redraws.forEach((each) => each());
   const whole = document.getElementById("all-epochs");
   settings.zoom = (epochs) => {
     settings.epochs = epochs;
