@@ -15,7 +15,7 @@ from w2v_exp.errors import FormatError
 from w2v_exp.memory import require_memory
 from w2v_exp.validation import require_choice, require_whole
 
-GROWTH = 1 << 24  # bytes of a matrix at first where the length of its file is unknown
+GROWTH = 1 << 22  # bytes of a matrix at first where the length of its file is unknown
 WORD_MEMORY = 150  # bytes: a string of a few letters, and its places in a list and a dict
 UNICODE_ERRORS = ("strict", "replace", "ignore", "skip")
 DUPLICATES = ("error", "first")

@@ -85,7 +85,10 @@ def opened(path: Path) -> Iterator[Content]:
     except EOFError as error:
         raise FormatError(f"{path} ends in the middle of its compressed data: it is truncated.") from error
     except (zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise FormatError(f"{path} cannot be decompressed: {_reason(error)}.") from error
+        reason = _reason(error)
+        if reason == "Memory usage limit exceeded":  # liblzma's
+            reason = f"its header claims more than {readable_bytes(XZ_MEMORY)} of memory for that"
+        raise FormatError(f"{path} cannot be decompressed: {reason}.") from error
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {_reason(error)}.") from error
 
@@ -156,8 +159,8 @@ def _require_ratio(path: Path, decompressed: int, compressed: int) -> None:
     if decompressed > max(ALWAYS_READ, LARGEST_RATIO * compressed):
         raise FormatError(
             f"{path}: {readable_bytes(compressed)} of compressed data hold more than "
-            f"{readable_bytes(max(ALWAYS_READ, LARGEST_RATIO * compressed))}, above {LARGEST_RATIO} times as much, "
-            "which embeddings never do. If the file can be trusted, decompress it first."
+            f"{readable_bytes(max(ALWAYS_READ, LARGEST_RATIO * compressed))}, the most that is read of them "
+            f"({LARGEST_RATIO} times as much). If the file can be trusted, decompress it first."
         )
 
 

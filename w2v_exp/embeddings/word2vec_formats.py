@@ -58,15 +58,15 @@ def headerless_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[byt
     Raises
     ------
     UserError
-        Also if the first word begins like a byte order mark or compressed data.
+        Also if the first line would be read as a header, a byte order mark or compressed data.
     """
     rows = text_rows(words, vectors)
     next(rows)
     for number, row in enumerate(rows):
-        if number == 0 and (row.startswith(BOM) or compression_of(row)):
+        if number == 0 and (HEADER.fullmatch(row) or row.startswith(BOM) or compression_of(row)):
             raise UserError(
-                f"Word number 1, {reprlib.repr(words[0])}, begins like a byte order mark or compressed data, for which "
-                "readers take it at the beginning of a file. Use write_header=True."
+                f"Word number 1, {reprlib.repr(words[0])}, cannot begin a file without a header: readers would take "
+                "its line for a header, a byte order mark or compressed data. Use write_header=True."
             )
         yield row
 
