@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from w2v_exp.errors import UserError
-from w2v_exp.text.cached_encoding import COMPRESSED
 from w2v_exp.text.corpus import SotuCorpus, TextCorpus
+from w2v_exp.text.documents import promised_format
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.tokenizer import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
@@ -59,7 +59,7 @@ def long_text(path: Path | None, size: int) -> Iterator[LongText]:
     if path is not None:
         if not path.is_file():
             raise UserError(f"--text {path}: there is no such file.")
-        if path.suffix.lower() in COMPRESSED:
+        if promised_format(path.name):
             raise UserError(f"--text {path}: must be plain text; unpacking is not what is measured.")
         yield LongText(path.absolute(), path.name)
         return

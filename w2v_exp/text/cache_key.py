@@ -14,7 +14,7 @@ from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.tokenizer import CustomTokenizer, Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
-FORMAT = 2  # of an entry's files, and of what its ids mean: one more whenever either changes
+FORMAT = 3  # of an entry's files, and of what its ids mean: one more whenever either changes
 
 
 def entry_key(identity: str, passage_end: str, tokenizer: dict[str, Any], rule: VocabularyRule) -> str:
@@ -64,7 +64,7 @@ def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any] | None:
 
 
 def files_key(corpus: Corpus) -> str | None:
-    """Return what a corpus's text is known by without reading it, or None for one that reads no files.
+    """Return what a corpus's text is known by without reading it, or None for one that reads no files, or a pipe.
 
     It changes with the corpus's class and settings, and with the path, size or time of any of its files. (A file
     whose content has changed while its size and time, to the nanosecond, are the same is taken for unchanged.)
@@ -75,7 +75,12 @@ def files_key(corpus: Corpus) -> str | None:
         If a file cannot be looked up.
     """
     files = corpus_files(corpus)
-    if files is None or not is_dataclass(corpus) or isinstance(corpus, type):
+    if (
+        files is None
+        or not is_dataclass(corpus)
+        or isinstance(corpus, type)
+        or getattr(corpus, "is_pipe", False)
+    ):
         return None
     seen = []
     for file in files:

@@ -12,6 +12,7 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_entry import IDS, DamagedEntryError, map_numbers, write_beside_ids
 from w2v_exp.text.cache_key import corpus_files, describe_tokenizer, entry_key, files_key
 from w2v_exp.text.corpus import Corpus, passage_end_of
+from w2v_exp.text.documents import promised_format
 from w2v_exp.text.encoding import ID, EncodedText, IdFile, encode_text, encode_to_file
 from w2v_exp.text.tokenizer import Tokenizer
 from w2v_exp.text.tokenizing import available_processes
@@ -21,7 +22,6 @@ SMALLEST_CACHED = 2_000_000  # bytes of files; less is encoded in half a second
 SMALLEST_SHARED = (
     20_000_000  # bytes of files; less is tokenized by the time that other processes have started
 )
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 
 # Is told how many bytes of text have been read, of how many (None: unknown, the files are compressed).
 Progress = Callable[[int, int | None], None]
@@ -55,7 +55,7 @@ def encode_cached(
     size = sum(file.stat().st_size for file in files or [])
     if files is None or size < SMALLEST_CACHED:
         return encode_text(corpus, tokenizer, rule)
-    total = None if any(file.suffix.lower() in COMPRESSED for file in files) else size
+    total = None if any(promised_format(file.name) for file in files) else size
     processes = cache.processes or (available_processes() if size >= SMALLEST_SHARED else 1)
 
     def encode(file: IO[bytes]) -> IdFile:

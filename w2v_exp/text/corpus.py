@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import glob
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from w2v_exp.errors import SettingError, install_command
+from w2v_exp.text.documents import holds_several, printable
+from w2v_exp.text.file_search import Found, find_files
 from w2v_exp.text.passages import BOUNDARIES
-from w2v_exp.text.pieces import texts_of_files
+from w2v_exp.text.pieces import BYTE_ORDER_MARK, texts_of_files
+from w2v_exp.text.pipes import is_pipe, spooled
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.validation import check_whole, require_choice
 
@@ -78,23 +84,27 @@ class TextCorpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text."""
-        yield self.text.replace("\r\n", "\n").replace("\r", "\n")
+        yield self.text.replace(BYTE_ORDER_MARK, "").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(frozen=True)
 class FileCorpus:
-    """One file, a folder (with all below it) or a glob (``**``: any depth); UTF-8; plain, .gz, .bz2, .xz or .zip.
+    """Files of UTF-8 text: one file, a folder (with all below it), a glob (``**``: any depth), or a pipe.
 
-    Several files are read in the order of their names, folder by folder; hidden ones, and those in hidden
-    folders, only where a glob or a path names them. A zip must hold one file. Files are read as streams.
+    Files may be compressed (gzip, bzip2, xz, lzma, zip) or archives (zip, tar, compressed tar), recognised by their
+    content; each member of an archive is a document. Files are read as streams, in the order of their names, folder by
+    folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and backups
+    see :func:`w2v_exp.text.file_search.find_files`; what is skipped is printed.
 
     Parameters
     ----------
     path : str
-        The file, folder or glob.
+        The file, folder or glob. A pipe (``/dev/stdin``, ``-`` for the same, ``<(command)`` of a shell) is read once
+        per process, into a temporary file.
     boundaries : str
         What windows do not cross: ``none`` (all files are one text), ``line`` or ``document``. Each file that a
-        folder or glob gives is a document; in a file that is named itself, blank lines separate documents.
+        folder or glob gives is a document, and so is each member of an archive; in a file that is named itself, blank
+        lines separate documents.
     """
 
     path: str = ""
@@ -102,7 +112,10 @@ class FileCorpus:
 
     def __post_init__(self) -> None:
         require_choice("boundaries", self.boundaries, BOUNDARIES)
-        self.files()
+        if not self.path:
+            raise SettingError("path", "", "is empty; name a file, a folder or a glob.")
+        if not self.is_pipe:
+            self.files()
 
     @property
     def source(self) -> str:
@@ -110,48 +123,80 @@ class FileCorpus:
         return self.path
 
     @property
+    def is_pipe(self) -> bool:
+        """Whether only this process can read the text, and only once."""
+        with self._looking_up():
+            return is_pipe(self.path)
+
+    @property
     def passage_end(self) -> str:
         """What ends a passage."""
-        documents = "blank line" if Path(self.path).expanduser().is_file() else "text"
-        return {"none": "corpus", "line": "line", "document": documents}[self.boundaries]
+        if self.boundaries != "document":
+            return {"none": "corpus", "line": "line"}[self.boundaries]
+        if not (self.is_pipe or self._path().is_file()):
+            return "text"
+        (file,) = self.files()
+        return "text" if holds_several(file, self.path) else "blank line"
 
     def files(self) -> list[Path]:
-        """Return the files that are read, in order.
+        """Return the files that are read, in order; of a pipe the temporary file with what it holds.
 
         Raises
         ------
         SettingError
             If there is none.
+        CorpusError
+            If a pipe cannot be read.
         """
-        if not self.path:
-            raise SettingError("path", "", "is empty; name a file, a folder or a glob.")
-        try:
-            path = Path(self.path).expanduser()
-            if path.is_file():
-                return [path]
-            if path.is_dir():
-                found = [file for file in path.rglob("*") if not _is_hidden(file.relative_to(path))]
-                missing = "is a folder without files."
-            else:
-                found = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207
-                missing = f"no such file, folder or glob, seen from {Path.cwd()}."
-                if found:
-                    missing = "this glob finds folders but no file; end it in /* for the files in them."
-            files = sorted(file for file in found if file.is_file())
-        except (OSError, RuntimeError) as error:  # too long a name, a folder that is shut, no such ~user
-            problem = getattr(error, "strerror", None) or str(error).rstrip(".")
-            raise SettingError("path", self.path, f"cannot be looked up: {problem}.") from error
-        if not files:
-            raise SettingError("path", self.path, missing)
-        return files
+        return [spooled(self.path)] if self.is_pipe else self._found().files
 
     def texts(self) -> Iterator[Iterator[str]]:
-        """Yield the text of each file, in pieces, to be read one after the other."""
-        yield from texts_of_files(self.files())
+        """Yield the text of each document, in pieces, to be read one after the other."""
+        if self.is_pipe:
+            files, skipped, name = self.files(), Counter[str](), self.path
+        else:
+            (files, _, skipped), name = self._found(), None
+        yield from texts_of_files(files, skipped, name=name)
+        if skipped:
+            listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
+            print_once(f"corpus.path={printable(self.path)}: skipped: {listed}.")
 
     def pieces(self) -> Iterator[str]:
         """Yield the text of the files, piece by piece."""
         yield from chain.from_iterable(self.texts())
+
+    def _path(self) -> Path:
+        return Path(self.path).expanduser()
+
+    def _found(self) -> Found:
+        with self._looking_up():
+            path = self._path()
+            if path.is_file():
+                return Found([path], 0, Counter())
+            found = find_files(path)
+            if found.files:
+                return found
+            if path.is_dir():
+                problem = "is a folder without files."
+            elif found.folders:
+                problem = "this glob finds folders but no file; end it in /* for the files in them."
+            else:
+                problem = f"no such file, folder or glob, seen from {Path.cwd()}."
+        raise SettingError("path", self.path, problem)
+
+    @contextmanager
+    def _looking_up(self) -> Iterator[None]:
+        try:
+            yield
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # a folder that is shut, no such ~user, a NUL byte
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+            place = getattr(error, "filename", None)
+            where = f"{place}: " if place and str(place) != self.path else ""
+            raise SettingError("path", self.path, f"cannot be looked up: {where}{reason}.") from error
 
 
 @dataclass(frozen=True)
@@ -213,8 +258,10 @@ def texts_of(corpus: Corpus) -> Iterator[Iterator[str]]:
     yield from [corpus.pieces()] if texts is None else texts()
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+@cache
+def print_once(line: str) -> None:
+    """Print a line to the standard error, the first time that it is given: a text may be read several times."""
+    print(line, file=sys.stderr)
 
 
 CORPORA = {

@@ -1,99 +1,123 @@
-"""Pieces of a text: a file's text as a stream of stretches of bounded size, cut at white space."""
+"""Pieces of a text: documents as streams of bounded pieces, cut at white space."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from w2v_exp.errors import CorpusError
+from w2v_exp.text.documents import Document, documents, reading
 
 PIECE_CHARACTERS = 1 << 20
 LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this bounds the memory of reading
+# Deprecated within a text; there because somebody joined files that began with it.
+BYTE_ORDER_MARK = "\ufeff"
 _SPACE = re.compile(r"\s")
 
 
-def texts_of_files(files: Sequence[Path]) -> Iterator[Iterator[str]]:
-    """Yield the text of each file, in pieces, with a line end where the words of two files would touch.
+def texts_of_files(
+    files: Sequence[Path], skipped: Counter[str] | None = None, *, name: str | None = None
+) -> Iterator[Iterator[str]]:
+    """Yield the text of each document in files, in pieces, with a line end where the words of two would touch.
 
     To be read one after the other.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Plain or compressed files, and archives, recognised by their content.
+    skipped : Counter, optional
+        The numbers of members of archives that were skipped, by reason; added to.
+    name : str, optional
+        Of the file for messages, if that is not its path.
 
     Raises
     ------
     CorpusError
-        If a file cannot be read, is truncated or is not UTF-8.
+        If a file cannot be read, is damaged, truncated, or is not UTF-8 text.
     """
-    for file in files:
-        yield _pieces_of(file, end="" if file is files[-1] else "\n")
+    found = documents(
+        [(file, name or str(file)) for file in files], Counter() if skipped is None else skipped
+    )
+    document = next(found, None)
+    while document is not None:
+        following = _Following(found)
+        yield _pieces_of(document, following.exists)
+        document = following.document
 
 
-def _pieces_of(file: Path, end: str) -> Iterator[str]:
-    """Yield the text of a file in pieces, with `end` after it if it does not end in white space itself."""
+class _Following:
+    """The document behind the one that is being read; looked for, at the latest, when it is asked for."""
+
+    def __init__(self, found: Iterator[Document]) -> None:
+        self._found = found
+        self._looked = False
+        self._document: Document | None = None
+
+    @property
+    def document(self) -> Document | None:
+        if not self._looked:
+            self._looked = True
+            self._document = next(self._found, None)
+        return self._document
+
+    def exists(self) -> bool:
+        return self.document is not None
+
+
+def _pieces_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[str]:
+    """Yield the text of a document in pieces, with a line end behind it if its last word would touch the next text."""
+    with reading(document.name):
+        stream = io.TextIOWrapper(document.stream, encoding="utf-8")
+        unfinished: list[str] = []  # what has been read since the last white space
+        length = 0  # its characters
+        while block := _read(stream, document.name):
+            block = block.replace(BYTE_ORDER_MARK, "")
+            if not block:
+                continue
+            first_space = _SPACE.search(block)
+            if length + (first_space.start() if first_space else len(block)) > LONGEST_WORD:
+                raise CorpusError(
+                    f"{document.name} has more than {LONGEST_WORD:,} characters without white space between them, and "
+                    "a text is read in pieces cut at white space. Put some between its words or lines."
+                )
+            cut = _end_of_last_space(block)
+            if cut:
+                yield _checked("".join([*unfinished, block[:cut]]), document.name)
+                unfinished, length = [], 0
+            unfinished.append(block[cut:])
+            length += len(block) - cut
+    rest = _checked("".join(unfinished), document.name)
+    # The next document is looked for only now: this one's stream ends with it.
+    if is_followed() and rest:
+        rest += "\n"
+    if rest:
+        yield rest
+
+
+def _read(stream: io.TextIOWrapper, name: str) -> str:
     try:
-        with open_bytes(file) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as stream:
-            unfinished: list[str] = []  # what has been read since the last white space
-            length = 0  # its characters
-            while block := stream.read(PIECE_CHARACTERS):
-                first_space = _SPACE.search(block)
-                if length + (first_space.start() if first_space else len(block)) > LONGEST_WORD:
-                    raise CorpusError(
-                        f"{file} has more than {LONGEST_WORD:,} characters without white space between them, and a "
-                        "text is read in pieces cut at white space. Put some between its words or lines."
-                    )
-                cut = _end_of_last_space(block)
-                if cut:
-                    yield "".join([*unfinished, block[:cut]])
-                    unfinished, length = [], 0
-                unfinished.append(block[cut:])
-                length += len(block) - cut
-            if rest := "".join(unfinished):
-                yield rest + end
+        return stream.read(PIECE_CHARACTERS)
     except UnicodeDecodeError as error:
+        wide = error.object.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and error.start < 4
         raise CorpusError(
-            f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). "
-            "Convert it first, for example with iconv -t UTF-8."
+            f"{name} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). "
+            f"Convert it first, for example with iconv {'-f UTF-16 ' if wide else ''}-t UTF-8."
         ) from error
-    except EOFError as error:
-        raise CorpusError(f"{file} ends in the middle of its compressed data: it is truncated.") from error
-    except (OSError, *DAMAGE) as error:
-        raise CorpusError(f"{file} cannot be read: {error}.") from error
+
+
+def _checked(text: str, name: str) -> str:
+    if "\0" in text:
+        raise CorpusError(
+            f"{name} is not text: it has NUL bytes, as binary files have, and UTF-16 without a byte order mark. "
+            "Convert it first, for example with iconv -f UTF-16 -t UTF-8, or leave the file out."
+        )
+    return text
 
 
 def _end_of_last_space(text: str) -> int:
     """Return where the last white space of a text ends, whichever of Unicode's it is; 0 if there is none."""
     return len(text) if text[-1].isspace() else len(text) - len(text.rsplit(maxsplit=1)[-1])
-
-
-def open_bytes(file: Path) -> IO[bytes]:
-    """Open a file to read what it holds: uncompressed, if its name ends in .gz, .bz2, .xz or .zip."""
-    opener = _OPENERS.get(file.suffix.lower())
-    return opener(file) if opener else file.open("rb")  # type: ignore[operator]
-
-
-def open_zipped(file: Path) -> IO[bytes]:
-    """Open the one file that a zip holds, whatever the zip itself is called.
-
-    Raises
-    ------
-    zipfile.BadZipFile
-        If it holds none or several, or is no zip. Reading may raise any of `DAMAGE`.
-    """
-    with zipfile.ZipFile(file) as archive:  # what it opens stays open after it
-        # Not by `is_dir`, which cannot do with an empty name.
-        held = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
-        if len(held) != 1:
-            raise zipfile.BadZipFile(f"the zip holds {len(held)} files, and must hold one")
-        return archive.open(held[0])
-
-
-# What reading compressed data raises where it is damaged; zipfile adds RuntimeError (encrypted, or compressed in
-# ways that it does not know) and ValueError (offsets and names that cannot be).
-DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError)
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zip": open_zipped}

@@ -7,14 +7,16 @@ import hashlib
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from w2v_exp.compression import DAMAGE, DictionaryError, compression_of, decompressed, open_member, open_zip
 from w2v_exp.errors import CorpusError
 from w2v_exp.file_lock import locked
 from w2v_exp.files import replacing
-from w2v_exp.text.pieces import DAMAGE, open_bytes, open_zipped
+from w2v_exp.text.documents import promised_format
 
 if TYPE_CHECKING:
     from w2v_exp.text.download import Download, Progress
@@ -103,7 +105,7 @@ class PublishedText:
             ) from error
 
     def verify(self, file: Path) -> None:
-        """Check that a file, plain or compressed (by its name: see `open_bytes`), holds the published bytes.
+        """Check that a file, plain or compressed or zipped, holds the published bytes.
 
         Raises
         ------
@@ -112,7 +114,7 @@ class PublishedText:
         OSError
             If it cannot be read.
         """
-        for _ in self._verified_blocks(lambda: open_bytes(file)):
+        for _ in self._verified_blocks(lambda: _opened(file)):
             pass
 
     def _is_intact(self, file: Path) -> bool:
@@ -163,10 +165,10 @@ class PublishedText:
         ):  # by processes that were killed; nobody else is at it
             left.unlink(missing_ok=True)
         with replacing(file, "wb") as stream:
-            for block in self._verified_blocks(lambda: open_zipped(archive)):
+            for block in self._verified_blocks(lambda: _opened(archive, is_zip=True)):
                 stream.write(block)
 
-    def _verified_blocks(self, opened: Callable[[], IO[bytes]]) -> Iterator[bytes]:
+    def _verified_blocks(self, opened: Callable[[], AbstractContextManager[IO[bytes]]]) -> Iterator[bytes]:
         """Yield the bytes of a file, and raise `WrongContentError` at their end, at the latest, if they are wrong.
 
         No more than `size` bytes are unpacked, however much a zip holds.
@@ -181,7 +183,7 @@ class PublishedText:
                         raise WrongContentError(f"it holds more than {self.size:,} bytes")
                     digest.update(block)
                     yield block
-        except (OSError, *DAMAGE) as error:
+        except (OSError, DictionaryError, *DAMAGE) as error:
             # Without a number it is gzip's or bz2's; this number means a place in a zip that cannot be.
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
@@ -190,6 +192,28 @@ class PublishedText:
             raise WrongContentError(f"it holds {size:,} bytes, and should hold {self.size:,}")
         if digest.hexdigest() != self.md5:
             raise WrongContentError(f"its md5 is {digest.hexdigest()}, and should be {self.md5}")
+
+
+@contextmanager
+def _opened(file: Path, *, is_zip: bool = False) -> Iterator[IO[bytes]]:
+    """Open the bytes that a file holds: decompressed, or those of the one file in a zip.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        If a zip holds none or several, or is damaged. Reading may raise any of `DAMAGE`.
+    """
+    with file.open("rb") as stream:
+        compression = "zip" if is_zip else compression_of(stream.peek(_BLOCK)) or promised_format(file.name)
+        if compression != "zip":
+            yield decompressed(stream, compression) if compression else stream
+            return
+        archive = open_zip(stream)
+        members = [member for member in archive.infolist() if not member.filename.endswith("/")]
+        if len(members) != 1:
+            raise zipfile.BadZipFile(f"the zip holds {len(members)} files, and must hold one")
+        with open_member(archive, stream, members[0]) as unpacked:
+            yield unpacked
 
 
 def _is_beginning_of_zip(file: Path) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -108,8 +109,7 @@ class Text8Corpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text, piece by piece, after fetching it if need be."""
-        (text,) = texts_of_files([self.fetch()])
-        yield from text
+        yield from chain.from_iterable(texts_of_files([self.fetch()]))
 
     @staticmethod
     def _own_file(path: str) -> Path:

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.real_text import LongText
 from w2v_exp.errors import UserError
-from w2v_exp.text.cached_encoding import COMPRESSED
 from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus
+from w2v_exp.text.documents import promised_format
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def plain_text(path: Path | None, size: int | None) -> Iterator[LongText]:
     """
     if path is not None and not path.is_file():
         raise UserError(f"--text {path}: there is no such file.")
-    if path is not None and size is None and path.suffix.lower() not in COMPRESSED:
+    if path is not None and size is None and not promised_format(path.name):
         yield LongText(path.absolute(), path.name)
         return
     corpus: Corpus = SotuCorpus() if path is None else FileCorpus(str(path))

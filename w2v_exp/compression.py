@@ -1,0 +1,184 @@
+"""Compressed streams, recognised by their first bytes and decompressed in bounded memory."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import IO, Any
+
+from w2v_exp.errors import UserError
+
+SAMPLE = 1 << 16  # bytes of a buffer, and at most the beginning that a format is recognised by
+# Bytes for the dictionary of LZMA (.xz, .lzma, zips). `xz -9` needs 67 MB; a header of 26 bytes can claim 4 GB.
+LARGEST_DICTIONARY = 1 << 28
+
+_ENCRYPTED = 1  # of a zip member's flags
+_FORMATS = {
+    "gzip": re.compile(rb"\x1f\x8b"),
+    "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+    "xz": re.compile(rb"\xfd7zXZ\0"),
+    "lzma": re.compile(
+        rb"\x5d\0\0"
+    ),  # the older format of xz; it has no magic number, but no text has these bytes
+    "zip": re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
+}
+
+# What the functions below, `zipfile` and `tarfile` raise for damaged data; zipfile adds RuntimeError (compression
+# that it does not know) and ValueError (offsets and names that cannot be).
+DAMAGE = (
+    EOFError,
+    lzma.LZMAError,
+    zlib.error,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def compression_of(beginning: bytes) -> str:
+    """Return the format of a file that begins with these bytes: gzip, bzip2, xz, lzma or zip; "" if none.
+
+    >>> compression_of(b"BZh91AY&SY..."), compression_of(b"PK is a text")
+    ('bzip2', '')
+    """
+    return next((name for name, magic in _FORMATS.items() if magic.match(beginning)), "")
+
+
+def decompressed(stream: IO[bytes], compression: str) -> io.BufferedReader:
+    """Return what a stream of gzip, bzip2, xz or lzma holds, all of its parts one after the other.
+
+    Damage is found when it is read: whatever lies behind the data (except zeros, as tapes and xz add them) is damage.
+    Reading raises an exception of `DAMAGE` or OSError.
+    """
+    if compression == "gzip":
+        # The classes of the standard library for the other formats ignore what lies behind the data.
+        return ReadStream(gzip.GzipFile(fileobj=stream).read).buffered()
+    new = bz2.BZ2Decompressor if compression == "bzip2" else _new_lzma_decompressor
+    return ReadStream(_Parts(stream, new).read).buffered()
+
+
+class ReadStream(io.RawIOBase):
+    """A stream of what a function reads; it returns fewer bytes than the buffer holds only at the end.
+
+    Parameters
+    ----------
+    read : callable
+        Given a number of bytes, returns as many or fewer; none at the end.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+
+    def buffered(self) -> io.BufferedReader:
+        """Return a reader of this stream that can peek at its next `SAMPLE` bytes."""
+        return io.BufferedReader(self, SAMPLE)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer; return the number of bytes."""
+        filled = 0
+        while filled < len(buffer) and (piece := self._read(len(buffer) - filled)):
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return filled
+
+
+class _Parts:
+    """Reads the compressed parts of a stream, one after the other."""
+
+    def __init__(self, stream: IO[bytes], new: Callable[[], Any]) -> None:
+        self._stream = stream
+        self._new = new
+        self._current = new()
+        self._ahead = b""  # compressed bytes behind the end of the part before
+
+    def read(self, count: int) -> bytes:
+        while True:
+            if self._current.eof:
+                self._ahead = self._current.unused_data.lstrip(b"\0")
+                while not self._ahead:
+                    if not (more := self._stream.read(SAMPLE)):
+                        return b""
+                    self._ahead = more.lstrip(b"\0")
+                self._current = self._new()
+            compressed = b""
+            if self._current.needs_input:
+                compressed = self._ahead or self._stream.read(SAMPLE)
+                self._ahead = b""
+                if not compressed:
+                    raise EOFError
+            try:
+                if piece := self._current.decompress(compressed, count):
+                    return piece  # type: ignore[no-any-return]
+            except lzma.LZMAError as error:
+                if "Memory usage limit" in str(error):
+                    raise DictionaryError from error
+                raise
+
+
+class DictionaryError(UserError):
+    """Data that needs more memory to decompress than `LARGEST_DICTIONARY`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"decompressing it needs more than {LARGEST_DICTIONARY >> 20} MiB for its dictionary; "
+            "compress it again, with a smaller one (xz -9 has 64 MiB)"
+        )
+
+
+def _new_lzma_decompressor() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=LARGEST_DICTIONARY)
+
+
+def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """Return the zip archive in a file.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        If it is none, is truncated, or its directory is damaged.
+    """
+    try:
+        return zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        raise
+    except Exception as error:  # a dozen kinds, for offsets, names, dates and versions that cannot be
+        raise zipfile.BadZipFile(f"its directory is damaged ({error})") from error
+
+
+def open_member(archive: zipfile.ZipFile, file: IO[bytes], member: zipfile.ZipInfo) -> IO[bytes]:
+    """Open a member of the zip archive that `open_zip` returned for `file`.
+
+    Raises
+    ------
+    DictionaryError
+        If it would need too much memory. `zipfile` allocates whatever the data claim.
+    zipfile.BadZipFile
+        If it is encrypted or damaged. Opening and reading it may raise any of `DAMAGE`.
+    """
+    if member.flag_bits & _ENCRYPTED:
+        raise zipfile.BadZipFile("it is encrypted; unpack the archive first")
+    stream = archive.open(member)  # which checks the local header
+    if member.compress_type == zipfile.ZIP_LZMA:
+        file.seek(member.header_offset + 26)
+        lengths = file.read(4)  # of the name and the extra field
+        file.seek(sum(map(_little_endian, (lengths[:2], lengths[2:]))), io.SEEK_CUR)
+        properties = file.read(9)  # version (2 bytes), size (2), lc/lp/pb (1), dictionary (4)
+        if _little_endian(properties[5:]) > LARGEST_DICTIONARY:
+            raise DictionaryError
+    return stream
+
+
+def _little_endian(number: bytes) -> int:
+    return int.from_bytes(number, "little")
