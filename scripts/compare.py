@@ -13,13 +13,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.summary_page import FILE, Asked, write_summary_page
+from w2v_exp.reporting.words import visible_console
 from w2v_exp.tracking.recorded import recorded_results, recorded_runs, recorded_sweep
 from w2v_exp.tracking.skipped import skipped_results
 from w2v_exp.tracking.store import open_store
@@ -64,7 +63,7 @@ def show(arguments: argparse.Namespace) -> None:
     if not results:
         raise UserError(f"No run in experiment {store.experiment} of {store.uri} matches {wanted}.")
     comparison = compare(results)
-    comparison.print_table(Console())
+    comparison.print_table(visible_console())
     if arguments.out:
         write_comparison(comparison, arguments.out)
         write_summary_page(comparison, asked, arguments.out / FILE)

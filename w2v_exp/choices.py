@@ -7,6 +7,7 @@ keys that its YAML file may have. So a new tokenizer is one class in the table o
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,12 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizer import TOKENIZERS
 from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.tracking.problems import SECRET_REMEDY
 from w2v_exp.training.checkpointing import CheckpointRule
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import SCHEDULES
 from w2v_exp.training.stopping import StopRule
-from w2v_exp.validation import check_whole, require_choice, suggestion
+from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class MlflowTracking:
 
     def __post_init__(self) -> None:
         check_whole(self, "points", at_least=2, at_most=100_000)
+        # Before anything is written: Hydra keeps a run's overrides and configuration in its folder.
+        refuse_secret("uri", self.uri or os.environ.get("MLFLOW_TRACKING_URI", ""), SECRET_REMEDY)
 
 
 GROUPS: dict[str, Mapping[str, type]] = {

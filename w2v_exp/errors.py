@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import json
 import shlex
+import unicodedata
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 LONGEST_SHOWN = 200  # characters of a value in a message
+JOINERS = "\u200c\u200d"  # not printable, but Persian and the scripts of India are spelled with them
+
+
+def has_shape(character: str) -> bool:
+    """Return whether a terminal shows a character, rather than obeys it or what stands around it.
+
+    Without a shape are control characters, lone surrogates, and marks that turn the direction of writing.
+    """
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
+
+
+def visible(text: str) -> str:
+    r"""Replace characters without a shape, but for line ends and tabs, by ``�``.
+
+    Values, names of files and words of a corpus are texts from outside: none of them may command a terminal.
+
+    >>> visible("a\x1b[31mb\u202e\n")
+    'a�[31mb�\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if has_shape(c) or c in "\n\t" else "�" for c in text)
 
 
 class UserError(Exception):
-    """A mistake in what was asked for, written for the person who asked."""
+    """A mistake in what was asked for, written for the person who asked; shown without control characters."""
+
+    def __str__(self) -> str:
+        """Return the message, safe to print."""
+        return visible(super().__str__())
 
 
 class SettingError(UserError):

@@ -1,4 +1,4 @@
-"""The end of a command line: its exit code, also where whoever reads it has gone away."""
+"""A command line's process: output without control characters, and an exit code, also where no one reads any more."""
 
 from __future__ import annotations
 
@@ -6,11 +6,36 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
+
+from w2v_exp.errors import visible
+
+
+class VisibleStream:
+    """A text stream that replaces control characters, for messages with names and values from outside.
+
+    Parameters
+    ----------
+    stream : TextIO
+        Where the text goes. Rich, whose consoles replace such characters themselves (`reporting.words.console`),
+        writes its own control sequences to it directly: it looks for the attribute ``rich_proxied_file``.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rich_proxied_file = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its number of characters."""
+        self.rich_proxied_file.write(visible(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)
 
 
 def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
     """Run a command with the arguments of this process, and exit with the code that it returns."""
+    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
     try:
         Path.cwd()
     except FileNotFoundError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -86,6 +88,38 @@ def require_choice(key: str, value: str, choices: Iterable[str]) -> None:
         raise SettingError(
             key, value, f"not an option{suggestion(str(value), known)} Options: {', '.join(known)}."
         )
+
+
+_ADDRESS = re.compile(r"([\w+.-]+)://(.*)", re.DOTALL)
+_SECRET = re.compile(
+    r"pass|pwd|secret|token|credential|signature|^sig$|auth|(api|access|private)[_-]?key", re.IGNORECASE
+)
+
+
+def refuse_secret(key: str, address: str, remedy: str) -> None:
+    """Raise `SettingError` if an address holds a password or a token, which all readers of a run would see.
+
+    That is: a user with a password before the last ``@``, whatever characters the password has; a user alone where that
+    is a token (``http``, ``https``); or a parameter of such a name. The message shows none of it.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        return
+    scheme, rest = found.groups()
+    user, at, host = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")  # no host: a file
+    place, *query = re.split(r"[?#]", rest, maxsplit=1)
+    names = [name for name, _ in parse_qsl(re.sub("[;#]", "&", "".join(query)), keep_blank_values=True)]
+    if at and (":" in user or scheme.lower().startswith("http")):
+        shown = f"…@{re.split('[?#]', host)[0]}"
+    elif any(map(_SECRET.search, names)):
+        shown = f"{place}?…"
+    else:
+        return
+    raise SettingError(
+        key,
+        f"{scheme}://{shown}",
+        f"must not hold a password or token: it would be stored with the runs. {remedy}",
+    )
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

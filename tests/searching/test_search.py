@@ -251,7 +251,7 @@ def test_a_metric_that_turns_out_not_to_be_logged_ends_the_search(command: Comma
         (["dim=4,5", "hydra.sweeper.study_name=a/b"], "hydra.sweeper.study_name=a/b: names a folder, too;"),
         (
             ["dim=4,5", "hydra.sweeper.storage=postgresql://me:secret@host/studies"],
-            "hydra.sweeper.storage=postgresql://me:…@host/studies: has a password in it,",
+            "hydra.sweeper.storage=postgresql://…@host/studies: must not hold a password",
         ),
         (
             ["dim=4,5", "hydra.sweep.subdir=x"],

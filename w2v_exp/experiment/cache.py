@@ -14,6 +14,7 @@ from rich.text import Text
 
 from w2v_exp.exiting import exit_with
 from w2v_exp.memory import readable_bytes
+from w2v_exp.reporting.words import visible_console
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.text8 import Text8Corpus
 
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
         "--folder", help="the cache, where it is not the usual one (cache.folder of the runs)"
     )
     asked = parser.parse_args(arguments)
-    cache, console = TextCache(folder=asked.folder), Console()
+    cache, console = TextCache(folder=asked.folder), visible_console()
     if asked.what == "list":
         list_texts(cache, console)
         if asked.folder is None:

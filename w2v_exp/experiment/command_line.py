@@ -17,7 +17,6 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
-from rich.console import Console
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import config_folder, register_schema
@@ -35,6 +34,7 @@ from w2v_exp.experiment.help import help_text
 from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.words import visible_console
 
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
@@ -86,7 +86,7 @@ def _estimate(command: Command) -> int:
         raise UserError(
             f"estimate=true: estimates at most {MOST_ESTIMATED} runs, and these are {runs:,}. Sweep fewer."
         )
-    show_estimates(command.plans(), Console())
+    show_estimates(command.plans(), visible_console())
     return 0
 
 
@@ -103,7 +103,7 @@ def _run_once(command: Command) -> int:
         raise result
     from w2v_exp.experiment.announcement import announce_run
 
-    announce_run(Console(), result, command.plan, folder / "artifacts")
+    announce_run(visible_console(), result, command.plan, folder / "artifacts")
     if result.done:
         return FAILED if result.reason else 0
     said = "failed" if result.status == "FAILED" else "was not done"

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from w2v_exp.config import recorded_values
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.words import shown
 
@@ -62,7 +63,8 @@ class Identity:
     @classmethod
     def of_job(cls, config: DictConfig, hydra: HydraConf, folder: Path) -> Identity:
         """Return the identity of a job, by its configuration, Hydra's part of that, and its folder."""
-        overrides = list(hydra.overrides.task)
+        # As they are spelled: one may refer to the environment.
+        overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         choices = {
             group: str(option)
             for group, option in hydra.runtime.choices.items()
@@ -99,8 +101,7 @@ class Identity:
     def params(self) -> dict[str, str]:
         """Return the choice made in every group and every value, flattened with dots."""
         flat = dict(self.choices)
-        container: Any = OmegaConf.to_container(self.config, resolve=True)
-        for key, value in container.items():
+        for key, value in recorded_values(self.config).items():
             if isinstance(value, dict):
                 flat |= {f"{key}.{setting}": str(v) for setting, v in value.items() if setting != "name"}
             else:
@@ -123,7 +124,7 @@ class Identity:
 
 def _single_run_name(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
     """Return the name of a run outside a sweep, from its experiment and its corpus."""
-    path = config.corpus.get("path")
+    path = recorded_values(config.corpus).get("path")
     corpus = corpus_name(str(path)) if path else choices["corpus"]
     experiment = choices.get("experiment")
     if experiment is None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from w2v_exp.config import recorded_values
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds
@@ -20,25 +21,27 @@ from w2v_exp.files import replacing
 from w2v_exp.memory import readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
+from w2v_exp.reporting.words import table_cells
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.observers import EpochRecord
 from w2v_exp.training.trainer import Trainer
 
 
 def write_config(identity: Identity, folder: Path) -> None:
-    """Write the composed ``config.yaml`` and ``overrides.yaml``."""
+    """Write ``config.yaml``, the composed values as `recorded_values` has them, and ``overrides.yaml``."""
     with replacing(folder / "config.yaml") as stream:
-        stream.write(OmegaConf.to_yaml(identity.config, resolve=True))
+        stream.write(OmegaConf.to_yaml(OmegaConf.create(recorded_values(identity.config))))
     with replacing(folder / "overrides.yaml") as stream:
         stream.write(OmegaConf.to_yaml(OmegaConf.create(identity.overrides)))
 
 
 def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
-    """Write ``vocabulary.tsv``: id, word and count, by id; a word with a quotation mark is quoted, as in CSV."""
+    """Write ``vocabulary.tsv``: id, word (by `table_cells`) and count; quoted as in CSV."""
     with replacing(folder / "vocabulary.tsv") as stream:
         rows = csv.writer(stream, delimiter="\t", lineterminator="\n")
         rows.writerow(("id", "word", "count"))
-        rows.writerows(zip(range(len(vocabulary)), vocabulary.words, vocabulary.counts.tolist(), strict=True))
+        words = table_cells(vocabulary.words)
+        rows.writerows(zip(range(len(vocabulary)), words, vocabulary.counts.tolist(), strict=True))
 
 
 def write_costs(
@@ -71,8 +74,8 @@ def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> 
         return
     with replacing(folder / f"{name}.csv") as stream:
         rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow(table)
-        rows.writerows(zip(*table.values(), strict=True))
+        rows.writerow(table_cells(table))
+        rows.writerows(map(table_cells, zip(*table.values(), strict=True)))
 
 
 def write_embeddings(embeddings: Embeddings, chosen: str, folder: Path) -> None:

@@ -8,8 +8,6 @@ import json
 import sys
 from typing import Any, NoReturn
 
-from rich.console import Console
-
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import VECTORS
 from w2v_exp.embeddings.evaluation import StandardEvaluation
@@ -19,6 +17,7 @@ from w2v_exp.experiment import answers
 from w2v_exp.memory import readable_bytes
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.projections import PROJECTIONS
+from w2v_exp.reporting.words import visible_console
 from w2v_exp.tracking.saved import Saved, find_saved
 
 MISTAKE, INTERRUPTED = 2, 130
@@ -100,7 +99,7 @@ def _print(answer: answers.Answer, as_json: bool, about: dict[str, str]) -> None
     if as_json:  # in ASCII, so that no word can steer a terminal
         print(json.dumps(about | answer.data, indent=1))
     else:
-        Console().print(answer.said)
+        visible_console().print(answer.said)
 
 
 def _explore(asked: argparse.Namespace, saved: Saved, embeddings: Embeddings, vectors: str) -> None:

@@ -69,9 +69,13 @@ def _begin(
     if interrupted:
         return tracked
     try:
-        tracked.log_params(identity.params())
+        params = identity.params()
+        tracked.log_params(params)
         profile = f'{{"tokens": {text.tokens}, "words": {len(text.vocabulary)}}}'
-        tracked.log_corpus(identity.choices["corpus"], text.digest, plan.corpus.source, profile)
+        # A source from the environment is written as it is spelled, like the parameters.
+        from_environment = "${" in params.get("corpus.path", "")
+        source = params["corpus.path"] if from_environment else plan.corpus.source
+        tracked.log_corpus(identity.choices["corpus"], text.digest, source, profile)
     except Exception:
         with suppress(Exception):  # a run that has not begun should not seem to be running
             store.client.set_terminated(tracked.run_id, "FAILED")

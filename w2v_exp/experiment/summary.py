@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from w2v_exp.choices import MlflowTracking
@@ -20,6 +19,7 @@ from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Asked, write_summary_page
+from w2v_exp.reporting.words import visible_console
 
 
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
@@ -31,7 +31,7 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
     write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total), page)
-    console = Console()
+    console = visible_console()
     comparison.print_table(console)
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not reached."))

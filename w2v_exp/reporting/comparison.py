@@ -15,7 +15,7 @@ from w2v_exp.files import replacing
 from w2v_exp.reporting.columns import COLUMNS, SCORES, Column, Ranking, column_of
 from w2v_exp.reporting.group import Group, common_ranking, group_runs
 from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
-from w2v_exp.reporting.words import markdown, shown
+from w2v_exp.reporting.words import markdown, shown, table_cells
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -163,9 +163,9 @@ class Comparison:
         names = [name for metric in metrics for name in (metric, f"{metric}_std")]
         with replacing(path) as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*keys, "status", "runs", "seeds", *names, "reason", "skipped"])
+            writer.writerow(table_cells([*keys, "status", "runs", "seeds", *names, "reason", "skipped"]))
             for group in self.groups:
-                settings = [group.swept.get(key, "") for key in keys]
+                settings = table_cells(group.swept.get(key, "") for key in keys)
                 seeds = " ".join(str(run.seed) for run in group.runs)
                 numbers = [number(metric) for metric in metrics for number in (group.mean, group.deviation)]
                 cells = ["" if math.isnan(number) else repr(number) for number in numbers]
@@ -173,7 +173,8 @@ class Comparison:
                 writer.writerow([*settings, group.status, len(group.runs), seeds, *cells, "", before])
             for run in self.unfinished:
                 settings = [run.swept.get(key, "") for key in keys]
-                writer.writerow([*settings, run.status, 1, run.seed, *[""] * len(names), run.reason, ""])
+                row = [*settings, run.status, 1, run.seed, *[""] * len(names), run.reason, ""]
+                writer.writerow(table_cells(row))
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown in which no value and no reason is read as markup or HTML."""

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-JOINERS = "\u200c\u200d"  # not printable, but Persian and the scripts of India are spelled with them
+from w2v_exp.errors import JOINERS, has_shape, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def shown(text: str, longest: int = 24) -> str:
@@ -16,8 +22,8 @@ def shown(text: str, longest: int = 24) -> str:
     >>> shown("a\x1b[31mb"), shown("wordlessness", longest=5)
     ('a�[31mb', 'word…')
     """
-    visible = "".join(c if c.isprintable() or c in JOINERS else "�" for c in text)
-    return visible if len(visible) <= longest else visible[: longest - 1] + "…"
+    plain = "".join(c if c.isprintable() or c in JOINERS else "�" for c in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
 # What no Markdown dialect reads anything into: letters, digits, some signs, and others where harmless:
@@ -34,5 +40,78 @@ def markdown(text: str, longest: int = 60) -> str:
     >>> markdown("objective.update=sum"), markdown("<b>|*")
     ('objective.update=sum', '&#60;b&#62;&#124;&#42;')
     """
-    visible = shown(text, longest)
-    return "".join(c if _PLAIN.match(visible, i) else f"&#{ord(c)};" for i, c in enumerate(visible))
+    plain = shown(text, longest)
+    return "".join(c if _PLAIN.match(plain, i) else f"&#{ord(c)};" for i, c in enumerate(plain))
+
+
+def code_span(text: str) -> str:
+    """Return a text as a code span of Markdown, whatever backticks it has (CommonMark, section 6.1).
+
+    >>> code_span("window=3"), code_span("corpus.text='a `b`'")
+    ('`window=3`', "`` corpus.text='a `b`' ``")
+    """
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    line = " ".join(visible(text).split("\n"))
+    return f"{fence}{line}{fence}" if len(fence) == 1 else f"{fence} {line} {fence}"
+
+
+_FORMULA = re.compile(
+    r"'*[=+@\t\r-]"
+)  # the beginning of what a spreadsheet computes, or of such a text made safe
+
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def table_cells(row: Iterable[Any]) -> list[Any]:
+    r"""Return the cells of a CSV or TSV row; texts are safe for terminals and spreadsheets, and can be read back.
+
+    Backslashes and characters without a shape are written as Python's escapes (``\x1b``). A text that a spreadsheet
+    would take for a formula gets an apostrophe before it (OWASP, CSV injection), and so does one that begins with
+    apostrophes before a formula, so that `table_text` can drop one. Numbers stay as they are.
+
+    >>> table_cells(["word", "=1+1", "-0.5", "a\x1b[0m", 3])
+    ['word', "'=1+1", '-0.5', 'a\\x1b[0m', 3]
+    """
+    return [_cell(value) if isinstance(value, str) else value for value in row]
+
+
+def _cell(text: str) -> str:
+    if _NUMBER.fullmatch(text):
+        return text
+    quoted = "'" + text if _FORMULA.match(text) else text
+    if quoted.isprintable() and "\\" not in quoted:
+        return quoted
+    return "".join(c if has_shape(c) and c != "\\" else _escaped(c) for c in quoted)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def table_text(cell: str) -> str:
+    """Return the text that `table_cells` has written as a cell."""
+    text = re.sub(
+        r"\\(?:\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})",
+        lambda found: found[0].encode().decode("unicode_escape"),
+        cell,
+    )
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def visible_console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Return a Rich console that shows no control characters of the texts that it is given."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class VisibleConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    stream = sys.stderr if stderr else sys.stdout
+    while raw := getattr(stream, "rich_proxied_file", None):  # a `VisibleStream`, or that of a progress bar
+        stream = raw
+    return VisibleConsole(file=stream, width=width)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from w2v_exp.config import recorded_values
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.file_lock import try_lock
@@ -92,7 +93,7 @@ class AskedSearch:
         described |= self.space.texts
         if {"experiment", "sweep"} & self.space.texts.keys():
             return described
-        settings = _flat(OmegaConf.to_container(config, resolve=True))
+        settings = _flat(recorded_values(config))
         searched = tuple(f"{key}." for key in self.space.texts)
         return described | {
             key: value

@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args
 from w2v_exp.cores import MOST_CORES
 from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.tracking.store import PASSWORD
-from w2v_exp.validation import check_whole, require_choice, suggestion
+from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
 OURS = "hydra_plugins.w2v_exp_sweeper.SearchSweeper"
 GROUP = "hydra/sweeper"
@@ -64,13 +63,8 @@ class SearchSettings:
         check_whole(self, "startup_trials", "seed", at_least=0)
         if self.direction is not None:
             require_choice("direction", self.direction, get_args(Direction))
-        if self.storage is not None and (hidden := PASSWORD.sub(r"\1:…@", self.storage)) != self.storage:
-            raise SettingError(
-                "storage",
-                hidden,
-                "has a password in it, which all would see who see the sweep; leave it out, and give it by what "
-                "the database knows (PGPASSWORD, or ~/.pgpass).",
-            )
+        if self.storage is not None:
+            refuse_secret("storage", self.storage, "Remove it and set PGPASSWORD, or use ~/.pgpass.")
         if self.study_name is not None and not re.fullmatch(r"\w[\w.-]*", str(self.study_name)):
             raise SettingError(
                 "study_name",

@@ -14,6 +14,7 @@ from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.cache_folder import cache_folder
 from w2v_exp.text.pieces import texts_of_files
 from w2v_exp.text.published import PublishedText, WrongContentError
+from w2v_exp.validation import refuse_secret
 
 if TYPE_CHECKING:
     from w2v_exp.text.download import Progress
@@ -44,6 +45,7 @@ class Text8Corpus:
     def __post_init__(self) -> None:
         if not self.url.lower().startswith(("http://", "https://")):
             raise SettingError("url", self.url, "must begin with http:// or https://; for a file, set path.")
+        refuse_secret("url", self.url, "Download the file yourself and set corpus.path.")
         if self.path is not None:
             self._own_file(self.path)
 

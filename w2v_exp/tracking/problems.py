@@ -6,6 +6,7 @@ import re
 
 UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 WHERE_TO_SAY = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials"
+SECRET_REMEDY = f"Remove it and use {WHERE_TO_SAY} (for a database PGPASSWORD or ~/.pgpass)."
 
 
 def problem_of(error: Exception) -> str:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -19,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from w2v_exp.reporting.words import visible_console
 from w2v_exp.training.observers import EpochRecord
 
 REFRESH_SECONDS = 0.1
@@ -43,7 +43,7 @@ class ProgressBar:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
+            console=visible_console(stderr=True),
             transient=True,
             auto_refresh=False,
         )
@@ -88,9 +88,9 @@ def runs_bar(total: int) -> Iterator[Callable[[int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda ended, running: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn())
     going_on = TextColumn("{task.fields[running]} at once")
-    with Progress(*columns, going_on, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, going_on, console=visible_console(stderr=True), transient=True) as bar:
         task = bar.add_task("runs", total=total, running=0)
         yield lambda ended, running: bar.update(task, advance=ended, running=running)
 
@@ -100,11 +100,11 @@ class BytesBar:
 
     def __init__(self, title: str) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             DownloadColumn(),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
+            console=visible_console(stderr=True),
             transient=True,
             auto_refresh=False,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING
 from w2v_exp.errors import UserError
 from w2v_exp.file_lock import locked
 from w2v_exp.files import expanded
-from w2v_exp.tracking.problems import WHERE_TO_SAY, problem_of
+from w2v_exp.tracking.problems import SECRET_REMEDY, problem_of
+from w2v_exp.validation import refuse_secret
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_EXPERIMENT = "w2v_exp"
 SQLITE = "sqlite:///"
-PASSWORD = re.compile(r"(://[^/:@]*):[^/]*@")
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,10 @@ def store_uri(uri: str | None) -> str:
     Raises
     ------
     UserError
-        If there is a password in it: the address is written to messages, files and the store itself.
+        If it holds a password or token: the address is written to messages, files and the store itself.
     """
     address = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
-    hidden = PASSWORD.sub(r"\1:…@", address)
-    if hidden != address:
-        raise UserError(
-            f"tracking.uri={hidden}: has a password in it, which all would see who see the run; "
-            f"leave it out, and give it by {WHERE_TO_SAY} (of a database: PGPASSWORD, or ~/.pgpass)."
-        )
+    refuse_secret("tracking.uri", address, SECRET_REMEDY)
     return address
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import time
 
 from w2v_exp.errors import UserError
+from w2v_exp.reporting.words import code_span
 from w2v_exp.tracking.delivery import Delivery
 from w2v_exp.tracking.pending import Pending
 from w2v_exp.tracking.provenance import provenance
@@ -43,7 +44,7 @@ def log_summary(
         "sweep": sweep,
         "kind": SUMMARY,
         "command": command,
-        "mlflow.note.content": f"`{command}`\n\n{table}",
+        "mlflow.note.content": f"{code_span(command)}\n\n{table}",
     }
     pending = Pending(
         store_uri(uri),
