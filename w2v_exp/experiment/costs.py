@@ -87,9 +87,14 @@ class RunCosts:
         for measured in self.measured:
             measured.take_at_end(epoch)
 
-    def finish(self) -> dict[str, float]:
-        """Return the last of each measured cost as metrics, logged also where a run ended before its last epoch."""
-        return {name: cost for measured in self.measured for name, cost in measured.finish().items()}
+    def last(self) -> dict[str, float]:
+        """Return the last of each measured cost as metrics."""
+        return {name: cost for measured in self.measured for name, cost in measured.last().items()}
+
+    def finish(self) -> None:
+        """Log the last of each measured cost, whichever epoch it is of: no further ones follow."""
+        for measured in self.measured:
+            measured.finish()
 
     def validation_bound(self) -> dict[str, float]:
         """Return what held-out pairs cost by the frequencies of words alone, if any are held out."""

@@ -74,14 +74,14 @@ class RunCost:
         for epoch in self.costs.keys() & self._kept:
             self._log(epoch)
 
-    def finish(self) -> dict[str, float]:
-        """Return the last cost as a metric, logged also where a run ended before its last epoch."""
-        if not self.costs:
-            return {}
-        last = max(self.costs)
-        if last not in self._kept:
+    def last(self) -> dict[str, float]:
+        """Return the last cost as a metric."""
+        return {self.metric: self.costs[max(self.costs)]} if self.costs else {}
+
+    def finish(self) -> None:
+        """Log the last cost also where the run ended after an epoch whose point is not stored."""
+        if self.costs and (last := max(self.costs)) not in self._kept:
             self._log(last)
-        return {self.metric: self.costs[last]}
 
     def _log(self, epoch: int) -> None:
         cost = self.costs[epoch]

@@ -104,7 +104,13 @@ def _interrupted_run(store: Store, checkpoints: RunCheckpoints) -> str | None:
 
 
 def end_record(
-    tracked: MlflowRun, status: str, reason: str, metrics: Mapping[str, float], files: Path
+    tracked: MlflowRun,
+    status: str,
+    reason: str,
+    metrics: Mapping[str, float],
+    files: Path,
+    *,
+    resumable: bool = False,
 ) -> str:
     """Write what a run has come to: metrics that have no epoch, and its files, which move to the store.
 
@@ -113,7 +119,7 @@ def end_record(
     tracked.log_metrics(metrics)
     if reason:
         tracked.set_tag("reason", reason)
-    problem = tracked.finish(status)
+    problem = tracked.finish(status, resumable=resumable)
     if not problem:
         return ""
     said = (

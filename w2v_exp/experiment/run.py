@@ -172,7 +172,7 @@ class Run:
     def _measure_bounds(self, examples: TrainingExamples) -> Bounds | None:
         """Measure where the costs stand between their bounds; return the bounds if the run's cost is of these pairs."""
         bounds = training_bounds(self.plan, self.text.digest, self.training, examples)
-        self.metrics |= self.costs.finish()
+        self.metrics |= self.costs.last()
         if bounds is None:
             return None
         comparable = costs_all_pairs(self.plan)
@@ -208,7 +208,10 @@ class Run:
         if self.tracked:
             by_epoch = self.evaluation.logged_by_epoch + self.costs.logged_by_epoch(records)
             once = {name: value for name, value in metrics.items() if name not in by_epoch}
-            reason = end_record(self.tracked, status, reason, once, self.files) or reason
+            resumable = status != "FINISHED" and self.checkpoints.can_be_resumed
+            if not resumable:
+                self.costs.finish()
+            reason = end_record(self.tracked, status, reason, once, self.files, resumable=resumable) or reason
         if status == "FINISHED":
             self.checkpoints.finish()
         else:
@@ -238,7 +241,7 @@ class Run:
             self.metrics[self.costs.trained] = records[-1].cost
             # NaN, and so left out, where epsilon is 0
             self.metrics["article_cost"] = records[-1].article_cost
-            self.metrics |= self.costs.finish()
+            self.metrics |= self.costs.last()
         outputs.write_table("evaluation", self.evaluation.table(), self.files)
         outputs.write_table("similar_words", probe_table(self.probes), self.files)
         if self.trainer and status != "FAILED":  # what diverged is of no use

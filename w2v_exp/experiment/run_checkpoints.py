@@ -95,6 +95,11 @@ class RunCheckpoints:
         if self._folder:
             trainer.watch(checkpointing(self._rule, trainer, self._write))
 
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether a checkpoint is left from which the same command resumes."""
+        return self._folder is not None and self._folder.has_checkpoint
+
     def finish(self) -> None:
         """Delete them: the run is over."""
         self.forget()

@@ -152,13 +152,16 @@ class MlflowRun:
             self._delivery.send()
         self._flushed_at = monotonic()
 
-    def finish(self, status: str) -> str:
+    def finish(self, status: str, *, resumable: bool = False) -> str:
         """Write what is waiting, the last epoch included, the files, which move to the store, and the run's status.
+
+        The latest epoch of a run that can be resumed is not its last one: unless it is one of the stored epochs, it is
+        left out, so that the resumed run has the points of an uninterrupted one. MLflow cannot delete a point.
 
         Return what has kept the store from taking all of it, in a line, if anything has. What it has not taken is in
         the run's folder then.
         """
-        if self._last is not None and self._last.epoch not in self._kept_epochs:
+        if self._last is not None and self._last.epoch not in self._kept_epochs and not resumable:
             self._buffer_epoch(self._last)
         if self._tables:
             self.set_tag(TABLES, json.dumps([{"path": file, "type": "table"} for file in self._tables]))

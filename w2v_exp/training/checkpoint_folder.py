@@ -79,9 +79,14 @@ class CheckpointFolder:
             self.path.rmdir()
         self._unlock()
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint in it, as long as it is this process's."""
+        return self.is_ours and any((self.path / name).exists() for name in (LATEST, PREVIOUS))
+
     def leave(self) -> bool:
         """Let others have it, and return whether there is a checkpoint in it. If there is none, it is deleted."""
-        if any((self.path / name).exists() for name in (LATEST, PREVIOUS)):
+        if self.has_checkpoint:
             self._unlock()
             return True
         self.remove()

@@ -1,0 +1,151 @@
+"""A run that is interrupted and resumed logs the points of an uninterrupted one, whenever that happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from w2v_exp.experiment import command_line
+from w2v_exp.training.trainer import Trainer
+
+EPOCHS = 11
+SETTINGS = [
+    "objective=negative_sampling",
+    "validation=held_out",
+    "validation.block=1",
+    "validation.share=0.3",
+    "window=1",
+    "dim=3",
+    "evaluation=standard",
+    "evaluation.word_pairs=[pairs.tsv]",
+    "evaluation.analogies=[]",
+    "evaluation.every=3",
+    "cost_every=2",
+    f"epochs={EPOCHS}",
+    "tracking.points=4",  # so that most epochs have no point in the store
+    "tracking.plots=false",
+    "explorer=none",
+    "bounds=false",
+]
+Interruption = tuple[
+    int, type[BaseException], str
+]  # before which epoch, by what, how often checkpoints are written
+
+
+class Interrupting:
+    """Ends training before a given epoch: asked to (KeyboardInterrupt), or without a word (SystemExit), as SIGKILL."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at: tuple[int, type[BaseException]] | None = None
+        train_epoch = Trainer.train_epoch
+
+        def interrupted(trainer: Trainer, epoch: int) -> Any:
+            if self.at and epoch == self.at[0]:
+                how, self.at = self.at[1], None
+                raise how
+            return train_epoch(trainer, epoch)
+
+        monkeypatch.setattr(Trainer, "train_epoch", interrupted)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    folder = tmp_path_factory.mktemp("resumed")
+    (folder / "pairs.tsv").write_text("the\tof\t1\nof\tcosts\t3\nthe\tstock\t5\nstock\tmarket\t9\n")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture
+def logged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Run a command that is interrupted some times, and return all points that its one run has in the store."""
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(folder)
+    interrupting = Interrupting(monkeypatch)
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+
+    def run(*interruptions: Interruption) -> dict[str, Any]:
+        known = {run.info.run_id for run in client.search_runs(["1"])} if interruptions else set()
+        for epoch, how, every in interruptions:
+            interrupting.at = (epoch, how)
+            with suppress(SystemExit):
+                command_line.run([*SETTINGS, f"checkpoint.every='{every}'", "resume=false"])
+        interrupting.at = None
+        assert command_line.run([*SETTINGS, "checkpoint.every='1 epoch'", "resume=false"]) == 0
+        (newest,) = [r for r in client.search_runs(["1"], max_results=1) if r.info.run_id not in known]
+        assert newest.info.status == "FINISHED"
+        return {
+            name: [
+                (point.step, point.value) if name in BY_EPOCH else point.step
+                for point in sorted(client.get_metric_history(newest.info.run_id, name), key=lambda p: p.step)
+            ]
+            for name in newest.data.metrics
+        }
+
+    return run
+
+
+BY_EPOCH = {"cost", "objective_cost", "validation_cost", "learning_rate", "word_pairs_pairs"}
+
+
+@pytest.fixture
+def uninterrupted(logged: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    points = logged()
+    assert points.keys() >= BY_EPOCH
+    assert [step for step, _ in points["objective_cost"]] == [0, 3, 7, 10]
+    return points
+
+
+INTERRUPTIONS = st.lists(
+    st.tuples(
+        st.integers(0, EPOCHS - 1),
+        st.sampled_from([KeyboardInterrupt, SystemExit]),
+        st.sampled_from(["1 epoch", "2 epochs", "5 epochs"]),
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
+def test_a_run_that_is_interrupted_after_an_epoch_without_a_point_has_no_more_points(
+    logged: Callable[..., dict[str, Any]], uninterrupted: dict[str, Any]
+) -> None:
+    assert logged((5, KeyboardInterrupt, "1 epoch"), (9, KeyboardInterrupt, "2 epochs")) == uninterrupted
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(interruptions=INTERRUPTIONS)
+def test_interruptions_at_any_epochs_leave_the_points_of_an_uninterrupted_run(
+    logged: Callable[..., dict[str, Any]], uninterrupted: dict[str, Any], interruptions: list[Interruption]
+) -> None:
+    assert logged(*interruptions) == uninterrupted
+
+
+def test_a_run_that_cannot_be_resumed_keeps_its_last_epoch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    interrupting = Interrupting(monkeypatch)
+    interrupting.at = (6, KeyboardInterrupt)
+    assert command_line.run([*SETTINGS, "checkpoint=none", "seed=5"]) == 130
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"], max_results=1)
+    assert run.info.status == "KILLED"
+    steps = [point.step for point in client.get_metric_history(run.info.run_id, "objective_cost")]
+    assert sorted(steps) == [0, 3, 5]
