@@ -158,6 +158,19 @@ def test_the_summary_run_compares_them(
     assert best.data.params["dim"] in first
     files = {file.path for file in client.list_artifacts(summary.info.run_id)}
     assert {"comparison.csv", "summary.html"} <= files
+    assert summary.info.start_time <= min(run.info.start_time for run in runs)
+    assert summary.info.end_time >= max(run.info.end_time for run in runs)
+    best = max(runs, key=lambda run: run.data.metrics["information_explained"])
+    params = summary.data.params
+    assert (params["window"], params["dim"], params["seed"]) == ("3,5", "10,50", "0")
+    assert params["command"] == summary.data.tags["command"]
+    assert params["best"] == " ".join(f"{key}={best.data.params[key]}" for key in ("window", "dim"))
+    assert params["ranked_by"] == "information_explained"
+    assert summary.data.metrics == {
+        "runs_finished": 4,
+        "runs_unfinished": 0,
+        "best_information_explained": best.data.metrics["information_explained"],
+    }
     assert len([file for file in files if file.endswith((".png", ".svg"))]) == 4
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from w2v_exp.errors import UserError
 from w2v_exp.experiment import command_line
 from w2v_exp.training.trainer import Trainer
 
@@ -42,7 +42,7 @@ Interruption = tuple[
 
 
 class Interrupting:
-    """Ends training before a given epoch: asked to (KeyboardInterrupt), or without a word (SystemExit), as SIGKILL."""
+    """Ends training before a given epoch: by an interruption, or by a failure that leaves a checkpoint."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at: tuple[int, type[BaseException]] | None = None
@@ -78,8 +78,10 @@ def logged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
         known = {run.info.run_id for run in client.search_runs(["1"])} if interruptions else set()
         for epoch, how, every in interruptions:
             interrupting.at = (epoch, how)
-            with suppress(SystemExit):
-                command_line.run([*SETTINGS, f"checkpoint.every='{every}'", "resume=false"])
+            code = command_line.run([*SETTINGS, f"checkpoint.every='{every}'", "resume=false"])
+            assert (
+                code == (130 if how is KeyboardInterrupt else 1) or interrupting.at
+            )  # it resumed after that epoch
         interrupting.at = None
         assert command_line.run([*SETTINGS, "checkpoint.every='1 epoch'", "resume=false"]) == 0
         (newest,) = [r for r in client.search_runs(["1"], max_results=1) if r.info.run_id not in known]
@@ -109,7 +111,7 @@ def uninterrupted(logged: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 INTERRUPTIONS = st.lists(
     st.tuples(
         st.integers(0, EPOCHS - 1),
-        st.sampled_from([KeyboardInterrupt, SystemExit]),
+        st.sampled_from([KeyboardInterrupt, UserError]),
         st.sampled_from(["1 epoch", "2 epochs", "5 epochs"]),
     ),
     min_size=1,
@@ -125,7 +127,7 @@ def test_a_run_that_is_interrupted_after_an_epoch_without_a_point_has_no_more_po
 
 @pytest.mark.slow
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.generate],

@@ -16,7 +16,9 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import Comparison, compare
 from w2v_exp.reporting.comparison_files import write_comparison
+from w2v_exp.reporting.layout import values_of
 from w2v_exp.reporting.results import RunResult
+from w2v_exp.reporting.summary_data import ranked_metrics
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Asked, write_summary_page
 from w2v_exp.reporting.words import visible_console
@@ -63,9 +65,47 @@ def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTra
     write_skipped(comparison.skipped, files)
     shutil.copyfile(folder / PAGE, files / PAGE)
     table = comparison.to_markdown()
-    if problem := log_summary(
-        tracking.uri, tracking.experiment, sweep.name, sweep.command, sweep.keys, table, files
-    ):
+    problem = log_summary(
+        tracking.uri,
+        tracking.experiment,
+        sweep.name,
+        sweep.command,
+        sweep.keys,
+        table,
+        files,
+        started=sweep.started,
+        params=_summary_params(sweep, comparison),
+        metrics=_summary_metrics(comparison),
+    )
+    if problem:
         print(f"The summary could not be logged ({problem}); it is in {files}.", file=sys.stderr)
     if list(folder.rglob(PENDING)):
         print(f"The store does not have all of this sweep. {replay_command(folder)}", file=sys.stderr)
+
+
+def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:
+    """Return the swept keys with the values of the runs, and the best configuration, if the runs are ranked."""
+    runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
+    seeds = sorted({run.seed for run in runs})
+    swept = {key: ",".join(values_of(key, comparison)) for key in sweep.keys if key != "seed"}
+    params = swept | {"seed": ",".join(map(str, seeds))}
+    if comparison.ranking and comparison.groups:
+        best = comparison.groups[0].swept
+        params["ranked_by"] = comparison.ranking.metric
+        params["best"] = " ".join(f"{key}={value}" for key, value in best.items())
+    return params
+
+
+def _summary_metrics(comparison: Comparison) -> dict[str, float]:
+    """Return how many runs there are, and the best value of every metric that ranks: the mean of a configuration."""
+    metrics = {
+        "runs_finished": sum(len(group.runs) for group in comparison.groups),
+        "runs_unfinished": len(comparison.unfinished),
+    }
+    ranked = ranked_metrics(comparison)
+    best = {
+        r: [r.sign * g.ranked_mean(r.metric) for g in comparison.groups if g.ranks(r.metric)] for r in ranked
+    }
+    return metrics | {
+        f"best_{ranking.metric}": ranking.sign * max(values) for ranking, values in best.items()
+    }

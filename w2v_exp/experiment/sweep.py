@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import time
 
 from w2v_exp.files import replacing
 from w2v_exp.reporting.results import RunResult
@@ -31,6 +32,8 @@ class Sweep:
         The study that its runs are trials of, if it is a search.
     sought : (str, int), optional
         The metric that is sought, and 1 if more of it is better, −1 if less is.
+    started : float
+        When it began, in seconds since 1970.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Sweep:
     total: int
     study: str | None = None
     sought: tuple[str, int] | None = None
+    started: float = field(default_factory=time)
 
     def write(self, folder: Path) -> None:
         """Write this down in the sweep's folder."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "pending.json"
 BATCH = 1000  # metrics; the most that MLflow takes in one call
-TAGS_BATCH = 100
+TAGS_BATCH = PARAMS_BATCH = 100
 TAG = "pending"  # of a run that the store has only a part of: why
 
 
@@ -59,6 +59,8 @@ class Pending:
         What to call a run that has yet to be made.
     tags : dict of str to str
         Its tags.
+    params : dict of str to str
+        Its parameters.
     metrics : list of Taken
         In the order in which they were taken.
     files : str
@@ -67,8 +69,8 @@ class Pending:
         Whether that folder is deleted when it has been delivered.
     status : str
         How the run ended; empty while it lasts.
-    end_time : int
-        When, in milliseconds since 1970.
+    start_time, end_time : int
+        When a run that has yet to be made began, and when it ended, in milliseconds since 1970.
     incomplete : bool
         Whether the run has been marked in the store as one that is not whole: see `mark_incomplete`.
     """
@@ -78,15 +80,17 @@ class Pending:
     run_id: str = ""
     name: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
     metrics: list[Taken] = field(default_factory=list)
     files: str = ""
     moved: bool = False
     status: str = ""
+    start_time: int = 0
     end_time: int = 0
     incomplete: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.tags or self.metrics or self.files or self.status)
+        return bool(self.tags or self.params or self.metrics or self.files or self.status)
 
     def deliver(self, client: MlflowClient, folder: Path) -> None:
         """Tell the store all of it. If that raises, what has not been delivered is still here.
@@ -98,13 +102,19 @@ class Pending:
         folder : Path
             Where `files` is.
         """
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric, Param, RunTag
 
         if not self.run_id:
             experiment = client.get_experiment_by_name(self.experiment)
-            created = client.create_run(experiment.experiment_id, tags=dict(self.tags), run_name=self.name)
+            created = client.create_run(
+                experiment.experiment_id, self.start_time or None, dict(self.tags), run_name=self.name
+            )
             self.run_id = created.info.run_id
             self.tags.clear()
+        for params in _batches(dict(self.params), PARAMS_BATCH):
+            client.log_batch(self.run_id, params=[Param(key, value) for key, value in params.items()])
+            for key in params:
+                del self.params[key]
         while self.metrics:  # others may be added behind while these are on their way
             batch = self.metrics[:BATCH]
             client.log_batch(self.run_id, metrics=[Metric(*metric) for metric in batch])
