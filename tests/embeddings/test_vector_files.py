@@ -4,7 +4,6 @@ import bz2
 import contextlib
 import gzip
 import io
-import logging
 import lzma
 import os
 import re
@@ -31,11 +30,13 @@ from test_embedding_formats import (
 )
 
 from w2v_exp.embeddings import Embeddings, loading, opening
-from w2v_exp.embeddings.loading import LoadOptions
+from w2v_exp.embeddings.loading import LoadOptions, LoadWarning
 from w2v_exp.embeddings.word2vec_formats import MOST_BLANK_LINES
 from w2v_exp.errors import FormatError, SettingError, UserError
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.questions import run
+
+pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.loading.LoadWarning")
 
 GLOVE = b"the 0.1 -0.2 0.3\nriver 0.2 0.1 -0.4\n, 0.5 0.5 0.1\n"
 HEADER = b"3 3\n"
@@ -273,23 +274,24 @@ def test_a_zip_archive_must_hold_one_file(read, files, problem):
 BAD_ROWS = b"8 2\nthe 1 0\nof 0 1\nthe 5 5\ncaf\xe9 1 1\nin 1\nthe 7 7\nnaf\xe9 2 2\nto nan 1\nand 1 1e39\nlast 9 9\n"
 
 
-def test_what_is_skipped_or_replaced_is_counted_in_one_line(read, caplog, tmp_path):
-    found = read(BAD_ROWS, duplicates="first", unicode_errors="skip", malformed="skip")
+def test_what_is_skipped_or_replaced_is_counted_in_one_line(read, tmp_path):
+    with pytest.warns(LoadWarning) as warned:
+        found = read(BAD_ROWS, duplicates="first", unicode_errors="skip", malformed="skip")
     assert found.words == ["the", "of", "last"]
     assert found.input.tolist() == [[1, 0], [0, 1], [9, 9]]
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [str(one.message) for one in warned] == [
         f"{tmp_path / 'vectors.txt'}: 3 words read; "
         "skipped 2 rows with a repeated word, first at line 4 ('the'); "
         r"skipped 2 rows with a word that is not UTF-8, first at line 5 (b'caf\xe9'); "
         "skipped 3 rows with a malformed entry, first at line 6 (has 1 values where line 1 says 2); "
         "read 10 rows where line 1 claims 8."
     ]
-    caplog.clear()
-    replaced = read(BAD_ROWS, duplicates="first", unicode_errors="replace", malformed="skip")
+    assert warned[0].filename == __file__
+    with pytest.warns(
+        LoadWarning, match="read 2 rows with a word that is not UTF-8 by unicode_errors=replace, first"
+    ):
+        replaced = read(BAD_ROWS, duplicates="first", unicode_errors="replace", malformed="skip")
     assert replaced.words == ["the", "of", "caf\ufffd", "naf\ufffd", "last"]
-    assert (
-        "read 2 rows with a word that is not UTF-8 by unicode_errors=replace, first at line 5" in caplog.text
-    )
     ignored = read(BAD_ROWS, duplicates="first", unicode_errors="ignore", malformed="skip")
     assert ignored.words == ["the", "of", "caf", "naf", "last"]
 
@@ -302,7 +304,7 @@ def test_each_kind_needs_its_own_option(read, missing):
         read(BAD_ROWS, **options)
 
 
-def test_binary_rows_are_skipped_too(read, caplog):
+def test_binary_rows_are_skipped_too(read):
     def row(word, *values):
         return word + b" " + np.array(values, "<f4").tobytes() + b"\n"
 
@@ -311,10 +313,9 @@ def test_binary_rows_are_skipped_too(read, caplog):
     )
     options = {"duplicates": "first", "unicode_errors": "skip", "malformed": "skip"}
     for end in (row(b"last", 9, 9), row(b"last", 9, 9) + b"cut \0\0"):
-        found = read(content + end, **options)
+        with pytest.warns(LoadWarning, match="line 1 claims 9"):
+            found = read(content + end, **options)
         assert (found.words, found.input.tolist()) == (["the", "last"], [[1, 0], [9, 9]])
-        assert "line 1 claims 9" in caplog.text
-        caplog.clear()
     for option in options:
         with pytest.raises(FormatError, match=f"{option}=|but no more than"):
             read(
@@ -324,25 +325,26 @@ def test_binary_rows_are_skipped_too(read, caplog):
 
 
 @pytest.mark.parametrize("claimed", [1, 2, 4, 1000, 10**15])
-def test_a_header_with_another_count_is_ignored_if_asked(read, claimed, caplog):
+def test_a_header_with_another_count_is_ignored_if_asked(read, claimed):
     content = b"%d 3\n" % claimed + GLOVE
     with pytest.raises(FormatError, match="line 1"):
         read(content)
-    assert same(read(content, malformed="skip"), read(GLOVE))
-    assert f"read 3 rows where line 1 claims {claimed}" in caplog.text
+    with pytest.warns(LoadWarning, match=f"read 3 rows where line 1 claims {claimed}"):
+        assert same(read(content, malformed="skip"), read(GLOVE))
 
 
-def test_a_last_line_without_its_end_is_logged(read, caplog):
-    assert read(GLOVE[:-1]).words == read(GLOVE).words
-    assert "read 1 row without a line end, first at line 3 (its last number may be truncated)" in caplog.text
+def test_a_last_line_without_its_end_is_reported(read):
+    with pytest.warns(
+        LoadWarning, match=r"read 1 row without a line end, .* line 3 \(its last number may be trunc"
+    ):
+        assert read(GLOVE[:-1]).words == read(GLOVE).words
 
 
 @pytest.mark.parametrize("options", [{}, {"limit": 5}, {"malformed": "skip"}])
-def test_a_sound_file_logs_nothing(read, caplog, options):
-    caplog.set_level(logging.DEBUG)
+@pytest.mark.filterwarnings("error")
+def test_of_a_sound_file_nothing_is_reported(read, options):
     read(HEADER + GLOVE, **options)
     read(GLOVE, **options)
-    assert not caplog.records
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".bin", ".npz", ".txt.gz"])
@@ -419,15 +421,17 @@ def test_nothing_left_is_an_error(read):
 # --- from the shell and the configuration
 
 
-def test_the_options_reach_the_shell(tmp_path, capsys, caplog):
+def test_the_options_reach_the_shell(tmp_path, capsys):
     file = tmp_path / "vectors.txt"
     file.write_bytes(BAD_ROWS)
     assert run(["neighbours", str(file), "the"]) == 2
     assert "duplicates=first keeps the first" in capsys.readouterr().err
     options = ["--duplicates", "first", "--unicode-errors", "skip", "--malformed", "skip"]
     assert run(["neighbours", str(file), "the", *options]) == 0
-    assert "last" in capsys.readouterr().out
-    assert "skipped 2 rows with a repeated word" in caplog.text
+    printed = capsys.readouterr()
+    assert "last" in printed.out
+    assert printed.err.startswith(f"{file}: 3 words read; skipped 2 rows with a repeated word")
+    assert len(printed.err.splitlines()) == 1
     assert run(["neighbours", str(file), "the", "--limit", "2"]) == 0
     assert "last" not in capsys.readouterr().out
     file.write_bytes(b"1 2\n3 4\n")
@@ -449,13 +453,14 @@ def test_the_shell_reads_a_pipe(tmp_path, capsys):
     assert "the" in capsys.readouterr().out
 
 
-def test_the_options_reach_a_run_that_starts_from_a_file(tmp_path):
+def test_the_options_reach_a_run_that_starts_from_a_file(tmp_path, capsys):
     (tmp_path / "vectors.txt").write_bytes(BAD_ROWS)
     path = f"initialization.path={tmp_path / 'vectors.txt'}"
     chosen = ["initialization=from_file", path, "dim=2", "initialization.limit=3"]
     with pytest.raises(SettingError, match=r"initialization.path=.*duplicates=first"):
         Origin.read(plan_of(*chosen))
     assert Origin.read(plan_of(*chosen, "initialization.duplicates=first")).embeddings.words == ["the", "of"]
+    assert "skipped 1 row with a repeated word" in capsys.readouterr().err
     with pytest.raises(SettingError, match=r"initialization.malformed=x: .*Options: error, skip"):
         plan_of(*chosen, "initialization.malformed=x")
 

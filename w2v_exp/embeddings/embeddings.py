@@ -91,7 +91,7 @@ class Embeddings(Similarity):
         path : Path or str
             The file.
         limit, no_header, unicode_errors, duplicates, malformed
-            See `LoadOptions`. Rows that are skipped or changed are counted in one line of the log.
+            See `LoadOptions`. Rows that are skipped or changed are counted in one `LoadWarning`.
 
         Raises
         ------

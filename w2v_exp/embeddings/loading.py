@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import reprlib
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,22 @@ UNICODE_ERRORS = ("strict", "replace", "ignore", "skip")
 DUPLICATES = ("error", "first")
 MALFORMED = ("error", "skip")
 
-_logger = logging.getLogger(__name__)
+
+class LoadWarning(UserWarning):
+    """Rows of a file have been skipped or changed."""
+
+
+@contextmanager
+def load_warnings_printed() -> Iterator[None]:
+    """Print each `LoadWarning` as a line on stderr, without the place in the code that it is raised for."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LoadWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, LoadWarning):
+            print(warning.message, file=sys.stderr)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 @dataclass(frozen=True)
@@ -115,7 +132,7 @@ class Rows:
         self.note("skipped {} with a malformed entry", number, problem)
 
     def note(self, kind: str, number: int, example: str) -> None:
-        """Count a row whose treatment is to be logged."""
+        """Count a row for the warning."""
         count, first = self._notes.get(kind, (0, f"{self._unit} {number} ({example.rstrip('.')})"))
         self._notes[kind] = count + 1, first
 
@@ -152,7 +169,7 @@ class Rows:
         return row
 
     def finished(self) -> tuple[list[str], NDArray[np.float32]]:
-        """Return words and vectors, and log what has been skipped."""
+        """Return words and vectors, and warn once if rows have been skipped or changed."""
         if self.skips_malformed and self.promised not in (None, self.seen) and self.seen < self.wanted:
             self._notes[f"read {{}} where line 1 claims {self.promised}"] = self.seen, ""
         if not self._ids:
@@ -160,7 +177,8 @@ class Rows:
         words = list(self._ids)
         self._ids.clear()
         if self._notes:
-            _logger.warning("%s: %s words read%s.", self._path, f"{len(words):,}", self._noted())
+            message = f"{self._path}: {len(words):,} words read{self._noted()}."
+            warnings.warn(message, LoadWarning, stacklevel=5)  # for the caller of `Embeddings.load`
         # In place: memory behind the last row is returned, and nothing is copied.
         self.vectors.resize((len(words), self.dim), refcheck=False)
         return words, self.vectors.astype(np.float32, copy=False)

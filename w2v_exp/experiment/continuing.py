@@ -9,6 +9,7 @@ import numpy as np
 from w2v_exp.choices import FromFile, FromRun, MlflowTracking
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
+from w2v_exp.embeddings.loading import load_warnings_printed
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.files import expanded
 from w2v_exp.model.parameters import ContinuedInitialization
@@ -116,7 +117,8 @@ class Origin:
 
 def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
     options = asdict(choice)
-    return "", Embeddings.load(expanded(options.pop("path")), **options)
+    with load_warnings_printed():
+        return "", Embeddings.load(expanded(options.pop("path")), **options)
 
 
 def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:

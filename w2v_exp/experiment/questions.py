@@ -11,7 +11,13 @@ from typing import Any, NoReturn
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import VECTORS
 from w2v_exp.embeddings.evaluation import StandardEvaluation
-from w2v_exp.embeddings.loading import DUPLICATES, MALFORMED, UNICODE_ERRORS, LoadOptions
+from w2v_exp.embeddings.loading import (
+    DUPLICATES,
+    MALFORMED,
+    UNICODE_ERRORS,
+    LoadOptions,
+    load_warnings_printed,
+)
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import answers
 from w2v_exp.memory import readable_bytes
@@ -58,7 +64,8 @@ def run(arguments: list[str]) -> int:
     """Answer what a command line asks, and return the exit code: 2 if it cannot be answered."""
     asked = _parser().parse_args(arguments)
     try:
-        saved = find_saved(asked.run_or_file, asked.tracking_uri, _load_options(asked))
+        with load_warnings_printed():
+            saved = find_saved(asked.run_or_file, asked.tracking_uri, _load_options(asked))
         vectors = asked.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
         if asked.question == "explore":
