@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.own_folder import TAG, make_own
 from w2v_exp.text import cache_key, cached_encoding, encoding
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_entry import DESCRIPTION, IDS, PASSAGES, WORDS
@@ -88,8 +89,8 @@ def entry_of(cache):
 
 
 def left_in(cache):
-    """Return what lies in a cache's folder."""
-    return sorted(file.name for file in cache.path.iterdir()) if cache.path.is_dir() else []
+    """Return what lies in a cache's folder beside its mark."""
+    return sorted({file.name for file in cache.path.iterdir()} - {TAG}) if cache.path.is_dir() else []
 
 
 @given(
@@ -348,9 +349,9 @@ def test_ids_stay_usable_when_their_entry_is_removed(corpus, cache):
 def test_what_a_killed_process_left_is_removed_in_time(corpus, cache):
     for name, age in (("old", 7200), ("new", 10)):
         folder = cache.path / f".unfinished-{name}"
-        folder.mkdir(parents=True)
+        make_own(folder)
         (folder / IDS).write_bytes(b"1234")
-        for path in (folder / IDS, folder):
+        for path in (*folder.iterdir(), folder):
             os.utime(path, (time.time() - age, time.time() - age))
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     assert [name for name in left_in(cache) if name.startswith(".")] == [".unfinished-new"]

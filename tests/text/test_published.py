@@ -22,6 +22,8 @@ from local_server import endless, honest, plain, serving, slow, stalling, zipped
 from properties import examples
 
 from w2v_exp.errors import CorpusError
+from w2v_exp.files import write_checked
+from w2v_exp.own_folder import TAG, make_own
 from w2v_exp.text.published import PublishedText, WrongContentError
 
 TEXT = bytes(random.Random(2).choices(b"abcdefg ", k=400_000))
@@ -37,7 +39,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir()} - {"text.lock"}
+    return {file.name for file in folder.iterdir()} - {"text.lock", TAG}
 
 
 def failure_of(*answers, folder: Path, timeout: float = 5) -> str:
@@ -93,6 +95,7 @@ def test_it_is_fetched_once(tmp_path):
 
 @pytest.mark.parametrize("damage", [TEXT[:-1], TEXT[:-1] + b"?", b"", TEXT + b" "])
 def test_a_damaged_file_is_told_of_and_fetched_again(tmp_path, damage):
+    make_own(tmp_path)
     (tmp_path / "text").write_bytes(damage)
     said: list[str] = []
     with serving(honest(ZIP)) as server:
@@ -121,7 +124,7 @@ def test_a_zip_that_was_cut_off_is_gone_on_with(tmp_path, answer, said):
     # The address is that of the server, whose port is another each time.
     with serving(honest(ZIP)) as server:
         source = tmp_path / "text.zip.partial.source"
-        source.write_text(f'{{"url": "{server.url}", "validator": "\\"version 1\\""}}')
+        write_checked(source, {"url": server.url, "validator": '"version 1"'})
         assert PUBLISHED.fetch(server.url, tmp_path).read_bytes() == TEXT
         assert server.asked == [(f"bytes={HALF}-", '"version 1"')]
     assert kept(tmp_path) == {"text"}
@@ -304,10 +307,26 @@ def test_a_file_in_a_folder_one_may_only_read_is_used(tmp_path):
 
 
 def test_what_killed_processes_left_is_cleared_away(tmp_path):
+    make_own(tmp_path)
     (tmp_path / ".text.0123abcd").write_bytes(TEXT[:9])
     with serving(honest(ZIP)) as server:
         PUBLISHED.fetch(server.url, tmp_path)
     assert kept(tmp_path) == {"text"}
+
+
+def test_files_in_a_folder_of_somebody_else_stay(tmp_path):
+    names = {"text", ".text.0123abcd", "text.zip.partial", "text.zip.partial.source"}
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    with serving(honest(ZIP)) as server:
+        file = PUBLISHED.fetch(server.url, tmp_path)
+        assert file == tmp_path / "w2v_exp" / "text"
+        assert PUBLISHED.fetch(server.url, tmp_path) == file
+        assert len(server.asked) == 1
+    assert kept(file.parent) == {"text"}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == dict.fromkeys(
+        names, "mine"
+    )
 
 
 FETCH = """

@@ -10,6 +10,7 @@ from local_server import honest, plain, serving, slow, zipped
 from processes import Command, run_on_terminal
 
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.own_folder import make_own
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.published import PublishedText
 from w2v_exp.text.text8 import Text8Corpus
@@ -63,7 +64,7 @@ def test_whoever_asks_for_its_file_gets_it_downloaded(small):
 
 def test_a_damaged_file_in_the_cache_is_not_read(small, capsys):
     file = small / "text8" / "text8"
-    file.parent.mkdir(parents=True)
+    make_own(file.parent)
     file.write_text(TEXT[:-1] + "?")
     with serving(honest(ZIP)) as server:
         assert "".join(Text8Corpus(url=server.url).pieces()) == TEXT

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from w2v_exp.exiting import exit_with
 from w2v_exp.memory import readable_bytes
+from w2v_exp.own_folder import TAG
 from w2v_exp.reporting.words import visible_console
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.text8 import Text8Corpus
@@ -60,7 +61,7 @@ def list_texts(cache: TextCache, console: Console) -> None:
 
 def list_downloads(folder: Path, console: Console) -> None:
     """Print how large the downloaded corpus in a folder is, if there is one."""
-    size = sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in folder.glob("*") if file.is_file() and file.name != TAG)
     if size:
         console.print(
             Text(

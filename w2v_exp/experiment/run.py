@@ -32,6 +32,7 @@ from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
+from w2v_exp.files import replacing
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import CURVES
@@ -199,7 +200,8 @@ class Run:
         reason = " ".join(reason.splitlines())
         try:
             if status == "FAILED":
-                (self.files / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                with replacing(self.files / "traceback.txt") as stream:
+                    stream.write(traceback.format_exc())
             self._write_results(records, status)
         except (UserError, OSError) as error:  # a full disk; what is there is recorded all the same
             status = "FAILED" if status == "FINISHED" else status

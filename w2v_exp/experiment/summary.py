@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.text import Text
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.announcement import announce_store
 from w2v_exp.experiment.sweep import Sweep, read_results
+from w2v_exp.files import replacing
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import Comparison, compare
@@ -63,7 +63,8 @@ def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTra
     files = folder / "summary"
     write_comparison(comparison, files, plots=tracking.plots)
     write_skipped(comparison.skipped, files)
-    shutil.copyfile(folder / PAGE, files / PAGE)
+    with replacing(files / PAGE, "wb", durable=False) as stream:
+        stream.write((folder / PAGE).read_bytes())
     table = comparison.to_markdown()
     problem = log_summary(
         tracking.uri,

@@ -123,7 +123,7 @@ class ExplorerPage:
         """
         page = self.html().encode()
         try:
-            with replacing(path, "wb") as stream:
+            with replacing(path, "wb", durable=False) as stream:
                 stream.write(page)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -117,7 +117,7 @@ def drawing(path: Path | str, *, height: float = 5.0) -> Iterator[Figure]:
         canvas: Any = FigureCanvasAgg(figure)
         yield figure
         lay_out(figure)
-        with replacing(path, "wb") as stream:
+        with replacing(path, "wb", durable=False) as stream:
             if kind == "svg":
                 figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
             else:  # savefig would draw twice, and keep an alpha channel that is not needed

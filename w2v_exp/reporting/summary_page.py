@@ -64,7 +64,7 @@ class Asked:
 def write_summary_page(comparison: Comparison, asked: Asked, path: Path | str) -> None:
     """Write the page of a sweep."""
     page = summary_page(comparison, asked)
-    with replacing(path) as stream:
+    with replacing(path, durable=False) as stream:
         stream.write(page)
 
 

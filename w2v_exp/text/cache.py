@@ -7,11 +7,9 @@ the reverse order: renamed, then deleted; whoever has mapped the ids keeps them.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from w2v_exp.cores import MOST_CORES
-from w2v_exp.files import expanded, replacing
+from w2v_exp.files import DamagedFileError, expanded, read_checked, write_checked
+from w2v_exp.own_folder import TAG, delete_own, is_own, make_own, own_place
 from w2v_exp.text.cache_entry import (
     DESCRIPTION,
+    FILES,
     DamagedEntryError,
     Entry,
     read_entry,
@@ -29,13 +29,14 @@ from w2v_exp.text.cache_entry import (
     size_of,
 )
 from w2v_exp.text.cache_figures import remove_figures
-from w2v_exp.text.cache_folder import cache_folder
+from w2v_exp.text.cache_folder import cache_folder, own_files
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.validation import check_number, check_whole
 
 _UNFINISHED = ".unfinished-"  # an entry that is being made, or removed
 _ABANDONED_SECONDS = 3600.0  # nobody writes an entry for so long without adding to its files
 _DIGESTS = "digests"
+_IDENTITY = "identity"  # key in a file of a digest
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -46,7 +47,8 @@ class TextCache:
     Parameters
     ----------
     folder : str, optional
-        Where; None takes ``texts`` in the folder that W2V_EXP_CACHE names, or else in ``~/.cache/w2v_exp``.
+        Where; None takes ``texts`` in the folder that W2V_EXP_CACHE names, or else in ``~/.cache/w2v_exp``. In a
+        folder with files that are not the cache's it takes the subfolder ``w2v_exp``, and leaves those files alone.
     limit_gb : float
         What is kept at most, in 10⁹ bytes. The text used least recently goes first; the one in use stays.
     processes : int, optional
@@ -65,8 +67,32 @@ class TextCache:
 
     @property
     def path(self) -> Path:
-        """The folder, which need not exist."""
+        """The folder, which need not exist: the one that is named, or its subfolder if it holds other files."""
+        return own_place(self._named)
+
+    @property
+    def _named(self) -> Path:
         return expanded(self.folder).absolute() if self.folder else cache_folder() / "texts"
+
+    @property
+    def moved(self) -> str:
+        """A line that says that the cache is not made in the folder that is named; empty if it is, or exists."""
+        path = self.path
+        if path == self._named or path.exists():
+            return ""
+        return f"cache.folder={self._named}: holds other files, which are left alone. The cache is made in {path}."
+
+    def prepare(self) -> Path:
+        """Make the folder, if need be, and return it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        path = self.path
+        make_own(path)
+        return path
 
     def read(self, key: str) -> EncodedText | None:
         """Return the text of an entry, or None if there is none.
@@ -99,13 +125,12 @@ class TextCache:
         OSError
             If it cannot be made.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        folder = self.path / f"{_UNFINISHED}{secrets.token_hex(8)}"
-        folder.mkdir()
+        folder = self.prepare() / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        make_own(folder)
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            delete_own(folder, FILES)
 
     def publish(self, folder: Path, key: str) -> EncodedText:
         """Make a finished folder the entry of this key, unless it has one, and return the text of the entry.
@@ -144,7 +169,10 @@ class TextCache:
         return sorted(found, key=lambda entry: -entry[3])
 
     def evict(self, keep: str) -> None:
-        """Remove the entries used least recently until the limit holds, all but one, and what was abandoned."""
+        """Remove the entries used least recently until the limit holds, all but one, and what was abandoned.
+
+        Only what has the cache's own mark is removed; see `w2v_exp.own_folder`.
+        """
         size = 0
         kept: list[Entry] = []
         for key, entry, entry_size, _ in sorted(self.entries(), key=lambda entry: entry[0] != keep):
@@ -160,11 +188,13 @@ class TextCache:
         remove_figures(self.path, keep={entry.digest for entry in kept})
 
     def remove(self, key: str) -> None:
-        """Remove an entry, if it is there."""
-        doomed = self.path / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        """Remove an entry, if it is there and has nothing else in its folder."""
+        folder, doomed = self.path / key, self.path / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        if not _is_entry(folder):
+            return
         with suppress(OSError):
-            (self.path / key).rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            folder.rename(doomed)
+            delete_own(doomed, FILES)
 
     def clear(self) -> tuple[int, int]:
         """Remove everything and return how many entries and bytes that were; what others are making stays."""
@@ -189,22 +219,22 @@ class TextCache:
         OSError
             If it cannot be written.
         """
-        (self.path / _DIGESTS).mkdir(exist_ok=True)
-        with replacing(self.path / _DIGESTS / f"{files_key}.json") as stream:
-            json.dump(identity, stream)
+        digests = self.prepare() / _DIGESTS
+        digests.mkdir(exist_ok=True)
+        write_checked(digests / f"{files_key}.json", {_IDENTITY: identity}, durable=False)
 
     def _folders(self) -> list[Path]:
         with suppress(OSError):
-            return [folder for folder in self.path.iterdir() if _KEY.fullmatch(folder.name)]
+            return [folder for folder in self.path.iterdir() if _is_entry(folder)]
         return []
 
     def _digest_files(self) -> list[Path]:
-        return list((self.path / _DIGESTS).glob("*.json"))
+        return own_files(self.path, _DIGESTS)
 
     def _read_digest(self, file: Path) -> str | None:
         try:
-            digest = json.loads(file.read_bytes())
-        except (OSError, ValueError):
+            digest = read_checked(file).get(_IDENTITY)
+        except (OSError, DamagedFileError):
             return None
         return digest if isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) else None
 
@@ -212,6 +242,17 @@ class TextCache:
         """Remove what processes that were killed have left."""
         with suppress(OSError):
             for folder in self.path.glob(f"{_UNFINISHED}*"):
+                if folder.is_symlink() or not is_own(folder):
+                    continue
                 times = [file.stat().st_mtime for file in (folder, *folder.iterdir())]
                 if time.time() - max(times) > _ABANDONED_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    delete_own(folder, FILES)
+
+
+def _is_entry(folder: Path) -> bool:
+    """Return whether a folder is an entry by its mark and its name, and holds only an entry's files."""
+    if not _KEY.fullmatch(folder.name) or folder.is_symlink() or not is_own(folder):
+        return False
+    with suppress(OSError):
+        return {path.name for path in folder.iterdir()} <= {*FILES, TAG}
+    return False

@@ -18,6 +18,7 @@ IDS = "ids.int32"  # little-endian, nothing else
 PASSAGES = "passages.int64"  # likewise
 WORDS = "vocabulary.json"
 DESCRIPTION = "entry.json"  # its time says when the entry was used last
+FILES = (IDS, PASSAGES, WORDS, DESCRIPTION)
 _CHUNK_BYTES = 1 << 20
 
 _Number = TypeVar("_Number", np.int32, np.int64)
@@ -107,7 +108,7 @@ def read_entry(folder: Path) -> Entry:
         values = json.loads((folder / DESCRIPTION).read_bytes())
         checksum = values.pop("checksum")
         entry = Entry(**values)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise DamagedEntryError(f"{DESCRIPTION} cannot be read") from error
     if crc32(_canonical(values)) != checksum:
         raise DamagedEntryError(f"{DESCRIPTION} is not what was written")
@@ -158,7 +159,7 @@ def _map_checked(file: Path, dtype: np.dtype[_Number], length: int, checksum: in
 def size_of(folder: Path) -> int:
     """Return the bytes of an entry's files; those that vanish meanwhile count nothing."""
     size = 0
-    for name in (IDS, PASSAGES, WORDS, DESCRIPTION):
+    for name in FILES:
         try:
             size += (folder / name).stat().st_size
         except OSError:

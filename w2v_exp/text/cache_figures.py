@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection
 from pathlib import Path
-from zlib import crc32
 
-from w2v_exp.files import replacing
+from w2v_exp.files import DamagedFileError, read_checked, write_checked
+from w2v_exp.own_folder import make_own
+from w2v_exp.text.cache_folder import own_files
 
 FOLDER = "figures"
 _DIGEST_LETTERS = 16  # of a text's digest, at the beginning of a file's name
@@ -27,10 +27,9 @@ def read_figures(cache: Path, text_digest: str, key: str) -> dict[str, float] | 
         Names all else that the figures depend on.
     """
     try:
-        values = json.loads(_file(cache, text_digest, key).read_bytes())
-        checksum = values.pop("checksum")
-        known = checksum == _checksum(values) and all(math.isfinite(value) for value in values.values())
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        values = read_checked(_file(cache, text_digest, key))
+        known = all(math.isfinite(value) for value in values.values())
+    except (OSError, DamagedFileError, TypeError):
         return None
     return values if known else None
 
@@ -44,22 +43,18 @@ def write_figures(cache: Path, text_digest: str, key: str, figures: dict[str, fl
         If they cannot be written.
     """
     file = _file(cache, text_digest, key)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as stream:
-        json.dump({**figures, "checksum": _checksum(figures)}, stream)
+    make_own(cache)
+    file.parent.mkdir(exist_ok=True)
+    write_checked(file, figures, durable=False)
 
 
 def remove_figures(cache: Path, keep: Collection[str] = ()) -> None:
     """Remove the figures of all texts but those of the digests to keep."""
     kept = {digest[:_DIGEST_LETTERS] for digest in keep}
-    for file in (cache / FOLDER).glob("*.json"):
+    for file in own_files(cache, FOLDER):
         if file.name[:_DIGEST_LETTERS] not in kept:
             file.unlink(missing_ok=True)
 
 
 def _file(cache: Path, text_digest: str, key: str) -> Path:
     return cache / FOLDER / f"{text_digest[:_DIGEST_LETTERS]}-{key}.json"
-
-
-def _checksum(figures: dict[str, float]) -> int:
-    return crc32(json.dumps(figures, sort_keys=True).encode())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from w2v_exp.files import expanded
+from w2v_exp.files import DamagedFileError, expanded, read_checked
+from w2v_exp.own_folder import is_own
 
 
 def cache_folder() -> Path:
@@ -21,3 +23,17 @@ def cache_folder() -> Path:
     # A relative XDG_CACHE_HOME is to be ignored: XDG Base Directory Specification.
     base = Path(shared) if Path(shared).is_absolute() else expanded("~/.cache")
     return base / "w2v_exp" if base.is_absolute() else Path("outputs/.cache/w2v_exp").absolute()
+
+
+def own_files(cache: Path, name: str) -> list[Path]:
+    """Return the files in a subfolder of a marked folder that hold what `write_checked` writes, and are no links."""
+    folder = cache / name
+    if folder.is_symlink() or not is_own(cache):
+        return []
+    return [file for file in folder.glob("*.json") if not file.is_symlink() and _is_checked(file)]
+
+
+def _is_checked(file: Path) -> bool:
+    with suppress(OSError, DamagedFileError):
+        return bool(read_checked(file))
+    return False

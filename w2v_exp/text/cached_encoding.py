@@ -73,6 +73,8 @@ def encode_cached(
                     return text
             except DamagedEntryError as error:
                 say(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
+        if line := cache.moved:
+            say(line)
         with cache.making() as folder:
             with (folder / IDS).open("x+b") as file:
                 encoded = encode(file)
@@ -97,8 +99,7 @@ def encode_cached(
 
 def _passing_text(cache: TextCache, encode: Callable[[IO[bytes]], IdFile]) -> EncodedText:
     """Return a text whose ids lie in a file without a name, which goes with the array that is mapped from it."""
-    cache.path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=cache.path) as file:
+    with tempfile.TemporaryFile(dir=cache.prepare()) as file:
         encoded = encode(file)
         ids = map_numbers(file, ID, encoded.length)
     return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.passages)

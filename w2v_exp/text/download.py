@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.files import replacing
+from w2v_exp.files import DamagedFileError, read_checked, write_checked
 
 TIMEOUT_SECONDS = 30.0
 _BLOCK = 1 << 16
@@ -142,16 +141,15 @@ class Download:
 
     def _begin(self, validator: str) -> None:
         self.discard()
-        with replacing(self._source_file) as stream:
-            json.dump({"url": self.url, "validator": validator}, stream)
+        write_checked(self._source_file, {"url": self.url, "validator": validator})
 
     def _source(self) -> str | None:
         """Return the validator that the bytes came with ("" without one), or None if there are none from here."""
         try:
-            source = json.loads(self._source_file.read_bytes())
-            return str(source["validator"]) if source["url"] == self.url and self.file.exists() else None
-        except (OSError, ValueError, TypeError, KeyError):
+            source = read_checked(self._source_file)
+        except (OSError, DamagedFileError):
             return None
+        return str(source["validator"]) if source["url"] == self.url and self.file.exists() else None
 
     @property
     def _source_file(self) -> Path:

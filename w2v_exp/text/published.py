@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from w2v_exp.compression import DAMAGE, DictionaryError, compression_of, decompr
 from w2v_exp.errors import CorpusError
 from w2v_exp.file_lock import locked
 from w2v_exp.files import replacing
+from w2v_exp.own_folder import is_own, make_own, own_place
 from w2v_exp.text.documents import promised_format
 
 if TYPE_CHECKING:
@@ -85,7 +87,9 @@ class PublishedText:
         try:
             if self._is_intact(file):
                 return file
-            folder.mkdir(parents=True, exist_ok=True)
+            file = own_place(folder) / self.name
+            folder = file.parent
+            make_own(folder)
             with locked(folder / f"{self.name}.lock"):
                 if self._is_intact(file):  # another process has just fetched it
                     return file
@@ -160,10 +164,10 @@ class PublishedText:
                 return
 
     def _unpack(self, archive: Path, file: Path) -> None:
-        for left in file.parent.glob(
-            f".{file.name}.*"
-        ):  # by processes that were killed; nobody else is at it
-            left.unlink(missing_ok=True)
+        unfinished = re.compile(rf"\.{re.escape(file.name)}\.[0-9a-f]+")
+        for left in file.parent.iterdir():  # by processes that were killed; nobody else is at it
+            if unfinished.fullmatch(left.name) and is_own(file.parent):
+                left.unlink(missing_ok=True)
         with replacing(file, "wb") as stream:
             for block in self._verified_blocks(lambda: _opened(archive, is_zip=True)):
                 stream.write(block)

@@ -76,7 +76,7 @@ def write_checkpoint(path: Path, state: TrainingState, notes: Mapping[str, Any])
     digest = _digest(description, ((name, arrays[name]) for name in sorted(arrays)))
     arrays[DESCRIPTION] = np.frombuffer(description, np.uint8)
     arrays[DIGEST] = np.frombuffer(digest, np.uint8)
-    with replacing(path, "wb", durable=True) as stream:
+    with replacing(path, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 

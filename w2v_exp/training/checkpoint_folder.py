@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from w2v_exp.file_lock import try_lock
+from w2v_exp.own_folder import TAG, delete_own, make_own
 from w2v_exp.training.checkpoint import Checkpoint, DamagedCheckpointError, open_checkpoint, write_checkpoint
 from w2v_exp.training.state import TrainingState
 
 LATEST, PREVIOUS, DAMAGED, LOCK = "checkpoint.npz", "previous.npz", "damaged.npz", "lock"
+_UNFINISHED = re.compile(rf"\.({re.escape(LATEST)}|{re.escape(TAG)})\.[0-9a-f]+")
 
 
 class CheckpointFolder:
@@ -32,7 +35,7 @@ class CheckpointFolder:
     Raises
     ------
     OSError
-        If the folder cannot be made or locked.
+        If the folder cannot be made or locked, or holds files that are not of w2v_exp.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,8 +43,14 @@ class CheckpointFolder:
         self._lock = _lock(path)
         self.is_ours = self._lock is not None
         if self.is_ours:
-            for unfinished in path.glob(".*.npz.*"):  # of a process that was killed while it wrote
-                unfinished.unlink()
+            try:
+                make_own(path, besides=(LOCK,))
+            except OSError:
+                self._unlock()
+                raise
+            for unfinished in path.iterdir():  # of a process that was killed while it wrote
+                if _UNFINISHED.fullmatch(unfinished.name):
+                    unfinished.unlink()
 
     def write(self, state: TrainingState, notes: Mapping[str, Any]) -> None:
         """Write a checkpoint; the one before it stays beside it.
@@ -73,10 +82,7 @@ class CheckpointFolder:
 
     def remove(self) -> None:
         """Delete it: the training is over. What cannot be deleted stays."""
-        with suppress(OSError):
-            for name in (LATEST, PREVIOUS, DAMAGED, LOCK):
-                (self.path / name).unlink(missing_ok=True)
-            self.path.rmdir()
+        delete_own(self.path, (LATEST, PREVIOUS, DAMAGED, TAG, LOCK))  # the lock last: then it is another's
         self._unlock()
 
     @property
