@@ -345,7 +345,17 @@ def test_a_sweep_has_one_table(command: Command, tmp_path: Path) -> None:
     done = command("estimate=true", "window=1,3", "labels=sparse,dense", "-m", "repeats=2", COLUMNS="120")
     assert done.returncode == 0, done.stderr
     header, _, *rows = done.stdout.splitlines()
-    assert header.split() == ["window", "tokens", "words", "dense", "sparse", "counts", "streamed", "blocks"]
+    assert header.split() == [
+        "window",
+        "tokens",
+        "words",
+        "dense",
+        "sparse",
+        "counts",
+        "streamed",
+        "blocks",
+        "time",
+    ]
     assert [row.split()[0] for row in rows[:2]] == ["1", "3"]
     assert rows[0].count("*") == 2
     assert not list(tmp_path.iterdir())

@@ -188,7 +188,8 @@ def test_a_csv_survives_what_is_in_its_values(tmp_path):
 
 def test_the_markdown_is_a_table_of_all_columns():
     scores = {"wordsim353": 0.45, "simlex999": 0.2, "analogies": 0.07}
-    comparison = compare(sweep(**scores, validation_cost=1.8, objective_cost=2.0, estimated_memory_mb=0.3))
+    estimated = {"estimated_memory_mb": 0.3, "estimated_seconds": 2.0}
+    comparison = compare(sweep(**scores, **estimated, validation_cost=1.8, objective_cost=2.0))
     html = MarkdownIt("commonmark").enable("table").render(comparison.to_markdown())
     assert html.count("<tr>") == 5
     assert html.count("</th>") == 2 + 1 + len(COLUMNS)
@@ -236,7 +237,13 @@ def test_the_table_fits_80_columns_with_the_most_telling_ones():
 
 
 def test_scores_of_evaluation_sets_come_before_memory_and_speed():
-    text = printed(compare(sweep(wordsim353=0.45, simlex999=0.2, analogies=0.07, estimated_memory_mb=0.3)))
+    text = printed(
+        compare(
+            sweep(
+                wordsim353=0.45, simlex999=0.2, analogies=0.07, estimated_memory_mb=0.3, estimated_seconds=2.0
+            )
+        )
+    )
     assert "WS-353" in text
     assert "0.450" in text
     assert "peak MB" in text[text.index("Columns hidden") :]

@@ -11,6 +11,28 @@ SORTING_BYTES = 33  # for a pair, before equal ones are one cell
 
 
 @dataclass(frozen=True)
+class BatchShape:
+    """The size of a batch, on which the work of a step depends.
+
+    Parameters
+    ----------
+    centres : float
+        Its distinct centres, or bags, or the places of a block.
+    pairs : float
+        Its pairs, or bags.
+    cells : float
+        Its distinct pairs; 0 for blocks.
+    words : float
+        The words of its bags, all in all; 0 for skip-gram.
+    """
+
+    centres: float
+    pairs: float
+    cells: float = 0.0
+    words: float = 0.0
+
+
+@dataclass(frozen=True)
 class BatchMemory:
     """The memory of a batch, in bytes.
 

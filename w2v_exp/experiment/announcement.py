@@ -35,6 +35,7 @@ FIGURES = {
     "kept_words": "words kept as they were",
     "peak_memory_mb": "peak memory, MB",
     "train_seconds": "training, seconds",
+    "estimated_seconds": "training, seconds expected",
     "pairs_per_second": "pairs a second",
 }
 

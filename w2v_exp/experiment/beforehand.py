@@ -13,9 +13,14 @@ from w2v_exp.training.memory_estimate import MemoryEstimate
 
 
 def metrics_beforehand(
-    plan: Plan, text: EncodedText, training: TextPart, origin: Origin, estimate: MemoryEstimate
+    plan: Plan,
+    text: EncodedText,
+    training: TextPart,
+    origin: Origin,
+    estimate: MemoryEstimate,
+    seconds: float,
 ) -> dict[str, float]:
-    """Return the size of the text, what the run will need of memory, and what there is of it.
+    """Return the size of the text, what the run will need of memory and time, and the available memory.
 
     Parameters
     ----------
@@ -27,6 +32,8 @@ def metrics_beforehand(
         The embeddings that the run goes on from.
     estimate : MemoryEstimate
         Of the run.
+    seconds : float
+        That training will take.
     """
     metrics = {
         "estimated_memory_mb": estimate.total / MEGABYTE,
@@ -34,6 +41,8 @@ def metrics_beforehand(
         "tokens": text.tokens,
         "vocabulary_size": len(text.vocabulary),
     } | origin.metrics(text.vocabulary)
+    if plan.epochs:
+        metrics["estimated_seconds"] = seconds
     if (available := available_memory()) is not None:
         metrics["available_memory_mb"] = available / MEGABYTE
     return metrics

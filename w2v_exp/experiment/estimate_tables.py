@@ -1,4 +1,4 @@
-"""What ``estimate=true`` shows: the memory that each label encoding would need, of one run or of a sweep's."""
+"""The tables of ``estimate=true``: memory and training time of each label encoding, of one run or of a sweep's."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.building import split_text, survey_pairs
 from w2v_exp.experiment.continuing import Origin
-from w2v_exp.experiment.estimation import estimate_encodings
+from w2v_exp.experiment.estimation import estimate_run, plans_by_encoding
 from w2v_exp.experiment.reading import read_trainable_text
+from w2v_exp.experiment.time_estimate import (
+    LONG,
+    estimate_seconds,
+    faster_alternatives,
+    long_run_warning,
+    readable_seconds,
+)
 from w2v_exp.memory import available_memory, readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
@@ -38,12 +45,15 @@ class Estimates(NamedTuple):
         Its text.
     by_encoding : dict of str to MemoryEstimate
         Without encodings that the plan excludes.
+    seconds : dict of str to float
+        The training time of the same encodings.
     """
 
     swept: Mapping[str, str]
     plan: Plan
     text: EncodedText
     by_encoding: dict[str, MemoryEstimate]
+    seconds: dict[str, float]
 
 
 def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Console) -> None:
@@ -53,18 +63,26 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
         origin = Origin.read(plan).memory  # which is free again when the memory available is asked for
         text = read_trainable_text(plan)
         training, _ = split_text(plan, text)
-        by_encoding = estimate_encodings(plan, training, len(text.vocabulary), origin)
-        estimates.append(Estimates(swept, plan, text, by_encoding))
+        by_encoding, seconds = {}, {}
+        for encoding, changed in plans_by_encoding(plan).items():
+            survey = survey_pairs(changed, training, len(text.vocabulary))
+            by_encoding[encoding] = estimate_run(changed, training, len(text.vocabulary), origin, survey)
+            seconds[encoding] = estimate_seconds(changed, survey)
+        estimates.append(Estimates(swept, plan, text, by_encoding, seconds))
     available = available_memory()
     (first, *others) = estimates
     if others:
         console.print(_sweep_table(estimates, available))
     else:
         words = f"{len(first.text.ids):,} tokens of {len(first.text.vocabulary):,} words"
-        console.print(Text(f"Peak memory, estimated: {words}, window {first.plan.window}", style="bold"))
+        console.print(Text(f"Estimated for {words}, window {first.plan.window}", style="bold"))
         console.print(_run_table(first, available))
     if available is not None:
         console.print(Text(f"Available: {readable_bytes(available)}."))
+    if not others and (expected := first.seconds[first.plan.encoding]) > LONG:
+        training, _ = split_text(first.plan, first.text)
+        faster = faster_alternatives(first.plan, training, len(first.text.vocabulary), expected)
+        console.print(Text(long_run_warning(expected, faster)), soft_wrap=True)
     console.print(Text(NOTE, style="dim"))
 
 
@@ -72,19 +90,22 @@ def _run_table(estimates: Estimates, available: int | None) -> Table:
     """Return a row for each encoding, with what its peak is made of."""
     table = _empty_table()
     table.add_column("")
-    table.add_column("labels")
-    for heading in ("needs", "examples", "parameters", "optimizer", "step", "building"):
+    table.add_column("labels", no_wrap=True)
+    for heading in ("time", "needs", "examples", "parameters", "optimizer", "step", "building"):
         table.add_column(heading, justify="right")
     table.add_column("fits")
     for encoding in GROUPS["labels"]:
         mark, style = ("→", CHOSEN) if encoding == estimates.plan.encoding else ("", "")
         if (needs := estimates.by_encoding.get(encoding)) is None:
-            table.add_row(mark, encoding, *["–"] * 7)
+            table.add_row(mark, encoding, *["–"] * 8)
             continue
         parts = (needs.total, needs.examples, needs.parameters, needs.optimizer, needs.step, needs.making)
         fits = _fits(needs, available)
         said = Text({True: "yes", False: "no", None: "unknown"}[fits], style=_style(fits))
-        table.add_row(mark, encoding, *(readable_bytes(part) for part in parts), said, style=style)
+        cells = (readable_bytes(part) for part in parts)
+        table.add_row(
+            mark, encoding, readable_seconds(estimates.seconds[encoding]), *cells, said, style=style
+        )
     return table
 
 
@@ -97,7 +118,7 @@ def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
     table = _empty_table()
     for key in keys:
         table.add_column(Text(key), overflow="fold")
-    for heading in ("tokens", "words", *GROUPS["labels"]):
+    for heading in ("tokens", "words", *GROUPS["labels"], "time"):
         table.add_column(heading, justify="right")
     for values, runs in rows.items():
         cells = [Text(value) for value in values]
@@ -106,6 +127,8 @@ def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
             needs = next((run.by_encoding[encoding] for run in runs if encoding in run.by_encoding), None)
             chosen = any(run.plan.encoding == encoding for run in runs)
             cells.append(_cell(needs, available, chosen))
+        times = {run.plan.encoding: readable_seconds(run.seconds[run.plan.encoding]) for run in runs}
+        cells.append(Text(", ".join(times.values())))
         table.add_row(*cells)
     table.caption = Text("* chosen; red: does not fit", style="dim")
     table.caption_justify = "left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from w2v_exp.choices import GROUPS
@@ -14,6 +15,7 @@ from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.memory_needs import ExamplesMemory
 from w2v_exp.examples.pair_counting import PairCounter
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import survey_pairs
 from w2v_exp.memory import readable_bytes, require_memory
@@ -32,13 +34,20 @@ from w2v_exp.training.steps import Steps
 WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, NumPy and what they have loaded
 
 
-def estimate_run(plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0) -> MemoryEstimate:
+def estimate_run(
+    plan: Plan,
+    text: TextPart,
+    vocabulary_size: int,
+    origin: int = 0,
+    survey: PairSurvey | None = None,
+) -> MemoryEstimate:
     """Return what a run on a text will need at its peak.
 
-    What it goes on from takes `origin` bytes (see `Origin.memory`), and stays.
+    What it goes on from takes `origin` bytes (see `Origin.memory`), and stays. A survey of the pairs is made, unless
+    it is given.
     """
     sampled = isinstance(plan.objective, NegativeSampling)
-    labels, survey = plan.labels, survey_pairs(plan, text, vocabulary_size)
+    labels, survey = plan.labels, survey or survey_pairs(plan, text, vocabulary_size)
     if isinstance(labels, CountsRule):
         if isinstance(plan.objective, HierarchicalSoftmax):
             examples = VisitedExamples.memory(survey, labels, order=plan.order, dtype=plan.dtype)
@@ -114,6 +123,15 @@ def _with_factors(
     return replace(examples, held=examples.held + factors, making=making)
 
 
+def plans_by_encoding(plan: Plan) -> dict[str, Plan]:
+    """Return a plan with each label encoding, its own with its settings; without those that the rest of it excludes."""
+    plans = {}
+    for encoding, made in GROUPS["labels"].items():
+        with suppress(SettingError):
+            plans[encoding] = plan if isinstance(plan.labels, made) else replace(plan, labels=made())
+    return plans
+
+
 def estimate_encodings(
     plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0
 ) -> dict[str, MemoryEstimate]:
@@ -121,14 +139,10 @@ def estimate_encodings(
 
     An encoding that the rest of the plan excludes is left out.
     """
-    estimates = {}
-    for encoding, made in GROUPS["labels"].items():
-        try:
-            changed = plan if isinstance(plan.labels, made) else replace(plan, labels=made())
-        except SettingError:
-            continue
-        estimates[encoding] = estimate_run(changed, text, vocabulary_size, origin)
-    return estimates
+    return {
+        encoding: estimate_run(changed, text, vocabulary_size, origin)
+        for encoding, changed in plans_by_encoding(plan).items()
+    }
 
 
 def require_fit(

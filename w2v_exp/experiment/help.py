@@ -15,7 +15,7 @@ A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
   python -m w2v_exp window=3,5 dim=10,50 -m            a sweep over all combinations
   python -m w2v_exp experiment=article                 a named experiment
   python -m w2v_exp sweep=schedules                    a named sweep
-  python -m w2v_exp window=5 estimate=true             only show what each label encoding would need of memory
+  python -m w2v_exp window=5 estimate=true             only show memory and training time of each label encoding
   python -m w2v_exp optimizer=adam --cfg job           only show the configuration that this makes
 
 Put quotes around a value with special characters: 'corpus.text="a rose is a rose"'. Your own folder of options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -12,12 +13,14 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counting import count_ids
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
+from w2v_exp.experiment.time_estimate import workers_speed_up
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.parameters import Initialization
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.memory import PeakMemory
 
 REHEARSED_STEPS = 3
+SHORTEST_STEP = 0.005  # seconds; tracemalloc adds up to a fifth of a millisecond to a step
 _FEW_IDS = TextPart(np.array([0, 1, 0, 1], np.int32))
 
 
@@ -32,11 +35,15 @@ class Rehearsal(NamedTuple):
         What makes its parameters; the same ones as in the rehearsal.
     peak_megabytes : float
         The most that examples, parameters and the first steps have had allocated at once.
+    seconds : float or None
+        The time that all epochs will take at the pace of the fastest of these steps. None where steps are so short that
+        measuring their memory is most of it.
     """
 
     examples: TrainingExamples
     initialization: Initialization
     peak_megabytes: float
+    seconds: float | None
 
 
 def rehearse(
@@ -50,18 +57,27 @@ def rehearse(
     with suppress(CorpusError):
         _prepare(plan, _FEW_IDS, 2, continued)
     with PeakMemory() as peak:
-        examples, initialization = _prepare(plan, text, vocabulary_size, continued)
-    return Rehearsal(examples, initialization, peak.megabytes)
+        examples, initialization, seconds = _prepare(plan, text, vocabulary_size, continued)
+    return Rehearsal(examples, initialization, peak.megabytes, _training_seconds(plan, examples, seconds))
 
 
 def _prepare(
     plan: Plan, text: TextPart, vocabulary_size: int, continued: Initialization | None
-) -> tuple[TrainingExamples, Initialization]:
-    """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away."""
+) -> tuple[TrainingExamples, Initialization, float]:
+    """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away.
+
+    The third value is the time of the fastest of these steps.
+    """
     examples = build_examples(plan, text.ids, vocabulary_size, text.passages)
     initialization = build_initialization(plan, examples, text, continued)
     word_counts = count_ids(text.ids, vocabulary_size)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
-    if plan.epochs:
-        trainer.rehearse(REHEARSED_STEPS)
-    return examples, initialization
+    seconds = trainer.rehearse(REHEARSED_STEPS) if plan.epochs else 0.0
+    return examples, initialization, seconds
+
+
+def _training_seconds(plan: Plan, examples: TrainingExamples, step: float) -> float | None:
+    """Return the time of all epochs at so many seconds a step, if these are long enough to be told by them."""
+    if not SHORTEST_STEP <= step < math.inf:
+        return None
+    return plan.epochs * examples.batches_per_epoch * step / workers_speed_up(plan)

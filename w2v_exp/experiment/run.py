@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import traceback
 from collections.abc import Mapping
 
@@ -18,7 +19,7 @@ from w2v_exp.examples.counting import count_ids
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.bounds import bound_metrics, costs_all_pairs, training_bounds
-from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.building import split_text, survey_pairs
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
@@ -30,6 +31,12 @@ from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
+from w2v_exp.experiment.time_estimate import (
+    LONG,
+    estimate_seconds,
+    faster_alternatives,
+    long_run_warning,
+)
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.files import replacing
@@ -67,8 +74,10 @@ class Run:
         self.vocabulary = self.text.vocabulary
         self.continued = self.origin.initialization(self.vocabulary)
         self.training, self.held_out = split_text(plan, self.text)
-        self.estimate = estimate_run(plan, self.training, len(self.vocabulary), self.origin.memory)
-        self.metrics = metrics_beforehand(plan, self.text, self.training, self.origin, self.estimate)
+        survey = survey_pairs(plan, self.training, len(self.vocabulary))
+        self.estimate = estimate_run(plan, self.training, len(self.vocabulary), self.origin.memory, survey)
+        seconds = estimate_seconds(plan, survey)
+        self.metrics = metrics_beforehand(plan, self.text, self.training, self.origin, self.estimate, seconds)
         if identity.sweep is None:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None
@@ -140,7 +149,16 @@ class Run:
             "peak_memory_mb": rehearsal.peak_megabytes + there_before,
             "pairs": rehearsal.examples.pairs_per_epoch,
         }
+        if rehearsal.seconds is not None:
+            self.metrics["estimated_seconds"] = rehearsal.seconds
+        self._warn_of_long_training()
         return rehearsal.examples, rehearsal.initialization
+
+    def _warn_of_long_training(self) -> None:
+        """Print what would be faster, if training will take more than an hour."""
+        if (seconds := self.metrics.get("estimated_seconds", 0.0)) > LONG:
+            faster = faster_alternatives(self.plan, self.training, len(self.vocabulary), seconds)
+            print(long_run_warning(seconds, faster), file=sys.stderr)
 
     def _train(self, examples: TrainingExamples, initialization: Initialization) -> Trainer:
         word_counts = count_ids(self.training.ids, len(self.vocabulary))

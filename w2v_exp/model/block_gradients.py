@@ -15,6 +15,7 @@ from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.noise import NoiseDistribution
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.shared_noise import RowGradients, SharedNoise
+from w2v_exp.work import Work
 
 WIDEST_IN_TABLE = (
     16  # whose masks, one for each pair of sides, are 76 kB; of a window of 1,000 they would be 16 GB
@@ -107,6 +108,30 @@ class BlockObjective:
         sampling = (3 * centres + 2 * negatives) * dim + centres * (3 * by_centre + 3 * width)
         summing = ((4 + cbow + reach / run) * centres + negatives) * dim + centres * (reach + 4 * width)
         return int(max(sampling, summing)) * np.dtype(dtype).itemsize + 24 * negatives
+
+    @staticmethod
+    def step_work(
+        centres: int, vocabulary_size: int, dim: int, window: int, rule: NegativeSampling, *, cbow: bool
+    ) -> Work:
+        """Return the operations of the gradients of a block: three products each, of bands and of noise."""
+        group, run = _group_and_run(rule, window)
+        centres += -centres % max(group, run)
+        reach, width = run + 2 * window, 2 * window + 1
+        if rule.sharing == "all":
+            by_centre, rows = vocabulary_size, vocabulary_size
+        elif rule.sharing == "pair":
+            by_centre = rule.negatives * (1 if cbow else width)
+            rows = by_centre * centres
+        else:
+            by_centre, rows = rule.shared, rule.shared * centres // group
+        scores = centres * (by_centre + width)
+        return Work(
+            stacked_products=6.0 * centres * (reach + by_centre) * dim,
+            exponentials=2.0 * scores,
+            passed=8.0 * scores + 12.0 * (3 * centres + 2 * rows) * dim,
+            gathered=1.0 * rows,
+            calls=150,
+        )
 
     def draw(self, block: Block, generator: np.random.Generator) -> NDArray[np.int32]:
         """Return the negatives of a block: those of one group after those of the other, shape (groups, shared)."""

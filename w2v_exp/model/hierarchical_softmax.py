@@ -12,18 +12,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.memory_needs import LABEL_BYTES, BatchMemory
+from w2v_exp.examples.memory_needs import LABEL_BYTES, BatchMemory, BatchShape
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step
 from w2v_exp.model.tree_products import Turns, descend
 from w2v_exp.model.tree_vectors import node_vectors, word_vectors
-from w2v_exp.model.visit_memory import VISIT_WORK_BYTES, VisitedBatchMemory, visit_bytes
+from w2v_exp.model.visit_memory import VISIT_WORK_BYTES, VisitedBatchMemory, visit_bytes, visits_work
 from w2v_exp.model.visited import VisitedExamples
 from w2v_exp.model.visits import NodeVisits, path_matrix, visits_of
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.validation import check_number, require_choice
+from w2v_exp.work import Work
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -78,6 +79,17 @@ class HierarchicalSoftmax:
         cells = batch.labels // LABEL_BYTES
         visits = min(cells * vocabulary_size.bit_length(), batch.centres * nodes)
         return batch.centres * min(nodes, visits) * size + visits * (visit_bytes(dtype) + VISIT_WORK_BYTES)
+
+    @staticmethod
+    def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
+        """Return the operations of cost and gradients of such a batch, whose labels become visits of nodes first.
+
+        A path has log₂ V nodes; pairs of a centre share the upper ones.
+        """
+        depth = max(1, vocabulary_size.bit_length() - 2)
+        visits = min(batch.cells * depth, batch.centres * vocabulary_size)
+        gathering = Work(gathered=8.0 * batch.cells * depth, calls=60)
+        return visits_work(batch.centres, visits, visits / max(1.0, batch.centres), 0, dim) + gathering
 
 
 class TreeSoftmax:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.validation import check_number, check_whole, require_choice
+from w2v_exp.work import Work
 
 SHARINGS = ("pair", "group", "all")
 
@@ -66,6 +67,18 @@ class NegativeSampling:
     def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
         """Return how many bytes the scores of a `Batch` take, with costs and weights."""
         return batch.centres * vocabulary_size * (3 * np.dtype(dtype).itemsize + 8)
+
+    @staticmethod
+    def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
+        """Return the operations of cost and gradients of a `Batch`: all words count, drawn or not."""
+        scores = batch.centres * vocabulary_size
+        return Work(
+            products=6.0 * scores * dim,
+            exponentials=2.0 * scores,
+            passed=12.0 * scores,
+            gathered=6.0 * batch.cells,
+            calls=80,
+        )
 
 
 class PairGradients(NamedTuple):

@@ -8,13 +8,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step
 from w2v_exp.model.workspace import Workspace
+from w2v_exp.work import Work
 
 
 class Objective(Protocol):
@@ -48,6 +49,9 @@ class ObjectiveRule(Protocol):
 
     def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
         """Return how many bytes the scores of such a batch take at the most."""
+
+    def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
+        """Return the operations of cost and gradients of such a batch."""
 
 
 OBJECTIVES = {

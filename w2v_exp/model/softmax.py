@@ -11,13 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.scores import differentiate, exponentiate, transposed_product
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.validation import check_number, require_choice
+from w2v_exp.work import Work
 
 UPDATES = ("accumulate", "overwrite")
 EMBEDDING_GRADIENTS = ("sum", "mean")
@@ -166,6 +167,18 @@ class Softmax:
     def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
         """Return how many bytes the scores of such a batch take, a prior's row included."""
         return (batch.centres + 1) * vocabulary_size * np.dtype(dtype).itemsize
+
+    @staticmethod
+    def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
+        """Return the operations of cost and gradients of such a batch: three products of all scores."""
+        scores = batch.centres * vocabulary_size
+        return Work(
+            products=6.0 * scores * dim,
+            exponentials=scores,
+            passed=2.0 * scores,
+            gathered=4.0 * batch.cells,
+            calls=60,
+        )
 
     def initial_offset(self, context_shares: NDArray[np.float64], dtype: DTypeLike) -> NDArray[Any] | None:
         """Return the offset that training starts from, shape (V,), from what share of the pairs each context has."""

@@ -13,6 +13,7 @@ from w2v_exp.examples.memory_needs import BatchMemory
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.tree_products import DENSE_SHARE
+from w2v_exp.work import Work
 
 NODE_BYTES = 4  # the number of a visited node
 VISIT_WORK_BYTES = 16  # for a visit, while it meets its score
@@ -22,6 +23,29 @@ DRAWS = np.concatenate([[0], np.geomspace(1, 1e9, 72)])  # at which expectations
 def visit_bytes(dtype: DTypeLike) -> int:
     """Return how many bytes a visit takes: a node, and a complex number."""
     return NODE_BYTES + 2 * max(4, np.dtype(dtype).itemsize)
+
+
+def visits_work(centres: float, visits: float, columns: float, lower: float, dim: int) -> Work:
+    """Return the operations of cost and gradients of visits.
+
+    Parameters
+    ----------
+    centres, visits : float
+        How many centres visit nodes, and their visits all in all.
+    columns : float
+        The nodes that are columns of a dense product.
+    lower : float
+        Those of the visits that are of other nodes, whose vectors are fetched one by one.
+    dim : int
+        Numbers a vector.
+    """
+    return Work(
+        products=6.0 * centres * columns * dim,
+        exponentials=2.0 * visits,
+        passed=2.0 * centres * columns + 6.0 * lower * dim,
+        gathered=6.0 * visits,
+        calls=100 + (4.0 * centres if lower else 0.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -38,11 +62,15 @@ class VisitedBatchMemory(BatchMemory):
 
 
 class SliceEstimate(NamedTuple):
-    """What the largest slice of centres of those that a run begins with is expected to be."""
+    """What the largest slice of centres of those that a run begins with is expected to be.
+
+    Of its `visits`, `lower` are of nodes that are no `columns`.
+    """
 
     centres: int
     visits: float
     columns: int
+    lower: float
 
 
 class VisitEstimate:
@@ -89,8 +117,9 @@ class VisitEstimate:
         visitors = np.zeros(len(self._missed))
         for draws in sampled:
             visitors -= np.expm1(draws * self._missed)
-        columns = int(np.count_nonzero(visitors >= DENSE_SHARE * len(sampled)))
-        return SliceEstimate(size, float(visits), columns)
+        is_column = visitors >= DENSE_SHARE * len(sampled)
+        lower = float(visits) * float(visitors[~is_column].sum()) / max(1e-9, float(visitors.sum()))
+        return SliceEstimate(size, float(visits), int(np.count_nonzero(is_column)), lower)
 
 
 def _expected(missed: NDArray[np.float64], draws: float) -> float:

@@ -83,6 +83,7 @@ COLUMNS = [
     Column("estimated_memory_mb", "estimated MB", None, 8),
     Column("train_seconds", "seconds", None, 4),
     Column("pairs_per_second", "pairs/s", 0, 6),
+    Column("estimated_seconds", "estimated seconds", None, 9),
     Column("vocabulary_size", "words", 0, 7),
 ]
 

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
 from w2v_exp.examples.sparse_labels import SparseCounts
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import Objective, ObjectiveRule
@@ -21,6 +21,7 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step
 from w2v_exp.model.workspace import Workspace
 from w2v_exp.training.optimizers import ALL_ROWS, Optimizer
+from w2v_exp.work import Work
 
 MapBlocks = Callable[[Callable[[slice], None], list[slice]], Iterable[None]]
 
@@ -100,6 +101,23 @@ class Steps:
             + batch.labels
             + max(batch.gathering, batch.label_work, gradients + max(products, updating))
         )
+
+    @staticmethod
+    def work(
+        batch: BatchShape,
+        vocabulary_size: int,
+        dim: int,
+        optimizer: Optimizer,
+        objective: ObjectiveRule | NegativeSampling,
+    ) -> Work:
+        """Return the operations of a step with such a batch."""
+        rows = objective.output_rows(vocabulary_size) + batch.centres
+        passes = 6 + 12 * optimizer.remembered
+        bags = Work(
+            passed=4.0 * batch.words * dim, gathered=4.0 * batch.words, calls=40.0 * (batch.words > 0)
+        )
+        updating = Work(passed=float(passes) * rows * dim, calls=20)
+        return objective.step_work(batch, vocabulary_size, dim) + updating + bags
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
