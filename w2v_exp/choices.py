@@ -110,7 +110,7 @@ class MlflowTracking:
     uri : str, optional
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
     experiment : str, optional
-        Its experiment; None takes MLFLOW_EXPERIMENT_NAME, or else ``w2v_exp``.
+        Its experiment; None takes MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID, or else ``w2v_exp``.
     points : int
         How many points of a curve are stored at most, evenly spaced, the first and the last among them.
     plots : bool

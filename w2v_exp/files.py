@@ -35,7 +35,7 @@ def replacing(path: Path | str, mode: str = "w", *, durable: bool = True) -> Ite
                 os.fsync(stream.fileno())
         temporary.replace(path)
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -92,7 +92,7 @@ def expanded(path: Path | str) -> Path:
         return Path(path)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Write a folder's names to the disk, where the system can."""
     with suppress(OSError):  # Windows opens no folders
         opened = os.open(folder, os.O_RDONLY)

@@ -14,6 +14,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from w2v_exp.files import replacing
+from w2v_exp.tracking.artifacts import log_artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -125,7 +126,7 @@ class Pending:
                 if self.tags.get(key) == value:  # and not another one meanwhile
                     del self.tags[key]
         if self.files:
-            client.log_artifacts(self.run_id, str(folder / self.files))
+            log_artifacts(client, self.run_id, folder / self.files)
             if self.moved:
                 rmtree(folder / self.files, ignore_errors=True)
             self.files = ""

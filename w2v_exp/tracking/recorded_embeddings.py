@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
+from w2v_exp.tracking.artifacts import download_artifact, list_artifacts
 from w2v_exp.tracking.problems import problem_of
 from w2v_exp.tracking.store import connect, store_uri
 
@@ -30,14 +30,14 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
 
     try:
         run = client.get_run(run_id)
-        artifacts = [file.path for file in client.list_artifacts(run_id)]
+        artifacts = list_artifacts(client, run_id)
         if ARTIFACT not in artifacts:
             raise UserError(
                 f"Run {run_id} in {address} has no {ARTIFACT}: it is {run.info.status.lower()}"
                 f"{', and keeps no embeddings' if run.info.status == 'FAILED' else ''}."
             )
         with tempfile.TemporaryDirectory() as folder:
-            return Embeddings.load(Path(client.download_artifacts(run_id, ARTIFACT, folder)))
+            return Embeddings.load(download_artifact(client, run_id, ARTIFACT, folder))
     except (MlflowException, OSError) as error:
         raise UserError(f"Run {run_id} cannot be read from {address} ({problem_of(error)}).") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from w2v_exp.files import replacing
 from w2v_exp.reporting.results import RunResult
+from w2v_exp.tracking.artifacts import download_artifact, list_artifacts
 from w2v_exp.tracking.recorded import SUMMARY, recorded_result
 from w2v_exp.tracking.store import Store
 
@@ -36,10 +37,10 @@ def skipped_results(store: Store, sweep: str) -> list[RunResult]:
     if not summaries:
         return []
     summary = summaries[0].info.run_id
-    if FILE not in {file.path for file in store.client.list_artifacts(summary)}:
+    if FILE not in list_artifacts(store.client, summary):
         return []
     with tempfile.TemporaryDirectory() as folder:
-        written = Path(store.client.download_artifacts(summary, FILE, folder)).read_text(encoding="utf-8")
+        written = download_artifact(store.client, summary, FILE, folder).read_text(encoding="utf-8")
     return [
         replace(
             recorded_result(store, store.client.get_run(run["run_id"]), run["swept"]),

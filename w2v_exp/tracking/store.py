@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.errors import UserError
-from w2v_exp.file_lock import locked
 from w2v_exp.files import expanded
+from w2v_exp.tracking.address import CONTROL, StoreAddress, parse_address, sqlite_uri
+from w2v_exp.tracking.artifacts import FOLDER, default_location, require_writable_location
+from w2v_exp.tracking.database import prepare_database
 from w2v_exp.tracking.problems import SECRET_REMEDY, problem_of
 from w2v_exp.validation import refuse_secret
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 DEFAULT_EXPERIMENT = "w2v_exp"
-SQLITE = "sqlite:///"
+LONGEST_NAME = 500  # of an experiment, as in MLflow
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,17 @@ class Store:
 def store_uri(uri: str | None) -> str:
     """Return the address of the store: as given, or MLFLOW_TRACKING_URI, or a database in the current folder.
 
+    That of an SQLite database is absolute.
+
     Raises
     ------
     UserError
-        If it holds a password or token: the address is written to messages, files and the store itself.
+        If no store can be there, or if it holds a password or token: the address is written to messages, files and
+        the store itself.
     """
-    address = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
+    address = uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(Path.cwd() / "mlflow.db")
     refuse_secret("tracking.uri", address, SECRET_REMEDY)
-    return address
-
-
-def experiment_name(experiment: str | None) -> str:
-    """Return the experiment's name: as given, or MLFLOW_EXPERIMENT_NAME, or the project's."""
-    return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    return parse_address(address).uri
 
 
 def open_store(uri: str | None = None, experiment: str | None = None, *, create: bool = True) -> Store:
@@ -72,33 +75,42 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
     Raises
     ------
     UserError
-        If the store cannot be used.
+        If the store cannot be used, or artifacts cannot be written to the experiment's location.
     """
-    address = store_uri(uri)
-    name = experiment_name(experiment)
-    client = connect(address, create=create)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage == "deleted":
-            raise UserError(
-                f"tracking.experiment={name}: is deleted in {address}; restore it or choose another name."
-            )
-        if found is None and not create:
-            raise UserError(f"tracking.experiment={name}: there is no such experiment in {address}.")
-        identity = found.experiment_id if found else _create_experiment(client, name, address)
-    except UserError:
-        raise
-    except MlflowException as error:
-        raise UserError(f"tracking.uri={address}: cannot be used ({problem_of(error)}).") from error
-    except Exception as error:
-        # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-        raise UserError(f"tracking.uri={address}: cannot be opened ({problem_of(error)}).") from error
-    return Store(client, address, name, identity)
+    address = parse_address(store_uri(uri))
+    client = connect(address.uri, create=create)
+    with _errors_of(address):
+        found = _find_experiment(client, address, experiment)
+        if found is None:
+            name = experiment_name(experiment)
+            if not create:
+                raise UserError(f"tracking.experiment={name}: there is no such experiment in {address.uri}.")
+            found = _create_experiment(client, name, address)
+        if create:
+            require_writable_location(address, found)
+    return Store(client, address.uri, str(found.name), str(found.experiment_id))
 
 
-def connect(address: str, *, create: bool = True) -> MlflowClient:
+def check_store(uri: str | None, experiment: str | None) -> None:
+    """Refuse a store or an experiment that cannot be used, as far as that is known without making anything.
+
+    A server is not called: a run does that.
+
+    Raises
+    ------
+    UserError
+        If they cannot be used.
+    """
+    address = parse_address(store_uri(uri))
+    if address.database is None or not address.database.exists():
+        return
+    client = connect(address.uri)
+    with _errors_of(address):
+        if found := _find_experiment(client, address, experiment):
+            require_writable_location(address, found)
+
+
+def connect(uri: str, *, create: bool = True) -> MlflowClient:
     """Return a client for the store at an address. With ``create=False`` no database is made.
 
     Raises
@@ -106,8 +118,9 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
     UserError
         If the store cannot be opened.
     """
-    if not create and address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
-        raise UserError(f"tracking.uri={address}: there is no such database.")
+    address = parse_address(uri)
+    if not create and address.database and not address.database.exists():
+        raise UserError(f"tracking.uri={address.uri}: there is no such database.")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # `announce_store` says it
@@ -125,57 +138,142 @@ def connect(address: str, *, create: bool = True) -> MlflowClient:
     # What they say of a store that is locked or away is said by `Delivery`, in a line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    try:
-        with _one_at_a_time(address):
-            return MlflowClient(tracking_uri=address)
-    except Exception as error:
-        # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-        raise UserError(f"tracking.uri={address}: cannot be opened ({problem_of(error)}).") from error
+    with _errors_of(address):
+        prepare_database(address, create=create)
+        if address.is_database and address.database is None:
+            _try_to_connect(address.uri)
+        return MlflowClient(tracking_uri=address.uri)
 
 
 @contextmanager
-def _one_at_a_time(address: str) -> Iterator[None]:
-    """Let one process make a database while the others wait: MLflow's migrations get into each other's way.
-
-    A database that was there before has no lock, and needs none. In a folder that cannot be written there is none.
-    """
-    database = Path(address.removeprefix(SQLITE))
-    lock = database.with_name(f".{database.name}.lock")
-    with ExitStack() as stack:
-        if address.startswith(SQLITE) and (lock.exists() or not database.exists()):
-            with suppress(OSError):
-                database.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(lock))
-        yield
-
-
-def _create_experiment(client: MlflowClient, name: str, address: str) -> str:
-    """Return the id of a new experiment, or of the one that another process has made meanwhile."""
+def _errors_of(address: StoreAddress) -> Iterator[None]:
+    """Turn errors of a store into `UserError`, whose message names its address."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(client.create_experiment(name, _artifact_location(address)))
+        yield
+    except UserError:
+        raise
+    except MlflowException as error:
+        raise UserError(f"tracking.uri={address.uri}: cannot be used ({problem_of(error)}).") from error
+    except Exception as error:
+        # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
+        raise UserError(f"tracking.uri={address.uri}: cannot be opened ({problem_of(error)}).") from error
+
+
+@cache
+def _try_to_connect(uri: str) -> None:
+    """Connect once to the server of a database: MLflow repeats what fails for two minutes."""
+    import sqlalchemy
+
+    try:
+        sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect().close()
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"tracking.uri={uri}: needs the package {error.name}. Install it, or name another driver "
+            "(postgresql+psycopg://…)."
+        ) from None
+
+
+def experiment_name(experiment: str | None) -> str:
+    """Return the name of the experiment, checked: as given, or MLFLOW_EXPERIMENT_NAME, or the project's.
+
+    Raises
+    ------
+    UserError
+        If MLflow or its UI could not deal with it.
+    """
+    variable = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    name = experiment if experiment is not None else variable or DEFAULT_EXPERIMENT
+    key = "tracking.experiment" if experiment is not None else "MLFLOW_EXPERIMENT_NAME"
+    if not name.strip():
+        raise UserError(f"{key}={name!r}: is empty. Give a name.")
+    if len(name) > LONGEST_NAME:
+        raise UserError(
+            f"{key}={name[:40]}…: has {len(name):,} characters, at most {LONGEST_NAME} are allowed."
+        )
+    if CONTROL.search(name):
+        raise UserError(f"{key}={name!r}: has control characters. Remove them.")
+    return name
+
+
+def experiment_id(experiment: str | None) -> str:
+    """Return MLFLOW_EXPERIMENT_ID if that decides, because no name is given; else nothing."""
+    if experiment is not None or os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return ""
+    return os.environ.get("MLFLOW_EXPERIMENT_ID", "")
+
+
+def _find_experiment(
+    client: MlflowClient, address: StoreAddress, experiment: str | None
+) -> Experiment | None:
+    """Return the experiment that is asked for, if it is there.
+
+    Raises
+    ------
+    UserError
+        If it is deleted, or MLFLOW_EXPERIMENT_ID names none, or another one than MLFLOW_EXPERIMENT_NAME.
+    """
+    identity = experiment_id(experiment)
+    if identity:
+        found = _experiment_by_id(client, identity)
+        if found is None:
+            raise UserError(f"MLFLOW_EXPERIMENT_ID={identity}: there is no such experiment in {address.uri}.")
+    else:
+        found = client.get_experiment_by_name(experiment_name(experiment))
+        also = os.environ.get("MLFLOW_EXPERIMENT_ID") if experiment is None else None
+        if also and (found is None or found.experiment_id != also):
+            raise UserError(
+                f"MLFLOW_EXPERIMENT_ID={also}: is not the id of MLFLOW_EXPERIMENT_NAME={experiment_name(None)}. "
+                "Unset one of them."
+            )
+    if found is not None and found.lifecycle_stage == "deleted":
+        key = (
+            f"MLFLOW_EXPERIMENT_ID={identity}"
+            if identity
+            else f"tracking.experiment={experiment_name(experiment)}"
+        )
+        raise UserError(
+            f"{key}: is deleted in {address.uri}; restore it (mlflow experiments restore -x {found.experiment_id}) "
+            "or choose another name."
+        )
+    return found
+
+
+def _experiment_by_id(client: MlflowClient, identity: str) -> Experiment | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_experiment(identity)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _create_experiment(client: MlflowClient, name: str, address: StoreAddress) -> Experiment:
+    """Return a new experiment, or the one that another process has made meanwhile."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_experiment(client.create_experiment(name, default_location(address)))
     except MlflowException:
         made = client.get_experiment_by_name(name)
         if made is None:
             raise
-        return str(made.experiment_id)
-
-
-def _artifact_location(uri: str) -> str | None:
-    if not uri.startswith(SQLITE):
-        return None
-    folder = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
-    return folder.as_uri()
+        return made
 
 
 def browse_command(uri: str) -> str:
     """Return the command that serves the UI of this store; nothing for a store that is a server itself."""
-    if not uri.startswith(SQLITE):
+    database = parse_address(uri).database
+    if database is None:
         return ""
-    if Path(uri.removeprefix(SQLITE)).absolute() == Path.cwd() / "mlflow.db":
+    if database == Path.cwd() / "mlflow.db":
         return "make ui" if Path("Makefile").exists() else "mlflow ui"
-    return f"mlflow ui --backend-store-uri {uri}"
+    # Of experiments that the UI makes, it serves artifacts from its folder, if not told otherwise.
+    artifacts = shlex.quote(str(database.parent / FOLDER))
+    return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --artifacts-destination {artifacts}"
 
 
 def browse_address(store: Store, run_id: str = "") -> str:

@@ -1,0 +1,182 @@
+"""Addresses of MLflow stores: SQLite files, other databases, servers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from w2v_exp.errors import UserError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+SQLITE = "sqlite"
+# Means the same as `sqlite:` to SQLAlchemy. It marks an address whose path is percent-encoded; besides, of a path after
+# `sqlite:///` MLflow makes the folders without decoding it.
+ENCODED = "sqlite+pysqlite"
+SERVER_DATABASES = ("postgresql", "mysql", "mssql")
+DATABRICKS = "databricks"  # with a profile (databricks://NAME) or without
+FOLDER_STORE_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
+CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+)  # ends of lines and halves of characters, too
+FORMS = "sqlite:///FILE, http://SERVER, https://SERVER or postgresql+psycopg://HOST/DATABASE"
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """Address of an MLflow store, checked and independent of the current folder.
+
+    Parameters
+    ----------
+    uri : str
+        For MLflow and for messages.
+    database : Path or None
+        The absolute path of an SQLite database; None for servers and other databases.
+    """
+
+    uri: str
+    database: Path | None = None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether an MLflow server answers at the address."""
+        return self.uri.startswith(("http:", "https:"))
+
+    @property
+    def is_database(self) -> bool:
+        """Whether the store is a database that this process opens itself."""
+        return _scheme(self.uri).partition("+")[0] in (SQLITE, *SERVER_DATABASES)
+
+
+def parse_address(address: str) -> StoreAddress:
+    """Return the address of a store; relative paths start at the current folder.
+
+    The path in a `sqlite:` address is taken literally. Where only its percent-decoded form is there, that one is
+    meant: SQLAlchemy 2.1 decodes paths, earlier versions do not.
+
+    Raises
+    ------
+    UserError
+        If no store can be there.
+    """
+    if CONTROL.search(address):
+        raise UserError(f"tracking.uri={address!r}: has control characters. Use {FORMS}.")
+    scheme = _scheme(address)
+    kind = scheme.partition("+")[0]
+    if kind == SQLITE:
+        return _sqlite_address(address)
+    if scheme in ("http", "https"):
+        return StoreAddress(_checked_server(address))
+    if scheme in ("", "file") and address != DATABRICKS:
+        _refuse_folder(address)
+    elif kind not in (*SERVER_DATABASES, DATABRICKS) and address != DATABRICKS and not _is_plugin(scheme):
+        raise UserError(f"tracking.uri={address}: {scheme}: is no kind of store. Use {FORMS}.")
+    return StoreAddress(address)
+
+
+def sqlite_uri(database: Path, options: Mapping[str, str | Sequence[str]] | None = None) -> str:
+    """Return the address of an SQLite database, for SQLAlchemy and for MLflow.
+
+    Raises
+    ------
+    UserError
+        If the installed SQLAlchemy has no address for this path.
+    """
+    from sqlalchemy.engine import URL, make_url
+
+    path = str(database.absolute())
+    plain = f"{SQLITE}:///{path}"
+    if not options and make_url(plain) == URL.create(SQLITE, database=path):
+        return plain
+    url = URL.create(ENCODED, database=path, query=options or {})
+    encoded = url.render_as_string()
+    if make_url(encoded) != url:
+        raise UserError(
+            f"tracking.uri={plain}: SQLAlchemy below 2.1 cannot open a path with '?'. Use another folder."
+        )
+    return encoded
+
+
+def _scheme(address: str) -> str:
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", address)  # one letter is a drive of Windows
+    return found[1].lower() if found else ""
+
+
+def _is_plugin(scheme: str) -> bool:
+    """Return whether a package extends MLflow by stores of this kind."""
+    return scheme in {found.name for found in entry_points(group="mlflow.tracking_store")}
+
+
+def _sqlite_address(address: str) -> StoreAddress:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise UserError(f"tracking.uri={address}: not an address. Use sqlite:///FILE.") from None
+    if url.drivername not in (SQLITE, ENCODED):
+        raise UserError(f"tracking.uri={address}: this driver is not supported. Use sqlite:///FILE.")
+    if url.host or url.username:
+        raise UserError(
+            f"tracking.uri={address}: names a server, which SQLite lacks. Use three slashes: sqlite:///FILE."
+        )
+    path = url.database or ":memory:"
+    if path == ":memory:" or path.startswith("file:"):
+        raise UserError(
+            f"tracking.uri={address}: a database in memory or by a file: address cannot be shared by processes. "
+            "Use sqlite:///FILE, or tracking=none."
+        )
+    if path.startswith("~"):
+        raise UserError(f"tracking.uri={address}: ~ is not expanded. Write {Path(path).expanduser()}.")
+    literal = address.partition(":///")[2].partition("?")[0]
+    if url.drivername == SQLITE and not Path(path).is_file():
+        path = literal
+    database = Path(path).absolute()
+    if database.is_dir():
+        raise UserError(f"tracking.uri={address}: is a folder. Name a file: {address.rstrip('/')}/mlflow.db.")
+    _check_options(address, url)
+    return StoreAddress(sqlite_uri(database, url.query), database)
+
+
+def _check_options(address: str, url: URL) -> None:
+    """Refuse options of a connection that SQLite does not have; without this, MLflow retries for two minutes."""
+    if not url.query:
+        return
+    import sqlalchemy
+
+    try:
+        sqlalchemy.create_engine(url.set(database=None)).connect().close()
+    except Exception as error:  # a type or a value that sqlite3 or SQLAlchemy refuses
+        said = " ".join(str(error).split())
+        raise UserError(f"tracking.uri={address}: its options cannot be used ({said}).") from None
+
+
+def _checked_server(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        found = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is not a number, a bracket without its end
+        found = False
+    if not found or any(character.isspace() for character in address):
+        raise UserError(f"tracking.uri={address}: not the address of a server. Use http://HOST:PORT.")
+    return address
+
+
+def _refuse_folder(address: str) -> None:
+    if os.environ.get(FOLDER_STORE_ALLOWED, "").lower() in ("true", "1"):
+        return
+    path = re.sub(r"^file:(//)?", "", address, flags=re.IGNORECASE)
+    if Path(path).suffix in (".db", ".sqlite", ".sqlite3"):
+        raise UserError(f"tracking.uri={address}: a path, not an address. Use sqlite:///{path}.")
+    raise UserError(
+        f"tracking.uri={address}: MLflow no longer keeps runs in a folder. Use {FORMS}; "
+        "`mlflow migrate-filestore` copies the runs of a folder into a database."
+    )
