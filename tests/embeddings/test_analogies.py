@@ -208,6 +208,33 @@ def test_a_file_is_read_by_its_sections(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "good better rough rougher\nBig bigger New newer\n",
+        "good\tbetter\trough\trougher\r\nBig\tbigger\tNew\tnewer\r\n",
+        "good\tbetter rough\trougher\nBig bigger  New newer\n",
+        "good,better,rough,rougher\nBig, bigger, New, newer\n",
+        'word1;word2;word3;word4\ngood;better;rough;rougher\n"Big";bigger;New;newer\n',
+        "\ufeff# a comment\n#another\ngood better rough rougher\n\nBig bigger New newer",
+        "good better rough rougher\rBig bigger New newer\r",
+    ],
+)
+def test_questions_without_sections_get_one_of_the_files_name(tmp_path, text):
+    read = AnalogySet.read(written(tmp_path / "msr.txt", text))
+    questions = [("good", "better", "rough", "rougher"), ("Big", "bigger", "New", "newer")]
+    assert read.sections == [AnalogySection("msr", questions)]
+    assert "2 questions in 1 sections" in read.layout
+
+
+def test_questions_before_a_section_and_words_with_spaces_or_signs(tmp_path):
+    text = "Paris\tFrance\tNew Delhi\tIndia\n: tags\n#a\t#b\t:c\t#d\n"
+    assert AnalogySet.read(written(tmp_path / "q.txt", text)).sections == [
+        AnalogySection("q", [("Paris", "France", "New Delhi", "India")]),
+        AnalogySection("tags", [("#a", "#b", ":c", "#d")]),
+    ]
+
+
 def test_an_empty_section_has_no_accuracy():
     empty = AnalogyScore("empty", 0, 0, 0)
     assert np.isnan([empty.accuracy, empty.coverage]).all()
@@ -217,7 +244,8 @@ def test_an_empty_section_has_no_accuracy():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a b c d\n", r"line 1: a section must begin first, .* it is 'a b c d'\."),
+        ("a b c\n", r"line 1: must be four words, separated by spaces, .* it is 'a b c'\."),
+        ("a,b,c,d\na,b,c\n", r"line 2: must be four words, separated by commas"),
         (": x\na b c\n", r"line 2: must be four words, .* it is 'a b c'\."),
         (": x\n\na b c d e\n", r"line 3: must be four words"),
         (": x\na b c d\n:\n", r"line 3: the section has no name"),

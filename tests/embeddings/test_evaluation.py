@@ -72,7 +72,7 @@ def test_sets_by_path_need_no_gensim_and_are_read_when_asked_for(monkeypatch, tm
     sets = chosen.read()
     assert isinstance(sets["word_pairs_men_dev"], WordPairSet)
     assert isinstance(sets["analogies"], AnalogySet)
-    pairs.write_text("a b 1\n")
+    pairs.write_text("a b\n")
     with pytest.raises(FormatError, match="line 1"):
         chosen.read()
 

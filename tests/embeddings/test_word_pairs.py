@@ -147,3 +147,117 @@ def test_restrict_vocab_must_be_a_whole_number(restrict_vocab):
 def test_an_unknown_set_is_answered_with_the_names_there_are():
     with pytest.raises(UserError, match=r"no such file.*wordsim353, simlex999"):
         WordPairSet.read("wordsim")
+
+
+# --- as the authors of the sets publish them, with invented rows
+
+ROWS = [("river", "bank", 7.25), ("cup", "mug", 9.5), ("sun", "shoe", 0.5), ("Paris", "rome", 6.0)]
+
+
+def lines(form, header=""):
+    return header + "".join(form.format(a=a, b=b, s=s, l=s - 0.5, h=s + 0.5) for a, b, s in ROWS)
+
+
+SIMLEX = "word1\tword2\tPOS\tSimLex999\tconc(w1)\tconc(w2)\tconcQ\tAssoc(USF)\tSimAssoc333\tSD(SimLex)\n"
+PUBLISHED = {
+    "WordSim-353, combined.tab": lines("{a}\t{b}\t{s}\n", "Word 1\tWord 2\tHuman (mean)\n"),
+    "WordSim-353, combined.csv": lines("{a},{b},{s}\r\n", "Word 1,Word 2,Human (mean)\r\n"),
+    "WordSim-353, set1": lines("{a}\t{b}\t{s}\t{h}\t{l}\t9\n", "Word 1\tWord 2\tHuman (mean)\t1\t2\t3\n"),
+    "WordSim-353, set1.csv": lines("{a},{b},{s},{h},{l},9\n", "Word 1,Word 2,Human (mean),1,2,3\n"),
+    "WordSim-353, similarity": "# a comment\n" + lines("{a}\t{b}\t{s}\n"),
+    "SimLex-999": lines("{a}\t{b}\tN\t{s}\t4.8\t3.1\t1\t0.6\t0\t1.2\n", SIMLEX),
+    "SimVerb-3500": lines("{a}\t{b}\tV\t{s}\tSYNONYMS\n"),
+    "MEN, natural form": lines("{a} {b} {s:f}\n"),
+    "RG-65": lines("{a};{b};{s}\n"),
+    "RG-65 with spaces": lines("{a} ; {b} ; {s}\n"),
+    "RareWords": lines("{a}\t{b}\t{s}\t{h}\t{l}\t{h}\t{l}\n"),
+    "RareWords, ragged": lines("{a}\t{b}\t{s}\t{h}\t{l}\t{h}\t{l}\n").replace("\t9.0\n", "\n"),
+    "MTurk-771": lines("{a},{b},{s}\n"),
+    "a byte order mark": "\ufeff" + lines("{a},{b},{s}\n"),
+    "a header behind a mark": "\ufeff" + lines("{a};{b};{s}\n", "w1;w2;score\n"),
+    "quoted fields": lines('"{a}","{b}","{s}"\n', '"word_1","word_2","similarity"\n'),
+    "line ends of old Macs": lines("{a},{b},{s}\r"),
+    "an index": lines("7,{a},{b},{s}\n", ",word1,word2,score\n"),
+    "columns of spaces": lines("{a:<20}{b:<20}{s}\n"),
+    "a mean among other columns": lines("{a}\t{b}\t3\t{s}\t4\n", "word1\tword2\traters\tmean\tcount\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sets_are_read_as_their_authors_publish_them(tmp_path, name):
+    read = WordPairSet.read(written(tmp_path / "pairs", PUBLISHED[name]))
+    assert list(zip(read.pairs, read.scores.tolist(), strict=True)) == [((a, b), s) for a, b, s in ROWS]
+
+
+def test_how_a_file_was_read_can_be_looked_up(tmp_path):
+    read = WordPairSet.read(written(tmp_path / "pairs", "# invented\n" + PUBLISHED["SimLex-999"]))
+    assert read.layout == (
+        "separated by tabs; words in columns 1 and 2, score in column 4 ('SimLex999') of 10; "
+        "the first line is a header; 1 comment line skipped"
+    )
+    assert WordPairSet.read("simlex999").layout.startswith(
+        "separated by tabs; words in columns 1 and 2, score in col"
+    )
+
+
+def test_quoted_fields_may_have_separators_in_them(tmp_path):
+    text = 'one,two,score\n"river, wide",bank,1\ncup,"a ""mug""",2\n'
+    read = WordPairSet.read(written(tmp_path / "pairs", text))
+    assert read.pairs == [("river, wide", "bank"), ("cup", 'a "mug"')]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (lines("{a}\t{b}\t{s}\t3\n"), r"columns 3, 4 have numbers, .*columns=\[1,2,4\]"),
+        (lines("{a},{b},{s},7.5,1.25\n"), r"columns 3, 4, 5 have numbers"),
+        (lines("{a},{b},{s},3\n", "word1,word2,similarity,relatedness\n"), r"columns 3 \('similarity'\), 4 \('relat"),
+        (lines("7,{a},{b},{s}\n"), "column 1 has numbers, not words"),
+        (lines("{a}\t{b}\t{s}\n").replace(".", ","), "line 1: .* Numbers with a decimal comma are not read"),
+        (lines("{a};{b};{s}\n", "w1;w2;score\n").replace(".", ","), "line 2: .* decimal comma"),
+        (lines("{a},{b},{s}\n").replace(".", ","), "columns 3, 4 have numbers"),
+        (lines("{a}\t{b}\t{s}\n") + "x\ty\tz\n", "line 5: must be two words and a number, separated by tabs"),
+        (lines("{a},{b},N,{s}\n") + "x,y,N,nan\n", "line 5: must be words in columns 1 and 2 and a number in column 4"),
+        ("word1,word2,score\n", "line 1: must be two words and a number, separated by tabs, semicolons, commas or sp"),
+        ("the cat sat on the mat\n" * 9, "line 1: must be two words and a number"),
+        ("a\tb\t1_0\n", "line 1: must be two words and a number"),
+        ('"a,b,1\n', "line 1: must be two words and a number"),
+    ],
+)  # fmt: skip
+def test_what_is_not_clear_is_refused(tmp_path, text, problem):
+    with pytest.raises(FormatError, match=problem):
+        WordPairSet.read(written(tmp_path / "pairs", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        (lines("{a}\t{b}\t{s}\t3\n"), [1, 2, 3]),
+        (lines("{a},{b},3,{s}\n", "word1,word2,similarity,relatedness\n"), ["word1", "word2", "relatedness"]),
+        (lines("{a},{b},3,{s}\n", "word1,word2,similarity,relatedness\n"), ["1", "2", "4"]),
+        (lines("7,{a},{b},{s}\n"), (2, 3, 4)),
+        (lines("{s};{b};{a}\n"), [3, 2, 1]),
+    ],
+)
+def test_columns_can_be_given(tmp_path, text, columns):
+    read = WordPairSet.read(written(tmp_path / "pairs", text), columns)
+    assert list(zip(read.pairs, read.scores.tolist(), strict=True)) == [((a, b), s) for a, b, s in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ([1, 2], "must be three columns"),
+        ([1, 1, 2], "must be three columns"),
+        ([1, 2, 5], "has no such column; it has 4"),
+        ([0, 1, 2], "has no such column"),
+        (
+            ["word1", "word2", "mean"],
+            "has no such column; it has 4 named 'word1', 'word2', 'similarity', 'relat",
+        ),
+    ],
+)
+def test_columns_that_are_not_there_are_refused(tmp_path, columns, problem):
+    text = lines("{a},{b},3,{s}\n", "word1,word2,similarity,relatedness\n")
+    with pytest.raises((SettingError, FormatError), match=problem):
+        WordPairSet.read(written(tmp_path / "pairs", text), columns)

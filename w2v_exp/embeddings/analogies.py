@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 from w2v_exp.embeddings.analogy_answers import SIMILARITY_FUNCTIONS, answered
 from w2v_exp.embeddings.evaluation_sets import (
     ANALOGY_SETS,
+    SAMPLED_LINES,
+    SEPARATORS,
     find_set,
     first_ids,
     numbered_lines,
     quoted,
+    separator_of,
+    split_fields,
 )
 from w2v_exp.errors import FormatError
 from w2v_exp.validation import require_choice
@@ -45,13 +50,26 @@ class AnalogySection:
 
 @dataclass(frozen=True)
 class AnalogySet:
-    """Sections of questions."""
+    """Sections of questions.
+
+    Parameters
+    ----------
+    sections : list of AnalogySection
+        In the order of the file.
+    layout : str
+        How the file was read: separator, sections, skipped lines.
+    """
 
     sections: list[AnalogySection]
+    layout: str = ""
 
     @classmethod
     def read(cls, source: str | Path) -> AnalogySet:
-        """Read a file in Google's format: a line ``: name`` for each section, then four words a line.
+        """Read a file of four words a line, in sections that begin with a line ``: name`` (Google's format) or without.
+
+        Words are separated by spaces, tabs, semicolons or commas; by the last three, words may have spaces in them.
+        Questions before the first section get one that is named after the file. Lines that begin with
+        ``# `` are comments, and so are others with ``#`` that are no question.
 
         Parameters
         ----------
@@ -67,19 +85,31 @@ class AnalogySet:
             If a line is not of this form, with its number.
         """
         path = find_set(source, ANALOGY_SETS)
+        numbered = numbered_lines(path)
+        sample = list(islice(numbered, SAMPLED_LINES))
+        separator = separator_of([line for _, line in sample if line[0] not in ":#"], _is_question) or " "
         sections: list[AnalogySection] = []
-        for where, line in numbered_lines(path):
+        skipped = 0
+        for number, (where, line) in enumerate(chain(sample, numbered)):
+            fields = split_fields(line, separator)
             if line.startswith(":"):
                 sections.append(AnalogySection(_section_name(where, line), []))
-            elif not sections:
-                raise FormatError(
-                    f"{where}: a section must begin first, with a line such as ': family'; it is {quoted(line)}."
-                )
+                continue
+            if line.startswith("#") and (line[1:2].isspace() or not _is_question(fields)):
+                skipped += 1
+                continue
+            question = _question(where, line, fields, separator)
+            if not sections:
+                sections.append(AnalogySection(path.stem, []))
+            if number == 0 and _is_header(question):
+                skipped += 1
             else:
-                sections[-1].questions.append(_question(where, line))
-        if not any(section.questions for section in sections):
+                sections[-1].questions.append(question)
+        questions = sum(len(section.questions) for section in sections)
+        if not questions:
             raise FormatError(f"{path}: has no question: ': ' with a section's name, then four words a line.")
-        return cls(sections)
+        layout = f"separated by {SEPARATORS[separator]}; {questions:,} questions in {len(sections)} sections"
+        return cls(sections, f"{layout}; {skipped} comments or headers skipped" if skipped else layout)
 
 
 @dataclass(frozen=True)
@@ -204,11 +234,20 @@ def _section_name(where: str, line: str) -> str:
     return name
 
 
-def _question(where: str, line: str) -> Question:
-    try:
-        a, b, c, expected = line.split()
-    except ValueError:
+def _is_question(fields: Sequence[str]) -> bool:
+    return len(fields) == 4 and all(field.strip() for field in fields)
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    """Return whether four fields are the names of columns, such as word1 … word4."""
+    return [field[-1] for field in fields] == list("1234") and len({field[:-1] for field in fields}) == 1
+
+
+def _question(where: str, line: str, fields: Sequence[str], separator: str) -> Question:
+    if not _is_question(fields):
         raise FormatError(
-            f"{where}: must be four words, or ': ' and the name of a section; it is {quoted(line)}."
-        ) from None
+            f"{where}: must be four words, separated by {SEPARATORS[separator]}, or ': ' and the name of a section; "
+            f"it is {quoted(line)}."
+        )
+    a, b, c, expected = (field.strip() for field in fields)
     return a, b, c, expected

@@ -63,6 +63,9 @@ class StandardEvaluation:
         Of analogies: only so many words, the first ones, are known and can be answers.
     every : int, optional
         Evaluate after every so many epochs as well; None: only at the end of training.
+    columns : list of str, optional
+        Of word pairs in files: the columns of the two words and the score, by number from 1 or by name; None recognises
+        them. See `WordPairSet.read`.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class StandardEvaluation:
     analogies: list[str] = field(default_factory=lambda: list(ANALOGY_SETS))
     restrict_vocab: int = 30_000
     every: int | None = None
+    columns: list[str] | None = None
 
     def __post_init__(self) -> None:
         check_whole(self, "restrict_vocab", at_least=1)
@@ -105,7 +109,12 @@ class StandardEvaluation:
         FormatError
             If one is malformed, with the line.
         """
-        pairs = {set_name("word_pairs", source): WordPairSet.read(source) for source in self.word_pairs}
+        pairs = {
+            set_name("word_pairs", source): WordPairSet.read(
+                source, None if source in WORD_PAIR_SETS else self.columns
+            )
+            for source in self.word_pairs
+        }
         return pairs | {set_name("analogies", source): AnalogySet.read(source) for source in self.analogies}
 
     def score(self, embeddings: Embeddings, sets: Sets) -> Scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -14,6 +15,14 @@ from w2v_exp.files import expanded
 WORD_PAIR_SETS = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
 ANALOGY_SETS = {"questions-words": "questions-words.txt"}
 LONGEST_LINE = 1 << 16  # bytes; a corpus that is named by mistake is not read to its end
+MOST_LINES = 1_000_000
+SAMPLED_LINES = 1000  # by which the layout of a file is recognised
+SEPARATORS = {
+    "\t": "tabs",
+    ";": "semicolons",
+    ",": "commas",
+    " ": "spaces",
+}  # in the order in which they are tried
 
 
 def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
@@ -69,20 +78,59 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
         with path.open("rb") as stream:
             number = 0
             while line := stream.readline(LONGEST_LINE):
-                number += 1
-                where = f"{path}, line {number}"
+                where = f"{path}, line {number + 1}"
                 if len(line) == LONGEST_LINE:
                     raise FormatError(
                         f"{where}: is longer than {LONGEST_LINE} bytes; this is no evaluation set."
                     )
                 try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    text = line.decode("utf-8" if number else "utf-8-sig")
                 except UnicodeDecodeError as error:
-                    raise FormatError(f"{where}: is not UTF-8 ({error.reason}).") from error
-                if text.strip():
-                    yield where, text.rstrip("\r\n")
+                    raise FormatError(
+                        f"{where}: is not UTF-8 ({error.reason}). Convert the file, for example with iconv -t UTF-8."
+                    ) from error
+                for part in text.rstrip("\r\n").split("\r"):  # a lone \r ends a line of old Mac files
+                    number += 1
+                    if number > MOST_LINES:
+                        raise FormatError(
+                            f"{path}: has more than {MOST_LINES} lines; this is no evaluation set."
+                        )
+                    if part.strip():
+                        yield f"{path}, line {number}", part
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def split_fields(line: str, separator: str) -> list[str]:
+    """Return the fields of a line.
+
+    Tabs separate fields as they are. Commas and semicolons do as in CSV: a field may be in quotes, and white space
+    around it is dropped. A space stands for white space of any length.
+
+    >>> split_fields('"ice cream", cold, 5.5', ","), split_fields("sun  sunlight 50", " ")
+    (['ice cream', 'cold', '5.5'], ['sun', 'sunlight', '50'])
+    """
+    if separator == "\t":
+        return line.split("\t")
+    if separator == " ":
+        return line.split()
+    try:
+        (fields,) = csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):  # an open quote
+        return []
+    return [field.strip() for field in fields]
+
+
+def separator_of(lines: Sequence[str], is_row: Callable[[list[str]], bool]) -> str | None:
+    """Return the separator by which at least half of the lines are rows; None if there is none.
+
+    Tabs are tried first, then semicolons, commas and white space.
+    """
+    for separator in SEPARATORS:
+        rows = sum(is_row(split_fields(line, separator)) for line in lines)
+        if rows and 2 * rows >= len(lines):
+            return separator
+    return None
 
 
 def quoted(line: str) -> str:

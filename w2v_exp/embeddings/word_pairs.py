@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from w2v_exp.embeddings.correlation import pearson, spearman
 from w2v_exp.embeddings.directions import directions
 from w2v_exp.embeddings.evaluation_sets import (
+    SAMPLED_LINES,
     WORD_PAIR_SETS,
     find_set,
     first_ids,
     numbered_lines,
-    quoted,
 )
+from w2v_exp.embeddings.pair_layout import pair_layout
 from w2v_exp.errors import FormatError
 
 
@@ -33,39 +35,64 @@ class WordPairSet:
         The words, spelled as in the file.
     scores : ndarray of float64, shape (n,)
         How similar people find them, on whatever scale.
+    layout : str
+        How the file was read: separator, columns, header, skipped lines.
     """
 
     pairs: list[tuple[str, str]]
     scores: NDArray[np.float64]
+    layout: str = ""
 
     @classmethod
-    def read(cls, source: str | Path) -> WordPairSet:
-        """Read a file of lines ``word<tab>word<tab>score``; lines that begin with ``#`` are comments.
+    def read(cls, source: str | Path, columns: Sequence[int | str] | None = None) -> WordPairSet:
+        """Read a file with two words and a score on each line, as the authors of such sets publish them.
+
+        Columns are separated by tabs, semicolons, commas or spaces, with a header or without. Words are in the first
+        two columns, or those that the header names so (``Word 1``, ``word2``). The score is the only column of numbers,
+        or the one that the header names so (``Human (mean)``, ``SimLex999``), or the first one if the others are single
+        ratings of which it can be the mean. Lines that begin with ``#`` are comments.
 
         Parameters
         ----------
         source : str or Path
             The path of the file, or the name of a set in gensim's test data: ``wordsim353`` (Finkelstein et
             al. 2002) or ``simlex999`` (Hill et al. 2015).
+        columns : sequence of int or str, optional
+            The columns of the two words and the score, as numbers from 1 or as names of the header.
 
         Raises
         ------
         SettingError
-            If there is no such set.
+            If there is no such set or column.
         FormatError
-            If a line is not of this form, with its number.
+            If a line is not of this form, with its number; if several columns could be the score.
         """
         path = find_set(source, WORD_PAIR_SETS)
+        comments = 0
         pairs: list[tuple[str, str]] = []
         scores: list[float] = []
-        for where, line in numbered_lines(path):
-            if not line.startswith("#"):
-                first, second, score = _parsed(where, line)
-                pairs.append((first, second))
-                scores.append(score)
+
+        def rows() -> Iterator[tuple[str, str]]:
+            nonlocal comments
+            for where, line in numbered_lines(path):
+                if line.startswith("#"):
+                    comments += 1
+                else:
+                    yield where, line
+
+        numbered = rows()
+        sample = list(islice(numbered, SAMPLED_LINES))
+        if not sample:
+            raise FormatError(f"{path}: has no line with two words and a score.")
+        layout = pair_layout(path, sample, columns)
+        for where, line in islice(chain(sample, numbered), bool(layout.header), None):
+            first, second, score = layout.parsed(where, line)
+            pairs.append((first, second))
+            scores.append(score)
         if not pairs:
-            raise FormatError(f"{path}: has no line with two words and a score, separated by tabs.")
-        return cls(pairs, np.array(scores))
+            raise FormatError(f"{path}: has no line with two words and a score below its header.")
+        skipped = f"; {comments} comment line{'s' * (comments > 1)} skipped" if comments else ""
+        return cls(pairs, np.array(scores), f"{layout}{skipped}")
 
 
 @dataclass(frozen=True)
@@ -128,17 +155,3 @@ def score_word_pairs(
     compared = slice(None) if dummy4unknown else known
     cosines, scores = cosines[compared], pairs.scores[compared]
     return WordPairScore(spearman(scores, cosines), pearson(scores, cosines), int(known.sum()), len(both))
-
-
-def _parsed(where: str, line: str) -> tuple[str, str, float]:
-    fields = line.split("\t")
-    try:
-        first, second, score = fields[0], fields[1], float(fields[2])
-    except (IndexError, ValueError):
-        score = math.nan
-    if len(fields) != 3 or not fields[0].strip() or not fields[1].strip() or not math.isfinite(score):
-        raise FormatError(
-            f"{where}: must be two words and a number, separated by tabs (or begin with # as a comment); "
-            f"it is {quoted(line)}."
-        )
-    return first, second, score

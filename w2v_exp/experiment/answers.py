@@ -72,15 +72,18 @@ def analogy(
 
 
 def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Answer:
-    """Answer how good embeddings are on sets of word pairs and analogies."""
-    rows = evaluation_rows(evaluation.score(embeddings, evaluation.read()), epoch=0)
+    """Answer how good embeddings are on sets of word pairs and analogies, and how files of these were read."""
+    sets = evaluation.read()
+    rows = evaluation_rows(evaluation.score(embeddings, sets), epoch=0)
     table = _plain_table("set", "section", "measure", "score", "known", "of")
     for row in rows:
         score = "–" if row.score is None else _number(row.score)
         named = (Text(shown(row.set, 40)), Text(shown(row.section, 40)), row.measure)
         table.add_row(*named, score, f"{row.known:,}", f"{row.total:,}")
     data = [{key: value for key, value in row._asdict().items() if key != "epoch"} for row in rows]
-    return Answer({"evaluation": data}, table)
+    layouts = {name: one.layout for name, one in sets.items()}
+    notes = [Text(f"{shown(name, 40)}: {layout}", style="dim") for name, layout in layouts.items()]
+    return Answer({"evaluation": data, "layouts": layouts}, Group(table, *notes))
 
 
 def _rows(embeddings: Embeddings, similar: Similar) -> list[dict[str, Any]]:

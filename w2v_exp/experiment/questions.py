@@ -99,7 +99,9 @@ def _evaluation(asked: argparse.Namespace) -> StandardEvaluation:
     restricted = {} if asked.first is None else {"restrict_vocab": asked.first}
     if asked.word_pairs is None and asked.analogies is None:
         return StandardEvaluation(**restricted)
-    return StandardEvaluation(asked.word_pairs or [], asked.analogies or [], **restricted)
+    return StandardEvaluation(
+        asked.word_pairs or [], asked.analogies or [], columns=asked.columns, **restricted
+    )
 
 
 def _print(answer: answers.Answer, as_json: bool, about: dict[str, str]) -> None:
@@ -154,6 +156,12 @@ def _parser() -> _QuestionParser:
     )
     evaluation.add_argument("--word-pairs", nargs="+", metavar="SET", help="files, wordsim353 or simlex999")
     evaluation.add_argument("--analogies", nargs="+", metavar="SET", help="files, or questions-words")
+    evaluation.add_argument(
+        "--columns",
+        nargs=3,
+        metavar=("WORD1", "WORD2", "SCORE"),
+        help="of word pairs in files: their columns, by number from 1 or by name (recognised)",
+    )
     for limited_question in (near, analogy, evaluation):
         limited_question.add_argument(
             "--first", type=_number, metavar="N", help="only the first (most frequent) N words can be answers"
