@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.corpus import FileCorpus
@@ -129,7 +130,7 @@ LINKS = st.tuples(
 )
 
 
-@property_settings(deadline=None, max_examples=60)
+@property_settings(deadline=None, max_examples=examples(60))
 @given(files=st.sets(NAMES, min_size=1), links=st.lists(LINKS, max_size=3))
 def test_a_folder_is_its_glob_and_holds_what_a_walk_along_all_links_holds(tmp_path_factory, files, links):
     base = tmp_path_factory.mktemp("search")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -29,9 +30,10 @@ TEXTS = st.text(
     max_size=40,
 )
 EVERY_TOKENIZER = [
-    tokenizer(lower=lower)
+    tokenizer(lower=lower, normalize=normalize)
     for tokenizer in (ArticleTokenizer, WhitespaceTokenizer, WordTokenizer, CharacterTokenizer)
     for lower in (True, False)
+    for normalize in ("none", "NFC", "NFKC")
 ]
 
 # ---------------------------------------------------------------- the article's
@@ -71,7 +73,7 @@ def test_article_tokenizer(text, words):
 def test_the_article_tokenizer_finds_what_its_published_expression_finds(text):
     published = r"[A-Za-z]+[\w^\']*|[\w^\']*[A-Za-z]+[\w^\']*"
     assert ArticleTokenizer(lower=False)(text) == re.findall(published, text)
-    assert ArticleTokenizer()(text) == re.findall(published, text.lower())
+    assert ArticleTokenizer()(text) == re.findall(published, text.lower().replace("i\u0307", "i"))
 
 
 def test_the_article_tokenizer_takes_linear_time():
@@ -85,7 +87,13 @@ def test_the_article_tokenizer_takes_linear_time():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Café CAFE\u0301 straße STRASSE", ["café", "cafe\u0301", "straße", "strasse"]),
+        ("Café CAFE\u0301 straße STRASSE", ["café", "café", "straße", "strasse"]),
+        ("İstanbul I\u0307STANBUL istanbul ISTANBUL", ["istanbul"] * 4),
+        ("DIŞ dış", ["diş", "dış"]),  # of Turkish's other i nothing is known
+        ("ΟΔΟΣ ΟΔΟΣ’ Σ", ["οδος", "οδος", "σ"]),
+        ("J\u030c ǰ T\u0308 ẗ", ["ǰ", "ǰ", "ẗ", "ẗ"]),  # whose capitals are two characters only
+        ("ﬁn \u212bngström", ["ﬁn", "ångström"]),
+        ("ภาษาไทย น้ำ", ["ภาษาไทย", "น้ำ"]),
         ("日本 東京タワー", ["日本", "東京タワー"]),
         ("हिन्दी में लिखो", ["हिन्दी", "में", "लिखो"]),
         ("क\u094d\u200dष می\u200cخواهم", ["क\u094d\u200dष", "می\u200cخواهم"]),
@@ -117,6 +125,53 @@ def test_whitespace_tokenizer_keeps_punctuation_and_splits_at_any_white_space():
 
 def test_character_tokenizer_drops_white_space():
     assert CharacterTokenizer()("Ab\u00a0 c\n日.") == ["a", "b", "c", "日", "."]
+
+
+def test_i_with_a_dot_is_one_letter_for_every_tokenizer():
+    assert ArticleTokenizer()("İstanbul") == WhitespaceTokenizer(lower=True)("İstanbul") == ["istanbul"]
+    assert CharacterTokenizer()("İs") == ["i", "s"]
+    assert CustomTokenizer("shlex.split", lower=True)("İs I\u0307s") == ["is", "is"]
+
+
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("normalize", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize(
+    "tokenizer", [ArticleTokenizer, WhitespaceTokenizer, WordTokenizer, CharacterTokenizer]
+)
+def test_a_word_is_the_same_however_its_characters_are_composed(tokenizer, normalize, lower):
+    tokens = tokenizer(lower=lower, normalize=normalize)
+
+    @property_settings(deadline=None, max_examples=examples(60))
+    @given(TEXTS)
+    def holds(text):
+        words = tokens(text)
+        for form in ("NFC", "NFD", *([normalize] if "K" in normalize else [])):
+            assert tokens(unicodedata.normalize(form, text)) == words
+        assert all(unicodedata.is_normalized(normalize, word) for word in words)
+
+    holds()
+
+
+@pytest.mark.slow
+def test_words_of_every_character_are_the_same_however_they_are_composed():
+    for code in [*range(0xD800), *range(0xE000, 0x110000)]:
+        for text in (chr(code), f"a{chr(code)}b", f"{chr(code)}\u0307", f"{chr(code)}\u0301x"):
+            for tokens in (WordTokenizer(), WordTokenizer(lower=False)):
+                assert tokens(unicodedata.normalize("NFD", text)) == tokens(text), ascii(text)
+
+
+def test_a_normal_form_of_another_name_is_refused():
+    for tokenizer in (
+        ArticleTokenizer,
+        WhitespaceTokenizer,
+        WordTokenizer,
+        CharacterTokenizer,
+        CustomTokenizer,
+    ):
+        with pytest.raises(
+            SettingError, match=r"^normalize=NFX: not an option.* Options: none, NFC, NFD, NFKC, NFKD"
+        ):
+            tokenizer(normalize="NFX")
 
 
 # ---------------------------------------------------------------- what holds for all

@@ -1,7 +1,9 @@
 """Tokenizers: from a stretch of text to its words.
 
 A tokenizer is a callable from ``str`` to a list of words. Texts arrive in pieces that are cut at white space
-(see :mod:`w2v_exp.text.corpus`), so a word must not contain any.
+(see :mod:`w2v_exp.text.corpus`), so a word must not contain any. Each has two settings: ``lower``, whether words are in
+lower case, and ``normalize``, a normal form of Unicode (one of `NORMALIZATIONS`), in which é is the same string whether
+it was one character or two.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import pkgutil
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from w2v_exp.errors import SettingError, UserError
+from w2v_exp.validation import require_choice
 
 
 class Tokenizer(Protocol):
@@ -25,8 +29,48 @@ class Tokenizer(Protocol):
         """Return the words of `text`, in order."""
 
 
+NORMALIZATIONS = ("none", "NFC", "NFD", "NFKC", "NFKD")
+_DOTTED_I = "i\u0307"  # lower case of İ (U+0130), the one character whose lower case is two
+
+
+def prepare(text: str, *, lower: bool, normalize: str) -> str:
+    """Return a text in lower case, if wanted, and in a normal form of Unicode, so that equal words are equal strings.
+
+    The lower case of İ is i, as in Turkish: Unicode's, i with a dot above, would be split or be a word of its own.
+
+    >>> prepare("I\u0307stanbul CAFE\u0301", lower=True, normalize="NFC")
+    'istanbul café'
+    """
+    if lower:
+        if normalize in ("NFKC", "NFKD"):  # which make capitals of other characters
+            text = _normalized(text, normalize)
+        text = text.lower()
+    text = _normalized(text, normalize)
+    if lower and _DOTTED_I in text:
+        text = _normalized(text.replace(_DOTTED_I, "i"), normalize)
+    return text
+
+
+def _normalized(text: str, form: str) -> str:
+    # A text that is normalized already is returned as it is, after a check of 1 ns a character (none if it is ASCII).
+    return text if form == "none" else unicodedata.normalize(form, text)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
-class ArticleTokenizer:
+class _Preparation:
+    lower: bool = True
+    normalize: str = "none"
+
+    def __post_init__(self) -> None:
+        require_choice("normalize", self.normalize, NORMALIZATIONS)
+
+    def prepare(self, text: str) -> str:
+        """Return a text as it is before it is cut into words."""
+        return prepare(text, lower=self.lower, normalize=self.normalize)
+
+
+@dataclass(frozen=True)
+class ArticleTokenizer(_Preparation):
     r"""The article's regular expression: letters, digits, ``_``, ``'``, ``^``, a Latin letter among them.
 
     ``loser's`` is one word; ``1st`` and ``covid19`` are words, ``2019`` is not.
@@ -35,7 +79,6 @@ class ArticleTokenizer:
     every character of a long number: quadratic. This pattern finds the same words in linear time.
     """
 
-    lower: bool = True
     pattern: ClassVar[re.Pattern[str]] = re.compile(
         r"[A-Za-z][\w^']*"
         r"|(?<![\w^'])[\w^']*?[A-Za-z][\w^']*"  # begins with something else: only where a run of these begins
@@ -43,22 +86,22 @@ class ArticleTokenizer:
 
     def __call__(self, text: str) -> list[str]:
         """Return the words of `text`, in order."""
-        return self.pattern.findall(text.lower() if self.lower else text)
+        return self.pattern.findall(self.prepare(text))
 
 
 @dataclass(frozen=True)
-class WhitespaceTokenizer:
+class WhitespaceTokenizer(_Preparation):
     """What stands between white space, punctuation and all. For text that is tokenized already."""
 
     lower: bool = False
 
     def __call__(self, text: str) -> list[str]:
         """Return the words of `text`, in order."""
-        return (text.lower() if self.lower else text).split()
+        return self.prepare(text).split()
 
 
 @dataclass(frozen=True)
-class WordTokenizer:
+class WordTokenizer(_Preparation):
     """Words of any script: runs of letters with their marks and digits (Unicode's L, M and N).
 
     Apostrophes (``'``, ``’``), hyphens and Unicode's invisible joiners are kept inside a word and dropped
@@ -66,11 +109,11 @@ class WordTokenizer:
     spaces are not segmented: ``日本`` is one word.
     """
 
-    lower: bool = True
+    normalize: str = "NFC"
 
     def __call__(self, text: str) -> list[str]:
         """Return the words of `text`, in order."""
-        words: list[str] = _word_pattern().findall(text.lower() if self.lower else text)
+        words: list[str] = _word_pattern().findall(self.prepare(text))
         return words
 
 
@@ -84,14 +127,12 @@ def _word_pattern() -> Any:
 
 
 @dataclass(frozen=True)
-class CharacterTokenizer:
+class CharacterTokenizer(_Preparation):
     """Every character is a word. White space is dropped, so neighbouring words run into each other."""
-
-    lower: bool = True
 
     def __call__(self, text: str) -> list[str]:
         """Return the characters of `text` that are not white space, in order."""
-        return [character for character in (text.lower() if self.lower else text) if not character.isspace()]
+        return [character for character in self.prepare(text) if not character.isspace()]
 
 
 @dataclass(frozen=True)
@@ -110,15 +151,17 @@ class CustomTokenizer:
 
     callable: str = ""
     lower: bool = False
+    normalize: str = "none"
 
     def __post_init__(self) -> None:
+        require_choice("normalize", self.normalize, NORMALIZATIONS)
         _import_callable(self.callable)
 
     def __call__(self, text: str) -> list[str]:
         """Return what the callable makes of `text`."""
         tokens = _import_callable(self.callable)
         try:
-            returned = tokens(text.lower() if self.lower else text)
+            returned = tokens(prepare(text, lower=self.lower, normalize=self.normalize))
             words = None if isinstance(returned, str) else list(returned)
         except Exception as error:
             raise UserError(

@@ -30,7 +30,7 @@ _LINE_END = "w2vexplineend"  # each of these takes it for one word, and lower ca
 def number_words(tokenizer: Tokenizer, text: str, passage_end: str = "corpus") -> NumberedPiece:
     """Return a text as numbers, with the ends of passages in it (see `w2v_exp.text.passages`)."""
     if type(tokenizer) is WhitespaceTokenizer and (
-        spaced := number_spaced_words(text.lower() if tokenizer.lower else text, passage_end)
+        spaced := number_spaced_words(tokenizer.prepare(text), passage_end)
     ):
         return spaced
     if (
