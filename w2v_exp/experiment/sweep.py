@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import time
 
-from w2v_exp.files import replacing
+from w2v_exp.errors import UserError
+from w2v_exp.files import DamagedFileError, read_checked, write_checked
 from w2v_exp.reporting.results import RunResult
 
 SWEEP_FILE = "sweep.json"
@@ -47,33 +48,56 @@ class Sweep:
     def write(self, folder: Path) -> None:
         """Write this down in the sweep's folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / SWEEP_FILE) as stream:
-            json.dump(asdict(self), stream, indent=1)
+        write_checked(folder / SWEEP_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Sweep:
-        """Return the sweep of a folder."""
-        return cls(**json.loads((folder / SWEEP_FILE).read_text(encoding="utf-8")))
+        """Return the sweep of a folder.
+
+        Raises
+        ------
+        UserError
+            If its file is damaged.
+        """
+        file = folder / SWEEP_FILE
+        try:
+            return cls(**read_checked(file))
+        except (OSError, DamagedFileError, TypeError) as error:
+            raise UserError(
+                f"{file}: cannot be read ({_reason(error)}). Run the sweep's command again."
+            ) from error
 
 
 def write_result(result: RunResult, folder: Path) -> None:
     """Write down how a run ended, in its own folder."""
-    with replacing(folder / RESULT_FILE) as stream:
-        json.dump(asdict(result), stream, indent=1)
+    write_checked(folder / RESULT_FILE, asdict(result))
 
 
 def read_result(folder: Path) -> RunResult | None:
-    """Return how the run of a folder ended; None if it has not written that down."""
+    """Return how the run of a folder ended; None if it has not written that down, or the file is damaged.
+
+    A damaged file is reported in a line: the run counts as one that has not ended.
+    """
     file = folder / RESULT_FILE
-    if not file.exists():
+    try:
+        values = read_checked(file)
+        values["curves"] = {
+            metric: [(int(epoch), float(value)) for epoch, value in points]
+            for metric, points in values["curves"].items()
+        }
+        return RunResult(**values)
+    except FileNotFoundError:
         return None
-    values = json.loads(file.read_text(encoding="utf-8"))
-    values["curves"] = {
-        metric: [(int(epoch), float(value)) for epoch, value in points]
-        for metric, points in values.get("curves", {}).items()
-    }
-    values.pop("costs", None)  # of an earlier version, which did not name what they are
-    return RunResult(**values)
+    except (OSError, DamagedFileError, TypeError, ValueError, KeyError, AttributeError) as error:
+        print(f"{file}: cannot be read ({_reason(error)}); its run counts as unfinished.", file=sys.stderr)
+        return None
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be read, as the end of a sentence."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, DamagedFileError) else "it is of another version"
 
 
 def read_results(folder: Path) -> list[RunResult]:

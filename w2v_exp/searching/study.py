@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from w2v_exp.errors import SettingError
 from w2v_exp.experiment.sweep import RESULT_FILE, read_result
-from w2v_exp.files import replacing
+from w2v_exp.files import DamagedFileError, read_checked, write_checked
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.searching.settings import KEY, Direction, SearchSettings
 
@@ -50,11 +50,16 @@ class SearchStudy:
         url = self._settings.storage or f"sqlite:///{self._folder.absolute() / FILE}"
         try:
             if direction is None:
-                return optuna.load_study(study_name=self.name, storage=url)
-            return optuna.create_study(
-                study_name=self.name, storage=url, direction=direction, load_if_exists=True
-            )
-        except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+                study = optuna.load_study(study_name=self.name, storage=url)
+            else:
+                study = optuna.create_study(
+                    study_name=self.name, storage=url, direction=direction, load_if_exists=True
+                )
+            study.get_trials(deepcopy=False)  # what is damaged shows here, and not during the search
+            _ = study.user_attrs
+            return study
+        except Exception as error:
+            # Bytes that are not what they should be make SQLite, SQLAlchemy and Optuna raise a dozen kinds of error.
             said = str(error).strip().partition("\n")[0].rstrip(".")
             raise SettingError(
                 f"{KEY}.storage",
@@ -85,10 +90,17 @@ class SearchStudy:
     def mark(self) -> str:
         """Return by what trials are known to be of this folder, wherever the study is."""
         file = self._folder / MARK_FILE
-        if not file.exists():
-            with replacing(file) as stream:
-                stream.write(secrets.token_hex(8))
-        return file.read_text(encoding="utf-8")
+        try:
+            return str(read_checked(file)[MARK])
+        except FileNotFoundError:
+            pass
+        except (OSError, DamagedFileError, KeyError) as error:
+            print(
+                f"{file}: cannot be read ({error}); trials that were interrupted stay open.", file=sys.stderr
+            )
+        mark = secrets.token_hex(8)
+        write_checked(file, {MARK: mark})
+        return mark
 
     def result(self, number: int) -> RunResult | None:
         """Return how the run of a trial ended, if it has told."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from w2v_exp.files import replacing
+from w2v_exp.files import DamagedFileError, read_checked, write_checked
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.artifacts import download_artifact, list_artifacts
 from w2v_exp.tracking.recorded import SUMMARY, recorded_result
@@ -22,8 +22,7 @@ def write_skipped(skipped: Sequence[RunResult], folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)
     if skipped:
         named = [{"run_id": run.run_id, "name": run.name, "swept": run.swept} for run in skipped]
-        with replacing(folder / FILE) as stream:
-            json.dump(named, stream, indent=1)
+        write_checked(folder / FILE, {"runs": named})
 
 
 def skipped_results(store: Store, sweep: str) -> list[RunResult]:
@@ -40,12 +39,18 @@ def skipped_results(store: Store, sweep: str) -> list[RunResult]:
     if FILE not in list_artifacts(store.client, summary):
         return []
     with tempfile.TemporaryDirectory() as folder:
-        written = download_artifact(store.client, summary, FILE, folder).read_text(encoding="utf-8")
+        try:
+            runs = read_checked(download_artifact(store.client, summary, FILE, folder))["runs"]
+        except (DamagedFileError, KeyError) as error:
+            print(
+                f"{FILE} of the sweep's summary is damaged ({error}): its runs are left out.", file=sys.stderr
+            )
+            return []
     return [
         replace(
             recorded_result(store, store.client.get_run(run["run_id"]), run["swept"]),
             name=run["name"],
             status="SKIPPED",
         )
-        for run in json.loads(written)
+        for run in runs
     ]
