@@ -24,9 +24,11 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
+from w2v_exp import memory
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.memory import NotEnoughMemoryError
 from w2v_exp.own_folder import TAG, make_own
-from w2v_exp.text import cache_key, cached_encoding, encoding
+from w2v_exp.text import cache_key, cached_encoding, encoding, reading
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_entry import DESCRIPTION, IDS, PASSAGES, WORDS
 from w2v_exp.text.cached_encoding import encode_cached
@@ -549,3 +551,82 @@ def test_the_digest_in_the_cache_is_that_of_the_file(corpus, cache):
 def test_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(SettingError):
         TextCache(**settings)
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_small_files_that_hold_a_long_text_are_encoded_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(cached_encoding, "LARGEST_SHORT", 3_000_000)
+    cache = TextCache(str(tmp_path / "cache"))
+    for name, times, on_disk in (("short.gz", 100_000, False), ("long.gz", 400_000, True)):
+        (tmp_path / name).write_bytes(gzip.compress(b"some words " * times))
+        corpus = FileCorpus(str(tmp_path / name))
+        encoded = encode_cached(corpus, WhitespaceTokenizer(), VocabularyRule(), cache)
+        assert isinstance(encoded.ids, np.memmap) is on_disk
+        assert_same(encoded, encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()))
+
+
+def test_ids_that_need_more_than_the_limit_of_the_cache_are_not_kept(cache, said, tmp_path):
+    (tmp_path / "long.txt").write_text("some words " * 800_000)
+    corpus, tight = FileCorpus(str(tmp_path / "long.txt")), TextCache(cache.folder, limit_gb=0.001)
+    encoded = encode_cached(corpus, WhitespaceTokenizer(), VocabularyRule(), tight, say=said.append)
+    assert_same(encoded, encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()))
+    (line,) = said
+    assert "cannot be used (the ids of the text need more than cache.limit_gb=0.001); this goes on" in line
+    assert left_in(cache) == []
+
+
+def test_ids_leave_some_of_the_disk_free(cache, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(cached_encoding, "_ALWAYS_WRITTEN", 1_000_000)
+    monkeypatch.setattr(cached_encoding, "LEAVE_FREE", 10**18)
+    (tmp_path / "long.txt").write_text("some words " * 800_000)
+    corpus = FileCorpus(str(tmp_path / "long.txt"))
+    for tokenizer in (WhitespaceTokenizer(), str.split):
+        encoded = encode_cached(corpus, tokenizer, VocabularyRule(), cache, say=said.append)
+        assert_same(encoded, encode_text(corpus, tokenizer, VocabularyRule()))
+    assert len(said) == 2
+    assert "cannot be used (the ids of the text need more than the " in said[0]
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("available", "content", "message"),
+    [
+        (
+            1_000_000,
+            b"some words " * 500_000,
+            "encoding more than .* tokens in memory needs .*Use cache=disk",
+        ),
+        (60_000_000, b" ".join(b"%d" % n for n in range(250_000)), "distinct words needs .*Take a part of"),
+    ],
+    ids=["tokens", "distinct words"],
+)
+def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
+    tmp_path, monkeypatch, available, content, message
+):
+    monkeypatch.setattr(memory, "available_memory", lambda: available)
+    monkeypatch.setattr(encoding, "_CHECK_EVERY", 1_000_000)
+    monkeypatch.setattr(reading, "CHECK_EVERY", 1_000_000)
+    (tmp_path / "long.txt").write_bytes(content)
+    corpus = FileCorpus(str(tmp_path / "long.txt"))
+    with pytest.raises(NotEnoughMemoryError, match=f"(?s)long.txt: .*{message}"):
+        encode_text(corpus, WhitespaceTokenizer(), VocabularyRule())
+
+
+def test_a_text_that_fits_neither_the_cache_nor_the_memory_is_read_once(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
+    (tmp_path / "long.txt").write_text("some words " * 800_000)
+    tight = TextCache(cache.folder, limit_gb=0.001)
+    bytes_read = []
+    with pytest.raises(NotEnoughMemoryError, match=r"(?s)Use cache=disk with a larger cache\.limit_gb"):
+        encode_cached(
+            FileCorpus(str(tmp_path / "long.txt")),
+            WhitespaceTokenizer(),
+            VocabularyRule(),
+            tight,
+            progress=lambda done, _: bytes_read.append(done),
+            say=lambda _: None,
+        )
+    assert bytes_read == sorted(bytes_read)
+    assert left_in(cache) == []

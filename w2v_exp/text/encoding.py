@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.memory import require_memory
 from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.passages import move_places, without_repeats
 from w2v_exp.text.reading import Progress, Reading
@@ -19,6 +20,7 @@ from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 ID = np.dtype("<i4")  # of a file of ids, on every machine
 PLACE = np.dtype("<i8")  # of a file of passages
 CHUNK_IDS = 1 << 18
+_CHECK_EVERY = 1 << 26  # bytes of ids in memory
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class EncodedText:
     passages: NDArray[np.int64]
 
 
-def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> EncodedText:
+def encode_text(
+    corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule, progress: Progress = lambda _: None
+) -> EncodedText:
     """Read, tokenize, count and encode a corpus in one pass, in memory.
 
     Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to
@@ -59,14 +63,38 @@ def encode_text(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> E
     ------
     CorpusError
         If the text cannot be read or has no word. (Whether the vocabulary keeps any is left to the caller.)
+    NotEnoughMemoryError
+        If the ids, or the distinct words, do not fit the available memory.
     """
-    reading = Reading(corpus)
-    pieces = list(reading.provisional_ids(tokenizer))
+    reading = Reading(corpus, progress)
+    pieces: list[NDArray[np.int32]] = []
+    held = checked = 0  # bytes of the pieces
+    for piece in reading.provisional_ids(tokenizer):
+        pieces.append(piece)
+        held += piece.nbytes
+        if held - checked > _CHECK_EVERY:
+            checked = held
+            require_ids_memory(corpus.source, held)
     vocabulary, new_ids = reading.select(rule)
     mapping = _Mapping(new_ids, reading.take_passages())
     for number, piece in enumerate(pieces):  # one by one, so that no other array is as long as the text
         pieces[number] = mapping.map(piece)
     return EncodedText(np.concatenate(pieces), vocabulary, reading.tokens, reading.digest, mapping.passages)
+
+
+def require_ids_memory(source: str, held: int) -> None:
+    """Refuse to encode more of a text in memory if the ids that it has so far could not be joined to one array.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        With a remedy.
+    """
+    require_memory(
+        held + _CHECK_EVERY,
+        f"{source}: encoding more than {held // ID.itemsize:,} tokens in memory",
+        "Use cache=disk with a larger cache.limit_gb, which keeps them in a file, or a part of the text.",
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.errors import CorpusError, SettingError, visible
 from w2v_exp.memory import readable_bytes
 
 STANDARD_INPUT = "-"
@@ -58,7 +58,7 @@ def spooled(path: str) -> Path:
     status = _status(path)
     key = path, status.st_dev, status.st_ino
     if key not in _spools:
-        print(f"corpus.path={path}: reading the pipe into a temporary file.", file=sys.stderr)
+        print(f"corpus.path={visible(path)}: reading the pipe into a temporary file.", file=sys.stderr)
         _spools[key] = _spool(path)
     return Path(f"/dev/fd/{_spools[key]}")
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
+from w2v_exp.memory import require_memory
 from w2v_exp.text.corpus import Corpus, passage_end_of, texts_of
 from w2v_exp.text.passages import whole_blank_lines, without_repeats
 from w2v_exp.text.tokenizer import Tokenizer
@@ -20,6 +21,10 @@ from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
 # Two have fewer distinct words than one and one, and each of these has to be looked up; more only take more memory.
 PIECES_AT_ONCE = 2
+
+# Distinct words stay in memory: so much of it is left, or reading ends.
+SMALLEST_LEFT = 64_000_000
+CHECK_EVERY = 16_000_000  # bytes of text
 
 Progress = Callable[[int], None]  # is told how many bytes of text have been read so far
 
@@ -58,15 +63,22 @@ class Reading:
                 yield ids[numbers]
 
     def _pieces(self) -> Iterator[str]:
-        read = 0
+        read = checked = 0
 
         def reading(text: Iterator[str]) -> Iterator[str]:
-            nonlocal read
+            nonlocal read, checked
             for piece in text:
                 content = piece.encode()
                 self._digest.update(content)
                 read += len(content)
                 del content
+                if read - checked > CHECK_EVERY:
+                    checked = read
+                    require_memory(
+                        SMALLEST_LEFT,
+                        f"{self._corpus.source}: going on with its {len(self._ids):,} distinct words",
+                        "Take a part of the text, or another tokenizer.",
+                    )
                 self._progress(read)
                 yield piece
             self._text_ends.update(b"%d " % read)
