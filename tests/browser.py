@@ -66,7 +66,7 @@ def chromium() -> Iterator[Any]:
 @contextmanager
 def opened(browser: Any, address: str, **settings: Any) -> Iterator[tuple[Any, Watch]]:
     """Open an address in a window of its own; give its page, and what is watched of it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **settings)
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
     page = context.new_page()
     watch = Watch(page)
     page.goto(address)

@@ -61,6 +61,11 @@ def test_scores_are_logged_by_epoch_with_a_table_of_all_sections(command: Comman
     assert last["analogies", "all"]["coverage"] == 0.5
     assert last["analogies", "gram2"]["score"] is None
     assert last["analogies", "all"]["score"] == run.data.metrics["analogies"]
+    metrics = run.data.metrics
+    assert (metrics["analogies_known"], metrics["analogies_coverage"]) == (2, 0.5)
+    assert (metrics["word_pairs_pairs_known"], metrics["word_pairs_pairs_coverage"]) == (3, 0.75)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("analogies answered")]
+    assert line.split()[-5:] == ["2", "of", "4", "questions", "known"]
 
     trained = Embeddings.load(client.download_artifacts(run.info.run_id, "embeddings.npz", tmp_path))
     score = trained.evaluate_word_pairs(tmp_path / "pairs.tsv")
@@ -146,6 +151,9 @@ def test_a_sweep_compares_scores(command: Command, tmp_path: Path) -> None:
     done = command(*SETTINGS, "epochs=3", "dim=2,4", "-m", "tracking=none")
     assert done.returncode == 0, done.stderr
     assert "analogies" in done.stdout
+    assert "analogies ranks nothing: 2 of 4 questions are known, fewer than 30." in " ".join(
+        done.stdout.split()
+    )
     (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 2

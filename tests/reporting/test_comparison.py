@@ -9,11 +9,16 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from w2v_exp.reporting.columns import COLUMNS
+from w2v_exp.reporting.columns import COLUMNS, SCORES, Ranking
 from w2v_exp.reporting.comparison import compare
+from w2v_exp.reporting.effects import key_effect
+from w2v_exp.reporting.findings import findings
+from w2v_exp.reporting.pareto_front import pareto_front
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import table_text
 
@@ -307,3 +312,79 @@ def test_comparing_loads_neither_matplotlib_nor_mlflow():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def scored(k, known, score=0.5, metric="wordsim353", total=353, **metrics):
+    scores = {metric: score, f"{metric}_known": known, f"{metric}_coverage": known / total, **metrics}
+    return RunResult(f"k={k}", {"k": k}, 0, "FINISHED", metrics=scores)
+
+
+@pytest.mark.parametrize("metric", SCORES)
+@given(known=st.lists(st.integers(1, 60), min_size=2, max_size=4))
+def test_a_score_of_fewer_than_30_known_pairs_ranks_nothing_and_says_so(metric, known):
+    runs = [scored(str(i), known[i], score=0.5 - i / 10, metric=metric) for i in range(len(known))]
+    comparison = compare(runs)
+    ranked = [str(i) for i in range(len(known)) if known[i] >= 30]
+    assert [group.swept["k"] for group in comparison.groups][: len(ranked)] == ranked
+    effect = key_effect(comparison, "k", Ranking(metric, 1))
+    assert {value.value for value in effect.values} == (set(ranked) if len(ranked) > 1 else set())
+    said = findings(comparison, [effect])
+    assert bool(said) == bool(ranked)
+    if said:
+        assert said[0].about == f"Best: k={ranked[0]}"
+        assert f"({known[int(ranked[0])]}/353)" in said[0].sentence
+    assert {g.swept["k"] for g in pareto_front(comparison.groups, Ranking(metric, 1), metric)} <= set(ranked)
+    what = "questions" if metric == "analogies" else "pairs"
+    below = [number for number in known if number < 30]
+    for text in (comparison.note, " ".join(printed(comparison, 400).split())):
+        explained = f"{max(below)} of 353 {what} are known, fewer than 30." if below else "fewer than 30"
+        assert (explained in text) == bool(below)
+        assert ("ranks nothing" in text) == (not ranked)
+
+
+def test_coverage_stands_in_the_heading_where_it_is_the_same_and_else_in_the_cells():
+    same = compare([scored("1", 203), scored("2", 203)])
+    assert "WS-353 (203/353)" in same.to_markdown()
+    assert "(203/353) |" in same.to_markdown()
+    assert "0.500 (" not in same.to_markdown()
+    other = compare([scored("1", 203), scored("2", 3)])
+    assert "| 0.500 (203/353) |" in other.to_markdown()
+    assert "| 0.500 (3/353) |" in other.to_markdown()
+    assert "Ranked by WS-353, the most first. WS-353 does not rank k=2: 3 of 353 pairs" in other.note
+
+
+def test_what_a_search_is_for_ranks_nothing_either_where_too_few_is_known():
+    runs = [scored(str(i), 29, metric="word_pairs_own", information_explained=i / 10) for i in range(3)]
+    comparison = compare(runs, Ranking("word_pairs_own", 1))
+    assert comparison.ranking == Ranking("information_explained", 1)
+    assert "word pairs own ranks nothing: 29 of 353 pairs are known, fewer than 30." in comparison.note
+
+
+KEYS = [
+    "objective.embedding_gradient",
+    "learning_rate",
+    "initialization.scale",
+    "vocabulary.min_count",
+    "window",
+]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("keys", range(1, 6))
+@pytest.mark.parametrize("metric", ["validation_cost", "objective_cost", "analogies_semantic", "simlex999"])
+def test_swept_values_and_the_ranked_column_are_the_last_to_go(width, keys, metric):
+    runs = [
+        run(
+            0.1 * i,
+            swept={key: f"{i}.{place}" for place, key in enumerate(KEYS[:keys])},
+            **{**{column.metric: 1234.5678 for column in COLUMNS[1:]}, metric: 7.25 + i},
+        )
+        for i in range(3)
+    ]
+    text = printed(compare(runs, Ranking(metric, -1)), width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    for i in range(3):
+        (row,) = [line.split() for line in lines if line.split()[:1] == [f"{i}.0"]]
+        assert row[:keys] == [f"{i}.{place}" for place in range(keys)]
+        assert any(cell.startswith(f"{7.25 + i:.2f}") for cell in row[keys:])

@@ -198,6 +198,31 @@ def test_two_fingers_zoom(show: Show, embeddings: Embeddings) -> None:
     assert page.locator("#word").is_hidden()  # a pinch is no click
 
 
+@pytest.mark.parametrize("field", ["one", "other", "third"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_suggestions_leave_the_question_to_be_seen_and_clicked(
+    show: Show, embeddings: Embeddings, field: str, width: int
+) -> None:
+    page = show(embeddings, viewport={"width": width, "height": 900})
+    page.locator(f"#{field}").click()
+    page.keyboard.type("word")
+    suggestions = page.locator(f"#{field} + ul")
+    assert suggestions.locator("li").count() == 8
+    suggestions.locator("li").nth(1).click()
+    page.locator(f"#{field}").fill("word1")
+    assert suggestions.is_visible()
+    button = page.locator("#answer")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert page.evaluate("([x, y]) => document.elementFromPoint(x, y).id", [x, y]) == "answer"
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.up()
+    assert suggestions.is_hidden()
+    assert page.locator("#answers button").count() == 10
+
+
 def test_an_analogy_is_answered_as_in_python(show: Show, embeddings: Embeddings) -> None:
     page = show(embeddings)
     page.get_by_role("button", name="which word?").click()  # the words that stand there in grey

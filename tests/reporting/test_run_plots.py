@@ -175,15 +175,40 @@ def test_the_softmax_output_is_drawn_with_the_share_of_true_neighbours(article, 
     assert any(f"They get {share:.1%} of" in text for text in texts)
 
 
-def test_dark_cells_are_probable_words_and_dots_true_neighbours(tmp_path):
+def test_dark_cells_are_probable_words_and_frames_true_neighbours(tmp_path):
     draw_softmax(["a", "b"], np.array([[0.0, 1.0], [1.0, 0.0]]), np.eye(2, dtype=bool), tmp_path / "s.png")
     picture = image.imread(tmp_path / "s.png")
     dark = np.argwhere(picture.sum(axis=2) < 1)
     left_below = dark[(dark[:, 1] < 700)]
     assert left_below[:, 0].mean() > dark[(dark[:, 1] > 900) & (dark[:, 1] < 1350)][:, 0].mean() + 100
     red, green, blue = np.moveaxis(picture, 2, 0)
-    dots = np.argwhere((red > 0.8) & (green < 0.45) & (blue < 0.1))
-    assert np.corrcoef(dots.T)[0, 1] > 0.99  # on the diagonal from top left to bottom right
+    frames = np.argwhere((red > 0.8) & (green < 0.45) & (blue < 0.1))
+    middle = frames.mean(axis=0)
+    corners = {(row > 0, column > 0) for row, column in (frames - middle)}
+    assert corners == {(False, False), (True, True)}  # on the diagonal from top left to bottom right
+
+
+@pytest.mark.parametrize("size", [2, 13, 50])
+def test_true_neighbours_leave_their_values_to_be_seen(size, tmp_path):
+    """Most of a cell's pixels are the same with the frame as without it, its middle among them."""
+    values = np.full((size, size), 0.5)
+    pictures = []
+    for number, true in enumerate((np.zeros((size, size), bool), np.eye(size, dtype=bool))):
+        draw_softmax(["w"] * size, values, true, tmp_path / f"{number}.png")
+        pictures.append(image.imread(tmp_path / f"{number}.png"))
+    bare, framed = pictures
+    height, width = bare.shape[:2]
+    filled = (
+        np.abs(bare - bare[height // 2 + 5, width // 2 + 5]).sum(axis=2) < 0.02
+    )  # all cells have one value
+    cells = np.argwhere(filled[:, : int(0.905 * width)])  # without the scale
+    (top, left), (bottom, right) = cells.min(axis=0), cells.max(axis=0)
+    changed = (bare != framed).any(axis=2)[top:bottom, left:right]
+    rows, columns = np.linspace(0, changed.shape[0], size + 1), np.linspace(0, changed.shape[1], size + 1)
+    for i in range(size):
+        cell = changed[int(rows[i]) : int(rows[i + 1]), int(columns[i]) : int(columns[i + 1])]
+        assert 0 < cell.mean() < 0.4
+        assert not cell[cell.shape[0] // 2 - 1 : cell.shape[0] // 2 + 2, cell.shape[1] // 2].any()
 
 
 @pytest.mark.parametrize("size", [1, 2, 50])

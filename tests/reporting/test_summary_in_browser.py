@@ -207,6 +207,43 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
         assert watch.requests == [(tmp_path / "summary.html").as_uri()]
 
 
+def test_each_cost_has_a_chart_of_its_own_with_whole_epochs(browser: Any, tmp_path: Path) -> None:
+    from w2v_exp.reporting.comparison import compare
+    from w2v_exp.reporting.results import RunResult
+    from w2v_exp.reporting.summary_page import Asked, write_summary_page
+
+    def run(objective: str, **curves: list[tuple[int, float]]) -> RunResult:
+        metrics = {name: points[-1][1] for name, points in curves.items()} | {"train_seconds": 1.0}
+        sampled = {"cost_pairs": 9.0, "cost_sample_share": 0.1} if objective == "sgns" else {}
+        return RunResult(objective, {"objective": objective}, 0, "FINISHED", "", metrics | sampled, curves)
+
+    runs = [
+        run("softmax", cost=[(0, 3.0), (1, 2.5), (2, 2.25)]),
+        run("sgns", cost=[(2, 2.75)], objective_cost=[(0, 5.0), (1, 4.5), (2, 4.25)]),
+    ]
+    write_summary_page(compare(runs), Asked("s", "c"), tmp_path / "summary.html")
+    with opened(browser, (tmp_path / "summary.html").as_uri()) as (page, watch):
+        expected = {
+            "cost": ({"0", "1"}, "cost 2.75 (sampled estimate)"),
+            "objective_cost": ({"1"}, "objective cost 4.25"),
+        }
+        for metric, (lines, tip) in expected.items():
+            chart = page.locator(f"figure[data-curves={metric}]")
+            drawn = chart.locator("path.line")
+            assert {drawn.nth(i).get_attribute("data-run") for i in range(drawn.count())} == lines
+            assert f"{metric.replace('_', ' ')}, nats per pair" in chart.locator("text").all_text_contents()
+            ticks = chart.locator("text[text-anchor=middle]").all_text_contents()
+            assert ticks == ["0", "1", "2"]
+            chart.locator("svg").first.focus()
+            tips = []
+            for _ in lines:
+                page.keyboard.press("ArrowDown")
+                tips.append(page.locator("#tip").inner_text())
+            assert any(f"epoch 2: {tip}" in text for text in tips)
+        assert page.locator("#fronts").count() == 0  # nothing is ranked: no empty chart
+        assert watch.complaints == []
+
+
 def test_nothing_can_be_loaded_or_run_that_is_not_the_page_s_own(browser: Any, address: str) -> None:
     asked: list[str] = []
 

@@ -179,6 +179,19 @@ def test_the_charts_know_fronts_effects_and_the_floor():
     assert effect["values"][0][2] > 0
 
 
+def test_charts_without_a_point_are_left_out():
+    baseline = run({"k": "1"}, 0.5)
+    del baseline.metrics["train_seconds"]  # not trained
+    scored = run({"k": "2"}, math.nan, wordsim353=0.4)
+    del scored.metrics["peak_memory_mb"]
+    page = read([baseline, scored])
+    names = [metric["name"] for metric in page.data["metrics"]]
+    drawn = [(names[front["metric"]], names[front["effort"]]) for front in page.data["fronts"]]
+    assert drawn == [("information_explained", "peak_memory_mb"), ("wordsim353", "train_seconds")]
+    assert "Quality against what it takes" in page.text
+    assert "Quality against what it takes" not in read([run({"k": k}, math.nan) for k in "12"]).text
+
+
 def test_one_seed_says_that_the_noise_is_not_known():
     text = read(grid()).text
     assert "noise is not known" in text

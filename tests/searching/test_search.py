@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from processes import Command
 
 from w2v_exp.config import register_schema
 from w2v_exp.errors import UserError
+from w2v_exp.experiment import command_line
 from w2v_exp.experiment.command import parse, understand
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.study_name=found", "-m"]
@@ -349,3 +352,29 @@ def test_a_storage_that_cannot_be_used_is_said(tmp_path: Path) -> None:
             begin(tmp_path, f"hydra.sweeper.storage={url}"),
         ):
             pass
+
+
+@pytest.mark.parametrize(("known", "code"), [(29, 2), (30, 0)])
+def test_a_search_for_a_score_of_too_few_pairs_names_no_best_and_says_why(
+    known: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"w{number}" for number in range(40)]
+    pairs = [(words[i], words[(7 * i + 3) % 40]) for i in range(known)] + [("unknown", "words")] * 5
+    (tmp_path / "pairs.tsv").write_text("".join(f"{a}\t{b}\t{i % 10}\n" for i, (a, b) in enumerate(pairs)))
+    (tmp_path / "text.txt").write_text(" ".join(words * 3))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
+    sets = ["evaluation=standard", "evaluation.word_pairs=[pairs.tsv]", "evaluation.analogies=[]"]
+    text = ["corpus=file", "corpus.path=text.txt", "tokenizer=whitespace", "tracking=none", "explorer=none"]
+    search = [*SEARCH, "hydra.sweeper.metric=word_pairs_pairs", "hydra.sweeper.n_trials=2"]
+    assert command_line.run([*text, *sets, *search, "dim=range(2,9)", "epochs=2"]) == code
+    said = capsys.readouterr()
+    if code:
+        assert "No trial can be ranked by word_pairs_pairs (1 trials, 1 of which failed)." in said.out
+        assert f"hydra.sweeper.metric=word_pairs_pairs: {known} of {known + 5} pairs or questions" in said.err
+        assert "Best:" not in said.out
+    else:
+        assert re.search(
+            rf"Best: word_pairs_pairs=[-.\d]+ \({known}/{known + 5}\), trial \d \(2 trials\)", said.out
+        )
+        assert f"({known}/{known + 5})" in " ".join(said.out.split("Ranked by")[0].split())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
@@ -93,8 +94,10 @@ def _draw_panel(
         finite = [value for value in curve.values() if np.isfinite(value)]
         if finite:
             colour, width = LINES[name]
-            marker = "o" if len(finite) == 1 else None
-            axes.plot(list(curve), list(curve.values()), color=colour, lw=width, marker=marker)
+            lone = len(finite) == 1
+            marker = "o" if lone else None  # at an edge, where it would be cut in half
+            line = list(curve.values())
+            axes.plot(list(curve), line, color=colour, lw=width, marker=marker, clip_on=not lone, zorder=3)
             ends.append(EndLabel(finite[-1], f"{named(name, estimated=estimated)} {finite[-1]:.4f}", colour))
             values += finite
     style.show_values(axes, "nats per pair", values)
@@ -195,8 +198,18 @@ def draw_softmax(
         axes = figure.add_subplot()
         heat = style.show_cells(axes, probabilities, words, words)
         heat.set_clim(vmin=0)
-        rows, columns = np.nonzero(true_neighbours)
-        axes.scatter(columns + 0.5, rows + 0.5, s=min(24.0, 9000 / size**2), color=style.COLOURS[1], lw=0)
+        # A frame within the cell leaves the value to be seen: its colour is that of the whole cell.
+        for row, column in np.argwhere(true_neighbours):
+            axes.add_patch(
+                Rectangle(
+                    (column + 0.1, row + 0.1),
+                    0.8,
+                    0.8,
+                    fill=False,
+                    ec=style.COLOURS[1],
+                    lw=min(1.4, 20 / size),
+                )
+            )
         axes.xaxis.set_tick_params(rotation=90 if size > 4 else 0)
         axes.set_xlabel("context")
         axes.set_ylabel("centre")
@@ -205,5 +218,5 @@ def draw_softmax(
         style.add_title(
             axes,
             "Softmax output by centre word",
-            f"Dots: true neighbours in the text. They get {share:.1%} of a centre's probability, on average.",
+            f"Framed: true neighbours in the text. They get {share:.1%} of a centre's probability, on average.",
         )

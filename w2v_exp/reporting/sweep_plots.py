@@ -51,8 +51,10 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
         values, ends = [], []
         for rank, (group, epochs, means, deviations) in reversed(list(enumerate(curves))):
             colour = style.COLOURS[rank] if rank < focus else style.PALE
-            one = "o" if np.isfinite(means).sum() == 1 else None
-            axes.plot(epochs, means, color=colour, lw=1.6 if rank < focus else 0.9, marker=one)
+            lone = np.isfinite(means).sum() == 1
+            marker = "o" if lone else None  # at an edge, where it would be cut in half
+            width = 1.6 if rank < focus else 0.9
+            axes.plot(epochs, means, color=colour, lw=width, marker=marker, clip_on=not lone)
             if rank < focus:
                 axes.fill_between(
                     epochs, means - deviations, means + deviations, color=colour, alpha=0.2, lw=0

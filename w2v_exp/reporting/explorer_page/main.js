@@ -101,6 +101,7 @@ function typed({ input, chosen }, place) {
 }
 
 function answer() {
+  completions.forEach((completion) => completion.close());
   const ids = completions.map(typed);
   const unknown = completions.find((_, place) => ids[place] === undefined);
   element("problem").textContent = unknown ? `“${shown(unknown.input.value, 60)}” is not among the words.` : "";
@@ -112,6 +113,8 @@ new Completion(element("search"), element("found"), data.words, lowered, counted
 element("analogy").hidden = data.words.length <= 3; // three words ask, a fourth answers
 if (data.words.length > 3) example.forEach((id, place) => propose(place, id));
 if (data.share.trim()) element("share").textContent = `, which hold ${data.share.trim()} of their variance`;
+// The field keeps the focus until the click: the list that closes without it would move the button from under the pointer.
+element("answer").addEventListener("mousedown", (event) => event.preventDefault());
 element("answer").addEventListener("click", answer);
 element("closer").addEventListener("click", () => map.zoom(1.6));
 element("farther").addEventListener("click", () => map.zoom(1 / 1.6));
