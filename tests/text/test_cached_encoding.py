@@ -591,21 +591,22 @@ def test_ids_leave_some_of_the_disk_free(cache, said, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("available", "content", "message"),
+    ("left", "content", "message"),
     [
         (
             1_000_000,
             b"some words " * 500_000,
             "encoding more than .* tokens in memory needs .*Use cache=disk",
         ),
-        (60_000_000, b" ".join(b"%d" % n for n in range(250_000)), "distinct words needs .*Take a part of"),
+        (64_000_000, b" ".join(b"%d" % n for n in range(250_000)), "distinct words needs .*Take a part of"),
     ],
     ids=["tokens", "distinct words"],
 )
 def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
-    tmp_path, monkeypatch, available, content, message
+    tmp_path, monkeypatch, left, content, message
 ):
-    monkeypatch.setattr(memory, "available_memory", lambda: available)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(reading, "SMALLEST_LEFT", left)
     monkeypatch.setattr(encoding, "_CHECK_EVERY", 1_000_000)
     monkeypatch.setattr(reading, "CHECK_EVERY", 1_000_000)
     (tmp_path / "long.txt").write_bytes(content)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from w2v_exp.config import register_schema
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.experiment.command import parse, understand
 from w2v_exp.text import cached_encoding, pipes
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
@@ -96,6 +98,15 @@ def test_a_pipe_that_would_fill_the_disk_is_refused(monkeypatch):
         pytest.raises(CorpusError, match=r"has more than .* free in .*TMPDIR"),
     ):
         list(FileCorpus(path).pieces())
+
+
+def test_a_pipe_is_refused_where_other_processes_run():
+    register_schema()
+    with (
+        pipe(b"some words") as path,
+        pytest.raises(SettingError, match="is a pipe, which other processes cannot"),
+    ):
+        understand(parse(["corpus=file", f"corpus.path={path}", "window=2,3", "hydra/launcher=joblib", "-m"]))
 
 
 RUN = ["epochs=2", "explorer=none", "checkpoint=none", "dim=4", "tracking=none", "tokenizer=word"]

@@ -34,6 +34,7 @@ from w2v_exp.launching.settings import require_usable
 from w2v_exp.plan import MOST_RUNS, Plan, make_plan
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
+from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.validation import suggestion
 
 if TYPE_CHECKING:  # what loads Optuna is loaded by searches only
@@ -158,7 +159,7 @@ def _understand(parsed: Namespace) -> Command:
             f"{', '.join(values)}: {runs:,} combinations; a sweep has at most {MOST_RUNS:,} runs. "
             "Sweep fewer values, or search: hydra/sweeper=optuna."
         )
-    _check_launcher(config, list(values), is_sweep)
+    _check_launcher(config, list(values), is_sweep, plan)
     for key in values:
         # Where all are whole numbers in a row, as the seeds of repeats, the ends do for all of them.
         is_repeated = plan.repeats > 1 and key == "seed"
@@ -232,7 +233,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool) -> None:
+def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: Plan) -> None:
     """Check what spreads the runs: one for all of them, and only where there are several."""
     for key in swept:
         if key.startswith("hydra"):
@@ -241,6 +242,12 @@ def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool) -> Non
     if chosen != "basic" and not is_sweep:
         raise UserError(
             f"{LAUNCHERS}={chosen}: spreads the runs of a sweep; add -m, also for a sweep of one run."
+        )
+    if chosen != "basic" and isinstance(plan.corpus, FileCorpus) and plan.corpus.is_pipe:
+        raise SettingError(
+            "corpus.path",
+            plan.corpus.path,
+            f"is a pipe, which other processes cannot read; save the text to a file, or leave out {LAUNCHERS}.",
         )
     require_usable(config.hydra.launcher)
 
