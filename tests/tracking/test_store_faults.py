@@ -28,17 +28,20 @@ from w2v_exp.training.observers import EpochRecord
 LOCK = """
 import sqlite3, sys, time
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute("BEGIN EXCLUSIVE")
+database.execute(f"BEGIN {sys.argv[2]}")
 print("locked", flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def locked_database(database: Path) -> Iterator[subprocess.Popen[str]]:
+def locked_database(database: Path, kind: str = "EXCLUSIVE") -> Iterator[subprocess.Popen[str]]:
     """Let another process hold the lock of a database; it lets go when its standard input is closed."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", LOCK, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", LOCK, str(database), kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "locked\n"
@@ -118,7 +121,7 @@ def test_what_a_store_never_took_is_delivered_by_the_command_as_often_as_it_is_g
         copy = (files.parent / "pending.json").read_text()
     time.sleep(1.1)  # later
     for _ in range(2):
-        assert replay([str(files.parent.parent)]) == 0
+        assert replay([str(files.parent.parent), "--uri", f"sqlite:///{store}"]) == 0
         assert logged(store, run.run_id) == [(0, 2.5), (1, 1.5), (2, 0.5)]
         (files.parent / "pending.json").write_text(json.dumps(json.loads(copy) | {"files": ""}))
     assert f"run {run.run_id} is whole in its store now" in capsys.readouterr().out
@@ -131,7 +134,10 @@ def test_what_a_store_never_took_is_delivered_by_the_command_as_often_as_it_is_g
     assert {file.path for file in client.list_artifacts(run.run_id)} == {"costs.csv", "words.json"}
 
 
-def test_the_command_answers_mistakes_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_answers_mistakes_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/gone.db")
     assert replay([str(tmp_path / "nowhere")]) == 2
     assert "no such folder" in capsys.readouterr().err
     assert replay([str(tmp_path)]) == 0
@@ -179,8 +185,9 @@ def small_disk(place: Path, size: str) -> Iterator[None]:
 
 
 def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
-    command: Command, tmp_path: Path, store: Path
+    command: Command, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     disk = tmp_path / "mlartifacts"
     with small_disk(disk, "8m"):
         (disk / "filled").write_bytes(bytes((8 << 20) - (16 << 10)))  # room for four pages
@@ -190,7 +197,7 @@ def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
         assert "Traceback" not in done.stderr
         assert "information explained" in done.stdout
         (kept,) = tmp_path.glob("outputs/runs/*/pending.json")
-        assert f"python -m w2v_exp.experiment.replay {kept.parent}" in done.stderr
+        assert f"python -m w2v_exp.experiment.replay {kept.parent}\n" in done.stderr
         client = MlflowClient(f"sqlite:///{store}")
         (run,) = client.search_runs(["1"])
         assert run.info.status == "FAILED"  # until it is whole: resume would take it for done
@@ -292,9 +299,10 @@ def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: P
     _, said = process.communicate(timeout=900)
     assert process.returncode == 1, said
     assert f"python -m w2v_exp.experiment.replay {tmp_path}/outputs/runs/" in said
+    assert f" --uri {server.uri}\n" in said
     assert "Traceback" not in said
     server.start()
-    assert replay([str(tmp_path / "outputs")]) == 0
+    assert replay([str(tmp_path / "outputs"), "--uri", server.uri]) == 0
     client = MlflowClient(server.uri)
     (run,) = client.search_runs(["1"])
     assert run.info.status == "FINISHED"

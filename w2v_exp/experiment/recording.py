@@ -17,7 +17,7 @@ from w2v_exp.tracking.earlier import FINGERPRINT, process_tags
 from w2v_exp.tracking.faults import PATIENCE_SECONDS, is_passing, patiently
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.tracking.provenance import provenance
-from w2v_exp.tracking.store import Store, open_store
+from w2v_exp.tracking.store import Store, open_store, store_uri
 
 
 def begin_record(
@@ -124,12 +124,13 @@ def end_record(
         return ""
     said = (
         f"The store does not have all of this run ({problem}). Nothing is lost; this delivers the rest: "
-        f"{replay_command(files.parent)}"
+        f"{replay_command(files.parent, tracked.uri)}"
     )
     print(said, file=sys.stderr)
     return said
 
 
-def replay_command(folder: Path) -> str:
-    """Return the command that delivers what is kept in a folder."""
-    return f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}"
+def replay_command(folder: Path, uri: str) -> str:
+    """Return the command that delivers what is kept in a folder to the store at an address."""
+    command = f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}"
+    return command if uri == store_uri(None) else f"{command} --uri {shlex.quote(uri)}"

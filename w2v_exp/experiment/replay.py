@@ -7,16 +7,18 @@ been delivered already is not stored twice, so the command can be given as often
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
 from w2v_exp.errors import UserError
 from w2v_exp.exiting import exit_with
 from w2v_exp.file_lock import is_locked
+from w2v_exp.reporting.words import shown
 from w2v_exp.tracking.earlier import LOCK
 from w2v_exp.tracking.pending import FILE, Pending
 from w2v_exp.tracking.problems import first_line, problem_of
-from w2v_exp.tracking.store import connect
+from w2v_exp.tracking.store import connect, store_uri
 
 DELIVERED, FAILED, MISTAKE = 0, 1, 2
 
@@ -28,18 +30,23 @@ def main(arguments: list[str]) -> int:
         description="Deliver to their MLflow store what runs could not while it was locked, full or away.",
     )
     parser.add_argument("folder", type=Path, help="of a run or a sweep, or any above them, as outputs")
-    parser.add_argument("--uri", help="of the store, if it has moved since")
+    parser.add_argument("--uri", help="of the store, if it is not MLFLOW_TRACKING_URI or ./mlflow.db")
     parsed = parser.parse_args(arguments)
     if not parsed.folder.is_dir():
         print(f"{parsed.folder}: no such folder, seen from {Path.cwd()}.", file=sys.stderr)
         return MISTAKE
+    try:
+        configured = store_uri(parsed.uri)
+    except UserError as error:
+        print(str(error).replace("tracking.uri", "--uri", 1) if parsed.uri else error, file=sys.stderr)
+        return MISTAKE
     folders = sorted(file.parent for file in parsed.folder.rglob(FILE))
     if not folders:
         print(f"Nothing is kept in {parsed.folder}: the store has been told all.")
-    return max([_replay(folder, parsed.uri) for folder in folders], default=DELIVERED)
+    return max([_replay(folder, configured, parsed.uri is not None) for folder in folders], default=DELIVERED)
 
 
-def _replay(folder: Path, uri: str | None) -> int:
+def _replay(folder: Path, configured: str, is_given: bool) -> int:
     if (folder / LOCK).exists() and is_locked(folder / LOCK):
         print(f"{folder}: its run is not over, and delivers by itself.")
         return FAILED
@@ -50,7 +57,9 @@ def _replay(folder: Path, uri: str | None) -> int:
         return FAILED
     metrics = len(pending.metrics)
     try:
-        pending.deliver(connect(uri or pending.uri, create=False), folder)
+        pending.checked_files(folder)
+        uri = configured if is_given else _confirmed(folder, pending.uri, configured)
+        pending.deliver(connect(uri, create=False), folder)
     except UserError as error:
         print(f"{folder}: {error}", file=sys.stderr)
         return FAILED
@@ -60,10 +69,32 @@ def _replay(folder: Path, uri: str | None) -> int:
         print(f"{folder}: not delivered ({problem_of(error)}).", file=sys.stderr)
         return FAILED
     (folder / FILE).unlink()
-    print(
-        f"{folder}: run {pending.run_id} is whole in its store now ({metrics} metrics, and what else there was)."
-    )
+    if pending.run_id:
+        print(
+            f"{folder}: run {pending.run_id} is whole in its store now ({metrics} metrics, and what else there was)."
+        )
+    else:
+        print(f"{folder}: its run did not begin in {uri}; nothing to upload.")
     return DELIVERED
+
+
+def _confirmed(folder: Path, noted: str, configured: str) -> str:
+    """Return the address that a folder notes, if it is the configured one, or the user agrees.
+
+    A folder may be from somebody else: it must not decide where data are sent.
+    """
+    address = store_uri(noted)
+    if address.rstrip("/") == configured.rstrip("/"):
+        return configured
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            f"its run began in {address}, and the configured store is {configured}. "
+            f"Add --uri {shlex.quote(address)} if that is right."
+        )
+    answer = input(f"{folder}: upload to {shown(address, 200)}, which is not the configured store? [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise UserError("skipped.")
+    return address
 
 
 if __name__ == "__main__":

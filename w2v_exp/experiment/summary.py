@@ -58,6 +58,7 @@ def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTra
     from w2v_exp.experiment.recording import replay_command
     from w2v_exp.tracking.pending import FILE as PENDING
     from w2v_exp.tracking.skipped import write_skipped
+    from w2v_exp.tracking.store import store_uri
     from w2v_exp.tracking.sweep_summary import log_summary
 
     files = folder / "summary"
@@ -81,7 +82,8 @@ def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTra
     if problem:
         print(f"The summary could not be logged ({problem}); it is in {files}.", file=sys.stderr)
     if list(folder.rglob(PENDING)):
-        print(f"The store does not have all of this sweep. {replay_command(folder)}", file=sys.stderr)
+        command = replay_command(folder, store_uri(tracking.uri))
+        print(f"The store does not have all of this sweep. {command}", file=sys.stderr)
 
 
 def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.sweep import RESULT_FILE, write_result
 from w2v_exp.launching.task import Task, task_identity
 from w2v_exp.plan import make_plan
 from w2v_exp.reporting.results import RunResult
 
 if TYPE_CHECKING:
+    from w2v_exp.tracking.pending import Pending
     from w2v_exp.tracking.store import Store
 
 
@@ -37,29 +41,89 @@ def tell_end(task: Task, status: str, reason: str) -> RunResult:
         status=status,
         reason=" ".join(reason.split()),
     )
-    if isinstance(plan.tracking, MlflowTracking):
-        from w2v_exp.tracking.store import open_store
-
-        try:
-            result = _end_record(open_store(plan.tracking.uri, plan.tracking.experiment), identity, result)
-        except UserError as error:
-            result = replace(result, reason=f"{result.reason} ({error})")
-    identity.folder.mkdir(parents=True, exist_ok=True)
-    write_result(result, identity.folder)
+    try:
+        identity.folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(plan.tracking, MlflowTracking):
+            result = end_lost_record(plan.tracking, identity.tags(), identity.folder, result)
+        write_result(result, identity.folder)
+    except OSError as error:  # a full disk; the other runs go on
+        print(f"{identity.folder}: {error.strerror or error}.", file=sys.stderr)
     return result
 
 
-def _end_record(store: Store, identity: Identity, result: RunResult) -> RunResult:
-    """End the run in the store, if it had begun there, and return its result with what was logged."""
-    from w2v_exp.tracking.recorded import recorded_results, recorded_runs
+def end_lost_record(
+    tracking: MlflowTracking,
+    tags: Mapping[str, str],
+    folder: Path,
+    result: RunResult,
+    patience: float | None = None,
+) -> RunResult:
+    """End a run in the store, if it had begun there, and return its result with what was logged.
 
-    tags = identity.tags()
-    chosen = f"tags.sweep = '{tags['sweep']}' and tags.`sweep.number` = '{tags['sweep.number']}'"
-    begun = recorded_runs(store, chosen)
-    if not begun:
-        return result
-    run_id = begun[-1].info.run_id
-    store.client.set_tag(run_id, "reason", result.reason)
-    store.client.set_terminated(run_id, result.status)
-    (logged,) = recorded_results(store, begun[-1:])
-    return replace(result, run_id=run_id, metrics=logged.metrics, curves=logged.curves)
+    A store that is locked or away is retried for `patience` seconds, by default a minute. After that the end is kept
+    in the run's folder, with the metrics that the run itself could not deliver, and the result's reason says so.
+
+    Parameters
+    ----------
+    tracking : MlflowTracking
+        The store.
+    tags : mapping of str to str
+        The run's, by which it is found.
+    folder : Path
+        The run's folder.
+    result : RunResult
+        How the run has ended.
+    """
+    from w2v_exp.tracking.delivery import Delivery
+    from w2v_exp.tracking.faults import PATIENCE_SECONDS, patiently
+    from w2v_exp.tracking.store import open_store
+
+    patience = PATIENCE_SECONDS if patience is None else patience
+    pending = _pending_end(tracking, tags, folder, result)
+    try:
+        store = patiently(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
+        problem = Delivery(store.client, pending, folder).finish(patience)
+        if problem:
+            raise UserError(problem)
+        if not pending.run_id:
+            return result
+        logged = patiently(lambda: _logged_result(store, pending.run_id), tracking.uri, patience)
+    except UserError as error:
+        if pending:
+            pending.write(folder)
+        return replace(result, reason=f"{result.reason} ({error})")
+    return replace(result, run_id=pending.run_id, metrics=logged.metrics, curves=logged.curves)
+
+
+def _pending_end(
+    tracking: MlflowTracking, tags: Mapping[str, str], folder: Path, result: RunResult
+) -> Pending:
+    """Return what the store lacks of a lost run: its end, and what the run itself has left."""
+    from w2v_exp.tracking.pending import FILE, Pending
+    from w2v_exp.tracking.store import experiment_id, experiment_name, store_uri
+
+    quote = '"' if "'" in tags["sweep"] else "'"
+    pending = Pending(
+        store_uri(tracking.uri),
+        experiment_name(tracking.experiment),
+        experiment_id=experiment_id(tracking.experiment),
+        existing=f"tags.sweep = {quote}{tags['sweep']}{quote} and tags.`sweep.number` = '{tags['sweep.number']}'",
+    )
+    try:
+        left = Pending.read(folder)
+        if left.uri == pending.uri and left.run_id:
+            pending = left
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        print(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.", file=sys.stderr)
+    pending.tags["reason"] = result.reason
+    pending.status, pending.end_time = result.status, int(time() * 1000)
+    return pending
+
+
+def _logged_result(store: Store, run_id: str) -> RunResult:
+    from w2v_exp.tracking.recorded import recorded_results
+
+    (logged,) = recorded_results(store, [store.client.get_run(run_id)])
+    return logged

@@ -22,6 +22,7 @@ from w2v_exp.tracking.address import StoreAddress, sqlite_uri
 
 MARKER = "made_by_w2v_exp"  # in a folder that may be deleted if its process is gone
 SIDE_FILES = ("-journal", "-wal", "-shm")
+LOCK_SECONDS = 20.0  # that another process may hold the lock of a database, as in MLflow
 QUIET_SECONDS = 5.0  # without a change; MLflow takes up to a second for one step of its migrations
 LONGEST_WAIT_SECONDS = 120.0
 
@@ -149,7 +150,7 @@ def _create(address: StoreAddress, database: Path) -> None:
         new = folder / database.name
         _build(new, database.parent / "mlartifacts")
         _sync(new)
-        if database.exists():  # an empty file; MLflow's own creation has been waited for
+        if database.exists() and not database.stat().st_size:  # MLflow's own creation has been waited for
             new.replace(database)
         else:
             _rename_unless_there(new, database)
@@ -158,7 +159,7 @@ def _create(address: StoreAddress, database: Path) -> None:
 
 def _migrate(address: StoreAddress, database: Path) -> None:
     """Migrate a copy of a database to the current schema, keep another copy, and replace the database."""
-    with closing(sqlite3.connect(database, isolation_level=None, timeout=20)) as original:
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=LOCK_SECONDS)) as original:
         # A write-ahead log left beside the new file would be applied to it. This fails while others have it open.
         if original.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
             raise UserError(
@@ -254,7 +255,7 @@ def _existing(database: Path) -> sqlite3.Connection:
 
     Not read-only: of an interrupted transaction the journal has to be rolled back, as every reader does.
     """
-    return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=20)
+    return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=LOCK_SECONDS)
 
 
 def _rename_unless_there(new: Path, database: Path) -> None:

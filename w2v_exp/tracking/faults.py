@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 PASSING = {429, 500, 502, 503, 504}  # HTTP's numbers, which MLflow gives the faults of databases, too
+# Not a full disk, which MLflow reports with the same number of HTTP's as a lock.
+SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}
 LASTING = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -29,12 +32,23 @@ LASTING = {
 
 def is_passing(error: BaseException) -> bool:
     """Return whether a fault may pass by itself: a lock, a server that is away, and not a mistake or a full disk."""
+    for cause in _chain(error):
+        if isinstance(cause, sqlite3.Error) and hasattr(cause, "sqlite_errorcode"):
+            return cause.sqlite_errorcode & 0xFF in SQLITE_PASSING
     for fault in (error, error.__cause__):
         if fault is not None and (status := http_status(fault)) is not None:
             return status in PASSING
         if isinstance(fault, OSError):  # those of web clients are among them, without a number
             return fault.errno not in LASTING
     return False
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and its causes; SQLAlchemy has that of the database in an attribute."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = getattr(cause, "orig", None) or cause.__cause__
 
 
 def patiently(call: Callable[[], Answer], uri: str | None, seconds: float) -> Answer:

@@ -171,6 +171,11 @@ class MlflowRun:
         return self._delivery.finish()
 
     @property
+    def uri(self) -> str:
+        """The address of the store."""
+        return self._store.uri
+
+    @property
     def _has_waited(self) -> bool:
         return monotonic() - self._flushed_at > FLUSH_SECONDS
 

@@ -7,14 +7,17 @@ same step, time and value once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.tracking.artifacts import log_artifacts
+from w2v_exp.tracking.memory import MEGABYTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 FILE = "pending.json"
 BATCH = 1000  # metrics; the most that MLflow takes in one call
 TAGS_BATCH = PARAMS_BATCH = 100
+STATUSES = ("", "FINISHED", "FAILED", "KILLED")
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{0,64}")
+LONGEST_FILE_MB = 500
 TAG = "pending"  # of a run that the store has only a part of: why
 
 
@@ -56,6 +62,10 @@ class Pending:
         The store, and the experiment in it.
     run_id : str
         The run; empty if it has yet to be made.
+    experiment_id : str
+        The experiment's id, if its name is not known.
+    existing : str
+        A filter of MLflow's that finds the run, if its id is not known; if there is none, nothing is delivered.
     name : str
         What to call a run that has yet to be made.
     tags : dict of str to str
@@ -79,6 +89,8 @@ class Pending:
     uri: str
     experiment: str
     run_id: str = ""
+    experiment_id: str = ""
+    existing: str = ""
     name: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
@@ -105,13 +117,8 @@ class Pending:
         """
         from mlflow.entities import Metric, Param, RunTag
 
-        if not self.run_id:
-            experiment = client.get_experiment_by_name(self.experiment)
-            created = client.create_run(
-                experiment.experiment_id, self.start_time or None, dict(self.tags), run_name=self.name
-            )
-            self.run_id = created.info.run_id
-            self.tags.clear()
+        if not self.run_id and not self._begin(client):
+            return
         for params in _batches(dict(self.params), PARAMS_BATCH):
             client.log_batch(self.run_id, params=[Param(key, value) for key, value in params.items()])
             for key in params:
@@ -125,10 +132,11 @@ class Pending:
             for key, value in tags.items():
                 if self.tags.get(key) == value:  # and not another one meanwhile
                     del self.tags[key]
-        if self.files:
-            log_artifacts(client, self.run_id, folder / self.files)
-            if self.moved:
-                rmtree(folder / self.files, ignore_errors=True)
+        if files := self.checked_files(folder):
+            if files.is_dir():  # else it was delivered by a process that was killed before it could note that
+                log_artifacts(client, self.run_id, files)
+                if self.moved:
+                    rmtree(files, ignore_errors=True)
             self.files = ""
         if self.incomplete:
             client.delete_tag(self.run_id, TAG)
@@ -136,6 +144,46 @@ class Pending:
         if self.status:
             client.set_terminated(self.run_id, self.status, self.end_time)
             self.status = ""
+
+    def _begin(self, client: MlflowClient) -> bool:
+        """Find or create the run; return whether there is one."""
+        experiment = self.experiment_id
+        if not experiment:
+            found = client.get_experiment_by_name(self.experiment)
+            if found is None:
+                raise UserError(f"There is no experiment {self.experiment} in the store. Create it first.")
+            experiment = found.experiment_id
+        if self.existing:
+            runs = client.search_runs([experiment], self.existing, order_by=["attributes.start_time DESC"])
+            if not runs:  # it was not begun: there is nothing to end
+                self.tags.clear()
+                self.metrics.clear()
+                self.params.clear()
+                self.files = self.status = ""
+                return False
+            self.run_id = runs[0].info.run_id
+            return True
+        created = client.create_run(experiment, self.start_time or None, dict(self.tags), run_name=self.name)
+        self.run_id = created.info.run_id
+        self.tags.clear()
+        return True
+
+    def checked_files(self, folder: Path) -> Path | None:
+        """Return the folder of the files, if there are any.
+
+        Raises
+        ------
+        UserError
+            If it is not below the run's folder, or a link in it leads out of that.
+        """
+        if not self.files:
+            return None
+        files, around = folder / self.files, folder.resolve()
+        for path in (files, *files.rglob("*")):
+            target = path.resolve()
+            if target == around or not target.is_relative_to(around):
+                raise UserError(f"{path} is outside of the run's folder {folder}; nothing was uploaded.")
+        return files
 
     def mark_incomplete(self, client: MlflowClient, problem: str) -> None:
         """Say in the store that the run is over, and not whole: it counts as failed until the rest is delivered."""
@@ -159,12 +207,53 @@ class Pending:
         ValueError
             If it is not what was written.
         """
+        if (folder / FILE).stat().st_size > LONGEST_FILE_MB * MEGABYTE:
+            raise ValueError(f"it has more than {LONGEST_FILE_MB} MB")
         try:
-            values: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            metrics = [Taken(*metric) for metric in values.pop("metrics")]
-            return cls(metrics=metrics, **values)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(str(error)) from error
+            values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            raise ValueError("it is damaged: not JSON") from None
+        if not isinstance(values, dict):
+            raise ValueError("it is damaged: not an object")
+        known = {field.name: _CHECKS[str(field.type)] for field in fields(cls)}
+        for key, value in values.items():
+            if key not in known or not known[key](value):
+                raise ValueError(f"it is damaged: {str(key)[:40]!r} is not what is written there")
+        missing = {"uri", "experiment"} - values.keys()
+        if missing:
+            raise ValueError(f"it is damaged: {min(missing)!r} is missing")
+        values["metrics"] = [Taken(*metric) for metric in values.get("metrics", [])]
+        pending = cls(**values)
+        if pending.status not in STATUSES or not RUN_ID.fullmatch(pending.run_id):
+            raise ValueError("it is damaged: 'status' or 'run_id' is not what is written there")
+        return pending
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int and abs(value) < 1 << 63  # what a store can hold
+
+
+def _is_metric(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != len(Taken._fields):
+        return False
+    name, number, timestamp, step = value
+    return (
+        isinstance(name, str)
+        and (type(number) is float or _is_whole(number))
+        and _is_whole(timestamp)
+        and _is_whole(step)
+    )
+
+
+_CHECKS: dict[str, Callable[[object], bool]] = {  # by the types of the fields above
+    "str": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_whole,
+    "dict[str, str]": lambda value: (
+        isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    ),
+    "list[Taken]": lambda value: isinstance(value, list) and all(map(_is_metric, value)),
+}
 
 
 def _batches(tags: dict[str, str], size: int) -> Iterator[dict[str, str]]:

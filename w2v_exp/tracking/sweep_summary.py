@@ -12,7 +12,7 @@ from w2v_exp.tracking.delivery import Delivery
 from w2v_exp.tracking.pending import Pending, Taken
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.recorded import SUMMARY
-from w2v_exp.tracking.store import experiment_name, open_store, store_uri
+from w2v_exp.tracking.store import experiment_id, experiment_name, open_store, store_uri
 
 LONGEST_PARAM = 6000  # characters; MLflow takes no more
 
@@ -63,6 +63,7 @@ def log_summary(
     pending = Pending(
         store_uri(uri),
         experiment_name(experiment),
+        experiment_id=experiment_id(experiment),
         name="summary: " + " × ".join(key.rpartition(".")[2] for key in keys),
         tags=tags,
         params={key: value[:LONGEST_PARAM] for key, value in ({"command": command} | dict(params)).items()},
