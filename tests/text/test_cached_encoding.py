@@ -553,6 +553,26 @@ def test_settings_that_cannot_be_are_refused(settings):
         TextCache(**settings)
 
 
+def test_files_that_vanish_while_they_are_read_are_read_to_their_end(corpus, cache, said):
+    plain = encode_text(corpus, WordTokenizer(), RULE)
+
+    def remove(_done, _of):
+        Path(corpus.path).unlink(missing_ok=True)
+
+    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache, progress=remove, say=said.append)
+    assert_same(encoded, plain)
+    assert said == []
+    with pytest.raises(SettingError, match="no such file"):
+        encode_cached(corpus, WordTokenizer(), RULE, cache)
+
+
+def test_a_file_that_vanishes_before_it_is_read_is_named(corpus, cache, monkeypatch):
+    monkeypatch.setattr(FileCorpus, "files", lambda self: [Path(self.path)])
+    Path(corpus.path).unlink()
+    with pytest.raises(CorpusError, match=r"text\.txt cannot be read: No such file"):
+        encode_cached(corpus, WordTokenizer(), RULE, cache)
+
+
 # ---------------------------------------------------------------- sizes
 
 

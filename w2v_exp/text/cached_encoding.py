@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO
 
+from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.memory import readable_bytes
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cache_entry import IDS, DamagedEntryError, map_numbers, write_beside_ids
@@ -72,7 +73,10 @@ def encode_cached(
     files = corpus_files(corpus)
     if files is None:
         return encode_text(corpus, tokenizer, rule)
-    size = sum(file.stat().st_size for file in files)
+    try:
+        size = sum(file.stat().st_size for file in files)
+    except OSError as error:  # it was there a moment ago
+        raise CorpusError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
     if size < SMALLEST_CACHED:
         with suppress(_LongTextError):
             return encode_text(corpus, tokenizer, rule, _require_short)
@@ -113,8 +117,8 @@ def encode_cached(
                 passage_end=passage_end,
             )
             text = cache.publish(folder, entry_key(encoded.identity, passage_end, tokenizer_described, rule))
-        if known_as and files_key(corpus) == known_as:  # not if they have changed while they were read
-            with suppress(OSError):  # then they are read again the next time
+        with suppress(OSError, SettingError):  # the files have vanished, or nothing can be written
+            if known_as and files_key(corpus) == known_as:  # not if they have changed while they were read
                 cache.remember_identity(known_as, encoded.identity)
         return text
     except OSError as error:  # one of the corpus would be a CorpusError

@@ -102,10 +102,16 @@ def _read(stream: io.TextIOWrapper, name: str) -> str:
     try:
         return stream.read(PIECE_CHARACTERS)
     except UnicodeDecodeError as error:
-        wide = error.object.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and error.start < 4
+        if error.object.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and error.start < 4:
+            remedy = (
+                "It seems to be UTF-16 or UTF-32. Convert it first: iconv -f UTF-16 -t UTF-8, or -f UTF-32."
+            )
+        elif b"\0" in error.object:
+            remedy = "It has NUL bytes, as files have that are not text. Leave it out, or convert it to text first."
+        else:
+            remedy = "Convert it first, for example with iconv -f LATIN1 -t UTF-8."
         raise CorpusError(
-            f"{name} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). "
-            f"Convert it first, for example with iconv {'-f UTF-16 ' if wide else ''}-t UTF-8."
+            f"{name} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). {remedy}"
         ) from error
 
 
