@@ -108,7 +108,7 @@ class Plan:
         if self.cost_every is not None:
             check_whole(self, "cost_every", at_least=1)
         check_whole(self, "epochs", at_least=0, at_most=MOST_EPOCHS)
-        check_whole(self, "seed", at_least=0)
+        check_whole(self, "seed", at_least=0, at_most=2**128 - 1)  # the entropy that NumPy recommends
         if self.probes is not None and len(self.probes) > MOST_PROBES:
             raise SettingError(
                 "probes", f"[{len(self.probes):,} words]", f"must be at most {MOST_PROBES:,} words."

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.composition import Sources
 from w2v_exp.launching.needs import Needs
 from w2v_exp.launching.room import Room
 from w2v_exp.launching.settings import make_settings
@@ -15,7 +16,7 @@ from w2v_exp.launching.task import Task
 
 
 def tasks(*needs: tuple[int, int]) -> tuple[list[Task], dict[int, Needs]]:
-    made = [Task(number, (), "config", None) for number in range(len(needs))]
+    made = [Task(number, (), Sources()) for number in range(len(needs))]
     return made, {number: Needs(*each) for number, each in enumerate(needs)}
 
 

@@ -27,7 +27,6 @@ def space(*texts: str) -> Space:
     [
         ("dim=choice(10,50,100)", CategoricalDistribution(["10", "50", "100"]), ["10", "50", "100"]),
         ("dim=10,50", CategoricalDistribution(["10", "50"]), ["10", "50"]),
-        ("optimizer=glob(lazy*)", CategoricalDistribution(["lazy_adam", "lazy_momentum"]), None),
         ("dim=range(1,10,4)", IntDistribution(1, 9, step=4), ["1", "9"]),
         ("dim=range(10,1,-3)", IntDistribution(4, 10, step=3), ["4", "10"]),
         ("dim=tag(log,range(1,100))", IntDistribution(1, 99, log=True), ["1", "99"]),
@@ -66,7 +65,6 @@ def test_what_is_written_is_what_is_drawn_from(
         ),
         ("rate=range(3,3)", "the range is empty."),
         ("rate=range(1,10,0)", "the range is empty."),
-        ("optimizer=glob(no*)", "matches nothing."),
     ],
 )
 def test_what_nothing_can_be_drawn_from_is_refused(text: str, said: str) -> None:

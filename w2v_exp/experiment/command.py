@@ -1,49 +1,92 @@
-"""A command line, understood and checked before any work is done."""
+"""Command-line parsing and validation, before any work is done."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Iterator
+import unicodedata
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import config_folder
 from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment.composition import (
+    Sources,
+    parse_overrides,
+    plan_of,
+    quoted,
+    without_hydra,
+)
 from w2v_exp.experiment.explanation import (
     HYDRA_ERRORS,
     explain,
     first_value,
     known_keys,
-    options_of,
     swept_values,
 )
+from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable
-from w2v_exp.plan import MOST_RUNS, Plan, make_plan
+from w2v_exp.plan import MOST_RUNS, Plan
+from w2v_exp.reporting.words import shown
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.validation import suggestion
 
 if TYPE_CHECKING:  # what loads Optuna is loaded by searches only
     from w2v_exp.searching.begun import AskedSearch
 
+CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
+INFORMATION = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
+
+
+class Parser(ArgumentParser):
+    """The flags of Hydra's command line, and the overrides.
+
+    Hydra's own parser (1.3.8) cannot be made on Python 3.14, where help must be text (hydra #3121). It also has a flag
+    that unpickles a file.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(prog="python -m w2v_exp", add_help=False, description="w2v_exp, by Hydra")
+        add = self.add_argument
+        add("overrides", nargs="*", help="key=value: what is to differ from the shipped configuration")
+        add("--help", "-h", action="store_true", help="all options and keys")
+        add("--hydra-help", action="store_true", help="Hydra's flags")
+        add("--version", action="store_true", help="the versions of w2v_exp and its main packages")
+        add("--cfg", "-c", choices=["job", "hydra", "all"], help="print the configuration instead of a run")
+        add("--resolve", action="store_true", help="with --cfg: resolve interpolations")
+        add("--package", "-p", help="with --cfg: print only this part")
+        add("--run", "-r", action="store_true", help="one run (the default)")
+        add("--multirun", "-m", action="store_true", help="a sweep over all combinations of values")
+        add("--shell-completion", "-sc", action="store_true", help="install or uninstall shell completion")
+        add("--config-path", "-cp", help="a folder that comes before the shipped configuration")
+        add("--config-name", "-cn", help="another primary configuration than config")
+        add("--config-dir", "-cd", help="a folder with more options")
+        add(
+            "--info",
+            "-i",
+            const="all",
+            nargs="?",
+            choices=INFORMATION,
+            help=f"print Hydra's information [{'|'.join(INFORMATION)}]",
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError` instead of printing the usage and leaving the process."""
+        raise UserError(f"{shown(message, 300)}. --hydra-help lists the flags.")
+
 
 @dataclass(frozen=True)
 class Command:
-    """What was asked for.
+    """A command line, checked.
 
     Parameters
     ----------
@@ -52,62 +95,105 @@ class Command:
     swept : dict of str to list of str
         The values of each swept key, in the order of the command; empty for a single run. Of a search, values by which
         each key can be checked.
-    flags : list of str
-        Hydra's own flags, passed on to it.
+    sources : Sources
+        Where options are looked for.
     plan : Plan
         The first run, checked.
     config : DictConfig
         The first run's configuration, Hydra's own part included.
     is_sweep : bool
         Whether Hydra is to sweep, be it over one run.
-    parsed : Namespace
-        The command line, as Hydra reads it.
     search : AskedSearch or None
         What is searched, and how, if the sweep is a search.
+    subdirs : list of str or None
+        The folder of each run below that of the sweep; None if it is the run's number.
     """
 
     fixed: list[str]
     swept: dict[str, list[str]]
-    flags: list[str]
+    sources: Sources
     plan: Plan
     config: DictConfig
     is_sweep: bool
-    parsed: Namespace
     search: AskedSearch | None = None
+    subdirs: list[str] | None = None
 
     @property
     def runs(self) -> int:
-        """How many runs this makes."""
+        """The number of runs."""
         if self.search:
             return self.search.settings.n_trials
         return prod(len(values) for values in self.swept.values())
 
-    def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
-        """Return the plan of every run, with the swept values that it has; of a search, of its space's corners."""
-        for values in product(*self.swept.values()):
-            swept = dict(zip(self.swept, values, strict=True))
-            overrides = [*self.fixed, *(f"{key}={value}" for key, value in swept.items())]
-            yield swept, make_plan(without_hydra(_compose(self.parsed, overrides)))
+    def run_overrides(self) -> list[list[str]]:
+        """Return what is to be overridden for each run of a grid, beside Hydra's own keys."""
+        task = self.task
+        runs = [_with(task, values) for values in _combinations(self.swept)]
+        if self.subdirs is None:
+            return runs
+        return [
+            [*run, f"hydra.sweep.subdir={quoted(subdir)}"]
+            for run, subdir in zip(runs, self.subdirs, strict=True)
+        ]
 
-    def hydra_arguments(self) -> list[str]:
-        """Return the arguments that make Hydra do this sweep."""
+    @property
+    def task(self) -> list[str]:
+        """The overrides that hold for every run and are not of Hydra's own keys."""
+        parsed = parse_overrides(self.fixed)
+        return [str(override.input_line) for override in parsed if not override.is_hydra_override()]
+
+    def sweep_arguments(self, folder: Path) -> list[str]:
+        """Return the overrides of the sweep as a whole, in this folder.
+
+        Hydra composes every run again; so what has been decided for all of them stands last. Paths are meant from the
+        folder of the command, also with ``hydra.job.chdir=true``: a run writes to its own folder anyway.
+        """
         texts = {key: ",".join(values) for key, values in self.swept.items()}
-        sweep = [f"{key}={text}" for key, text in (self.search.space.texts if self.search else texts).items()]
-        # The sweep's parameters stand in the arguments, those of a sweep's file included.
-        arguments = [*self.flags, *self.fixed, *sweep, "hydra.sweeper.params=null", "hydra.mode=MULTIRUN"]
-        if self.config.hydra.runtime.choices["hydra/sweeper"] == "basic":
-            arguments.append("hydra.sweeper._target_=hydra_plugins.w2v_exp_grid.GridSweeper")
-        return arguments
+        if self.search:
+            texts = self.search.space.texts
+        decided = [f"++hydra.sweep.dir={quoted(str(folder.absolute()))}", "++hydra.mode=MULTIRUN"]
+        if "params" in self.config.hydra.sweeper:  # they are among the arguments
+            decided.append("++hydra.sweeper.params=null")
+        return [*_with(self.fixed, texts), *decided, "++hydra.job.chdir=false"]
+
+    def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
+        """Return the plan of every run, with its swept values; of a search, of its space's corners."""
+        for values in _combinations(self.swept):
+            yield values, plan_of(self.sources.compose(_with(self.fixed, values)))
 
 
-def parse(arguments: list[str]) -> Namespace:
-    """Return Hydra's own understanding of a command line: flags and overrides, in any order (Hydra wants one)."""
-    parsed: Namespace = get_args_parser().parse_intermixed_args(arguments)
+def parse(arguments: Sequence[str]) -> Namespace:
+    """Return the flags and overrides of a command line, in any order.
+
+    Raises
+    ------
+    UserError
+        If it is not understood, or has characters that are no text.
+    """
+    for argument in arguments:
+        for character in argument:
+            kind = unicodedata.category(character)
+            if kind == "Cs":
+                raise UserError(f"{shown(argument, 80)}: is not UTF-8 text.")
+            if kind == "Cc" and character not in "\t\n\r":
+                raise UserError(f"{shown(argument, 80)}: has a control character ({character!r}).")
+    parsed: Namespace = Parser().parse_intermixed_args(list(arguments))
+    kinds = {
+        "--run": parsed.run,
+        "--multirun": parsed.multirun,
+        "--cfg": parsed.cfg,
+        "--info": parsed.info,
+        "--shell-completion": parsed.shell_completion,
+    }
+    if len(given := [flag for flag, value in kinds.items() if value]) > 1:
+        raise UserError(f"{given[0]} and {given[1]}: give only one of them.")
+    if parsed.resolve and not parsed.cfg:
+        raise UserError("--resolve: only with --cfg.")
     return parsed
 
 
 def asks_for_information(parsed: Namespace) -> bool:
-    """Return whether the command line asks to be told something (``--help``, ``--cfg``), not to run."""
+    """Return whether the command line asks for information of Hydra's (``--cfg``, ``--info`` …), not for a run."""
     return bool(parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
 
 
@@ -119,27 +205,28 @@ def understand(parsed: Namespace) -> Command:
     UserError
         With what is wrong and what is meant, perhaps.
     """
+    sources = Sources.of(parsed)
     try:
-        return _understand(parsed)
+        return _understand(sources, parsed.overrides, multirun=parsed.multirun)
     except HYDRA_ERRORS as error:
-        raise explain(error, all_keys(parsed)) from error
-    except OverflowError as error:  # OmegaConf's, of a whole number that is too large for a float
-        raise explain(error, []) from error
+        raise explain(error, all_keys(sources, parsed.overrides)) from error
 
 
-def _understand(parsed: Namespace) -> Command:
-    fixed, swept = _split(parsed.overrides)
-    config = _compose(parsed, [*fixed, *(f"{key}={first_value(swept[key])}" for key in swept)])
-    is_sweep = parsed.multirun or config.hydra.mode == RunMode.MULTIRUN
+def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Command:
+    overrides = parse_overrides(texts)
+    given = {str(override.key_or_group) for override in overrides}
+    fixed, swept = _split(sources, overrides)
+    config = _first(sources, fixed, swept)
+    is_sweep = multirun or config.hydra.mode == RunMode.MULTIRUN
     if swept and not is_sweep:
         raise UserError(
             f"{next(iter(swept.values())).input_line}: several values make a sweep; add -m to run it."
         )
-    given = {override.split("=", 1)[0].lstrip("+~") for override in fixed} | set(swept)
-    from_file = config.hydra.sweeper.get("params") or {}
-    _, swept_in_file = _split([f"{key}={value}" for key, value in from_file.items() if key not in given])
-    swept = swept_in_file | swept
-    plan = make_plan(without_hydra(config))
+    if is_sweep and (in_file := [text for key, text in _sweep_params(config) if key not in given]):
+        fixed_in_file, swept_in_file = _split(sources, parse_overrides(in_file))
+        fixed, swept = fixed_in_file + fixed, swept_in_file | swept
+        config = _first(sources, fixed, swept)
+    plan = plan_of(config)
     search = _asked_search(config, plan, swept, given, is_sweep)
     values = search.space.tried() if search else {key: swept_values(swept[key]) for key in swept}
     if plan.repeats > 1:
@@ -151,7 +238,7 @@ def _understand(parsed: Namespace) -> Command:
                 if search
                 else "repeats make seeds of their own; do not sweep seed or repeats.",
             )
-        fixed = [override for override in fixed if not override.startswith("seed=")]
+        fixed = [text for text in fixed if text.lstrip("+").partition("=")[0] != "seed"]
         values["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
     if not search and (runs := prod(map(len, values.values()))) > MOST_RUNS:
@@ -165,28 +252,80 @@ def _understand(parsed: Namespace) -> Command:
         is_repeated = plan.repeats > 1 and key == "seed"
         for value in (values[key][0], values[key][-1]) if is_repeated else values[key]:
             try:
-                _check_swept(parsed, config, fixed, key, value)
+                _check_swept(sources, config, fixed, values, key, value)
             except HYDRA_ERRORS as error:
                 hint = search.space.hint(key) if search else ""
                 raise UserError(f"{explain(error, [])}{hint}") from error
-    return Command(fixed, values, _flags(parsed), plan, config, is_sweep, parsed, search)
+    subdirs = None
+    if is_sweep and search and not is_shipped_subdir(config):
+        raise UserError("hydra.sweep.subdir: a search finds its trials by their numbers; leave it as it is.")
+    if is_sweep and not search:
+        combinations = [*_combinations(values)]
+        composed = compose_distinct(sources, fixed, combinations)
+        if not is_shipped_subdir(config):
+            subdirs = run_subdirs(composed, fixed, combinations)
+    return Command(fixed, values, sources, plan, config, is_sweep, search, subdirs)
 
 
-def _split(overrides: list[str]) -> tuple[list[str], dict[str, Override]]:
-    """Return the overrides that hold for all runs, and those of swept keys, by key."""
+def _combinations(values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
+    """Return the values of every run."""
+    for combination in product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
+
+
+def _with(fixed: list[str], values: Mapping[str, str]) -> list[str]:
+    return [*fixed, *(f"{key}={value}" for key, value in values.items())]
+
+
+def _split(sources: Sources, overrides: Sequence[Override]) -> tuple[list[str], dict[str, Override]]:
+    """Return the overrides that hold for all runs, and those of swept keys, by key; of a key, the last one counts."""
     fixed: list[str] = []
     swept: dict[str, Override] = {}
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except ValueError as error:  # Python reads no whole number of more than 4,300 digits
-        longest = max(overrides, key=len)
-        raise UserError(f"{longest[:40]}…: has a number of too many digits.") from error
-    for text, override in zip(overrides, parsed, strict=True):
-        if override.is_sweep_override():
-            swept[str(override.key_or_group)] = override
+    for override in overrides:
+        key = str(override.key_or_group)
+        if key in CHOOSABLE and not override.is_delete() and not override.is_sweep_override():
+            _require_option(sources, key, override, fixed)
+        if not override.is_sweep_override():
+            swept.pop(key, None)
+            fixed.append(str(override.input_line))
+        elif isinstance(override.value(), Glob):
+            options = override.value().filter(sources.options(key, fixed))
+            if not options:
+                raise UserError(f"{override.input_line}: matches nothing.")
+            (swept[key],) = parse_overrides([f"{override.get_key_element()}=choice({','.join(options)})"])
         else:
-            fixed.append(text)
+            swept[key] = override
     return fixed, swept
+
+
+def _require_option(sources: Sources, key: str, override: Override, fixed: list[str]) -> None:
+    """Refuse what is no name of an option: of numbers and null Hydra raises errors that do not name the key."""
+    option = override.value()
+    several = key in ("experiment", "sweep") and (option is None or isinstance(option, list))
+    if not isinstance(option, str) and not several:
+        options = ", ".join(sources.options(key, fixed))
+        raise UserError(f"{override.input_line}: must name an option. Options: {options}.")
+
+
+def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) -> DictConfig:
+    """Return the configuration of the first run, of which Hydra's part is whole."""
+    values = {override.get_key_element(): first_value(override) for override in swept.values()}
+    config = sources.compose(_with(fixed, values))
+    for part in ("run", "sweep", "sweeper", "launcher", "job", "runtime", "overrides"):
+        if not isinstance(OmegaConf.select(config, f"hydra.{part}"), DictConfig):
+            raise UserError(f"hydra.{part}: needs a value.")
+    return config
+
+
+def _sweep_params(config: DictConfig) -> Iterator[tuple[str, str]]:
+    """Return what a file sweeps (``hydra.sweeper.params``): its keys, and as overrides."""
+    params = config.hydra.sweeper.get("params")
+    if params is None:
+        return
+    if not isinstance(params, DictConfig):
+        raise UserError("hydra.sweeper.params: must be a mapping, as window: 3,5.")
+    for key, value in params.items():
+        yield str(key).lstrip("+~"), f"{key!s}={'null' if value is None else value}"
 
 
 def _asked_search(
@@ -199,8 +338,6 @@ def _asked_search(
         if SWEEPERS in given:
             raise UserError(f"{SWEEPERS}=optuna: searches by many runs; add -m.")
         return None
-    if "hydra.sweep.subdir" in given:
-        raise UserError("hydra.sweep.subdir: a search finds its trials by their numbers; leave it as it is.")
     from w2v_exp.searching.settings import make_settings, require_optuna
 
     require_optuna()
@@ -209,28 +346,6 @@ def _asked_search(
 
     settings = make_settings(config.hydra.sweeper)
     return AskedSearch(settings, settings.direction_for(plan), Space.of(swept))
-
-
-def _compose(parsed: Namespace, overrides: list[str]) -> DictConfig:
-    return compose_config(overrides, parsed.config_name or "config", parsed.config_dir)
-
-
-def compose_config(overrides: list[str], config_name: str, added_folder: str | None) -> DictConfig:
-    """Return the configuration that Hydra will make of these overrides, its own part included."""
-    search = [f"hydra.searchpath=[file://{Path(added_folder).absolute()}]"] if added_folder else []
-    at_work = GlobalHydra.instance().hydra  # on a sweep that launches runs
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            config: DictConfig = compose(config_name, [*overrides, *search], return_hydra_config=True)
-            return config
-    finally:
-        GlobalHydra.instance().hydra = at_work
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """Return a configuration without Hydra's own part."""
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: Plan) -> None:
@@ -252,36 +367,32 @@ def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: 
     require_usable(config.hydra.launcher)
 
 
-def _check_swept(parsed: Namespace, config: DictConfig, fixed: list[str], key: str, value: str) -> None:
+def _check_swept(
+    sources: Sources,
+    config: DictConfig,
+    fixed: list[str],
+    values: Mapping[str, list[str]],
+    key: str,
+    value: str,
+) -> None:
     """Check one value of one swept key, everything else being as in the first run."""
     if key in GROUPS or key in ("experiment", "sweep"):
-        if parsed.config_dir is None and value not in (options := options_of(key)):
-            raise UserError(
-                f"{key}={value}: not an option{suggestion(value, options)} Options: {', '.join(options)}."
-            )
-        changed = _compose(
-            parsed, [*(text for text in fixed if not text.startswith(f"{key}=")), f"{key}={value}"]
-        )
+        first = {each: value if each == key else given[0] for each, given in values.items()}
+        changed = sources.compose(_with(fixed, first))
     else:
         changed = config.copy()
-        (override,) = OverridesParser.create().parse_overrides([f"{key}={value}"])
+        (override,) = parse_overrides([f"{key}={value}"])
         OmegaConf.update(changed, key, override.value())
-    make_plan(without_hydra(changed))
+    plan_of(changed)
 
 
-def _flags(parsed: Namespace) -> list[str]:
-    flags = [f"--config-dir={parsed.config_dir}"] if parsed.config_dir else []
-    return [*flags, f"--config-name={parsed.config_name}"] if parsed.config_name else flags
-
-
-def all_keys(parsed: Namespace) -> list[str]:
+def all_keys(sources: Sources, overrides: Sequence[str]) -> list[str]:
     """Return all keys, as far as the choices on the command line can be made."""
-    groups = (*GROUPS, SWEEPERS, LAUNCHERS)
-    choices = [text for text in parsed.overrides if text.split("=", 1)[0] in groups and "," not in text]
-    for overrides in (choices, []):
+    choices = [text for text in overrides if text.split("=", 1)[0] in CHOOSABLE and "," not in text]
+    for chosen in (choices, []):
         try:
-            config = _compose(parsed, overrides)
-        except HYDRA_ERRORS:
+            config = sources.compose(chosen)
+        except (UserError, *HYDRA_ERRORS):
             continue
         spreading = [f"hydra.{part}.{key}" for part in ("sweeper", "launcher") for key in config.hydra[part]]
         return [*known_keys(without_hydra(config)), *spreading]

@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 import sys
-from collections.abc import Callable
-from datetime import datetime
+from argparse import Namespace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import hydra
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job
-from hydra.types import HydraContext
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.config import config_folder, register_schema
-from w2v_exp.errors import UserError
+from w2v_exp.config import register_schema
+from w2v_exp.errors import UserError, visible
 from w2v_exp.experiment.command import (
     Command,
+    Parser,
     all_keys,
     asks_for_information,
     parse,
     understand,
+)
+from w2v_exp.experiment.composition import (
+    Sources,
+    composition_errors,
+    literal,
+    parse_overrides,
     without_hydra,
 )
 from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain
-from w2v_exp.experiment.help import help_text
+from w2v_exp.experiment.folders import (
+    ARTIFACTS,
+    is_shipped_folder,
+    new_folder,
+    require_free,
+    require_free_sweep,
+    sweep_lock,
+)
+from w2v_exp.experiment.help import help_text, version_text
 from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import visible_console
+
+if TYPE_CHECKING:
+    from w2v_exp.searching.study import SearchStudy
 
 MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
@@ -44,37 +62,66 @@ def run(arguments: list[str]) -> int:
 
     1: a run failed. 2: the command line or the configuration is wrong, and nothing was done. 130, 143: interrupted.
     """
-    register_schema()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here, instead of being printed by Hydra
-    parsed = parse(arguments)
     try:
         with termination_as_exception():
-            if parsed.help:
-                print(help_text())
-                return 0
-            if asks_for_information(parsed):
-                flags = [argument for argument in arguments if argument not in parsed.overrides]
-                _call_hydra([*flags, *parsed.overrides], lambda config: None)
-                return 0
-            command = understand(parsed)
-            if command.plan.estimate:
-                return _estimate(command)
-            return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
+            return _run(arguments)
     except UserError as error:
         print(error, file=sys.stderr)
-        return MISTAKE
-    except HYDRA_ERRORS as error:
-        print(explain(error, all_keys(parsed)), file=sys.stderr)
         return MISTAKE
     except BrokenPipeError:
         raise
     except OSError as error:  # a disk that is full, a folder that is shut
         place = f"{error.filename}: " if error.filename else ""
-        print(f"{place}{error.strerror or error}.", file=sys.stderr)
+        print(visible(f"{place}{error.strerror or error}."), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interruption:
         print("Interrupted. What was done up to here is kept.", file=sys.stderr)
         return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    register_schema()
+    parsed = parse(arguments)
+    if parsed.help:
+        print(help_text())
+        return 0
+    if parsed.version:
+        print(version_text())
+        return 0
+    if asks_for_information(parsed):
+        return _show_information(parsed)
+    command = understand(parsed)
+    try:
+        if command.plan.estimate:
+            return _estimate(command)
+        return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
+    except HYDRA_ERRORS as error:
+        raise explain(error, []) from error
+
+
+def _show_information(parsed: Namespace) -> int:
+    """Print what Hydra prints of a configuration, or of itself."""
+    sources = Sources.of(parsed)
+    hydra = Hydra.create_main_hydra2("w2v_exp", sources.search_path())
+    name, overrides = sources.config_name, parsed.overrides
+    try:
+        with composition_errors():
+            overrides = [str(override.input_line) for override in parse_overrides(overrides)]
+            if parsed.hydra_help:
+                hydra.hydra_help(name, args_parser=Parser(), args=parsed)
+            elif parsed.cfg:
+                hydra.show_cfg(name, overrides, parsed.cfg, parsed.package, parsed.resolve)
+            elif parsed.info:
+                hydra.show_info(parsed.info, name, overrides)
+            else:
+                hydra.shell_completion(name, overrides)
+    except SystemExit:  # after a line of Hydra's
+        return MISTAKE
+    except HYDRA_ERRORS as error:
+        raise explain(error, all_keys(sources, overrides)) from error
+    finally:
+        GlobalHydra.instance().clear()
+    return 0
 
 
 def _estimate(command: Command) -> int:
@@ -91,9 +138,12 @@ def _estimate(command: Command) -> int:
 
 
 def _run_once(command: Command) -> int:
-    folder = _folder(command, "run")
+    folder = new_folder(command.config, "run")
+    require_free(folder)
     with read_write(command.config), open_dict(command.config):
-        command.config.hydra.run.dir = str(folder)
+        command.config.hydra.run.dir = literal(str(folder))
+        command.config.hydra.mode = RunMode.RUN
+        command.config.hydra.job.chdir = False  # paths are meant from the folder of the command
     # As Hydra's launchers do it. Its own way to a single run would compose the configuration twice more.
     context = HydraContext(config_loader=None, callbacks=Callbacks(command.config))
     result = run_job(
@@ -103,7 +153,7 @@ def _run_once(command: Command) -> int:
         raise result
     from w2v_exp.experiment.announcement import announce_run
 
-    announce_run(visible_console(), result, command.plan, folder / "artifacts")
+    announce_run(visible_console(), result, command.plan, folder / ARTIFACTS)
     if result.done:
         return FAILED if result.reason else 0
     said = "failed" if result.status == "FAILED" else "was not done"
@@ -122,54 +172,57 @@ def _attempt(config: DictConfig) -> RunResult | UserError:
 
 
 def _run_sweep(command: Command, arguments: list[str]) -> int:
-    folder = _folder(command, "sweep")
-    if not command.search:
-        results = _do_sweep(command, arguments, folder)
-        return 0 if all(result.done and not result.reason for result in results) else FAILED
-    with command.search.begun(without_hydra(command.config), folder) as study:
+    study_name = command.search.settings.study_name if command.search else None
+    folder = new_folder(command.config, "sweep", study_name)
+    require_free_sweep(folder)
+    with sweep_lock(folder):
+        if not command.search:
+            for subdir in command.subdirs or map(str, range(command.runs)):
+                require_free(folder / subdir)
+            results = _do_sweep(command, arguments, folder)
+            return 0 if len(results) == command.runs and all(map(_went_well, results)) else FAILED
+        study = command.search.begin(without_hydra(command.config), folder)
         try:
-            _do_sweep(command, arguments, folder, study.name)
+            _do_sweep(command, arguments, folder, study)
         finally:
-            print(command.search.outcome(study, command.fixed, command.flags))
-        return 0 if study.best else FAILED
+            print(command.search.outcome(study, command.fixed, command.sources.flags))
+        return 0 if study.best and len(study.ended) >= command.runs else FAILED
+
+
+def _went_well(result: RunResult) -> bool:
+    return result.done and not result.reason
 
 
 def _do_sweep(
-    command: Command, arguments: list[str], folder: Path, study: str | None = None
+    command: Command, arguments: list[str], folder: Path, study: SearchStudy | None = None
 ) -> list[RunResult]:
     from w2v_exp.experiment.job import job
     from w2v_exp.experiment.summary import finish_sweep
+    from w2v_exp.experiment.sweeping import run_sweep
 
     said = f"python -m w2v_exp {shlex.join(arguments)}"
-    sought = command.search.sought if command.search else None
-    Sweep(folder.name, said, list(command.swept), command.runs, study, sought).write(folder)
+    sweep = Sweep(
+        folder.name,
+        said,
+        list(command.swept),
+        command.runs,
+        study.name if study else None,
+        command.search.sought if command.search else None,
+        # A search that is resumed is the same sweep.
+        id=study.mark() if study else secrets.token_hex(8),
+        subdirs=command.subdirs,
+    )
+    if not study and not is_shipped_folder(command.config, "sweep"):
+        # The user's folder may have been that of another sweep, which MLflow has by this name.
+        sweep = replace(sweep, name=f"{folder.absolute().name}-{sweep.id[:4]}")
+    sweep.write(folder)
     if isinstance(command.plan.tracking, MlflowTracking):
         from w2v_exp.tracking.store import open_store
 
         # Before any run: several processes that make the database at once get into each other's way.
         open_store(command.plan.tracking.uri, command.plan.tracking.experiment)
     try:
-        _call_hydra([*command.hydra_arguments(), f"hydra.sweep.dir={folder}"], job)
+        run_sweep(command, folder, job, study)
     finally:
         results = finish_sweep(folder, command.plan)
     return results
-
-
-def _call_hydra(arguments: list[str], job: Callable[[Any], Any]) -> None:
-    sys.argv = [sys.argv[0], *arguments]
-    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(job)()
-
-
-def _folder(command: Command, mode: str) -> Path:
-    """Return where Hydra is to write: where the user says, or a new folder below outputs/.
-
-    Its name is that of the study of a search, or else the time, with four random digits for those who start in the
-    same second.
-    """
-    key = f"hydra.{mode}.dir="
-    for override in reversed(command.fixed):
-        if override.startswith(key):
-            return Path(override.removeprefix(key))
-    if mode == "sweep" and command.search and (name := command.search.settings.study_name):
-        return Path(f"outputs/sweeps/{name}")
-    return Path(f"outputs/{mode}s/{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 
-from hydra.core.override_parser.types import Glob, Override, RangeSweep
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -48,8 +48,10 @@ def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
         return UserError(f"{key[1] if key else 'A value'}: the number is too large.")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = options_of(group) or [str(option) for option in error.options or []]
-        place = f"{group}={option}" if group else option
+        if not group:
+            return UserError(f"--config-name={option}: there is no {option}.yaml in the folders of options.")
+        options = sorted(map(str, error.options or [])) or options_of(group)
+        place = f"{group}={option}"
         return UserError(
             f"{place}: not an option{suggestion(option, options)} Options: {', '.join(options)}."
         )
@@ -112,13 +114,8 @@ def swept_values(override: Override) -> list[str]:
             f"{override.input_line}: an interval has no list of values; a search draws from it: hydra/sweeper=optuna."
         )
     require_countable(override)
-    value = override.value()
-    glob = isinstance(value, Glob)
-    values = (
-        value.filter(options_of(str(override.key_or_group))) if glob else override.sweep_string_iterator()
-    )
-    if not (listed := [str(value) for value in values]):
-        raise UserError(f"{override.input_line}: matches nothing.")
+    if not (listed := [str(value) for value in override.sweep_string_iterator()]):
+        raise UserError(f"{override.input_line}: has no values.")
     return listed
 
 
@@ -158,8 +155,6 @@ def first_value(override: Override) -> str:
     """Return a value that a sweep has: of an interval where it begins."""
     if override.is_interval_sweep():
         return f"{override.value().start:.15g}"
-    if isinstance(override.value(), Glob):
-        return swept_values(override)[0]
     range_length(override)
     if getattr(override.value(), "shuffle", False):  # lists all of its values
         require_countable(override)
@@ -182,4 +177,4 @@ def _explain_value(error: OmegaConfBaseException) -> UserError:
     return UserError(f"{key}: {text}")
 
 
-HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
+import w2v_exp
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder
+from w2v_exp.tracking.provenance import PACKAGES
 
 USAGE = """\
 A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
@@ -20,6 +25,15 @@ A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
 
 Put quotes around a value with special characters: 'corpus.text="a rose is a rose"'. Your own folder of options
 is added by --config-dir; --hydra-help tells of Hydra's other flags."""
+
+
+def version_text() -> str:
+    """Return the version of w2v_exp, and below it those of what decides its results."""
+    versions = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
+    return f"w2v_exp {w2v_exp.__version__}\n{', '.join(versions)}"
 
 
 def help_text() -> str:

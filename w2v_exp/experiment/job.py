@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from omegaconf import DictConfig
 
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.folders import clear_earlier, require_free
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.interruption import termination_as_exception
 from w2v_exp.experiment.material import Material
@@ -33,8 +34,11 @@ def job(config: DictConfig) -> RunResult:
         If a single run cannot begin.
     """
     identity = Identity.of_current_job(config)
-    with termination_as_exception(), _seen_to_be_alive(identity):
+    with termination_as_exception(), ExitStack() as held:
         try:
+            require_free(identity.folder)
+            clear_earlier(identity.folder)
+            held.enter_context(_seen_to_be_alive(identity))
             plan = make_plan(config)
             material = Material.read(plan)
             result = result_of_before(plan, identity, material) or Run(plan, identity, material).execute()
@@ -49,7 +53,7 @@ def job(config: DictConfig) -> RunResult:
                 reason=str(error).replace("\n", " "),
             )
         try:
-            write_result(result, identity.folder)
+            write_result(result, identity.folder, identity.sweep)
         except OSError as error:
             print(
                 f"{identity.folder}: its result cannot be written ({error.strerror or error}).",

@@ -23,6 +23,7 @@ from w2v_exp.experiment.building import split_text, survey_pairs
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
+from w2v_exp.experiment.folders import ARTIFACTS
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.measured_cost import COST
@@ -84,7 +85,7 @@ class Run:
         self.probes: list[Probe] = []
         self.ended_by = ""
         self.explorer = ""
-        self.files = identity.folder / "artifacts"
+        self.files = identity.folder / ARTIFACTS
         self.files.mkdir(parents=True, exist_ok=True)
         self.checkpoints = RunCheckpoints(plan, material.fingerprint)
         self.tracked = begin_record(plan, identity, material, self.checkpoints, self.files)

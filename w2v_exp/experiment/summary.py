@@ -26,7 +26,8 @@ from w2v_exp.reporting.words import visible_console
 
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     """Compare the runs of a sweep's folder, say how they went, and return how each of them ended."""
-    sweep, results = Sweep.read(folder), read_results(folder)
+    sweep = Sweep.read(folder)
+    results = read_results(folder, sweep)
     if not results:
         return []
     comparison = compare(distinct(results), Ranking(*sweep.sought) if sweep.sought else None)

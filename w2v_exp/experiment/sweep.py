@@ -13,6 +13,7 @@ from w2v_exp.reporting.results import RunResult
 
 SWEEP_FILE = "sweep.json"
 RESULT_FILE = "result.json"
+SWEEP_ID = "sweep"  # key of a result
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Sweep:
         The metric that is sought, and 1 if more of it is better, −1 if less is.
     started : float
         When it began, in seconds since 1970.
+    id : str
+        In the results of its runs: a folder may have those of other sweeps. A search that is resumed keeps it.
+    subdirs : list of str, optional
+        The folders of its runs below its own; None: they are named by their numbers.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Sweep:
     study: str | None = None
     sought: tuple[str, int] | None = None
     started: float = field(default_factory=time)
+    id: str = ""
+    subdirs: list[str] | None = None
 
     def write(self, folder: Path) -> None:
         """Write this down in the sweep's folder."""
@@ -68,19 +75,22 @@ class Sweep:
             ) from error
 
 
-def write_result(result: RunResult, folder: Path) -> None:
+def write_result(result: RunResult, folder: Path, sweep: Sweep | None) -> None:
     """Write down how a run ended, in its own folder."""
-    write_checked(folder / RESULT_FILE, asdict(result))
+    write_checked(folder / RESULT_FILE, asdict(result) | {SWEEP_ID: sweep.id if sweep else ""})
 
 
-def read_result(folder: Path) -> RunResult | None:
-    """Return how the run of a folder ended; None if it has not written that down, or the file is damaged.
+def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
+    """Return how the run of a folder ended; None if there is no result, it is of another sweep, or the file is damaged.
 
     A damaged file is reported in a line: the run counts as one that has not ended.
     """
     file = folder / RESULT_FILE
     try:
         values = read_checked(file)
+        sweep_id = values.pop(SWEEP_ID, "")
+        if sweep is not None and sweep_id != sweep.id:
+            return None
         values["curves"] = {
             metric: [(int(epoch), float(value)) for epoch, value in points]
             for metric, points in values["curves"].items()
@@ -100,8 +110,8 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, DamagedFileError) else "it is of another version"
 
 
-def read_results(folder: Path) -> list[RunResult]:
-    """Return how the runs of a sweep ended, in their order."""
-    folders = [file.parent for file in folder.rglob(RESULT_FILE)]
-    folders.sort(key=lambda run: (len(run.name), run.name))
-    return [result for run in folders if (result := read_result(run))]
+def read_results(folder: Path, sweep: Sweep) -> list[RunResult]:
+    """Return how the runs of a sweep ended, in their order. Those of other sweeps in its folder are left out."""
+    numbers = sorted(int(run.name) for run in folder.iterdir() if run.name.isdecimal())
+    subdirs = sweep.subdirs or list(map(str, numbers))
+    return [result for subdir in subdirs if (result := read_result(folder / subdir, sweep))]

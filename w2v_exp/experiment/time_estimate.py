@@ -207,9 +207,9 @@ def faster_alternatives(
 
 def _named_experiment(corpus: FileCorpus) -> Plan:
     """Return the plan of the experiment for large files, on this corpus."""
-    from w2v_exp.experiment.command import compose_config, without_hydra
+    from w2v_exp.experiment.composition import Sources, without_hydra
 
-    config = without_hydra(compose_config([f"experiment={FOR_FILES}"], "config", None))
+    config = without_hydra(Sources().compose([f"experiment={FOR_FILES}"]))
     OmegaConf.update(config, "corpus.path", corpus.path)
     return make_plan(config)
 

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from w2v_exp.experiment.composition import Sources
 from w2v_exp.launching.engine import Engine
 from w2v_exp.launching.lost_run import has_told, tell_end
 from w2v_exp.launching.room import Room
@@ -21,34 +22,43 @@ PATIENCE = 1.0  # seconds that a wait for the end of a run lasts before it is ta
 LAST_SECONDS = 30.0  # that interrupted runs have to write down what there is
 
 
-def launch(
-    name: str,
-    settings: Mapping[str, Any],
-    sweep: DictConfig,
-    overrides: Sequence[Sequence[str]],
-    first: int,
-) -> list[JobReturn]:
-    """Do the runs of a sweep, or of a batch of it, and return what Hydra wants of each.
+class SweepLauncher:
+    """The launchers of ``conf/hydra/launcher``, called as Hydra's.
 
     Parameters
     ----------
     name : str
-        The launcher; see `w2v_exp.launching.settings.LAUNCHERS`.
+        Of the option; see `w2v_exp.launching.settings.LAUNCHERS`.
     settings : mapping of str to object
-        What it was told.
+        The other keys of ``hydra.launcher``.
     sweep : DictConfig
         The configuration of the sweep, as Hydra has composed it.
-    overrides : sequence of sequences of str
-        What makes each run.
-    first : int
-        The number of the first of them in the sweep.
+    sources : Sources
+        Where the runs' options are.
     """
-    tasks = [Task.of_sweep(sweep, first + place, given) for place, given in enumerate(overrides)]
-    chosen = make_settings(name, settings)
-    Launch(chosen.engine(str(sweep.hydra.sweep.dir), tasks), chosen.room()).do(tasks)
-    # Without configurations and results, which Hydra's own launcher keeps: those of many runs are large.
-    # How a run ended stands in its folder.
-    return [JobReturn(overrides=task.overrides, status=JobStatus.COMPLETED) for task in tasks]
+
+    def __init__(self, name: str, settings: Mapping[str, Any], sweep: DictConfig, sources: Sources) -> None:
+        self._settings, self._sweep, self._sources = make_settings(name, settings), sweep, sources
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Do the runs of a sweep, or of a batch of it, and return what Hydra wants of each.
+
+        Parameters
+        ----------
+        job_overrides : sequence of sequences of str
+            What makes each run.
+        initial_job_idx : int
+            The number of the first of them in the sweep.
+        """
+        tasks = [
+            Task.of_sweep(self._sweep, self._sources, initial_job_idx + place, given)
+            for place, given in enumerate(job_overrides)
+        ]
+        engine = self._settings.engine(str(self._sweep.hydra.sweep.dir), tasks)
+        Launch(engine, self._settings.room()).do(tasks)
+        # Without configurations and results, which Hydra's own launcher keeps: those of many runs are large.
+        # How a run ended stands in its folder.
+        return [JobReturn(overrides=task.overrides, status=JobStatus.COMPLETED) for task in tasks]
 
 
 class Launch:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.sweep import RESULT_FILE, write_result
+from w2v_exp.experiment.composition import plan_of
+from w2v_exp.experiment.sweep import read_result, write_result
 from w2v_exp.launching.task import Task, task_identity
-from w2v_exp.plan import make_plan
 from w2v_exp.reporting.results import RunResult
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def has_told(task: Task) -> bool:
     """Return whether a run has told its end."""
-    return (task_identity(task.composed()).folder / RESULT_FILE).exists()
+    identity = task_identity(task.composed())
+    return read_result(identity.folder, identity.sweep) is not None
 
 
 def tell_end(task: Task, status: str, reason: str) -> RunResult:
@@ -33,7 +34,7 @@ def tell_end(task: Task, status: str, reason: str) -> RunResult:
     """
     config = task.composed()
     identity = task_identity(config)
-    plan = make_plan(identity.config)
+    plan = plan_of(config)
     result = RunResult(
         name=identity.name,
         swept=identity.swept,
@@ -45,7 +46,7 @@ def tell_end(task: Task, status: str, reason: str) -> RunResult:
         identity.folder.mkdir(parents=True, exist_ok=True)
         if isinstance(plan.tracking, MlflowTracking):
             result = end_lost_record(plan.tracking, identity.tags(), identity.folder, result)
-        write_result(result, identity.folder)
+        write_result(result, identity.folder, identity.sweep)
     except OSError as error:  # a full disk; the other runs go on
         print(f"{identity.folder}: {error.strerror or error}.", file=sys.stderr)
     return result

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what runs are made of is loaded by sweeps that launch some
     from w2v_exp.launching.room import Room
     from w2v_exp.launching.task import Task
 
-OURS = "hydra_plugins.w2v_exp_launcher.SweepLauncher"
+OURS = "w2v_exp.launching.launch.SweepLauncher"
 GROUP = "hydra/launcher"
 ASKED_AS_GIVEN = (
     "array_parallelism",
@@ -216,6 +216,11 @@ def make_settings(name: str, settings: Mapping[str, Any]) -> Settings:
         raise error.within("hydra.launcher") from None
 
 
+def is_ours(launcher: Mapping[str, Any]) -> bool:
+    """Return whether a launcher, ``hydra.launcher``, is one of ours."""
+    return launcher.get("_target_") == OURS
+
+
 def require_usable(launcher: Mapping[str, Any]) -> None:
     """Refuse, before anything is done, a launcher of ours that cannot work; those of others are let be.
 
@@ -224,7 +229,7 @@ def require_usable(launcher: Mapping[str, Any]) -> None:
     UserError
         With what is missing, or wrong, and what to do.
     """
-    if launcher["_target_"] == OURS:
+    if is_ours(launcher):
         settings = {key: value for key, value in launcher.items() if key not in ("_target_", "name")}
         make_settings(launcher["name"], settings).require_usable()
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hydra._internal.callbacks import Callbacks
-from hydra.core.utils import JobStatus, run_job, setup_globals
+from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from w2v_exp.config import register_schema
-from w2v_exp.experiment.command import compose_config, without_hydra
+from w2v_exp.experiment.composition import Sources, plan_of, without_hydra
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.launching.output import output_to
-from w2v_exp.plan import Plan, make_plan
+from w2v_exp.plan import Plan
 
 
 class Task(NamedTuple):
@@ -27,28 +27,22 @@ class Task(NamedTuple):
         Of the run in its sweep, from 0.
     overrides : tuple of str
         What makes its configuration, Hydra's own part included.
-    config_name : str
-        The configuration that they change.
-    config_folder : str or None
-        A folder of the user's with more options.
+    sources : Sources
+        Where its options are; by absolute paths.
     """
 
     number: int
     overrides: tuple[str, ...]
-    config_name: str
-    config_folder: str | None
+    sources: Sources
 
     @classmethod
-    def of_sweep(cls, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Task:
+    def of_sweep(cls, sweep: DictConfig, sources: Sources, number: int, overrides: Sequence[str]) -> Task:
         """Return a run of the sweep that Hydra has composed."""
-        hydra = sweep.hydra
-        added = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
-        given = [*hydra.overrides.hydra, *overrides]
-        return cls(number, tuple(map(str, given)), hydra.job.config_name, added[0] if added else None)
+        return cls(number, tuple(map(str, [*sweep.hydra.overrides.hydra, *overrides])), sources)
 
     def composed(self) -> DictConfig:
         """Return the run's configuration, as Hydra's own launcher would make it."""
-        config = compose_config(list(self.overrides), self.config_name, self.config_folder)
+        config = self.sources.compose(self.overrides)
         with read_write(config.hydra.job), open_dict(config.hydra.job):
             config.hydra.job.num = self.number
             config.hydra.job.id = str(self.number)
@@ -57,7 +51,7 @@ class Task(NamedTuple):
 
 def task_plan(task: Task) -> Plan:
     """Return the plan of a run, checked."""
-    return make_plan(without_hydra(task.composed()))
+    return plan_of(task.composed())
 
 
 def task_identity(config: DictConfig) -> Identity:
@@ -81,7 +75,6 @@ def perform_quietly(task: Task) -> None:
 def _composed_here(task: Task) -> DictConfig:
     """Return a run's configuration, in a process that has perhaps seen nothing of Hydra yet."""
     register_schema()
-    setup_globals()
     return task.composed()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from w2v_exp.config import recorded_values
-from w2v_exp.errors import SettingError, UserError
+from w2v_exp.errors import SettingError
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
-from w2v_exp.file_lock import try_lock
 from w2v_exp.reporting.group import Group
 from w2v_exp.searching.settings import KEY, Direction, SearchSettings
 from w2v_exp.searching.space import Space
 from w2v_exp.searching.study import SearchStudy
 
-LOCK = "search.lock"
 ASKED = "asked"  # attribute of a study: what it is of
 
 
@@ -47,9 +43,8 @@ class AskedSearch:
         """The metric that is sought, and 1 if more of it is better, −1 if less is."""
         return self.settings.metric, 1 if self.direction == "maximize" else -1
 
-    @contextmanager
-    def begun(self, config: DictConfig, folder: Path) -> Iterator[SearchStudy]:
-        """Have the study of this search in a sweep's folder, for this process alone, without open trials.
+    def begin(self, config: DictConfig, folder: Path) -> SearchStudy:
+        """Return the study of this search in a sweep's folder, which this process has locked, without open trials.
 
         Parameters
         ----------
@@ -61,17 +56,12 @@ class AskedSearch:
         Raises
         ------
         UserError
-            If another process searches there, or the study is that of another search.
+            If the study is that of another search.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = try_lock(folder / LOCK)
-        if lock is None:
-            raise UserError(f"{folder}: is being searched by another process.")
-        with lock:
-            study = SearchStudy(self.settings, folder, self.direction)
-            self._require_same(study, config)
-            study.close_interrupted()
-            yield study
+        study = SearchStudy(self.settings, folder, self.direction)
+        self._require_same(study, config)
+        study.close_interrupted()
+        return study
 
     def _require_same(self, study: SearchStudy, config: DictConfig) -> None:
         """Refuse to go on with the study of another search: values of different things do not compare."""

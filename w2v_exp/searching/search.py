@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
 from optuna.trial import Trial
 
 from w2v_exp.errors import SettingError
 from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
 from w2v_exp.searching.sampler import ReadableSampler
-from w2v_exp.searching.settings import KEY, SearchSettings, make_settings
+from w2v_exp.searching.settings import KEY, SearchSettings
 from w2v_exp.searching.space import Space
 from w2v_exp.searching.study import MARK, SearchStudy
-
-
-def search(
-    settings: Mapping[str, Any], config: DictConfig, launcher: Launcher, arguments: Sequence[str]
-) -> None:
-    """Search in a sweep's folder whose study has been made, or go on with it.
-
-    Parameters
-    ----------
-    settings : mapping of str to object
-        What the sweeper was told.
-    config : DictConfig
-        Of the sweep, as Hydra has composed it.
-    launcher : Launcher
-        Does the runs.
-    arguments : sequence of str
-        The overrides of the sweep: those that are the same for all runs, and the space.
-
-    Raises
-    ------
-    SettingError
-        If the first runs that finish do not log what is sought.
-    """
-    parsed = OverridesParser.create().parse_overrides(list(arguments))
-    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    space = Space.of(
-        {str(override.key_or_group): override for override in parsed if override.is_sweep_override()}
-    )
-    made = make_settings(settings)
-    Search(made, SearchStudy(made, Path(config.hydra.sweep.dir)), space, fixed, launcher).run()
 
 
 class Search:

@@ -13,7 +13,7 @@ from w2v_exp.errors import SettingError, UserError, install_command
 from w2v_exp.plan import MOST_RUNS, Plan
 from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
-OURS = "hydra_plugins.w2v_exp_sweeper.SearchSweeper"
+OURS = "w2v_exp.searching.search.Search"
 GROUP = "hydra/sweeper"
 KEY = "hydra.sweeper"
 Direction = Literal["minimize", "maximize"]

@@ -1,0 +1,286 @@
+"""The folders of runs and sweeps: where they are, that no two runs share one, and that nothing is mixed in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from hydra._internal.config_loader_impl import get_overrides_dirname
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from w2v_exp.choices import GROUPS
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.composition import Sources, composition_errors, hydra_values, parse_overrides
+from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE
+from w2v_exp.file_lock import is_locked, try_lock
+from w2v_exp.reporting.words import shown
+from w2v_exp.tracking.earlier import LOCK
+from w2v_exp.tracking.pending import FILE as PENDING
+
+SWEEP_LOCK = "sweep.lock"  # in a sweep's folder, held by the process of the sweep
+SUBDIR = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: two runs never have the same
+OURS = ("summary", "submitit")  # folders of a sweep that are no run's
+ARTIFACTS = "artifacts"  # the folder of a run's files, in its folder
+# What a run writes there; beside them there may be their temporary names, of one that was killed.
+RUN_FILES = re.compile(
+    r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
+    r"|(evaluation|neighbours|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png|traceback\.txt"
+)
+TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}")  # see `w2v_exp.files.replacing`
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # a file system without locks
+
+
+def new_folder(config: DictConfig, mode: str, study_name: str | None = None) -> Path:
+    """Return the folder of a run or a sweep as it is composed; if that is the shipped one, with a unique name.
+
+    The shipped name is the time. To it four random digits are added, for those who start in the same second. A search
+    with a name has it as its folder's name, by which it is found again.
+
+    Parameters
+    ----------
+    config : DictConfig
+        Hydra's own part included.
+    mode : str
+        ``run`` or ``sweep``.
+    study_name : str, optional
+        Of a search.
+
+    Raises
+    ------
+    UserError
+        If it cannot be a folder.
+    """
+    key = f"hydra.{mode}.dir"
+    if is_shipped_folder(config, mode):
+        if study_name:
+            return Path(f"outputs/sweeps/{study_name}")
+        return Path(f"outputs/{mode}s/{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}")
+    with hydra_values(config):
+        text = str(OmegaConf.select(config, key, throw_on_missing=True))
+    if not text.strip():
+        raise UserError(f"{key}=: is empty; name a folder.")
+    if "\0" in text or "${" in text:  # the latter Hydra would resolve once more
+        raise UserError(f"{key}={shown(text, 80)}: has a character that no folder's name can have.")
+    folder = Path(text)
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place) and not os.path.isdir(place):  # noqa: PTH112  (False for a name that is too long)
+            raise UserError(f"{key}={shown(text, 200)}: {shown(str(place), 200)} is a file, not a folder.")
+    return folder
+
+
+def is_shipped_folder(config: DictConfig, mode: str) -> bool:
+    """Return whether the folder of a run or sweep is that of ``conf/config.yaml``, not one of the user's."""
+    return _unresolved(config, mode, "dir") == f"outputs/{mode}s/${{now:%Y-%m-%d_%H-%M-%S}}"
+
+
+def is_shipped_subdir(config: DictConfig) -> bool:
+    """Return whether runs of a sweep are in folders named by their number."""
+    return _unresolved(config, "sweep", "subdir") == SUBDIR
+
+
+def _unresolved(config: DictConfig, mode: str, key: str) -> str:
+    node = OmegaConf.select(config, f"hydra.{mode}")
+    values = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else None
+    if not isinstance(values, dict) or values.get(key) in (None, "???"):
+        raise UserError(f"hydra.{mode}.{key}: needs a value.")
+    return str(values[key])
+
+
+def compose_distinct(
+    sources: Sources, fixed: Sequence[str], combinations: Sequence[Mapping[str, str]]
+) -> dict[tuple[str, ...], DictConfig]:
+    """Return the configurations of a sweep's runs that differ in more than values of plain keys.
+
+    Composing takes a tenth of a second, minutes for a thousand runs. Values of plain keys, such as seeds, are
+    checked by themselves, and nothing else depends on them.
+
+    Parameters
+    ----------
+    sources : Sources
+        Where options are.
+    fixed : sequence of str
+        The overrides of all runs.
+    combinations : sequence of mappings of str to str
+        The swept values of each run.
+
+    Raises
+    ------
+    UserError, HydraException, OmegaConfBaseException
+        If a combination cannot be composed.
+    """
+    composed: dict[tuple[str, ...], DictConfig] = {}
+    for values in combinations:
+        if (chosen := _choices(values)) not in composed:
+            composed[chosen] = sources.compose([*fixed, *(f"{key}={value}" for key, value in values.items())])
+    return composed
+
+
+def _choices(values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{key}={value}" for key, value in values.items() if not _is_plain(key))
+
+
+def _is_plain(key: str) -> bool:
+    return key.isidentifier() and key not in GROUPS and key not in ("experiment", "sweep")
+
+
+def run_subdirs(
+    composed: Mapping[tuple[str, ...], DictConfig],
+    fixed: Sequence[str],
+    combinations: Sequence[Mapping[str, str]],
+) -> list[str]:
+    """Return the folder of each run below that of its sweep, as ``hydra.sweep.subdir`` is composed for it.
+
+    Parameters
+    ----------
+    composed : mapping
+        From `compose_distinct`; it is changed.
+    fixed : sequence of str
+        The overrides of all runs.
+    combinations : sequence of mappings of str to str
+        The swept values of each run.
+
+    Raises
+    ------
+    UserError
+        If two runs have the same, or one is not below the sweep's folder.
+    """
+    found: dict[str, int] = {}
+    master = next(iter(composed.values()))
+    common = [override for override in parse_overrides(fixed) if not override.is_hydra_override()]
+    parsed: dict[str, Override] = {}
+    for number, values in enumerate(combinations):
+        texts = {key: f"{key}={value}" for key, value in values.items()}
+        for text in texts.values():
+            if text not in parsed:
+                (parsed[text],) = parse_overrides([text])
+        config = composed[_choices(values)]
+        OmegaConf.copy_cache(master, config)  # as Hydra does it: ${now:…} is the same for all runs of a sweep
+        subdir = _subdir_of(config, number, common, {key: parsed[text] for key, text in texts.items()})
+        place = os.path.normpath(subdir)
+        if place in (".", *OURS) or place.startswith("..") or Path(place).is_absolute() or "\0" in place:
+            raise UserError(
+                f"hydra.sweep.subdir={shown(subdir, 80)}: must be a folder of its own below the sweep's folder."
+            )
+        if place in found:
+            raise UserError(
+                f"hydra.sweep.subdir={shown(subdir, 80)}: runs {found[place] + 1} and {number + 1} of "
+                f"{len(combinations)} would share this folder. Add ${{hydra.job.num}}, or every swept key."
+            )
+        found[place] = number
+    return [*found]
+
+
+def _subdir_of(
+    config: DictConfig, number: int, fixed: Sequence[Override], swept: Mapping[str, Override]
+) -> str:
+    """Return ``hydra.sweep.subdir`` of a run, for which this configuration is changed."""
+    overrides = [*fixed, *swept.values()]
+    with read_write(config), open_dict(config):
+        for key, override in swept.items():
+            if _is_plain(key):
+                OmegaConf.update(config, key, override.value())
+        job = config.hydra.job
+        job.num, job.id = number, str(number)
+        config.hydra.overrides.task = [str(override.input_line) for override in overrides]
+        form = job.config.override_dirname
+        job.override_dirname = get_overrides_dirname(overrides, form.exclude_keys, form.item_sep, form.kv_sep)
+        with hydra_values(config), composition_errors():
+            return str(OmegaConf.select(config, "hydra.sweep.subdir", throw_on_missing=True))
+
+
+@contextmanager
+def sweep_lock(folder: Path) -> Iterator[None]:
+    """Make a sweep's folder, and keep other sweeps out of it while the block runs.
+
+    Raises
+    ------
+    UserError
+        If a sweep that is still running has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = try_lock(folder / SWEEP_LOCK)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        yield
+        return
+    if lock is None:
+        raise UserError(
+            f"{folder}: in use by another sweep that is still running. Wait for it, or choose another folder."
+        )
+    with lock:
+        try:
+            yield
+        finally:
+            (folder / SWEEP_LOCK).unlink(missing_ok=True)
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a folder for a new run that another run, or somebody else, still needs.
+
+    Raises
+    ------
+    UserError
+        If a run is alive in it, has left data there that MLflow does not have yet, or its files are not of a run.
+    """
+    lock = folder / LOCK
+    if not lock.exists():
+        _require_absent(folder, ARTIFACTS, RESULT_FILE)
+        return
+    if is_locked(lock):
+        raise UserError(f"{folder}: in use by another run that is still running. Choose another folder.")
+    if (folder / PENDING).exists():
+        raise UserError(
+            f"{folder}: holds data of an earlier run that MLflow does not have yet. Send it with "
+            f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}, or choose another folder."
+        )
+    if foreign := [file for file in _listed(folder / ARTIFACTS) if not _is_of_run(file)]:
+        raise UserError(
+            f"{folder / ARTIFACTS}: holds {shown(foreign[0], 80)}, which is not of a run. Choose another folder."
+        )
+
+
+def require_free_sweep(folder: Path) -> None:
+    """Refuse a folder for a new sweep in which files of somebody else have the names of a sweep's.
+
+    Raises
+    ------
+    UserError
+        If there are such files.
+    """
+    if not (folder / SWEEP_FILE).exists():
+        _require_absent(folder, *OURS, "comparison.csv", "summary.html", "multirun.yaml")
+
+
+def _require_absent(folder: Path, *names: str) -> None:
+    for name in names:
+        if (os.path.lexists(folder / name) and not (folder / name).is_dir()) or _listed(folder / name):
+            raise UserError(f"{folder / name}: is there already, and not of a run. Choose another folder.")
+
+
+def _is_of_run(file: str) -> bool:
+    return RUN_FILES.fullmatch(TEMPORARY.sub(r"\1", file)) is not None
+
+
+def _listed(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
+
+
+def clear_earlier(folder: Path) -> None:
+    """Delete what an earlier run has left in its folder, so that nothing of it is taken for the next one's.
+
+    Call `require_free` before. Without the lock file of a run nothing is deleted.
+    """
+    if (folder / LOCK).exists():
+        for name in filter(_is_of_run, _listed(folder / ARTIFACTS)):
+            (folder / ARTIFACTS / name).unlink(missing_ok=True)
+        (folder / RESULT_FILE).unlink(missing_ok=True)
