@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from w2v_exp.errors import UserError
-from w2v_exp.experiment import command_line
+from w2v_exp.experiment import command_line, replay
+from w2v_exp.tracking.pending import Pending, Taken
 from w2v_exp.training.trainer import Trainer
 
 EPOCHS = 11
@@ -151,3 +152,34 @@ def test_a_run_that_cannot_be_resumed_keeps_its_last_epoch(
     assert run.info.status == "KILLED"
     steps = [point.step for point in client.get_metric_history(run.info.run_id, "objective_cost")]
     assert sorted(steps) == [0, 3, 5]
+
+
+def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resumed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay of its folder afterwards would add points, and replace files and status."""
+    monkeypatch.chdir(folder)
+    interrupting = Interrupting(monkeypatch)
+    interrupting.at = (6, KeyboardInterrupt)
+    command = [*SETTINGS, "seed=6", "checkpoint.every='5 epochs'"]
+    assert command_line.run(command) == 130
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(store)
+    (run,) = client.search_runs(["1"], max_results=1)
+    left = Path(run.data.tags["hydra_output"])
+    metrics = [Taken("objective_cost", 1.25, 1000, 7), Taken("only_here", 2.0, 1000, 0)]
+    pending = Pending(store, "w2v_exp", run.info.run_id, metrics=metrics, status="KILLED", end_time=1000)
+    (left / "artifacts").mkdir(exist_ok=True)
+    (left / "artifacts" / "costs.csv").write_text("partial")
+    pending.files, pending.moved = "artifacts", True
+    pending.write(left)
+    assert command_line.run(command) == 0
+    assert replay.main([str(left)]) == 0
+    run = client.get_run(run.info.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["only_here"] == 2.0
+    points = [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, "objective_cost")]
+    assert sorted(step for step, _ in points) == [0, 3, 7, 10]
+    assert (7, 1.25) in points
+    costs = Path(client.download_artifacts(run.info.run_id, "costs.csv", str(folder)))
+    assert costs.read_text() != "partial"

@@ -225,7 +225,7 @@ def test_an_interruption_ends_the_workers(alone: bool) -> None:
 def test_what_a_worker_raises_is_raised_here() -> None:
     trainer = hogwild()
     trainer.parameters.embedding[3] = np.nan
-    with pytest.raises(TrainingDivergedError, match="The cost is nan in epoch 0"):
+    with pytest.raises(TrainingDivergedError, match="The training cost is nan in epoch 0"):
         trainer.train()
     with pytest.raises(RuntimeError, match=r"in worker [12]:\n(.|\n)*ZeroDivisionError: made to fail"):
         hogwild(epochs=-1).train()

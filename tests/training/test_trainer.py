@@ -157,7 +157,9 @@ def test_a_cost_that_is_no_number_stops_training_and_keeps_what_was(labels, dtyp
     assert 1 <= len(trainer.records) < 100
     assert all(math.isfinite(record.cost) for record in trainer.records)
     assert notes.records == trainer.records
-    message = re.match(r"The cost is (?:nan|inf) in epoch (\d+) \(learning rate 1e\+06\)", str(stop.value))
+    message = re.match(
+        r"The training cost is (?:nan|inf) in epoch (\d+) \(learning rate 1e\+06\)", str(stop.value)
+    )
     assert int(message[1]) == len(trainer.records)
     assert "smaller learning_rate" in str(stop.value)
 

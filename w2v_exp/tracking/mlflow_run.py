@@ -13,8 +13,9 @@ import numpy as np
 
 from w2v_exp.files import replacing
 from w2v_exp.tracking.delivery import Delivery
-from w2v_exp.tracking.earlier import BEAT_SECONDS, HEARTBEAT
+from w2v_exp.tracking.earlier import BEAT_SECONDS, FOLDER, HEARTBEAT
 from w2v_exp.tracking.pending import BATCH, Pending, Taken
+from w2v_exp.tracking.pending import FILE as PENDING_FILE
 from w2v_exp.tracking.store import Store
 from w2v_exp.training.observers import EpochRecord
 
@@ -197,6 +198,8 @@ class MlflowRun:
 
         client = self._store.client
         interrupted = client.get_run(self.run_id)
+        if self._deliver_pending(Path(interrupted.data.tags.get(FOLDER, ""))):
+            interrupted = client.get_run(self.run_id)
         for name in interrupted.data.metrics:
             for metric in client.get_metric_history(self.run_id, name):
                 self._logged[name, metric.step] = metric.value, metric.timestamp
@@ -206,6 +209,23 @@ class MlflowRun:
         if "reason" in interrupted.data.tags:
             client.delete_tag(self.run_id, "reason")
         client.update_run(self.run_id, status="RUNNING")
+
+    def _deliver_pending(self, folder: Path) -> bool:
+        """Deliver the metrics that the interrupted run could not, and forget the rest; return whether there were any.
+
+        Delivered later (`replay`), they would be points beside the resumed run's, and the partial files and the status
+        of the interrupted run would replace those of the resumed one.
+        """
+        try:
+            pending = Pending.read(folder)
+        except (OSError, ValueError):
+            return False
+        if pending.run_id != self.run_id:
+            return False
+        pending.tags, pending.params, pending.files, pending.status = {}, {}, "", ""
+        pending.deliver(self._store.client, folder)
+        (folder / PENDING_FILE).unlink(missing_ok=True)
+        return True
 
 
 def _cell(value: Any) -> Any:

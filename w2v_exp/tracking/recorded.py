@@ -92,6 +92,7 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         metric: sorted((p.step, p.value) for p in store.client.get_metric_history(run.info.run_id, metric))
         for metric in CURVES
         if metric in run.data.metrics
+        and run.data.params.get("epochs") != "0"  # a cost without training is no curve
     }
     return RunResult(
         name=run.info.run_name or run.info.run_id,

@@ -26,7 +26,7 @@ def require_finite_cost(cost: float, epoch: int, learning_rate: float) -> None:
     """
     if not math.isfinite(cost):
         raise TrainingDivergedError(
-            f"The cost is {cost} in epoch {epoch} (learning rate {learning_rate:.4g}): {DIVERGED}"
+            f"The training cost is {cost} in epoch {epoch} (learning rate {learning_rate:.4g}): {DIVERGED}"
         )
 
 

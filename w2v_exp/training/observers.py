@@ -13,7 +13,8 @@ class EpochRecord(NamedTuple):
     epoch : int
         Its number, from 0.
     cost : float
-        Mean negative log-likelihood a pair in nats, epsilon 0, over this epoch's steps as they were taken.
+        Mean cost per pair of the training objective in nats, epsilon 0, over this epoch's steps as they were taken;
+        `ObjectiveRule.cost_metric` names it.
     learning_rate : float
         At its last step.
     article_cost : float
