@@ -353,6 +353,13 @@ def test_coverage_stands_in_the_heading_where_it_is_the_same_and_else_in_the_cel
     assert "Ranked by WS-353, the most first. WS-353 does not rank k=2: 3 of 353 pairs" in other.note
 
 
+def test_a_score_that_is_not_there_since_no_pair_is_known_is_explained_as_well():
+    nothing = [scored(k, 0) for k in "12"]
+    for result in nothing:
+        del result.metrics["wordsim353"]
+    assert "WS-353 ranks nothing: no pairs are known, fewer than 30." in compare(nothing).note
+
+
 def test_what_a_search_is_for_ranks_nothing_either_where_too_few_is_known():
     runs = [scored(str(i), 29, metric="word_pairs_own", information_explained=i / 10) for i in range(3)]
     comparison = compare(runs, Ranking("word_pairs_own", 1))

@@ -83,7 +83,7 @@ class Comparison:
         """A sentence for each score that ranks no configuration, or not all, since too few of its set is known."""
         sentences = []
         for metric in dict.fromkeys([*([self.sought.metric] if self.sought else []), *SCORES]):
-            below = [group for group in self.groups if group.has(metric) and not group.ranks(metric)]
+            below = [g for g in self.groups if g.least_known(metric).known(metric) < LEAST_KNOWN]
             if not below:
                 continue
             what = "questions" if metric.startswith("analogies") else "pairs"
@@ -91,10 +91,9 @@ class Comparison:
             ranked = any(group.ranks(metric) for group in self.groups)
             whom = f"does not rank {names}" if ranked else "ranks nothing"
             most = max((group.least_known(metric) for group in below), key=lambda run: run.known(metric))
-            figures = f"{most.known(metric):.0f} of {most.total(metric)}"
-            sentences.append(
-                f"{column_of(metric).heading} {whom}: {figures} {what} are known, fewer than {LEAST_KNOWN}."
-            )
+            known, total = most.known(metric), most.total(metric)
+            figures = f"{known:.0f} of {total} {what} are known" if known else f"no {what} are known"
+            sentences.append(f"{column_of(metric).heading} {whom}: {figures}, fewer than {LEAST_KNOWN}.")
         return sentences
 
     @property
