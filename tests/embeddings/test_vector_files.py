@@ -312,7 +312,7 @@ def test_binary_rows_are_skipped_too(read):
         [row(b"the", 1, 0), row(b"the", 5, 5), row(b"caf\xe9", 1, 1), row(b"", 1, 1), row(b"to", np.nan, 1)]
     )
     options = {"duplicates": "first", "unicode_errors": "skip", "malformed": "skip"}
-    for end in (row(b"last", 9, 9), row(b"last", 9, 9) + b"cut \0\0"):
+    for end in (row(b"last", 9, 9), row(b"last", 9, 9) + b"cut \0\0", row(b"last", 9, 9) + b"cu"):
         with pytest.warns(LoadWarning, match="line 1 claims 9"):
             found = read(content + end, **options)
         assert (found.words, found.input.tolist()) == (["the", "last"], [[1, 0], [9, 9]])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from w2v_exp.embeddings.opening import reason_of
 from w2v_exp.errors import FormatError
 from w2v_exp.memory import require_memory
 
@@ -107,7 +108,7 @@ def _array(
         claimed = stream.tell() + math.prod(shape) * dtype.itemsize
         if claimed != information.file_size or not dtype.itemsize:
             raise FormatError(
-                f"{path}: the array {name} says that it is {dtype} of shape {shape}, which takes {claimed} "
+                f"{path}: the array {name} says that it is {dtype.str} of shape {shape}, which takes {claimed} "
                 f"bytes; it has {information.file_size}."
             )
         if limit is not None and shape and shape[0] > limit and not is_fortran:
@@ -143,7 +144,7 @@ def _reported(problem: str) -> Iterator[None]:
     except FormatError:
         raise
     except Exception as error:
-        raise FormatError(f"{problem} ({error}).") from error
+        raise FormatError(f"{problem} ({reason_of(error)}).") from error
 
 
 def _decoded(path: Path, buffer: NDArray[Any]) -> list[str]:
@@ -152,7 +153,7 @@ def _decoded(path: Path, buffer: NDArray[Any]) -> list[str]:
         try:
             words = json.loads(buffer.tobytes().decode())
         except (ValueError, RecursionError) as error:
-            problem = f"is not one ({error})"
+            problem = f"is not one ({reason_of(error)})"
         else:
             if isinstance(words, list):
                 return words  # whether each of them is a string is looked at by `Embeddings`

@@ -85,12 +85,12 @@ def opened(path: Path) -> Iterator[Content]:
     except EOFError as error:
         raise FormatError(f"{path} ends in the middle of its compressed data: it is truncated.") from error
     except (zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        reason = _reason(error)
+        reason = reason_of(error)
         if reason == "Memory usage limit exceeded":  # liblzma's
             reason = f"its header claims more than {readable_bytes(XZ_MEMORY)} of memory for that"
         raise FormatError(f"{path} cannot be decompressed: {reason}.") from error
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {_reason(error)}.") from error
+        raise FormatError(f"{path} cannot be read: {reason_of(error)}.") from error
 
 
 def compression_of(beginning: bytes) -> str:
@@ -199,7 +199,7 @@ def _unzipped(path: Path, file: IO[bytes], stack: ExitStack) -> tuple[zipfile.Zi
         raise
     except Exception as error:  # a dozen kinds, for offsets, names, dates and flags that cannot be
         raise FormatError(
-            f"{path} is not a NumPy archive (.npz) or another zip archive, or is truncated ({_reason(error)})."
+            f"{path} is not a NumPy archive (.npz) or another zip archive, or is truncated ({reason_of(error)})."
         ) from error
 
 
@@ -218,9 +218,10 @@ def _read_full(source: Any, count: int) -> bytes:
     return b"".join(pieces)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return why something failed, for a message: short, and without control characters of the file."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return reason.rstrip(".")[:200]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in reason[:200]).rstrip(".")
 
 
 class _Joined(io.RawIOBase):

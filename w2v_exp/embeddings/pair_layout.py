@@ -210,7 +210,7 @@ def _given_column(name: int | str, header: Row, width: int, path: Path) -> int:
         return header.index(str(name))
     if str(name).isdecimal() and 0 < int(name) <= width:
         return int(name) - 1
-    known = f" named {', '.join(map(quoted, header))}" if header else ""
+    known = f" named {', '.join(map(quoted, header[:10]))}{', …' if width > 10 else ''}" if header else ""
     raise SettingError("columns", name, f"{path} has no such column; it has {width}{known}.")
 
 

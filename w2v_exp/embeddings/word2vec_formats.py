@@ -186,28 +186,31 @@ def read_binary(path: Path, content: Content, options: LoadOptions) -> tuple[lis
         raise _no_header(path, content.beginning)
     rows = _rows_of_header(path, "word number", content, options, header)
     vector: NDArray[np.float32] = np.empty(rows.dim, "<f4")
+    buffer, vector_bytes, skips = vector.data, vector.nbytes, rows.skips_malformed
     line_ends: bool | None = None  # known once there is something after the first vector
-    while rows.seen < rows.wanted:
-        number = rows.seen + 1
+    for number in range(1, rows.wanted + 1):
         first = stream.read(1)
-        if rows.seen and first:
-            if line_ends is None:
-                line_ends = first == b"\n"
+        if number > 1 and first:
+            line_ends = first == b"\n" if line_ends is None else line_ends
             if line_ends != (first == b"\n"):
                 raise rows.error(number, "does not begin where it should; the file is damaged.")
             if line_ends:
                 first = stream.read(1)
-        if not first and rows.skips_malformed:
+        if skips and not first:
             break
-        word = _rest_of_word(rows, number, stream, first)
-        rows.seen += 1
-        if stream.readinto(vector.data) != vector.nbytes:
+        rows.seen = number
+        try:
+            word = _rest_of_word(stream, first)
+        except _MalformedRowError as error:
+            rows.skip(number, str(error))
+            break
+        if stream.readinto(buffer) != vector_bytes:
             rows.skip(
                 number, f"the file ends in the middle of its vector; line 1 promises {rows.promised} words."
             )
         elif not word or b"\n" in word:
             rows.skip(number, f"the word {reprlib.repr(word)} is empty or has a line end in it.")
-        elif rows.skips_malformed and not np.isfinite(vector).all():
+        elif skips and not np.isfinite(vector).all():
             rows.skip(number, f"the vector of {reprlib.repr(word)} has a value that is NaN or infinite.")
         elif (row := rows.place(number, word)) is not None:
             rows.vectors[row] = vector
@@ -395,15 +398,15 @@ def _is_number(field: bytes) -> bool:
     return b"_" not in field
 
 
-def _rest_of_word(rows: Rows, number: int, stream: io.BufferedReader, first: bytes) -> bytes:
+def _rest_of_word(stream: io.BufferedReader, first: bytes) -> bytes:
     """Return the bytes before the next space; the first of them has been read."""
     word, letter = bytearray(), first
     while letter != b" ":
         word += letter
         if not letter or len(word) > LONGEST_WORD:
             problem = "does not end within 1 MiB" if letter else "ends with the file"
-            raise rows.error(
-                number, f"the word {problem}. The file is truncated, or its first line is wrong."
+            raise _MalformedRowError(
+                f"the word {problem}. The file is truncated, or its first line is wrong."
             )
         letter = stream.read(1)
     return bytes(word)
