@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ SAMPLE = 1 << 16  # bytes of a buffer, and at most the beginning that a format i
 LARGEST_DICTIONARY = 1 << 28
 
 _ENCRYPTED = 1  # of a zip member's flags
+_SMALLEST_DICTIONARY = 4096  # that the format has
 _FORMATS = {
     "gzip": re.compile(rb"\x1f\x8b"),
     "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
@@ -170,15 +172,71 @@ def open_member(archive: zipfile.ZipFile, file: IO[bytes], member: zipfile.ZipIn
     if member.flag_bits & _ENCRYPTED:
         raise zipfile.BadZipFile("it is encrypted; unpack the archive first")
     stream = archive.open(member)  # which checks the local header
-    if member.compress_type == zipfile.ZIP_LZMA:
-        file.seek(member.header_offset + 26)
-        lengths = file.read(4)  # of the name and the extra field
-        file.seek(sum(map(_little_endian, (lengths[:2], lengths[2:]))), io.SEEK_CUR)
-        properties = file.read(9)  # version (2 bytes), size (2), lc/lp/pb (1), dictionary (4)
-        if _little_endian(properties[5:]) > LARGEST_DICTIONARY:
+    if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        return stream
+    stream.close()
+    file.seek(member.header_offset + 26)
+    lengths = file.read(4)  # of the name and the extra field, which the data follow
+    start = member.header_offset + 30 + sum(struct.unpack("<HH", lengths))
+    return ReadStream(_ZipMember(file, start, member).read).buffered()
+
+
+class _ZipMember:
+    """Reads a member of a zip archive that is compressed by bzip2 or LZMA.
+
+    What `zipfile` opens decompresses all that it reads at once, and bzip2 makes a gigabyte of 785 bytes.
+    """
+
+    def __init__(self, file: IO[bytes], start: int, member: zipfile.ZipInfo) -> None:
+        self._file = file
+        self._at = start
+        self._end = start + member.compress_size
+        self._left = member.file_size
+        self._checksum, self._expected = 0, member.CRC
+        self._decompressor: Any = (
+            bz2.BZ2Decompressor() if member.compress_type == zipfile.ZIP_BZIP2 else self._new_lzma()
+        )
+
+    def read(self, count: int) -> bytes:
+        """Return as many bytes, or fewer; none at the end, where the checksum is looked at."""
+        while self._left and count:
+            if self._decompressor.eof:
+                raise zipfile.BadZipFile("its data are shorter than its directory says")
+            compressed = self._compressed(SAMPLE) if self._decompressor.needs_input else b""
+            if piece := self._decompressor.decompress(compressed, min(count, self._left)):
+                self._left -= len(piece)
+                self._checksum = zlib.crc32(piece, self._checksum)
+                return piece  # type: ignore[no-any-return]
+        if not self._left and self._checksum != self._expected:
+            raise zipfile.BadZipFile("its checksum (CRC-32) is wrong")
+        return b""
+
+    def _compressed(self, count: int) -> bytes:
+        self._file.seek(self._at)
+        piece = self._file.read(min(count, self._end - self._at))
+        if not piece:
+            raise EOFError
+        self._at += len(piece)
+        return piece
+
+    def _new_lzma(self) -> lzma.LZMADecompressor:
+        header = self._compressed(
+            9
+        )  # version (2 bytes), size of what follows (2), lc/lp/pb (1), dictionary (4)
+        if len(header) < 9 or header[2:4] != b"\5\0":
+            raise zipfile.BadZipFile("the header of its LZMA data is damaged")
+        rest, literal_context = divmod(header[4], 9)
+        position, literal_position = divmod(rest, 5)
+        dictionary = int.from_bytes(header[5:], "little")
+        if dictionary > LARGEST_DICTIONARY:
             raise DictionaryError
-    return stream
-
-
-def _little_endian(number: bytes) -> int:
-    return int.from_bytes(number, "little")
+        filters = [
+            {
+                "id": lzma.FILTER_LZMA1,
+                "dict_size": max(dictionary, _SMALLEST_DICTIONARY),
+                "lc": literal_context,
+                "lp": literal_position,
+                "pb": position,
+            }
+        ]
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)

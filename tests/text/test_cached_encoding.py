@@ -618,7 +618,11 @@ def test_ids_leave_some_of_the_disk_free(cache, said, tmp_path, monkeypatch):
             b"some words " * 500_000,
             "encoding more than .* tokens in memory needs .*Use cache=disk",
         ),
-        (64_000_000, b" ".join(b"%d" % n for n in range(250_000)), "distinct words needs .*Take a part of"),
+        (
+            64_000_000,
+            b" ".join(b"%d" % n for n in range(250_000)),
+            "distinct words in memory, needs .*Take a part of",
+        ),
     ],
     ids=["tokens", "distinct words"],
 )

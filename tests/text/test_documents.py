@@ -299,15 +299,19 @@ def test_a_tar_whose_headers_claim_much_is_read_in_bounded_memory(tmp_path):
 BLANKS = b" " * (1 << 20)
 
 
-@pytest.mark.parametrize("pack", ["gz", "bz2", "xz", "zip", "tar.gz", "members.tar.gz"])
+@pytest.mark.parametrize(
+    "pack", ["gz", "bz2", "xz", "zip", "bzip2.zip", "lzma.zip", "tar.gz", "members.tar.gz"]
+)
 def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_path, pack):
     large = BLANKS * 32 + b"word"
     content = {
         "zip": lambda: zipped({"a.txt": large}),
+        "bzip2.zip": lambda: zipped({"a.txt": large}, zipfile.ZIP_BZIP2),
+        "lzma.zip": lambda: zipped({"a.txt": large}, zipfile.ZIP_LZMA),
         "tar.gz": lambda: gzip.compress(tarred({"a.txt": large}), 1),
-        # 20,000 headers, which `tarfile` would keep, at 1.5 kB
+        # 4,000 headers, which `tarfile` would keep, at 1.5 kB
         "members.tar.gz": lambda: gzip.compress(
-            tarred({}, link=tarfile.SYMTYPE)[:512] * 20_000 + tarred({"a": b"word"}), 1
+            tarred({}, link=tarfile.SYMTYPE)[:512] * 4_000 + tarred({"a": b"word"}), 1
         ),
     }.get(pack, lambda: COMPRESS[pack](large))()
     file = written(tmp_path / f"a.{pack}", content)
@@ -319,4 +323,4 @@ def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_
     finally:
         tracemalloc.stop()
     assert words == ["word"]
-    assert peak < 20e6
+    assert peak < (3e6 if pack == "members.tar.gz" else 20e6)

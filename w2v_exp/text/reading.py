@@ -76,7 +76,7 @@ class Reading:
                     checked = read
                     require_memory(
                         SMALLEST_LEFT,
-                        f"{self._corpus.source}: going on with its {len(self._ids):,} distinct words",
+                        f"{self._corpus.source}: reading further, with {len(self._ids):,} distinct words in memory,",
                         "Take a part of the text, or another tokenizer.",
                     )
                 self._progress(read)
