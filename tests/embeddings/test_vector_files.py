@@ -413,6 +413,10 @@ def test_options_are_checked(read, option, value, problem):
         read(GLOVE, **{option: value})
 
 
+def test_a_limit_may_be_a_number_of_numpys(read):
+    assert len(read(GLOVE, limit=np.uint8(2))) == 2
+
+
 def test_nothing_left_is_an_error(read):
     with pytest.raises(FormatError, match=r"no row that can be read; skipped 1 row with .* first at line 2"):
         read(b"1 2\nthe 1 nan\n", malformed="skip")

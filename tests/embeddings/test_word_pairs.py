@@ -178,7 +178,9 @@ PUBLISHED = {
     "quoted fields": lines('"{a}","{b}","{s}"\n', '"word_1","word_2","similarity"\n'),
     "line ends of old Macs": lines("{a},{b},{s}\r"),
     "an index": lines("7,{a},{b},{s}\n", ",word1,word2,score\n"),
+    "a header of other spaces": lines("{a} {b} {s}\n", "Word 1 Word 2 Human (mean)\n"),
     "columns of spaces": lines("{a:<20}{b:<20}{s}\n"),
+    "topics": lines("sport,{a},{b},true,{s},9\n", "topic,term1,term2,isEqual,score,raters\n"),
     "a mean among other columns": lines("{a}\t{b}\t3\t{s}\t4\n", "word1\tword2\traters\tmean\tcount\n"),
 }  # fmt: skip
 
@@ -213,6 +215,8 @@ def test_quoted_fields_may_have_separators_in_them(tmp_path):
         (lines("{a},{b},{s},7.5,1.25\n"), r"columns 3, 4, 5 have numbers"),
         (lines("{a},{b},{s},3\n", "word1,word2,similarity,relatedness\n"), r"columns 3 \('similarity'\), 4 \('relat"),
         (lines("7,{a},{b},{s}\n"), "column 1 has numbers, not words"),
+        (lines("t\t{a}\t{b}\t{s}\n"), "column 1 has only 1 values, as labels have"),
+        (lines("{a}\tN\t{b}\tN\t{s}\n"), "column 2 has only 1 values, as labels have"),
         (lines("{a}\t{b}\t{s}\n").replace(".", ","), "line 1: .* Numbers with a decimal comma are not read"),
         (lines("{a};{b};{s}\n", "w1;w2;score\n").replace(".", ","), "line 2: .* decimal comma"),
         (lines("{a},{b},{s}\n").replace(".", ","), "columns 3, 4 have numbers"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import FormatError
 from w2v_exp.memory import require_memory
-from w2v_exp.validation import require_choice, require_whole
+from w2v_exp.validation import check_whole, require_choice
 
 GROWTH = 1 << 22  # bytes of a matrix at first where the length of its file is unknown
 WORD_MEMORY = 150  # bytes: a string of a few letters, and its places in a list and a dict
@@ -70,7 +70,7 @@ class LoadOptions:
 
     def __post_init__(self) -> None:
         if self.limit is not None:
-            require_whole("limit", self.limit, at_least=1)
+            check_whole(self, "limit", at_least=1)
         require_choice("unicode_errors", self.unicode_errors, UNICODE_ERRORS)
         require_choice("duplicates", self.duplicates, DUPLICATES)
         require_choice("malformed", self.malformed, MALFORMED)

@@ -114,10 +114,12 @@ def pair_layout(
     if columns is not None:
         first, second, score = (_given_column(name, header, width, path) for name in columns)
     else:
-        first, second = _word_columns(names)
+        named = _word_columns(names)
+        first, second = named or (0, 1)
         scores = [column for column in numeric if column not in (first, second) and column > 1]
-        if first in numeric and width > 3 and 2 not in numeric:
-            raise _ambiguous(path, header, width, "column 1 has numbers, not words")
+        problem = "" if named or width == 3 else _word_problem(rows, numeric)
+        if problem:
+            raise _ambiguous(path, header, width, problem)
         chosen = _score_column(scores, names, rows)
         if chosen is None:
             listed = ", ".join(_column_name(column, header) for column in scores[:8])
@@ -170,10 +172,23 @@ def _is_header(fields: Row, numeric: Sequence[int], rows: Sequence[Row]) -> bool
     )
 
 
-def _word_columns(names: Sequence[str]) -> tuple[int, int]:
+def _word_columns(names: Sequence[str]) -> tuple[int, int] | None:
+    """Return the columns of the words by the names in a header, or None."""
     first = [i for i, name in enumerate(names) if FIRST_WORD.fullmatch(name)]
     second = [i for i, name in enumerate(names) if SECOND_WORD.fullmatch(name)]
-    return (first[0], second[0]) if len(first) == len(second) == 1 else (0, 1)
+    return (first[0], second[0]) if len(first) == len(second) == 1 else None
+
+
+def _word_problem(rows: Sequence[Row], numeric: Sequence[int]) -> str:
+    """Return why the first two columns do not look like words, but like numbers or labels; "" if they do."""
+    if 0 in numeric and 2 not in numeric:
+        return "column 1 has numbers, not words"
+    texts = {0, 1, *range(len(rows[0]))}.difference(set(numeric) - {0, 1})
+    distinct = {i: len({row[i] for row in rows if len(row) > i}) for i in texts}
+    for column in (0, 1):
+        if 2 * distinct[column] < max(distinct.values()):
+            return f"column {column + 1} has only {distinct[column]} values, as labels have"
+    return ""
 
 
 def _score_column(numeric: Sequence[int], names: Sequence[str], rows: Sequence[Row]) -> int | None:
