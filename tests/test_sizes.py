@@ -4,8 +4,8 @@ import dataclasses
 import typing
 
 import pytest
+from plans import plan_of
 
-from tests.plans import plan_of
 from w2v_exp.choices import GROUPS
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import command_line

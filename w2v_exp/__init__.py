@@ -37,7 +37,8 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
     Parameters
     ----------
     run_id : str
-        As the store knows the run; its page in the UI shows it.
+        Its id, the beginning of only one id, the name of only one finished run, or ``latest``: the finished run that
+        began last.
     tracking_uri : str, optional
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
 

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from numbers import Real
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
 
 from w2v_exp.errors import SettingError
+from w2v_exp.representation import short
 
 LARGEST = 2**63 - 1  # the largest number that NumPy and databases hold
 
@@ -67,6 +69,50 @@ def require_number(
         if math.isfinite(bound)
     ]
     raise SettingError(key, value, f"must be a number {' and '.join(bounds)}".rstrip() + ".")
+
+
+def require_kind(key: str, value: Any, kinds: type | tuple[type, ...], description: str) -> None:
+    """Raise `SettingError` unless `value` is an object of one of these classes."""
+    if not isinstance(value, kinds):
+        raise wrong_kind(key, value, description)
+
+
+def require_methods(key: str, value: Any, *methods: str, description: str) -> None:
+    """Raise `SettingError` unless `value` is an object, not a class, that has these methods or attributes."""
+    if isinstance(value, type) or not all(hasattr(value, method) for method in methods):
+        raise wrong_kind(key, value, description)
+
+
+def check_path(settings: object, key: str, description: str) -> None:
+    """Check a field of a dataclass, which may be frozen, that is a path, and keep it as ``str``; None stays."""
+    path = getattr(settings, key)
+    require_kind(key, path, (str, Path, type(None)), description)
+    if isinstance(path, Path):
+        object.__setattr__(settings, key, str(path))
+
+
+def wrong_kind(key: str, value: object, description: str) -> SettingError:
+    """Return the error for an argument that is of the wrong kind."""
+    kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    return SettingError(key, short(value), f"must be {description}, not {kind}.")
+
+
+def require_array(key: str, value: Any, kinds: str, dimensions: int, description: str) -> None:
+    """Raise `SettingError` unless `value` is an array of these kinds of numbers (`dtype.kind`) and dimensions."""
+    if not isinstance(value, np.ndarray):
+        raise wrong_kind(key, value, description)
+    if value.ndim != dimensions or value.dtype.kind not in kinds:
+        raise SettingError(key, short(value), f"must be {description}.")
+
+
+def require_floating(key: str, dtype: Any) -> None:
+    """Raise `SettingError` unless `dtype` is float32 or float64."""
+    try:
+        known = np.dtype(dtype) in (np.float32, np.float64)
+    except TypeError:
+        known = False
+    if not known:
+        raise SettingError(key, short(dtype), "must be float32 or float64.")
 
 
 def check_whole(settings: object, *keys: str, at_least: int, at_most: int = LARGEST) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plans import plan_of
+from properties import examples
 
-from tests.plans import plan_of
 from w2v_exp.examples.cost_sample import sample_pairs
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counting import count_ids
@@ -143,7 +144,7 @@ def test_shrinking_windows_of_any_width_are_counted_with_the_weights_of_their_di
 
 
 @given(texts(), st.sampled_from(ANY_WIDTH))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_listed_pairs_of_any_width_are_all_of_the_passages(text, window):
     ids, passages = text
     reach = longest_reach(window, len(ids), passages)
@@ -180,3 +181,22 @@ def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_
     assert same[1:3] == (26, 26 * 3)
     assert same[3].cost_floor == pytest.approx(whole[3].cost_floor, rel=1e-5)
     assert same[3].unigram_cost == pytest.approx(whole[3].unigram_cost, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64, np.array])
+def test_windows_may_be_whole_numbers_of_any_kind(kind):
+    window = kind(200)  # twice of it, or less of it, is no uint8
+    draw = TextDraw(IDS, window, np.random.default_rng(0), shrinking_window=True, passages=PASSAGES)
+    reference = TextDraw(IDS, 200, np.random.default_rng(0), shrinking_window=True, passages=PASSAGES)
+    np.testing.assert_array_equal(draw.whole().window, reference.whole().window)
+    for shrinking in (False, True):
+        counted = [
+            count_window_pairs([IDS], width, V, shrinking=shrinking, passages=PASSAGES, threads=1)
+            for width in (window, 200)
+        ]
+        np.testing.assert_array_equal(counted[0].counts, counted[1].counts)
+        streamed = [
+            StreamedExamples(IDS, width, V, shrinking_window=shrinking, passages=PASSAGES).context_shares
+            for width in (window, 200)
+        ]
+        np.testing.assert_array_equal(*streamed)

@@ -36,6 +36,8 @@ def test_neighbours_of_probe_words_and_the_embeddings_themselves_come_back_from_
     (run,) = client.search_runs(["1"])
 
     loaded = w2v_exp.load_run(run.info.run_id, uri)
+    for named in ("latest", run.info.run_name, run.info.run_id[:8]):
+        np.testing.assert_array_equal(w2v_exp.load_run(named, uri).input, loaded.input)
     artifacts = Path(client.download_artifacts(run.info.run_id, "", tmp_path))
     saved = Embeddings.load(artifacts / "embeddings.npz")
     assert loaded.words == saved.words
@@ -95,8 +97,12 @@ def test_a_run_that_cannot_be_loaded_is_named(store: Path, tmp_path: Path) -> No
         w2v_exp.load_run("0123", f"sqlite:///{tmp_path}/nowhere.db")
     assert not (tmp_path / "nowhere.db").exists()
     uri = f"sqlite:///{store}"
-    with pytest.raises(UserError, match=r"Run 0123 cannot be read from sqlite:///.* \(.*not found"):
+    with pytest.raises(UserError, match=r"There is no finished run of this id or name in sqlite:///"):
         w2v_exp.load_run("0123", uri)
+    with pytest.raises(UserError, match=r"There is no finished run in sqlite:///"):
+        w2v_exp.load_run("latest", uri)
+    with pytest.raises(UserError, match=rf"Run {'0' * 32} cannot be read from sqlite:///.* \(.*not found"):
+        w2v_exp.load_run("0" * 32, uri)
     client = MlflowClient(uri)
     experiment = client.create_experiment("x", (tmp_path / "artifacts").as_uri())
     run_id = client.create_run(experiment).info.run_id
@@ -113,5 +119,7 @@ def test_the_store_is_looked_for_where_runs_look_for_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(UserError, match=rf"Run 0123 cannot be read from sqlite:///{tmp_path}/mlflow\.db"):
+    with pytest.raises(
+        UserError, match=rf"no finished run of this id or name in sqlite:///{tmp_path}/mlflow\.db"
+    ):
         w2v_exp.load_run("0123")

@@ -4,14 +4,13 @@ from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
+from plans import plan_of
 
-from tests.plans import plan_of
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment import command_line
 from w2v_exp.experiment.building import build_examples, survey_pairs
 from w2v_exp.experiment.time_estimate import (
     ALTERNATIVES,
-    EVERYDAY,
     FASTER,
     LONG,
     Alternative,
@@ -164,15 +163,35 @@ def test_times_are_shown_in_two_digits(number, text):
     assert readable_seconds(number) == text
 
 
-def test_a_run_of_hours_is_warned_of_before_it_trains(tmp_path, monkeypatch, capsys):
+def test_what_is_ended_by_the_clock_takes_no_longer():
+    plan = plan_of("epochs=1000000000", "stop.minutes=2")
+    assert seconds(plan) == 120
+    assert seconds(plan_of("epochs=10", "stop.minutes=1000000")) == seconds(plan_of("epochs=10"))
+
+
+CHOICES = ["tracking=none", "explorer=none", "checkpoint=none", "bounds=false"]
+
+
+def test_the_estimates_of_a_run_of_hours_end_in_what_would_be_faster(capsys):
+    # A thousand million epochs, of some 20 microseconds each.
+    assert command_line.run([*CHOICES, "epochs=1000000000", "estimate=true"]) == 0
+    shown = capsys.readouterr().out
+    assert "Training will take about " in shown
+    assert "epochs=20" in shown
+
+
+def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    # A thousand million epochs of 20 microseconds, the first of which are trained.
-    choices = ["epochs=1000000000", "stop.minutes=0.001", "tracking=none", "explorer=none", "checkpoint=none"]
-    assert command_line.run([*choices, "estimate=true"]) == 0
-    assert "Training will take about " in capsys.readouterr().out
-    assert command_line.run(choices) == 0
+    for module in ("run", "time_estimate"):
+        monkeypatch.setattr(f"w2v_exp.experiment.{module}.LONG", 1e-9)
+    assert command_line.run([*CHOICES, "epochs=100"]) == 0
     shown = capsys.readouterr()
-    assert "Training will take about " in shown.err
+    assert shown.err.startswith("Training will take about ")
     assert "epochs=20" in shown.err
     assert "training, seconds expected" in shown.out
-    assert EVERYDAY >= 1
+
+
+def test_a_short_run_prints_nothing_of_its_time_before_it_trains(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command_line.run([*CHOICES, "epochs=2"]) == 0
+    assert "Training will take" not in capsys.readouterr().err

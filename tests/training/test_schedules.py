@@ -4,6 +4,7 @@ import math
 from dataclasses import fields
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
@@ -144,3 +145,12 @@ def test_settings_out_of_range_are_refused(schedule, setting, value):
 
 def test_every_schedule_that_is_shipped_is_tested_here():
     assert set(SCHEDULES.values()) == {Constant, StepDecay, Exponential, Linear, Cosine, InverseTime}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64, np.array])
+def test_whole_numbers_of_any_kind_give_the_same_factors(name, kind):
+    schedule = SCHEDULES[name]()
+    for step, epoch in [(0, 0), (3, 1), (199, 99)]:
+        numbers = (step, 200, epoch, 100)
+        assert schedule(*map(kind, numbers)) == schedule(*numbers)

@@ -25,6 +25,7 @@ from w2v_exp.embeddings.evaluation_sets import (
     split_fields,
 )
 from w2v_exp.errors import FormatError
+from w2v_exp.representation import ShortRepr
 from w2v_exp.validation import require_choice
 
 SYNTACTIC = "gram"  # what the names of Google's syntactic sections begin with
@@ -32,8 +33,8 @@ SYNTACTIC = "gram"  # what the names of Google's syntactic sections begin with
 Question = tuple[str, str, str, str]
 
 
-@dataclass(frozen=True)
-class AnalogySection:
+@dataclass(frozen=True, repr=False)
+class AnalogySection(ShortRepr):
     """Questions of one kind.
 
     Parameters
@@ -48,8 +49,8 @@ class AnalogySection:
     questions: list[Question]
 
 
-@dataclass(frozen=True)
-class AnalogySet:
+@dataclass(frozen=True, repr=False)
+class AnalogySet(ShortRepr):
     """Sections of questions.
 
     Parameters

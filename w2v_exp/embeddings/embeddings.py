@@ -20,14 +20,15 @@ from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, te
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, UserError
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.representation import ShortRepr
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.validation import require_choice, require_whole
+from w2v_exp.validation import require_choice, require_kind, require_whole
 
 VECTORS = ("input", "output", "sum", "balanced")
 
 
-@dataclass(frozen=True, eq=False)
-class Embeddings(Similarity):
+@dataclass(frozen=True, eq=False, repr=False)
+class Embeddings(ShortRepr, Similarity):
     """Words with their vectors; methods named as in gensim's ``KeyedVectors`` mean the same.
 
     Parameters
@@ -67,6 +68,8 @@ class Embeddings(Similarity):
 
         Output vectors are to be of words: see `Objective.of_words`.
         """
+        require_kind("vocabulary", vocabulary, Vocabulary, "a Vocabulary")
+        require_kind("parameters", parameters, Parameters, "Parameters")
         return cls(vocabulary.words, vocabulary.counts, parameters.embedding.copy(), parameters.output.copy())
 
     @classmethod
@@ -100,6 +103,7 @@ class Embeddings(Similarity):
         FormatError
             If the file cannot be read or is not what its format says.
         """
+        require_kind("path", path, (str, Path), "the path of a file")
         if str(path).startswith("runs:/"):
             raise UserError(f"{path}: the embeddings of a run are loaded by w2v_exp.load_run.")
         stored = read(Path(path), LoadOptions(limit, no_header, unicode_errors, duplicates, malformed))
@@ -120,6 +124,7 @@ class Embeddings(Similarity):
             If no format has this suffix, the format cannot hold what is to be kept, or the file cannot be
             written. A file that was there before is then as it was.
         """
+        require_kind("path", path, (str, Path), "the path of a file")
         write(Path(path), Stored(self.words, self.counts, self.input, self.output))
 
     def save_word2vec_format(
@@ -153,6 +158,7 @@ class Embeddings(Similarity):
         UserError
             If the format cannot hold a word or a value, a file cannot be written, or there are no counts for `fvocab`.
         """
+        require_kind("fname", fname, (str, Path), "the path of a file")
         if fvocab is not None and self.counts is None:
             raise UserError(f"{fvocab}: these embeddings have no counts; only .npz keeps them.")
         order = np.arange(len(self)) if self.counts is None else np.argsort(-self.counts, kind="stable")
@@ -167,7 +173,7 @@ class Embeddings(Similarity):
             write_lines(Path(fvocab), (b"%s %d\n" % (word.encode(), count) for word, count in counted))
 
     def __contains__(self, word: object) -> bool:
-        return word in self.ids
+        return isinstance(word, str) and word in self.ids
 
     def __len__(self) -> int:
         return len(self.words)
@@ -192,6 +198,9 @@ class Embeddings(Similarity):
             As in `score_word_pairs`.
         """
         restrict_vocab = require_whole("restrict_vocab", restrict_vocab, at_least=1)
+        require_kind(
+            "pairs", pairs, (WordPairSet, str, Path), "a WordPairSet, its name, or the path of a file"
+        )
         read_pairs = pairs if isinstance(pairs, WordPairSet) else WordPairSet.read(pairs)
         return score_word_pairs(
             self.words[:restrict_vocab],
@@ -223,6 +232,9 @@ class Embeddings(Similarity):
             As in `score_analogies`.
         """
         restrict_vocab = require_whole("restrict_vocab", restrict_vocab, at_least=1)
+        require_kind(
+            "analogies", analogies, (AnalogySet, str, Path), "an AnalogySet, its name, or a file's path"
+        )
         read_analogies = analogies if isinstance(analogies, AnalogySet) else AnalogySet.read(analogies)
         return score_analogies(
             self.words[:restrict_vocab],

@@ -18,6 +18,8 @@ SUGGESTED_LENGTH = 40
 
 def numbered_words(words: list[str]) -> dict[str, int]:
     """Return the id of each word, or raise `UserError` for the first one that cannot be kept."""
+    if not isinstance(words, (list, tuple)):
+        raise UserError(f"words must be a list of strings, not {type(words).__name__}.")
     if not words:
         raise UserError("words must not be empty: there is nothing to embed.")
     ids: dict[str, int] = {}
@@ -36,6 +38,8 @@ def numbered_words(words: list[str]) -> dict[str, int]:
 
 def unknown_word(word: str, words: Sequence[str]) -> UserError:
     """Return the error for a word that is not there, with the closest one that is."""
+    if not isinstance(word, str):
+        return UserError(f"{reprlib.repr(word)}: a word must be a string, not {type(word).__name__}.")
     near: list[str] = []
     if len(word) <= SUGGESTED_LENGTH:
         near = [
@@ -50,6 +54,8 @@ def unknown_word(word: str, words: Sequence[str]) -> UserError:
 
 def check_counts(counts: NDArray[np.int64], words: int) -> None:
     """Raise `UserError` unless there is an int64 for each word, none below 0."""
+    if not isinstance(counts, np.ndarray):
+        raise UserError(f"counts must be an array of int64, or None, not {type(counts).__name__}.")
     if counts.shape != (words,) or counts.dtype != np.int64 or counts.min() < 0:
         raise UserError(
             f"counts must be int64 of shape ({words},), one for each word and none below 0; "
@@ -59,6 +65,8 @@ def check_counts(counts: NDArray[np.int64], words: int) -> None:
 
 def check_matrix(name: str, matrix: NDArray[Any], words: list[str], *, like: NDArray[Any]) -> None:
     """Raise `UserError` unless a matrix has a finite vector for each word, dtype and columns as `like` has them."""
+    if not isinstance(matrix, np.ndarray):
+        raise UserError(f"{name} must be an array of float32 or float64, not {type(matrix).__name__}.")
     if matrix.dtype not in (np.float32, np.float64) or matrix.dtype != like.dtype:
         raise UserError(f"{name} must be float32 or float64, input and output alike; it is {matrix.dtype}.")
     if matrix.ndim != 2 or matrix.shape != (len(words), like.shape[1]) or not matrix.size:

@@ -16,7 +16,7 @@ from w2v_exp.embeddings.nearest import highest
 from w2v_exp.embeddings.query import Asked, Term, terms
 from w2v_exp.embeddings.word_vectors import Similar, WordVectors
 from w2v_exp.errors import UserError
-from w2v_exp.validation import require_whole
+from w2v_exp.validation import require_whole, wrong_kind
 
 
 class Similarity(WordVectors):
@@ -188,6 +188,8 @@ class Similarity(WordVectors):
         UserError
             If none of them is known.
         """
+        if isinstance(words, str) or not isinstance(words, Iterable):
+            raise wrong_kind("words", words, "a list of words")
         asked = list(words)
         known = [word for word in asked if word in self.ids]
         if not known:

@@ -23,10 +23,11 @@ from w2v_exp.embeddings.evaluation_sets import (
 )
 from w2v_exp.embeddings.pair_layout import pair_layout
 from w2v_exp.errors import FormatError
+from w2v_exp.representation import ShortRepr
 
 
-@dataclass(frozen=True, eq=False)
-class WordPairSet:
+@dataclass(frozen=True, eq=False, repr=False)
+class WordPairSet(ShortRepr):
     """Pairs of words with scores.
 
     Parameters

@@ -14,7 +14,7 @@ from w2v_exp.embeddings.nearest import nearest
 from w2v_exp.embeddings.parts import unknown_word
 from w2v_exp.embeddings.query import Asked, Term, terms
 from w2v_exp.errors import UserError
-from w2v_exp.validation import require_whole
+from w2v_exp.validation import require_kind, require_whole
 
 Similar = list[tuple[str, float]]
 
@@ -51,6 +51,7 @@ class WordVectors:
         """Return the input vector of a word, shape (dim,), or of several, shape (n, dim)."""
         if isinstance(words, str):
             return self.vector(words)
+        require_kind("words", words, Iterable, "a word or a list of words")
         return self.input[[self._id(word) for word in words]]
 
     def similarity(self, w1: str, w2: str) -> float:
@@ -121,6 +122,6 @@ class WordVectors:
         return [i - searched.start for i in ids if searched.start <= i < searched.stop]
 
     def _id(self, word: str) -> int:
-        if word in self.ids:
+        if isinstance(word, str) and word in self.ids:
             return self.ids[word]
         raise unknown_word(word, self.words)

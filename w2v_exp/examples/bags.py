@@ -13,6 +13,7 @@ from w2v_exp.examples.counting import count_distinct
 from w2v_exp.examples.drawing import DrawnText
 from w2v_exp.examples.labels import Labels
 from w2v_exp.examples.pairs import Pairs, reaches, stretch_pairs
+from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,8 +22,8 @@ NO_WORD = -1
 MADE_AT_ONCE = 1 << 14  # bags
 
 
-@dataclass(frozen=True)
-class Bags:
+@dataclass(frozen=True, repr=False)
+class Bags(ShortRepr):
     """The bags of a text, in its order, those without a word left out.
 
     Parameters

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from w2v_exp.examples.counting import count_distinct
 from w2v_exp.examples.labels import LabelCounts, Labels
 from w2v_exp.examples.sparse_labels import SparseCounts
+from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-@dataclass(frozen=True)
-class Prior:
+@dataclass(frozen=True, repr=False)
+class Prior(ShortRepr):
     """A distribution over the vocabulary that takes a share of each centre's label distribution.
 
     Parameters
@@ -34,8 +35,8 @@ class Prior:
     distribution: NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Batch:
+@dataclass(frozen=True, repr=False)
+class Batch(ShortRepr):
     """Some pairs, gathered by distinct centre, so that logits are computed once for each of the k centres.
 
     Parameters

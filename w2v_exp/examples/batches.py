@@ -18,7 +18,7 @@ from w2v_exp.examples.memory_needs import ExamplesMemory
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import Pairs
-from w2v_exp.validation import require_choice, require_whole
+from w2v_exp.validation import require_choice, require_floating, require_kind, require_whole
 
 ORDERS = ("corpus", "blocks", "shuffled")
 KEPT_LABEL_BYTES = 1 << 18  # a text whose labels take no more (65,536 sparse ones) keeps its batches,
@@ -50,6 +50,12 @@ class TrainingExamples(ABC):
         self.vocabulary_size = vocabulary_size
         self.pairs_per_epoch = pairs_per_epoch
         self.order = order
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(pairs_per_epoch={self.pairs_per_epoch:.15g}, "
+            f"batches_per_epoch={self.batches_per_epoch}, vocabulary_size={self.vocabulary_size}, order={self.order!r})"
+        )
 
     @property
     @abstractmethod
@@ -172,7 +178,9 @@ class Examples(ListedExamples):
         order: str = "corpus",
         dtype: DTypeLike = np.float64,
     ) -> None:
+        require_kind("pairs", pairs, Pairs, "pairs, as window_pairs returns them")
         require_choice("labels", labels, LABELS)
+        require_floating("dtype", dtype)
         super().__init__(
             pairs.vocabulary_size,
             len(pairs),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.representation import ShortRepr
 
-@dataclass(frozen=True)
-class Block:
+
+@dataclass(frozen=True, repr=False)
+class Block(ShortRepr):
     """Consecutive centres, with the words around them.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.validation import require_kind
 
 SUMMED_AT_ONCE = 1 << 20
 
@@ -37,11 +39,13 @@ class Bounds:
 
 def unigram_cost(pairs: Pairs | PairCounts) -> float:
     """Return H(context), in nats: the least cost of a model that knows only how frequent words are."""
+    require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
     return _entropy(pairs.by_context())
 
 
 def cost_floor(pairs: Pairs | PairCounts) -> float:
     """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model costs less."""
+    require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
     counts = pairs.counts if isinstance(pairs, PairCounts) else pairs.distinct()[2]
     return _entropy(counts) - _entropy(pairs.by_centre())
 
@@ -52,6 +56,8 @@ def information_explained(cost: float, unigram: float, floor: float) -> float:
     It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. Where the
     floor is as high as the unigram cost there is nothing to explain, and the result is NaN.
     """
+    for key, value in (("cost", cost), ("unigram", unigram), ("floor", floor)):
+        require_kind(key, value, Real, "a number")
     return (unigram - cost) / (unigram - floor) if unigram - floor > 1e-12 else float("nan")
 
 

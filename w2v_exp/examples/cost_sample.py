@@ -13,6 +13,7 @@ from w2v_exp.examples.drawing import TextDraw
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 STRETCH = 1000  # words; the cuts at its ends lose window/1000 of its pairs
 
 
-@dataclass(frozen=True)
-class CostSample:
+@dataclass(frozen=True, repr=False)
+class CostSample(ShortRepr):
     """Some of a text's examples: what their cost is, is a matter of a model's parameters alone.
 
     Parameters

@@ -11,11 +11,12 @@ from numpy.typing import DTypeLike, NDArray
 from w2v_exp.examples.memory_needs import BatchMemory
 from w2v_exp.examples.sparse_labels import SparseLabels
 from w2v_exp.memory import readable_bytes, require_memory
+from w2v_exp.representation import ShortRepr
 from w2v_exp.scatter import scatter_add
 
 
-@dataclass(frozen=True)
-class DenseCounts:
+@dataclass(frozen=True, repr=False)
+class DenseCounts(ShortRepr):
     """Counts held as the whole (k, V) matrix."""
 
     counts: NDArray[np.float64]

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.pairs import Window, count_stretch_pairs, longest_reach, reaches, stretch_pairs
+from w2v_exp.representation import ShortRepr
+from w2v_exp.validation import require_whole
 
 DRAWN_AT_ONCE = 1 << 16
 PHILOX_NUMBERS = 4  # that each count gives
 
 
-@dataclass(frozen=True)
-class DrawnText:
+@dataclass(frozen=True, repr=False)
+class DrawnText(ShortRepr):
     """A stretch of a text as it was drawn, with as much of the text around it as its windows reach.
 
     Parameters
@@ -83,7 +85,7 @@ class TextDraw:
         passages: NDArray[np.int64] | None = None,
     ) -> None:
         self._ids = ids
-        self._drawn_from = window
+        self._drawn_from = require_whole("window", window, at_least=1)
         self._window = longest_reach(window, len(ids), passages)
         self._keep = keep
         self._shrinking_window = shrinking_window

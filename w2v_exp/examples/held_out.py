@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError
+from w2v_exp.representation import ShortRepr
 from w2v_exp.text.cache_entry import map_numbers
 from w2v_exp.text.encoding import ID
 from w2v_exp.text.passages import without_repeats
@@ -22,8 +23,8 @@ WAYS = ("block", "document")
 GATHERED_AT_ONCE = 1 << 20  # tokens
 
 
-@dataclass(frozen=True)
-class TextPart:
+@dataclass(frozen=True, repr=False)
+class TextPart(ShortRepr):
     """Ids, and the passages in them that windows do not cross.
 
     Parameters

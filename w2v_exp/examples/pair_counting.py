@@ -15,6 +15,7 @@ from w2v_exp.examples.packed_counts import KEY_BITS, Packed, count_sorted, merge
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import longest_reach
+from w2v_exp.validation import require_whole
 
 CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
 RANGES = 128  # of centres; each is counted, merged and freed by itself
@@ -55,6 +56,7 @@ class PairCounter:
         reach: int | None = None,
         threads: int | None = None,
     ) -> None:
+        window = require_whole("window", window, at_least=1)
         reach = window if reach is None else min(reach, window)
         # Of windows drawn from 1 … window, reach/window are drawn from 1 … reach; all others are as good as `reach`.
         self._drawn_share = reach / window

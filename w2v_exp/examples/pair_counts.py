@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.representation import ShortRepr
 
 SUMMED_AT_ONCE = 1 << 20
 
 
-@dataclass(frozen=True)
-class PairCounts:
+@dataclass(frozen=True, repr=False)
+class PairCounts(ShortRepr):
     """Counts of (centre, context) pairs, by rows of centres (compressed sparse rows).
 
     Parameters

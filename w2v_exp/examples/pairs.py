@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.errors import SettingError
 from w2v_exp.examples.counting import count_ids
 from w2v_exp.memory import require_memory
-from w2v_exp.validation import require_whole
+from w2v_exp.representation import ShortRepr, short
+from w2v_exp.validation import require_array, require_whole
 
 STRETCH_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
 
 Window = int | NDArray[np.integer[Any]]  # of all centres, or of each of some
 
 
-@dataclass(frozen=True)
-class Pairs:
+@dataclass(frozen=True, repr=False)
+class Pairs(ShortRepr):
     """The training pairs of a text, in its order.
 
     Parameters
@@ -33,6 +35,14 @@ class Pairs:
     centres: NDArray[np.int32]
     contexts: NDArray[np.int32]
     vocabulary_size: int
+
+    def __post_init__(self) -> None:
+        for key in ("centres", "contexts"):
+            require_array(key, getattr(self, key), "iu", 1, "an array of ids, one for each pair")
+        if len(self.centres) != len(self.contexts):
+            raise SettingError(
+                "contexts", short(self.contexts), f"must be as many as centres: {len(self.centres):,}."
+            )
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -68,7 +78,7 @@ def longest_reach(window: int, tokens: int, passages: NDArray[np.int64] | None =
     (3, 15, 10)
     """
     longest = tokens if passages is None else int(np.diff(passages).max(initial=0))
-    return max(1, min(window, longest - 1))
+    return max(1, min(require_whole("window", window, at_least=1), longest - 1))
 
 
 def mean_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> float:
@@ -141,7 +151,10 @@ def window_pairs(
     NotEnoughMemoryError
         Before anything is allocated, if the pairs do not fit the memory that is available.
     """
-    if np.ndim(window) == 0:
+    ids, passages = _checked_text(ids, vocabulary_size, passages)
+    if np.ndim(window):
+        window = _checked_windows(window, len(ids))
+    else:
         window = longest_reach(require_whole("window", window, at_least=1), len(ids), passages)
     widest = int(np.max(window, initial=1))
     size = max(1, STRETCH_PAIRS // (2 * max(1, min(widest, len(ids)))))
@@ -164,6 +177,38 @@ def window_pairs(
         made, _ = stretch_pairs(ids, *stretch, passages, out=(centres[done:], contexts[done:]))
         done += len(made)
     return Pairs(centres, contexts, vocabulary_size)
+
+
+def _checked_text(
+    ids: Any, vocabulary_size: Any, passages: Any
+) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
+    """Return ids and passages as arrays, or raise `SettingError` for what cannot be used."""
+    size = require_whole("vocabulary_size", vocabulary_size, at_least=0)
+    if isinstance(ids, (list, tuple)):
+        ids = np.array(ids, np.int32 if not ids else None)
+    require_array("ids", ids, "iu", 1, "an array of whole numbers, such as EncodedText.ids")
+    if len(ids) and not (ids.min() >= 0 and ids.max() < size):
+        raise SettingError("ids", short(ids), f"must be below vocabulary_size={size}, and not negative.")
+    if passages is None:
+        return ids, None
+    passages = np.asarray(passages)
+    require_array("passages", passages, "iu", 1, "an array of whole numbers")
+    if not len(passages) and not len(ids):
+        return ids, passages
+    if not len(passages) or passages[0] != 0 or passages[-1] != len(ids) or (np.diff(passages) < 0).any():
+        raise SettingError(
+            "passages", short(passages), f"must rise from 0 to the number of ids, {len(ids):,}."
+        )
+    return ids, passages
+
+
+def _checked_windows(windows: Any, tokens: int) -> NDArray[np.int64]:
+    """Return a window for each of so many words, or raise `SettingError`."""
+    require_array("window", windows, "iu", 1, "a whole number, or an array of one for each word")
+    if len(windows) != tokens or windows.min(initial=1) < 1:
+        raise SettingError("window", short(windows), f"must be 1 or more for each of the {tokens:,} words.")
+    checked: NDArray[np.int64] = windows.astype(np.int64)
+    return checked
 
 
 def stretch_pairs(

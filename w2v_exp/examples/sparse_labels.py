@@ -10,10 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.counting import count_distinct
 from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.representation import ShortRepr
 
 
-@dataclass(frozen=True)
-class SparseCounts:
+@dataclass(frozen=True, repr=False)
+class SparseCounts(ShortRepr):
     """Counts held as the cells of a (k, V) matrix that are not zero, by rising number.
 
     Parameters

@@ -13,7 +13,7 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counting import count_ids
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
-from w2v_exp.experiment.time_estimate import workers_speed_up
+from w2v_exp.experiment.time_estimate import within_stop, workers_speed_up
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.parameters import Initialization
 from w2v_exp.plan import Plan
@@ -80,4 +80,5 @@ def _training_seconds(plan: Plan, examples: TrainingExamples, step: float) -> fl
     """Return the time of all epochs at so many seconds a step, if these are long enough to be told by them."""
     if not SHORTEST_STEP <= step < math.inf:
         return None
-    return plan.epochs * examples.batches_per_epoch * step / workers_speed_up(plan)
+    seconds = plan.epochs * examples.batches_per_epoch * step / workers_speed_up(plan)
+    return within_stop(plan, seconds)

@@ -58,7 +58,8 @@ def estimate_seconds(plan: Plan, survey: PairSurvey, rates: Rates | None = None)
     """
     steps, work = epoch_work(plan, survey)
     rates = rates or measure_rates(plan.dtype, plan.dim)
-    return plan.epochs * steps * EVERYDAY * work.seconds(rates) / _speed_up(plan, survey)
+    seconds = plan.epochs * steps * EVERYDAY * work.seconds(rates) / _speed_up(plan, survey)
+    return within_stop(plan, seconds)
 
 
 def epoch_work(plan: Plan, survey: PairSurvey) -> tuple[int, Work]:
@@ -140,6 +141,11 @@ def _speed_up(plan: Plan, survey: PairSurvey) -> float:
         scores = min(size, survey.vocabulary_size) * survey.vocabulary_size
     threads = plan.threads if scores >= plan.threads * SMALLEST_PART else 1
     return max(1.0, SHARED_OUT * min(threads, available_cores()))
+
+
+def within_stop(plan: Plan, seconds: float) -> float:
+    """Return how long all epochs take, or until ``stop.minutes`` ends them."""
+    return seconds if plan.stop.minutes is None else min(seconds, 60 * plan.stop.minutes)
 
 
 def workers_speed_up(plan: Plan) -> float:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2v_exp.representation import ShortRepr
 
-@dataclass(frozen=True)
-class HuffmanTree:
+
+@dataclass(frozen=True, repr=False)
+class HuffmanTree(ShortRepr):
     """The inner nodes that lie between the root and each word, and which way to turn at each (Huffman 1952).
 
     Nodes are numbered from the root, 0, by falling frequency: a node comes after those above it, and the first

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.validation import check_number
+from w2v_exp.errors import SettingError
+from w2v_exp.representation import ShortRepr, short
+from w2v_exp.validation import check_number, require_array, require_floating, require_kind, require_whole
 
 
-@dataclass(frozen=True)
-class Parameters:
+@dataclass(frozen=True, repr=False)
+class Parameters(ShortRepr):
     """What is trained.
 
     Parameters
@@ -30,6 +32,18 @@ class Parameters:
     output: NDArray[Any]
     offset: NDArray[Any] | None = None
 
+    def __post_init__(self) -> None:
+        for key in ("embedding", "output"):
+            require_array(
+                key, getattr(self, key), "f", 2, "a matrix of floating-point numbers, a row for each word"
+            )
+        if self.embedding.shape[1] != self.output.shape[1]:
+            raise SettingError(
+                "output",
+                short(self.output),
+                f"must have as many columns as embedding: {self.embedding.shape[1]}.",
+            )
+
     @staticmethod
     def memory(vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
         """Return how many bytes the two matrices take."""
@@ -39,6 +53,18 @@ class Parameters:
     def drawing_memory(vocabulary_size: int, dim: int) -> int:
         """Return how many bytes come and go while they are drawn: one of them in float64."""
         return 8 * vocabulary_size * dim
+
+
+def drawn_shape(vocabulary_size: Any, dim: Any, generator: Any, dtype: Any) -> tuple[int, int]:
+    """Return the shape of matrices that are to be drawn, or raise `SettingError` for what cannot be used."""
+    require_kind(
+        "generator", generator, np.random.Generator, "a generator, such as numpy.random.default_rng(0)"
+    )
+    require_floating("dtype", dtype)
+    return (
+        require_whole("vocabulary_size", vocabulary_size, at_least=0),
+        require_whole("dim", dim, at_least=1),
+    )
 
 
 class Initialization(Protocol):
@@ -63,6 +89,7 @@ class ArticleInitialization:
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
         """Return new parameters: first the embedding is drawn, then the output weights."""
+        vocabulary_size, dim = drawn_shape(vocabulary_size, dim, generator, dtype)
         embedding, output = (
             (generator.standard_normal((vocabulary_size, dim)) * self.scale).astype(dtype) for _ in range(2)
         )
@@ -77,6 +104,7 @@ class Word2VecInitialization:
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
         """Return new parameters."""
+        vocabulary_size, dim = drawn_shape(vocabulary_size, dim, generator, dtype)
         embedding = (generator.random((vocabulary_size, dim)) - 0.5) / dim
         return Parameters(embedding.astype(dtype), np.zeros((vocabulary_size, dim), dtype))
 
@@ -105,8 +133,8 @@ class GivenInitialization:
         return Parameters(embedding.astype(dtype), output.astype(dtype))
 
 
-@dataclass(frozen=True)
-class ContinuedInitialization:
+@dataclass(frozen=True, repr=False)
+class ContinuedInitialization(ShortRepr):
     """Saved vectors for the words that have them, word2vec's draw for new words.
 
     gensim adds words to a model that it trains on in the same way (``build_vocab(update=True)``).

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.labels import LabelCounts
+from w2v_exp.representation import ShortRepr
 
 SAFE_SCORE = 50  # exp of it, and sums of many of them, are far from the ends of float32
 SMALLEST_SUM, LARGEST_SUM = 1e-25, 1e35  # of exponentials in float32 that have lost nothing that counts
@@ -19,8 +20,8 @@ SMALL_PRODUCT = 1_000_000  # multiplications
 SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
 
-@dataclass(frozen=True)
-class ScoreSums:
+@dataclass(frozen=True, repr=False)
+class ScoreSums(ShortRepr):
     """What is known of the scores of a batch once they have become exponentials.
 
     Parameters

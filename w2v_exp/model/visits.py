@@ -14,13 +14,14 @@ from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.dense_labels import DenseCounts
 from w2v_exp.examples.sparse_labels import SparseCounts
 from w2v_exp.model.huffman import HuffmanTree
+from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-@dataclass(frozen=True)
-class NodeVisits:
+@dataclass(frozen=True, repr=False)
+class NodeVisits(ShortRepr):
     """How many of each centre's pairs come by each node, and how many of them turn left there.
 
     That is the product of the label counts, (k, V), with the matrix of paths, (V, V − 1), in compressed sparse rows:
@@ -77,7 +78,7 @@ class NodeVisits:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VisitedBatch(Batch):
     """A batch whose labels are visits of nodes already; it has no others.
 

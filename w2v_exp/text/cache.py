@@ -31,7 +31,7 @@ from w2v_exp.text.cache_entry import (
 from w2v_exp.text.cache_figures import remove_figures
 from w2v_exp.text.cache_folder import cache_folder, own_files
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.validation import check_number, check_whole
+from w2v_exp.validation import check_number, check_path, check_whole
 
 _UNFINISHED = ".unfinished-"  # an entry that is being made, or removed
 _ABANDONED_SECONDS = 3600.0  # nobody writes an entry for so long without adding to its files
@@ -62,6 +62,7 @@ class TextCache:
     processes: int | None = None
 
     def __post_init__(self) -> None:
+        check_path(self, "folder", "the path of a folder, or None")
         check_number(self, "limit_gb", above=0, at_most=1e9)
         if self.processes is not None:
             check_whole(self, "processes", at_least=1, at_most=MOST_CORES)

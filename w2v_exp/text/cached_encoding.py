@@ -25,11 +25,13 @@ from w2v_exp.text.encoding import (
     encode_text,
     encode_to_file,
     require_ids_memory,
+    require_text_parts,
 )
 from w2v_exp.text.pipes import LEAVE_FREE
 from w2v_exp.text.tokenizer import Tokenizer
 from w2v_exp.text.tokenizing import available_processes
 from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.validation import require_kind
 
 SMALLEST_CACHED = 2_000_000  # bytes of files; less is encoded in half a second
 LARGEST_SHORT = 64_000_000  # bytes of text that small files may hold, decompressed, to be encoded in memory
@@ -70,6 +72,8 @@ def encode_cached(
     NotEnoughMemoryError
         If the text can be encoded neither on disk nor in memory.
     """
+    require_text_parts(corpus, tokenizer, rule)
+    require_kind("cache", cache, TextCache, "a TextCache, such as TextCache()")
     files = corpus_files(corpus)
     if files is None:
         return encode_text(corpus, tokenizer, rule)

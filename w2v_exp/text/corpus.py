@@ -20,7 +20,7 @@ from w2v_exp.text.passages import BOUNDARIES
 from w2v_exp.text.pieces import BYTE_ORDER_MARK, texts_of_files
 from w2v_exp.text.pipes import is_pipe, spooled
 from w2v_exp.text.text8 import Text8Corpus
-from w2v_exp.validation import check_whole, require_choice
+from w2v_exp.validation import check_path, check_whole, require_choice, require_kind
 
 
 class Corpus(Protocol):
@@ -69,6 +69,7 @@ class TextCorpus:
     source: ClassVar[str] = "given in the configuration"
 
     def __post_init__(self) -> None:
+        require_kind("text", self.text, str, "a string; join sentences by line ends")
         if not self.text.strip():
             raise SettingError("text", repr(self.text), "is empty; give the text to train on.")
         try:
@@ -112,6 +113,7 @@ class FileCorpus:
 
     def __post_init__(self) -> None:
         require_choice("boundaries", self.boundaries, BOUNDARIES)
+        check_path(self, "path", "the path of a file, a folder or a glob")
         if not self.path:
             raise SettingError("path", "", "is empty; name a file, a folder or a glob.")
         if not self.is_pipe:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.memory import require_memory
+from w2v_exp.representation import ShortRepr
 from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.passages import move_places, without_repeats
 from w2v_exp.text.reading import Progress, Reading
 from w2v_exp.text.tokenizer import Tokenizer
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+from w2v_exp.validation import require_methods, wrong_kind
 
 ID = np.dtype("<i4")  # of a file of ids, on every machine
 PLACE = np.dtype("<i8")  # of a file of passages
@@ -23,8 +25,8 @@ CHUNK_IDS = 1 << 18
 _CHECK_EVERY = 1 << 26  # bytes of ids in memory
 
 
-@dataclass(frozen=True)
-class EncodedText:
+@dataclass(frozen=True, repr=False)
+class EncodedText(ShortRepr):
     """A text as ids.
 
     Parameters
@@ -61,11 +63,14 @@ def encode_text(
 
     Raises
     ------
+    SettingError
+        If one of the three is of the wrong kind.
     CorpusError
         If the text cannot be read or has no word. (Whether the vocabulary keeps any is left to the caller.)
     NotEnoughMemoryError
         If the ids, or the distinct words, do not fit the available memory.
     """
+    require_text_parts(corpus, tokenizer, rule)
     reading = Reading(corpus, progress)
     pieces: list[NDArray[np.int32]] = []
     held = checked = 0  # bytes of the pieces
@@ -80,6 +85,27 @@ def encode_text(
     for number, piece in enumerate(pieces):  # one by one, so that no other array is as long as the text
         pieces[number] = mapping.map(piece)
     return EncodedText(np.concatenate(pieces), vocabulary, reading.tokens, reading.digest, mapping.passages)
+
+
+def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
+    """Refuse what is no corpus, no tokenizer or no rule: a list of sentences, the name or the class of a tokenizer.
+
+    Raises
+    ------
+    SettingError
+        For the first of them.
+    """
+    require_methods(
+        "corpus",
+        corpus,
+        "pieces",
+        description="a corpus, such as TextCorpus(text), FileCorpus(path), or an object with a method pieces()",
+    )
+    if isinstance(tokenizer, type) or not callable(tokenizer):
+        raise wrong_kind(
+            "tokenizer", tokenizer, "a tokenizer, such as WordTokenizer(), or a function from text to words"
+        )
+    require_methods("rule", rule, "select", description="a VocabularyRule")
 
 
 def require_ids_memory(source: str, held: int) -> None:
@@ -97,8 +123,8 @@ def require_ids_memory(source: str, held: int) -> None:
     )
 
 
-@dataclass(frozen=True)
-class IdFile:
+@dataclass(frozen=True, repr=False)
+class IdFile(ShortRepr):
     """What is known of a text whose ids have been written to a file: int32, little-endian, nothing else.
 
     Parameters

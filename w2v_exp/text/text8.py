@@ -14,7 +14,7 @@ from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.cache_folder import cache_folder
 from w2v_exp.text.pieces import texts_of_files
 from w2v_exp.text.published import PublishedText, WrongContentError
-from w2v_exp.validation import refuse_secret
+from w2v_exp.validation import check_path, refuse_secret, require_kind
 
 if TYPE_CHECKING:
     from w2v_exp.text.download import Progress
@@ -43,6 +43,8 @@ class Text8Corpus:
     published: ClassVar = PublishedText("text8", 100_000_000, "3bea1919949baf155f99411df5fada7e")
 
     def __post_init__(self) -> None:
+        require_kind("url", self.url, str, "an address")
+        check_path(self, "path", "the path of a file, or None")
         if not self.url.lower().startswith(("http://", "https://")):
             raise SettingError("url", self.url, "must begin with http:// or https://; for a file, set path.")
         refuse_secret("url", self.url, "Download the file yourself and set corpus.path.")

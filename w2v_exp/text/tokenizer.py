@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.validation import require_choice
+from w2v_exp.validation import require_choice, require_kind
 
 
 class Tokenizer(Protocol):
@@ -41,6 +41,7 @@ def prepare(text: str, *, lower: bool, normalize: str) -> str:
     >>> prepare("I\u0307stanbul CAFE\u0301", lower=True, normalize="NFC")
     'istanbul café'
     """
+    require_kind("text", text, str, "a string")
     if lower:
         if normalize in ("NFKC", "NFKD"):  # which make capitals of other characters
             text = _normalized(text, normalize)
@@ -155,6 +156,12 @@ class CustomTokenizer:
 
     def __post_init__(self) -> None:
         require_choice("normalize", self.normalize, NORMALIZATIONS)
+        require_kind(
+            "callable",
+            self.callable,
+            str,
+            "the dotted name of a function; a function is a tokenizer by itself",
+        )
         _import_callable(self.callable)
 
     def __call__(self, text: str) -> list[str]:

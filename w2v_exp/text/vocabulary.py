@@ -9,7 +9,22 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.validation import check_number, check_whole
+from w2v_exp.errors import SettingError
+from w2v_exp.representation import ShortRepr, short
+from w2v_exp.validation import (
+    check_number,
+    check_whole,
+    require_array,
+    require_kind,
+    require_whole,
+    wrong_kind,
+)
+
+
+def require_words(key: str, words: object) -> None:
+    """Raise `SettingError` unless these are a list of strings; one string is none."""
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise wrong_kind(key, words, "a list of words")
 
 
 @dataclass(frozen=True)
@@ -40,9 +55,11 @@ class VocabularyRule:
         if self.max_size is not None:
             check_whole(self, "max_size", at_least=1)
         check_number(self, "max_frequency", above=0, at_most=1)
+        require_words("stop_words", self.stop_words)
 
     def select(self, counts: Mapping[str, int]) -> Vocabulary:
         """Return the vocabulary that this rule makes of the words of a text and their counts."""
+        require_kind("counts", counts, Mapping, "a mapping of words to their counts")
         numbers = np.fromiter(counts.values(), np.int64, len(counts))
         # Shares are compared, not counts: 29 of 100 is not above 0.29, though 0.29 * 100 < 29 as rounded.
         passing = (numbers >= self.min_count) & (numbers / numbers.sum() <= self.max_frequency)
@@ -55,8 +72,8 @@ class VocabularyRule:
         return Vocabulary(words, np.fromiter(map(counts.__getitem__, words), np.int64, len(words)))
 
 
-@dataclass(frozen=True)
-class Vocabulary:
+@dataclass(frozen=True, repr=False)
+class Vocabulary(ShortRepr):
     """Words in the order of their ids: by falling count, then by the word.
 
     Parameters
@@ -72,11 +89,22 @@ class Vocabulary:
     ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        require_words("words", self.words)
+        require_array("counts", self.counts, "iu", 1, "an array of whole numbers, one for each word")
         object.__setattr__(self, "ids", {word: i for i, word in enumerate(self.words)})
+        if len(self.words) != len(self.counts):
+            raise SettingError(
+                "counts", short(self.counts), f"must be one for each of the {len(self.words)} words."
+            )
+        if len(self.ids) != len(self.words):
+            raise SettingError("words", short(self.words), "must be distinct.")
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> Vocabulary:
         """Return the vocabulary of all these words, in the order of the mapping."""
+        require_kind("counts", counts, Mapping, "a mapping of words to their counts")
+        for word, count in counts.items():
+            require_whole(f"counts[{short(word)}]", count, at_least=0)
         return cls(list(counts), np.fromiter(counts.values(), dtype=np.int64, count=len(counts)))
 
     def __len__(self) -> int:

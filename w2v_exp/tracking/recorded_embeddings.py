@@ -11,11 +11,13 @@ from w2v_exp.errors import UserError
 from w2v_exp.tracking.artifacts import download_artifact, list_artifacts
 from w2v_exp.tracking.problems import problem_of
 from w2v_exp.tracking.store import connect, store_uri
+from w2v_exp.validation import require_kind
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ARTIFACT = "embeddings.npz"
+LATEST = "latest"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 BEGINNING_OF_ID = re.compile(r"[0-9a-f]{4,31}")
 FINISHED = "attributes.status = 'FINISHED'"
@@ -24,6 +26,8 @@ OURS = "tags.`corpus.digest` LIKE '%'"  # runs of other programs, and summaries 
 
 def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
     """Return what a run has trained: words, counts and both matrices; see `w2v_exp.load_run`."""
+    require_kind("run_id", run_id, str, "the id or the name of a run, or latest")
+    run_id = latest_run(tracking_uri) if run_id == LATEST else find_run(run_id, tracking_uri)
     address = store_uri(tracking_uri)
     client = connect(address, create=False)
     from mlflow.exceptions import MlflowException

@@ -11,7 +11,6 @@ from w2v_exp.errors import UserError
 from w2v_exp.files import expanded
 
 ARCHIVE = "embeddings.npz"
-LATEST = "latest"
 SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
 
 
@@ -68,7 +67,13 @@ def find_saved(asked: str, tracking_uri: str | None = None, options: LoadOptions
         raise UserError(f"{asked}: no such file, seen from {Path.cwd()}.")
     if options != LoadOptions():
         raise UserError(f"{asked}: the options of reading hold for files, and this is a run in MLflow.")
-    from w2v_exp.tracking.recorded_embeddings import find_run, latest_run, load_run, recorded_choice
+    from w2v_exp.tracking.recorded_embeddings import (
+        LATEST,
+        find_run,
+        latest_run,
+        load_run,
+        recorded_choice,
+    )
 
     run_id = latest_run(tracking_uri) if asked == LATEST else find_run(asked, tracking_uri)
     embeddings = load_run(run_id, tracking_uri)

@@ -1,13 +1,15 @@
 """Schedules of the learning rate: pure functions of where training stands.
 
 A schedule is called with ``step`` (0 to total_steps − 1), ``total_steps``, ``epoch`` (0 to epochs − 1) and
-``epochs``, and returns the factor by which the configured learning rate is multiplied for that step.
+``epochs``, and returns the factor by which the configured learning rate is multiplied for that step. They may be whole
+numbers of any kind; arithmetic is that of Python's.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import index
 from typing import Protocol
 
 from w2v_exp.validation import check_number, check_whole
@@ -61,8 +63,8 @@ class StepDecay:
         >>> round(0.05 * StepDecay()(4999, 5000, 4999, 5000), 5)
         0.00663
         """
-        interval = max(1, epochs // self.times)
-        return self.decay ** (-(-epoch // interval))
+        interval = max(1, index(epochs) // self.times)
+        return self.decay ** (-(-index(epoch) // interval))
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Exponential:
         >>> Exponential(final=0.01)(5, 11, 0, 1)
         0.1
         """
-        return float(self.final ** (step / max(1, total_steps - 1)))
+        return float(self.final ** (index(step) / max(1, index(total_steps) - 1)))
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Linear:
         >>> Linear()(5, 10, 0, 1)
         0.5
         """
-        return max(self.floor, 1 - step / total_steps)
+        return max(self.floor, 1 - index(step) / index(total_steps))
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Cosine:
         >>> [round(Cosine(warm_up=0.4)(step, 5, 0, 1), 3) for step in range(5)]
         [0.5, 1.0, 1.0, 0.75, 0.25]
         """
+        step, total_steps = index(step), index(total_steps)
         warm_up_steps = math.floor(self.warm_up * total_steps)
         if step < warm_up_steps:
             return (step + 1) / warm_up_steps
@@ -169,7 +172,7 @@ class InverseTime:
         >>> InverseTime(decay=3)(10, 10, 0, 1)
         0.25
         """
-        return 1 / (1 + self.decay * step / total_steps)
+        return 1 / (1 + self.decay * index(step) / index(total_steps))
 
 
 SCHEDULES = {

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.representation import ShortRepr
 from w2v_exp.training.observers import EpochRecord
 
 GeneratorState = Mapping[str, Any]  # as `numpy.random.BitGenerator.state`
@@ -47,8 +48,8 @@ class EpochSums:
         self.steps += 1
 
 
-@dataclass(frozen=True)
-class TrainingState:
+@dataclass(frozen=True, repr=False)
+class TrainingState(ShortRepr):
     """What a training is between two steps.
 
     Parameters

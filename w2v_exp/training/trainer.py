@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.cores import MOST_CORES
+from w2v_exp.errors import SettingError
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.block import Block
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
+from w2v_exp.representation import short
 from w2v_exp.training.divergence import require_finite_cost, require_finite_parameters
 from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
@@ -25,6 +28,7 @@ from w2v_exp.training.schedules import Constant, Schedule
 from w2v_exp.training.state import EpochSums, GeneratorState, TrainingState
 from w2v_exp.training.steps import Steps, TakesSteps
 from w2v_exp.training.stopwatch import Stopwatch
+from w2v_exp.validation import require_kind, require_methods, require_number, require_whole
 
 SHORT_EPOCH = 0.01  # seconds
 
@@ -56,6 +60,11 @@ class Trainer:
         Told of every epoch, and those that are a `StepObserver` of every step, outside the time that is measured.
     threads : int
         How many cores work on a large step; BLAS has its own setting.
+
+    Raises
+    ------
+    SettingError
+        For the first argument that cannot be used.
     """
 
     def __init__(
@@ -73,6 +82,27 @@ class Trainer:
         observers: Sequence[Observer] = (),
         threads: int = 1,
     ) -> None:
+        require_kind("examples", examples, TrainingExamples, "examples, such as Examples(pairs)")
+        require_kind("parameters", parameters, Parameters, "parameters, as an initialization returns them")
+        for key, value, method, description in (
+            ("objective", objective, "step", "an objective, such as Softmax()"),
+            ("optimizer", optimizer, "update", "an optimizer, such as GradientDescent()"),
+            ("schedule", schedule, "__call__", "a schedule, such as Constant()"),
+        ):
+            if value is not None:
+                require_methods(key, value, method, description=description)
+        if generator is not None:
+            require_kind("generator", generator, np.random.Generator, "a generator, such as default_rng(0)")
+        require_kind("observers", observers, Sequence, "a list of observers")
+        epochs = require_whole("epochs", epochs, at_least=0)
+        threads = require_whole("threads", threads, at_least=1, at_most=MOST_CORES)
+        learning_rate = require_number("learning_rate", learning_rate, above=0)
+        if len(parameters.embedding) != examples.vocabulary_size:
+            raise SettingError(
+                "parameters",
+                short(parameters),
+                f"must have a row for each of the {examples.vocabulary_size:,} words.",
+            )
         self.examples = examples
         self.parameters = parameters
         self.objective: Objective = objective or Softmax()
@@ -96,6 +126,13 @@ class Trainer:
         self._epoch_generator: GeneratorState | None = None  # as it was when that began
         self._epoch_seconds = math.inf  # that the last one took; the first may be long
         self._restored_generator: GeneratorState = {}  # as it was when a state was taken in that
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(examples={self.examples!r}, parameters={self.parameters!r}, "
+            f"objective={type(self.objective).__name__}, optimizer={self.optimizer!r}, schedule={self.schedule!r}, "
+            f"epochs={self.epochs}, learning_rate={self.learning_rate})"
+        )
 
     def watch(self, observer: Observer) -> None:
         """Tell one more of every epoch, and of every step if it is a `StepObserver`."""
