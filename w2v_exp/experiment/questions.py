@@ -27,6 +27,8 @@ from w2v_exp.reporting.words import visible_console
 from w2v_exp.tracking.saved import Saved, find_saved
 
 MISTAKE, INTERRUPTED = 2, 130
+LONGEST_NUMBER = 9  # digits
+
 DESCRIPTION = "Ask the embeddings of a run or a file."
 EPILOG = """\
 RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file or pipe (.npz, word2vec's
@@ -212,6 +214,8 @@ def _common_options() -> _QuestionParser:
 
 def _number(text: str) -> int:
     """Return a number of words, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, 1 or more.")
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text[:LONGEST_NUMBER]}: must be a whole number from 1 to {10**LONGEST_NUMBER - 1:,}."
+        )
     return int(text)
