@@ -134,7 +134,7 @@ class DictionaryError(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"decompressing it needs more than {LARGEST_DICTIONARY >> 20} MiB for its dictionary; "
+            f"it needs more than {LARGEST_DICTIONARY >> 20} MiB for its dictionary; "
             "compress it again, with a smaller one (xz -9 has 64 MiB)"
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import lzma
 import os
@@ -17,22 +15,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from w2v_exp.compression import (
+    SAMPLE,
+    DictionaryError,
+    compression_of,
+    decompressed,
+    open_member,
+    open_zip,
+)
 from w2v_exp.errors import FormatError
 from w2v_exp.memory import readable_bytes, require_memory
 
-SAMPLE = 1 << 16  # bytes from which a format is recognised
 # Decompressed bytes for each compressed one. Embeddings need below 10; deflate reaches 1,032, bzip2 a million.
 LARGEST_RATIO = 100
 ALWAYS_READ = 1 << 26  # bytes that a compressed file may hold whatever its ratio
-XZ_MEMORY = 1 << 28  # bytes; `xz -9` needs 65 MB, and a header of 26 bytes can claim 4 GB
 SPOOLED_AT_ONCE = 1 << 22
 
-_COMPRESSIONS = {
-    "gzip": re.compile(rb"\x1f\x8b"),
-    "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
-    "xz": re.compile(rb"\xfd7zXZ\0"),
-    "zip": re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
-}
 _UNREADABLE = {
     "Zstandard data": re.compile(rb"\x28\xb5\x2f\xfd"),
     "a 7-Zip archive": re.compile(rb"7z\xbc\xaf\x27\x1c"),
@@ -84,22 +82,10 @@ def opened(path: Path) -> Iterator[Content]:
             yield _content(path, stack)
     except EOFError as error:
         raise FormatError(f"{path} ends in the middle of its compressed data: it is truncated.") from error
-    except (zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        reason = reason_of(error)
-        if reason == "Memory usage limit exceeded":  # liblzma's
-            reason = f"its header claims more than {readable_bytes(XZ_MEMORY)} of memory for that"
-        raise FormatError(f"{path} cannot be decompressed: {reason}.") from error
+    except (zlib.error, lzma.LZMAError, zipfile.BadZipFile, DictionaryError) as error:
+        raise FormatError(f"{path} cannot be decompressed: {reason_of(error)}.") from error
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {reason_of(error)}.") from error
-
-
-def compression_of(beginning: bytes) -> str:
-    """Return how a file that begins with these bytes is compressed: gzip, bzip2, xz, zip, or "" if it is not.
-
-    >>> compression_of(b"BZh91AY&SY..."), compression_of(b"PK 0.1 0.2")
-    ('bzip2', '')
-    """
-    return next((name for name, magic in _COMPRESSIONS.items() if magic.match(beginning)), "")
 
 
 def _content(path: Path, stack: ExitStack) -> Content:
@@ -124,10 +110,8 @@ def _content(path: Path, stack: ExitStack) -> Content:
         if member is None:
             return Content(file, beginning, size, size, archive)
         source: Any = stack.enter_context(member)
-    elif compression == "gzip":
-        source = stack.enter_context(gzip.GzipFile(fileobj=file))
     else:
-        source = _Decompressed(file, _DECOMPRESSORS[compression])
+        source = decompressed(file, compression)
     beginning = _read_full(source, SAMPLE)
     if inner := compression_of(beginning):
         what = "a NumPy archive or another zip" if inner == "zip" else f"{inner} data"
@@ -179,7 +163,7 @@ def _spooled(path: Path, beginning: bytes, pipe: IO[bytes], stack: ExitStack) ->
 def _unzipped(path: Path, file: IO[bytes], stack: ExitStack) -> tuple[zipfile.ZipFile, IO[bytes] | None]:
     """Return a zip archive, and the one file in it unless it is a NumPy archive."""
     try:
-        archive = stack.enter_context(zipfile.ZipFile(file))
+        archive = stack.enter_context(open_zip(file))
         held = [entry for entry in archive.infolist() if not _is_companion(entry.filename)]
         if any(entry.filename.endswith(".npy") for entry in held):
             return archive, None
@@ -189,13 +173,8 @@ def _unzipped(path: Path, file: IO[bytes], stack: ExitStack) -> tuple[zipfile.Zi
                 f"{path}: this zip archive holds {len(held)} files{f' ({names})' if held else ''}, and must hold one. "
                 "Unpack it, and name the file you want."
             )
-        if held[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
-            raise FormatError(
-                f"{path}: the file in this zip archive is compressed by method {held[0].compress_type}; "
-                "only deflate and bzip2 are read. Unpack it first."
-            )
-        return archive, archive.open(held[0])
-    except FormatError:
+        return archive, open_member(archive, file, held[0])
+    except (FormatError, DictionaryError):
         raise
     except Exception as error:  # a dozen kinds, for offsets, names, dates and flags that cannot be
         raise FormatError(
@@ -257,37 +236,3 @@ class _Joined(io.RawIOBase):
         self._passed += count
         self._check(self._passed)
         return count
-
-
-class _Decompressed:
-    """Reads bzip2 or xz streams, one after the other: `lzma.open` takes no limit of memory."""
-
-    def __init__(self, file: IO[bytes], decompressor: Callable[[], Any]) -> None:
-        self._file = file
-        self._new = decompressor
-        self._current = decompressor()
-        self._ahead = b""  # read from the file after the end of a stream
-
-    def read(self, count: int) -> bytes:
-        while True:
-            if self._current.eof:
-                self._ahead = self._current.unused_data.lstrip(b"\0")  # xz pads its streams
-                while not self._ahead:
-                    if not (more := self._file.read(SAMPLE)):
-                        return b""
-                    self._ahead = more.lstrip(b"\0")
-                self._current = self._new()
-            packed = b""
-            if self._current.needs_input:
-                packed = self._ahead or self._file.read(SAMPLE)
-                self._ahead = b""
-                if not packed:
-                    raise EOFError
-            if piece := self._current.decompress(packed, count):
-                return piece  # type: ignore[no-any-return]
-
-
-_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
-    "bzip2": bz2.BZ2Decompressor,
-    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
-}
