@@ -485,10 +485,10 @@ def peak_of(path, **options):
 @pytest.mark.parametrize("form", ["headerless", "gzip", "headerless gzip", "pipe"])
 def test_a_matrix_of_unknown_length_grows_with_its_rows(monkeypatch, tmp_path, form):
     monkeypatch.setattr(loading, "GROWTH", 1 << 16)
-    vectors = np.random.default_rng(0).integers(0, 99, (3000, 200)).astype(np.float32)
+    vectors = np.random.default_rng(0).integers(0, 99, (1500, 200)).astype(np.float32)
     row = b" %d" * 200 + b"\n"
     lines = b"".join(b"w%d" % i + row % tuple(map(int, vector)) for i, vector in enumerate(vectors))
-    content = lines if "headerless" in form else b"3000 200\n" + lines
+    content = lines if "headerless" in form else b"1500 200\n" + lines
     if "gzip" in form:
         content = gzip.compress(content, 1)
     path = tmp_path / "vectors"
@@ -499,7 +499,7 @@ def test_a_matrix_of_unknown_length_grows_with_its_rows(monkeypatch, tmp_path, f
     path.write_bytes(content)
     found, peak = peak_of(path)
     assert same_bits(found.input, vectors)
-    words = 3000 * 220  # a list and two dicts of them
+    words = 1500 * 220  # a list and two dicts of them
     assert peak < 1.2 * vectors.nbytes + words + (1 << 19)
 
 
@@ -543,6 +543,15 @@ def test_a_small_file_takes_little_memory(monkeypatch, tmp_path, content, proble
     assert isinstance(error, FormatError)
     assert re.search(problem, str(error)), error
     assert peak < 24 << 20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zipped])
+def test_a_pipe_is_bounded_by_what_has_come_out_of_it(monkeypatch, tmp_path, compress):
+    monkeypatch.setattr(opening, "ALWAYS_READ", 1 << 18)
+    rows = b"".join(b"w%d" % i + ZEROS for i in range(2000))
+    with pytest.raises(FormatError, match=r"of compressed data hold more than .* \(100 times as much\)"):
+        piped(tmp_path / "pipe", compress(rows))
 
 
 def test_a_ratio_is_not_bounded_for_small_files(read):

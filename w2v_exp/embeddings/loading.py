@@ -177,7 +177,8 @@ class Rows:
         words = list(self._ids)
         self._ids.clear()
         if self._notes:
-            message = f"{self._path}: {len(words):,} words read{self._noted()}."
+            read = f"{len(words):,} word{'' if len(words) == 1 else 's'} read"
+            message = f"{self._path}: {read}{self._noted()}."
             warnings.warn(message, LoadWarning, stacklevel=5)  # for the caller of `Embeddings.load`
         # In place: memory behind the last row is returned, and nothing is copied.
         self.vectors.resize((len(words), self.dim), refcheck=False)

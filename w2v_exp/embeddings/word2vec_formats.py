@@ -329,7 +329,7 @@ def _headerless_dim(path: Path, line: bytes, no_header: bool) -> int:
 
 def _no_header(path: Path, line: bytes, advice: str = "") -> FormatError:
     problem = f"it is {_quoted(line)}" if line else "the file is empty"
-    if b"\r" in line.rstrip(b"\r\n"):
+    if b"\r" in line.rstrip(b"\r\n") and b"\0" not in line:
         problem += ", with carriage returns as line ends: convert them (tr '\\r' '\\n')"
     elif DECIMAL_COMMA.search(line[:LONGEST_WORD]):
         problem += ", and commas are read neither as separators nor as decimal points"
