@@ -164,14 +164,14 @@ def test_a_deleted_run_ends_the_waiting(store: Path, files: Path) -> None:
 
 
 @contextmanager
-def small_disk(place: Path, size: str) -> Iterator[None]:
+def small_disk(place: Path, size: str, access: str = "rw") -> Iterator[None]:
     """Mount a disk of this size in memory."""
     place.mkdir(parents=True, exist_ok=True)
     mount = shutil.which("mount")
     if sys.platform != "linux" or os.geteuid() or mount is None:
         pytest.skip("only root mounts disks")
     done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+        [mount, "-t", "tmpfs", "-o", f"size={size},{access}", "tmpfs", str(place)],
         capture_output=True,
         text=True,
         check=False,

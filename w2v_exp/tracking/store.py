@@ -185,7 +185,7 @@ def experiment_name(experiment: str | None) -> str:
     """
     variable = os.environ.get("MLFLOW_EXPERIMENT_NAME")
     name = experiment if experiment is not None else variable or DEFAULT_EXPERIMENT
-    key = "tracking.experiment" if experiment is not None else "MLFLOW_EXPERIMENT_NAME"
+    key = _name_key(experiment)
     if not name.strip():
         raise UserError(f"{key}={name!r}: is empty. Give a name.")
     if len(name) > LONGEST_NAME:
@@ -195,6 +195,12 @@ def experiment_name(experiment: str | None) -> str:
     if CONTROL.search(name):
         raise UserError(f"{key}={name!r}: has control characters. Remove them.")
     return name
+
+
+def _name_key(experiment: str | None) -> str:
+    """Return what an experiment's name is from."""
+    by_variable = experiment is None and os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    return "MLFLOW_EXPERIMENT_NAME" if by_variable else "tracking.experiment"
 
 
 def experiment_id(experiment: str | None) -> str:
@@ -228,13 +234,9 @@ def _find_experiment(
                 "Unset one of them."
             )
     if found is not None and found.lifecycle_stage == "deleted":
-        key = (
-            f"MLFLOW_EXPERIMENT_ID={identity}"
-            if identity
-            else f"tracking.experiment={experiment_name(experiment)}"
-        )
+        chosen = f"MLFLOW_EXPERIMENT_ID={identity}" if identity else f"{_name_key(experiment)}={found.name}"
         raise UserError(
-            f"{key}: is deleted in {address.uri}; restore it (mlflow experiments restore -x {found.experiment_id}) "
+            f"{chosen}: is deleted in {address.uri}; restore it (mlflow experiments restore -x {found.experiment_id}) "
             "or choose another name."
         )
     return found
@@ -243,6 +245,8 @@ def _find_experiment(
 def _experiment_by_id(client: MlflowClient, identity: str) -> Experiment | None:
     from mlflow.exceptions import MlflowException
 
+    if identity.isdecimal() and int(identity[:20]) >= 1 << 63:  # no database has such a number
+        return None
     try:
         return client.get_experiment(identity)
     except MlflowException as error:
