@@ -6,7 +6,10 @@ import csv
 import os
 import shutil
 import signal
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -172,6 +175,33 @@ def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
     assert "3 finished runs of 3 configurations, 2 of them before" in again.stdout
     finished = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}", "attributes.status = 'FINISHED'")
     assert finished[lost].data.tags["ended_by"] == "minutes"
+
+
+@linux
+@pytest.mark.slow
+def test_a_worker_that_is_killed_while_the_database_is_locked_ends_its_own_run_alone(
+    tmp_path: Path, begun: Any
+) -> None:
+    process = begun(
+        *(f"epochs=5,{LONG},6", "stop.minutes=0.3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+        training=[1],
+    )
+    (folder,) = tmp_path.glob("outputs/sweeps/*/1")
+    (worker,) = processes_that_hold(folder / "running.lock")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(25)  # SQLite itself gives up after 20
+        assert process.poll() is None
+    _, errors = process.communicate()
+    assert process.returncode == 1, errors
+    assert "Traceback" not in errors
+    runs = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "epochs=5": "FINISHED",
+        f"epochs={LONG}": "KILLED",
+        "epochs=6": "FINISHED",
+    }
 
 
 @linux

@@ -224,6 +224,7 @@ def test_a_command_refuses_an_incomplete_store_before_training(tmp_path: Path, c
     assert done.returncode == 2
     assert "this database is incomplete" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert set(names(tmp_path)) == {"mlflow.db", "mlflow.db.lock"}
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])

@@ -94,6 +94,7 @@ def _run(arguments: list[str]) -> int:
     try:
         if command.plan.estimate:
             return _estimate(command)
+        _check_tracking(command)
         return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
     except HYDRA_ERRORS as error:
         raise explain(error, []) from error
@@ -135,6 +136,14 @@ def _estimate(command: Command) -> int:
         )
     show_estimates(command.plans(), visible_console())
     return 0
+
+
+def _check_tracking(command: Command) -> None:
+    """Refuse a store that cannot be used, before anything is written or read."""
+    if isinstance(command.plan.tracking, MlflowTracking):
+        from w2v_exp.tracking.store import check_store
+
+        check_store(command.plan.tracking.uri, command.plan.tracking.experiment)
 
 
 def _run_once(command: Command) -> int:
