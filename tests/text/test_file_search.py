@@ -80,14 +80,23 @@ def test_many_links_to_their_own_folder_take_no_time():
 
 @pytest.mark.usefixtures("folder")
 def test_what_is_skipped_is_counted():
-    make("f/a.txt", "f/.git/config", "f/.b.txt", "f/c.txt~", "f/#d.txt#", "f/__MACOSX/._a", "f/lost+found/x")
+    make(
+        "f/a.txt",
+        "f/.git/config",
+        "f/.b.txt",
+        "f/c.txt~",
+        "f/#d.txt#",
+        "f/__MACOSX/._a",
+        "f/lost+found/x",
+        "f/Thumbs.db",
+    )
     link("f/broken", "nowhere")
     link("f/circle", "circle")
     link("f/twice.txt", "a.txt")
     os.mkfifo("f/pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("f/socket")
-    expected = {HIDDEN: 4, BACKUP: 2, BROKEN: 2, AGAIN: 1, OTHER: 2}
+    expected = {HIDDEN: 5, BACKUP: 2, BROKEN: 2, AGAIN: 1, OTHER: 2}
     assert found("f") == ["f/a.txt"]
     assert skipped("f") == skipped("f/**") == skipped("f/*") == expected
 

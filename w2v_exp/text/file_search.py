@@ -18,7 +18,7 @@ BACKUP = "backups of editors (name~)"
 AGAIN = "links to files and folders that are read already"
 BROKEN = "broken links"
 OTHER = "links, pipes and devices"
-_SYSTEM_FOLDERS = ("__MACOSX", "lost+found")  # of zips made on a Mac, and of Linux file systems
+_SYSTEM_NAMES = ("__MACOSX", "lost+found", "Thumbs.db", "desktop.ini")  # of macOS, Linux and Windows
 _FILE, _FOLDER = "file", "folder"
 
 
@@ -46,7 +46,7 @@ def reason_to_skip(name: str) -> str:
     >>> reason_to_skip(".git"), reason_to_skip("notes.txt")
     ('hidden files and folders', '')
     """
-    if name.startswith(".") or name in _SYSTEM_FOLDERS:
+    if name.startswith(".") or name in _SYSTEM_NAMES:
         return HIDDEN
     if name.endswith("~") or (len(name) > 1 and name[0] == name[-1] == "#"):
         return BACKUP

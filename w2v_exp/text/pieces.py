@@ -15,6 +15,7 @@ PIECE_CHARACTERS = 1 << 20
 LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this bounds the memory of reading
 # Deprecated within a text; there because somebody joined files that began with it.
 BYTE_ORDER_MARK = "\ufeff"
+_LEAVE_OUT = "A glob leaves such files out: corpus.path='FOLDER/**/*.txt'."
 _SPACE = re.compile(r"\s")
 
 
@@ -107,7 +108,7 @@ def _read(stream: io.TextIOWrapper, name: str) -> str:
                 "It seems to be UTF-16 or UTF-32. Convert it first: iconv -f UTF-16 -t UTF-8, or -f UTF-32."
             )
         elif b"\0" in error.object:
-            remedy = "It has NUL bytes, as files have that are not text. Leave it out, or convert it to text first."
+            remedy = f"It has NUL bytes, as files have that are not text. {_LEAVE_OUT}"
         else:
             remedy = "Convert it first, for example with iconv -f LATIN1 -t UTF-8."
         raise CorpusError(
@@ -119,7 +120,7 @@ def _checked(text: str, name: str) -> str:
     if "\0" in text:
         raise CorpusError(
             f"{name} is not text: it has NUL bytes, as binary files have, and UTF-16 without a byte order mark. "
-            "Convert it first, for example with iconv -f UTF-16 -t UTF-8, or leave the file out."
+            f"Convert it first, for example with iconv -f UTF-16 -t UTF-8. {_LEAVE_OUT}"
         )
     return text
 
