@@ -13,7 +13,13 @@ from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.block import Block
-from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.blocks import (
+    BLOCKS_PER_EPOCH,
+    FEWEST_TOKENS,
+    MOST_TOKENS,
+    BlockExamples,
+    BlockRule,
+)
 from w2v_exp.examples.pairs import longest_reach
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.examples.subsampling import NoSubsampling, Word2VecSubsampling
@@ -116,3 +122,34 @@ def test_the_number_of_blocks_to_be_expected_is_near_what_comes() -> None:
 def test_shuffled_pairs_are_refused() -> None:
     with pytest.raises(SettingError, match="order=shuffled: blocks keep words together"):
         BlockExamples(np.zeros(5, np.int32), 2, 1, order="shuffled")
+
+
+@given(st.integers(0, 10**12), st.integers(1, 2**62))
+def test_a_block_s_size_follows_from_the_text(words: int, window: int) -> None:
+    tokens = BlockRule().centres(words, window)
+    assert max(FEWEST_TOKENS, min(2 * window, MOST_TOKENS)) <= tokens <= MOST_TOKENS
+    assert tokens.bit_count() == 1
+    if tokens > max(FEWEST_TOKENS, 4 * window):
+        assert words // tokens >= BLOCKS_PER_EPOCH
+    if tokens < MOST_TOKENS:
+        assert words // (2 * tokens) < BLOCKS_PER_EPOCH
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 1024, 100_000, np.int64(5)])
+def test_a_number_of_tokens_is_that_of_any_text(tokens: int) -> None:
+    for words in (0, 10, 10**7):
+        assert BlockRule(tokens).centres(words, 5) == tokens
+
+
+@pytest.mark.parametrize("tokens", [0, -1, 1.5, True, "automatic", "", None])
+def test_other_sizes_are_refused(tokens: Any) -> None:
+    with pytest.raises(SettingError, match=r"^tokens=.*: must be a whole number, 1 or more"):
+        BlockRule(tokens)
+
+
+def test_blocks_of_a_long_text_have_1024_centres() -> None:
+    ids = np.zeros(1 << 20, np.int32)
+    assert BlockExamples(ids, 2, 1).tokens == 1024
+    assert BlockExamples(ids[:-1], 2, 1).tokens == 512
+    workers = [BlockExamples(ids, 2, 1, share=(number, 4)).tokens for number in range(4)]
+    assert workers == [1024] * 4

@@ -84,7 +84,11 @@ GRID = [
         5000,
         "labels=blocks objective=negative_sampling model=cbow labels.tokens=40000 dim=60 dtype=float32",
     ),
-    (50_000, 3000, "labels=blocks objective=negative_sampling objective.sharing=pair window=5 dim=70"),
+    (
+        50_000,
+        3000,
+        "labels=blocks labels.tokens=1024 objective=negative_sampling objective.sharing=pair window=5 dim=70",
+    ),
     (100_000, 20_000, "labels=streamed objective=negative_sampling batch_size=1024 dim=30"),
     (100_000, 30_000, "labels=streamed dim=60 dtype=float32 optimizer=adam order=blocks"),
 ]

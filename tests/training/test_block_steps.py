@@ -90,3 +90,21 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     second.train()
     assert first.parameters.embedding.tobytes() == second.parameters.embedding.tobytes()
     assert first.parameters.output.tobytes() == second.parameters.output.tobytes()
+
+
+def test_rows_are_bounded_less_in_smaller_blocks_and_fewer_words() -> None:
+    """The size that blocks are said to have decides how far a step on the same block moves rows."""
+
+    def moved(tokens: int, words: int) -> float:
+        trainer = trainer_of(dtype=np.float64)
+        parameters = Parameters(*np.random.default_rng(1).standard_normal((2, words, DIM)))
+        before = parameters.embedding.copy()
+        noise = NoiseDistribution(np.bincount(IDS, minlength=words))
+        generator = np.random.default_rng(0)
+        steps = BlockSteps(BlockObjective(NegativeSampling(), noise, WINDOW), parameters, generator, tokens)
+        steps.take(next(iter(trainer.examples.batches(generator))), 0.05)
+        return float(np.abs(parameters.embedding - before).sum())
+
+    assert moved(32, 10_000) > 1.5 * moved(256, 10_000) > 2 * moved(1024, 10_000)
+    assert moved(1024, 10_000) == moved(8192, 10_000)
+    assert moved(32, 10_000) > moved(32, 1000) > moved(32, V) == moved(64, V) > moved(1024, V)

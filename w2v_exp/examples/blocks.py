@@ -15,9 +15,13 @@ from w2v_exp.examples.drawing import DrawnText
 from w2v_exp.examples.drawn import DrawnExamples
 from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
 from w2v_exp.examples.pair_survey import PairSurvey
-from w2v_exp.examples.pairs import reaches
+from w2v_exp.examples.pairs import longest_reach, reaches
 from w2v_exp.examples.subsampling import Subsampling
-from w2v_exp.validation import check_whole
+from w2v_exp.validation import check_whole, require_whole
+
+AUTO = "auto"
+FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
+BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
 
 DRAWN_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
 DRAWN_BLOCKS = 8  # or so many blocks, where these are more: the last one of a stretch is not full
@@ -30,18 +34,41 @@ class BlockRule:
 
     Parameters
     ----------
-    tokens : int
-        Centres a block. Their gradients are taken at the same parameters, so more of them are faster, and staler.
+    tokens : int or "auto"
+        Centres per block. Their gradients are taken at the same parameters, so more of them are faster, and staler.
+        ``auto``: the largest power of two that leaves a text 1,024 blocks; 1,024 at most, and at least 16 and both
+        sides of a window.
     """
 
-    tokens: int = 1024
+    tokens: int | str = AUTO
 
     def __post_init__(self) -> None:
-        check_whole(self, "tokens", at_least=1)
+        if isinstance(self.tokens, str):
+            if self.tokens != AUTO:
+                raise SettingError("tokens", self.tokens, "must be a whole number, 1 or more, or auto.")
+        else:
+            check_whole(self, "tokens", at_least=1)
+
+    def centres(self, words: int, window: int) -> int:
+        """Return the number of centres per block for a text of `words` words, whose windows reach so far.
+
+        A text of a million words or more has 1,024 with ``auto``. A short one has too few steps with such blocks: of
+        49,000 words 48 an epoch, which under-train (`docs/objectives.md` has the figures). 1,024 steps more an epoch
+        take 0.2 s.
+        """
+        if not isinstance(self.tokens, str):
+            return int(self.tokens)
+        fewest = max(
+            FEWEST_TOKENS, 1 << (2 * window - 1).bit_length()
+        )  # a block is padded to both sides of a window
+        fitting = 1 << max(0, (words // BLOCKS_PER_EPOCH).bit_length() - 1)
+        return min(MOST_TOKENS, max(fewest, fitting))
 
 
 class BlockExamples(DrawnExamples):
     """The words of a text, block by block, in memory for a stretch of 65,536 of them, however long the text is.
+
+    `tokens` is the number of centres per block.
 
     Where frequent words are subsampled or windows shrink, both are drawn anew each epoch, from its generator. Words are
     dropped before they are paired, and windows reach over the edges of a block, so its pairs are those of
@@ -91,7 +118,9 @@ class BlockExamples(DrawnExamples):
             )
         self.rule = rule or BlockRule()
         self.bags = bags
-        stretch = max(DRAWN_WORDS, DRAWN_BLOCKS * self.rule.tokens)
+        reach = longest_reach(require_whole("window", window, at_least=1), len(ids), passages)
+        self.tokens = self.rule.centres(len(ids), reach)
+        stretch = max(DRAWN_WORDS, DRAWN_BLOCKS * self.tokens)
         super().__init__(
             ids,
             window,
@@ -108,9 +137,10 @@ class BlockExamples(DrawnExamples):
     @staticmethod
     def memory(survey: PairSurvey, rule: BlockRule) -> ExamplesMemory:
         """Return what the examples of a text will need: a stretch of it."""
-        drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * rule.tokens))
+        tokens = rule.centres(survey.length, survey.window)
+        drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * tokens))
         tables = 8 * survey.vocabulary_size  # with what probability words are kept
-        block = min(rule.tokens, survey.tokens)
+        block = min(tokens, survey.tokens)
         batch = BatchMemory(block, 20 * block, 0, DRAWING_BYTES * drawn)
         return ExamplesMemory(tables, tables, batch)
 
@@ -118,7 +148,7 @@ class BlockExamples(DrawnExamples):
     def batches_per_epoch(self) -> int:
         """How many blocks an epoch has; where words are dropped, the number to be expected."""
         kept = sum(self._kept_words(start, stop) for start, stop in self._stretches(self._numbers))
-        return max(len(self._numbers), -(-round(kept) // self.rule.tokens))
+        return max(len(self._numbers), -(-round(kept) // self.tokens))
 
     def batches(self, generator: np.random.Generator) -> Iterator[Block]:
         """Return the blocks of one epoch; the generator decides the draw of the text and the order."""
@@ -148,8 +178,8 @@ class BlockExamples(DrawnExamples):
         before, after = _reaches(drawn)
         margin = np.zeros(self._window, np.int32)
         words = np.concatenate([margin, drawn.ids, margin])[drawn.start : drawn.stop + 2 * self._window]
-        for start in range(0, len(before), self.rule.tokens):
-            centres = slice(start, start + self.rule.tokens)
+        for start in range(0, len(before), self.tokens):
+            centres = slice(start, start + self.tokens)
             around = words[start : centres.stop + 2 * self._window]
             pairs = self._pairs_of(before[centres], after[centres])
             if pairs:

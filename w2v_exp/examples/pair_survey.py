@@ -64,6 +64,11 @@ class PairSurvey:
         self.frequencies = counts * (np.ones(vocabulary_size) if keep is None else keep)
 
     @property
+    def length(self) -> int:
+        """Number of words of the text, before any are dropped."""
+        return len(self._ids)
+
+    @property
     def tokens(self) -> int:
         """How many words of the text are expected to be kept."""
         return round(float(self.frequencies.sum()))

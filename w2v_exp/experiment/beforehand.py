@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.examples.pairs import count_pairs, longest_reach
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.memory import available_memory
 from w2v_exp.plan import Plan
@@ -20,7 +21,7 @@ def metrics_beforehand(
     estimate: MemoryEstimate,
     seconds: float,
 ) -> dict[str, float]:
-    """Return the size of the text, what the run will need of memory and time, and the available memory.
+    """Return sizes of the text and its blocks, the run's needs of memory and time, and the available memory.
 
     Parameters
     ----------
@@ -43,6 +44,9 @@ def metrics_beforehand(
     } | origin.metrics(text.vocabulary)
     if plan.epochs:
         metrics["estimated_seconds"] = seconds
+    if isinstance(plan.labels, BlockRule):
+        reach = longest_reach(plan.window, len(training.ids), training.passages)
+        metrics["block_tokens"] = plan.labels.centres(len(training.ids), reach)
     if (available := available_memory()) is not None:
         metrics["available_memory_mb"] = available / MEGABYTE
     return metrics

@@ -99,7 +99,8 @@ def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int, win
     if isinstance(plan.objective, NegativeSampling) and isinstance(plan.labels, BlockRule):
         cbow = isinstance(plan.model, Cbow)
         shape = vocabulary_size, plan.dim, window, plan.dtype
-        return BlockSteps.memory(examples.batch, *shape, plan.objective, cbow=cbow)
+        rule = plan.objective.in_blocks(examples.batch.centres)
+        return BlockSteps.memory(examples.batch, *shape, rule, cbow=cbow)
     threads = 1 if isinstance(plan.objective, NegativeSampling) else plan.threads
     return Steps.memory(
         examples.batch, vocabulary_size, plan.dim, plan.dtype, plan.optimizer, threads, plan.objective

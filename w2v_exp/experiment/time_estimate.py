@@ -68,10 +68,11 @@ def epoch_work(plan: Plan, survey: PairSurvey) -> tuple[int, Work]:
     if isinstance(labels, CountsRule):
         return _counted_work(plan, labels, survey)
     if isinstance(labels, BlockRule) and isinstance(objective, NegativeSampling):
-        steps = max(1, math.ceil(survey.tokens / labels.tokens))
+        tokens = labels.centres(survey.length, survey.window)
+        steps = max(1, math.ceil(survey.tokens / tokens))
         cbow = isinstance(plan.model, Cbow)
-        block = min(survey.tokens, labels.tokens)
-        work = BlockObjective.step_work(block, V, plan.dim, survey.window, objective, cbow=cbow)
+        block, rule = min(survey.tokens, tokens), objective.in_blocks(tokens)
+        work = BlockObjective.step_work(block, V, plan.dim, survey.window, rule, cbow=cbow)
         return steps, work + Work(passed=60.0 * block, calls=60)
     batch, examples = _listed_batch(plan, survey)
     work = Steps.work(batch, V, plan.dim, plan.optimizer, objective)

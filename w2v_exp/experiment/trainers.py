@@ -146,5 +146,7 @@ def _block_steps(
     if not isinstance(examples, BlockExamples) or not isinstance(objective, SampledObjective):
         return None
     context = plan.model.context if isinstance(plan.model, Cbow) else None
-    block_objective = BlockObjective(objective.rule, objective.noise, examples.window, context)
-    return BlockSteps(block_objective, parameters, generator)
+    block_objective = BlockObjective(
+        objective.rule.in_blocks(examples.tokens), objective.noise, examples.window, context
+    )
+    return BlockSteps(block_objective, parameters, generator, examples.tokens)

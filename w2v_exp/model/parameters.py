@@ -98,7 +98,19 @@ class ArticleInitialization:
 
 @dataclass(frozen=True)
 class Word2VecInitialization:
-    """Embedding from U(−½, ½)/dim, output weights zero (word2vec.c, InitNet)."""
+    """Embedding from U(−½, ½)·width/dim, output weights zero (word2vec.c, InitNet).
+
+    Parameters
+    ----------
+    width : float
+        word2vec's is 1, gensim's 2 since its version 4. All-zero output weights are a saddle, which larger vectors
+        leave sooner; on short texts it shows.
+    """
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number(self, "width", above=0)
 
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
@@ -106,6 +118,7 @@ class Word2VecInitialization:
         """Return new parameters."""
         vocabulary_size, dim = drawn_shape(vocabulary_size, dim, generator, dtype)
         embedding = (generator.random((vocabulary_size, dim)) - 0.5) / dim
+        embedding *= self.width
         return Parameters(embedding.astype(dtype), np.zeros((vocabulary_size, dim), dtype))
 
 
