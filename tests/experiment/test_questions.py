@@ -230,11 +230,11 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     found = MlflowClient(uri).search_runs(["1"], order_by=["attributes.start_time ASC"])
     ids = {run.info.run_name: run.info.run_id for run in found}
-    assert list(ids) == ["text", "window=2", "window=3", "summary: window"]
+    assert list(ids) == ["text", "summary: window", "window=2", "window=3"]  # a summary begins with its sweep
 
     last = find_saved(ids["window=3"], uri)
     assert (last.title, last.chosen, last.source) == ("window=3", "sum", f"run {ids['window=3']}")
-    for named in ("latest", "window=3", ids["window=3"][:8]):  # the summary of the sweep is later, and no run
+    for named in ("latest", "window=3", ids["window=3"][:8]):  # the summary of the sweep is no run
         assert find_saved(named, uri).source == last.source
     assert find_saved("text", uri).chosen == "input"
     with pytest.raises(UserError, match="no finished run of this id or name"):
