@@ -7,9 +7,16 @@ from w2v_exp.exiting import exit_with
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    from w2v_exp.experiment.command_line import run
+    exit_with(_run)
 
-    exit_with(run)
+
+def _run(arguments: list[str]) -> int:
+    from w2v_exp.experiment.interruption import termination_as_exception
+
+    with termination_as_exception():  # from here on: loading the rest takes a second
+        from w2v_exp.experiment.command_line import run
+
+        return run(arguments)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,9 @@ class VisibleStream:
         return getattr(self.rich_proxied_file, name)
 
 
+INTERRUPTED = 130  # by Ctrl-C: 128 and the signal's number, as shells have it
+
+
 def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
     """Run a command with the arguments of this process, and exit with the code that it returns."""
     sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
@@ -46,4 +50,13 @@ def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
     except BrokenPipeError:  # whoever read it has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
         code = 1
+    except KeyboardInterrupt as interruption:
+        code = getattr(interruption, "exit_code", INTERRUPTED)
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+    ):  # all is done: whoever does not want to wait for the rest need not
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))
     sys.exit(code)

@@ -16,6 +16,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from threading import Thread, active_count
 
+HELD_BACK = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
 SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
 
 
@@ -60,7 +61,7 @@ def return_free_memory() -> None:
 
 
 def start(process: BaseProcess) -> None:
-    """Start a process that does not see Ctrl-C."""
+    """Start a process that sees neither Ctrl-C nor the end of the terminal."""
     with interruptions_held_back(), warnings.catch_warnings():
         # That of copying a process which has threads: those of BLAS, by `may_be_copied`.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
@@ -68,11 +69,15 @@ def start(process: BaseProcess) -> None:
 
 
 def begin_as_helper() -> None:
-    """In a process that has been started: end by the usual signal, and when the parent has died without a word."""
+    """In a process that has been started: end by SIGTERM alone, which the parent sends, or when the parent has died.
+
+    A copy has the parent's handlers, which end a run in order. Ctrl-C and the end of the terminal go to the parent as
+    well.
+    """
     if sys.platform != "win32":
-        signal.signal(
-            signal.SIGTERM, signal.SIG_DFL
-        )  # a copy has the parent's handler, which ends a run in order
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in HELD_BACK:
+            signal.signal(number, signal.SIG_IGN)
     end_with_parent()
 
 
@@ -90,11 +95,15 @@ def end_with_parent() -> None:
 
 @contextmanager
 def interruptions_held_back() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment. A process started meanwhile never sees it: its parent ends it."""
+    """Hold Ctrl-C and the end of the terminal back for a moment.
+
+    A process started meanwhile never sees them: its parent ends it. Nor does the process that Python starts to delete
+    semaphores, which would stay in /dev/shm if the end of the terminal ended it.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         yield
     finally:

@@ -54,13 +54,14 @@ from w2v_exp.reporting.words import visible_console
 if TYPE_CHECKING:
     from w2v_exp.searching.study import SearchStudy
 
-MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
 
 def run(arguments: list[str]) -> int:
     """Do what a command line asks for and return the exit code: 0 if all of it went well.
 
-    1: a run failed. 2: the command line or the configuration is wrong, and nothing was done. 130, 143: interrupted.
+    1: a run failed. 2: the command line or the configuration is wrong, and nothing was done. 129, 130 and
+    143: SIGHUP, Ctrl-C or SIGTERM has ended it.
     """
     try:
         with termination_as_exception():
@@ -76,7 +77,7 @@ def run(arguments: list[str]) -> int:
         return FAILED
     except KeyboardInterrupt as interruption:
         print("Interrupted. What was done up to here is kept.", file=sys.stderr)
-        return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
+        return interruption.exit_code if isinstance(interruption, Terminated) else INTERRUPTED
 
 
 def _run(arguments: list[str]) -> int:

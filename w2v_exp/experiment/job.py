@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.folders import clear_earlier, require_free
 from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.interruption import termination_as_exception
+from w2v_exp.experiment.interruption import interruptible, interruptions_deferred, termination_as_exception
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
@@ -34,14 +34,19 @@ def job(config: DictConfig) -> RunResult:
         If a single run cannot begin.
     """
     identity = Identity.of_current_job(config)
-    with termination_as_exception(), ExitStack() as held:
+    with termination_as_exception(), interruptions_deferred(), ExitStack() as held:
         try:
-            require_free(identity.folder)
-            clear_earlier(identity.folder)
-            held.enter_context(_seen_to_be_alive(identity))
-            plan = make_plan(config)
-            material = Material.read(plan)
-            result = result_of_before(plan, identity, material) or Run(plan, identity, material).execute()
+            with interruptible():
+                require_free(identity.folder)
+                clear_earlier(identity.folder)
+                held.enter_context(_seen_to_be_alive(identity))
+                plan = make_plan(config)
+                material = Material.read(plan)
+                result = result_of_before(plan, identity, material)
+            if result is None:
+                with interruptible():
+                    run = Run(plan, identity, material)
+                result = run.execute()
         except UserError as error:
             if identity.sweep is None:
                 raise

@@ -25,6 +25,7 @@ from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.folders import ARTIFACTS
 from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.interruption import interruptible, interruptions_deferred
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.measured_cost import COST
 from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
@@ -88,7 +89,12 @@ class Run:
         self.files = identity.folder / ARTIFACTS
         self.files.mkdir(parents=True, exist_ok=True)
         self.checkpoints = RunCheckpoints(plan, material.fingerprint)
-        self.tracked = begin_record(plan, identity, material, self.checkpoints, self.files)
+        self._material = material
+
+    def _begin(self) -> None:
+        """Begin the run's record in the store, which has to be ended from here on."""
+        plan, material = self.plan, self._material
+        self.tracked = begin_record(plan, self.identity, material, self.checkpoints, self.files)
         self.costs = RunCosts(plan, self.tracked, self._present_trainer)
         self.evaluation = RunEvaluation(
             plan.evaluation, material.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
@@ -98,10 +104,15 @@ class Run:
         """Train, measure and record; whatever happens, what there is up to then is kept.
 
         A mistake of the user's, or an error of the code, is recorded and told in the result. An interruption is
-        recorded, and goes on to the caller.
+        recorded, and goes on to the caller. Before and after the training it waits until the record is begun, or ended.
         """
+        with interruptions_deferred():
+            self._begin()
+            return self._train_to_an_end()
+
+    def _train_to_an_end(self) -> RunResult:
         try:
-            with threadpool_limits(limits=self.plan.threads, user_api="blas"):
+            with interruptible(), threadpool_limits(limits=self.plan.threads, user_api="blas"):
                 self._train_and_measure()
         except TrainingDivergedError as error:
             self.checkpoints.finish()  # it would diverge again

@@ -20,7 +20,7 @@ from w2v_exp.launching.engine import Ended
 from w2v_exp.launching.orphan import end_with_parent
 from w2v_exp.launching.output import OUTPUT_FILE
 from w2v_exp.launching.task import Task, perform_quietly
-from w2v_exp.processes import interruptions_held_back
+from w2v_exp.processes import HELD_BACK, interruptions_held_back
 
 # One thread to begin with: a run sets the number of its own, and on many cores all others would only wait.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
@@ -71,19 +71,26 @@ class Workers:
 
     def _submit(self, task: Task) -> tuple[Future[None], ProcessPoolExecutor]:
         while True:
-            worker = self._idle.pop() if self._idle else _new_worker()
-            try:
-                # A process that starts meanwhile never sees Ctrl-C, or it would be interrupted twice.
-                with interruptions_held_back():
+            # A process that starts meanwhile never sees Ctrl-C, or it would be interrupted twice.
+            with interruptions_held_back():
+                worker = self._idle.pop() if self._idle else _new_worker()
+                try:
                     return worker.submit(perform_quietly, task), worker
-            except BrokenProcessPool:  # it was killed while it was idle
-                worker.shutdown(kill_workers=True)
+                except BrokenProcessPool:  # it was killed while it was idle
+                    worker.shutdown(kill_workers=True)
 
 
 def _new_worker() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        max_workers=1, initializer=end_with_parent, initargs=(os.getpid(),), env=ONE_THREAD
+        max_workers=1, initializer=_begin_worker, initargs=(os.getpid(),), env=ONE_THREAD
     )
+
+
+def _begin_worker(parent: int) -> None:
+    """Leave Ctrl-C and the end of the terminal to the parent, which sends SIGTERM, and end when it has died."""
+    for number in HELD_BACK:
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent(parent)
 
 
 def _fate(error: BaseException) -> str:

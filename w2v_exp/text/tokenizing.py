@@ -13,7 +13,7 @@ import numpy as np
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
-from w2v_exp.processes import SPAWN, end_with_parent, interruptions_held_back, may_start_processes
+from w2v_exp.processes import SPAWN, begin_as_helper, interruptions_held_back, may_start_processes
 from w2v_exp.text.numbered_piece import NumberedPiece
 from w2v_exp.text.passages import split_at_passages
 from w2v_exp.text.spaced_words import number_spaced_words
@@ -114,7 +114,8 @@ def number_pieces(
 def _pool_for(tokenizer: Tokenizer, processes: int) -> Executor:
     if type(tokenizer) is WhitespaceTokenizer:
         return ThreadPoolExecutor(processes)
-    return ProcessPoolExecutor(processes, mp_context=SPAWN, initializer=end_with_parent)
+    with interruptions_held_back():  # its semaphores start the process that deletes them
+        return ProcessPoolExecutor(processes, mp_context=SPAWN, initializer=begin_as_helper)
 
 
 def available_processes() -> int:
