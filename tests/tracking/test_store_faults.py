@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,10 @@ from mlflow import MlflowClient
 from mlflow_server import Server, wait_for
 from processes import Command, start_command
 
+from w2v_exp.errors import UserError
 from w2v_exp.experiment.replay import main as replay
 from w2v_exp.tracking import delivery
+from w2v_exp.tracking.faults import patiently
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.tracking.store import open_store
 from w2v_exp.training.observers import EpochRecord
@@ -213,6 +215,36 @@ def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
         artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert {"embeddings.npz", "costs.csv", "neighbours.json", "config.yaml"} <= artifacts
     assert not kept.exists()
+
+
+def fill(disk: Path) -> None:
+    """Leave no byte on a disk."""
+    with (disk / "filled").open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(bytes(4096)):
+            pass
+
+
+def test_a_disk_that_is_full_for_the_database_is_not_waited_for_and_loses_nothing(
+    files: Path, tmp_path: Path, empty_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = tmp_path / "disk"
+    with small_disk(disk, "4m"):
+        store = Path(shutil.copy(empty_store, disk / "mlflow.db"))
+        run = begun(store, files)
+        fill(disk)
+        run.on_epoch(record(0))
+        assert "database or disk is full" in run.finish("FINISHED")
+        assert run._delivery._is_lasting
+        with pytest.raises(UserError, match="full"):
+            patiently(lambda: begun(store, files).run_id, f"sqlite:///{store}", 1000)
+        kept = json.loads((files.parent / "pending.json").read_text())
+        assert kept["metrics"][0][:2] == ["cost", 2.5]
+        (disk / "filled").unlink()
+        assert replay([str(files.parent), "--uri", f"sqlite:///{store}"]) == 0
+        assert logged(store, run.run_id) == [(0, 2.5)]
+        client = MlflowClient(f"sqlite:///{store}")
+        assert client.get_run(run.run_id).info.status == "FINISHED"
+        assert [file.path for file in client.list_artifacts(run.run_id)] == ["costs.csv"]
 
 
 @pytest.mark.usefixtures("store")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic, sleep
 from typing import TypeVar
 
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.problems import http_status, problem_of
+from w2v_exp.tracking.problems import database_error, http_status, problem_of
 from w2v_exp.tracking.store import store_uri
 
 Answer = TypeVar("Answer")
@@ -32,23 +32,15 @@ LASTING = {
 
 def is_passing(error: BaseException) -> bool:
     """Return whether a fault may pass by itself: a lock, a server that is away, and not a mistake or a full disk."""
-    for cause in _chain(error):
-        if isinstance(cause, sqlite3.Error) and hasattr(cause, "sqlite_errorcode"):
-            return cause.sqlite_errorcode & 0xFF in SQLITE_PASSING
+    reported = database_error(error)
+    if isinstance(reported, sqlite3.Error) and hasattr(reported, "sqlite_errorcode"):
+        return reported.sqlite_errorcode & 0xFF in SQLITE_PASSING
     for fault in (error, error.__cause__):
         if fault is not None and (status := http_status(fault)) is not None:
             return status in PASSING
         if isinstance(fault, OSError):  # those of web clients are among them, without a number
             return fault.errno not in LASTING
     return False
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and its causes; SQLAlchemy has that of the database in an attribute."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = getattr(cause, "orig", None) or cause.__cause__
 
 
 def patiently(call: Callable[[], Answer], uri: str | None, seconds: float) -> Answer:

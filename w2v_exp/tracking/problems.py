@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 
 UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 WHERE_TO_SAY = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials"
@@ -16,7 +17,23 @@ def problem_of(error: Exception) -> str:
         return _refusal(answered, str(error))
     if (reason := _reason(error)) is not None:
         return _unreachable(reason)
-    return first_line(error)
+    return first_line(database_error(error) or error)
+
+
+def database_error(error: BaseException) -> Exception | None:
+    """Return the error of the database's own driver that an error was caused by, if one was.
+
+    SQLAlchemy has it in an attribute, and MLflow puts other lines before its words.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, sqlite3.Error):
+            return cause
+        driver = getattr(cause, "orig", None)
+        if isinstance(driver, Exception):
+            return driver
+        cause = cause.__cause__
+    return None
 
 
 def first_line(error: Exception) -> str:
