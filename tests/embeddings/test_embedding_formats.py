@@ -334,9 +334,8 @@ def test_a_file_is_read_once_and_no_more_memory_is_taken_than_for_its_parts(tmp_
     tracemalloc.stop()
     assert same_bits(found.input, vectors)
     assert bytes_read() - before < 1.2 * path.stat().st_size
-    assert (
-        peak < 1.8 * vectors.nbytes
-    )  # words and their ids are a quarter of the vectors, and so is what they were made of
+    # Words and their ids are a quarter of the vectors, and so is what they were made of; decompression has buffers.
+    assert peak < 1.5 * vectors.nbytes + (400_000 if suffix.endswith(".gz") else 240_000)
 
 
 def test_a_gzipped_file_may_not_claim_more_than_gzip_can_pack():
@@ -562,9 +561,9 @@ BINARY = b"2 3\nthe " + ROW + b"\nof " + ROW + b"\n"
         (b"2 3\nthe 1 2 x\nof 4 5 6\n", "line 2: value 3, 'x', is not a number"),
         (b"2 3\nthe 1 2 1_0\nof 4 5 6\n", "line 2: value 3, '1_0', is not a number"),
         (b"2 3\nthe 1 2 0x1\nof 4 5 6\n", "line 2: value 3, '0x1', is not a number"),
-        (b"2 3\nthe 1 2 3\nof 4 nan 6\n", "input: .* word number 2, 'of', has .* NaN"),
-        (b"2 3\nthe 1 2 -inf\nof 4 5 6\n", "input: .* word number 1, 'the', has .* infinite"),
-        (b"2 3\nthe 1 2 1e39\nof 4 5 6\n", "input: .* word number 1, 'the', has .* infinite"),
+        (b"2 3\nthe 1 2 3\nof 4 nan 6\n", "the vector of word number 2, 'of', has .* NaN"),
+        (b"2 3\nthe 1 2 -inf\nof 4 5 6\n", "the vector of word number 1, 'the', has .* infinite"),
+        (b"2 3\nthe 1 2 1e39\nof 4 5 6\n", "the vector of word number 1, 'the', has .* infinite"),
         (b"2 3\nthe 1 2 3\nthe 4 5 6\n", "line 3: the word 'the' is word number 1 as well. duplicates=first"),
         (b"2 3\nthe 1 2 3\n\xe9t\xe9 4 5 6\n", r"line 3: the word b'\\xe9t\\xe9' is not UTF-8"),
         (b"2 3\nthe 1 2 3\n\xed\xa0\x80 4 5 6\n", "line 3: the word .* is not UTF-8"),

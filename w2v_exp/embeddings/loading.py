@@ -182,6 +182,12 @@ class Rows:
             warnings.warn(message, LoadWarning, stacklevel=5)  # for the caller of `Embeddings.load`
         # In place: memory behind the last row is returned, and nothing is copied.
         self.vectors.resize((len(words), self.dim), refcheck=False)
+        if not np.isfinite([self.vectors.min(), self.vectors.max()]).all():
+            row = int(np.flatnonzero(~np.isfinite(self.vectors).all(axis=1))[0])
+            raise FormatError(
+                f"{self._path}: the vector of word number {row + 1}, {reprlib.repr(words[row])}, has a value that is "
+                "NaN or infinite. malformed=skip skips such rows."
+            )
         return words, self.vectors.astype(np.float32, copy=False)
 
     def _noted(self) -> str:
