@@ -133,7 +133,7 @@ def plan() -> Plan:
     return plan_of("subsampling=none")
 
 
-@pytest.mark.parametrize("model", [SkipGram(), Cbow()], ids=["skipgram", "cbow"])
+@pytest.mark.parametrize("model", [SkipGram(), Cbow("mean"), Cbow("sum")], ids=["skipgram", "mean", "sum"])
 @pytest.mark.parametrize("sharing", ["group", "pair", "all"])
 @pytest.mark.parametrize("words", [1, 2, 3, 30])
 def test_tiny_vocabularies_train(words: int, sharing: str, model: SkipGram | Cbow, plan: Plan) -> None:

@@ -58,9 +58,8 @@ class BlockRule:
         """
         if not isinstance(self.tokens, str):
             return int(self.tokens)
-        fewest = max(
-            FEWEST_TOKENS, 1 << (2 * window - 1).bit_length()
-        )  # a block is padded to both sides of a window
+        both_sides = 1 << (2 * window - 1).bit_length()  # 2·window or more: shorter blocks are padded
+        fewest = max(FEWEST_TOKENS, both_sides)
         fitting = 1 << max(0, (words // BLOCKS_PER_EPOCH).bit_length() - 1)
         return min(MOST_TOKENS, max(fewest, fitting))
 
