@@ -42,7 +42,7 @@ class Started:
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
         self.output = folder / "output.log"
-        with self.output.open("ab") as output:
+        with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "w2v_exp", *arguments],
                 cwd=folder, env=environment(MLFLOW_DISABLE_TELEMETRY="true"), stdin=subprocess.DEVNULL,
@@ -75,12 +75,6 @@ def embeddings_in(folder: Path) -> set[bytes]:
     return {file.read_bytes() for file in files if file.exists()}
 
 
-def shared_memory() -> set[str]:
-    return {
-        path.name for path in Path("/dev/shm").glob("*") if path.name.startswith(("sem.", "pym-", "loky"))
-    }
-
-
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_a_folder_is_usable_after_kills_at_random_moments(kind: str, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
@@ -111,7 +105,7 @@ def test_a_folder_is_usable_after_kills_at_random_moments(kind: str, tmp_path: P
         code = command.end()
         output = command.output.read_text()
         assert code == 0, output
-        assert "Traceback" not in output.rpartition("Interrupted.")[2], output
+        assert "Traceback" not in output, output
         assert embeddings_in(folder) == expected, output
         assert not list(folder.glob("outputs/checkpoints/*")), output
     print(f"{kind}: {kills} kills in {rounds} folders")

@@ -23,7 +23,9 @@ from w2v_exp.experiment.folders import (
     require_free,
     sweep_lock,
 )
+from w2v_exp.experiment.sweep import RESULT_FILE, write_result
 from w2v_exp.file_lock import locked
+from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.earlier import LOCK
 
 QUICK = ["tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false"]
@@ -260,3 +262,16 @@ def test_a_quoted_text_means_itself(text: str) -> None:
     (override,) = parse_overrides([f"key={quoted(text)}"])
     assert OmegaConf.create({"key": override.value()}).key == text
     assert OmegaConf.create({"key": literal(text)}).key == text
+
+
+def test_the_result_of_a_run_that_was_killed_before_it_had_a_lock_is_replaced(tmp_path: Path) -> None:
+    lost = RunResult(name="lost", swept={}, seed=0, status="KILLED", reason="its process was killed")
+    write_result(lost, tmp_path, None)
+    require_free(tmp_path)
+    clear_earlier(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / RESULT_FILE).write_text('{"mine": true}')
+    with pytest.raises(UserError, match=RESULT_FILE):
+        require_free(tmp_path)
+    clear_earlier(tmp_path)
+    assert (tmp_path / RESULT_FILE).read_text() == '{"mine": true}'

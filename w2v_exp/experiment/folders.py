@@ -8,7 +8,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.experiment.composition import Sources, composition_errors, hydra_values, parse_overrides
 from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE
 from w2v_exp.file_lock import is_locked, try_lock
+from w2v_exp.files import DamagedFileError, read_checked
 from w2v_exp.reporting.words import shown
 from w2v_exp.tracking.earlier import LOCK
 from w2v_exp.tracking.pending import FILE as PENDING
@@ -234,7 +235,7 @@ def require_free(folder: Path) -> None:
     """
     lock = folder / LOCK
     if not lock.exists():
-        _require_absent(folder, ARTIFACTS, RESULT_FILE)
+        _require_absent(folder, ARTIFACTS, *(() if _is_result(folder / RESULT_FILE) else (RESULT_FILE,)))
         return
     if is_locked(lock):
         raise UserError(f"{folder}: in use by another run that is still running. Choose another folder.")
@@ -278,9 +279,18 @@ def _listed(folder: Path) -> list[str]:
 def clear_earlier(folder: Path) -> None:
     """Delete what an earlier run has left in its folder, so that nothing of it is taken for the next one's.
 
-    Call `require_free` before. Without the lock file of a run nothing is deleted.
+    Call `require_free` before. Without the lock file of a run only a result is deleted, and only if it is one.
     """
     if (folder / LOCK).exists():
         for name in filter(_is_of_run, _listed(folder / ARTIFACTS)):
             (folder / ARTIFACTS / name).unlink(missing_ok=True)
         (folder / RESULT_FILE).unlink(missing_ok=True)
+    elif _is_result(folder / RESULT_FILE):
+        (folder / RESULT_FILE).unlink(missing_ok=True)
+
+
+def _is_result(file: Path) -> bool:
+    """Return whether a file is the result of a run: of one that was killed before it had a lock, too."""
+    with suppress(OSError, DamagedFileError):
+        return bool(read_checked(file))
+    return False
