@@ -1,5 +1,6 @@
 """The cache of encoded texts: equal to encoding in memory, shared, checked, bounded, and never half of an entry."""
 
+import bz2
 import gzip
 import hashlib
 import json
@@ -587,13 +588,14 @@ def test_small_files_that_hold_a_long_text_are_encoded_on_disk(tmp_path, monkeyp
         assert_same(encoded, encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()))
 
 
-def test_ids_that_need_more_than_the_limit_of_the_cache_are_not_kept(cache, said, tmp_path):
-    (tmp_path / "long.txt").write_text("some words " * 800_000)
-    corpus, tight = FileCorpus(str(tmp_path / "long.txt")), TextCache(cache.folder, limit_gb=0.001)
-    encoded = encode_cached(corpus, WhitespaceTokenizer(), VocabularyRule(), tight, say=said.append)
-    assert_same(encoded, encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()))
-    (line,) = said
-    assert "cannot be used (the ids of the text need more than cache.limit_gb=0.001); this goes on" in line
+def test_ids_that_need_more_than_the_limit_of_the_cache_are_refused(cache, tmp_path):
+    (tmp_path / "bomb.bz2").write_bytes(bz2.compress(b"some words " * 800_000))
+    corpus, tight = FileCorpus(str(tmp_path / "bomb.bz2")), TextCache(cache.folder, limit_gb=0.001)
+    for tokenizer in (WhitespaceTokenizer(), str.split):
+        with pytest.raises(
+            CorpusError, match=r"^cache\.limit_gb=0\.001: the ids of .*bomb\.bz2 need more\. Raise it"
+        ):
+            encode_cached(corpus, tokenizer, VocabularyRule(), tight)
     assert left_in(cache) == []
 
 
@@ -642,14 +644,15 @@ def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
 def test_a_text_that_fits_neither_the_cache_nor_the_memory_is_read_once(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
     (tmp_path / "long.txt").write_text("some words " * 800_000)
-    tight = TextCache(cache.folder, limit_gb=0.001)
+    monkeypatch.setattr(cached_encoding, "_ALWAYS_WRITTEN", 1_000_000)
+    monkeypatch.setattr(cached_encoding, "LEAVE_FREE", 10**18)
     bytes_read = []
     with pytest.raises(NotEnoughMemoryError, match=r"(?s)Use cache=disk with a larger cache\.limit_gb"):
         encode_cached(
             FileCorpus(str(tmp_path / "long.txt")),
             WhitespaceTokenizer(),
             VocabularyRule(),
-            tight,
+            cache,
             progress=lambda done, _: bytes_read.append(done),
             say=lambda _: None,
         )

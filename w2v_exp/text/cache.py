@@ -51,7 +51,7 @@ class TextCache:
         folder with files that are not the cache's it takes the subfolder ``w2v_exp``, and leaves those files alone.
     limit_gb : float
         What is kept at most, in 10⁹ bytes. The text used least recently goes first; the one in use stays. A text whose
-        ids alone need more is encoded in memory.
+        ids alone need more is refused.
     processes : int, optional
         How many tokenize (as threads with `WhitespaceTokenizer`); None takes one a core for large texts, and one for
         others.

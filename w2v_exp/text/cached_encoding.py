@@ -68,7 +68,7 @@ def encode_cached(
     Raises
     ------
     CorpusError
-        If the text cannot be read or has no word. Nothing is kept then.
+        If the text cannot be read, has no word, or its ids need more than `cache.limit_gb`. Nothing is kept then.
     NotEnoughMemoryError
         If the text can be encoded neither on disk nor in memory.
     """
@@ -90,7 +90,7 @@ def encode_cached(
 
     def encode(file: IO[bytes]) -> IdFile:
         def report(done: int) -> None:
-            _require_room(file, cache)
+            _require_room(file, cache, corpus.source)
             progress(done, total)
 
         return encode_to_file(corpus, tokenizer, rule, file, processes, report)
@@ -150,10 +150,13 @@ class _NoRoomError(OSError):
         self.size = size
 
 
-def _require_room(file: IO[bytes], cache: TextCache) -> None:
+def _require_room(file: IO[bytes], cache: TextCache, source: str) -> None:
     size = os.fstat(file.fileno()).st_size
     if size > cache.limit_gb * 1e9:
-        raise _NoRoomError(f"the ids of the text need more than cache.limit_gb={cache.limit_gb:g}", size)
+        raise CorpusError(
+            f"cache.limit_gb={cache.limit_gb:g}: the ids of {source} need more. Raise it, take a part of the text, or "
+            "set cache=none to encode it in memory."
+        )
     if size > _ALWAYS_WRITTEN and (free := shutil.disk_usage(cache.path).free) < LEAVE_FREE:
         raise _NoRoomError(
             f"the ids of the text need more than the {readable_bytes(free)} that are free", size
