@@ -200,3 +200,34 @@ def test_windows_may_be_whole_numbers_of_any_kind(kind):
             for width in (window, 200)
         ]
         np.testing.assert_array_equal(*streamed)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, V - 1), max_size=12), min_size=1, max_size=6),
+    st.integers(1, 14),
+    st.sampled_from([2, 7, 1 << 20]),
+    st.booleans(),
+)
+def test_counting_within_the_reach_of_each_centre_counts_the_same(texts, window, chunk, shrinking):
+    ids = np.array([word for text in texts for word in text], np.int32)
+    passages = np.cumsum([0, *map(len, texts)])
+
+    def counted(wide):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("w2v_exp.examples.pair_counting.CHUNK_TOKENS", chunk)
+            for module in ("pairs", "pair_counting"):
+                patch.setattr(f"w2v_exp.examples.{module}.WIDE_WINDOW", wide)
+            return count_window_pairs([ids, ids], window, V, shrinking=shrinking, passages=passages, threads=1)
+
+    found, reference = counted(0), counted(1 << 20)
+    for name in ("starts", "contexts", "counts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(reference, name))
+
+
+def test_counting_lines_of_a_wide_window_looks_at_their_own_contexts_only():
+    lines = np.arange(0, 40_001, 8)
+    ids = (np.arange(40_300) % 50).astype(np.int32)
+    ids[40_000:] = 50  # a last line of 300 words, the window of all
+    short_lines = count_window_pairs([ids[:40_000]], 7, 51, passages=lines)
+    counts = count_window_pairs([ids], 2**40, 51, passages=np.append(lines, 40_300))
+    assert counts.total == short_lines.total + 300 * 299

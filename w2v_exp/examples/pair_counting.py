@@ -14,7 +14,7 @@ from w2v_exp.examples.centre_ranges import centre_ranges
 from w2v_exp.examples.packed_counts import KEY_BITS, Packed, count_sorted, merge, pairs_of, weights_of
 from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pair_survey import PairSurvey
-from w2v_exp.examples.pairs import longest_reach
+from w2v_exp.examples.pairs import WIDE_WINDOW, gap_between, longest_reach
 from w2v_exp.validation import require_whole
 
 CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
@@ -87,7 +87,7 @@ class PairCounter:
         tokens, distinct = survey.tokens + survey.gaps, int(survey.distinct_by_centre.sum())
         chunk = min(tokens, CHUNK_TOKENS)
         in_range = max(1 / RANGES, float(survey.frequencies.max(initial=0)) / max(1, survey.tokens))
-        range_pairs = in_range * 2 * survey.window * chunk
+        range_pairs = in_range * survey.contexts * chunk
         growth = 1.0 if tokens <= CHUNK_TOKENS else 1.25  # runs that wait to be merged share some pairs
         return max(
             20 * chunk,  # the tokens, their order, and a copy for finding the ranges in it
@@ -105,14 +105,14 @@ class PairCounter:
         passages : ndarray of int64, optional
             Where passages begin and end among them; None: nowhere.
         """
-        if self._others:
-            self._others.add(ids, passages)
         for start in range(0, len(ids), CHUNK_TOKENS):
             chunk = ids[start : start + CHUNK_TOKENS]
             if passages is not None:
                 cuts = passages[slice(*passages.searchsorted([max(start, 1), start + len(chunk)]))] - start
-                chunk = np.insert(chunk, np.repeat(cuts, self._window), self._none)
+                chunk = np.insert(chunk, np.repeat(cuts, gap_between(self._window)), self._none)
             self._wait(chunk)
+        if self._others:
+            self._others.add(ids, passages)
 
     def cut(self) -> None:
         """End a passage: no window crosses from what has been added to what will be."""
@@ -155,6 +155,7 @@ class PairCounter:
                 )
             self._bounds = centre_ranges(self._count(centres), RANGES, most)
             self._runs = [[] for _ in self._bounds[1:]]
+        reaches = _reaches_to(ids == self._none, self._window) if self._window > WIDE_WINDOW else None
         order = np.argsort(centres)
         starts = np.searchsorted(centres, self._bounds, sorter=order)
         has_gaps = bool((ids == self._none).any())
@@ -162,19 +163,29 @@ class PairCounter:
         def count(number: int) -> None:
             positions = order[starts[number] : starts[number + 1]]
             if len(positions):
-                self._push(number, self._count_range(ids, positions, number, has_gaps))
+                self._push(number, self._count_range(ids, positions, number, has_gaps, reaches))
 
         self._for_all_ranges(count)
 
     def _count_range(
-        self, ids: NDArray[np.int32], positions: NDArray[np.intp], number: int, has_gaps: bool
+        self,
+        ids: NDArray[np.int32],
+        positions: NDArray[np.intp],
+        number: int,
+        has_gaps: bool,
+        reaches: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
     ) -> Packed:
-        """Return the pairs of the centres at these positions (of `ids` without its first window), counted."""
+        """Return the pairs of the centres at these positions (of `ids` without its first window), counted.
+
+        With reaches, those of all centres to the left and to the right, only contexts within them are looked at.
+        """
         assert self._bounds is not None
         wide = self._vocabulary_size + 1
         rows = ids[self._window :][positions]
         rows -= np.int32(self._bounds[number])
         bases = rows.astype(np.uint32) * np.uint32(wide)
+        if reaches is not None:
+            return self._count_reached(ids, positions, bases, reaches)
         keys = np.empty((len(self._offsets), len(positions)), np.uint32)
         for at_offset, offset, weight in zip(keys, self._offsets, self._weights, strict=True):
             # No position is past an end; where it need not be checked, `take` writes straight to its place.
@@ -187,6 +198,38 @@ class PairCounter:
         ordered.sort()
         counted = count_sorted(ordered, self._weight_bits)
         return counted[pairs_of(counted) % np.uint64(wide) != self._none] if has_gaps else counted
+
+    def _count_reached(
+        self,
+        ids: NDArray[np.int32],
+        positions: NDArray[np.intp],
+        bases: NDArray[np.uint32],
+        reaches: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> Packed:
+        """Return the pairs of these centres with the contexts within their reaches, counted."""
+        own = [reach[positions] for reach in reaches]
+        keys = np.empty(sum(int(reach.sum()) for reach in own), np.uint32)
+        done = 0
+        for sign, reach in zip((-1, 1), own, strict=True):
+            # By falling reach, the centres that have a context at a distance are the first ones.
+            order = np.argsort(-reach, kind="stable")
+            places, ordered = positions[order] + self._window, bases[order]
+            farthest = int(reach.max(initial=0))
+            numbers = len(reach) - np.bincount(reach, minlength=farthest + 1).cumsum()
+            for distance, number in enumerate(numbers[:farthest].tolist(), start=1):
+                at_distance = keys[done : done + number]
+                np.add(
+                    ids[places[:number] + sign * distance],
+                    ordered[:number],
+                    out=at_distance,
+                    casting="unsafe",
+                )
+                if self._weight_bits:
+                    at_distance <<= np.uint32(self._weight_bits)
+                    at_distance |= np.uint32(self._window + 1 - distance)
+                done += number
+        keys.sort()
+        return count_sorted(keys, self._weight_bits) if len(keys) else np.empty(0, np.uint64)
 
     def _push(self, number: int, run: Packed) -> None:
         """Add what has been counted to a range, merging runs of like size, so that few are merged often."""
@@ -242,6 +285,21 @@ class PairCounter:
                 "The text is too long to count its pairs: a word may meet another 4 billion times. "
                 "Use a smaller window, labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
             )
+
+
+def _reaches_to(is_none: NDArray[np.bool_], window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how far each centre reaches to the left and to the right: to the next place without a word, or a window.
+
+    The centres are all places but the first and the last `window` ones.
+    """
+    length = len(is_none)
+    places = np.arange(length)
+    before = np.maximum.accumulate(np.where(is_none, places, -1))
+    after = np.minimum.accumulate(np.where(is_none, places, length)[::-1])[::-1]
+    centres = slice(window, length - window)
+    left = np.minimum(window, places - before - 1)[centres]
+    right = np.minimum(window, after - places - 1)[centres]
+    return np.maximum(left, 0), np.maximum(right, 0)  # a place without a word reaches nowhere
 
 
 def count_window_pairs(

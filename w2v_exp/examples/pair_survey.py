@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.counting import count_distinct, count_ids
 from w2v_exp.examples.drawing import DrawnText, TextDraw
-from w2v_exp.examples.pairs import count_pairs, longest_reach, reaches
+from w2v_exp.examples.pairs import WIDE_WINDOW, count_pairs, gap_between, longest_reach, reaches
 from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
 
 SURVEYED_AT_ONCE = 1 << 16  # tokens
@@ -81,7 +81,14 @@ class PairSurvey:
     @property
     def gaps(self) -> int:
         """How many places between passages a `PairCounter` fills."""
-        return 0 if self._passages is None else self.window * (len(self._passages) - 2)
+        return 0 if self._passages is None else gap_between(self.window) * (len(self._passages) - 2)
+
+    @property
+    def contexts(self) -> float:
+        """How many contexts a centre has at the most, the mean over the text."""
+        if self.window <= WIDE_WINDOW:
+            return 2 * self.window
+        return count_pairs(len(self._ids), self.window, self._passages) / max(1, len(self._ids))
 
     @cached_property
     def pairs(self) -> int:

@@ -15,6 +15,7 @@ from w2v_exp.memory import require_memory
 from w2v_exp.representation import ShortRepr, short
 from w2v_exp.validation import require_array, require_whole
 
+WIDE_WINDOW = 64  # above which counting looks only at the contexts that centres have within their passages
 STRETCH_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
 
 Window = int | NDArray[np.integer[Any]]  # of all centres, or of each of some
@@ -79,6 +80,11 @@ def longest_reach(window: int, tokens: int, passages: NDArray[np.int64] | None =
     """
     longest = tokens if passages is None else int(np.diff(passages).max(initial=0))
     return max(1, min(require_whole("window", window, at_least=1), longest - 1))
+
+
+def gap_between(window: int) -> int:
+    """Return how many places a `PairCounter` leaves between passages; above `WIDE_WINDOW` it looks where these end."""
+    return window if window <= WIDE_WINDOW else 1
 
 
 def mean_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> float:
