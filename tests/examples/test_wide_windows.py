@@ -217,7 +217,9 @@ def test_counting_within_the_reach_of_each_centre_counts_the_same(texts, window,
             patch.setattr("w2v_exp.examples.pair_counting.CHUNK_TOKENS", chunk)
             for module in ("pairs", "pair_counting"):
                 patch.setattr(f"w2v_exp.examples.{module}.WIDE_WINDOW", wide)
-            return count_window_pairs([ids, ids], window, V, shrinking=shrinking, passages=passages, threads=1)
+            return count_window_pairs(
+                [ids, ids], window, V, shrinking=shrinking, passages=passages, threads=1
+            )
 
     found, reference = counted(0), counted(1 << 20)
     for name in ("starts", "contexts", "counts"):

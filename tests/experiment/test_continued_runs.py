@@ -185,7 +185,7 @@ def test_the_estimate_has_the_saved_vectors_in_it(command: Command, tmp_path: Pa
     done = command(*text, *start("many.npz"), "estimate=true", COLUMNS="120")
     assert done.returncode == 0, done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("→")]
-    needs, unit = row.split()[2:4]
+    needs, unit = row.split()[4:6]  # behind the time, which is in two words as well
     assert unit == "kB"
     assert 640 < float(needs) < 660
     assert [file.name for file in tmp_path.iterdir()] == ["many.npz"]
