@@ -19,6 +19,26 @@ MISTAKES = [
     (["optimizer=momentum", "optimizer.momentm=0.3"], "did you mean optimizer.momentum?"),
     (["optimiser=adam"], "optimiser: unknown key, did you mean optimizer?"),
     (["+foo=3"], "foo=3: unknown key"),
+    (["vector_size=3"], "vector_size: unknown key. Here it is dim."),
+    (["+min_count=3"], "Here it is vocabulary.min_count."),
+    (["~window"], "window: needs a value"),
+    (["~optimizer"], "optimizer: needs a value."),
+    (["optimizer=null"], "optimizer=null: must name an option. Options: adagrad, "),
+    (["optimizer=3"], "optimizer=3: must name an option. Options: adagrad, "),
+    (["probes=" + "[" * 900], "…: not understood"),
+    (["probes=" + "[" * 900 + "]" * 900], "too deeply"),
+    (["seed=" + "9" * 5000], "…: not understood (Exceeds the limit"),
+    (["corpus.text=a\x1bb"], "corpus.text=a�b: has a control character"),
+    (["corpus.text=a\udc80"], "corpus.text=a�: is not UTF-8 text."),
+    (["--config-dir", "nowhere"], "--config-dir=nowhere: no such folder, seen from /"),
+    (["--config-path=nowhere"], "--config-path=nowhere: no such folder, seen from /"),
+    (
+        ["--config-name", "nothing"],
+        "--config-name=nothing: there is no nothing.yaml in the folders of options.",
+    ),
+    (["hydra.searchpath=[file:///no/where]"], "hydra.searchpath=[/no/where]: no such folder."),
+    (["-m", "--cfg", "job"], "--multirun and --cfg: give only one of them."),
+    (["--experimental-rerun=x"], "unrecognized arguments: --experimental-rerun=x."),
     (["tokenizer=wrd"], "tokenizer=wrd: not an option, did you mean word? Options: article, character"),
     (["experiment=artcle"], "experiment=artcle: not an option, did you mean article?"),
     (["sweep=foo"], "sweep=foo: not an option. Options: classic, "),
@@ -75,7 +95,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "answer"), MISTAKES, ids=[" ".join(case[0]) for case in MISTAKES])
+@pytest.mark.parametrize(("arguments", "answer"), MISTAKES, ids=[" ".join(case[0])[:60] for case in MISTAKES])
 def test_a_mistake_is_answered_in_one_or_two_lines_and_leaves_nothing(
     command: Command, tmp_path: Path, arguments: list[str], answer: str
 ) -> None:

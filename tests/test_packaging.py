@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from processes import run_python
+from processes import environment, run_python
 
 from w2v_exp.errors import install_command
 
@@ -142,3 +142,15 @@ def test_every_extra_that_is_named_anywhere_exists_and_none_is_sought_on_an_inde
         ]
         named |= {extra.strip() for extras in found for extra in extras.split(",")}
     assert {"sotu", "evaluation", "search", "maps"} <= named <= EXTRAS.keys()
+
+
+@pytest.mark.slow
+def test_the_lowest_versions_that_are_allowed_work(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", str(ROOT / "scripts" / "lowest_bounds.sh"), str(tmp_path)],
+        env=environment(PYTHON=sys.executable),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

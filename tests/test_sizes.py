@@ -88,7 +88,7 @@ def test_a_number_of_any_size_is_used_or_refused_in_a_line(choice, key):
             if key != "corpus.messages":  # the whole text would be read
                 begin(plan)
         except (*HYDRA_ERRORS, OverflowError) as error:
-            message = str(explain(error, []))
+            message = str(explain(error))
         except UserError as error:
             message = str(error)
         else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,10 +26,12 @@ from w2v_exp.experiment.composition import (
 )
 from w2v_exp.experiment.explanation import (
     HYDRA_ERRORS,
+    OTHER_NAMES,
     explain,
     first_value,
     known_keys,
     swept_values,
+    unknown_key,
 )
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
@@ -44,6 +46,7 @@ if TYPE_CHECKING:  # what loads Optuna is loaded by searches only
     from w2v_exp.searching.begun import AskedSearch
 
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
+LONGEST_NAME = 200  # of an option, which is the name of a file
 INFORMATION = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
 
 
@@ -209,7 +212,7 @@ def understand(parsed: Namespace) -> Command:
     try:
         return _understand(sources, parsed.overrides, multirun=parsed.multirun)
     except HYDRA_ERRORS as error:
-        raise explain(error, all_keys(sources, parsed.overrides)) from error
+        raise explain(error, lambda: all_keys(sources, parsed.overrides)) from error
 
 
 def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Command:
@@ -255,7 +258,7 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
                 _check_swept(sources, config, fixed, values, key, value)
             except HYDRA_ERRORS as error:
                 hint = search.space.hint(key) if search else ""
-                raise UserError(f"{explain(error, [])}{hint}") from error
+                raise UserError(f"{explain(error)}{hint}") from error
     subdirs = None
     if is_sweep and search and not is_shipped_subdir(config):
         raise UserError("hydra.sweep.subdir: a search finds its trials by their numbers; leave it as it is.")
@@ -283,8 +286,8 @@ def _split(sources: Sources, overrides: Sequence[Override]) -> tuple[list[str], 
     swept: dict[str, Override] = {}
     for override in overrides:
         key = str(override.key_or_group)
-        if key in CHOOSABLE and not override.is_delete() and not override.is_sweep_override():
-            _require_option(sources, key, override, fixed)
+        if key in CHOOSABLE:
+            _require_options(sources, key, override, fixed)
         if not override.is_sweep_override():
             swept.pop(key, None)
             fixed.append(str(override.input_line))
@@ -298,13 +301,20 @@ def _split(sources: Sources, overrides: Sequence[Override]) -> tuple[list[str], 
     return fixed, swept
 
 
-def _require_option(sources: Sources, key: str, override: Override, fixed: list[str]) -> None:
+def _require_options(sources: Sources, key: str, override: Override, fixed: list[str]) -> None:
     """Refuse what is no name of an option: of numbers and null Hydra raises errors that do not name the key."""
-    option = override.value()
-    several = key in ("experiment", "sweep") and (option is None or isinstance(option, list))
-    if not isinstance(option, str) and not several:
+    value = override.value()
+    if isinstance(value, Glob) or (
+        value is None and (override.is_delete() or key in ("experiment", "sweep"))
+    ):
+        return
+    several = value.list if isinstance(value, ChoiceSweep) else value
+    if not isinstance(several, list) or (key in GROUPS and not isinstance(value, ChoiceSweep)):
+        several = [several]
+    names = [each.text if isinstance(each, QuotedString) else each for each in several]
+    if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names):
         options = ", ".join(sources.options(key, fixed))
-        raise UserError(f"{override.input_line}: must name an option. Options: {options}.")
+        raise UserError(f"{shown(str(override.input_line), 80)}: must name an option. Options: {options}.")
 
 
 def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) -> DictConfig:
@@ -314,6 +324,12 @@ def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) ->
     for part in ("run", "sweep", "sweeper", "launcher", "job", "runtime", "overrides"):
         if not isinstance(OmegaConf.select(config, f"hydra.{part}"), DictConfig):
             raise UserError(f"hydra.{part}: needs a value.")
+    for field in fields(Plan):
+        if field.name not in config:
+            raise UserError(f"{field.name}: needs a value.")
+    for key in config:  # added by +key=value
+        if key in OTHER_NAMES:
+            raise unknown_key(str(key), [])
     return config
 
 

@@ -98,7 +98,7 @@ def _run(arguments: list[str]) -> int:
         _check_tracking(command)
         return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
     except HYDRA_ERRORS as error:
-        raise explain(error, []) from error
+        raise explain(error) from error
 
 
 def _show_information(parsed: Namespace) -> int:
@@ -120,7 +120,7 @@ def _show_information(parsed: Namespace) -> int:
     except SystemExit:  # after a line of Hydra's
         return MISTAKE
     except HYDRA_ERRORS as error:
-        raise explain(error, all_keys(sources, overrides)) from error
+        raise explain(error, lambda: all_keys(sources, overrides)) from error
     finally:
         GlobalHydra.instance().clear()
     return 0

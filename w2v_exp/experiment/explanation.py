@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from hydra.core.override_parser.types import Override, RangeSweep
@@ -21,6 +21,7 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder
 from w2v_exp.errors import UserError
 from w2v_exp.plan import MOST_RUNS
+from w2v_exp.reporting.words import shown
 from w2v_exp.validation import suggestion
 
 _KINDS = {
@@ -30,15 +31,41 @@ _KINDS = {
 }
 
 
-def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
+# What gensim, word2vec.c and fastText call a setting, and what it is here.
+OTHER_NAMES = {
+    **dict.fromkeys(("vector_size", "size", "layer1_size"), "dim"),
+    "sg": "model=skipgram or model=cbow",
+    "cbow": "model=cbow or model=skipgram",
+    "hs": "objective=hierarchical_softmax",
+    **dict.fromkeys(("negative", "neg"), "objective=negative_sampling objective.negatives"),
+    **dict.fromkeys(("alpha", "start_alpha", "lr"), "learning_rate"),
+    **dict.fromkeys(("min_alpha", "end_alpha"), "schedule=linear schedule.floor, a share of learning_rate"),
+    **dict.fromkeys(("min_count", "minCount"), "vocabulary.min_count"),
+    **dict.fromkeys(("max_vocab_size", "max_final_vocab"), "vocabulary.max_size"),
+    **dict.fromkeys(("sample", "t"), "subsampling=word2vec subsampling.threshold"),
+    **dict.fromkeys(("iter", "epoch"), "epochs"),
+    "ws": "window",
+    "cbow_mean": "model=cbow model.context, mean or sum",
+    "ns_exponent": "objective=negative_sampling objective.exponent",
+    "shrink_windows": "shrinking_window",
+    "batch_words": "batch_size",
+    "thread": "threads, or workers with labels=blocks",
+    **dict.fromkeys(("sentences", "corpus_file", "train", "input"), "corpus=file corpus.path"),
+    "trim_rule": "vocabulary.min_count, max_size, max_frequency and stop_words",
+    "sorted_vocab": "no option: words are always sorted by count",
+    "hashfxn": "no option: initialization does not depend on it",
+}
+
+
+def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) -> UserError:
     """Return what a person should read instead of an error of Hydra's or OmegaConf's.
 
     Parameters
     ----------
     error : Exception
         What Hydra raised while it composed the configuration.
-    known_keys : iterable of str
-        All keys and groups, for suggestions.
+    known_keys : callable, optional
+        Returns all keys and groups, for suggestions: they have to be composed.
     """
     if isinstance(error, UserError):
         return error
@@ -57,10 +84,11 @@ def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
         )
     if isinstance(error, OverrideParseException):
         return UserError(
-            f"{error.override}: not understood; write key=value, and quote a value with special characters."
+            f"{shown(str(error.override), 80)}: not understood; write key=value, "
+            "and quote a value with special characters."
         )
     if unknown := re.match(r"Could not (?:override|append to config|delete.*?) ?'([^'=]+)", text):
-        return unknown_key(unknown[1], known_keys)
+        return unknown_key(unknown[1].strip(), known_keys())
     if "Ambiguous value for argument" in text:
         argument = re.search(r"'([^']*)'", text)
         return UserError(
@@ -74,6 +102,8 @@ def explain(error: Exception, known_keys: Iterable[str]) -> UserError:
 
 def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
     """Return the answer to a key that does not exist."""
+    if key in OTHER_NAMES:
+        return UserError(f"{key}: unknown key. Here it is {OTHER_NAMES[key]}.")
     known = list(known_keys)
     prefix, _, last = key.rpartition(".")
     siblings = [name for name in known if name.rpartition(".")[0] == prefix]

@@ -30,14 +30,18 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     results = read_results(folder, sweep)
     if not results:
         return []
-    comparison = compare(distinct(results), Ranking(*sweep.sought) if sweep.sought else None)
+    runs = distinct(results)
+    repeated = len(results) - len(runs)
+    comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
     comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
-    write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total), page)
+    write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total - repeated), page)
     console = visible_console()
     comparison.print_table(console)
+    if repeated:
+        console.print(Text(f"{repeated} of {sweep.total} trials proposed values that were tried before."))
     if len(results) < sweep.total:
-        console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not reached."))
+        console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if isinstance(plan.tracking, MlflowTracking):
         _log(sweep, comparison, folder, plan.tracking)
         announce_store(console, plan)
