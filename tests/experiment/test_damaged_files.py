@@ -110,7 +110,7 @@ def test_values_come_back_as_written_or_not_at_all(
 def test_every_truncation_and_every_other_byte_of_a_result_is_noticed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_result(RESULT, tmp_path)
+    write_result(RESULT, tmp_path, None)
     file = tmp_path / RESULT_FILE
     content = file.read_bytes()
     generator = Random(0)
@@ -136,9 +136,9 @@ def test_a_damaged_result_leaves_the_others_of_its_sweep(
 ) -> None:
     for number in range(3):
         (tmp_path / str(number)).mkdir()
-        write_result(RESULT, tmp_path / str(number))
+        write_result(RESULT, tmp_path / str(number), SWEEP)
     (tmp_path / "1" / RESULT_FILE).write_bytes(b"")
-    assert read_results(tmp_path) == [RESULT, RESULT]
+    assert read_results(tmp_path, SWEEP) == [RESULT, RESULT]
     assert capsys.readouterr().err == (
         f"{tmp_path / '1' / RESULT_FILE}: cannot be read (it is empty); its run counts as unfinished.\n"
     )
@@ -288,7 +288,7 @@ def test_thousands_of_damaged_files_make_no_other_error(kind: str, tmp_path: Pat
         write_checkpoint(file, state(), {"number": 1})
         read = lambda: assert_is_state_or_damaged(file)  # noqa: E731
     elif kind == RESULT_FILE:
-        write_result(RESULT, tmp_path)
+        write_result(RESULT, tmp_path, None)
         read = lambda: read_result(tmp_path) in (None, RESULT)  # noqa: E731
     else:
         SWEEP.write(tmp_path)
