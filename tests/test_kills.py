@@ -23,13 +23,13 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SMALL = (
     "epochs=60", "dim=4", "checkpoint.every=20 epochs", "tracking.plots=false", "explorer=none", "resume=true",
 )  # fmt: skip
-SWEEP = (*SMALL, "seed=1,2", "-m", "hydra.sweep.dir=sweep")
+SWEEP = (*SMALL, "seed=1,2", "-m")
 COMMANDS = {
     "first": SMALL,
     "sweep": SWEEP,
     "joblib": (*SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     "search": (
-        *SMALL, "-m", "hydra.sweep.dir=sweep", "hydra/sweeper=optuna", "learning_rate=interval(0.1,1)",
+        *SMALL, "-m", "hydra/sweeper=optuna", "learning_rate=interval(0.1,1)",
         "hydra.sweeper.n_trials=3", "hydra.sweeper.study_name=kills", "hydra.sweeper.metric=cost",
     ),
 }  # fmt: skip
