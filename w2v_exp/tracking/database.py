@@ -184,6 +184,8 @@ def _migrate(address: StoreAddress, database: Path) -> None:
                 _sync(copy)
                 shutil.copymode(database, copy)
             kept = _keep(old, database.with_name(f"{database.name}.before-{schema.revision or 'upgrade'}"))
+            # While nobody may write, one that is there is of a process that was killed, and SQLite has found it void.
+            database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
             new.replace(database)
         sync_folder(database.parent)
     print(
