@@ -325,7 +325,8 @@ def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) ->
         if not isinstance(OmegaConf.select(config, f"hydra.{part}"), DictConfig):
             raise UserError(f"hydra.{part}: needs a value.")
     for field in fields(Plan):
-        if field.name not in config:
+        is_group = field.name in GROUPS
+        if field.name not in config or (is_group and not OmegaConf.is_dict(config[field.name])):
             raise UserError(f"{field.name}: needs a value.")
     for key in config:  # added by +key=value
         if key in OTHER_NAMES:

@@ -94,9 +94,10 @@ def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) ->
         return UserError(
             f"{argument[1] if argument else text}: several values make a sweep; add -m to run it."
         )
-    cause = error.__cause__ if isinstance(error, ConfigCompositionException) else error
+    cause = error.__cause__ or error.__context__ if isinstance(error, ConfigCompositionException) else error
     if isinstance(cause, OmegaConfBaseException):
-        return _explain_value(cause)
+        in_file = re.match(r"In '[^']*': ", text)
+        return UserError(f"{in_file[0] if in_file else ''}{_explain_value(cause)}")
     return UserError(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
 
 
@@ -198,7 +199,7 @@ def _explain_value(error: OmegaConfBaseException) -> UserError:
     key = str(error.full_key or error.key)
     if found := re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", text):
         return UserError(f"{key}={found[1]}: {_KINDS.get(found[2], f'must be of type {found[2]}.')}")
-    if "is not Optional" in text:
+    if "is not Optional" in text or "Incompatible value 'None'" in text:
         return UserError(f"{key}=null: needs a value.")
     if "Missing mandatory value" in text:
         return UserError(f"{key}: needs a value.")
