@@ -27,7 +27,7 @@ MISTAKES = [
     (["optimizer=3"], "optimizer=3: must name an option. Options: adagrad, "),
     (["probes=" + "[" * 900], "…: not understood"),
     (["probes=" + "[" * 900 + "]" * 900], "too deeply"),
-    (["seed=" + "9" * 5000], "…: not understood (Exceeds the limit"),
+    (["seed=" + "9" * 5000], "…: has a number of too many digits."),
     (["corpus.text=a\x1bb"], "corpus.text=a�b: has a control character"),
     (["corpus.text=a\udc80"], "corpus.text=a�: is not UTF-8 text."),
     (["--config-dir", "nowhere"], "--config-dir=nowhere: no such folder, seen from /"),

@@ -169,7 +169,9 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
             raise UserError(f"{shown(text, 80)}: brackets are nested too deeply.") from None
         except (HydraException, UserError):
             raise
-        except Exception as error:  # a number of 5,000 digits, a character that no rule has
+        except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+            raise UserError(f"{shown(text, 80)}: has a number of too many digits.") from error
+        except Exception as error:
             raise UserError(f"{shown(text, 80)}: not understood ({_first_line(error)}).") from error
     return parsed
 
