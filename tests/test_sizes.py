@@ -136,7 +136,7 @@ def test_a_sweep_of_too_many_runs_is_refused_before_they_are_listed(arguments, c
     [
         (["window=range(1,10,0)"], "a range needs two finite ends and a step that is not 0."),
         (["learning_rate=range(0.1,inf)"], "a range needs two finite ends and a step that is not 0."),
-        (["seed=0," + "7" * 5000], "5000 digits"),
+        (["seed=0," + "7" * 5000], "too many digits"),
         (["repeats=201", "estimate=true"], "estimates at most 200 runs, and these are 201."),
         (["probes=[" + "a," * 1000 + "b]", "window=1,2"], "must be at most 1,000 words."),
     ],
