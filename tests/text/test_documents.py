@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
 import struct
 import tarfile
 import tracemalloc
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -324,3 +326,29 @@ def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_
         tracemalloc.stop()
     assert words == ["word"]
     assert peak < (3e6 if pack == "members.tar.gz" else 20e6)
+
+
+@pytest.mark.parametrize("name", ["book.txt", "book.txt.gz", "books.zip", "books.tar"])
+def test_a_reader_that_stops_early_leaves_no_file_open(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("w2v_exp.text.pieces.PIECE_CHARACTERS", 4)
+    for number in range(2):
+        (tmp_path / f"{number}.txt").write_text("some words " * 50)
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(b"some words " * 50))
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.write(tmp_path / "0.txt", "0.txt")
+            archive.write(tmp_path / "1.txt", "1.txt")
+    elif name.endswith(".tar"):
+        with tarfile.open(tmp_path / name, "w") as archive:
+            archive.add(tmp_path / "0.txt", "0.txt")
+            archive.add(tmp_path / "1.txt", "1.txt")
+    else:
+        (tmp_path / name).write_text("some words " * 50)
+    with warnings.catch_warnings(record=True) as met:
+        warnings.simplefilter("always")
+        pieces = FileCorpus(str(tmp_path / name)).pieces()
+        assert next(pieces).split()
+        del pieces
+        gc.collect()
+    assert [str(warning.message) for warning in met] == []

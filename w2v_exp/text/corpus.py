@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -165,7 +164,8 @@ class FileCorpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text of the files, piece by piece."""
-        yield from chain.from_iterable(self.texts())
+        for text in self.texts():  # not by `chain`, which does not close what it has begun
+            yield from text
 
     def _path(self) -> Path:
         return Path(self.path).expanduser()
@@ -246,7 +246,8 @@ class SotuCorpus:
 
     def pieces(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
-        yield from chain.from_iterable(self.texts())
+        for text in self.texts():  # not by `chain`, which does not close what it has begun
+            yield from text
 
 
 def passage_end_of(corpus: Corpus) -> str:

@@ -6,7 +6,9 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.text.documents import Document, documents, reading
@@ -71,8 +73,7 @@ class _Following:
 
 def _pieces_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[str]:
     """Yield the text of a document in pieces, with a line end behind it if its last word would touch the next text."""
-    with reading(document.name):
-        stream = io.TextIOWrapper(document.stream, encoding="utf-8")
+    with reading(document.name), _decoded(document.stream) as stream:
         unfinished: list[str] = []  # what has been read since the last white space
         length = 0  # its characters
         while block := _read(stream, document.name):
@@ -97,6 +98,16 @@ def _pieces_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[
         rest += "\n"
     if rest:
         yield rest
+
+
+@contextmanager
+def _decoded(stream: IO[bytes]) -> Iterator[io.TextIOWrapper]:
+    """Give a stream as text; it is closed by who has opened it, also where a reader stops early."""
+    text = io.TextIOWrapper(stream, encoding="utf-8")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
 def _read(stream: io.TextIOWrapper, name: str) -> str:
