@@ -15,8 +15,10 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from threading import Thread, active_count
+from time import sleep
 
 HELD_BACK = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
+SIGNAL_SECONDS = 0.5
 SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
 
 
@@ -79,6 +81,14 @@ def begin_as_helper() -> None:
         for number in HELD_BACK:
             signal.signal(number, signal.SIG_IGN)
     end_with_parent()
+
+
+def wait_for_own_signal() -> None:
+    """Give a signal that has ended a helper process time to reach this process, where it raises an interruption.
+
+    Whoever signals a group of processes one by one may reach the helpers first.
+    """
+    sleep(SIGNAL_SECONDS)
 
 
 def end_with_parent() -> None:

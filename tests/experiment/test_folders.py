@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.entities import RunTag
 from omegaconf import OmegaConf
 
 from w2v_exp.config import register_schema
@@ -26,7 +30,9 @@ from w2v_exp.experiment.folders import (
 from w2v_exp.experiment.sweep import RESULT_FILE, write_result
 from w2v_exp.file_lock import locked
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.tracking.earlier import LOCK
+from w2v_exp.tracking.earlier import LOCK, process_tags
+from w2v_exp.tracking.pending import Pending
+from w2v_exp.tracking.store import open_store
 
 QUICK = ["tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false"]
 YEAR = f"{datetime.now():%Y}"
@@ -275,3 +281,57 @@ def test_the_result_of_a_run_that_was_killed_before_it_had_a_lock_is_replaced(tm
         require_free(tmp_path)
     clear_earlier(tmp_path)
     assert (tmp_path / RESULT_FILE).read_text() == '{"mine": true}'
+
+
+def elsewhere(here: Path, run: str) -> Pending:
+    return Pending(f"sqlite:///{here / 'other.db'}", "w2v_exp", run, status="KILLED")
+
+
+def of_a_living_run(here: Path, run: str) -> Pending:
+    store = f"sqlite:///{here / 'mlflow.db'}"
+    MlflowClient(store).log_batch(
+        run, tags=[RunTag(key, value) for key, value in process_tags(here / "living").items()]
+    )
+    return Pending(store, "w2v_exp", run, status="KILLED")
+
+
+def of_a_run_that_is_gone(here: Path, run: str) -> Pending:
+    return Pending(f"sqlite:///{here / 'mlflow.db'}", "w2v_exp", "0" * 32, status="KILLED")
+
+
+@pytest.mark.parametrize(
+    ("left", "problem"),
+    [
+        (elsewhere, r"for another store, sqlite:///.*other\.db"),
+        (of_a_living_run, "cannot be delivered: run [0-9a-f]{32} is alive in .*living"),
+        (of_a_run_that_is_gone, "cannot be delivered: .*0{32}"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "subdir"), [(["hydra.run.dir=one"], ""), (["hydra.sweep.dir=one", "seed=0,1", "-m"], "1")]
+)
+def test_data_that_cannot_be_delivered_to_the_store_are_refused_before_anything_is_done(
+    place: list[str],
+    subdir: str,
+    left: Callable[[Path, str], Pending],
+    problem: str,
+    here: Path,
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    opened = open_store(f"sqlite:///{store}")
+    run_id = opened.client.create_run(opened.experiment_id).info.run_id
+    one = here / "one" / subdir
+    one.mkdir(parents=True)
+    (here / "living").mkdir()
+    with locked(here / "living" / LOCK):
+        pending = left(here, run_id)
+        pending.write(one)
+        command = [text for text in QUICK if text != "tracking=none"]
+        assert run([*command, *place]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(str(one.relative_to(here)))
+    assert re.search(problem, line)
+    assert Pending.read(one) == pending
+    assert opened.client.get_run(run_id).info.status == "RUNNING"
+    assert not results(here)

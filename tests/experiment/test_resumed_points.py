@@ -183,3 +183,45 @@ def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resum
     assert (7, 1.25) in points
     costs = Path(client.download_artifacts(run.info.run_id, "costs.csv", str(folder)))
     assert costs.read_text() != "partial"
+
+
+@pytest.mark.parametrize(
+    ("place", "subdir"), [(["hydra.run.dir=mine"], ""), (["hydra.sweep.dir=many", "seed=7", "-m"], "0")]
+)
+def test_the_same_command_delivers_what_its_interrupted_run_has_left_in_its_folder(
+    place: list[str],
+    subdir: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    interrupting = Interrupting(monkeypatch)
+    interrupting.at = (6, KeyboardInterrupt)
+    command = [*SETTINGS, *place, f"learning_rate=0.0{len(place)}", "checkpoint.every='5 epochs'"]
+    assert command_line.run(command) == 130
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(store)
+    (run,) = client.search_runs(["1"], "attributes.status = 'KILLED'", max_results=1)
+    left = folder / place[0].partition("=")[2] / subdir
+    assert run.data.tags["hydra_output"] == str(left)
+    client.update_run(run.info.run_id, status="RUNNING")  # as if the store had been locked from then on
+    metrics = [Taken("objective_cost", 1.25, 1000, 7), Taken("only_here", 2.0, 1000, 0)]
+    pending = Pending(store, "w2v_exp", run.info.run_id, metrics=metrics, status="KILLED", end_time=1000)
+    (left / "artifacts").mkdir(exist_ok=True)
+    (left / "artifacts" / "costs.csv").write_text("partial")
+    pending.files, pending.moved = "artifacts", True
+    pending.write(left)
+    assert command_line.run(command) == 0
+    assert f"uploaded pending data of earlier run {run.info.run_id}" in capsys.readouterr().err
+    assert not (left / "pending.json").exists()
+    run = client.get_run(run.info.run_id)
+    assert (run.info.status, run.data.tags["continued"]) == ("FINISHED", "1")
+    assert run.data.metrics["only_here"] == 2.0
+    points = [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, "objective_cost")]
+    assert sorted(step for step, _ in points) == [0, 3, 7, 10]
+    assert (7, 1.25) in points
+    costs = Path(client.download_artifacts(run.info.run_id, "costs.csv", str(folder)))
+    assert costs.read_text() != "partial"
+    assert command_line.run(command) == 0  # a finished run is left as it is, and leaves nothing
+    assert client.get_run(run.info.run_id).info.end_time == run.info.end_time

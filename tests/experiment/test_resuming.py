@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import signal
 import socket
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from omegaconf import OmegaConf
 from plans import plan_of
 from processes import Command, environment
 
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment import command_line
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.resuming import resumes
 from w2v_exp.experiment.sweep import Sweep
@@ -27,6 +30,8 @@ from w2v_exp.tracking.earlier import DEAD_AFTER_SECONDS, earlier_runs
 from w2v_exp.tracking.recorded import recorded_results, recorded_runs, recorded_sweep
 from w2v_exp.tracking.skipped import skipped_results
 from w2v_exp.tracking.store import Store, open_store
+from w2v_exp.training.checkpoint_folder import CheckpointFolder
+from w2v_exp.training.trainer import Trainer
 
 ONCE = ["epochs=5", "tracking.plots=false"]
 
@@ -214,3 +219,46 @@ def copy_run(database: Any, template: str, number: int) -> None:
         "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, 1, 0, 0, 0, ?)",
         [(f"metric{k}", run) for run in names for k in range(20)],
     )
+
+
+def test_checkpoints_of_a_run_that_had_finished_are_deleted(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process was killed after the store had all of the run, and before it could delete them."""
+    monkeypatch.chdir(tmp_path)
+    settings = [*ONCE, "explorer=none", "bounds=false", "checkpoint.every='1 epoch'", "resume=true"]
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointFolder, "remove", CheckpointFolder.leave)
+        assert command_line.run(settings) == 0
+    assert [*tmp_path.glob("outputs/checkpoints/*/checkpoint.npz")]
+    assert command_line.run(settings) == 0
+    assert not [*tmp_path.glob("outputs/checkpoints/*")]
+    assert len(runs_in(tmp_path)) == 1
+
+
+def test_a_run_that_cannot_begin_in_the_store_leaves_its_checkpoints_to_others(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = [*ONCE, "explorer=none", "bounds=false", "checkpoint.every='2 epochs'"]
+
+    def fail(trainer: Trainer, epoch: int) -> Any:
+        raise UserError("at an epoch")
+
+    with monkeypatch.context() as patch:
+        train_epoch = Trainer.train_epoch
+        patch.setattr(
+            Trainer, "train_epoch", lambda self, epoch: (fail if epoch == 3 else train_epoch)(self, epoch)
+        )
+        assert command_line.run(settings) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "update_run", fail)
+        assert command_line.run(settings) == 2
+    capsys.readouterr()
+    gc.disable()  # which would close the file
+    try:
+        assert command_line.run(settings) == 0
+    finally:
+        gc.enable()
+    assert "Going on from a checkpoint: epoch 3" in capsys.readouterr().err
+    assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED"]

@@ -17,7 +17,9 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
+from w2v_exp import processes
 from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.text import tokenizing
 from w2v_exp.text.tokenizer import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
 from w2v_exp.text.tokenizing import available_processes, number_pieces, number_words
@@ -94,6 +96,16 @@ def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="One of 2 processes that tokenize has died"):
+        list(number_pieces(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_signal_that_reached_the_processes_first_is_an_interruption(tmp_path, monkeypatch):
+    (tmp_path / "deadly.py").write_text("import os\ndef tokens(text):\n    os.kill(os.getpid(), 15)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(processes, "sleep", lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Terminated), termination_as_exception():
         list(number_pieces(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
 
 

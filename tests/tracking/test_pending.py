@@ -255,3 +255,31 @@ def test_a_damaged_file_of_a_lost_run_costs_its_metrics_only(
     assert result.run_id == run
     assert "is damaged: not JSON" in capsys.readouterr().err
     assert MlflowClient(f"sqlite:///{store}").get_run(run).info.status == "KILLED"
+
+
+def test_a_finished_run_is_never_set_back(run: str, store: Path, tmp_path: Path) -> None:
+    """It was resumed in another folder, after its data had been kept in this one."""
+    client = MlflowClient(f"sqlite:///{store}")
+    client.set_terminated(run, "FINISHED", 5)
+    kept = {"metrics": [("cost", 1.5, 1, 1)], "tags": {"reason": "interrupted"}}
+    for number, status in enumerate(("", "KILLED", "FAILED", "FINISHED")):
+        folder = tmp_path / str(number)
+        (folder / "artifacts").mkdir(parents=True)
+        (folder / "artifacts" / "costs.csv").touch()
+        keep(folder, store, run, **kept, status=status, files="artifacts", moved=True, end_time=7)
+        assert replay([str(folder)]) == 0
+        assert not (folder / FILE).exists()
+    found = client.get_run(run)
+    assert (found.info.status, found.info.end_time, found.data.metrics) == ("FINISHED", 5, {})
+    assert "reason" not in found.data.tags
+    assert not client.list_artifacts(run)
+
+
+def test_a_lost_run_that_had_finished_stays_finished(store: Path, tmp_path: Path) -> None:
+    run = begin(store)
+    MlflowClient(f"sqlite:///{store}").set_terminated(run, "FINISHED")
+    result = end_lost_record(MlflowTracking(f"sqlite:///{store}"), TAGS, tmp_path, lost())
+    assert (result.status, result.reason, result.run_id) == ("FINISHED", "", run)
+    assert (result.name, result.metrics["cost"]) == ("window=2", 2.5)
+    found = MlflowClient(f"sqlite:///{store}").get_run(run)
+    assert (found.info.status, "reason" in found.data.tags) == ("FINISHED", False)

@@ -19,8 +19,10 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
+from w2v_exp import processes
 from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.noise import NoiseDistribution
@@ -206,6 +208,22 @@ def test_a_worker_that_dies_is_noticed_and_nothing_is_left(alone: bool) -> None:
         trainer.train()
     assert active_children() == []
     assert shared_files(os.getpid()) == []
+
+
+@ON_LINUX
+def test_a_signal_that_reached_the_workers_first_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = hogwild(epochs=1000)
+
+    def terminate_all() -> None:
+        if trainer.pairs_done > 0:
+            for worker in active_children():
+                worker.terminate()
+
+    trainer.watch(Watching(terminate_all))
+    monkeypatch.setattr(processes, "sleep", lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Terminated), termination_as_exception():
+        trainer.train()
+    assert active_children() == []
 
 
 @COPIED_OR_SPAWNED

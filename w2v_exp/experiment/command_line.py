@@ -6,6 +6,7 @@ import secrets
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -41,6 +42,7 @@ from w2v_exp.experiment.folders import (
     ARTIFACTS,
     is_shipped_folder,
     new_folder,
+    require_delivered,
     require_free,
     require_free_sweep,
     sweep_lock,
@@ -50,6 +52,7 @@ from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import visible_console
+from w2v_exp.tracking.pending import FILE as PENDING
 
 if TYPE_CHECKING:
     from w2v_exp.searching.study import SearchStudy
@@ -149,6 +152,7 @@ def _check_tracking(command: Command) -> None:
 
 def _run_once(command: Command) -> int:
     folder = new_folder(command.config, "run")
+    _deliver_earlier(command, [folder])
     require_free(folder)
     with read_write(command.config), open_dict(command.config):
         command.config.hydra.run.dir = literal(str(folder))
@@ -171,6 +175,18 @@ def _run_once(command: Command) -> int:
     return FAILED
 
 
+def _deliver_earlier(command: Command, folders: Sequence[Path]) -> None:
+    """Deliver data that runs of before have left in folders of this command, which is perhaps theirs given again."""
+    if not any((folder / PENDING).exists() for folder in folders):
+        return
+    from w2v_exp.experiment.replay import deliver_earlier
+    from w2v_exp.tracking.faults import PATIENCE_SECONDS
+
+    tracking = command.plan.tracking if isinstance(command.plan.tracking, MlflowTracking) else None
+    for folder in folders:
+        deliver_earlier(folder, tracking, PATIENCE_SECONDS if command.is_sweep else 0.0)
+
+
 def _attempt(config: DictConfig) -> RunResult | UserError:
     """Run a job and return its result, or the mistake that kept it from beginning: Hydra would print that itself."""
     from w2v_exp.experiment.job import job
@@ -186,8 +202,15 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
     folder = new_folder(command.config, "sweep", study_name)
     require_free_sweep(folder)
     with sweep_lock(folder):
+        subdirs = command.subdirs or [*map(str, range(command.runs))]
+        if command.search:  # of all trials: which numbers are next is not known yet
+            subdirs = [
+                file.parent.name for file in folder.glob(f"*/{PENDING}") if file.parent.name.isdecimal()
+            ]
+        _deliver_earlier(command, [folder, *(folder / subdir for subdir in subdirs)])
+        require_delivered(folder)
         if not command.search:
-            for subdir in command.subdirs or map(str, range(command.runs)):
+            for subdir in subdirs:
                 require_free(folder / subdir)
             results = _do_sweep(command, arguments, folder)
             return 0 if len(results) == command.runs and all(map(_went_well, results)) else FAILED

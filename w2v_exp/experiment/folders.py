@@ -231,19 +231,17 @@ def require_free(folder: Path) -> None:
     Raises
     ------
     UserError
-        If a run is alive in it, has left data there that MLflow does not have yet, or its files are not of a run.
+        If a run is alive in it, has left data there that MLflow does not have yet (see `replay.deliver_earlier`),
+        or its files are not of a run.
     """
     lock = folder / LOCK
     if not lock.exists():
+        require_delivered(folder)
         _require_absent(folder, ARTIFACTS, *(() if _is_result(folder / RESULT_FILE) else (RESULT_FILE,)))
         return
     if is_locked(lock):
         raise UserError(f"{folder}: in use by another run that is still running. Choose another folder.")
-    if (folder / PENDING).exists():
-        raise UserError(
-            f"{folder}: holds data of an earlier run that MLflow does not have yet. Send it with "
-            f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}, or choose another folder."
-        )
+    require_delivered(folder)
     if foreign := [file for file in _listed(folder / ARTIFACTS) if not _is_of_run(file)]:
         raise UserError(
             f"{folder / ARTIFACTS}: holds {shown(foreign[0], 80)}, which is not of a run. Choose another folder."
@@ -260,6 +258,21 @@ def require_free_sweep(folder: Path) -> None:
     """
     if not (folder / SWEEP_FILE).exists():
         _require_absent(folder, *OURS, "comparison.csv", "summary.html", "multirun.yaml")
+
+
+def require_delivered(folder: Path) -> None:
+    """Refuse a folder that holds data of an earlier run or sweep which MLflow does not have yet.
+
+    Raises
+    ------
+    UserError
+        If it does.
+    """
+    if (folder / PENDING).exists():
+        raise UserError(
+            f"{folder}: holds data of an earlier run that MLflow does not have yet. Send it with "
+            f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}, or choose another folder."
+        )
 
 
 def _require_absent(folder: Path, *names: str) -> None:

@@ -15,6 +15,7 @@ from w2v_exp.experiment.interruption import interruptible, interruptions_deferre
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
+from w2v_exp.experiment.run_checkpoints import remove_checkpoints
 from w2v_exp.experiment.sweep import write_result
 from w2v_exp.file_lock import locked
 from w2v_exp.plan import make_plan
@@ -43,6 +44,8 @@ def job(config: DictConfig) -> RunResult:
                 plan = make_plan(config)
                 material = Material.read(plan)
                 result = result_of_before(plan, identity, material)
+            if result is not None and result.done:
+                remove_checkpoints(plan, material.fingerprint)
             if result is None:
                 with interruptible():
                     run = Run(plan, identity, material)

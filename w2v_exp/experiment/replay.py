@@ -11,14 +11,17 @@ import shlex
 import sys
 from pathlib import Path
 
+from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.exiting import exit_with
+from w2v_exp.experiment.recording import replay_command
 from w2v_exp.file_lock import is_locked
 from w2v_exp.reporting.words import shown
-from w2v_exp.tracking.earlier import LOCK
+from w2v_exp.tracking.earlier import FOLDER, LOCK, is_alive
+from w2v_exp.tracking.faults import patiently
 from w2v_exp.tracking.pending import FILE, Pending
 from w2v_exp.tracking.problems import first_line, problem_of
-from w2v_exp.tracking.store import connect, store_uri
+from w2v_exp.tracking.store import connect, open_store, store_uri
 
 DELIVERED, FAILED, MISTAKE = 0, 1, 2
 
@@ -59,7 +62,9 @@ def _replay(folder: Path, configured: str, is_given: bool) -> int:
     try:
         pending.checked_files(folder)
         uri = configured if is_given else _confirmed(folder, pending.uri, configured)
-        pending.deliver(connect(uri, create=False), folder)
+        client = connect(uri, create=False)
+        pending.drop_if_finished(client)
+        pending.deliver(client, folder)
     except UserError as error:
         print(f"{folder}: {error}", file=sys.stderr)
         return FAILED
@@ -76,6 +81,66 @@ def _replay(folder: Path, configured: str, is_given: bool) -> int:
     else:
         print(f"{folder}: its run did not begin in {uri}; nothing to upload.")
     return DELIVERED
+
+
+def deliver_earlier(folder: Path, tracking: MlflowTracking | None, patience: float) -> None:
+    """Deliver data that an earlier run has left in a folder, before another run uses that folder.
+
+    It is delivered as if the store had been available when the earlier run ended, so that the same command resumes
+    it. Data for another store, and of a run that is alive, stay where they are.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run or a sweep. It need not exist, nor hold such data.
+    tracking : MlflowTracking or None
+        The store of the next run.
+    patience : float
+        Seconds for which a store that is locked or away is retried.
+
+    Raises
+    ------
+    UserError
+        If the data cannot be delivered.
+    """
+    file = folder / FILE
+    if tracking is None or not file.exists() or ((folder / LOCK).exists() and is_locked(folder / LOCK)):
+        return
+    try:
+        pending = Pending.read(folder)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{file}: cannot be read ({first_line(error)}). Delete it if nobody needs it, or choose another folder."
+        ) from None
+    configured = store_uri(tracking.uri)
+    if pending.uri.rstrip("/") != configured.rstrip("/"):
+        raise UserError(
+            f"{folder}: holds data of an earlier run for another store, {shown(pending.uri, 200)}. Send them with "
+            f"{replay_command(folder, pending.uri)}, or choose another folder."
+        )
+    pending.checked_files(folder)
+    try:
+        # Delivered data are taken out of `pending`, so a repeated call delivers the rest.
+        patiently(lambda: _deliver(pending, folder, tracking), tracking.uri, patience)
+    except UserError as error:
+        pending.write(folder)
+        raise UserError(
+            f"{folder}: holds data of an earlier run that cannot be delivered: {str(error).rstrip('.')}. Delete "
+            f"{file} if nobody needs them, or choose another folder."
+        ) from error
+    file.unlink()
+    if pending.run_id:
+        print(f"{folder}: uploaded pending data of earlier run {pending.run_id}.", file=sys.stderr)
+
+
+def _deliver(pending: Pending, folder: Path, tracking: MlflowTracking) -> None:
+    client = open_store(tracking.uri, tracking.experiment).client
+    if pending.run_id:
+        run = client.get_run(pending.run_id)
+        if run.info.status == "RUNNING" and is_alive(run):  # in another folder: that of `pending` has no lock
+            raise UserError(f"run {pending.run_id} is alive in {run.data.tags.get(FOLDER, 'another folder')}")
+        pending.drop_if_finished(client)
+    pending.deliver(client, folder)
 
 
 def _confirmed(folder: Path, noted: str, configured: str) -> str:

@@ -107,7 +107,11 @@ class Run:
         recorded, and goes on to the caller. Before and after the training it waits until the record is begun, or ended.
         """
         with interruptions_deferred():
-            self._begin()
+            try:
+                self._begin()
+            except BaseException:
+                self.checkpoints.leave()  # or their lock stays held for the next runs of this process
+                raise
             return self._train_to_an_end()
 
     def _train_to_an_end(self) -> RunResult:

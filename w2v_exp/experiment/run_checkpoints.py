@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,6 +130,17 @@ class RunCheckpoints:
                     f"A checkpoint could not be written to {self._path} ({error.strerror or error}); training goes on."
                 )
             self._has_failed = True
+
+
+def remove_checkpoints(plan: Plan, fingerprint: str) -> None:
+    """Delete checkpoints of a run that has finished: its process was killed before it could do so."""
+    path = expanded(plan.checkpoint.folder) / fingerprint
+    if not path.is_dir():
+        return
+    with suppress(OSError):
+        folder = CheckpointFolder(path)
+        if folder.is_ours:
+            folder.remove()
 
 
 def _say(line: str) -> None:

@@ -61,6 +61,8 @@ def end_lost_record(
 ) -> RunResult:
     """End a run in the store, if it had begun there, and return its result with what was logged.
 
+    A run that the store has as finished stays so, and its result is that of the store.
+
     A store that is locked or away is retried for `patience` seconds, by default a minute. After that the end is kept
     in the run's folder, with the metrics that the run itself could not deliver, and the result's reason says so.
 
@@ -93,6 +95,8 @@ def end_lost_record(
         if pending:
             pending.write(folder)
         return replace(result, reason=f"{result.reason} ({error})")
+    if logged.status == "FINISHED":  # it was lost between its last call of the store and its result
+        return replace(logged, name=result.name, swept=result.swept)
     return replace(result, run_id=pending.run_id, metrics=logged.metrics, curves=logged.curves)
 
 

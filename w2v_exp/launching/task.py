@@ -80,7 +80,7 @@ def _composed_here(task: Task) -> DictConfig:
 
 def _perform(task: Task, config: DictConfig) -> None:
     from w2v_exp.experiment.job import job  # late: who only sends tasks need not load what trains
-    from w2v_exp.launching.lost_run import tell_end
+    from w2v_exp.launching.lost_run import has_told, tell_end
 
     context = HydraContext(config_loader=None, callbacks=Callbacks(config))
     try:
@@ -92,7 +92,8 @@ def _perform(task: Task, config: DictConfig) -> None:
             hydra_context=context,
         )
     except KeyboardInterrupt as interruption:
-        tell_end(task, "KILLED", str(interruption) or "interrupted")
+        if not has_told(task):  # else the signal came when the run had ended
+            tell_end(task, "KILLED", str(interruption) or "interrupted")
         raise
     if done.status == JobStatus.FAILED:
         # An error of the code is told like a run's other failures: who has started this may be far away, or gone.

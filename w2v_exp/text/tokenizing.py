@@ -13,7 +13,13 @@ import numpy as np
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
-from w2v_exp.processes import SPAWN, begin_as_helper, interruptions_held_back, may_start_processes
+from w2v_exp.processes import (
+    SPAWN,
+    begin_as_helper,
+    interruptions_held_back,
+    may_start_processes,
+    wait_for_own_signal,
+)
 from w2v_exp.text.numbered_piece import NumberedPiece
 from w2v_exp.text.passages import split_at_passages
 from w2v_exp.text.spaced_words import number_spaced_words
@@ -103,6 +109,7 @@ def number_pieces(
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
+        wait_for_own_signal()
         raise UserError(
             f"One of {processes} processes that tokenize has died: killed for want of memory, or never started "
             "because the calling script lacks if __name__ == '__main__'. With processes=1 there is none to die."

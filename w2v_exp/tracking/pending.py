@@ -119,6 +119,8 @@ class Pending:
 
         if not self.run_id and not self._begin(client):
             return
+        if self.status in ("FAILED", "KILLED"):
+            self.drop_if_finished(client)
         for params in _batches(dict(self.params), PARAMS_BATCH):
             client.log_batch(self.run_id, params=[Param(key, value) for key, value in params.items()])
             for key in params:
@@ -133,17 +135,20 @@ class Pending:
                 if self.tags.get(key) == value:  # and not another one meanwhile
                     del self.tags[key]
         if files := self.checked_files(folder):
-            if files.is_dir():  # else it was delivered by a process that was killed before it could note that
-                log_artifacts(client, self.run_id, files)
-                if self.moved:
-                    rmtree(files, ignore_errors=True)
-            self.files = ""
+            self._deliver_files(client, files)
         if self.incomplete:
             client.delete_tag(self.run_id, TAG)
             self.incomplete = False
         if self.status:
             client.set_terminated(self.run_id, self.status, self.end_time)
             self.status = ""
+
+    def _deliver_files(self, client: MlflowClient, files: Path) -> None:
+        if files.is_dir():  # else it was delivered by a process that was killed before it could note that
+            log_artifacts(client, self.run_id, files)
+            if self.moved:
+                rmtree(files, ignore_errors=True)
+        self.files = ""
 
     def _begin(self, client: MlflowClient) -> bool:
         """Find or create the run; return whether there is one."""
@@ -156,10 +161,7 @@ class Pending:
         if self.existing:
             runs = client.search_runs([experiment], self.existing, order_by=["attributes.start_time DESC"])
             if not runs:  # it was not begun: there is nothing to end
-                self.tags.clear()
-                self.metrics.clear()
-                self.params.clear()
-                self.files = self.status = ""
+                self._drop()
                 return False
             self.run_id = runs[0].info.run_id
             return True
@@ -167,6 +169,21 @@ class Pending:
         self.run_id = created.info.run_id
         self.tags.clear()
         return True
+
+    def drop_if_finished(self, client: MlflowClient) -> None:
+        """Drop all data if the store has the run as finished, which is never set back.
+
+        Its status is delivered last: either the rest was delivered before, or the run was resumed and is whole.
+        """
+        if self.run_id and client.get_run(self.run_id).info.status == "FINISHED":
+            self._drop()
+
+    def _drop(self) -> None:
+        self.tags.clear()
+        self.metrics.clear()
+        self.params.clear()
+        self.files = self.status = ""
+        self.incomplete = False
 
     def checked_files(self, folder: Path) -> Path | None:
         """Return the folder of the files, if there are any.

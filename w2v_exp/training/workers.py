@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from w2v_exp.errors import UserError
-from w2v_exp.processes import lightest_context, pages_left_alone, start
+from w2v_exp.processes import lightest_context, pages_left_alone, start, wait_for_own_signal
 from w2v_exp.training.state import EpochSums
 from w2v_exp.training.worker import Task, WorkerEpoch, work
 
@@ -125,6 +125,7 @@ class Workers:
         """Return the error that says which worker has ended, when and how."""
         process = self._processes[number]
         process.join(PATIENCE)
+        wait_for_own_signal()
         code = process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return WorkerDiedError(
