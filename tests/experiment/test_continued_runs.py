@@ -254,7 +254,7 @@ def test_a_name_finds_the_only_finished_run_that_has_it(store: Path, tmp_path: P
         UserError, match=rf"2 finished runs .* give an id \(the latest: ({ids[1]}|{ids[2]})\)"
     ):
         find_run("two", uri)
-    with pytest.raises(UserError, match=r"no finished run of this id or name in sqlite:///"):
+    with pytest.raises(UserError, match=r"no finished run with the id or name three in sqlite:///"):
         find_run("three", uri)
     with pytest.raises(UserError, match="cannot be looked up"):
         find_run("'\"", uri)

@@ -237,7 +237,7 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
     for named in ("latest", "window=3", ids["window=3"][:8]):  # the summary of the sweep is no run
         assert find_saved(named, uri).source == last.source
     assert find_saved("text", uri).chosen == "input"
-    with pytest.raises(UserError, match="no finished run of this id or name"):
+    with pytest.raises(UserError, match="no finished run with the id or name"):
         find_saved("0123", uri)
     with pytest.raises(UserError, match=r"has no embeddings\.npz"):
         find_saved(ids["summary: window"][:12], uri)

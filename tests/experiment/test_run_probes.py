@@ -97,7 +97,7 @@ def test_a_run_that_cannot_be_loaded_is_named(store: Path, tmp_path: Path) -> No
         w2v_exp.load_run("0123", f"sqlite:///{tmp_path}/nowhere.db")
     assert not (tmp_path / "nowhere.db").exists()
     uri = f"sqlite:///{store}"
-    with pytest.raises(UserError, match=r"There is no finished run of this id or name in sqlite:///"):
+    with pytest.raises(UserError, match=r"There is no finished run with the id or name 0123 in sqlite:///"):
         w2v_exp.load_run("0123", uri)
     with pytest.raises(UserError, match=r"There is no finished run in sqlite:///"):
         w2v_exp.load_run("latest", uri)
@@ -120,6 +120,6 @@ def test_the_store_is_looked_for_where_runs_look_for_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(
-        UserError, match=rf"no finished run of this id or name in sqlite:///{tmp_path}/mlflow\.db"
+        UserError, match=rf"no finished run with the id or name 0123 in sqlite:///{tmp_path}/mlflow\.db"
     ):
         w2v_exp.load_run("0123")

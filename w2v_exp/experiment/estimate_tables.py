@@ -136,7 +136,7 @@ def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
 
 
 def _empty_table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
 
 
 def _cell(needs: MemoryEstimate | None, available: int | None, chosen: bool) -> Text:

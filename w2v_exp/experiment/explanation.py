@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from os.path import lexists
 
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import (
@@ -74,7 +77,12 @@ def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) ->
         key = re.search(r"full_key: (\S+)", text)
         return UserError(f"{key[1] if key else 'A value'}: the number is too large.")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        missing = str(error.missing_cfg_file)
+        group, _, option = missing.rpartition("/")
+        if missing.startswith("corpus/") and lexists(path := missing.removeprefix("corpus/")):
+            return UserError(
+                f"corpus={path}: not an option. To train on this path: corpus=file corpus.path={shlex.quote(path)}."
+            )
         if not group:
             return UserError(f"--config-name={option}: there is no {option}.yaml in the folders of options.")
         options = sorted(map(str, error.options or [])) or options_of(group)
@@ -105,8 +113,10 @@ def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
     """Return the answer to a key that does not exist."""
     if key in OTHER_NAMES:
         return UserError(f"{key}: unknown key. Here it is {OTHER_NAMES[key]}.")
-    known = list(known_keys)
     prefix, _, last = key.rpartition(".")
+    if options := _options_with(prefix, last):
+        return UserError(f"{key}: unknown key. It belongs to {' or '.join(options)}; add that option.")
+    known = list(known_keys)
     siblings = [name for name in known if name.rpartition(".")[0] == prefix]
     nearest = suggestion(key, siblings if siblings else known)
     if nearest == "." and (elsewhere := [name for name in known if name.rpartition(".")[2] == last]):
@@ -114,6 +124,16 @@ def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
     elif nearest == "." and siblings and prefix:
         nearest = f". Known: {', '.join(siblings)}."
     return UserError(f"{key}: unknown key{nearest}")
+
+
+def _options_with(group: str, setting: str) -> list[str]:
+    """Return the options of a group that have a setting, as ``group=option``."""
+    options = {name: made for name, made in GROUPS.get(group, {}).items() if name in options_of(group)}
+    return [
+        f"{group}={name}"
+        for name, made in options.items()
+        if setting in (field.name for field in dataclasses.fields(made))
+    ]
 
 
 def known_keys(config: DictConfig) -> list[str]:

@@ -16,7 +16,7 @@ from w2v_exp.config import recorded_values
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.words import shown
 
-SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".zip"}
+SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".lzma", ".zip", ".tar", ".tgz"}
 LONGEST_NAME = 40
 
 
@@ -138,6 +138,8 @@ def corpus_name(path: str) -> str:
 
     >>> corpus_name("books/moby.txt.gz"), corpus_name("books/"), corpus_name("books/*.txt"), corpus_name("v1.2")
     ('moby', 'books', 'books', 'v1.2')
+    >>> corpus_name("books.tar.gz"), corpus_name("books.tgz")
+    ('books', 'books')
     """
     place = Path(path).expanduser()
     parts = (place.resolve() if place.name in ("", "..") else place.absolute()).parts

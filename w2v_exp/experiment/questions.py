@@ -126,7 +126,7 @@ def _parser() -> _QuestionParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    questions = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
+    questions = parser.add_subparsers(dest="question", required=True)
     common = _common_options()
     answered = _QuestionParser(add_help=False, parents=[common])
     answered.add_argument("--json", action="store_true", help="print the answer as JSON")
