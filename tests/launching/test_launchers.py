@@ -21,6 +21,10 @@ from processes import Command
 from sweeps import end_group, processes_that_hold, runs_of, start, wait_for
 
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.experiment.composition import Sources
+from w2v_exp.experiment.interruption import Terminated
+from w2v_exp.experiment.sweep import Sweep, read_result, write_result
+from w2v_exp.launching.task import Task, perform
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
 submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="submitit is not installed")
@@ -264,3 +268,24 @@ def test_memory_decides_how_many_run_at_once(tmp_path: Path, store: Path, comman
     times = sorted((run.info.start_time, run.info.end_time) for run in runs)
     assert len(times) == 3
     assert all(after[0] >= before[1] for before, after in pairwise(times))
+
+
+def test_a_signal_that_comes_when_a_run_has_ended_does_not_change_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = Sweep("many", "", ["window"], 1, id="this")
+    sweep.write(tmp_path / "many")
+
+    def write_and_interrupt(*arguments: Any) -> None:
+        write_result(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("w2v_exp.experiment.job.write_result", write_and_interrupt)
+    quick = ("tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false")
+    overrides = ("hydra.mode=MULTIRUN", "hydra.sweep.dir=many", *quick, "window=2")
+    with pytest.raises(Terminated):
+        perform(Task(0, overrides, Sources().absolute()))
+    result = read_result(tmp_path / "many" / "0", sweep)
+    assert result is not None
+    assert (result.status, result.reason) == ("FINISHED", "")

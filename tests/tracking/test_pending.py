@@ -283,3 +283,19 @@ def test_a_lost_run_that_had_finished_stays_finished(store: Path, tmp_path: Path
     assert (result.name, result.metrics["cost"]) == ("window=2", 2.5)
     found = MlflowClient(f"sqlite:///{store}").get_run(run)
     assert (found.info.status, "reason" in found.data.tags) == ("FINISHED", False)
+
+
+def test_a_run_that_was_lost_while_it_waited_for_the_store_has_finished(store: Path, tmp_path: Path) -> None:
+    run, uri = begin(store), f"sqlite:///{store}"
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "costs.csv").touch()
+    last = [Taken("cost", 1.5, 1, 1)]
+    Pending(uri, "w2v_exp", run, metrics=last, files="artifacts", status="FINISHED", end_time=5).write(
+        tmp_path
+    )
+    result = end_lost_record(MlflowTracking(uri), TAGS, tmp_path, lost())
+    assert (result.status, result.reason, result.metrics["cost"]) == ("FINISHED", "", 1.5)
+    found = MlflowClient(uri).get_run(run)
+    assert (found.info.status, found.info.end_time) == ("FINISHED", 5)
+    assert "reason" not in found.data.tags
+    assert [file.path for file in MlflowClient(uri).list_artifacts(run)] == ["costs.csv"]

@@ -118,4 +118,5 @@ class Launch:
             self._gather(PATIENCE)
         self._engine.close()
         for task in self._running.values():
-            tell_end(task, "KILLED", "interrupted")
+            if not has_told(task):
+                tell_end(task, "KILLED", "interrupted")

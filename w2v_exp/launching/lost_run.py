@@ -122,8 +122,9 @@ def _pending_end(
         pass
     except (OSError, ValueError) as error:
         print(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.", file=sys.stderr)
-    pending.tags["reason"] = result.reason
-    pending.status, pending.end_time = result.status, int(time() * 1000)
+    if pending.status != "FINISHED":  # else it was lost while it waited for the store
+        pending.tags["reason"] = result.reason
+        pending.status, pending.end_time = result.status, int(time() * 1000)
     return pending
 
 
