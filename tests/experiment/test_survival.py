@@ -242,7 +242,7 @@ KILLS = int(os.environ.get("W2V_EXP_KILLS", "100"))
 def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_not(
     client: MlflowClient, command: Command
 ) -> None:
-    """Every objective with several optimizers; seeds until there are enough kills. Some 10 minutes."""
+    """Every objective with several optimizers; seeds until there are enough kills. Some 15 minutes."""
     generator = np.random.default_rng(11)
     sweep = (
         *SETTINGS, "objective=softmax,hierarchical_softmax,negative_sampling", "optimizer=sgd,adam,lazy_momentum",
@@ -253,11 +253,11 @@ def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_
     while kills < KILLS:
         started = time.monotonic()
         whole = command(*sweep, f"seed={seed}", "tracking.experiment=whole")
-        seconds = (time.monotonic() - started) / 9  # a run, as fast as the machine is now
+        seconds = time.monotonic() - started  # as fast as the machine is now
         assert whole.returncode == 0, whole.stderr
         while (done := command(
             *sweep, f"seed={seed}", "tracking.experiment=killed",
-            killed_after=generator.uniform(0.2, 2) * seconds if kills < KILLS else None,
+            killed_after=generator.uniform(0, 1) * seconds if kills < KILLS else None,
         )).returncode:  # fmt: skip
             assert done.returncode == -signal.SIGKILL, done.stderr
             kills += 1
@@ -267,7 +267,7 @@ def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_
     assert killed.keys() == whole.keys()
     continued = [run for run in killed.values() if "continued" in run.data.tags]
     print(f"{kills} kills, {len(continued)} of {len(killed)} runs have gone on from a checkpoint")
-    assert len(continued) > len(killed) / 3
+    assert continued  # else nothing was shown
     for settings, run in killed.items():
         assert embeddings_of(run) == embeddings_of(whole[settings])
         assert logged_by(client, run) == logged_by(client, whole[settings])

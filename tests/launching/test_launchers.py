@@ -216,7 +216,7 @@ def test_an_interruption_ends_all_and_keeps_what_there_is(
     signal_number: int, launcher: str, tmp_path: Path, begun: Any
 ) -> None:
     process = begun(
-        f"epochs={LONG},{LONG}1",
+        f"epochs={LONG},{LONG[:-1]}",
         f"hydra/launcher={launcher}",
         "hydra.launcher.n_jobs=2",
         "checkpoint.every=1s",
@@ -239,6 +239,7 @@ def test_an_interruption_ends_all_and_keeps_what_there_is(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store")
 def test_workers_end_without_a_word(command: Command) -> None:
     done = command("window=2,3", "epochs=5", "hydra/launcher=joblib", "-m")  # pictures' libraries make locks
     assert (done.returncode, done.stderr) == (0, "")
