@@ -171,6 +171,12 @@ def test_a_visible_text_has_no_control_characters(text: str) -> None:
     assert str(UserError(text)) == shown
 
 
+def test_a_message_does_not_repeat_thousands_of_characters() -> None:
+    path = "/".join(["folder"] * 100)
+    assert str(UserError(f"{path}: no such file.")) == f"{path}: no such file."
+    assert str(UserError(f"key={'9' * 5000}: too long.")) == f"key={'9' * 196}…"[:201] + " too long."
+
+
 def test_words_that_are_spelled_with_joiners_and_spaces_of_all_kinds_stay() -> None:
     for text in ("می\u200cخواهم", "क्\u200dष", "10\u202f%", "a\u00a0b", "日本", "é", "two\nlines\tand tabs"):
         assert visible(text) == text

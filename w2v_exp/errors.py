@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import unicodedata
 from importlib.metadata import PackageNotFoundError, distribution
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 LONGEST_SHOWN = 200  # characters of a value in a message
+_ENDLESS = re.compile(r"\S{1001,}")
 JOINERS = "\u200c\u200d"  # not printable, but Persian and the scripts of India are spelled with them
 
 
@@ -35,11 +37,14 @@ def visible(text: str) -> str:
 
 
 class UserError(Exception):
-    """A mistake in what was asked for, written for the person who asked; shown without control characters."""
+    """A mistake in what was asked for, written for the person who asked.
+
+    Shown without control characters; of thousands of characters without a space, the first ones.
+    """
 
     def __str__(self) -> str:
         """Return the message, safe to print."""
-        return visible(super().__str__())
+        return visible(_ENDLESS.sub(lambda found: f"{found[0][:LONGEST_SHOWN]}…", super().__str__()))
 
 
 class SettingError(UserError):

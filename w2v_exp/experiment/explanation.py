@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder
-from w2v_exp.errors import UserError
+from w2v_exp.errors import SettingError, UserError
 from w2v_exp.plan import MOST_RUNS
 from w2v_exp.reporting.words import shown
 from w2v_exp.validation import suggestion
@@ -218,7 +218,9 @@ def _explain_value(error: OmegaConfBaseException) -> UserError:
     text = str(error.msg or error).splitlines()[0]
     key = str(error.full_key or error.key)
     if found := re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", text):
-        return UserError(f"{key}={found[1]}: {_KINDS.get(found[2], f'must be of type {found[2]}.')}")
+        return SettingError(key, found[1], _KINDS.get(found[2], f"must be of type {found[2]}."))
+    if found := re.match(r"Value '(.*)' is not a valid bool", text):
+        return SettingError(key, found[1], _KINDS["Boolean"])
     if "is not Optional" in text or "Incompatible value 'None'" in text:
         return UserError(f"{key}=null: needs a value.")
     if "Missing mandatory value" in text:
