@@ -169,7 +169,7 @@ def test_the_summary_run_compares_them(
     assert summary.data.metrics == {
         "runs_finished": 4,
         "runs_unfinished": 0,
-        "best_information_explained": best.data.metrics["information_explained"],
+        "sweep_best_information_explained": best.data.metrics["information_explained"],
     }
     assert len([file for file in files if file.endswith((".png", ".svg"))]) == 4
 

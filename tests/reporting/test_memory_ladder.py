@@ -15,7 +15,7 @@ AVAILABLE = 1000.0  # MB
 def run(encoding, pairs, estimated, available=AVAILABLE):
     metrics = {"pairs": float(pairs), "estimated_memory_mb": estimated, "vocabulary_size": 10.0}
     if available is not None:
-        metrics["available_memory_mb"] = available
+        metrics["memory_available_mb"] = available
     fits = available is None or estimated <= available
     if fits:
         metrics |= {"peak_memory_mb": 0.99 * estimated, "cost": 2.0}

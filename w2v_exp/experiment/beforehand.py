@@ -48,5 +48,5 @@ def metrics_beforehand(
         reach = longest_reach(plan.window, len(training.ids), training.passages)
         metrics["block_tokens"] = plan.labels.centres(len(training.ids), reach)
     if (available := available_memory()) is not None:
-        metrics["available_memory_mb"] = available / MEGABYTE
+        metrics["memory_available_mb"] = available / MEGABYTE
     return metrics

@@ -115,5 +115,5 @@ def _summary_metrics(comparison: Comparison) -> dict[str, float]:
         r: [r.sign * g.ranked_mean(r.metric) for g in comparison.groups if g.ranks(r.metric)] for r in ranked
     }
     return metrics | {
-        f"best_{ranking.metric}": ranking.sign * max(values) for ranking, values in best.items()
+        f"sweep_best_{ranking.metric}": ranking.sign * max(values) for ranking, values in best.items()
     }

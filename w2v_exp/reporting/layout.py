@@ -61,7 +61,7 @@ def layout_of(comparison: Comparison) -> Layout | None:
     return Layout(row_key, column_key, rows, columns, panel_key, panels)
 
 
-def settings_of(comparison: Comparison) -> list[Mapping[str, str]]:
+def settings_of(comparison: Comparison) -> list[dict[str, str]]:
     """Return the swept values of each configuration, and of each run that did not finish."""
     return [group.swept for group in comparison.groups] + [run.swept for run in comparison.unfinished]
 

@@ -109,7 +109,7 @@ def _rungs(comparison: Comparison) -> dict[str, list[Rung]]:
     runs = [*(run for group in comparison.groups for run in group.runs), *comparison.unfinished]
     rungs: dict[str, list[Rung]] = defaultdict(list)
     for run in runs:
-        names = ("pairs", "estimated_memory_mb", "peak_memory_mb", "available_memory_mb")
+        names = ("pairs", "estimated_memory_mb", "peak_memory_mb", "memory_available_mb")
         rung = Rung(*(run.metrics.get(name, math.nan) for name in names))
         if KEY in run.swept and rung.pairs > 0 and rung.estimated > 0:
             rungs[run.swept[KEY]].append(rung)
