@@ -47,7 +47,7 @@ MISTAKES = [
     (["sweep=foo"], "sweep=foo: not an option. Options: classic, "),
     (["window=abc"], "window=abc: must be a whole number."),
     (["force=perhaps"], "force=perhaps: must be true or false."),
-    (["estimate=" + "9" * 4000], "estimate=" + "9" * 200 + "…: must be true or false."),
+    (["estimate=" + "x" * 5000], "estimate=" + "x" * 200 + "…: must be true or false."),
     (["window=2.5"], "window=2.5: must be a whole number."),
     (["window=0"], "window=0: must be a whole number, 1 or more."),
     (["seed=null"], "seed=null: needs a value."),
