@@ -1,4 +1,4 @@
-"""What the system gives a process: a user without a name or home, folders that cannot be written or are gone."""
+"""The environment of a process: a user without a name or home, folders that cannot be written or are gone."""
 
 from __future__ import annotations
 

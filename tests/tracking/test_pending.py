@@ -1,4 +1,4 @@
-"""What is kept for a store is read as data of somebody else: only its own run's files, only to the configured store."""
+"""Pending data are not trusted: only files of their own run are uploaded, and only to the configured store."""
 
 from __future__ import annotations
 

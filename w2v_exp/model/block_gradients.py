@@ -97,13 +97,7 @@ class BlockObjective:
         group, run = _group_and_run(rule, window)
         centres += -centres % max(group, run)
         reach, width = run + 2 * window, 2 * window + 1
-        if rule.sharing == "all":
-            negatives, by_centre = vocabulary_size, vocabulary_size
-        elif rule.sharing == "pair":
-            by_centre = rule.negatives * (1 if cbow else width)
-            negatives = by_centre * centres
-        else:
-            negatives, by_centre = rule.shared * centres // group, rule.shared
+        by_centre, negatives = _noise_size(rule, centres, group, vocabulary_size, 1 if cbow else width)
         # First what the negatives take, then, beside their gradients, what the sums for words do.
         sampling = (3 * centres + 2 * negatives) * dim + centres * (3 * by_centre + 3 * width)
         summing = ((4 + cbow + reach / run) * centres + negatives) * dim + centres * (reach + 4 * width)
@@ -117,13 +111,7 @@ class BlockObjective:
         group, run = _group_and_run(rule, window)
         centres += -centres % max(group, run)
         reach, width = run + 2 * window, 2 * window + 1
-        if rule.sharing == "all":
-            by_centre, rows = vocabulary_size, vocabulary_size
-        elif rule.sharing == "pair":
-            by_centre = rule.negatives * (1 if cbow else width)
-            rows = by_centre * centres
-        else:
-            by_centre, rows = rule.shared, rule.shared * centres // group
+        by_centre, rows = _noise_size(rule, centres, group, vocabulary_size, 1 if cbow else width)
         scores = centres * (by_centre + width)
         return Work(
             stacked_products=6.0 * centres * (reach + by_centre) * dim,
@@ -233,6 +221,18 @@ class BlockObjective:
     def _padding(self, block: Block) -> int:
         """Return how many centres are to be added to those of a block."""
         return -len(block.before) % max(self._group, self._run)
+
+
+def _noise_size(
+    rule: NegativeSampling, centres: int, group: int, vocabulary_size: int, pairs: int
+) -> tuple[int, int]:
+    """Return the number of negatives that meet a centre, and that of a block; a centre has at most so many pairs."""
+    if rule.sharing == "all":
+        return vocabulary_size, vocabulary_size
+    if rule.sharing == "pair":
+        by_centre = rule.negatives * pairs
+        return by_centre, by_centre * centres
+    return rule.shared, rule.shared * centres // group
 
 
 def _group_and_run(rule: NegativeSampling, window: int) -> tuple[int, int]:
