@@ -1,7 +1,6 @@
 """The direction of imports: the core stands on NumPy, and what comes earlier does not know what follows."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,22 +139,3 @@ def test_the_core_loads_nothing_heavy():
 
 def test_the_trainer_loads_nothing_heavy():
     assert loaded_by("import w2v_exp.training.trainer") & HEAVY == set()
-
-
-def test_the_table_of_modules_names_every_module_and_none_that_is_gone():
-    text = (PACKAGE.parent / "docs" / "architecture.md").read_text()
-    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    named = set()
-    for cell in cells:  # `text/encoding.py`, `reading.py`: a name without a folder is of the one before it
-        folder = ""
-        for name in re.findall(r"`([^`]+?)/?`", cell):
-            folder = name.rpartition("/")[0] if "/" in name else folder
-            named.add(f"{folder}/{name.rpartition('/')[2]}".strip("/"))
-    whole_folders = {name for name in named if (PACKAGE / name).is_dir()}
-    modules = {
-        str(path.relative_to(PACKAGE).as_posix())
-        for path in PACKAGE.rglob("*.py")
-        if not path.name.startswith("__") and path.parent.name not in whole_folders
-    }
-    assert modules - named == set()
-    assert {name for name in named if not (PACKAGE / name).exists()} == set()
