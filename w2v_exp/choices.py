@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from w2v_exp.embeddings.evaluation import EVALUATIONS
-from w2v_exp.embeddings.loading import LoadOptions
+from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule

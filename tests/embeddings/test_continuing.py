@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
+from w2v_exp.embeddings.embeddings import content_digest, initialization_from, with_other_words
 
 DIM = 3
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from w2v_exp.embeddings.correlation import average_ranks, pearson, spearman
+from w2v_exp.embeddings.word_pairs import average_ranks, pearson, spearman
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda number: round(number, 3))
 TWO_LISTS = st.integers(2, 30).flatmap(

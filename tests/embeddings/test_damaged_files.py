@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from w2v_exp.embeddings import AnalogySet, Embeddings, WordPairSet
-from w2v_exp.embeddings.loading import DUPLICATES, MALFORMED, UNICODE_ERRORS, LoadWarning
+from w2v_exp.embeddings.opening import DUPLICATES, MALFORMED, UNICODE_ERRORS, LoadWarning
 from w2v_exp.errors import UserError
 
 PIECES = [

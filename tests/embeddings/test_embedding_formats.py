@@ -23,7 +23,7 @@ from w2v_exp.embeddings import word2vec_formats as word2vec_formats_module
 from w2v_exp.errors import FormatError, UserError
 
 # of a last line without its end
-pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.loading.LoadWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.opening.LoadWarning")
 
 FORMATS = [".npz", ".txt", ".vec", ".bin", ".txt.gz", ".vec.gz", ".bin.gz"]
 WORD2VEC_FORMATS = FORMATS[1:]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from w2v_exp.embeddings.evaluation_sets import (
+from w2v_exp.embeddings.word_pairs import (
     ANALOGY_SETS,
     LONGEST_LINE,
     WORD_PAIR_SETS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.probes import Probe, chosen_probes, probe
+from w2v_exp.embeddings.neighbours import Probe, chosen_probes, probe
 
 
 @pytest.mark.parametrize(

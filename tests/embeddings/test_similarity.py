@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
-from w2v_exp.embeddings import Embeddings, nearest
+from w2v_exp.embeddings import Embeddings, similarity
 from w2v_exp.errors import UserError
 
 WORDS = [f"word{i}" for i in range(300)]
@@ -170,7 +170,7 @@ def test_many_queries_at_once_are_answered_bit_by_bit_as_one_after_another(
     few = random_embeddings(words=40, dtype=dtype)
     alone = [few.most_similar(query, topn=topn, restrict_vocab=restrict_vocab) for query in asked]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearest, "BATCH_BYTES", batch_bytes)
+        patch.setattr(similarity, "BATCH_BYTES", batch_bytes)
         assert few.most_similar_to_each(asked, topn, restrict_vocab) == alone
 
 
@@ -200,7 +200,7 @@ def test_memory_does_not_grow_with_the_queries():
     many.most_similar_to_each(many.words[:3000], topn=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1.5 * nearest.BATCH_BYTES  # all cosines at once would be 120 MB
+    assert peak < 1.5 * similarity.BATCH_BYTES  # all cosines at once would be 120 MB
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,14 @@ from test_embedding_formats import (
     solid_words,
 )
 
-from w2v_exp.embeddings import Embeddings, loading, opening
-from w2v_exp.embeddings.loading import LoadOptions, LoadWarning
+from w2v_exp.embeddings import Embeddings, opening
+from w2v_exp.embeddings.opening import LoadOptions, LoadWarning
 from w2v_exp.embeddings.word2vec_formats import MOST_BLANK_LINES
 from w2v_exp.errors import FormatError, SettingError, UserError
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.questions import run
 
-pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.loading.LoadWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.opening.LoadWarning")
 
 GLOVE = b"the 0.1 -0.2 0.3\nriver 0.2 0.1 -0.4\n, 0.5 0.5 0.1\n"
 HEADER = b"3 3\n"
@@ -484,7 +484,7 @@ def peak_of(path, **options):
 
 @pytest.mark.parametrize("form", ["headerless", "gzip", "headerless gzip", "pipe"])
 def test_a_matrix_of_unknown_length_grows_with_its_rows(monkeypatch, tmp_path, form):
-    monkeypatch.setattr(loading, "GROWTH", 1 << 16)
+    monkeypatch.setattr(opening, "GROWTH", 1 << 16)
     vectors = np.random.default_rng(0).integers(0, 99, (1500, 200)).astype(np.float32)
     row = b" %d" * 200 + b"\n"
     lines = b"".join(b"w%d" % i + row % tuple(map(int, vector)) for i, vector in enumerate(vectors))

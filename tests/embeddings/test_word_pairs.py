@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2v_exp.embeddings import Embeddings, WordPairSet
-from w2v_exp.embeddings.evaluation_sets import WORD_PAIR_SETS, find_set
+from w2v_exp.embeddings.word_pairs import WORD_PAIR_SETS, find_set
 from w2v_exp.errors import FormatError, SettingError, UserError
 
 

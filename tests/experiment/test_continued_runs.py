@@ -12,7 +12,7 @@ from plans import plan_of
 from processes import Command
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.continuing import content_digest
+from w2v_exp.embeddings.embeddings import content_digest
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment.continuing import Origin
 from w2v_exp.tracking.recorded_embeddings import find_run

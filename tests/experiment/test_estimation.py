@@ -15,7 +15,7 @@ from processes import Command, run_python
 from w2v_exp import memory
 from w2v_exp.choices import FromRun
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.continuing import initialization_from
+from w2v_exp.embeddings.embeddings import initialization_from
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.directions import directions
+from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.explorer_data import json_in_html, quantised, quantised_places

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from w2v_exp.embeddings.directions import directions
+from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import SettingError
 from w2v_exp.reporting import projections
 from w2v_exp.reporting.projections import principal_components, project

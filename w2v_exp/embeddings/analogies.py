@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.embeddings.analogy_answers import SIMILARITY_FUNCTIONS, answered
-from w2v_exp.embeddings.evaluation_sets import (
+from w2v_exp.embeddings.similarity import SIMILARITY_FUNCTIONS, answered
+from w2v_exp.embeddings.word_pairs import (
     ANALOGY_SETS,
     SAMPLED_LINES,
     SEPARATORS,

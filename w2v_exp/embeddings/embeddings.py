@@ -1,7 +1,10 @@
-"""Embeddings: words with their vectors, to look up, compare, save and load."""
+"""Embeddings: words with counts and both matrices, saved, balanced, extended by a new text's words."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,19 +13,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
-from w2v_exp.embeddings.archive import Stored
-from w2v_exp.embeddings.balancing import balanced_vectors
-from w2v_exp.embeddings.formats import read, write, write_lines
-from w2v_exp.embeddings.loading import LoadOptions
-from w2v_exp.embeddings.parts import check_counts, check_matrix, numbered_words
-from w2v_exp.embeddings.similarity import Similarity
+from w2v_exp.embeddings.formats import Stored, read, write, write_lines
+from w2v_exp.embeddings.opening import LoadOptions
+from w2v_exp.embeddings.similarity import Similarity, check_counts, check_matrix, numbered_words
 from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, UserError
-from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.parameters import ContinuedInitialization, Parameters
 from w2v_exp.representation import ShortRepr
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.validation import require_choice, require_kind, require_whole
+
+
+def balanced_vectors(embedding: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]:
+    """Return (U + V)·√S, where U·S·Vᵀ is the singular value decomposition of E·Wᵀ.
+
+    Scores depend on the product of the two matrices alone: (E·A)·(W·A⁻ᵀ)ᵀ is the same for every A, and which of them
+    training arrives at is due to initialization and optimizer. The symmetric factors U·√S and V·√S are those that
+    remain (Levy, Goldberg & Dagan 2015 find them good for PPMI); like input and output vectors, their sum is better
+    than either. The V × V product is never made: it takes O(V·dim²).
+
+    Parameters
+    ----------
+    embedding, output : ndarray, shape (V, dim)
+        E and W.
+
+    Returns
+    -------
+    ndarray, shape (V, dim)
+        Of the embedding's dtype; columns by falling singular value, zeros where V is less than dim.
+    """
+    (left, left_rest), (right, right_rest) = (
+        np.linalg.qr(matrix.astype(np.float64)) for matrix in (embedding, output)
+    )
+    U, values, Vt = np.linalg.svd(left_rest @ right_rest.T)
+    vectors = np.zeros(embedding.shape, embedding.dtype)
+    vectors[:, : len(values)] = (left @ U + right @ Vt.T) * np.sqrt(values)
+    return vectors
+
 
 VECTORS = ("input", "output", "sum", "balanced")
 
@@ -269,3 +297,57 @@ class Embeddings(ShortRepr, Similarity):
         if vectors == "sum":
             return Embeddings(self.words, self.counts, self.input + self.output)
         return Embeddings(self.words, self.counts, balanced_vectors(self.input, self.output))
+
+
+def initialization_from(saved: Embeddings, words: Sequence[str]) -> ContinuedInitialization:
+    """Return what makes the parameters of a vocabulary of these words: saved vectors for those that have them.
+
+    The matrices are not copied before parameters are made.
+    """
+    rows = np.fromiter((saved.ids.get(word, -1) for word in words), np.int64, len(words))
+    return ContinuedInitialization(rows, saved.input, saved.output)
+
+
+def with_other_words(trained: Embeddings, saved: Embeddings) -> Embeddings:
+    """Return trained embeddings with the saved words that they lack behind their own, in the order that these had.
+
+    Their vectors are the saved ones: nothing has moved them. Their count is 0, which is how often they occur in the
+    text of the training; so words stay in the order of their counts.
+
+    Parameters
+    ----------
+    trained : Embeddings
+        Of the words of a text.
+    saved : Embeddings
+        What training went on from; vectors of as many dimensions. They take the dtype of `trained`. Where they have
+        no output vectors and `trained` has, theirs are zero, which is what they would have started at; where
+        `trained` has none, theirs are left out.
+    """
+    rows = [row for word, row in saved.ids.items() if word not in trained]
+    if not rows:
+        return trained
+    counts, output, dtype = trained.counts, trained.output, trained.input.dtype
+    if counts is not None:
+        counts = np.concatenate([counts, np.zeros(len(rows), np.int64)])
+    if output is not None:
+        width = output.shape[1]
+        others = np.zeros((len(rows), width), dtype) if saved.output is None else saved.output[rows]
+        output = np.concatenate([output, others], dtype=dtype)
+    words = [*trained.words, *(saved.words[row] for row in rows)]
+    return Embeddings(words, counts, np.concatenate([trained.input, saved.input[rows]], dtype=dtype), output)
+
+
+def content_digest(embeddings: Embeddings) -> str:
+    """Return the SHA-256, hexadecimal, of all that training depends on that goes on from these embeddings.
+
+    That is words and vectors, with their dtype: neither counts, nor the format of the file that they come from.
+    """
+    digest = hashlib.sha256(json.dumps(embeddings.words).encode())
+    for matrix in (embeddings.input, embeddings.output):
+        if matrix is None:
+            digest.update(b"null")
+            continue
+        digest.update(json.dumps([matrix.dtype.name, *matrix.shape]).encode())
+        little_endian = np.ascontiguousarray(matrix, matrix.dtype.newbyteorder("<"))
+        digest.update(little_endian.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

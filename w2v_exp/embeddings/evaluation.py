@@ -10,8 +10,7 @@ from typing import Protocol
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet
 from w2v_exp.embeddings.embeddings import Embeddings
-from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, WORD_PAIR_SETS, find_set
-from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet
+from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, WordPairScore, WordPairSet, find_set
 from w2v_exp.errors import SettingError
 from w2v_exp.validation import check_whole
 

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.compression import compression_of
-from w2v_exp.embeddings.loading import LoadOptions, Rows
-from w2v_exp.embeddings.opening import Content
+from w2v_exp.embeddings.opening import Content, LoadOptions, Rows
 from w2v_exp.errors import FormatError, UserError
 
 LONGEST_WORD = 1 << 20  # bytes; a damaged file is not read to its end for a word that does not end

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation import StandardEvaluation
-from w2v_exp.embeddings.word_vectors import Similar
+from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.experiment.evaluation import evaluation_rows
 from w2v_exp.reporting.words import shown
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from w2v_exp.choices import FromFile, FromRun, MlflowTracking
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.continuing import content_digest, initialization_from, with_other_words
-from w2v_exp.embeddings.loading import load_warnings_printed
+from w2v_exp.embeddings.embeddings import content_digest, initialization_from, with_other_words
+from w2v_exp.embeddings.opening import load_warnings_printed
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.files import expanded
 from w2v_exp.model.parameters import ContinuedInitialization

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import w2v_exp
 from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
-from w2v_exp.embeddings.evaluation_sets import ANALOGY_SETS, WORD_PAIR_SETS, find_set
+from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 

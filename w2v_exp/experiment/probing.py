@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.probes import NEIGHBOURS, Probe, chosen_probes, probe
+from w2v_exp.embeddings.neighbours import NEIGHBOURS, Probe, chosen_probes, probe
 from w2v_exp.plan import Plan
 from w2v_exp.text.vocabulary import Vocabulary
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import VECTORS
 from w2v_exp.embeddings.evaluation import StandardEvaluation
-from w2v_exp.embeddings.loading import (
+from w2v_exp.embeddings.opening import (
     DUPLICATES,
     MALFORMED,
     UNICODE_ERRORS,

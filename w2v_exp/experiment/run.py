@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.probes import Probe
+from w2v_exp.embeddings.neighbours import Probe
 from w2v_exp.errors import TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.bounds import Bounds

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.directions import directions
+from w2v_exp.embeddings.similarity import directions
 from w2v_exp.reporting.projections import project
 
 WIDE_BYTES = 1_000_000  # vectors that take no more with 16 bits a number have them; others have 8

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.loading import LoadOptions
+from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import UserError
 from w2v_exp.files import expanded
 
