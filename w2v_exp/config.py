@@ -1,20 +1,63 @@
-"""The configuration in ``conf/``: where it is, and its schema, which Hydra checks it by."""
+"""The configuration: its folder ``conf/`` and schema, how it is composed, and how it is recorded."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import re
+import sys
 import typing
-from dataclasses import field, make_dataclass
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, make_dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.errors import ConfigCompositionException, HydraException
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
+from yaml import MarkedYAMLError, YAMLError
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.plan import Plan
+from w2v_exp.errors import UserError
+from w2v_exp.plan import MOST_RUNS, Plan, make_plan
+from w2v_exp.reporting.words import shown
+
+PRIMARY = "config"
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)
+
+
+def config_folder() -> Path:
+    """Return the folder ``conf/``: inside the package where it is installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def options_of(group: str) -> list[str]:
+    """Return the options of a group in ``conf/``."""
+    return sorted(file.stem for file in (config_folder() / group).glob("*.yaml")) if group else []
 
 
 @cache
@@ -41,6 +84,266 @@ def _option_schema(name: str, made: type) -> type:
         copied = field(default=setting.default, default_factory=setting.default_factory)
         fields.append((setting.name, types[setting.name], copied))
     return make_dataclass(f"{made.__name__}Schema", fields)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The folders that options are looked for in, and the configuration to begin with.
+
+    Parameters
+    ----------
+    config_name : str
+        The primary configuration (``--config-name``).
+    config_dir : str, optional
+        A folder with more options (``--config-dir``).
+    config_path : str, optional
+        A folder, or package (``pkg://…``), that comes before ``conf/`` (``--config-path``). Hydra would replace
+        ``conf/`` by it; here what it does not have is still found.
+    """
+
+    config_name: str = PRIMARY
+    config_dir: str | None = None
+    config_path: str | None = None
+
+    @classmethod
+    def of(cls, parsed: Namespace) -> Sources:
+        """Return the sources that a command line names, checked.
+
+        Raises
+        ------
+        UserError
+            If a folder is not there.
+        """
+        for flag, folder in (("--config-dir", parsed.config_dir), ("--config-path", parsed.config_path)):
+            is_package = flag == "--config-path" and (folder or "").startswith("pkg://")
+            if folder is not None and not is_package and not os.path.isdir(folder):  # noqa: PTH112  (False for any text)
+                raise UserError(f"{flag}={folder}: no such folder, seen from {Path.cwd()}.")
+        return cls(parsed.config_name or PRIMARY, parsed.config_dir, parsed.config_path)
+
+    @property
+    def flags(self) -> list[str]:
+        """The command-line flags that name these sources."""
+        named = {"dir": self.config_dir, "path": self.config_path}
+        flags = [f"--config-{flag}={value}" for flag, value in named.items() if value is not None]
+        return flags + ([f"--config-name={self.config_name}"] if self.config_name != PRIMARY else [])
+
+    def absolute(self) -> Sources:
+        """Return the same sources, for processes that may have another current folder."""
+        return replace(
+            self,
+            config_dir=None if self.config_dir is None else _absolute(self.config_dir),
+            config_path=None if self.config_path is None else _absolute(self.config_path),
+        )
+
+    def search_path(self) -> ConfigSearchPath:
+        """Return the folders, in the order in which Hydra looks for a file."""
+        load_plugins()
+        shipped = str(config_folder())
+        search_path = create_config_search_path(
+            shipped if self.config_path is None else _absolute(self.config_path)
+        )
+        before_schema = SearchPathQuery(provider="schema")
+        if self.config_path is not None:
+            search_path.prepend("w2v_exp", f"file://{shipped}", before_schema)
+        if self.config_dir is not None:
+            search_path.prepend("command-line", f"file://{_absolute(self.config_dir)}", before_schema)
+        return search_path
+
+    def loader(self) -> ConfigLoader:
+        """Return what composes configurations from these sources."""
+        version.setbase("1.3")
+        setup_globals()
+        JobRuntime.instance().set("name", "w2v_exp")
+        return ConfigLoaderImpl(self.search_path())
+
+    def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
+        """Return the configuration that these overrides make, Hydra's own part included.
+
+        Raises
+        ------
+        UserError, HydraException, OmegaConfBaseException
+            If that is not possible.
+        """
+        with warnings.catch_warnings(record=True) as warned, composition_errors():
+            try:
+                composed: DictConfig = self.loader().load_configuration(
+                    self.config_name, list(overrides), mode
+                )
+                return composed
+            finally:
+                _require_search_path(warned)
+
+    def options(self, group: str, overrides: Sequence[str] = ()) -> list[str]:
+        """Return the options of a group, those of the folders of ``hydra.searchpath`` included."""
+        loader = self.loader()
+        with warnings.catch_warnings(), composition_errors():
+            warnings.simplefilter("ignore")
+            searched = [text for text in overrides if text.lstrip("+").startswith("hydra.searchpath=")]
+            _, repository = loader._parse_overrides_and_create_caching_repo(self.config_name, searched)
+            return list(repository.get_group_options(group))
+
+
+def _absolute(folder: str) -> str:
+    return folder if folder.startswith("pkg://") else str(Path(folder).absolute())
+
+
+def _require_search_path(warned: list[warnings.WarningMessage]) -> None:
+    """Make an error of Hydra's warning that a folder of ``hydra.searchpath`` is not there; show its other ones."""
+    for warning in warned:
+        text = str(warning.message)
+        if found := re.match(
+            r"provider=hydra\.searchpath.*?, path=(.*) is not available\.$", text, re.DOTALL
+        ):
+            raise UserError(f"hydra.searchpath=[{found[1]}]: no such folder.")
+    for warning in warned:
+        print(f"{type(warning.message).__name__}: {' '.join(str(warning.message).split())}", file=sys.stderr)
+
+
+def parse_overrides(texts: Sequence[str]) -> list[Override]:
+    """Return overrides as Hydra reads them; beyond that, an unquoted value may have ``=`` and any letters.
+
+    Raises
+    ------
+    UserError, HydraException
+        For the first that is not understood.
+    """
+    parser = OverridesParser.create()
+    parsed: list[Override] = []
+    for text in texts:
+        try:
+            parsed += parser.parse_overrides([_leniently(text)])
+        except RecursionError:
+            raise UserError(f"{shown(text, 80)}: brackets are nested too deeply.") from None
+        except (HydraException, UserError):
+            raise
+        except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+            raise UserError(f"{shown(text, 80)}: has a number of too many digits.") from error
+        except Exception as error:
+            raise UserError(f"{shown(text, 80)}: not understood ({_first_line(error)}).") from error
+    return parsed
+
+
+# A key, and a value without quotes, brackets, commas or backslashes other than in ${…}.
+SIMPLE = re.compile(r"""([+\w./@-]+)=((?:[^'"[\]{}(),\\$]|\$\{[^'"{}\\]*\}|\$(?!\{))*)""")
+
+
+def _leniently(text: str) -> str:
+    """Return an override with its value quoted where Hydra would not understand it, and nothing else is meant.
+
+    Unquoted, Hydra takes neither ``=`` nor letters outside ASCII.
+
+    >>> _leniently("corpus.path=josé/a=b.txt"), _leniently("window=2,3")
+    ("corpus.path='josé/a=b.txt'", 'window=2,3')
+    """
+    found = SIMPLE.fullmatch(text)
+    if found and ("=" in found[2] or not found[2].isascii()):
+        return f"{found[1]}='{found[2]}'"
+    return text
+
+
+def quoted(text: str) -> str:
+    r"""Return a text as the value of an override that means just this text.
+
+    >>> quoted("it's ${no} interpolation")
+    "'it\\'s \\${no} interpolation'"
+    """
+    value: str = QuotedString(literal(text), Quote.single).with_quotes()
+    return value
+
+
+def literal(text: str) -> str:
+    """Return a text as a value of a configuration in which nothing is interpolated."""
+    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
+
+
+def swept_values(override: Override) -> list[str]:
+    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``, as they would stand on a command line.
+
+    Raises
+    ------
+    UserError
+        If it has none, or more than can be counted: an interval.
+    """
+    if override.is_interval_sweep():
+        raise UserError(
+            f"{override.input_line}: an interval has no list of values; a search draws from it: hydra/sweeper=optuna."
+        )
+    require_countable(override)
+    if not (listed := [str(value) for value in override.sweep_string_iterator()]):
+        raise UserError(f"{override.input_line}: has no values.")
+    return listed
+
+
+def require_countable(override: Override) -> None:
+    """Refuse a range of more values than a sweep may have, before they are listed.
+
+    Raises
+    ------
+    UserError
+        With the number of its values, and the bound.
+    """
+    if (number := range_length(override)) > MOST_RUNS:
+        raise UserError(
+            f"{override.input_line}: {number:,} values; a sweep has at most {MOST_RUNS:,} runs. "
+            "Give a larger step, or search the range: hydra/sweeper=optuna."
+        )
+
+
+def range_length(override: Override) -> int:
+    """Return how many values a range has; of other values 0: these are written out.
+
+    Raises
+    ------
+    UserError
+        If it has no end.
+    """
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return 0
+    start, stop, step = value.start, value.stop, value.step
+    if start is None or stop is None or not step or not all(map(math.isfinite, (start, stop, step))):
+        raise UserError(f"{override.input_line}: a range needs two finite ends and a step that is not 0.")
+    return max(0, math.ceil((Fraction(stop) - Fraction(start)) / Fraction(step)))
+
+
+def first_value(override: Override) -> str:
+    """Return a value that a sweep has: of an interval where it begins."""
+    if override.is_interval_sweep():
+        return f"{override.value().start:.15g}"
+    range_length(override)
+    if getattr(override.value(), "shuffle", False):  # lists all of its values
+        require_countable(override)
+    for value in override.sweep_string_iterator():
+        return str(value)
+    raise UserError(f"{override.input_line}: has no values.")
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a configuration without Hydra's own part."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def plan_of(config: DictConfig) -> Plan:
+    """Return the plan of a composed configuration, checked.
+
+    Raises
+    ------
+    UserError
+        For the first setting that cannot be used.
+    """
+    with hydra_values(config), composition_errors():
+        return make_plan(without_hydra(config))
+
+
+@contextmanager
+def hydra_values(config: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:…}`` refer to this configuration."""
+    current = HydraConfig.instance().cfg
+    HydraConfig.instance().cfg = config
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = current
 
 
 def recorded_values(config: DictConfig | ListConfig) -> Any:
@@ -73,8 +376,83 @@ def _recorded_value(config: DictConfig | ListConfig, key: Any, spelled: Any) -> 
     return spelled if read else value
 
 
-def config_folder() -> Path:
-    """Return the folder ``conf/``: inside the package where it is installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
+@contextmanager
+def composition_errors() -> Iterator[None]:
+    """Make a `UserError` of whatever the user's files and values raise in Hydra, beside its own errors.
+
+    Hydra checks little of what it reads: an option that is null, a file that includes itself or a list where a
+    mapping is expected end in a ValueError, a RecursionError, an AttributeError …
+    """
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, OverflowError, UserError):
+        raise  # OverflowError is OmegaConf's, of a whole number that is too large for a float
+    except RecursionError:
+        raise UserError(
+            "The configuration is nested too deeply: a file includes itself, or too many brackets."
+        ) from None
+    except Exception as error:
+        raise UserError(f"The configuration cannot be composed: {_first_line(error)}.") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return shown(lines[0].rstrip("."), 200) if lines else type(error).__name__
+
+
+class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
+    """Hydra's source of YAML files, whose errors name the file."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the configuration in a file.
+
+        Raises
+        ------
+        UserError
+            If it is not YAML, or cannot be read.
+        """
+        file = Path(self.path, self._normalize_file_name(config_path))
+        try:
+            loaded = super().load_config(config_path)
+        except (HydraException, OmegaConfBaseException):
+            raise
+        except RecursionError:
+            raise UserError(f"{file}: is nested too deeply.") from None
+        except UnicodeDecodeError:
+            raise UserError(f"{file}: is not UTF-8 text.") from None
+        except MarkedYAMLError as error:
+            mark = error.problem_mark
+            line = f", line {mark.line + 1}" if mark else ""
+            raise UserError(f"{file}{line}: not valid YAML ({error.problem}).") from error
+        except YAMLError as error:
+            raise UserError(f"{file}: not valid YAML ({_first_line(error)}).") from error
+        except OSError as error:
+            raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
+        except Exception as error:
+            raise UserError(f"{file}: cannot be read ({_first_line(error)}).") from error
+        if not isinstance(loaded.config, DictConfig):
+            raise ConfigCompositionException(f"{file}: is a list; a mapping (key: value) is expected.")
+        return loaded
+
+
+def load_plugins() -> None:
+    """Have Hydra find its plugins, once a process.
+
+    Hydra imports every module of a package ``hydra_plugins``, whoever it is of. One that cannot be imported, such as a
+    folder of the user's that has this name by chance, must not end a run that has no use for it.
+    """
+    try:
+        Plugins.instance()
+    except (Exception, SystemExit) as error:
+        print(f"hydra_plugins: ignored, it cannot be imported ({_first_line(error)}).", file=sys.stderr)
+        shadowed = {
+            name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("hydra_plugins")
+        }
+        sys.modules["hydra_plugins"] = None  # type: ignore[assignment]  # importing it raises ImportError
+        try:
+            Plugins.instance()
+        finally:
+            del sys.modules["hydra_plugins"]
+            sys.modules.update(shadowed)
+    # `SourcesRegistry.register` keeps the class that is there.
+    SourcesRegistry.instance().types[CheckedFileSource.scheme()] = CheckedFileSource

@@ -15,11 +15,10 @@ from mlflow import MlflowClient
 from mlflow.entities import RunTag
 from omegaconf import OmegaConf
 
-from w2v_exp.config import register_schema
+from w2v_exp.config import Sources, literal, parse_overrides, quoted, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.command import parse, understand
 from w2v_exp.experiment.command_line import run
-from w2v_exp.experiment.composition import Sources, literal, parse_overrides, quoted
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     clear_earlier,

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from processes import Command
 
-from w2v_exp.config import register_schema
-from w2v_exp.experiment.composition import Sources
+from w2v_exp.config import Sources, register_schema
 from w2v_exp.experiment.folders import compose_distinct
 
 

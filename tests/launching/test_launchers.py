@@ -20,8 +20,8 @@ from mlflow import MlflowClient
 from processes import Command
 from sweeps import end_group, processes_that_hold, runs_of, start, wait_for
 
+from w2v_exp.config import Sources
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.experiment.composition import Sources
 from w2v_exp.experiment.interruption import Terminated
 from w2v_exp.experiment.sweep import Sweep, read_result, write_result
 from w2v_exp.launching.task import Task, perform

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from w2v_exp.config import Sources
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.composition import Sources
 from w2v_exp.launching.needs import Needs
 from w2v_exp.launching.room import Room
 from w2v_exp.launching.settings import make_settings

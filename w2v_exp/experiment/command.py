@@ -16,23 +16,18 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.errors import SettingError, UserError
-from w2v_exp.experiment.composition import (
+from w2v_exp.config import (
+    HYDRA_ERRORS,
     Sources,
+    first_value,
     parse_overrides,
     plan_of,
     quoted,
+    swept_values,
     without_hydra,
 )
-from w2v_exp.experiment.explanation import (
-    HYDRA_ERRORS,
-    OTHER_NAMES,
-    explain,
-    first_value,
-    known_keys,
-    swept_values,
-    unknown_key,
-)
+from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment.explanation import OTHER_NAMES, explain, known_keys, unknown_key
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable

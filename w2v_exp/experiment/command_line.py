@@ -20,7 +20,15 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.config import register_schema
+from w2v_exp.config import (
+    HYDRA_ERRORS,
+    Sources,
+    composition_errors,
+    literal,
+    parse_overrides,
+    register_schema,
+    without_hydra,
+)
 from w2v_exp.errors import UserError, visible
 from w2v_exp.experiment.command import (
     Command,
@@ -30,14 +38,7 @@ from w2v_exp.experiment.command import (
     parse,
     understand,
 )
-from w2v_exp.experiment.composition import (
-    Sources,
-    composition_errors,
-    literal,
-    parse_overrides,
-    without_hydra,
-)
-from w2v_exp.experiment.explanation import HYDRA_ERRORS, explain
+from w2v_exp.experiment.explanation import explain
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     is_shipped_folder,

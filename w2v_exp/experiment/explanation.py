@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from os.path import lexists
 
-from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import (
     ConfigCompositionException,
-    HydraException,
     MissingConfigException,
     OverrideParseException,
 )
@@ -21,9 +17,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import config_folder
+from w2v_exp.config import options_of
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.plan import MOST_RUNS
 from w2v_exp.reporting.words import shown
 from w2v_exp.validation import suggestion
 
@@ -147,73 +142,6 @@ def known_keys(config: DictConfig) -> list[str]:
     return keys
 
 
-def options_of(group: str) -> list[str]:
-    """Return the options of a group in ``conf/``."""
-    return sorted(file.stem for file in (config_folder() / group).glob("*.yaml")) if group else []
-
-
-def swept_values(override: Override) -> list[str]:
-    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``, as they would stand on a command line.
-
-    Raises
-    ------
-    UserError
-        If it has none, or more than can be counted: an interval.
-    """
-    if override.is_interval_sweep():
-        raise UserError(
-            f"{override.input_line}: an interval has no list of values; a search draws from it: hydra/sweeper=optuna."
-        )
-    require_countable(override)
-    if not (listed := [str(value) for value in override.sweep_string_iterator()]):
-        raise UserError(f"{override.input_line}: has no values.")
-    return listed
-
-
-def require_countable(override: Override) -> None:
-    """Refuse a range of more values than a sweep may have, before they are listed.
-
-    Raises
-    ------
-    UserError
-        With the number of its values, and the bound.
-    """
-    if (number := range_length(override)) > MOST_RUNS:
-        raise UserError(
-            f"{override.input_line}: {number:,} values; a sweep has at most {MOST_RUNS:,} runs. "
-            "Give a larger step, or search the range: hydra/sweeper=optuna."
-        )
-
-
-def range_length(override: Override) -> int:
-    """Return how many values a range has; of other values 0: these are written out.
-
-    Raises
-    ------
-    UserError
-        If it has no end.
-    """
-    value = override.value()
-    if not isinstance(value, RangeSweep):
-        return 0
-    start, stop, step = value.start, value.stop, value.step
-    if start is None or stop is None or not step or not all(map(math.isfinite, (start, stop, step))):
-        raise UserError(f"{override.input_line}: a range needs two finite ends and a step that is not 0.")
-    return max(0, math.ceil((Fraction(stop) - Fraction(start)) / Fraction(step)))
-
-
-def first_value(override: Override) -> str:
-    """Return a value that a sweep has: of an interval where it begins."""
-    if override.is_interval_sweep():
-        return f"{override.value().start:.15g}"
-    range_length(override)
-    if getattr(override.value(), "shuffle", False):  # lists all of its values
-        require_countable(override)
-    for value in override.sweep_string_iterator():
-        return str(value)
-    raise UserError(f"{override.input_line}: has no values.")
-
-
 def _explain_value(error: OmegaConfBaseException) -> UserError:
     text = str(error.msg or error).splitlines()[0]
     key = str(error.full_key or error.key)
@@ -228,6 +156,3 @@ def _explain_value(error: OmegaConfBaseException) -> UserError:
     if "not in" in text and "Key" in text:
         return UserError(f"{key}: unknown key.")
     return UserError(f"{key}: {text}")
-
-
-HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)

@@ -17,8 +17,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from w2v_exp.choices import GROUPS
+from w2v_exp.config import Sources, composition_errors, hydra_values, parse_overrides
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.composition import Sources, composition_errors, hydra_values, parse_overrides
 from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE
 from w2v_exp.file_lock import is_locked, try_lock
 from w2v_exp.files import DamagedFileError, read_checked

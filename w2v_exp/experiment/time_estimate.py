@@ -214,7 +214,7 @@ def faster_alternatives(
 
 def _named_experiment(corpus: FileCorpus) -> Plan:
     """Return the plan of the experiment for large files, on this corpus."""
-    from w2v_exp.experiment.composition import Sources, without_hydra
+    from w2v_exp.config import Sources, without_hydra
 
     config = without_hydra(Sources().compose([f"experiment={FOR_FILES}"]))
     OmegaConf.update(config, "corpus.path", corpus.path)

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from w2v_exp.experiment.composition import Sources
+from w2v_exp.config import Sources
 from w2v_exp.launching.engine import Engine
 from w2v_exp.launching.lost_run import has_told, tell_end
 from w2v_exp.launching.room import Room

@@ -10,8 +10,8 @@ from time import time
 from typing import TYPE_CHECKING
 
 from w2v_exp.choices import MlflowTracking
+from w2v_exp.config import plan_of
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.composition import plan_of
 from w2v_exp.experiment.sweep import read_result, write_result
 from w2v_exp.launching.task import Task, task_identity
 from w2v_exp.reporting.results import RunResult

@@ -11,8 +11,7 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from w2v_exp.config import register_schema
-from w2v_exp.experiment.composition import Sources, plan_of, without_hydra
+from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.launching.output import output_to
 from w2v_exp.plan import Plan

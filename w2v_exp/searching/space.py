@@ -16,8 +16,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from w2v_exp.config import swept_values
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.explanation import swept_values
 
 DIGITS = 4  # of a number from an interval: enough to search by, and to read
 WITHIN = 0.382  # where between its ends an interval is tried
