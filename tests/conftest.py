@@ -14,8 +14,7 @@ import pytest
 from processes import Command, ForkingCommand, run_python
 from properties import load_profile
 
-from w2v_exp.file_lock import locked
-from w2v_exp.files import replacing
+from w2v_exp.files import locked, replacing
 
 load_profile()
 

@@ -42,7 +42,7 @@ from w2v_exp.reproduction.markdown import headline, report  # noqa: E402
 from w2v_exp.reproduction.memory_growth import measure, refuse  # noqa: E402
 from w2v_exp.reproduction.page import page  # noqa: E402
 from w2v_exp.reproduction.published_figures import FOLDER, PublishedFigures  # noqa: E402
-from w2v_exp.text.tokenizer import ArticleTokenizer  # noqa: E402
+from w2v_exp.text.tokenizers import ArticleTokenizer  # noqa: E402
 
 SEEDS = range(2)
 SLOW = [pytest.mark.slow]

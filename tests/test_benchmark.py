@@ -22,7 +22,7 @@ from w2v_exp.examples.pairs import window_pairs  # noqa: E402
 from w2v_exp.model.softmax import Softmax  # noqa: E402
 from w2v_exp.text.corpus import ArticleCorpus  # noqa: E402
 from w2v_exp.text.encoding import encode_text  # noqa: E402
-from w2v_exp.text.tokenizer import ArticleTokenizer  # noqa: E402
+from w2v_exp.text.tokenizers import ArticleTokenizer  # noqa: E402
 from w2v_exp.text.vocabulary import VocabularyRule  # noqa: E402
 
 TEXT = encode_text(ArticleCorpus(), ArticleTokenizer(), VocabularyRule())

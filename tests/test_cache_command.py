@@ -14,7 +14,7 @@ from w2v_exp.text import cached_encoding
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.text.tokenizer import WordTokenizer
+from w2v_exp.text.tokenizers import WordTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 SHORT = ["epochs=1", "dim=2", "window=1", "tracking=none", "vocabulary.max_size=20", "batch_size=100000"]

@@ -17,7 +17,7 @@ from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.plan import make_plan
 from w2v_exp.text.corpus import TextCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.optimizers import Adagrad, GradientDescent
 from w2v_exp.training.schedules import Constant, Linear

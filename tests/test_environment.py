@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from processes import environment
 
-from w2v_exp.files import expanded
-from w2v_exp.text.cache_folder import cache_folder
+from w2v_exp.files import cache_folder, expanded
 from w2v_exp.tracking.provenance import _user
 
 RUN = ("-m", "w2v_exp", "epochs=2", "dim=3", "tracking.plots=false", "explorer=none")

@@ -33,7 +33,7 @@ from w2v_exp.embeddings.word_pairs import WordPairSet  # noqa: E402
 from w2v_exp.errors import UserError  # noqa: E402
 from w2v_exp.text.corpus import TextCorpus  # noqa: E402
 from w2v_exp.text.encoding import encode_text  # noqa: E402
-from w2v_exp.text.tokenizer import WhitespaceTokenizer  # noqa: E402
+from w2v_exp.text.tokenizers import WhitespaceTokenizer  # noqa: E402
 from w2v_exp.text.vocabulary import VocabularyRule  # noqa: E402
 
 WORDS = [f"w{number}" for number in range(30)]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from w2v_exp import file_lock
-from w2v_exp.file_lock import is_locked, locked, try_lock
+from w2v_exp import files
+from w2v_exp.files import is_locked, locked, try_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from w2v_exp.file_lock import locked
+from w2v_exp.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -72,7 +72,7 @@ def test_an_error_inside_frees_the_lock(tmp_path):
 
 
 def test_a_long_wait_is_mentioned_once_with_the_process_that_holds_the_lock(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(file_lock, "MESSAGE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "MESSAGE_SECONDS", 0.0)
     acquired = threading.Event()
 
     def wait() -> None:
@@ -98,10 +98,10 @@ def test_a_long_wait_is_mentioned_once_with_the_process_that_holds_the_lock(tmp_
     "content", [b"", b"\xff\xfe 7", b"x y", b"1 2 3", b"7", b"\x1b[31m host", b"9" * 10_000]
 )
 def test_what_a_lock_file_holds_need_not_be_ours(tmp_path, content, capsys, monkeypatch):
-    monkeypatch.setattr(file_lock, "MESSAGE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "MESSAGE_SECONDS", 0.0)
     (tmp_path / "lock").write_bytes(content)
-    holder = file_lock._opened(tmp_path / "lock")  # locked by a version that wrote nothing into it
-    assert file_lock._try_to_lock(holder)
+    holder = files._opened(tmp_path / "lock")  # locked by a version that wrote nothing into it
+    assert files._try_to_lock(holder)
     waiting = threading.Thread(target=lambda: locked(tmp_path / "lock").__enter__(), daemon=True)
     waiting.start()
     while not (message := capsys.readouterr().err):

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp.own_folder import CONTENT, TAG, delete_own, is_foreign, is_own, make_own, own_place
+from w2v_exp.files import CONTENT, TAG, delete_own, is_foreign, is_own, make_own, own_place
 from w2v_exp.text import cached_encoding
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_figures import write_figures
+from w2v_exp.text.cache import TextCache, write_figures
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.checkpoint_folder import CheckpointFolder
 

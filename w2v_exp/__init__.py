@@ -18,7 +18,7 @@ from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.text8 import Text8Corpus
-from w2v_exp.text.tokenizer import (
+from w2v_exp.text.tokenizers import (
     ArticleTokenizer,
     CharacterTokenizer,
     CustomTokenizer,

@@ -29,7 +29,7 @@ from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
-from w2v_exp.text.tokenizer import TOKENIZERS
+from w2v_exp.text.tokenizers import TOKENIZERS
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.tracking.problems import SECRET_REMEDY
 from w2v_exp.training.checkpointing import CheckpointRule

@@ -40,7 +40,7 @@ from w2v_exp.model.visited import refuse_smoothing
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
-from w2v_exp.text.tokenizer import Tokenizer
+from w2v_exp.text.tokenizers import Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.checkpointing import CheckpointRule
 from w2v_exp.training.optimizers import GradientDescent, Optimizer

@@ -21,7 +21,7 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 MIN_COUNT = 5

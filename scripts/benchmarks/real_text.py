@@ -15,7 +15,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.text.corpus import SotuCorpus, TextCorpus
 from w2v_exp.text.documents import promised_format
 from w2v_exp.text.encoding import EncodedText, encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 

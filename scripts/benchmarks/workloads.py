@@ -21,7 +21,7 @@ from benchmarks.training import Training, require_equal
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 ARTICLE_VARIANTS = (

@@ -14,7 +14,7 @@ from w2v_exp.examples.bounds import Bounds, cost_floor, information_explained, u
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 PAIR_LISTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40)

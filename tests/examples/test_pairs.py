@@ -11,7 +11,7 @@ from w2v_exp.examples import pairs as pairs_module
 from w2v_exp.examples.pairs import count_pairs, window_pairs
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 

@@ -22,12 +22,19 @@ from w2v_exp.searching.settings import SearchSettings
 from w2v_exp.searching.study import FILE as STUDY_FILE
 from w2v_exp.searching.study import MARK_FILE, SearchStudy
 from w2v_exp.text import cached_encoding
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_entry import DESCRIPTION, PASSAGES, WORDS, DamagedEntryError, read_text
-from w2v_exp.text.cache_figures import read_figures, write_figures
+from w2v_exp.text.cache import (
+    DESCRIPTION,
+    PASSAGES,
+    WORDS,
+    DamagedEntryError,
+    TextCache,
+    read_figures,
+    read_text,
+    write_figures,
+)
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.checkpoint import DamagedCheckpointError, open_checkpoint, write_checkpoint
 from w2v_exp.training.observers import EpochRecord

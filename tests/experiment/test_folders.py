@@ -27,7 +27,7 @@ from w2v_exp.experiment.folders import (
     sweep_lock,
 )
 from w2v_exp.experiment.sweep import RESULT_FILE, write_result
-from w2v_exp.file_lock import locked
+from w2v_exp.files import locked
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.earlier import LOCK, process_tags
 from w2v_exp.tracking.pending import Pending

@@ -18,7 +18,7 @@ from w2v_exp.reporting.run_plots import (
 )
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.trainer import Trainer
 

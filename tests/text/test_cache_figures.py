@@ -5,11 +5,10 @@ import json
 import pytest
 
 from w2v_exp.text import cached_encoding
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_figures import read_figures, write_figures
+from w2v_exp.text.cache import TextCache, read_figures, write_figures
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 DIGEST, KEY = "ab" * 32, "cd" * 16

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from w2v_exp.text.cache_folder import cache_folder
+from w2v_exp.files import cache_folder
 
 
 @pytest.mark.parametrize(

@@ -27,16 +27,15 @@ from properties import examples
 
 from w2v_exp import memory
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.files import TAG, make_own
 from w2v_exp.memory import NotEnoughMemoryError
-from w2v_exp.own_folder import TAG, make_own
-from w2v_exp.text import cache_key, cached_encoding, encoding, reading
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_entry import DESCRIPTION, IDS, PASSAGES, WORDS
+from w2v_exp.text import cached_encoding, encoding
+from w2v_exp.text.cache import DESCRIPTION, IDS, PASSAGES, WORDS, TextCache
 from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
-from w2v_exp.text.passages import BOUNDARIES
-from w2v_exp.text.tokenizer import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXT = "a rose is a rose is a rose, said the Rosé of 日本\n" * 50
@@ -184,7 +183,7 @@ def test_the_same_text_in_other_files_may_have_other_passages(cache, tmp_path, b
 
 
 def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, said, monkeypatch):
-    monkeypatch.setattr(cache_key, "FORMAT", 1)
+    monkeypatch.setattr(cached_encoding, "FORMAT", 1)
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     old = entry_of(cache)
     (old / PASSAGES).unlink()
@@ -434,7 +433,7 @@ def test_processes_that_make_the_same_entry_share_one(corpus, cache):
         from w2v_exp.text import cached_encoding
         from w2v_exp.text.cache import TextCache
         from w2v_exp.text.corpus import FileCorpus
-        from w2v_exp.text.tokenizer import WordTokenizer
+        from w2v_exp.text.tokenizers import WordTokenizer
         from w2v_exp.text.vocabulary import VocabularyRule
         cached_encoding.SMALLEST_CACHED = 0
         print("ready", flush=True)
@@ -487,7 +486,7 @@ def test_ctrl_c_leaves_nothing_in_the_cache(cache, tmp_path):
         from w2v_exp.text import cached_encoding
         from w2v_exp.text.cache import TextCache
         from w2v_exp.text.corpus import FileCorpus
-        from w2v_exp.text.tokenizer import WordTokenizer
+        from w2v_exp.text.tokenizers import WordTokenizer
         from w2v_exp.text.vocabulary import VocabularyRule
         cached_encoding.SMALLEST_CACHED = 0
         def progress(done, total):
@@ -632,9 +631,9 @@ def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
     tmp_path, monkeypatch, left, content, message
 ):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
-    monkeypatch.setattr(reading, "SMALLEST_LEFT", left)
+    monkeypatch.setattr(encoding, "SMALLEST_LEFT", left)
     monkeypatch.setattr(encoding, "_CHECK_EVERY", 1_000_000)
-    monkeypatch.setattr(reading, "CHECK_EVERY", 1_000_000)
+    monkeypatch.setattr(encoding, "CHECK_EVERY", 1_000_000)
     (tmp_path / "long.txt").write_bytes(content)
     corpus = FileCorpus(str(tmp_path / "long.txt"))
     with pytest.raises(NotEnoughMemoryError, match=f"(?s)long.txt: .*{message}"):

@@ -20,8 +20,8 @@ from properties import examples
 
 from w2v_exp.choices import make_choice
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.text import chunks
 from w2v_exp.text import corpus as corpus_module
-from w2v_exp.text import pieces as pieces_module
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 
 TEXT = "Über den Wolken\nist 日本,\tnicht weit: don’t ask.\n"
@@ -138,7 +138,7 @@ def test_pieces_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_facto
     file = tmp_path_factory.getbasetemp() / "pieces.txt"
     file.write_text(text, encoding="utf-8", newline="\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces_module, "PIECE_CHARACTERS", size)
+        patch.setattr(chunks, "PIECE_CHARACTERS", size)
         pieces = list(FileCorpus(str(file)).pieces())
     assert "".join(pieces) == text
     assert all(piece[-1].isspace() for piece in pieces[:-1])
@@ -146,7 +146,7 @@ def test_pieces_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_facto
 
 
 def test_pieces_are_bounded_where_any_white_space_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(pieces_module, "PIECE_CHARACTERS", 10)
+    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", 10)
     file = tmp_path / "tabs.txt"
     file.write_text("word\u3000" * 50)
     assert max(map(len, FileCorpus(str(file)).pieces())) <= 19
@@ -317,7 +317,7 @@ def test_a_long_line_without_white_space_is_refused_in_bounded_memory(tmp_path):
 @pytest.mark.parametrize("before", [0, 1, 500, (1 << 20) - 1])
 def test_the_longest_word_is_the_same_wherever_it_stands(tmp_path, before):
     file = tmp_path / "word.txt"
-    longest = "x" * pieces_module.LONGEST_WORD
+    longest = "x" * chunks.LONGEST_WORD
     file.write_text("a" * before + " " + longest + " end")
     assert "".join(FileCorpus(str(file)).pieces()).split()[-2:] == [longest, "end"]
     file.write_text("a" * before + " " + longest + "x end")

@@ -23,7 +23,7 @@ from w2v_exp import compression
 from w2v_exp.errors import CorpusError
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXTS = {"b/one.txt": b"alpha beta\n\ngamma", "b/two.txt": b"delta\n", "b.txt": b"epsilon"}
@@ -330,7 +330,7 @@ def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_
 
 @pytest.mark.parametrize("name", ["book.txt", "book.txt.gz", "books.zip", "books.tar"])
 def test_a_reader_that_stops_early_leaves_no_file_open(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("w2v_exp.text.pieces.PIECE_CHARACTERS", 4)
+    monkeypatch.setattr("w2v_exp.text.chunks.PIECE_CHARACTERS", 4)
     for number in range(2):
         (tmp_path / f"{number}.txt").write_text("some words " * 50)
     if name.endswith(".gz"):

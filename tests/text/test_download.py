@@ -22,7 +22,7 @@ from local_server import (
 )
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.text.download import Download, InterruptedDownloadError
+from w2v_exp.text.text8 import Download, InterruptedDownloadError
 
 BODY = random.Random(1).randbytes(300_000)
 HALF = 150_000

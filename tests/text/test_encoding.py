@@ -10,10 +10,10 @@ import pytest
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.text import pieces as pieces_module
+from w2v_exp.text import chunks
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer, CharacterTokenizer, WhitespaceTokenizer, WordTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer, CharacterTokenizer, WhitespaceTokenizer, WordTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 
@@ -45,7 +45,7 @@ def test_a_text_read_in_pieces_is_encoded_like_the_whole(tmp_path, monkeypatch, 
     file.write_text(text, encoding="utf-8", newline="\n")
     rule = VocabularyRule(min_count=2, stop_words=["die"])
     whole = encode_text(TextCorpus(text), tokenizer, rule)
-    monkeypatch.setattr(pieces_module, "PIECE_CHARACTERS", 7)
+    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", 7)
     assert len(list(FileCorpus(str(file)).pieces())) > 100
     pieces = encode_text(FileCorpus(str(file)), tokenizer, rule)
     np.testing.assert_array_equal(pieces.ids, whole.ids)
@@ -102,7 +102,7 @@ def test_ids_are_the_same_whatever_the_hash_seed():
     program = (
         "from w2v_exp.text.corpus import ArticleCorpus\n"
         "from w2v_exp.text.encoding import encode_text\n"
-        "from w2v_exp.text.tokenizer import ArticleTokenizer\n"
+        "from w2v_exp.text.tokenizers import ArticleTokenizer\n"
         "from w2v_exp.text.vocabulary import VocabularyRule\n"
         "rule = VocabularyRule(stop_words=['a', 'is'])\n"
         "encoded = encode_text(ArticleCorpus(), ArticleTokenizer(), rule)\n"

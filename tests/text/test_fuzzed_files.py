@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from w2v_exp.errors import UserError
-from w2v_exp.text import pieces, tokenizing
+from w2v_exp.text import chunks, tokenizing
+from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import EncodedText, encode_text
-from w2v_exp.text.passages import BOUNDARIES
-from w2v_exp.text.tokenizer import (
+from w2v_exp.text.tokenizers import (
     NORMALIZATIONS,
     ArticleTokenizer,
     CharacterTokenizer,
@@ -156,7 +156,7 @@ def random_text(chance: random.Random) -> str:
 
 
 def try_random_texts(folder: Path, seeds: range) -> None:
-    """Read random texts, in one file and in several, in large and in small pieces."""
+    """Read random texts, in one file and in several, in large and in small chunks."""
     for seed in seeds:
         chance = random.Random(seed)
         texts = [random_text(chance) for _ in range(chance.randrange(1, 4))]
@@ -166,7 +166,7 @@ def try_random_texts(folder: Path, seeds: range) -> None:
         tokenizer, boundaries = any_tokenizer(chance), chance.choice(["none", "line"])
         whole = outcome(folder / "all.txt", boundaries, tokenizer)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pieces, "PIECE_CHARACTERS", chance.randrange(1, 9))
+            patch.setattr(chunks, "PIECE_CHARACTERS", chance.randrange(1, 9))
             patch.setattr(tokenizing, "PART_CHARACTERS", chance.randrange(1, 9))
             in_pieces = outcome(folder / "all.txt", boundaries, tokenizer)
             assert_same(whole, in_pieces, seed)

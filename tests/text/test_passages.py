@@ -21,11 +21,11 @@ from properties import examples
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.text import encoding, pieces, tokenizing
+from w2v_exp.text import chunks, encoding, tokenizing
+from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
-from w2v_exp.text.passages import BOUNDARIES
-from w2v_exp.text.tokenizer import (
+from w2v_exp.text.tokenizers import (
     ArticleTokenizer,
     CharacterTokenizer,
     CustomTokenizer,
@@ -81,7 +81,7 @@ def expected_passages(documents: list[str], tokenizer, least: int = 1) -> list[l
 
 def with_small_pieces(stack: ExitStack, piece: int, part: int, chunk: int) -> None:
     patch = stack.enter_context(pytest.MonkeyPatch.context())
-    patch.setattr(pieces, "PIECE_CHARACTERS", piece)
+    patch.setattr(chunks, "PIECE_CHARACTERS", piece)
     patch.setattr(tokenizing, "PART_CHARACTERS", part)
     patch.setattr(encoding, "CHUNK_IDS", chunk)
 
@@ -119,7 +119,7 @@ def test_passages_are_those_of_plain_python_however_the_text_is_cut(
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
 @pytest.mark.parametrize("size", range(1, 9))
 def test_ends_of_passages_are_found_at_every_seam(tmp_path, monkeypatch, boundaries, size):
-    monkeypatch.setattr(pieces, "PIECE_CHARACTERS", size)
+    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", size)
     monkeypatch.setattr(tokenizing, "PART_CHARACTERS", 3)
     content = "a\n\nb\n \t\nc \n d\n\n\n\ne\r\n\r\nf\rg\u3000\n\u3000\nh"
     (tmp_path / "text.txt").write_bytes(content.encode())
@@ -141,7 +141,7 @@ def test_a_text_of_the_configuration_has_the_passages_of_a_file(text, boundaries
 
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
 def test_several_processes_find_the_passages_that_one_finds(tmp_path, monkeypatch, boundaries):
-    monkeypatch.setattr(pieces, "PIECE_CHARACTERS", 50)
+    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", 50)
     contents = [f"text {number}, line one\nline two rare\n\n \nblock {number}\n" * 9 for number in range(4)]
     for number, content in enumerate(contents):
         (tmp_path / f"{number}.txt").write_text(content)

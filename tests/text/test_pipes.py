@@ -16,12 +16,12 @@ import pytest
 from w2v_exp.config import register_schema
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.experiment.command import parse, understand
-from w2v_exp.text import cached_encoding, pipes
+from w2v_exp.text import cached_encoding, documents
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import WordTokenizer
+from w2v_exp.text.tokenizers import WordTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXT = "a rose is a rose\n\nis a rose\n" * 50
@@ -90,9 +90,9 @@ def test_a_device_is_refused():
 
 
 def test_a_pipe_that_would_fill_the_disk_is_refused(monkeypatch):
-    monkeypatch.setattr(pipes, "_CHUNK", 100)
-    monkeypatch.setattr(pipes, "_CHECK_EVERY", 100)
-    monkeypatch.setattr(pipes, "LEAVE_FREE", 10**18)
+    monkeypatch.setattr(documents, "_CHUNK", 100)
+    monkeypatch.setattr(documents, "_CHECK_EVERY", 100)
+    monkeypatch.setattr(documents, "LEAVE_FREE", 10**18)
     with (
         pipe(b"word " * 100) as path,
         pytest.raises(CorpusError, match=r"has more than .* free in .*TMPDIR"),

@@ -22,9 +22,8 @@ from local_server import endless, honest, plain, serving, slow, stalling, zipped
 from properties import examples
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.files import write_checked
-from w2v_exp.own_folder import TAG, make_own
-from w2v_exp.text.published import PublishedText, WrongContentError
+from w2v_exp.files import TAG, make_own, write_checked
+from w2v_exp.text.text8 import PublishedText, WrongContentError
 
 TEXT = bytes(random.Random(2).choices(b"abcdefg ", k=400_000))
 ZIP = zipped(text=TEXT)
@@ -332,7 +331,7 @@ def test_files_in_a_folder_of_somebody_else_stay(tmp_path):
 FETCH = """
 import sys
 from pathlib import Path
-from w2v_exp.text.published import PublishedText
+from w2v_exp.text.text8 import PublishedText
 file = PublishedText("text", int(sys.argv[3]), sys.argv[4]).fetch(sys.argv[1], Path(sys.argv[2]))
 print(len(file.read_bytes()))
 """

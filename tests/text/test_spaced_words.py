@@ -10,11 +10,10 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp.text import spaced_words
-from w2v_exp.text.passages import PASSAGE_ENDS
-from w2v_exp.text.spaced_words import LONGEST, number_spaced_words
-from w2v_exp.text.tokenizer import WhitespaceTokenizer
-from w2v_exp.text.tokenizing import number_words
+from w2v_exp.text import tokenizing
+from w2v_exp.text.chunks import PASSAGE_ENDS
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
+from w2v_exp.text.tokenizing import LONGEST, number_spaced_words, number_words
 
 
 def one_by_one(text, passage_end="corpus"):
@@ -54,7 +53,7 @@ def test_words_numbers_and_ends_are_those_of_split(passage_end, text):
 
 def test_white_space_is_all_that_unicode_has():
     characters = map(chr, range(sys.maxunicode + 1))
-    assert [character for character in characters if character.isspace()] == spaced_words._SPACES
+    assert [character for character in characters if character.isspace()] == tokenizing._SPACES
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
@@ -66,10 +65,10 @@ def test_many_words_that_begin_or_end_alike_are_told_apart(length):
 
 
 def test_keys_that_all_have_one_slot_are_told_apart():
-    inverse = pow(int(spaced_words._ODD), -1, 2**64)
+    inverse = pow(int(tokenizing._ODD), -1, 2**64)
     keys = np.array([slot * inverse % 2**64 for slot in range(500)] * 2, np.uint64)
     assert len(set(keys.tolist())) == 500
-    np.testing.assert_array_equal(spaced_words._first_places(keys), np.tile(np.arange(500), 2))
+    np.testing.assert_array_equal(tokenizing._first_places(keys), np.tile(np.arange(500), 2))
 
 
 def test_a_text_with_a_very_long_word_is_left_to_others():

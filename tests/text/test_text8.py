@@ -10,10 +10,9 @@ from local_server import honest, plain, serving, slow, zipped
 from processes import Command, run_on_terminal
 
 from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.own_folder import make_own
+from w2v_exp.files import make_own
 from w2v_exp.text.corpus import CORPORA
-from w2v_exp.text.published import PublishedText
-from w2v_exp.text.text8 import Text8Corpus
+from w2v_exp.text.text8 import PublishedText, Text8Corpus
 
 TEXT = " anarchism originated as a term of abuse" * 50
 ZIP = zipped(text8=TEXT.encode())
@@ -108,7 +107,7 @@ def test_something_else_is_read_if_that_is_what_is_wanted(tmp_path):
 
 
 def test_text_is_cut_at_spaces(small, monkeypatch):
-    monkeypatch.setattr("w2v_exp.text.pieces.PIECE_CHARACTERS", 100)
+    monkeypatch.setattr("w2v_exp.text.chunks.PIECE_CHARACTERS", 100)
     with serving(honest(ZIP)) as server:
         pieces = list(Text8Corpus(url=server.url).pieces())
     assert "".join(pieces) == TEXT

@@ -12,7 +12,7 @@ from properties import examples
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.text.corpus import ArticleCorpus
-from w2v_exp.text.tokenizer import (
+from w2v_exp.text.tokenizers import (
     TOKENIZERS,
     ArticleTokenizer,
     CharacterTokenizer,

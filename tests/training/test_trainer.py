@@ -20,7 +20,7 @@ from w2v_exp.model.parameters import ArticleInitialization, Word2VecInitializati
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.optimizers import Adam
 from w2v_exp.training.schedules import Linear

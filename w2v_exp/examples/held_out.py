@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError
 from w2v_exp.representation import ShortRepr
-from w2v_exp.text.cache_entry import map_numbers
+from w2v_exp.text.cache import map_numbers
+from w2v_exp.text.chunks import without_repeats
 from w2v_exp.text.encoding import ID
-from w2v_exp.text.passages import without_repeats
 from w2v_exp.validation import check_number, check_whole, require_choice
 
 WAYS = ("block", "document")

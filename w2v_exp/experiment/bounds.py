@@ -21,8 +21,7 @@ from w2v_exp.examples.subsampling import NoSubsampling
 from w2v_exp.memory import require_memory
 from w2v_exp.model.architecture import Cbow
 from w2v_exp.plan import Plan
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cache_figures import read_figures, write_figures
+from w2v_exp.text.cache import TextCache, read_figures, write_figures
 
 FORMAT = 1  # of the bounds that are kept: one more whenever they mean something else
 _HASHED_AT_ONCE = 1 << 20

@@ -20,8 +20,7 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import Sources, composition_errors, hydra_values, parse_overrides
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE
-from w2v_exp.file_lock import is_locked, try_lock
-from w2v_exp.files import DamagedFileError, read_checked
+from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
 from w2v_exp.reporting.words import shown
 from w2v_exp.tracking.earlier import LOCK
 from w2v_exp.tracking.pending import FILE as PENDING

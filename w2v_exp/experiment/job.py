@@ -17,7 +17,7 @@ from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
 from w2v_exp.experiment.run_checkpoints import remove_checkpoints
 from w2v_exp.experiment.sweep import write_result
-from w2v_exp.file_lock import locked
+from w2v_exp.files import locked
 from w2v_exp.plan import make_plan
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.earlier import LOCK

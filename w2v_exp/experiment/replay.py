@@ -15,7 +15,7 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.exiting import exit_with
 from w2v_exp.experiment.recording import replay_command
-from w2v_exp.file_lock import is_locked
+from w2v_exp.files import is_locked
 from w2v_exp.reporting.words import shown
 from w2v_exp.tracking.earlier import FOLDER, LOCK, is_alive
 from w2v_exp.tracking.faults import patiently

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.text.corpus import SotuCorpus
 from w2v_exp.text.encoding import encode_text
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 REAL_TEXT_WINDOW = 5

@@ -8,7 +8,7 @@ from w2v_exp.reproduction.claims import Claim, Point
 from w2v_exp.reproduction.markdown import prose, table
 from w2v_exp.reproduction.published_figures import PublishedFigures
 from w2v_exp.text.corpus import ArticleCorpus
-from w2v_exp.text.tokenizer import ArticleTokenizer
+from w2v_exp.text.tokenizers import ArticleTokenizer
 
 EXAMPLE_WINDOW = 5
 WHY_EXACT = "counting has no randomness in it"

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from w2v_exp.errors import CorpusError, SettingError, install_command
-from w2v_exp.text.documents import holds_several, printable
+from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
+from w2v_exp.text.documents import holds_several, is_pipe, printable, spooled
 from w2v_exp.text.file_search import Found, find_files
-from w2v_exp.text.passages import BOUNDARIES
-from w2v_exp.text.pieces import BYTE_ORDER_MARK, texts_of_files
-from w2v_exp.text.pipes import is_pipe, spooled
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.validation import check_path, check_whole, require_choice, require_kind
 
@@ -25,7 +23,7 @@ from w2v_exp.validation import check_path, check_whole, require_choice, require_
 class Corpus(Protocol):
     """Anything that gives a text, piece by piece, as often as it is asked.
 
-    A corpus that windows do not cross everywhere has, besides, a `passage_end` (see :mod:`w2v_exp.text.passages`); one
+    A corpus that windows do not cross everywhere has, besides, a `passage_end` (see :mod:`w2v_exp.text.chunks`); one
     that is made of several texts has a method `texts` that yields them, each in pieces.
     """
 

@@ -1,11 +1,15 @@
-"""The documents in a file: one in a plain or compressed file, one for each member of a zip or tar archive."""
+"""The documents in a file: plain, compressed, or members of a zip or tar archive; pipes."""
 
 from __future__ import annotations
 
 import io
+import os
 import re
+import shutil
 import stat
+import sys
 import tarfile
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,8 +27,92 @@ from w2v_exp.compression import (
     open_member,
     open_zip,
 )
-from w2v_exp.errors import CorpusError
+from w2v_exp.errors import CorpusError, SettingError, visible
+from w2v_exp.memory import readable_bytes
 from w2v_exp.text.file_search import OTHER, reason_to_skip
+
+STANDARD_INPUT = "-"
+LEAVE_FREE = 1_000_000_000  # bytes of a disk that are never filled
+_CHUNK = 1 << 20
+_CHECK_EVERY = 64 * _CHUNK
+# Names of what this process has open. Another process has other files by these names.
+_DESCRIPTORS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+
+# Descriptors of the temporary files, by path, device and inode of the pipes.
+_spools: dict[tuple[str, int, int], int] = {}
+
+
+def is_pipe(path: str) -> bool:
+    """Return whether a path names a pipe, a socket, or a file that this process got open (``-``, ``/dev/stdin``).
+
+    Raises
+    ------
+    SettingError
+        If it names a device; a terminal as standard input is allowed.
+    OSError
+        If it cannot be looked up.
+    """
+    if path != STANDARD_INPUT and not Path(path).exists():
+        return False
+    mode = _status(path).st_mode
+    is_open = path == STANDARD_INPUT or _DESCRIPTORS.fullmatch(path) is not None
+    if stat.S_ISCHR(mode) and is_open and sys.stdin is not None and sys.stdin.isatty():
+        return True
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise SettingError("path", path, "is a device, not a text; name a file, a folder, a glob or a pipe.")
+    return is_open or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def spooled(path: str) -> Path:
+    """Return a file with what a pipe holds. The pipe is read at the first call, and never again in this process.
+
+    The file has no name of its own, and is gone when the process ends, however it ends.
+
+    Raises
+    ------
+    CorpusError
+        If the pipe cannot be read, or there is no room for what it holds.
+    """
+    status = _status(path)
+    key = path, status.st_dev, status.st_ino
+    if key not in _spools:
+        print(f"corpus.path={visible(path)}: reading the pipe into a temporary file.", file=sys.stderr)
+        _spools[key] = _spool(path)
+    return Path(f"/dev/fd/{_spools[key]}")
+
+
+def _status(path: str) -> os.stat_result:
+    return os.fstat(0) if path == STANDARD_INPUT else Path(path).stat()
+
+
+def _spool(path: str) -> int:
+    """Return a descriptor of a temporary file with what a pipe holds; it stays open as long as the process."""
+    try:
+        with (
+            tempfile.TemporaryFile() as file,
+            open(0, "rb", closefd=False) if path == STANDARD_INPUT else Path(path).open("rb") as pipe,
+        ):
+            while chunk := pipe.read(_CHUNK):
+                file.write(chunk)
+                if file.tell() % _CHECK_EVERY < len(chunk):
+                    _require_room(path, file.tell())
+            file.flush()
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise CorpusError(
+            f"corpus.path={path}: cannot be kept in a temporary file in {tempfile.gettempdir()} "
+            f"({error.strerror or error}). Save the text to a file and name that, or set TMPDIR to another folder."
+        ) from error
+
+
+def _require_room(path: str, size: int) -> None:
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < LEAVE_FREE:
+        raise CorpusError(
+            f"corpus.path={path}: has more than {readable_bytes(size)}, and {readable_bytes(free)} are free in "
+            f"{tempfile.gettempdir()}. Set TMPDIR to a folder with more room, or train on a part of the text."
+        )
+
 
 _BLOCK = tarfile.BLOCKSIZE
 _LARGEST_TAR_HEADER = 1 << 20  # bytes of a long name or of a pax header, which are read into memory

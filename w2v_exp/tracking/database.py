@@ -16,8 +16,7 @@ from time import monotonic, sleep, time
 from typing import Any
 
 from w2v_exp.errors import UserError
-from w2v_exp.file_lock import locked
-from w2v_exp.files import sync_folder
+from w2v_exp.files import locked, sync_folder
 from w2v_exp.tracking.address import StoreAddress, sqlite_uri
 
 MARKER = "made_by_w2v_exp"  # in a folder that may be deleted if its process is gone

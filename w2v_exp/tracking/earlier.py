@@ -10,7 +10,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
-from w2v_exp.file_lock import is_locked
+from w2v_exp.files import is_locked
 from w2v_exp.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from w2v_exp.file_lock import try_lock
-from w2v_exp.own_folder import TAG, delete_own, make_own
+from w2v_exp.files import TAG, delete_own, make_own, try_lock
 from w2v_exp.training.checkpoint import Checkpoint, DamagedCheckpointError, open_checkpoint, write_checkpoint
 from w2v_exp.training.state import TrainingState
 

@@ -1,4 +1,4 @@
-"""Tokenizers: from a stretch of text to its words.
+"""Tokenizers: callables from a chunk of text to its words.
 
 A tokenizer is a callable from ``str`` to a list of words. Texts arrive in pieces that are cut at white space
 (see :mod:`w2v_exp.text.corpus`), so a word must not contain any. Each has two settings: ``lower``, whether words are in
