@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from reproduce_article import POINTS, conditions, write  # noqa: E402
 
-from w2v_exp.examples.bounds import cost_floor  # noqa: E402
+from w2v_exp.examples.counts import cost_floor  # noqa: E402
 from w2v_exp.examples.pairs import Pairs  # noqa: E402
 from w2v_exp.reproduction import (  # noqa: E402
     cost_curves,

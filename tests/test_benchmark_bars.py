@@ -29,8 +29,7 @@ from benchmarks.training import Training  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from w2v_exp.errors import UserError  # noqa: E402
-from w2v_exp.examples.pair_counting import count_window_pairs  # noqa: E402
-from w2v_exp.examples.pair_counts import PairCounts  # noqa: E402
+from w2v_exp.examples.counts import PairCounts, count_window_pairs  # noqa: E402
 from w2v_exp.examples.pairs import window_pairs  # noqa: E402
 from w2v_exp.model.parameters import Parameters  # noqa: E402
 from w2v_exp.model.softmax import Softmax  # noqa: E402

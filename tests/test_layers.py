@@ -40,9 +40,9 @@ WHERE_NEEDED = {
     ("w2v_exp.model.tree_products", "scipy"),
     ("w2v_exp.model.visited", "scipy"),
     ("w2v_exp.model.visits", "scipy"),
-    ("w2v_exp.examples.bags", "scipy"),
+    ("w2v_exp.examples.cbow", "scipy"),
     ("w2v_exp.examples.batch", "scipy"),
-    ("w2v_exp.examples.cost_sample", "scipy"),
+    ("w2v_exp.examples.held_out", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]

@@ -9,7 +9,7 @@ from importlib import import_module
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import Examples
-from w2v_exp.examples.bounds import cost_floor, information_explained, unigram_cost
+from w2v_exp.examples.counts import cost_floor, information_explained, unigram_cost
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.model.parameters import ArticleInitialization, Parameters, Word2VecInitialization
 from w2v_exp.model.softmax import Softmax

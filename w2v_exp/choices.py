@@ -19,8 +19,8 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
+from w2v_exp.examples.sampling import SUBSAMPLINGS
 from w2v_exp.examples.streamed import StreamRule
-from w2v_exp.examples.subsampling import SUBSAMPLINGS
 from w2v_exp.files import expanded
 from w2v_exp.model.architecture import MODELS
 from w2v_exp.model.objective import OBJECTIVES

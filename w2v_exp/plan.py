@@ -27,8 +27,8 @@ from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
+from w2v_exp.examples.sampling import Subsampling
 from w2v_exp.examples.streamed import StreamRule
-from w2v_exp.examples.subsampling import Subsampling
 from w2v_exp.model.architecture import Cbow, SkipGram
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling

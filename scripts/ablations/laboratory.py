@@ -18,10 +18,9 @@ from ablations.outcomes import Outcome, Outcomes
 from ablations.trials import Trial
 from w2v_exp.embeddings.word_pairs import WordPairSet
 from w2v_exp.errors import TrainingDivergedError
-from w2v_exp.examples.bounds import Bounds, information_explained
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.subsampling import NoSubsampling
+from w2v_exp.examples.counts import Bounds, PairCounts, information_explained
+from w2v_exp.examples.sampling import NoSubsampling
 from w2v_exp.experiment.bounds import trains_on_all_pairs
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.reading import read_corpus

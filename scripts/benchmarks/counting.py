@@ -17,7 +17,7 @@ from benchmarks.encoding import encode
 from benchmarks.real_text import LongText
 from benchmarks.sizes import Size
 from w2v_exp.cores import available_cores
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 
 WINDOW = 5
 

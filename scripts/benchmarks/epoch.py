@@ -20,8 +20,7 @@ from benchmarks.steps import article_steps
 from benchmarks.timing import Comparison, alternate
 from benchmarks.training import require_equal
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counting import count_window_pairs
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts, count_window_pairs
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.scores import exponentiate, transposed_product
 from w2v_exp.model.softmax import Softmax

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.examples.block import Block
 from w2v_exp.examples.blocks import (
     BLOCKS_PER_EPOCH,
     FEWEST_TOKENS,
     MOST_TOKENS,
+    Block,
     BlockExamples,
     BlockRule,
 )
 from w2v_exp.examples.pairs import longest_reach
+from w2v_exp.examples.sampling import NoSubsampling, Word2VecSubsampling
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.examples.subsampling import NoSubsampling, Word2VecSubsampling
 
 V = 6
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from w2v_exp.examples import bounds
-from w2v_exp.examples.bounds import Bounds, cost_floor, information_explained, unigram_cost
+from w2v_exp.examples import counts as counts_module
+from w2v_exp.examples.counts import Bounds, cost_floor, information_explained, unigram_cost
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
@@ -86,7 +86,7 @@ def test_information_explained_goes_from_word_frequencies_to_the_floor(article_p
 
 def test_entropies_are_summed_in_stretches(article_pairs, monkeypatch):
     whole = Bounds.of(article_pairs)
-    monkeypatch.setattr(bounds, "SUMMED_AT_ONCE", 3)
+    monkeypatch.setattr(counts_module, "SUMMED_AT_ONCE", 3)
     in_stretches = Bounds.of(article_pairs)
     assert in_stretches.cost_floor == pytest.approx(whole.cost_floor, abs=1e-12)
     assert in_stretches.unigram_cost == pytest.approx(whole.unigram_cost, abs=1e-12)

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.examples.bags import Bags
-from w2v_exp.examples.cost_sample import sample_bags, sample_pairs, sample_text
-from w2v_exp.examples.drawing import DrawnText, TextDraw
-from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.cbow import Bags
+from w2v_exp.examples.counts import count_window_pairs
+from w2v_exp.examples.held_out import TextPart, sample_bags, sample_pairs, sample_text
+from w2v_exp.examples.sampling import DrawnText, TextDraw
 
 V = 30
 IDS = np.random.default_rng(0).integers(0, V, 12_345).astype(np.int32)

@@ -8,10 +8,9 @@ import pytest
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.examples.subsampling import PaperSubsampling, Word2VecSubsampling
+from w2v_exp.examples.sampling import PaperSubsampling, TextDraw, Word2VecSubsampling
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax
 from w2v_exp.training.optimizers import OPTIMIZERS

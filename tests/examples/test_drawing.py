@@ -9,10 +9,9 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.examples.subsampling import SUBSAMPLINGS
+from w2v_exp.examples.sampling import SUBSAMPLINGS, TextDraw
 
 V = 6
 
@@ -45,7 +44,7 @@ def as_tuples(pairs):
 def test_stretches_have_the_pairs_of_the_whole_text(case, drawn_at_once):
     text_draw, cuts = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("w2v_exp.examples.drawing.DRAWN_AT_ONCE", drawn_at_once)
+        patch.setattr("w2v_exp.examples.sampling.DRAWN_AT_ONCE", drawn_at_once)
         stretches = [text_draw.stretch(start, stop) for start, stop in pairwise(cuts)]
         whole = text_draw.whole()
     of_stretches = [pair for stretch in stretches for pair in as_tuples(stretch.pairs())]

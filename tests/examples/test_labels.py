@@ -5,8 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from w2v_exp.examples.dense_labels import DenseLabels
-from w2v_exp.examples.sparse_labels import SparseLabels
+from w2v_exp.examples.labels import DenseLabels, SparseLabels
 
 
 def allocated_by(make):

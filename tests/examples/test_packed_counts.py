@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.examples.packed_counts import count_sorted, merge, pairs_of, weights_of
+from w2v_exp.examples.counts import count_sorted, merge, pairs_of, weights_of
 
 KEYS = st.lists(st.tuples(st.integers(0, (1 << 29) - 1), st.integers(1, 7)), min_size=1, max_size=30)
 BITS = 3

@@ -7,9 +7,8 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.examples import pair_counting
-from w2v_exp.examples.bounds import cost_floor, unigram_cost
-from w2v_exp.examples.pair_counting import PairCounter, count_window_pairs
+from w2v_exp.examples import counts as counts_module
+from w2v_exp.examples.counts import PairCounter, cost_floor, count_window_pairs, unigram_cost
 from w2v_exp.examples.pairs import window_pairs
 
 V = 6
@@ -34,8 +33,8 @@ def listed(ids, window):
 @given(TEXTS, st.integers(1, 7), st.sampled_from([1, 2, 5, 1 << 20]), st.sampled_from([1, 3, 64]))
 def test_counts_are_those_of_the_listed_pairs(ids, window, chunk, ranges):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair_counting, "CHUNK_TOKENS", chunk)
-        patch.setattr(pair_counting, "RANGES", ranges)
+        patch.setattr(counts_module, "CHUNK_TOKENS", chunk)
+        patch.setattr(counts_module, "RANGES", ranges)
         counts = count_window_pairs([ids], window, V, threads=1)
     np.testing.assert_array_equal(table(counts), listed(ids, window))
     np.testing.assert_array_equal(counts.by_centre(), listed(ids, window).sum(axis=1))
@@ -47,7 +46,7 @@ def test_counts_are_those_of_the_listed_pairs(ids, window, chunk, ranges):
 @given(TEXTS, st.integers(1, 7), st.sampled_from([3, 1 << 20]))
 def test_weighted_counts_are_sums_over_distances(ids, window, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair_counting, "CHUNK_TOKENS", chunk)
+        patch.setattr(counts_module, "CHUNK_TOKENS", chunk)
         counts = count_window_pairs([ids], window, V, shrinking=True, threads=1)
     # A drawn window is each of 1 … window with the same chance: the weights are the mean over them.
     expected = sum(listed(ids, drawn) for drawn in range(1, window + 1)) / window
@@ -67,7 +66,7 @@ def test_windows_do_not_cross_passages(texts, window, chunk, shrinking):
     passages = np.cumsum([0, *map(len, texts)])
     whole = np.concatenate([*texts, np.empty(0, np.int32)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair_counting, "CHUNK_TOKENS", chunk)
+        patch.setattr(counts_module, "CHUNK_TOKENS", chunk)
         of_passages = count_window_pairs(
             [whole], window, V, shrinking=shrinking, passages=passages, threads=1
         )
@@ -107,7 +106,7 @@ def test_the_counts_do_not_depend_on_the_threads():
 
 
 def test_a_text_whose_counts_could_outgrow_their_bits_is_refused(monkeypatch):
-    monkeypatch.setattr(pair_counting, "KEY_BITS", 12)
+    monkeypatch.setattr(counts_module, "KEY_BITS", 12)
     with pytest.raises(CorpusError, match="too long to count"):
         count_window_pairs([np.zeros(3000, np.int32)], 1, 1)
 

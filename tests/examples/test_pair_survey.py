@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.examples.batches import Examples
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.pair_survey import SAMPLED_PAIRS, PairSurvey
 from w2v_exp.examples.pairs import Pairs, window_pairs
-from w2v_exp.examples.subsampling import NoSubsampling, Word2VecSubsampling, keep_probabilities
+from w2v_exp.examples.sampling import NoSubsampling, TextDraw, Word2VecSubsampling, keep_probabilities
+from w2v_exp.examples.statistics import SAMPLED_PAIRS, PairSurvey
 
 V = 50
 

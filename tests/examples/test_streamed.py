@@ -14,8 +14,8 @@ from properties import examples
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.batches import ORDERS, Examples
 from w2v_exp.examples.pairs import count_pairs, window_pairs
+from w2v_exp.examples.sampling import PaperSubsampling, Word2VecSubsampling
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.examples.subsampling import PaperSubsampling, Word2VecSubsampling
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.training.schedules import Linear
 from w2v_exp.training.trainer import Trainer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.subsampling import (
+from w2v_exp.examples.sampling import (
     SUBSAMPLINGS,
     NoSubsampling,
     PaperSubsampling,

@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 from plans import plan_of
 from properties import examples
 
-from w2v_exp.examples.cost_sample import sample_pairs
 from w2v_exp.examples.counted import CountsRule
-from w2v_exp.examples.counting import count_ids
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import count_window_pairs
-from w2v_exp.examples.pairs import count_pairs, longest_reach, mean_pairs, window_pairs
+from w2v_exp.examples.counts import count_window_pairs
+from w2v_exp.examples.held_out import TextPart, sample_pairs
+from w2v_exp.examples.pairs import count_ids, count_pairs, longest_reach, mean_pairs, window_pairs
+from w2v_exp.examples.sampling import TextDraw
 from w2v_exp.examples.streamed import StreamedExamples
 from w2v_exp.experiment.bounds import training_bounds
 from w2v_exp.experiment.building import build_examples, held_out_sample, survey_pairs
@@ -214,7 +212,7 @@ def test_counting_within_the_reach_of_each_centre_counts_the_same(texts, window,
 
     def counted(wide):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("w2v_exp.examples.pair_counting.CHUNK_TOKENS", chunk)
+            patch.setattr("w2v_exp.examples.counts.CHUNK_TOKENS", chunk)
             for module in ("pairs", "pair_counting"):
                 patch.setattr(f"w2v_exp.examples.{module}.WIDE_WINDOW", wide)
             return count_window_pairs(

@@ -10,7 +10,7 @@ from processes import Command
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.model.spectral import SpectralInitialization
 
 CHOSEN = "objective=hierarchical_softmax"

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from processes import Command
 
 from w2v_exp import memory
-from w2v_exp.examples.bounds import Bounds
+from w2v_exp.examples.counts import Bounds, PairCounts
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.experiment import bounds as module
 from w2v_exp.experiment.bounds import (

@@ -11,7 +11,7 @@ import pytest
 from processes import Command
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Parameters
 

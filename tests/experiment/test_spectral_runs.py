@@ -12,8 +12,8 @@ from plans import plan_of
 from processes import Command, run_python
 
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.exact_cost import exact_cost

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from w2v_exp.examples.block import Block
-from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.blocks import Block, BlockExamples, BlockRule
 from w2v_exp.model.block_gradients import BlockGradients, BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling, PairGradients, pair_by_pair
 from w2v_exp.model.noise import NoiseDistribution

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
-from w2v_exp.examples.bags import Bags
-from w2v_exp.examples.drawing import TextDraw
+from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
+from w2v_exp.examples.sampling import TextDraw
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model import exact_cost as module
 from w2v_exp.model.exact_cost import exact_cost

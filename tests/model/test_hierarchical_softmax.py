@@ -8,7 +8,7 @@ import pytest
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model import tree_products
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax

@@ -7,7 +7,7 @@ import pytest
 
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.negative_sampling import NegativeSampling, pair_by_pair

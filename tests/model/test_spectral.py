@@ -7,8 +7,7 @@ import pytest
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counting import count_window_pairs
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts, count_window_pairs
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization, positive_pmi, truncated_svd

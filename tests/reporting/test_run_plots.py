@@ -5,7 +5,7 @@ import pytest
 from matplotlib import image
 
 from w2v_exp.examples.batches import Examples
-from w2v_exp.examples.bounds import cost_floor, unigram_cost
+from w2v_exp.examples.counts import cost_floor, unigram_cost
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import Softmax

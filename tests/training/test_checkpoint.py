@@ -7,16 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
-from w2v_exp.examples.bags import Bags
 from w2v_exp.examples.batches import ORDERS, Examples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.sampling import SUBSAMPLINGS, TextDraw
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.examples.subsampling import SUBSAMPLINGS
 from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling

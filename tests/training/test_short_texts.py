@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from w2v_exp.config import config_folder, register_schema
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import count_window_pairs
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.continuing import Origin

@@ -7,7 +7,7 @@ import pytest
 
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.pair_counting import count_window_pairs
+from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model import scores as scores_module
 from w2v_exp.model.parameters import ArticleInitialization, Parameters

@@ -14,7 +14,7 @@ import pytest
 
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.batches import ORDERS, Examples
-from w2v_exp.examples.bounds import cost_floor
+from w2v_exp.examples.counts import cost_floor
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.parameters import ArticleInitialization, Word2VecInitialization
 from w2v_exp.model.softmax import Softmax

@@ -12,12 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batch import Batch, gather_batch
-from w2v_exp.examples.dense_labels import DenseLabels
-from w2v_exp.examples.labels import LABELS
-from w2v_exp.examples.memory_needs import ExamplesMemory
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.counts import PairCounts
+from w2v_exp.examples.labels import LABELS, DenseLabels
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.statistics import ExamplesMemory, PairSurvey
 from w2v_exp.validation import require_choice, require_floating, require_kind, require_whole
 
 ORDERS = ("corpus", "blocks", "shuffled")

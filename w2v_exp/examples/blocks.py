@@ -1,4 +1,4 @@
-"""Blocks: consecutive words with their windows. Their pairs are never listed."""
+"""Blocks: consecutive words with their windows, pairs not listed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,39 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import no_pair_error
-from w2v_exp.examples.block import Block
-from w2v_exp.examples.drawing import DrawnText
-from w2v_exp.examples.drawn import DrawnExamples
-from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
-from w2v_exp.examples.pair_survey import PairSurvey
 from w2v_exp.examples.pairs import longest_reach, reaches
-from w2v_exp.examples.subsampling import Subsampling
+from w2v_exp.examples.sampling import DrawnText, Subsampling
+from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
+from w2v_exp.examples.streamed import DrawnExamples
+from w2v_exp.representation import ShortRepr
 from w2v_exp.validation import check_whole, require_whole
+
+
+@dataclass(frozen=True, repr=False)
+class Block(ShortRepr):
+    """Consecutive centres, with the words around them.
+
+    Parameters
+    ----------
+    words : ndarray of int32, shape (window + n + window,)
+        The n centres and as many words before and after them as a window can reach. Places beyond the end of the text,
+        which no window reaches, hold some word.
+    before, after : ndarray of int64, shape (n,)
+        How many contexts each centre has before it, and after it; at most `window`.
+    pairs : float
+        The pairs there are; or the bags, one for each centre that has a context.
+    """
+
+    words: NDArray[np.int32]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    pairs: float
+
+    @property
+    def window(self) -> int:
+        """How many words there are before the first centre, and after the last one."""
+        return (len(self.words) - len(self.before)) // 2
+
 
 AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text

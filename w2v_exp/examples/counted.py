@@ -11,14 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch, Prior
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.memory_needs import BatchMemory, ExamplesMemory
-from w2v_exp.examples.pair_counting import PairCounter
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.counts import PairCounter, PairCounts
+from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.pairs import longest_reach
-from w2v_exp.examples.sparse_labels import SparseCounts
-from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
+from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextDraw, keep_probabilities
+from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
 from w2v_exp.validation import check_number, check_whole
 
 

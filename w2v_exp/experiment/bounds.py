@@ -11,13 +11,11 @@ import numpy as np
 
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.bounds import Bounds, information_explained
 from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.counts import Bounds, PairCounter, PairCounts, count_window_pairs, information_explained
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counting import PairCounter, count_window_pairs
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
-from w2v_exp.examples.subsampling import NoSubsampling
+from w2v_exp.examples.sampling import NoSubsampling
+from w2v_exp.examples.statistics import PairSurvey
 from w2v_exp.memory import require_memory
 from w2v_exp.model.architecture import Cbow
 from w2v_exp.plan import Plan

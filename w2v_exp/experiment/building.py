@@ -10,19 +10,16 @@ from numpy.typing import NDArray
 
 from w2v_exp.choices import FromFile, FromRun
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
-from w2v_exp.examples.bags import Bags
 from w2v_exp.examples.batches import Examples, TrainingExamples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.examples.cost_sample import CostSample, sample_bags, sample_pairs, sample_text
+from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.drawing import TextDraw
-from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.counts import PairCounts
+from w2v_exp.examples.held_out import CostSample, TextPart, sample_bags, sample_pairs, sample_text
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.sampling import TextDraw, keep_probabilities
+from w2v_exp.examples.statistics import PairSurvey
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.examples.subsampling import keep_probabilities
 from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import ConvertedInitialization, GivenInitialization, Initialization

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from w2v_exp.examples.bounds import unigram_cost
-from w2v_exp.examples.cost_sample import CostSample
-from w2v_exp.examples.held_out import MeasuredEpochs, TextPart
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts, unigram_cost
+from w2v_exp.examples.held_out import CostSample, MeasuredEpochs, TextPart
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.experiment.building import build_cost_sample, held_out_sample
 from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost

@@ -7,15 +7,13 @@ from dataclasses import replace
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.bag_examples import BagExamples, StreamedBags
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.cbow import BagExamples, StreamedBags
 from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.memory_needs import ExamplesMemory
-from w2v_exp.examples.pair_counting import PairCounter
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.statistics import ExamplesMemory, PairSurvey
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import survey_pairs
 from w2v_exp.memory import readable_bytes, require_memory

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.training.measured_cost import MeasuredCost

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.embeddings import neighbour_precision, top_neighbours
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters

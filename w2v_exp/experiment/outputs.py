@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from w2v_exp.config import recorded_values
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.bounds import Bounds
+from w2v_exp.examples.counts import Bounds
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing

@@ -10,8 +10,8 @@ import numpy as np
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.counting import count_ids
 from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.time_estimate import within_stop, workers_speed_up
 from w2v_exp.experiment.trainers import build_trainer

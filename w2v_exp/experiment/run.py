@@ -14,8 +14,8 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.neighbours import Probe
 from w2v_exp.errors import TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.bounds import Bounds
-from w2v_exp.examples.counting import count_ids
+from w2v_exp.examples.counts import Bounds
+from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.bounds import bound_metrics, costs_all_pairs, training_bounds

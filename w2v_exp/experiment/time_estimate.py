@@ -15,11 +15,10 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import KEPT_BATCHES, KEPT_LABEL_BYTES
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
-from w2v_exp.examples.counting import count_ids
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.labels import LABELS
-from w2v_exp.examples.memory_needs import BatchShape
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.pairs import count_ids
+from w2v_exp.examples.statistics import BatchShape, PairSurvey
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.experiment.building import survey_pairs
 from w2v_exp.model.architecture import Cbow

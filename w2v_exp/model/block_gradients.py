@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.examples.block import Block
+from w2v_exp.examples.blocks import Block
 from w2v_exp.model.bands import Bands, masks_of, window_masks
 from w2v_exp.model.logistic import softplus_and_sigmoid, squared_lengths
 from w2v_exp.model.negative_sampling import NegativeSampling

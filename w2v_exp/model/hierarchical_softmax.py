@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.memory_needs import LABEL_BYTES, BatchMemory, BatchShape
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
+from w2v_exp.examples.statistics import LABEL_BYTES, BatchMemory, BatchShape
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
+from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.validation import check_number, check_whole, require_choice
 from w2v_exp.work import Work

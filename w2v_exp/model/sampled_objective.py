@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.logistic import softplus_and_sigmoid
 from w2v_exp.model.negative_sampling import NegativeSampling

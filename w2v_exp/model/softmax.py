@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
+from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.scores import differentiate, exponentiate, transposed_product

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.examples.pair_counts import PairCounts
+from w2v_exp.examples.counts import PairCounts
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.validation import check_number
 

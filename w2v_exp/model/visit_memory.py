@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.examples.memory_needs import BatchMemory
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.statistics import BatchMemory, PairSurvey
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.tree_products import DENSE_SHARE
 from w2v_exp.work import Work

@@ -10,9 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
-from w2v_exp.examples.memory_needs import ExamplesMemory
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
+from w2v_exp.examples.counts import PairCounts
+from w2v_exp.examples.statistics import ExamplesMemory, PairSurvey
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.visit_memory import (
     NODE_BYTES,

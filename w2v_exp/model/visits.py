@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.dense_labels import DenseCounts
-from w2v_exp.examples.sparse_labels import SparseCounts
+from w2v_exp.examples.labels import DenseCounts, SparseCounts
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.representation import ShortRepr
 

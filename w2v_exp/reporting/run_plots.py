@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
-from w2v_exp.examples.bounds import information_explained
+from w2v_exp.examples.counts import information_explained
 from w2v_exp.reporting import style
 from w2v_exp.reporting.columns import named
 from w2v_exp.reporting.labels import EndLabel, label_ends, label_points

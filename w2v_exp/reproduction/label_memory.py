@@ -7,8 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from w2v_exp.examples.dense_labels import DenseLabels
-from w2v_exp.examples.sparse_labels import SparseLabels
+from w2v_exp.examples.labels import DenseLabels, SparseLabels
 from w2v_exp.memory import available_memory, readable_bytes
 from w2v_exp.reproduction.claims import Claim, Point
 from w2v_exp.reproduction.markdown import prose, table

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from w2v_exp.examples.bounds import cost_floor
+from w2v_exp.examples.counts import cost_floor
 from w2v_exp.reproduction.article_model import (
     BATCH_SIZE,
     EPOCHS,

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.batches import KEPT_LABEL_BYTES, Examples
-from w2v_exp.examples.dense_labels import DenseLabels
+from w2v_exp.examples.labels import DenseLabels, SparseLabels
 from w2v_exp.examples.pairs import count_pairs, window_pairs
-from w2v_exp.examples.sparse_labels import SparseLabels
 from w2v_exp.memory import NotEnoughMemoryError, available_memory
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.examples.block import Block
-from w2v_exp.examples.blocks import MOST_TOKENS
-from w2v_exp.examples.memory_needs import BatchMemory
+from w2v_exp.examples.blocks import MOST_TOKENS, Block
+from w2v_exp.examples.statistics import BatchMemory
 from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numpy.typing import DTypeLike
 
-from w2v_exp.examples.memory_needs import ExamplesMemory
+from w2v_exp.examples.statistics import ExamplesMemory
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.training.optimizers import Optimizer
 

@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.memory_needs import BatchMemory, BatchShape
-from w2v_exp.examples.sparse_labels import SparseCounts
+from w2v_exp.examples.labels import SparseCounts
+from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters

@@ -16,7 +16,7 @@ from w2v_exp.cores import MOST_CORES
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.block import Block
+from w2v_exp.examples.blocks import Block
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax

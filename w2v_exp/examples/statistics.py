@@ -1,17 +1,108 @@
-"""A survey of a text's pairs before any are made: their number, the distinct ones, the centres of a batch."""
+"""Statistics of a text's pairs before any are made, and the memory that examples need."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.counting import count_distinct, count_ids
-from w2v_exp.examples.drawing import DrawnText, TextDraw
-from w2v_exp.examples.pairs import WIDE_WINDOW, count_pairs, gap_between, longest_reach, reaches
-from w2v_exp.examples.subsampling import NoSubsampling, Subsampling, keep_probabilities
+from w2v_exp.examples.pairs import (
+    WIDE_WINDOW,
+    count_distinct,
+    count_ids,
+    count_pairs,
+    gap_between,
+    longest_reach,
+    reaches,
+)
+from w2v_exp.examples.sampling import DrawnText, NoSubsampling, Subsampling, TextDraw, keep_probabilities
+
+LABEL_BYTES = 32  # of a cell of sparse counts: its number, its row, how often it occurs, its share
+LABEL_WORK_BYTES = 24  # for a cell, while the labels meet the scores
+GATHERING_BYTES = 52  # for a cell, while a batch is made
+SORTING_BYTES = 33  # for a pair, before equal ones are one cell
+
+
+@dataclass(frozen=True)
+class BatchShape:
+    """The size of a batch, on which the work of a step depends.
+
+    Parameters
+    ----------
+    centres : float
+        Its distinct centres, or bags, or the places of a block.
+    pairs : float
+        Its pairs, or bags.
+    cells : float
+        Its distinct pairs; 0 for blocks.
+    words : float
+        The words of its bags, all in all; 0 for skip-gram.
+    """
+
+    centres: float
+    pairs: float
+    cells: float = 0.0
+    words: float = 0.0
+
+
+@dataclass(frozen=True)
+class BatchMemory:
+    """The memory of a batch, in bytes.
+
+    Parameters
+    ----------
+    centres : int
+        Its distinct centres, k, on which an objective's memory depends.
+    labels : int
+        What its labels take.
+    label_work : int
+        What comes and goes, beside them, while they meet the scores.
+    gathering : int
+        What the making of the next batch takes, itself included, while this one and its scores are still there.
+    """
+
+    centres: int
+    labels: int
+    label_work: int
+    gathering: int
+
+    @classmethod
+    def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:
+        """Return the memory of a batch of listed pairs with so many distinct ones, its labels `SparseCounts`."""
+        gathering = max(SORTING_BYTES * pairs, GATHERING_BYTES * cells)
+        return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, gathering)
+
+    @classmethod
+    def counted(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
+        """Return the memory of a slice of counts: of so many distinct pairs, as has the one after it."""
+        return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, GATHERING_BYTES * next_cells)
+
+    def alone(self) -> BatchMemory:
+        """Return the memory of this batch where it is all there is: no other is made while it is still there."""
+        return replace(self, gathering=max(0, self.gathering - self.labels))
+
+
+@dataclass(frozen=True)
+class ExamplesMemory:
+    """The memory of examples, in bytes.
+
+    Parameters
+    ----------
+    held : int
+        What stays while they are trained on.
+    making : int
+        The most at once while they are made; what stays included.
+    batch : BatchMemory
+        The largest of the batches that a run begins with.
+    """
+
+    held: int
+    making: int
+    batch: BatchMemory
+
 
 SURVEYED_AT_ONCE = 1 << 16  # tokens
 SAMPLED_PAIRS = 1 << 18  # about so many are looked at, of however many there are

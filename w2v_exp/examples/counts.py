@@ -1,21 +1,202 @@
-"""Counting the pairs of a text that streams by, without ever listing them."""
+"""Counts of distinct pairs, made from a text in one pass, and the bounds of a cost that follow.
+
+The gradient of the full softmax depends on the pairs only through these counts (Pennington et al. 2014 make the same
+observation for GloVe), so training from them is exact, and costs what the distinct pairs cost.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import CorpusError
-from w2v_exp.examples.centre_ranges import centre_ranges
-from w2v_exp.examples.packed_counts import KEY_BITS, Packed, count_sorted, merge, pairs_of, weights_of
-from w2v_exp.examples.pair_counts import PairCounts
-from w2v_exp.examples.pair_survey import PairSurvey
-from w2v_exp.examples.pairs import WIDE_WINDOW, gap_between, longest_reach
-from w2v_exp.validation import require_whole
+from w2v_exp.examples.pairs import WIDE_WINDOW, Pairs, gap_between, longest_reach
+from w2v_exp.examples.statistics import PairSurvey
+from w2v_exp.representation import ShortRepr
+from w2v_exp.validation import require_kind, require_whole
+
+
+def centre_ranges(frequency: NDArray[np.int64], ranges: int, most: int) -> NDArray[np.int64]:
+    """Divide the vocabulary into ranges of words that occur about as often, all in all.
+
+    Parameters
+    ----------
+    frequency : ndarray of int64, shape (V,)
+        How often each word occurs.
+    ranges : int
+        How many there should be. A word that is more frequent than a range should be has one to itself.
+    most : int
+        Words that a range may have; where it would have more there are more ranges.
+
+    Returns
+    -------
+    ndarray of int64
+        The first word of each range, rising, and V.
+    """
+    before = np.cumsum(frequency) - frequency
+    share = before * ranges // max(1, frequency.sum())
+    bounds = [0]
+    for first in [*np.flatnonzero(np.diff(share)) + 1, len(frequency)]:
+        bounds += range(bounds[-1] + most, int(first), most)
+        bounds.append(int(first))
+    return np.array(bounds)
+
+
+SUMMED_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, repr=False)
+class PairCounts(ShortRepr):
+    """Counts of (centre, context) pairs, by rows of centres (compressed sparse rows).
+
+    Parameters
+    ----------
+    starts : ndarray of int64, shape (V + 1,)
+        Row c is at ``starts[c]:starts[c + 1]`` of the other two.
+    contexts : ndarray of int32, shape (n,)
+        The contexts of each row, by rising id.
+    counts : ndarray of float32, shape (n,)
+        How often, or with what weight, each occurs. All above 0.
+    """
+
+    starts: NDArray[np.int64]
+    contexts: NDArray[np.int32]
+    counts: NDArray[Any]
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> PairCounts:
+        """Return the counts of listed pairs."""
+        centres, contexts, counts = pairs.distinct()
+        starts = np.searchsorted(centres, np.arange(pairs.vocabulary_size + 1))
+        return cls(starts, contexts.astype(np.int32), counts.astype(np.float32))
+
+    @staticmethod
+    def memory(distinct: int, vocabulary_size: int) -> int:
+        """Return how many bytes the counts of so many distinct pairs take."""
+        return 8 * distinct + 8 * vocabulary_size
+
+    @staticmethod
+    def summing_memory(distinct: int) -> int:
+        """Return how many bytes sums over so many counts take while they are computed, beside the counts."""
+        # By centre a copy in float64, by context two copies of a part.
+        return max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V."""
+        return len(self.starts) - 1
+
+    @property
+    def total(self) -> float:
+        """The number of pairs, or the sum of their weights."""
+        return float(self.counts.sum(dtype=np.float64))
+
+    def by_centre(self) -> NDArray[np.float64]:
+        """Return the number of pairs of each centre, shape (V,)."""
+        sums = np.zeros(self.vocabulary_size)
+        filled = np.flatnonzero(np.diff(self.starts))
+        if filled.size:
+            sums[filled] = np.add.reduceat(self.counts, self.starts[filled], dtype=np.float64)
+        return sums
+
+    def by_context(self) -> NDArray[np.float64]:
+        """Return the number of pairs of each context, shape (V,)."""
+        sums = np.zeros(self.vocabulary_size)
+        for start in range(
+            0, len(self.contexts), SUMMED_AT_ONCE
+        ):  # bincount first makes wider copies of both
+            stretch = slice(start, start + SUMMED_AT_ONCE)
+            sums += np.bincount(
+                self.contexts[stretch], weights=self.counts[stretch], minlength=self.vocabulary_size
+            )
+        return sums
+
+    def divided_by(self, number: float) -> PairCounts:
+        """Return these counts, each divided by a number."""
+        return PairCounts(self.starts, self.contexts, self.counts / number)
+
+    def distinct(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
+        """Return the distinct (centre, context) pairs and the count of each: three arrays of one length."""
+        centres = np.repeat(np.arange(self.vocabulary_size, dtype=np.int32), np.diff(self.starts))
+        return centres, self.contexts, self.counts
+
+
+KEY_BITS = 32
+
+Packed = NDArray[
+    np.uint64
+]  # a pair in the high half of each number, its weight in the low half; by rising pair
+
+
+def pairs_of(packed: Packed) -> NDArray[np.uint64]:
+    """Return the pairs."""
+    return packed >> np.uint64(KEY_BITS)
+
+
+def weights_of(packed: Packed) -> NDArray[np.uint64]:
+    """Return what each pair weighs."""
+    return packed & np.uint64((1 << KEY_BITS) - 1)
+
+
+def count_sorted(keys: NDArray[np.uint32], weight_bits: int) -> Packed:
+    """Return the distinct pairs of sorted keys, each with the sum of its weights.
+
+    Parameters
+    ----------
+    keys : ndarray of uint32
+        At least one: a pair, and in the lowest bits its weight.
+    weight_bits : int
+        How many these are; 0: there are none, and each pair weighs 1.
+    """
+    if weight_bits:
+        pairs = keys >> np.uint32(weight_bits)
+        firsts = _firsts(pairs)
+        weights = _sums(keys & np.uint32((1 << weight_bits) - 1), firsts)
+    else:
+        pairs, firsts = keys, _firsts(keys)
+        weights = np.diff(firsts, append=len(keys)).astype(np.uint64)
+    counted: Packed = pairs[firsts].astype(np.uint64)
+    counted <<= np.uint64(KEY_BITS)
+    counted |= weights
+    return counted
+
+
+def merge(runs: list[Packed]) -> Packed:
+    """Return several as one, with the weights of equal pairs added. A sum has to fit into its half of a number."""
+    if len(runs) == 1:
+        return runs[0]
+    if not runs:
+        return np.empty(0, np.uint64)
+    ordered = np.concatenate(runs)
+    ordered.sort()
+    firsts = _firsts(pairs_of(ordered))
+    weights = _sums(weights_of(ordered), firsts)
+    ordered = ordered[firsts]
+    ordered &= np.uint64(((1 << KEY_BITS) - 1) << KEY_BITS)
+    ordered |= weights
+    return ordered
+
+
+def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Return where each distinct value of a sorted array, which is not empty, begins."""
+    is_first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return np.flatnonzero(is_first)
+
+
+def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """Return the sums of stretches: ``np.add.reduceat`` takes five times as long for short ones."""
+    sums: NDArray[np.uint64] = np.cumsum(weights, dtype=np.uint64)[np.append(firsts[1:], len(weights)) - 1]
+    sums[1:] -= sums[:-1].copy()
+    return sums
+
 
 CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
 RANGES = 128  # of centres; each is counted, merged and freed by itself
@@ -339,3 +520,58 @@ def count_window_pairs(
         counter.add(ids, passages)
         counter.cut()
     return counter.finish()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The two ends of what pairs can cost, in nats a pair.
+
+    Parameters
+    ----------
+    unigram_cost : float
+        See the function of this name.
+    cost_floor : float
+        See the function of this name.
+    """
+
+    unigram_cost: float
+    cost_floor: float
+
+    @classmethod
+    def of(cls, pairs: Pairs | PairCounts) -> Bounds:
+        """Return the bounds of these pairs."""
+        return cls(unigram_cost(pairs), cost_floor(pairs))
+
+
+def unigram_cost(pairs: Pairs | PairCounts) -> float:
+    """Return H(context), in nats: the least cost of a model that knows only how frequent words are."""
+    require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
+    return _entropy(pairs.by_context())
+
+
+def cost_floor(pairs: Pairs | PairCounts) -> float:
+    """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model costs less."""
+    require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
+    counts = pairs.counts if isinstance(pairs, PairCounts) else pairs.distinct()[2]
+    return _entropy(counts) - _entropy(pairs.by_centre())
+
+
+def information_explained(cost: float, unigram: float, floor: float) -> float:
+    """Return how far a cost has come from `unigram` (0: knows only word frequencies) to `floor` (1).
+
+    It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. Where the
+    floor is as high as the unigram cost there is nothing to explain, and the result is NaN.
+    """
+    for key, value in (("cost", cost), ("unigram", unigram), ("floor", floor)):
+        require_kind(key, value, Real, "a number")
+    return (unigram - cost) / (unigram - floor) if unigram - floor > 1e-12 else float("nan")
+
+
+def _entropy(counts: NDArray[Any]) -> float:
+    """Return the entropy of counts, in stretches: what is worked with is wider than they are."""
+    total, entropy = counts.sum(dtype=np.float64), 0.0
+    for start in range(0, len(counts), SUMMED_AT_ONCE):
+        stretch = counts[start : start + SUMMED_AT_ONCE]
+        shares = stretch[stretch > 0] / total
+        entropy -= float((shares * np.log(shares)).sum())
+    return entropy
