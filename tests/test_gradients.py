@@ -15,8 +15,7 @@ from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.trainer import EpochRecord, Trainer
 
 LABELS = ("dense", "sparse")
 UPDATES = ("accumulate", "overwrite")

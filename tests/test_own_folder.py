@@ -19,7 +19,7 @@ from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
-from w2v_exp.training.checkpoint_folder import CheckpointFolder
+from w2v_exp.training.checkpoints import CheckpointFolder
 
 RUN = "0123456789abcdef" * 2  # MLflow's run folders are called like entries of the cache
 FIGURES = {"unigram_cost": 1.0}

@@ -22,9 +22,8 @@ from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import SUBSAMPLINGS
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.files import expanded
-from w2v_exp.model.architecture import MODELS
 from w2v_exp.model.objective import OBJECTIVES
-from w2v_exp.model.parameters import INITIALIZATIONS
+from w2v_exp.model.parameters import INITIALIZATIONS, MODELS
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
@@ -32,10 +31,10 @@ from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizers import TOKENIZERS
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.tracking.problems import SECRET_REMEDY
-from w2v_exp.training.checkpointing import CheckpointRule
+from w2v_exp.training.callbacks import StopRule
+from w2v_exp.training.checkpoints import CheckpointRule
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import SCHEDULES
-from w2v_exp.training.stopping import StopRule
 from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
 

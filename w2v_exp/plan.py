@@ -29,23 +29,22 @@ from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import Subsampling
 from w2v_exp.examples.streamed import StreamRule
-from w2v_exp.model.architecture import Cbow, SkipGram
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import ObjectiveRule
-from w2v_exp.model.parameters import Initialization
+from w2v_exp.model.parameters import Cbow, Initialization, SkipGram
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.model.visited import refuse_smoothing
+from w2v_exp.model.tree_counts import refuse_smoothing
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.tokenizers import Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
-from w2v_exp.training.checkpointing import CheckpointRule
+from w2v_exp.training.callbacks import StopRule
+from w2v_exp.training.checkpoints import CheckpointRule
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Schedule
-from w2v_exp.training.stopping import StopRule
 from w2v_exp.validation import check_number, check_whole, require_choice, suggestion
 
 # Bounds of what a run may be asked for. Whatever is below them is judged by its estimate of memory and time.

@@ -22,8 +22,7 @@ from benchmarks.training import require_equal
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.model.scores import exponentiate, transposed_product
-from w2v_exp.model.softmax import Softmax
+from w2v_exp.model.softmax import Softmax, exponentiate, transposed_product
 from w2v_exp.training.optimizers import Adagrad
 from w2v_exp.training.steps import SMALLEST_PART
 from w2v_exp.training.trainer import Trainer

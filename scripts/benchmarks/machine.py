@@ -16,7 +16,7 @@ from benchmarks.sizes import Size
 from benchmarks.steps import DEFAULT, real_training
 from benchmarks.timing import alternate
 from benchmarks.training import DIM
-from w2v_exp.model.scores import transposed_product
+from w2v_exp.model.softmax import transposed_product
 
 DTYPES: tuple[type[np.floating[Any]], ...] = (np.float64, np.float32)
 

@@ -19,8 +19,7 @@ from w2v_exp.experiment.building import build_examples, build_initialization, sp
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.trainer import EpochRecord, Trainer
 
 LINE_WORDS = 10_000  # gensim's batch; it cuts off what a line has beyond
 NEGATIVE, SAMPLE = 5, 1e-4

@@ -213,7 +213,7 @@ def test_counting_within_the_reach_of_each_centre_counts_the_same(texts, window,
     def counted(wide):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("w2v_exp.examples.counts.CHUNK_TOKENS", chunk)
-            for module in ("pairs", "pair_counting"):
+            for module in ("pairs", "counts"):
                 patch.setattr(f"w2v_exp.examples.{module}.WIDE_WINDOW", wide)
             return count_window_pairs(
                 [ids, ids], window, V, shrinking=shrinking, passages=passages, threads=1

@@ -36,9 +36,8 @@ from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
-from w2v_exp.training.checkpoint import DamagedCheckpointError, open_checkpoint, write_checkpoint
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.state import EpochSums, TrainingState
+from w2v_exp.training.checkpoints import DamagedCheckpointError, open_checkpoint, write_checkpoint
+from w2v_exp.training.trainer import EpochRecord, EpochSums, TrainingState
 
 RESULT = RunResult(
     name="window=3",

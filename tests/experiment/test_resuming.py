@@ -30,7 +30,7 @@ from w2v_exp.tracking.earlier import DEAD_AFTER_SECONDS, earlier_runs
 from w2v_exp.tracking.recorded import recorded_results, recorded_runs, recorded_sweep
 from w2v_exp.tracking.skipped import skipped_results
 from w2v_exp.tracking.store import Store, open_store
-from w2v_exp.training.checkpoint_folder import CheckpointFolder
+from w2v_exp.training.checkpoints import CheckpointFolder
 from w2v_exp.training.trainer import Trainer
 
 ONCE = ["epochs=5", "tracking.plots=false"]

@@ -12,8 +12,8 @@ from processes import Command
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.softmax import exact_cost
 
 WORDS = np.random.default_rng(2).zipf(1.3, 200).clip(max=9)
 TEXT = " ".join("abcdefghi"[word - 1] for word in WORDS)

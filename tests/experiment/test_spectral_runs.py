@@ -16,7 +16,7 @@ from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.trainers import build_trainer
-from w2v_exp.model.exact_cost import exact_cost
+from w2v_exp.model.softmax import exact_cost
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.plan import Plan
 

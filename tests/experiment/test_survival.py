@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from processes import Command
 
-from w2v_exp.training.checkpoint_folder import CheckpointFolder
+from w2v_exp.training.checkpoints import CheckpointFolder
 
 WORDS = np.random.default_rng(2).zipf(1.3, 3000).clip(max=400)
 TEXT = " ".join(f"word{number}" for number in WORDS)

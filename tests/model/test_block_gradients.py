@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.blocks import Block, BlockExamples, BlockRule
 from w2v_exp.model.block_gradients import BlockGradients, BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling, PairGradients, pair_by_pair
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, PairGradients, pair_by_pair
 from w2v_exp.model.parameters import Parameters
 
 V, DIM, WINDOW = 23, 7, 3

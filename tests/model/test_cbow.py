@@ -10,10 +10,8 @@ from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
 from w2v_exp.examples.sampling import TextDraw
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.sampled_objective import SampledObjective
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.optimizers import Adagrad
 from w2v_exp.training.trainer import Trainer

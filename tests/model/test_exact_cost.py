@@ -8,10 +8,9 @@ import pytest
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.model import exact_cost as module
-from w2v_exp.model.exact_cost import exact_cost
+from w2v_exp.model import softmax as module
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.model.softmax import Softmax
+from w2v_exp.model.softmax import Softmax, exact_cost
 
 V, DIM, WINDOW = 30, 5, 4
 IDS = np.minimum(np.random.default_rng(1).geometric(0.12, 400) - 1, V - 4).astype(

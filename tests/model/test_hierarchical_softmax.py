@@ -10,13 +10,12 @@ from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
-from w2v_exp.model import tree_products
-from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax
+from w2v_exp.model import hierarchical_softmax
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax, descend
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.tree_products import descend
-from w2v_exp.model.visited import VisitedExamples
-from w2v_exp.model.workspace import Workspace
+from w2v_exp.model.softmax import Workspace
+from w2v_exp.model.tree_counts import VisitedExamples
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.trainer import Trainer
 
@@ -144,8 +143,8 @@ def test_gradients_are_differences_of_the_mean_cost(labels, seed):
 def test_a_step_is_that_of_the_definition_however_nodes_are_divided(labels, share, monkeypatch):
     pairs, parameters = random_pairs(3, pairs=150), random_parameters(3)
     monkeypatch.setattr(descend, "__defaults__", (share,))
-    monkeypatch.setattr(tree_products, "GATHERED_NODES", 7)
-    monkeypatch.setattr(tree_products, "CACHED_SCORES", 20)
+    monkeypatch.setattr(hierarchical_softmax, "GATHERED_NODES", 7)
+    monkeypatch.setattr(hierarchical_softmax, "CACHED_SCORES", 20)
     batch, step = step_of(labels, pairs, parameters)
     cost, by_embedding, by_node = plain(pairs, parameters)
     assert step.cost / batch.pairs == pytest.approx(cost, abs=1e-12)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from w2v_exp.model.logistic import softplus_and_sigmoid
+from w2v_exp.model.negative_sampling import softplus_and_sigmoid
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.model.noise import NoiseDistribution, alias_table, table_probabilities
+from w2v_exp.model.negative_sampling import NoiseDistribution, alias_table, table_probabilities
 
 # Counts of all vocabularies up to six words: those of the default tier take half a second, all of them ten.
 FEW = [(1, 9), (2, 9), (3, 9), (4, 5), (5, 4), (6, 2)]

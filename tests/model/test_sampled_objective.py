@@ -9,11 +9,14 @@ from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.model.exact_cost import exact_cost
-from w2v_exp.model.negative_sampling import NegativeSampling, pair_by_pair
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import (
+    NegativeSampling,
+    NoiseDistribution,
+    SampledObjective,
+    pair_by_pair,
+)
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.sampled_objective import SampledObjective
+from w2v_exp.model.softmax import exact_cost
 
 V, DIM = 15, 6
 GENERATOR = np.random.default_rng(2)

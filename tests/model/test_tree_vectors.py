@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2v_exp.model.hierarchical_softmax import TreeSoftmax
-from w2v_exp.model.huffman import HuffmanTree
+from w2v_exp.model.huffman import HuffmanTree, node_vectors, word_vectors
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.tree_vectors import node_vectors, word_vectors
 
 DIM = 3
 

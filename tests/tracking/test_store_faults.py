@@ -25,7 +25,7 @@ from w2v_exp.tracking import delivery
 from w2v_exp.tracking.faults import patiently
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.tracking.store import open_store
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import EpochRecord
 
 LOCK = """
 import sqlite3, sys, time

@@ -8,11 +8,10 @@ import pytest
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.model.block_gradients import BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
-from w2v_exp.training import block_steps
-from w2v_exp.training.block_steps import BlockSteps
+from w2v_exp.training import steps
+from w2v_exp.training.steps import BlockSteps
 from w2v_exp.training.trainer import Trainer
 
 V, DIM, WINDOW = 200, 20, 5
@@ -47,7 +46,7 @@ def test_frequent_words_do_not_make_large_blocks_diverge(context: str | None, to
 
 
 def test_without_the_bound_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_steps, "CURVATURE_SHARE", 1e-9)
+    monkeypatch.setattr(steps, "CURVATURE_SHARE", 1e-9)
     trainer = trainer_of(tokens=8192, rate=0.05)
     records = trainer.train()
     assert records[-1].cost > 100

@@ -17,16 +17,14 @@ from w2v_exp.examples.sampling import SUBSAMPLINGS, TextDraw
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.model.sampled_objective import SampledObjective
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.model.visited import VisitedExamples
-from w2v_exp.training.block_steps import BlockSteps
-from w2v_exp.training.checkpoint import DamagedCheckpointError, open_checkpoint, write_checkpoint
+from w2v_exp.model.tree_counts import VisitedExamples
+from w2v_exp.training.checkpoints import DamagedCheckpointError, open_checkpoint, write_checkpoint
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import Linear
+from w2v_exp.training.steps import BlockSteps
 from w2v_exp.training.trainer import Trainer
 
 V, WINDOW, DIM, EPOCHS = 13, 2, 5, 3

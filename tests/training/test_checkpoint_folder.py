@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from w2v_exp.training.checkpoint_folder import CheckpointFolder
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.state import EpochSums, TrainingState
+from w2v_exp.training.checkpoints import CheckpointFolder
+from w2v_exp.training.trainer import EpochRecord, EpochSums, TrainingState
 
 GENERATOR = np.random.default_rng(0).bit_generator.state
 

@@ -14,7 +14,7 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.parameters import ArticleInitialization
-from w2v_exp.training.checkpointing import (
+from w2v_exp.training.checkpoints import (
     CheckpointRule,
     EpochCheckpointing,
     StepCheckpointing,
@@ -80,7 +80,7 @@ def test_every_so_many_epochs() -> None:
 
 def test_after_a_time_it_is_the_next_step_that_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2v_exp.training.trainer.SHORT_EPOCH", -1)
-    monkeypatch.setattr("w2v_exp.training.checkpointing.COST_SHARE", math.inf)
+    monkeypatch.setattr("w2v_exp.training.checkpoints.COST_SHARE", math.inf)
     written = trained(CheckpointRule("0.000001s"), epochs=2)
     assert {(0, 1), (0, 15), (1, 0), (1, 16)} <= set(written)
 

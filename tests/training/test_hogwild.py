@@ -24,17 +24,13 @@ from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.model.block_gradients import BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.processes import SPAWN, lightest_context, may_be_copied
-from w2v_exp.training.block_steps import BlockSteps
-from w2v_exp.training.hogwild import HogwildTrainer
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.hogwild import HogwildTrainer, SharedArray, WorkerDiedError
 from w2v_exp.training.schedules import Linear
-from w2v_exp.training.shared_arrays import SharedArray
-from w2v_exp.training.trainer import Trainer
-from w2v_exp.training.workers import WorkerDiedError
+from w2v_exp.training.steps import BlockSteps
+from w2v_exp.training.trainer import EpochRecord, Trainer
 
 COPIED_OR_SPAWNED = pytest.mark.parametrize("alone", [True, False], ids=["copied", "spawned"])
 V, DIM, WINDOW, TOKENS = 60, 16, 2, 128

@@ -8,9 +8,9 @@ from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.held_out import TextPart, ValidationRule
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.model.exact_cost import exact_cost
 from w2v_exp.model.parameters import ArticleInitialization
-from w2v_exp.training.measured_cost import MeasuredCost
+from w2v_exp.model.softmax import exact_cost
+from w2v_exp.training.callbacks import MeasuredCost
 from w2v_exp.training.trainer import Trainer
 
 V, WINDOW, EPOCHS = 12, 2, 6

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from w2v_exp import ArticleInitialization, Examples, Trainer, window_pairs
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import EpochRecord
 
 
 class Watcher:

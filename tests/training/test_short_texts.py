@@ -23,11 +23,8 @@ from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_run
 from w2v_exp.experiment.reading import read_corpus
 from w2v_exp.experiment.trainers import build_trainer
-from w2v_exp.model.architecture import Cbow, SkipGram
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
-from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.sampled_objective import SampledObjective
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
+from w2v_exp.model.parameters import Cbow, Parameters, SkipGram
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.text.vocabulary import Vocabulary

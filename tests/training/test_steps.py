@@ -9,11 +9,9 @@ from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.model import scores as scores_module
+from w2v_exp.model import softmax as scores_module
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.model.scores import exponentiate
-from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax
-from w2v_exp.model.workspace import Workspace
+from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax, Workspace, exponentiate
 from w2v_exp.training import steps
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.steps import Steps

@@ -11,7 +11,7 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.parameters import ArticleInitialization
-from w2v_exp.training.stopping import Stopping, StopRule, epochs_since_lowest
+from w2v_exp.training.callbacks import Stopping, StopRule, epochs_since_lowest
 from w2v_exp.training.trainer import Trainer
 
 IDS = np.arange(40, dtype=np.int32) % 4

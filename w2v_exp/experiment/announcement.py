@@ -16,7 +16,7 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import named
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import shown
-from w2v_exp.training.stopping import EPOCHS
+from w2v_exp.training.callbacks import EPOCHS
 
 SHOWN_NEIGHBOURS = 6
 FIGURES = {

@@ -17,7 +17,7 @@ from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.sampling import NoSubsampling
 from w2v_exp.examples.statistics import PairSurvey
 from w2v_exp.memory import require_memory
-from w2v_exp.model.architecture import Cbow
+from w2v_exp.model.parameters import Cbow
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache, read_figures, write_figures
 

@@ -20,11 +20,10 @@ from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.sampling import TextDraw, keep_probabilities
 from w2v_exp.examples.statistics import PairSurvey
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.parameters import ConvertedInitialization, GivenInitialization, Initialization
+from w2v_exp.model.parameters import Cbow, ConvertedInitialization, GivenInitialization, Initialization
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.model.tree_counts import VisitedExamples
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText

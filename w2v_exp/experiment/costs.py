@@ -13,8 +13,7 @@ from w2v_exp.experiment.building import build_cost_sample, held_out_sample
 from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.mlflow_run import MlflowRun
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.trainer import EpochRecord, Trainer
 
 
 class RunCosts:

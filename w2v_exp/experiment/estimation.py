@@ -17,17 +17,14 @@ from w2v_exp.examples.statistics import ExamplesMemory, PairSurvey
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import survey_pairs
 from w2v_exp.memory import readable_bytes, require_memory
-from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
-from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
+from w2v_exp.model.parameters import Cbow, Parameters
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.model.visited import VisitedExamples
+from w2v_exp.model.tree_counts import VisitedExamples
 from w2v_exp.plan import Plan
-from w2v_exp.training.block_steps import BlockSteps
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
-from w2v_exp.training.steps import Steps
+from w2v_exp.training.steps import BlockSteps, Steps
 
 WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, NumPy and what they have loaded
 

@@ -14,7 +14,7 @@ from w2v_exp.embeddings.evaluation import Evaluation, Scores, Sets
 from w2v_exp.embeddings.word_pairs import WordPairScore
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.tracking.mlflow_run import MlflowRun
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import EpochRecord
 
 
 class EvaluationRow(NamedTuple):

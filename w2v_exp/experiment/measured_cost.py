@@ -9,8 +9,8 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
-from w2v_exp.training.measured_cost import MeasuredCost
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.callbacks import MeasuredCost
+from w2v_exp.training.trainer import EpochRecord
 
 VALIDATION_COST = "validation_cost"
 COST = "cost"

@@ -23,8 +23,7 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
 from w2v_exp.reporting.words import table_cells
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.trainer import EpochRecord, Trainer
 
 
 def write_config(identity: Identity, folder: Path) -> None:

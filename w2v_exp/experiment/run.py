@@ -48,9 +48,8 @@ from w2v_exp.reporting.columns import CURVES
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.stopping import EPOCHS
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.callbacks import EPOCHS
+from w2v_exp.training.trainer import EpochRecord, Trainer
 
 CURVE_POINTS = 500
 

@@ -11,11 +11,8 @@ from typing import Any, Protocol
 from w2v_exp.errors import UserError
 from w2v_exp.files import expanded
 from w2v_exp.plan import Plan
-from w2v_exp.training.checkpoint import Checkpoint
-from w2v_exp.training.checkpoint_folder import CheckpointFolder
-from w2v_exp.training.checkpointing import checkpointing
-from w2v_exp.training.state import TrainingState
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.checkpoints import Checkpoint, CheckpointFolder, checkpointing
+from w2v_exp.training.trainer import Trainer, TrainingState
 
 RECORD = "record"  # what the run's record in the store notes
 

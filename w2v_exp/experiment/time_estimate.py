@@ -21,11 +21,11 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.statistics import BatchShape, PairSurvey
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.experiment.building import survey_pairs
-from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.visit_memory import VisitEstimate, visits_work
+from w2v_exp.model.parameters import Cbow
+from w2v_exp.model.tree_counts import VisitEstimate, visits_work
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.training.steps import SMALLEST_PART, Steps

@@ -13,20 +13,15 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples
-from w2v_exp.model.architecture import Cbow
 from w2v_exp.model.block_gradients import BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.objective import Objective
-from w2v_exp.model.parameters import Initialization, Parameters
-from w2v_exp.model.sampled_objective import SampledObjective
+from w2v_exp.model.parameters import Cbow, Initialization, Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.plan import Plan
-from w2v_exp.training.block_steps import BlockSteps
-from w2v_exp.training.hogwild import HogwildTrainer
-from w2v_exp.training.observers import Observer
-from w2v_exp.training.shared_arrays import SharedArray
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.hogwild import HogwildTrainer, SharedArray
+from w2v_exp.training.steps import BlockSteps
+from w2v_exp.training.trainer import Observer, Trainer
 
 
 def build_trainer(

@@ -12,9 +12,8 @@ from w2v_exp.experiment.run_checkpoints import RECORD, Remembering, RunCheckpoin
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import named
 from w2v_exp.tracking.mlflow_run import MlflowRun
-from w2v_exp.training.observers import Observer
-from w2v_exp.training.stopping import EPOCHS, Stopping, StopRule
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
+from w2v_exp.training.trainer import Observer, Trainer
 
 
 def train_watched(

@@ -1,21 +1,224 @@
-"""Negative sampling on blocks: cost and gradients of all pairs of a block in a few products of matrices."""
+"""Negative sampling on blocks: windows as bands, negatives that groups of centres share.
+
+A block of consecutive centres is taken in runs of `size`. The words that the windows of a run reach are
+``size + 2·window`` consecutive ones, so all products of centres with their contexts are in one small matrix a run, of
+which a band of 2·window + 1 diagonals is wanted:
+
+        words →  0 1 2 3 4 5 6 7          offset −2 −1 0 1 2
+    centre 0     x x . x x                       x  x  .  x  x
+    centre 1       x x . x x                     x  x  .  x  x
+    centre 2         x x . x x                   x  x  .  x  x
+    centre 3           x x . x x                 x  x  .  x  x
+
+The products that are not wanted are computed all the same: matrix products are so much faster than single ones.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.blocks import Block
-from w2v_exp.model.bands import Bands, masks_of, window_masks
-from w2v_exp.model.logistic import softplus_and_sigmoid, squared_lengths
-from w2v_exp.model.negative_sampling import NegativeSampling
-from w2v_exp.model.noise import NoiseDistribution
+from w2v_exp.model.negative_sampling import (
+    NegativeSampling,
+    NoiseDistribution,
+    softplus_and_sigmoid,
+    squared_lengths,
+)
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.shared_noise import RowGradients, SharedNoise
 from w2v_exp.work import Work
+
+
+class Bands:
+    """The bands of a block of ``runs · size`` centres.
+
+    Parameters
+    ----------
+    runs, size : int
+        How many runs, of how many centres each; `size` is at least ``2 · window``, so that only neighbours overlap.
+    window : int
+        The greatest window.
+    """
+
+    def __init__(self, runs: int, size: int, window: int) -> None:
+        if size < 2 * window:
+            raise ValueError("A run must be as long as both sides of a window.")
+        self.runs, self.size, self.window = runs, size, window
+        self.reach = size + 2 * window  # words of a run
+        self.width = 2 * window + 1  # of the band
+
+    @property
+    def centres(self) -> int:
+        """How many centres there are."""
+        return self.runs * self.size
+
+    def around(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of the words of each run: of (centres + 2·window, dim) a view (runs, reach, dim)."""
+        step, within = rows.strides
+        return as_strided(
+            rows, (self.runs, self.reach, rows.shape[1]), (self.size * step, step, within), writeable=False
+        )
+
+    def of(self, matrices: NDArray[Any]) -> NDArray[Any]:
+        """Return a view of the bands, (runs, size, width), of matrices (runs, size, reach)."""
+        run, centre, word = matrices.strides
+        band: NDArray[Any] = as_strided(
+            matrices, (self.runs, self.size, self.width), (run, centre + word, word)
+        )
+        return band
+
+    def matrices(self, band: NDArray[Any]) -> NDArray[Any]:
+        """Return matrices (runs, size, reach) with this band, of shape (centres, width), and zeros around it."""
+        matrices = np.zeros((self.runs, self.size, self.reach), band.dtype)
+        self.of(matrices)[...] = band.reshape(self.runs, self.size, self.width)
+        return matrices
+
+    def scores(self, rows: NDArray[Any], around: NDArray[Any]) -> NDArray[Any]:
+        """Return the product of each centre's row with those of the words around it: shape (centres, width)."""
+        products = np.matmul(rows.reshape(self.runs, self.size, -1), around.transpose(0, 2, 1))
+        return np.ascontiguousarray(self.of(products)).reshape(self.centres, self.width)
+
+    def to_centres(self, matrices: NDArray[Any], around: NDArray[Any]) -> NDArray[Any]:
+        """Return for each centre the sum of the rows around it, weighted by its band: shape (centres, dim)."""
+        summed: NDArray[Any] = np.matmul(matrices, around).reshape(self.centres, -1)
+        return summed
+
+    def to_words(self, matrices: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+        """Return for each word the sum of the centres' rows, weighted by their bands: (centres + 2·window, dim)."""
+        pieces = np.matmul(matrices.transpose(0, 2, 1), rows.reshape(self.runs, self.size, -1))
+        overlap, dim = 2 * self.window, rows.shape[1]
+        summed = np.empty((self.centres + overlap, dim), rows.dtype)
+        own = summed[: self.centres].reshape(self.runs, self.size, dim)
+        own[:] = pieces[:, : self.size]
+        own[1:, :overlap] += pieces[:-1, self.size :]
+        summed[self.centres :] = pieces[-1, self.size :]
+        return summed
+
+    def sum_to_words(self, band: NDArray[Any]) -> NDArray[Any]:
+        """Return for each word the sum of what the bands have for it: of (centres, width), (centres + 2·window,)."""
+        summed = np.zeros(self.centres + 2 * self.window, band.dtype)
+        for offset, diagonal in enumerate(np.ascontiguousarray(band.T)):
+            summed[offset : offset + self.centres] += diagonal
+        return summed
+
+
+def window_masks(window: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Return the bands of all windows, shape ((window + 1)², 2·window + 1): 1 for a context, 0 for the others.
+
+    Row ``before · (window + 1) + after`` is that of a centre with so many contexts before and after it.
+    """
+    return masks_of(*np.divmod(np.arange((window + 1) ** 2), window + 1), window, dtype)
+
+
+def masks_of(
+    before: NDArray[np.int64], after: NDArray[np.int64], window: int, dtype: DTypeLike
+) -> NDArray[Any]:
+    """Return the bands of centres with so many contexts before and after each: shape (centres, 2·window + 1)."""
+    offsets = np.arange(-window, window + 1)
+    inside = (offsets >= -before[:, None]) & (offsets <= after[:, None]) & (offsets != 0)
+    masks: NDArray[Any] = inside.astype(dtype)
+    return masks
+
+
+class RowGradients(NamedTuple):
+    """Gradients for some rows of a matrix; a row may be named several times.
+
+    Parameters
+    ----------
+    words : ndarray of int32, shape (m,)
+        The rows.
+    gradient : ndarray, shape (m, dim)
+        Of the block's summed cost.
+    curvature : ndarray, shape (m,)
+        A bound of the second derivative of that cost in any direction: Σ |derivative by the score| · ‖other row‖²,
+        since σ(1 − σ) is less than either of σ and 1 − σ.
+    """
+
+    words: NDArray[np.int32]
+    gradient: NDArray[Any]
+    curvature: NDArray[Any]
+
+
+class NoiseGradients(NamedTuple):
+    """What the negatives add to a block's gradients: to its hidden vectors', and for rows of their own."""
+
+    cost: float
+    hidden_gradient: NDArray[Any]
+    hidden_curvature: NDArray[Any]
+    rows: RowGradients
+
+
+class SharedNoise:
+    """What the negatives of a block add to its cost and gradients.
+
+    Parameters
+    ----------
+    rule : NegativeSampling
+        How many negatives, and which centres share them.
+    noise : NoiseDistribution
+        What they are drawn from.
+    pairs_by_centre : int
+        How many pairs a centre has at the most, where each of them has negatives of its own.
+    """
+
+    def __init__(self, rule: NegativeSampling, noise: NoiseDistribution, pairs_by_centre: int) -> None:
+        self._rule = rule
+        self._noise = noise
+        self._pairs_by_centre = pairs_by_centre
+
+    def draw(self, groups: int, generator: np.random.Generator) -> NDArray[np.int32]:
+        """Return the negatives of so many groups of centres, shape (groups, shared)."""
+        rule = self._rule
+        if rule.sharing == "all":
+            return np.arange(len(self._noise), dtype=np.int32)[None]
+        shared = rule.negatives * self._pairs_by_centre if rule.sharing == "pair" else rule.shared
+        return self._noise.draw(generator, groups * shared).reshape(groups, shared)
+
+    def gradients(
+        self,
+        parameters: Parameters,
+        hidden: NDArray[Any],
+        negatives: NDArray[np.int32],
+        pairs: NDArray[Any],
+    ) -> NoiseGradients:
+        """Return what the negatives of all groups do; `pairs`, (centres, …), is 1 for each pair that there is."""
+        groups, shared = negatives.shape
+        dim = hidden.shape[1]
+        by_group = hidden.reshape(groups, -1, dim)
+        rows = parameters.output.take(negatives.reshape(-1), axis=0).reshape(groups, shared, dim)
+        costs, residuals = softplus_and_sigmoid(np.matmul(by_group, rows.transpose(0, 2, 1)))
+        weights = self._weights(pairs).reshape(groups, by_group.shape[1], -1)
+        cost = np.einsum("gck,gck->gc", costs, np.broadcast_to(weights, costs.shape)).sum(dtype=np.float64)
+        residuals *= weights
+        across = residuals.transpose(0, 2, 1)
+        curvature = np.matmul(residuals, squared_lengths(rows)[:, :, None])
+        rows_curvature = np.matmul(across, squared_lengths(by_group)[:, :, None])
+        return NoiseGradients(
+            float(cost),
+            np.matmul(residuals, rows).reshape(hidden.shape),
+            curvature.reshape(-1),
+            RowGradients(
+                negatives.reshape(-1),
+                np.matmul(across, by_group).reshape(-1, dim),
+                rows_curvature.reshape(-1),
+            ),
+        )
+
+    def _weights(self, pairs: NDArray[Any]) -> NDArray[Any]:
+        """Return how often each negative counts for each centre, (centres, shared) or what broadcasts to it."""
+        rule = self._rule
+        if rule.sharing == "pair":
+            return np.repeat(pairs, rule.negatives, axis=1)
+        by_centre: NDArray[Any] = pairs.dot(np.ones((pairs.shape[1], 1), pairs.dtype))
+        if rule.sharing == "group":
+            by_centre *= rule.negatives / rule.shared
+            return by_centre
+        weights: NDArray[Any] = by_centre * (rule.negatives * self._noise.probabilities).astype(pairs.dtype)
+        return weights
+
 
 WIDEST_IN_TABLE = (
     16  # whose masks, one for each pair of sides, are 76 kB; of a window of 1,000 they would be 16 GB

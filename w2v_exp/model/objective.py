@@ -13,8 +13,7 @@ from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.softmax import Softmax, Step
-from w2v_exp.model.workspace import Workspace
+from w2v_exp.model.softmax import Softmax, Step, Workspace
 from w2v_exp.work import Work
 
 

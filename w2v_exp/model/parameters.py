@@ -1,4 +1,4 @@
-"""The two matrices of a word2vec model, and how they are initialised."""
+"""The two parameter matrices, their initializations, and the architectures skip-gram and CBOW."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError
 from w2v_exp.representation import ShortRepr, short
-from w2v_exp.validation import check_number, require_array, require_floating, require_kind, require_whole
+from w2v_exp.validation import (
+    check_number,
+    require_array,
+    require_choice,
+    require_floating,
+    require_kind,
+    require_whole,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -212,3 +219,31 @@ class ConvertedInitialization:
 
 
 INITIALIZATIONS = {"article": ArticleInitialization, "word2vec": Word2VecInitialization}
+
+
+CONTEXTS = ("mean", "sum")
+
+
+@dataclass(frozen=True)
+class SkipGram:
+    """A centre is to predict each of the words around it (Mikolov et al. 2013a, section 3.2)."""
+
+
+@dataclass(frozen=True)
+class Cbow:
+    """The words around a centre, together, are to predict it (Mikolov et al. 2013a, section 3.1).
+
+    Parameters
+    ----------
+    context : {"mean", "sum"}
+        What of their embeddings the hidden vector is. Gradients are exact for both. (word2vec and gensim leave out the
+        division by the number of words in the gradient of the mean; İrsoy et al. 2021.)
+    """
+
+    context: str = "mean"
+
+    def __post_init__(self) -> None:
+        require_choice("context", self.context, CONTEXTS)
+
+
+MODELS = {"skipgram": SkipGram, "cbow": Cbow}

@@ -17,7 +17,7 @@ from w2v_exp.tracking.earlier import BEAT_SECONDS, FOLDER, HEARTBEAT
 from w2v_exp.tracking.pending import BATCH, Pending, Taken
 from w2v_exp.tracking.pending import FILE as PENDING_FILE
 from w2v_exp.tracking.store import Store
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import EpochRecord
 
 FLUSH_SECONDS = 10.0
 CONTINUED = "continued"  # the tag that says how often a run was interrupted and went on

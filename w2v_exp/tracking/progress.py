@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from w2v_exp.reporting.words import visible_console
-from w2v_exp.training.observers import EpochRecord
+from w2v_exp.training.trainer import EpochRecord
 
 REFRESH_SECONDS = 0.1
 

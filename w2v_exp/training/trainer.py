@@ -1,34 +1,211 @@
-"""The training loop."""
+"""The training loop, its state and its observers."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.cores import MOST_CORES
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import Block
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.representation import short
-from w2v_exp.training.divergence import require_finite_cost, require_finite_parameters
-from w2v_exp.training.observers import EpochRecord, Observer, StepObserver
+from w2v_exp.representation import ShortRepr, short
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
-from w2v_exp.training.state import EpochSums, GeneratorState, TrainingState
 from w2v_exp.training.steps import Steps, TakesSteps
-from w2v_exp.training.stopwatch import Stopwatch
 from w2v_exp.validation import require_kind, require_methods, require_number, require_whole
+
+
+class Stopwatch:
+    """Adds up the seconds between each start and the next stop.
+
+    Attributes
+    ----------
+    seconds : float
+        Up to the last stop.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started = 0.0
+
+    def start(self) -> None:
+        """Let it run."""
+        self._started = perf_counter()
+
+    def stop(self) -> None:
+        """Stop it, and add the time since it was started."""
+        self.seconds += perf_counter() - self._started
+
+
+DIVERGED = (
+    "training diverged. "
+    "Try a smaller learning_rate, a smaller batch_size (labels.tokens with blocks) or "
+    "objective.embedding_gradient=mean."
+)
+
+
+def require_finite_cost(cost: float, epoch: int, learning_rate: float) -> None:
+    """See that the cost of a step is a number.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If it is not finite.
+    """
+    if not math.isfinite(cost):
+        raise TrainingDivergedError(
+            f"The training cost is {cost} in epoch {epoch} (learning rate {learning_rate:.4g}): {DIVERGED}"
+        )
+
+
+def require_finite_parameters(parameters: Parameters) -> None:
+    """Look at what the last step has done: its cost was taken before it.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If a matrix has an entry that is not finite.
+    """
+    for matrix in (parameters.embedding, parameters.output):
+        if not np.isfinite(matrix).all():
+            raise TrainingDivergedError(f"The last step left parameters that are not finite: {DIVERGED}")
+
+
+class EpochRecord(NamedTuple):
+    """One epoch, as it was.
+
+    Parameters
+    ----------
+    epoch : int
+        Its number, from 0.
+    cost : float
+        Mean cost per pair of the training objective in nats, epsilon 0, over this epoch's steps as they were taken;
+        `ObjectiveRule.cost_metric` names it.
+    learning_rate : float
+        At its last step.
+    article_cost : float
+        The article's figure, the sum over batches of their mean cost with epsilon; NaN where epsilon is 0.
+    train_seconds : float
+        Time spent in training from the first epoch to the end of this one; observers are not in it.
+    """
+
+    epoch: int
+    cost: float
+    learning_rate: float
+    article_cost: float
+    train_seconds: float
+
+
+class Observer(Protocol):
+    """Someone who is told of every epoch."""
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Take note of an epoch that has ended."""
+
+
+@runtime_checkable
+class StepObserver(Observer, Protocol):
+    """An observer that is told of every step as well, since an epoch of a large corpus takes minutes."""
+
+    def on_step(self, pairs_done: float) -> None:
+        """Take note of how many pairs have been trained on since training began."""
+
+
+GeneratorState = Mapping[str, Any]  # as `numpy.random.BitGenerator.state`
+
+
+@dataclass
+class EpochSums:
+    """What the steps of an epoch add up to.
+
+    Parameters
+    ----------
+    cost : float
+        The negative log-likelihood of its pairs.
+    article_cost : float
+        The article's figure, or NaN.
+    pairs : float
+        How many there were.
+    learning_rate : float
+        At its last step.
+    steps : int
+        How many there were.
+    """
+
+    cost: float = 0.0
+    article_cost: float = 0.0
+    pairs: float = 0.0
+    learning_rate: float = 0.0
+    steps: int = 0
+
+    def add(self, cost: float, article_cost: float, pairs: float, learning_rate: float) -> None:
+        """Add a step."""
+        self.cost += cost
+        self.article_cost += article_cost
+        self.pairs += pairs
+        self.learning_rate = learning_rate
+        self.steps += 1
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingState(ShortRepr):
+    """What a training is between two steps.
+
+    Parameters
+    ----------
+    records : list of EpochRecord
+        The epochs that are over.
+    sums : EpochSums
+        Of the epoch that is under way; of no step between two epochs.
+    pairs_done, train_seconds : float
+        Since training began.
+    ended_by : str
+        Who has asked training to stop; empty while it goes on.
+    epoch_generator : dict
+        The state of the generator when that epoch began: all that chance decides of its batches comes from there.
+    generator : dict
+        Its state now.
+    arrays : mapping of str to ndarray
+        The parameters, and what the optimizer remembers. Those of `Trainer.state` are the trainer's own: they change as
+        it goes on.
+    """
+
+    records: list[EpochRecord]
+    sums: EpochSums
+    pairs_done: float
+    train_seconds: float
+    ended_by: str
+    epoch_generator: GeneratorState
+    generator: GeneratorState
+    arrays: Mapping[str, NDArray[Any]]
+
+    def copy_into(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Copy the values of all arrays into those of a training that is to become this one.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not there, or of another shape or dtype.
+        """
+        for name, array in arrays.items():
+            saved = self.arrays.get(name)
+            if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"The state of another training: its array {name} is not like this one's.")
+            np.copyto(array, saved)
+
 
 SHORT_EPOCH = 0.01  # seconds
 

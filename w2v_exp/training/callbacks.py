@@ -1,13 +1,12 @@
-"""When training ends before its last epoch: a rule, and an observer of training that follows it."""
+"""Observers of training: early stopping, and costs measured after epochs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from w2v_exp.training.observers import EpochRecord
-from w2v_exp.training.trainer import Trainer
+from w2v_exp.training.trainer import EpochRecord, Trainer
 from w2v_exp.validation import check_number, check_whole
 
 PATIENCE, MINUTES, EPOCHS = "patience", "minutes", "epochs"  # what ends training
@@ -81,3 +80,34 @@ def epochs_since_lowest(costs: Mapping[int, float]) -> int:
     4
     """
     return max(costs) - min(costs, key=lambda epoch: (costs[epoch], epoch))
+
+
+class MeasuredCost:
+    """Takes the cost of pairs after epochs; an observer of training, in whose time it is not counted.
+
+    Of pairs that are held out: while a model learns what holds for other texts as well, their cost falls with that of
+    training; where it rises again, the model memorises its own.
+
+    Parameters
+    ----------
+    cost : callable
+        Gives the mean cost, nats a pair, with the parameters as they are: see `Objective.exact_cost`.
+    epochs : collection of int
+        After which epochs, counted from 0; see `measured_epochs`.
+
+    Attributes
+    ----------
+    costs : dict of int to float
+        Mean nats a pair, by epoch: the cost of the parameters at its end. (The training cost of an epoch is a mean
+        over its steps, each at the parameters before it, so it is that of a slightly younger model.)
+    """
+
+    def __init__(self, cost: Callable[[], float], epochs: Collection[int]) -> None:
+        self._cost = cost
+        self._epochs = epochs
+        self.costs: dict[int, float] = {}
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Take the cost, if it is time to."""
+        if record.epoch in self._epochs:
+            self.costs[record.epoch] = self._cost()
