@@ -18,7 +18,7 @@ from test_store_faults import locked_database
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.replay import main as replay
-from w2v_exp.launching.lost_run import end_lost_record
+from w2v_exp.launching.task import end_lost_record
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.tracking import delivery
 from w2v_exp.tracking.pending import FILE, Pending, Taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
@@ -11,15 +12,24 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from w2v_exp.config import Sources
+from w2v_exp.cores import available_cores
 from w2v_exp.launching.engine import Engine
-from w2v_exp.launching.lost_run import has_told, tell_end
+from w2v_exp.launching.needs import Appraiser
 from w2v_exp.launching.room import Room
-from w2v_exp.launching.settings import make_settings
-from w2v_exp.launching.task import Task
+from w2v_exp.launching.settings import (
+    JoblibSettings,
+    LocalSettings,
+    Settings,
+    SlurmSettings,
+    make_settings,
+)
+from w2v_exp.launching.task import Task, has_result, record_end
+from w2v_exp.memory import available_memory
 from w2v_exp.tracking.progress import runs_bar
 
 PATIENCE = 1.0  # seconds that a wait for the end of a run lasts before it is taken up again
 LAST_SECONDS = 30.0  # that interrupted runs have to write down what there is
+SLURM_KEYS = ("array_parallelism", "signal_delay_s", "partition", "account", "qos", "constraint")
 
 
 class SweepLauncher:
@@ -54,11 +64,50 @@ class SweepLauncher:
             Task.of_sweep(self._sweep, self._sources, initial_job_idx + place, given)
             for place, given in enumerate(job_overrides)
         ]
-        engine = self._settings.engine(str(self._sweep.hydra.sweep.dir), tasks)
-        Launch(engine, self._settings.room()).do(tasks)
+        engine = make_engine(self._settings, str(self._sweep.hydra.sweep.dir), tasks)
+        Launch(engine, make_room(self._settings)).do(tasks)
         # Without configurations and results, which Hydra's own launcher keeps: those of many runs are large.
         # How a run ended stands in its folder.
         return [JobReturn(overrides=task.overrides, status=JobStatus.COMPLETED) for task in tasks]
+
+
+def make_engine(settings: Settings, folder: str, tasks: Sequence[Task]) -> Engine:
+    """Return the executor of these runs; their sweep has this folder."""
+    if isinstance(settings, JoblibSettings):
+        from w2v_exp.launching.workers import Workers  # late: joblib and submitit are optional
+
+        return Workers()
+    from w2v_exp.launching.submission import LocalJobs, SlurmJobs
+
+    if isinstance(settings, LocalSettings):
+        return LocalJobs(folder)
+    return SlurmJobs(folder, slurm_request(settings, tasks))
+
+
+def slurm_request(settings: SlurmSettings, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Return the parameters of a job, by sbatch's names: enough for the run of these that needs most."""
+    memory, cores = settings.mem_gb, settings.cpus_per_task
+    if memory is None or cores is None:
+        needs = [*map(Appraiser(), tasks)]
+        memory = memory or math.ceil(max(each.memory for each in needs) / 2**30 * 10) / 10
+        cores = cores or max(each.cores for each in needs)
+    request: dict[str, Any] = {key: getattr(settings, key) for key in SLURM_KEYS}
+    request |= {"time": settings.timeout_min, "mem": f"{math.ceil(memory * 1024)}M", "cpus_per_task": cores}
+    # Since Slurm 22.05 what a job starts is not given the cores of the job.
+    request["srun_args"] = [f"--cpus-per-task={cores}"]
+    if settings.setup:
+        request["setup"] = list(settings.setup)
+    if settings.additional_parameters:
+        request["additional_parameters"] = dict(settings.additional_parameters)
+    return {key: value for key, value in request.items() if value is not None}
+
+
+def make_room(settings: Settings) -> Room | None:
+    """Return the cores and memory that runs share on this machine; None for Slurm, which shares out its own."""
+    if isinstance(settings, SlurmSettings):
+        return None
+    memory = available_memory() if settings.memory_gb is None else round(settings.memory_gb * 1e9)
+    return Room(Appraiser(), available_cores(), memory, settings.n_jobs)
 
 
 class Launch:
@@ -103,8 +152,8 @@ class Launch:
         """Wait for runs to end, see to it that each has told its result, and return how many they were."""
         ended = self._engine.ended(patience)
         for task, fate in ended:
-            if fate and not has_told(task):
-                tell_end(task, "KILLED", fate)
+            if fate and not has_result(task):
+                record_end(task, "KILLED", fate)
             del self._running[task.number]
             if self._room is not None:
                 self._room.free(task)
@@ -118,5 +167,5 @@ class Launch:
             self._gather(PATIENCE)
         self._engine.close()
         for task in self._running.values():
-            if not has_told(task):
-                tell_end(task, "KILLED", "interrupted")
+            if not has_result(task):
+                record_end(task, "KILLED", "interrupted")

@@ -1,49 +1,21 @@
-"""What can be said to each launcher, checked before a sweep begins."""
+"""Settings of each launcher, checked before a sweep begins."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from shutil import which
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from w2v_exp.cores import MOST_CORES, available_cores
+from w2v_exp.cores import MOST_CORES
 from w2v_exp.errors import SettingError, UserError, install_command
-from w2v_exp.memory import available_memory
 from w2v_exp.validation import check_number, check_whole
-
-if TYPE_CHECKING:  # what runs are made of is loaded by sweeps that launch some
-    from w2v_exp.launching.engine import Engine
-    from w2v_exp.launching.room import Room
-    from w2v_exp.launching.task import Task
 
 OURS = "w2v_exp.launching.launch.SweepLauncher"
 GROUP = "hydra/launcher"
-ASKED_AS_GIVEN = (
-    "array_parallelism",
-    "signal_delay_s",
-    "partition",
-    "account",
-    "qos",
-    "constraint",
-)  # of Slurm
 LARGEST_OF_SLURM = 1_000_000  # minutes, runs, seconds or cores
 EARLIER_SECONDS = 60  # so much sooner than it was told, Slurm may send a signal
-
-
-class Settings(Protocol):
-    """What a launcher was told."""
-
-    def require_usable(self) -> None:
-        """Refuse a launcher that cannot work here."""
-
-    def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
-        """Return what does these runs of the sweep in a folder."""
-
-    def room(self) -> Room | None:
-        """Return how many runs fit at once, or None if the engine knows that."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +39,6 @@ class MachineSettings:
         if self.memory_gb is not None:
             check_number(self, "memory_gb", above=0, at_most=1e9)
 
-    def room(self) -> Room:
-        """Return how many runs fit at once."""
-        from w2v_exp.launching.needs import Appraiser
-        from w2v_exp.launching.room import Room
-
-        memory = available_memory() if self.memory_gb is None else round(self.memory_gb * 1e9)
-        return Room(Appraiser(), available_cores(), memory, self.n_jobs)
-
 
 @dataclass(frozen=True)
 class JoblibSettings(MachineSettings):
@@ -84,12 +48,6 @@ class JoblibSettings(MachineSettings):
         """Refuse it where joblib is not installed."""
         _require_package("joblib", "joblib", "joblib")
 
-    def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
-        """Return the processes."""
-        from w2v_exp.launching.workers import Workers
-
-        return Workers()
-
 
 @dataclass(frozen=True)
 class LocalSettings(MachineSettings):
@@ -98,12 +56,6 @@ class LocalSettings(MachineSettings):
     def require_usable(self) -> None:
         """Refuse it where submitit is not installed."""
         _require_package("submitit", "submitit_local", "submitit")
-
-    def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
-        """Return what submits them."""
-        from w2v_exp.launching.submission import LocalJobs
-
-        return LocalJobs(folder)
 
 
 @dataclass(frozen=True)
@@ -171,30 +123,8 @@ class SlurmSettings:
                 f"Slurm, or spread it here with {GROUP}=joblib."
             )
 
-    def engine(self, folder: str, tasks: Sequence[Task]) -> Engine:
-        """Return what submits the runs, each with what the neediest of them needs."""
-        from w2v_exp.launching.needs import Appraiser
-        from w2v_exp.launching.submission import SlurmJobs
 
-        memory, cores = self.mem_gb, self.cpus_per_task
-        if memory is None or cores is None:
-            needs = [*map(Appraiser(), tasks)]
-            memory = memory or math.ceil(max(each.memory for each in needs) / 2**30 * 10) / 10
-            cores = cores or max(each.cores for each in needs)
-        asked: dict[str, Any] = {key: getattr(self, key) for key in ASKED_AS_GIVEN}
-        asked |= {"time": self.timeout_min, "mem": f"{math.ceil(memory * 1024)}M", "cpus_per_task": cores}
-        # Since Slurm 22.05 what a job starts is not given the cores of the job.
-        asked["srun_args"] = [f"--cpus-per-task={cores}"]
-        if self.setup:
-            asked["setup"] = list(self.setup)
-        if self.additional_parameters:
-            asked["additional_parameters"] = dict(self.additional_parameters)
-        return SlurmJobs(folder, {key: value for key, value in asked.items() if value is not None})
-
-    def room(self) -> None:
-        """Return nothing: Slurm knows how many fit."""
-
-
+Settings = JoblibSettings | LocalSettings | SlurmSettings
 LAUNCHERS: dict[str, type[Settings]] = {
     "joblib": JoblibSettings,
     "submitit_local": LocalSettings,
@@ -203,7 +133,7 @@ LAUNCHERS: dict[str, type[Settings]] = {
 
 
 def make_settings(name: str, settings: Mapping[str, Any]) -> Settings:
-    """Return what a launcher was told, checked.
+    """Return the settings of a launcher, checked.
 
     Raises
     ------

@@ -19,9 +19,8 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.interruption import Terminated
 from w2v_exp.launching.engine import Ended
-from w2v_exp.launching.lost_run import has_told
 from w2v_exp.launching.orphan import end_with_parent
-from w2v_exp.launching.task import Task, perform_quietly
+from w2v_exp.launching.task import Task, has_result, perform_quietly
 from w2v_exp.processes import interruptions_held_back
 
 LONGEST_MINUTES = 60 * 24 * 365  # submitit ends what takes longer; on this machine nothing should
@@ -180,7 +179,7 @@ class SlurmJobs(LocalJobs):
                 self._over_since.pop(name, None)
                 continue
             since = self._over_since.setdefault(name, monotonic())
-            if has_told(task) or monotonic() - since > RESULT_SECONDS:
+            if has_result(task) or monotonic() - since > RESULT_SECONDS:
                 over[name] = f"its job {name} ended as {state}; see {job.paths.stderr}"
         return over
 

@@ -1,20 +1,34 @@
-"""One run of a sweep, as it is sent to the process that does it."""
+"""One run of a sweep: as it is sent to a process, done there, and recorded if that process was lost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
+from w2v_exp.errors import UserError
 from w2v_exp.experiment.identity import Identity
-from w2v_exp.launching.output import output_to
+from w2v_exp.experiment.sweep import read_result, write_result
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.results import RunResult
+
+if TYPE_CHECKING:
+    from w2v_exp.tracking.pending import Pending
+    from w2v_exp.tracking.store import Store
+
+OUTPUT_FILE = "output.txt"
 
 
 class Task(NamedTuple):
@@ -79,7 +93,6 @@ def _composed_here(task: Task) -> DictConfig:
 
 def _perform(task: Task, config: DictConfig) -> None:
     from w2v_exp.experiment.job import job  # late: who only sends tasks need not load what trains
-    from w2v_exp.launching.lost_run import has_told, tell_end
 
     context = HydraContext(config_loader=None, callbacks=Callbacks(config))
     try:
@@ -91,11 +104,151 @@ def _perform(task: Task, config: DictConfig) -> None:
             hydra_context=context,
         )
     except KeyboardInterrupt as interruption:
-        if not has_told(task):  # else the signal came when the run had ended
-            tell_end(task, "KILLED", str(interruption) or "interrupted")
+        if not has_result(task):  # else the signal came when the run had ended
+            record_end(task, "KILLED", str(interruption) or "interrupted")
         raise
     if done.status == JobStatus.FAILED:
         # An error of the code is told like a run's other failures: who has started this may be far away, or gone.
         error = done._return_value  # the public property would raise it
-        tell_end(task, "FAILED", f"{type(error).__name__}: {error}")
+        record_end(task, "FAILED", f"{type(error).__name__}: {error}")
         raise error
+
+
+@contextmanager
+def output_to(folder: Path) -> Iterator[None]:
+    """Send all that this process says to a file in a folder, what C code says included; an empty one is deleted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / OUTPUT_FILE
+    _flush()
+    before = [os.dup(number) for number in (1, 2)]
+    with path.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    try:
+        yield
+    finally:
+        _flush()
+        for number, kept in zip((1, 2), before, strict=True):
+            os.dup2(kept, number)
+            os.close(kept)
+        if not path.stat().st_size:
+            path.unlink()
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def has_result(task: Task) -> bool:
+    """Return whether a run has told its end."""
+    identity = task_identity(task.composed())
+    return read_result(identity.folder, identity.sweep) is not None
+
+
+def record_end(task: Task, status: str, reason: str) -> RunResult:
+    """Write down, in the run's folder and in its store, how a run ended that could not do so itself.
+
+    What it has logged until then stays, and is part of the result.
+    """
+    config = task.composed()
+    identity = task_identity(config)
+    plan = plan_of(config)
+    result = RunResult(
+        name=identity.name,
+        swept=identity.swept,
+        seed=plan.seed,
+        status=status,
+        reason=" ".join(reason.split()),
+    )
+    try:
+        identity.folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(plan.tracking, MlflowTracking):
+            result = end_lost_record(plan.tracking, identity.tags(), identity.folder, result)
+        write_result(result, identity.folder, identity.sweep)
+    except OSError as error:  # a full disk; the other runs go on
+        print(f"{identity.folder}: {error.strerror or error}.", file=sys.stderr)
+    return result
+
+
+def end_lost_record(
+    tracking: MlflowTracking,
+    tags: Mapping[str, str],
+    folder: Path,
+    result: RunResult,
+    patience: float | None = None,
+) -> RunResult:
+    """End a run in the store, if it had begun there, and return its result with what was logged.
+
+    A run that the store has as finished stays so, and its result is that of the store.
+
+    A store that is locked or away is retried for `patience` seconds, by default a minute. After that the end is kept
+    in the run's folder, with the metrics that the run itself could not deliver, and the result's reason says so.
+
+    Parameters
+    ----------
+    tracking : MlflowTracking
+        The store.
+    tags : mapping of str to str
+        The run's, by which it is found.
+    folder : Path
+        The run's folder.
+    result : RunResult
+        How the run has ended.
+    """
+    from w2v_exp.tracking.delivery import Delivery
+    from w2v_exp.tracking.faults import PATIENCE_SECONDS, patiently
+    from w2v_exp.tracking.store import open_store
+
+    patience = PATIENCE_SECONDS if patience is None else patience
+    pending = _pending_end(tracking, tags, folder, result)
+    try:
+        store = patiently(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
+        problem = Delivery(store.client, pending, folder).finish(patience)
+        if problem:
+            raise UserError(problem)
+        if not pending.run_id:
+            return result
+        logged = patiently(lambda: _logged_result(store, pending.run_id), tracking.uri, patience)
+    except UserError as error:
+        if pending:
+            pending.write(folder)
+        return replace(result, reason=f"{result.reason} ({error})")
+    if logged.status == "FINISHED":  # it was lost between its last call of the store and its result
+        return replace(logged, name=result.name, swept=result.swept)
+    return replace(result, run_id=pending.run_id, metrics=logged.metrics, curves=logged.curves)
+
+
+def _pending_end(
+    tracking: MlflowTracking, tags: Mapping[str, str], folder: Path, result: RunResult
+) -> Pending:
+    """Return what the store lacks of a lost run: its end, and what the run itself has left."""
+    from w2v_exp.tracking.pending import FILE, Pending
+    from w2v_exp.tracking.store import experiment_id, experiment_name, store_uri
+
+    quote = '"' if "'" in tags["sweep"] else "'"
+    pending = Pending(
+        store_uri(tracking.uri),
+        experiment_name(tracking.experiment),
+        experiment_id=experiment_id(tracking.experiment),
+        existing=f"tags.sweep = {quote}{tags['sweep']}{quote} and tags.`sweep.number` = '{tags['sweep.number']}'",
+    )
+    try:
+        left = Pending.read(folder)
+        if left.uri == pending.uri and left.run_id:
+            pending = left
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        print(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.", file=sys.stderr)
+    if pending.status != "FINISHED":  # else it was lost while it waited for the store
+        pending.tags["reason"] = result.reason
+        pending.status, pending.end_time = result.status, int(time() * 1000)
+    return pending
+
+
+def _logged_result(store: Store, run_id: str) -> RunResult:
+    from w2v_exp.tracking.recorded import recorded_results
+
+    (logged,) = recorded_results(store, [store.client.get_run(run_id)])
+    return logged

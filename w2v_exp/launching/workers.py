@@ -18,8 +18,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoo
 
 from w2v_exp.launching.engine import Ended
 from w2v_exp.launching.orphan import end_with_parent
-from w2v_exp.launching.output import OUTPUT_FILE
-from w2v_exp.launching.task import Task, perform_quietly
+from w2v_exp.launching.task import OUTPUT_FILE, Task, perform_quietly
 from w2v_exp.processes import HELD_BACK, interruptions_held_back
 
 # One thread to begin with: a run sets the number of its own, and on many cores all others would only wait.
