@@ -4,8 +4,6 @@ These names are the core, from text to embeddings: NumPy only, usable from a not
 and loads it when it is called.
 """
 
-from importlib import import_module
-
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import Examples
@@ -49,9 +47,9 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
     FormatError
         If the artifact is damaged.
     """
-    # By name: what is above the core is not imported with it.
-    loaded: Embeddings = import_module("w2v_exp.tracking.recorded_embeddings").load_run(run_id, tracking_uri)
-    return loaded
+    from w2v_exp.tracking import recorded_embeddings  # late: it is above the core, and needs MLflow
+
+    return recorded_embeddings.load_run(run_id, tracking_uri)
 
 
 __all__ = [

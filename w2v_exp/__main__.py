@@ -11,7 +11,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from w2v_exp.experiment.interruption import termination_as_exception
+    from w2v_exp.interruption import termination_as_exception
 
     with termination_as_exception():  # from here on: loading the rest takes a second
         from w2v_exp.experiment.command_line import run

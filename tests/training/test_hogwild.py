@@ -22,7 +22,7 @@ import pytest
 from w2v_exp import processes
 from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.experiment.interruption import Terminated, termination_as_exception
+from w2v_exp.interruption import Terminated, termination_as_exception
 from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization

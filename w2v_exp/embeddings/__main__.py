@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from w2v_exp.exiting import exit_with
+from w2v_exp.experiment.questions import run
 
 if __name__ == "__main__":
-    # By name: what is above the core is not imported with it.
-    exit_with(import_module("w2v_exp.experiment.questions").run)
+    exit_with(run)

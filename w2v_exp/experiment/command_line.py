@@ -49,8 +49,8 @@ from w2v_exp.experiment.folders import (
     sweep_lock,
 )
 from w2v_exp.experiment.help import help_text, version_text
-from w2v_exp.experiment.interruption import Terminated, termination_as_exception
 from w2v_exp.experiment.sweep import Sweep
+from w2v_exp.interruption import Terminated, termination_as_exception
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import visible_console
 from w2v_exp.tracking.pending import FILE as PENDING

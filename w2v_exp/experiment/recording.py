@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,8 +15,9 @@ from w2v_exp.plan import Plan
 from w2v_exp.tracking.earlier import FINGERPRINT, process_tags
 from w2v_exp.tracking.faults import PATIENCE_SECONDS, is_passing, patiently
 from w2v_exp.tracking.mlflow_run import MlflowRun
+from w2v_exp.tracking.pending import replay_command
 from w2v_exp.tracking.provenance import provenance
-from w2v_exp.tracking.store import Store, open_store, store_uri
+from w2v_exp.tracking.store import Store, open_store
 
 
 def begin_record(
@@ -128,9 +128,3 @@ def end_record(
     )
     print(said, file=sys.stderr)
     return said
-
-
-def replay_command(folder: Path, uri: str) -> str:
-    """Return the command that delivers what is kept in a folder to the store at an address."""
-    command = f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}"
-    return command if uri == store_uri(None) else f"{command} --uri {shlex.quote(uri)}"

@@ -25,7 +25,6 @@ from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.folders import ARTIFACTS
 from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.interruption import interruptible, interruptions_deferred
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.measured_cost import COST
 from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
@@ -42,6 +41,7 @@ from w2v_exp.experiment.time_estimate import (
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.files import replacing
+from w2v_exp.interruption import interruptible, interruptions_deferred
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import CURVES

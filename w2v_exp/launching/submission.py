@@ -17,7 +17,7 @@ from submitit.core.core import Job
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.interruption import Terminated
+from w2v_exp.interruption import Terminated
 from w2v_exp.launching.engine import Ended
 from w2v_exp.launching.orphan import end_with_parent
 from w2v_exp.launching.task import Task, has_result, perform_quietly

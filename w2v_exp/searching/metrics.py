@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
+from w2v_exp.errors import SettingError
 from w2v_exp.experiment.bounds import costs_all_pairs
 from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST
 from w2v_exp.plan import Plan
-from w2v_exp.searching.settings import Direction
+from w2v_exp.searching.settings import KEY, Direction, SearchSettings
+from w2v_exp.validation import suggestion
 
 LESS: Direction = "minimize"
 MORE: Direction = "maximize"
+
+
+def search_direction(settings: SearchSettings, plan: Plan) -> Direction:
+    """Return whether a search minimizes or maximizes its metric.
+
+    Raises
+    ------
+    SettingError
+        If runs of this plan do not log the metric.
+    """
+    known = logged_metrics(plan)
+    if settings.metric not in known:
+        raise SettingError(
+            f"{KEY}.metric",
+            settings.metric,
+            f"is not what such a run logs{suggestion(settings.metric, known)} It logs: {', '.join(known)}.",
+        )
+    return settings.direction or known[settings.metric]
 
 
 def logged_metrics(plan: Plan) -> dict[str, Direction]:

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 
 from w2v_exp.cores import MOST_CORES
 from w2v_exp.errors import SettingError, UserError, install_command
-from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
+from w2v_exp.plan import MOST_RUNS
+from w2v_exp.validation import check_whole, refuse_secret, require_choice
 
 OURS = "w2v_exp.searching.search.Search"
 GROUP = "hydra/sweeper"
@@ -71,25 +71,6 @@ class SearchSettings:
                 self.study_name,
                 "names a folder, too; use letters, digits, _, - and . (not at the beginning).",
             )
-
-    def direction_for(self, plan: Plan) -> Direction:
-        """Return whether less or more of the metric is better.
-
-        Raises
-        ------
-        SettingError
-            If runs of this plan do not log the metric.
-        """
-        from w2v_exp.searching.metrics import logged_metrics  # late: it loads what runs are made of
-
-        known = logged_metrics(plan)
-        if self.metric not in known:
-            raise SettingError(
-                f"{KEY}.metric",
-                self.metric,
-                f"is not what such a run logs{suggestion(self.metric, known)} It logs: {', '.join(known)}.",
-            )
-        return self.direction or known[self.metric]
 
 
 def make_settings(sweeper: Mapping[str, Any]) -> SearchSettings:

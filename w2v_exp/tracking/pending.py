@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,6 +19,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.tracking.artifacts import log_artifacts
 from w2v_exp.tracking.memory import MEGABYTE
+from w2v_exp.tracking.store import store_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -277,3 +279,9 @@ def _batches(tags: dict[str, str], size: int) -> Iterator[dict[str, str]]:
     entries = list(tags.items())
     for start in range(0, len(entries), size):
         yield dict(entries[start : start + size])
+
+
+def replay_command(folder: Path, uri: str) -> str:
+    """Return the command that delivers what is kept in a folder to the store at an address."""
+    command = f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}"
+    return command if uri == store_uri(None) else f"{command} --uri {shlex.quote(uri)}"

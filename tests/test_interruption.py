@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from processes import Command, environment
 
-from w2v_exp.experiment import interruption
-from w2v_exp.experiment.interruption import (
+from w2v_exp import interruption
+from w2v_exp.interruption import (
     HungUp,
     Terminated,
     interruptible,
