@@ -161,7 +161,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
 
 def option_name(group: str, chosen: object) -> str:
     """Return the name of a group's option, by what it has made."""
-    return next(name for name, made in GROUPS[group].items() if isinstance(chosen, made))
+    return next(name for name, made in GROUPS[group].items() if type(chosen) is made)
 
 
 def make_choice(group: str, values: dict[str, Any]) -> Any:
