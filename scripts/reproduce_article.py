@@ -17,10 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from threadpoolctl import threadpool_limits
-
-from w2v_exp.files import replacing
-from w2v_exp.reproduction import (
+from article import (
     cost_curves,
     label_memory,
     literal_change,
@@ -28,10 +25,11 @@ from w2v_exp.reproduction import (
     neighbour_tables,
     worked_example,
 )
-from w2v_exp.reproduction.claims import Point
-from w2v_exp.reproduction.markdown import VERDICTS, headline, report
-from w2v_exp.reproduction.page import page
-from w2v_exp.reproduction.published_figures import FOLDER, PublishedFigures
+from article.model import FOLDER, PublishedFigures
+from article.report import VERDICTS, Point, headline, page, report
+from threadpoolctl import threadpool_limits
+
+from w2v_exp.files import replacing
 
 POINTS = [worked_example, cost_curves, neighbour_tables, lost_updates, label_memory, literal_change]
 
@@ -54,14 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return what the command line asks for."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--seeds", type=at_least_one, default=5, help="how many seeds to train from (5)")
     parser.add_argument("--out", type=Path, default=Path("reports/article"), help="folder (reports/article)")
     parser.add_argument(
-        "--published", type=Path, default=FOLDER, help="folder of the published figures (the package's)"
+        "--published",
+        type=Path,
+        default=FOLDER,
+        help="folder of the published figures (scripts/article/published)",
     )
     return parser.parse_args(arguments)
 
@@ -74,7 +75,7 @@ def at_least_one(text: str) -> int:
 
 
 def conditions(seeds: int) -> str:
-    """Return with what the figures were obtained, in a sentence."""
+    """Return seeds and versions behind the figures, in a sentence."""
     return (
         f"Trained from {seeds} seed{'s' if seeds > 1 else ''} (from 0), in float64, with NumPy {np.__version__} "
         f"on Python {platform.python_version()}. Ranges are those over the seeds."

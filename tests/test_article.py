@@ -23,25 +23,31 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from reproduce_article import POINTS, conditions, write  # noqa: E402
-
-from w2v_exp.examples.counts import cost_floor  # noqa: E402
-from w2v_exp.examples.pairs import Pairs  # noqa: E402
-from w2v_exp.reproduction import (  # noqa: E402
+from article import (  # noqa: E402
     cost_curves,
     label_memory,
     literal_change,
     neighbour_tables,
     worked_example,
 )
-from w2v_exp.reproduction.article_model import article_pairs, article_text, contexts_of, train_article  # noqa: E402
-from w2v_exp.reproduction.attainable_cost import attainable_cost  # noqa: E402
-from w2v_exp.reproduction.claims import Claim, Point  # noqa: E402
-from w2v_exp.reproduction.kept_updates import kept_updates, share_kept  # noqa: E402
-from w2v_exp.reproduction.markdown import headline, report  # noqa: E402
-from w2v_exp.reproduction.memory_growth import measure, refuse  # noqa: E402
-from w2v_exp.reproduction.page import page  # noqa: E402
-from w2v_exp.reproduction.published_figures import FOLDER, PublishedFigures  # noqa: E402
+from article.label_memory import measure, refuse  # noqa: E402
+from article.lost_updates import (  # noqa: E402
+    attainable_cost,
+    kept_updates,
+    share_kept,
+)
+from article.model import FOLDER, PublishedFigures, article_pairs, article_text, contexts_of, train_article  # noqa: E402
+from article.report import (  # noqa: E402
+    Claim,
+    Point,
+    headline,
+    page,
+    report,
+)
+from reproduce_article import POINTS, conditions, write  # noqa: E402
+
+from w2v_exp.examples.counts import cost_floor  # noqa: E402
+from w2v_exp.examples.pairs import Pairs  # noqa: E402
 from w2v_exp.text.tokenizers import ArticleTokenizer  # noqa: E402
 
 SEEDS = range(2)
@@ -192,7 +198,7 @@ def test_dense_labels_grow_with_the_vocabulary_and_sparse_ones_do_not() -> None:
 def test_dense_labels_that_cannot_fit_are_refused_in_two_lines_before_anything_is_allocated() -> None:
     refusal = refuse(seed=0)
     if refusal is None:
-        pytest.skip("this system does not tell how much memory there is")
+        pytest.skip("this system does not report its available memory")
     needs, advice = refusal.message.splitlines()
     assert re.search(r"needs .+B, and .+B are available", needs)
     assert "labels=sparse" in advice

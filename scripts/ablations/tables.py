@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from article.report import table
 from claim.report import UNKNOWN, VECTORS, score_text, seconds, title
 from claim.results import Figure
 from claim.witness import JUDGED
@@ -13,7 +14,6 @@ from ablations.laboratory import pairs_of
 from ablations.noise import Difference
 from ablations.outcomes import Outcome, Outcomes
 from ablations.trials import SHIPPED, Trial
-from w2v_exp.reproduction.markdown import table
 
 DIVERGED = "diverged"
 ABSURD_COST = 1000.0  # nats a pair; log V is 14 for a million words

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from string import Template
 
+from article.report import table
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,6 @@ from claim.verdict import TIME, Bar
 from claim.witness import JUDGED
 from w2v_exp.reporting.words import markdown as escaped
 from w2v_exp.reporting.words import shown
-from w2v_exp.reproduction.markdown import table
 
 TITLES = {"wordsim353": "WS-353", "simlex999": "SimLex-999", "analogies": "Google analogies"}
 VECTORS = {"input": "input", "sum": "input + output", "balanced": "balanced"}

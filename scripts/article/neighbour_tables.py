@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.embeddings.neighbours import neighbour_precision
-from w2v_exp.reporting.words import markdown
-from w2v_exp.reproduction.article_model import (
+from article.model import (
     NEIGHBOURS,
     ArticleRun,
+    PublishedFigures,
     article_pairs,
     article_text,
     contexts_of,
     train_article,
 )
-from w2v_exp.reproduction.claims import Claim, Point, all_within, spread
-from w2v_exp.reproduction.markdown import prose, table
-from w2v_exp.reproduction.published_figures import PublishedFigures
+from article.report import Claim, Point, all_within, prose, spread, table
+from w2v_exp.embeddings.neighbours import neighbour_precision
+from w2v_exp.reporting.words import markdown
 
 SHARED = 45
 TRUE = (45, 48)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.reproduction.article_model import EPOCHS, EPSILON, article_text, train_article
-from w2v_exp.reproduction.claims import Claim, Point, all_within, spread
-from w2v_exp.reproduction.markdown import prose, table
-from w2v_exp.reproduction.pictures import draw_cost_curves
-from w2v_exp.reproduction.published_figures import PublishedFigures
+from article.model import EPOCHS, EPSILON, PublishedFigures, article_text, train_article
+from article.report import Claim, Point, all_within, prose, spread, table
+from w2v_exp.reporting import style
 
+OURS, PUBLISHED = style.COLOURS[0], style.COLOURS[1]
+BAND: dict[str, Any] = {"alpha": 0.3, "lw": 0}
 INITIAL_DISTANCE = 0.0005
 DISTANCE = 0.03
 FINAL = (2.028, 2.044)
@@ -131,3 +134,49 @@ def _table(published: PublishedFigures, runs: dict[str, NDArray[np.float64]]) ->
         for epoch, row in zip(SHOWN_EPOCHS, rows, strict=True):
             row += [f"{printed[epoch]:.4f}", spread(costs[:, epoch])]
     return table(header, rows)
+
+
+def draw_cost_curves(
+    path: Path,
+    epochs: NDArray[np.int64],
+    published: Mapping[str, NDArray[np.float64]],
+    ours: Mapping[str, NDArray[np.float64]],
+    valley: tuple[int, int],
+) -> None:
+    """Draw the published cost over the band of our seeds: whole, and enlarged below.
+
+    Parameters
+    ----------
+    path : Path
+        The SVG to write.
+    epochs : ndarray of int, shape (n,)
+        The printed epochs.
+    published : mapping of str to ndarray, shape (n,)
+        The printed costs, by label encoding.
+    ours : mapping of str to ndarray, shape (seeds, all epochs)
+        Our costs.
+    valley : (int, int)
+        Between which epochs the lowest cost before the rise is looked for.
+    """
+    with style.drawing(path, height=6.4) as figure:
+        grid = figure.subplots(2, len(published), sharex=True, sharey="row", squeeze=False)
+        for (whole, enlarged), (labels, printed) in zip(grid.T, published.items(), strict=True):
+            for axes in (whole, enlarged):
+                every = np.arange(ours[labels].shape[1])
+                axes.fill_between(
+                    every, ours[labels].min(axis=0), ours[labels].max(axis=0), color=OURS, **BAND
+                )
+                axes.plot(
+                    every, np.median(ours[labels], axis=0), color=OURS, lw=1.2, label="ours: median and band"
+                )
+                axes.plot(epochs, printed, color=PUBLISHED, lw=1.2, label="published")
+                style.show_epochs(axes, every[-1])
+                axes.grid(axis="y")
+            enlarged.axvspan(*valley, color=style.PALE, alpha=0.35, lw=0)
+            enlarged.set_ylim(2.027, 2.058)
+            whole.set_xlabel("")
+            style.add_title(whole, f"{labels.capitalize()} labels")
+            enlarged.set_title("enlarged; shaded: where the valley must be")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("article's cost, nats per pair")
+        grid[0, 0].legend(frameon=False, fontsize=style.SMALL)

@@ -8,19 +8,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.examples.pairs import Pairs
-from w2v_exp.model.parameters import ArticleInitialization, Parameters
-from w2v_exp.reproduction.article_model import (
+from article.model import (
     DIM,
     EPOCHS,
     EPSILON,
     LEARNING_RATE,
+    PublishedFigures,
     article_pairs,
     train_article,
 )
-from w2v_exp.reproduction.claims import Claim, Point
-from w2v_exp.reproduction.markdown import prose, table
-from w2v_exp.reproduction.published_figures import PublishedFigures
+from article.report import Claim, Point, prose, table
+from w2v_exp.examples.pairs import Pairs
+from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.training.schedules import StepDecay
 
 SHOWN_EPOCHS = (0, 1, 100, 1000, 4990)

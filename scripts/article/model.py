@@ -1,9 +1,11 @@
-"""The article's model, trained by the article's recipe on the article's sentence."""
+"""The article's published figures, and its model trained by its recipe on its sentence."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.schedules import StepDecay
 from w2v_exp.training.trainer import Trainer
 
+FOLDER = Path(__file__).parent / "published"
 WINDOW = 3
 DIM = 50
 EPOCHS = 5000
@@ -30,8 +33,54 @@ NEIGHBOURS = 4
 
 
 @dataclass(frozen=True)
+class PublishedFigures:
+    """What was printed; ``published/README.md`` names the sources.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Tokens, words and pairs of the sentence.
+    pairs : list of (str, str)
+        The worked example: centre and context of each pair, in order.
+    epochs : ndarray of int, shape (500,)
+        The epochs whose cost was printed.
+    costs : dict of str to ndarray of float64, shape (500,)
+        The cost at these epochs, by label encoding.
+    neighbours : dict of str to dict of str to list of str
+        By label encoding and input word, the neighbour words in the order of their rank.
+    """
+
+    counts: dict[str, int]
+    pairs: list[tuple[str, str]]
+    epochs: NDArray[np.int64]
+    costs: dict[str, NDArray[np.float64]]
+    neighbours: dict[str, dict[str, list[str]]]
+
+    @classmethod
+    def read(cls, folder: Path = FOLDER) -> PublishedFigures:
+        """Return the figures in the CSV files of a folder."""
+        costs = _rows(folder / "published_costs.csv")
+        neighbours: dict[str, dict[str, list[str]]] = {}
+        for row in _rows(folder / "published_neighbours.csv"):
+            ranked = [row[f"rank_{rank}"] for rank in range(1, 5)]
+            neighbours.setdefault(row["labels"], {})[row["input_word"]] = ranked
+        return cls(
+            {row["what"]: int(row["value"]) for row in _rows(folder / "published_counts.csv")},
+            [(row["centre"], row["context"]) for row in _rows(folder / "published_pairs.csv")],
+            np.array([int(row["epoch"]) for row in costs]),
+            {labels: np.array([float(row[f"{labels}_labels"]) for row in costs]) for labels in neighbours},
+            neighbours,
+        )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@dataclass(frozen=True)
 class ArticleRun:
-    """What a training leaves.
+    """The result of a training.
 
     Parameters
     ----------
@@ -49,7 +98,7 @@ class ArticleRun:
 
     @property
     def neighbours(self) -> NDArray[np.intp]:
-        """Ids of each word's neighbour words, by falling probability; the word itself is not left out."""
+        """Ids of each word's neighbour words, by falling probability; the word itself is included."""
         return top_neighbours(self.probabilities, count=NEIGHBOURS)
 
     @property

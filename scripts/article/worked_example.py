@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from article.model import WINDOW, PublishedFigures, article_pairs, article_text, contexts_of
+from article.report import Claim, Point, prose, table
 from w2v_exp.reporting.words import markdown
-from w2v_exp.reproduction.article_model import WINDOW, article_pairs, article_text, contexts_of
-from w2v_exp.reproduction.claims import Claim, Point
-from w2v_exp.reproduction.markdown import prose, table
-from w2v_exp.reproduction.published_figures import PublishedFigures
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.tokenizers import ArticleTokenizer
 

@@ -1,0 +1,391 @@
+"""Point 5: the memory of one-hot labels and of ids as texts grow, up to where one-hot labels are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from article.model import PublishedFigures
+from article.report import Claim, Point, prose, table
+from w2v_exp.examples.batches import KEPT_LABEL_BYTES, Examples
+from w2v_exp.examples.labels import DenseLabels, SparseLabels
+from w2v_exp.examples.pairs import count_pairs, window_pairs
+from w2v_exp.memory import NotEnoughMemoryError, available_memory, readable_bytes
+from w2v_exp.model.parameters import ArticleInitialization
+from w2v_exp.reporting import style
+from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
+from w2v_exp.training.trainer import Trainer
+
+OURS, PUBLISHED = style.COLOURS[0], style.COLOURS[1]
+DENSE_BYTES = 8  # a float64 for each of V·m
+SPARSE_BYTES = 8  # two int32 ids for each pair: the context is the label
+TOLERANCE = 0.02
+WINDOW = 5
+DIM = 10
+BATCH_SIZE = 128
+REHEARSED_STEPS = 3
+VOCABULARY_SIZES = (125, 250, 500, 1000)
+TOKENS = (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000)
+LARGEST_DENSE = 350 * MEGABYTE  # what the report is willing to allocate
+ARTICLE_WORDS, ARTICLE_PAIRS = 31_853, 35_750_000  # the article's second text, on which its kernel died
+
+
+def examine(published: PublishedFigures, seeds: range) -> Point:
+    """Measure both encodings on texts of many sizes, fit lines, and grow the text until dense is refused."""
+    dense = [measure("dense", *size, seeds[0]) for size in sizes() if fits_as_dense(*size)]
+    sparse = [measure("sparse", *size, seeds[0]) for size in sizes()]
+    # The line is that of the labels: examples of a small text keep its batches too, up to 2 MB for speed.
+    large = [each for each in sparse if not keeps_batches(each.pairs)]
+    lines = {
+        "dense by V·m": Line.fit([each.vocabulary_size * each.pairs for each in dense], dense),
+        "dense by m": Line.fit([each.pairs for each in dense], dense),
+        "sparse by m": Line.fit([each.pairs for each in large], large),
+        "sparse by V·m": Line.fit([each.vocabulary_size * each.pairs for each in large], large),
+    }
+    refusal = refuse(seeds[0])
+    finding = (
+        f"Measured: {lines['dense by V·m'].slope:.2f} bytes for each of V·m with one-hot labels, and "
+        f"{lines['sparse by m'].slope:.2f} bytes a pair with ids, whatever the vocabulary."
+    )
+    if refusal:
+        finding += (
+            f" At V = {refusal.vocabulary_size:,} one-hot labels ({readable_bytes(refusal.needed)}) are "
+            f"refused before anything is allocated; ids train in {readable_bytes(refusal.sparse.peak)}."
+        )
+    return Point(
+        title="Memory of the labels",
+        statement="One-hot labels need O(V·m) memory, which ended a larger run; ids need O(m)",
+        stands=True,
+        finding=finding,
+        claims=[*_line_claims(lines["dense by V·m"], lines["sparse by m"]), _refusal_claim(refusal)],
+        body=prose(
+            "label_memory",
+            dim=DIM,
+            steps=REHEARSED_STEPS,
+            largest=_largest_table(dense, sparse),
+            lines=_lines_table(lines),
+            refusal=_refused(refusal),
+            article_words=f"{ARTICLE_WORDS:,}",
+            article_pairs=f"{ARTICLE_PAIRS / 1e6:.2f} M",
+            article_dense=readable_bytes(DenseLabels.memory(ARTICLE_PAIRS, ARTICLE_WORDS, np.float64)),
+            article_sparse=readable_bytes(SparseLabels.memory(ARTICLE_PAIRS, ARTICLE_WORDS, np.float64)),
+        ),
+        pictures={
+            "label_memory.svg": partial(
+                draw_label_memory,
+                dense=[(each.vocabulary_size, each.pairs, each.peak) for each in dense],
+                sparse=[(each.vocabulary_size, each.pairs, each.peak) for each in sparse],
+                dense_line=(lines["dense by V·m"].intercept, lines["dense by V·m"].slope),
+                sparse_line=(lines["sparse by m"].intercept, lines["sparse by m"].slope),
+                sparse_line_from=min(each.pairs for each in large),
+                refused=(refusal.pairs, refusal.needed, refusal.sparse.peak) if refusal else None,
+                available=available_memory(),
+            )
+        },
+    )
+
+
+def _line_claims(dense: Line, sparse: Line) -> list[Claim]:
+    return [
+        Claim(
+            "Dense: bytes for each of V·m",
+            f"O(V·m), {DENSE_BYTES} for a float64",
+            f"{dense.slope:.3f}, R² {dense.determination:.5f}",
+            f"{100 * TOLERANCE:g} %, R² at least 0.999",
+            "what is allocated repeats to a few hundred bytes; the rest is the steps' own arrays, O(V)",
+            abs(dense.slope / DENSE_BYTES - 1) <= TOLERANCE and dense.determination >= 0.999,
+        ),
+        Claim(
+            "Sparse: bytes for each of m",
+            f"O(m), {SPARSE_BYTES} for two int32 ids",
+            f"{sparse.slope:.3f}, R² {sparse.determination:.5f}",
+            f"{100 * TOLERANCE:g} %, R² at least 0.995",
+            "one line for four vocabularies, so parameters and scores, O(V), lie off it. Fitted to texts whose "
+            "batches are not kept from epoch to epoch, as those of small ones are",
+            abs(sparse.slope / SPARSE_BYTES - 1) <= TOLERANCE and sparse.determination >= 0.995,
+        ),
+    ]
+
+
+def _refusal_claim(refusal: Refusal | None) -> Claim:
+    obtained, holds = "this system does not report its available memory", None
+    if refusal:
+        allocated = f"{readable_bytes(refusal.needed)}, {readable_bytes(refusal.allocated)} allocated"
+        obtained = f"refused at {allocated}" if refusal.message else f"not refused at {allocated}"
+        lines = refusal.message.splitlines()
+        holds = len(lines) == 2 and "labels=sparse" in lines[1] and refusal.allocated < MEGABYTE
+    return Claim(
+        "One-hot labels that cannot fit",
+        "refused, in two lines, before anything is allocated",
+        obtained,
+        "less than 1 MB allocated",
+        "the check is arithmetic; V grows until twice what is available is needed, whatever the machine has",
+        holds,
+    )
+
+
+def _largest_table(dense: Sequence[Measurement], sparse: Sequence[Measurement]) -> str:
+    """Return, for each vocabulary, the largest text whose one-hot labels were measured."""
+    ids = {(each.vocabulary_size, each.pairs): each.peak for each in sparse}
+    largest = {each.vocabulary_size: each for each in sorted(dense, key=lambda each: each.pairs)}
+    rows = []
+    for _, each in sorted(largest.items()):
+        peak = ids[each.vocabulary_size, each.pairs]
+        rows.append(
+            [
+                f"{each.vocabulary_size:,}",
+                f"{each.pairs:,}",
+                readable_bytes(each.peak),
+                readable_bytes(peak),
+                f"{each.peak / peak:,.0f} ×",
+            ]
+        )
+    return table(["V", "m", "One-hot labels", "Ids", "Ratio"], rows)
+
+
+def _lines_table(lines: dict[str, Line]) -> str:
+    rows = [
+        [name, f"{line.slope:,.4g}", readable_bytes(line.intercept), f"{line.determination:.4f}"]
+        for name, line in lines.items()
+    ]
+    return table(["Line", "Bytes for each", "Intercept", "R²"], rows)
+
+
+def _refused(refusal: Refusal | None) -> str:
+    if refusal is None:
+        return "This system does not report its available memory, so nothing can be refused."
+    return (
+        f"A text of {refusal.vocabulary_size:,} different words, with one-hot labels:\n\n"
+        f"```text\n{refusal.message}\n```"
+    )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The peak memory of the beginning of a training.
+
+    Parameters
+    ----------
+    vocabulary_size, pairs : int
+        V and m.
+    peak : float
+        Bytes.
+    """
+
+    vocabulary_size: int
+    pairs: int
+    peak: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line through measurements: peak = intercept + slope · x, in bytes.
+
+    Parameters
+    ----------
+    intercept, slope : float
+        By least squares.
+    determination : float
+        R²: the share of the peaks' variance that the line explains.
+    """
+
+    intercept: float
+    slope: float
+    determination: float
+
+    @classmethod
+    def fit(cls, x: Sequence[int], measurements: Sequence[Measurement]) -> Line:
+        """Return the line with the least squared distance from the peaks."""
+        peaks = np.array([each.peak for each in measurements])
+        slope, intercept = np.polyfit(x, peaks, 1)
+        residual = peaks - intercept - slope * np.array(x)
+        return cls(float(intercept), float(slope), float(1 - residual.var() / peaks.var()))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A training that was refused.
+
+    Parameters
+    ----------
+    vocabulary_size, pairs : int
+        V and m.
+    needed : int
+        Bytes of one-hot labels.
+    message : str
+        The error message.
+    allocated : float
+        Bytes that were allocated until then, beside the pairs.
+    sparse : Measurement
+        The same text with ids.
+    """
+
+    vocabulary_size: int
+    pairs: int
+    needed: int
+    message: str
+    allocated: float
+    sparse: Measurement
+
+
+def sizes() -> list[tuple[int, int]]:
+    """Return vocabulary size and tokens of every text: one cannot have more words than tokens."""
+    return [(words, tokens) for words in VOCABULARY_SIZES for tokens in TOKENS if words <= tokens]
+
+
+def fits_as_dense(vocabulary_size: int, tokens: int) -> bool:
+    """Return whether the one-hot labels of a text may be allocated here; half of what is there stays free."""
+    available = available_memory()
+    limit = LARGEST_DENSE if available is None else min(LARGEST_DENSE, available // 2)
+    return DenseLabels.memory(count_pairs(tokens, WINDOW), vocabulary_size, np.float64) <= limit
+
+
+def keeps_batches(pairs: int) -> bool:
+    """Return whether `Examples` keeps the batches of a text of so many pairs from epoch to epoch, with ids."""
+    return SparseLabels.memory(pairs, 0, np.float64) <= KEPT_LABEL_BYTES
+
+
+def zipfian_text(tokens: int, vocabulary_size: int, generator: np.random.Generator) -> NDArray[np.int32]:
+    """Return a random text that has every word, and word i drawn 1/(i + 1) times as often as word 0."""
+    shares = 1 / np.arange(1, vocabulary_size + 1)
+    drawn = generator.choice(vocabulary_size, size=tokens - vocabulary_size, p=shares / shares.sum())
+    return generator.permutation(np.concatenate([np.arange(vocabulary_size), drawn])).astype(np.int32)
+
+
+def measure(labels: str, vocabulary_size: int, tokens: int, seed: int) -> Measurement:
+    """Return the peak memory of pairing a random text, encoding its labels, and taking the first steps."""
+    generator = np.random.default_rng(seed)
+    ids = zipfian_text(tokens, vocabulary_size, generator)
+    with PeakMemory() as peak:
+        pairs = window_pairs(ids, WINDOW, vocabulary_size)
+        examples = Examples(pairs, labels=labels, batch_size=BATCH_SIZE, order="corpus")
+        parameters = ArticleInitialization()(vocabulary_size, DIM, generator)
+        Trainer(examples, parameters, epochs=1, generator=generator).rehearse(REHEARSED_STEPS)
+    return Measurement(vocabulary_size, len(pairs), peak.megabytes * MEGABYTE)
+
+
+def refuse(seed: int) -> Refusal | None:
+    """Grow a text in which every word occurs once until its one-hot labels cannot fit, and ask for them.
+
+    None where the system does not report its available memory: nothing can be refused there.
+    """
+    available = available_memory()
+    if available is None:
+        return None
+    vocabulary_size = VOCABULARY_SIZES[-1]
+    # Twice what is available: other processes may free some of theirs meanwhile.
+    while (
+        DenseLabels.memory(count_pairs(vocabulary_size, WINDOW), vocabulary_size, np.float64) <= 2 * available
+    ):
+        vocabulary_size *= 2
+    ids = zipfian_text(vocabulary_size, vocabulary_size, np.random.default_rng(seed))
+    pairs = window_pairs(ids, WINDOW, vocabulary_size)
+    message = ""
+    with PeakMemory() as peak:
+        try:
+            Examples(pairs, labels="dense", batch_size=BATCH_SIZE, order="corpus")
+        except NotEnoughMemoryError as error:
+            message = str(error)
+    return Refusal(
+        vocabulary_size,
+        len(pairs),
+        DenseLabels.memory(len(pairs), vocabulary_size, np.float64),
+        message,
+        peak.megabytes * MEGABYTE,
+        measure("sparse", vocabulary_size, vocabulary_size, seed),
+    )
+
+
+def draw_label_memory(
+    path: Path,
+    *,
+    dense: Sequence[tuple[int, int, float]],
+    sparse: Sequence[tuple[int, int, float]],
+    dense_line: tuple[float, float],
+    sparse_line: tuple[float, float],
+    sparse_line_from: int,
+    refused: tuple[int, float, float] | None,
+    available: int | None,
+) -> None:
+    """Draw peak memory by number of pairs, both axes logarithmic.
+
+    Parameters
+    ----------
+    path : Path
+        The SVG to write.
+    dense, sparse : sequence of (int, int, float)
+        Vocabulary size, pairs and bytes of every measurement.
+    dense_line, sparse_line : (float, float)
+        Intercept and slope in bytes: of dense by V·m, of sparse by m.
+    sparse_line_from : int
+        From how many pairs on the line of sparse is fitted.
+    refused : (int, float, float), optional
+        Pairs of the refused text, bytes it needs with one-hot labels, bytes it took with ids.
+    available : int, optional
+        Bytes that the machine has.
+    """
+    with style.drawing(path, height=5.2) as figure:
+        axes = figure.add_subplot()
+        axes.set(xscale="log", yscale="log", xlabel="pairs (m)")
+        vocabulary_sizes = sorted({vocabulary_size for vocabulary_size, _, _ in sparse})
+        shades = dict(zip(vocabulary_sizes, np.linspace(0.4, 1, len(vocabulary_sizes)), strict=True))
+        for vocabulary_size, shade in shades.items():
+            look: dict[str, Any] = {"color": PUBLISHED, "alpha": shade}
+            pairs, peaks = _of(dense, vocabulary_size)
+            axes.plot(pairs, dense_line[0] + dense_line[1] * vocabulary_size * pairs, lw=1.2, **look)
+            axes.scatter(pairs, peaks, s=18, lw=0, **look)
+            _note(axes, f"V = {vocabulary_size:,}", pairs[0], peaks[0], PUBLISHED, left=True)
+            axes.scatter(*_of(sparse, vocabulary_size), s=18, lw=0, color=OURS, alpha=shade)
+        pairs = np.geomspace(sparse_line_from, max(m for _, m, _ in sparse))
+        axes.plot(pairs, sparse_line[0] + sparse_line[1] * pairs, color=OURS, lw=1.2)
+        _note(axes, "ids, any V", pairs[-1], sparse_line[0] + sparse_line[1] * pairs[-1], OURS)
+        if available is not None:
+            axes.axhline(available, color=style.GREY, lw=1, ls=(0, (4, 3)))
+            left, _ = axes.get_xlim()
+            _note(axes, f"available here: {readable_bytes(available)}", left, 1.3 * available, style.GREY)
+        if refused is not None:
+            at, needed, taken = refused
+            axes.scatter([at], [needed], marker="x", s=50, color=PUBLISHED)
+            _note(axes, f"refused: {readable_bytes(needed)}", at, needed, PUBLISHED)
+            axes.scatter([at], [taken], marker="D", s=28, color=OURS)
+            _note(axes, "that text with ids", at, taken, OURS, left=True)
+        axes.grid(which="major")
+        axes.margins(x=0.15, y=0.1)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: readable_bytes(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.minorticks_off()
+        style.add_title(
+            axes,
+            f"One-hot labels take {dense_line[1]:.2f} bytes · V · m, ids {sparse_line[1]:.2f} bytes · m",
+            f"peak memory; points measured, lines fitted; {len(vocabulary_sizes)} vocabulary sizes, "
+            "the darker the larger",
+        )
+
+
+def _of(
+    measurements: Sequence[tuple[int, int, float]], vocabulary_size: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return pairs and peaks of one vocabulary size."""
+    chosen = np.array([(pairs, peak) for size, pairs, peak in measurements if size == vocabulary_size])
+    return chosen[:, 0], chosen[:, 1]
+
+
+def _note(axes: Axes, text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:
+    axes.annotate(
+        text,
+        (x, y),
+        (-7 if left else 7, 0),
+        textcoords="offset points",
+        size=style.SMALL,
+        color=colour,
+        ha="right" if left else "left",
+        va="center",
+    )
