@@ -36,7 +36,7 @@ LOADED = [  # what the application imports late
     "w2v_exp.experiment.sweeping",
     "w2v_exp.searching.search",
     "w2v_exp.tracking.mlflow_run",
-    "w2v_exp.tracking.sweep_summary",
+    "w2v_exp.tracking.history",
 ]
 
 

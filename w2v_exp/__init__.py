@@ -47,9 +47,9 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
     FormatError
         If the artifact is damaged.
     """
-    from w2v_exp.tracking import recorded_embeddings  # late: it is above the core, and needs MLflow
+    from w2v_exp.tracking import load  # late: it is above the core, and needs MLflow
 
-    return recorded_embeddings.load_run(run_id, tracking_uri)
+    return load.load_run(run_id, tracking_uri)
 
 
 __all__ = [

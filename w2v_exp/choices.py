@@ -30,7 +30,7 @@ from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizers import TOKENIZERS
 from w2v_exp.text.vocabulary import VocabularyRule
-from w2v_exp.tracking.problems import SECRET_REMEDY
+from w2v_exp.tracking.store import SECRET_REMEDY
 from w2v_exp.training.callbacks import StopRule
 from w2v_exp.training.checkpoints import CheckpointRule
 from w2v_exp.training.optimizers import OPTIMIZERS

@@ -19,7 +19,7 @@ from benchmarks.sizes import Size
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.summary_page import Asked, write_summary_page
-from w2v_exp.tracking.earlier import FINGERPRINT, earlier_runs
+from w2v_exp.tracking.history import FINGERPRINT, earlier_runs
 from w2v_exp.tracking.store import open_store
 
 SWEEP = ("window=3,5", "dim=10,50", "-m")  # that of `make sweep`

@@ -29,9 +29,9 @@ from w2v_exp.experiment.folders import (
 from w2v_exp.experiment.sweep import RESULT_FILE, write_result
 from w2v_exp.files import locked
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.tracking.earlier import LOCK, process_tags
-from w2v_exp.tracking.pending import Pending
+from w2v_exp.tracking.history import LOCK, process_tags
 from w2v_exp.tracking.store import open_store
+from w2v_exp.tracking.upload import Pending
 
 QUICK = ["tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false"]
 YEAR = f"{datetime.now():%Y}"

@@ -15,7 +15,7 @@ from processes import Command, run_python
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.questions import run
-from w2v_exp.tracking.saved import find_saved
+from w2v_exp.tracking.load import find_saved
 
 WORDS = ["man", "woman", "king", "queen", "apple", "[red]pear", "\x1b[31mplum"]
 VECTORS = np.array(

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import command_line, replay
-from w2v_exp.tracking.pending import Pending, Taken
+from w2v_exp.tracking.upload import Pending, Taken
 from w2v_exp.training.trainer import Trainer
 
 EPOCHS = 11

@@ -26,9 +26,14 @@ from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.resuming import resumes
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.tracking.earlier import DEAD_AFTER_SECONDS, earlier_runs
-from w2v_exp.tracking.recorded import recorded_results, recorded_runs, recorded_sweep
-from w2v_exp.tracking.skipped import skipped_results
+from w2v_exp.tracking.history import (
+    DEAD_AFTER_SECONDS,
+    earlier_runs,
+    recorded_results,
+    recorded_runs,
+    recorded_sweep,
+    skipped_results,
+)
 from w2v_exp.tracking.store import Store, open_store
 from w2v_exp.training.checkpoints import CheckpointFolder
 from w2v_exp.training.trainer import Trainer

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.address import parse_address, sqlite_uri
+from w2v_exp.tracking.locations import parse_address, sqlite_uri
 from w2v_exp.tracking.store import browse_command, connect, open_store, store_uri
 
 NAMES = st.text(

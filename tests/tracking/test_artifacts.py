@@ -13,11 +13,11 @@ from processes import Command
 from test_store_faults import small_disk
 
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.address import parse_address
-from w2v_exp.tracking.artifacts import (
+from w2v_exp.tracking.locations import (
     download_artifact,
     list_artifacts,
     log_artifacts,
+    parse_address,
     reachable_location,
     require_writable_location,
 )

@@ -20,9 +20,9 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.replay import main as replay
 from w2v_exp.launching.task import end_lost_record
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.tracking import delivery
-from w2v_exp.tracking.pending import FILE, Pending, Taken
+from w2v_exp.tracking import upload
 from w2v_exp.tracking.store import open_store
+from w2v_exp.tracking.upload import FILE, Pending, Taken
 
 NAMES = [field.name for field in fields(Pending)]
 JSON = st.recursive(
@@ -214,7 +214,7 @@ def test_a_lost_run_that_had_not_begun_is_no_run_of_the_store(store: Path, tmp_p
 def test_the_end_of_a_lost_run_waits_for_the_lock_of_the_database(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(upload, "WAIT_SECONDS", 0.1)
     run = begin(store)
     found: list[RunResult] = []
     with locked_database(store, "IMMEDIATE"):

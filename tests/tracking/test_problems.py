@@ -14,9 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.faults import is_passing
-from w2v_exp.tracking.problems import problem_of
-from w2v_exp.tracking.store import open_store, store_uri
+from w2v_exp.tracking.store import is_passing, open_store, problem_of, store_uri
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from mlflow_server import Server, wait_for
 from processes import Command, start_command
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.tracking.recorded_embeddings import load_run
+from w2v_exp.tracking.load import load_run
 from w2v_exp.tracking.store import connect, open_store
 
 pytestmark = pytest.mark.postgres

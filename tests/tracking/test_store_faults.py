@@ -21,10 +21,9 @@ from processes import Command, start_command
 
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.replay import main as replay
-from w2v_exp.tracking import delivery
-from w2v_exp.tracking.faults import patiently
+from w2v_exp.tracking import upload
 from w2v_exp.tracking.mlflow_run import MlflowRun
-from w2v_exp.tracking.store import open_store
+from w2v_exp.tracking.store import open_store, patiently
 from w2v_exp.training.trainer import EpochRecord
 
 LOCK = """
@@ -78,7 +77,7 @@ def logged(store: Path, run_id: str, metric: str = "cost") -> list[tuple[int, fl
 def test_training_goes_on_while_a_database_is_locked_and_all_is_told_when_it_is_free(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(upload, "WAIT_SECONDS", 0.1)
     run = begun(store, files)
     kept = files.parent / "pending.json"
     with locked_database(store):
@@ -106,7 +105,7 @@ def test_training_goes_on_while_a_database_is_locked_and_all_is_told_when_it_is_
 def test_what_a_store_never_took_is_delivered_by_the_command_as_often_as_it_is_given(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(upload, "WAIT_SECONDS", 0.1)
     run = begun(store, files)
     run.on_epoch(record(0))
     run.flush()  # what is told already is told no second time

@@ -53,7 +53,7 @@ from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.interruption import Terminated, termination_as_exception
 from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.words import visible_console
-from w2v_exp.tracking.pending import FILE as PENDING
+from w2v_exp.tracking.upload import FILE as PENDING
 
 if TYPE_CHECKING:
     from w2v_exp.searching.study import SearchStudy
@@ -181,7 +181,7 @@ def _deliver_earlier(command: Command, folders: Sequence[Path]) -> None:
     if not any((folder / PENDING).exists() for folder in folders):
         return
     from w2v_exp.experiment.replay import deliver_earlier
-    from w2v_exp.tracking.faults import PATIENCE_SECONDS
+    from w2v_exp.tracking.store import PATIENCE_SECONDS
 
     tracking = command.plan.tracking if isinstance(command.plan.tracking, MlflowTracking) else None
     for folder in folders:

@@ -123,7 +123,7 @@ def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
 
 def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:
     """Return the id of a run in the plan's store, and its embeddings."""
-    from w2v_exp.tracking.recorded_embeddings import find_run, load_run
+    from w2v_exp.tracking.load import find_run, load_run
 
     uri = plan.tracking.uri if isinstance(plan.tracking, MlflowTracking) else None
     run_id = find_run(choice.run, uri)

@@ -22,8 +22,8 @@ from w2v_exp.errors import UserError
 from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
 from w2v_exp.reporting.words import shown
-from w2v_exp.tracking.earlier import LOCK
-from w2v_exp.tracking.pending import FILE as PENDING
+from w2v_exp.tracking.history import LOCK
+from w2v_exp.tracking.upload import FILE as PENDING
 
 SWEEP_LOCK = "sweep.lock"  # in a sweep's folder, held by the process of the sweep
 SUBDIR = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: two runs never have the same

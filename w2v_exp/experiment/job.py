@@ -20,7 +20,7 @@ from w2v_exp.files import locked
 from w2v_exp.interruption import interruptible, interruptions_deferred, termination_as_exception
 from w2v_exp.plan import make_plan
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.tracking.earlier import LOCK
+from w2v_exp.tracking.history import LOCK
 
 
 def job(config: DictConfig) -> RunResult:

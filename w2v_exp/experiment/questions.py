@@ -24,7 +24,7 @@ from w2v_exp.memory import readable_bytes
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.projections import PROJECTIONS
 from w2v_exp.reporting.words import visible_console
-from w2v_exp.tracking.saved import Saved, find_saved
+from w2v_exp.tracking.load import Saved, find_saved
 
 MISTAKE, INTERRUPTED = 2, 130
 LONGEST_NUMBER = 9  # digits

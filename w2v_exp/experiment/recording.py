@@ -12,12 +12,11 @@ from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.material import Material
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.plan import Plan
-from w2v_exp.tracking.earlier import FINGERPRINT, process_tags
-from w2v_exp.tracking.faults import PATIENCE_SECONDS, is_passing, patiently
+from w2v_exp.tracking.history import FINGERPRINT, process_tags
 from w2v_exp.tracking.mlflow_run import MlflowRun
-from w2v_exp.tracking.pending import replay_command
 from w2v_exp.tracking.provenance import provenance
-from w2v_exp.tracking.store import Store, open_store
+from w2v_exp.tracking.store import PATIENCE_SECONDS, Store, is_passing, open_store, patiently
+from w2v_exp.tracking.upload import replay_command
 
 
 def begin_record(

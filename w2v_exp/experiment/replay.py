@@ -16,11 +16,9 @@ from w2v_exp.errors import UserError
 from w2v_exp.exiting import exit_with
 from w2v_exp.files import is_locked
 from w2v_exp.reporting.words import shown
-from w2v_exp.tracking.earlier import FOLDER, LOCK, is_alive
-from w2v_exp.tracking.faults import patiently
-from w2v_exp.tracking.pending import FILE, Pending, replay_command
-from w2v_exp.tracking.problems import first_line, problem_of
-from w2v_exp.tracking.store import connect, open_store, store_uri
+from w2v_exp.tracking.history import FOLDER, LOCK, is_alive
+from w2v_exp.tracking.store import connect, first_line, open_store, patiently, problem_of, store_uri
+from w2v_exp.tracking.upload import FILE, Pending, replay_command
 
 DELIVERED, FAILED, MISTAKE = 0, 1, 2
 

@@ -9,10 +9,8 @@ from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.material import Material
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.tracking.earlier import EarlierRuns, earlier_runs
-from w2v_exp.tracking.faults import PATIENCE_SECONDS, patiently
-from w2v_exp.tracking.recorded import recorded_result
-from w2v_exp.tracking.store import Store, open_store
+from w2v_exp.tracking.history import EarlierRuns, earlier_runs, recorded_result
+from w2v_exp.tracking.store import PATIENCE_SECONDS, Store, open_store, patiently
 
 
 def resumes(plan: Plan, identity: Identity) -> bool:

@@ -60,11 +60,10 @@ def distinct(results: Sequence[RunResult]) -> list[RunResult]:
 
 
 def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
-    from w2v_exp.tracking.pending import FILE as PENDING
-    from w2v_exp.tracking.pending import replay_command
-    from w2v_exp.tracking.skipped import write_skipped
+    from w2v_exp.tracking.history import log_summary, write_skipped
     from w2v_exp.tracking.store import store_uri
-    from w2v_exp.tracking.sweep_summary import log_summary
+    from w2v_exp.tracking.upload import FILE as PENDING
+    from w2v_exp.tracking.upload import replay_command
 
     files = folder / "summary"
     write_comparison(comparison, files, plots=tracking.plots)

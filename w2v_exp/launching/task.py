@@ -25,8 +25,8 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.results import RunResult
 
 if TYPE_CHECKING:
-    from w2v_exp.tracking.pending import Pending
     from w2v_exp.tracking.store import Store
+    from w2v_exp.tracking.upload import Pending
 
 OUTPUT_FILE = "output.txt"
 
@@ -196,9 +196,8 @@ def end_lost_record(
     result : RunResult
         How the run has ended.
     """
-    from w2v_exp.tracking.delivery import Delivery
-    from w2v_exp.tracking.faults import PATIENCE_SECONDS, patiently
-    from w2v_exp.tracking.store import open_store
+    from w2v_exp.tracking.store import PATIENCE_SECONDS, open_store, patiently
+    from w2v_exp.tracking.upload import Delivery
 
     patience = PATIENCE_SECONDS if patience is None else patience
     pending = _pending_end(tracking, tags, folder, result)
@@ -223,8 +222,8 @@ def _pending_end(
     tracking: MlflowTracking, tags: Mapping[str, str], folder: Path, result: RunResult
 ) -> Pending:
     """Return what the store lacks of a lost run: its end, and what the run itself has left."""
-    from w2v_exp.tracking.pending import FILE, Pending
     from w2v_exp.tracking.store import experiment_id, experiment_name, store_uri
+    from w2v_exp.tracking.upload import FILE, Pending
 
     quote = '"' if "'" in tags["sweep"] else "'"
     pending = Pending(
@@ -248,7 +247,7 @@ def _pending_end(
 
 
 def _logged_result(store: Store, run_id: str) -> RunResult:
-    from w2v_exp.tracking.recorded import recorded_results
+    from w2v_exp.tracking.history import recorded_results
 
     (logged,) = recorded_results(store, [store.client.get_run(run_id)])
     return logged

@@ -17,7 +17,7 @@ from typing import Any
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import locked, sync_folder
-from w2v_exp.tracking.address import StoreAddress, sqlite_uri
+from w2v_exp.tracking.locations import StoreAddress, sqlite_uri
 
 MARKER = "made_by_w2v_exp"  # in a folder that may be deleted if its process is gone
 SIDE_FILES = ("-journal", "-wal", "-shm")

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from w2v_exp.files import replacing
-from w2v_exp.tracking.delivery import Delivery
-from w2v_exp.tracking.earlier import BEAT_SECONDS, FOLDER, HEARTBEAT
-from w2v_exp.tracking.pending import BATCH, Pending, Taken
-from w2v_exp.tracking.pending import FILE as PENDING_FILE
+from w2v_exp.tracking.history import BEAT_SECONDS, FOLDER, HEARTBEAT
 from w2v_exp.tracking.store import Store
+from w2v_exp.tracking.upload import BATCH, Delivery, Pending, Taken
+from w2v_exp.tracking.upload import FILE as PENDING_FILE
 from w2v_exp.training.trainer import EpochRecord
 
 FLUSH_SECONDS = 10.0

@@ -1,28 +1,209 @@
-"""The MLflow store: where it is, and its first use."""
+"""The MLflow store: opened, retried, and its errors as messages."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
 import shlex
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, TypeVar
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import expanded
-from w2v_exp.tracking.address import CONTROL, StoreAddress, parse_address, sqlite_uri
-from w2v_exp.tracking.artifacts import FOLDER, default_location, require_writable_location
 from w2v_exp.tracking.database import prepare_database
-from w2v_exp.tracking.problems import SECRET_REMEDY, problem_of
+from w2v_exp.tracking.locations import (
+    CONTROL,
+    FOLDER,
+    StoreAddress,
+    default_location,
+    parse_address,
+    require_writable_location,
+    sqlite_uri,
+)
 from w2v_exp.validation import refuse_secret
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
+
+
+UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+WHERE_TO_SAY = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials"
+SECRET_REMEDY = f"Remove it and use {WHERE_TO_SAY} (for a database PGPASSWORD or ~/.pgpass)."
+
+
+def problem_of(error: Exception) -> str:
+    """Return what an error says, in a line: in words of our own where a server's are of no use to anybody."""
+    answered = _status_of_page(error)
+    if answered is not None:
+        return _refusal(answered, str(error))
+    if (reason := _reason(error)) is not None:
+        return _unreachable(reason)
+    return first_line(database_error(error) or error)
+
+
+def database_error(error: BaseException) -> Exception | None:
+    """Return the error of the database's own driver that an error was caused by, if one was.
+
+    SQLAlchemy has it in an attribute, and MLflow puts other lines before its words.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, sqlite3.Error):
+            return cause
+        driver = getattr(cause, "orig", None)
+        if isinstance(driver, Exception):
+            return driver
+        cause = cause.__cause__
+    return None
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def http_status(error: BaseException) -> int | None:
+    """Return HTTP's number for a fault, which MLflow gives those of databases, too; None for any other error."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        answered = _status_of_page(error)
+        return answered if answered is not None else int(error.get_http_status_code())
+    return _answered_to_upload(error)
+
+
+def _status_of_page(error: BaseException) -> int | None:
+    """Return the number of an answer that is not MLflow's own JSON: of what checks passwords, or of a proxy."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        # Of numbers that MLflow does not know, it keeps only the text.
+        found = re.search(r"failed with error code (\d{3}) != 200", str(error))
+        return int(found[1]) if found else None
+    return _answered_to_upload(error)
+
+
+def _answered_to_upload(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)  # files are sent by requests itself
+    return None if response is None else int(response.status_code)
+
+
+def _refusal(status: int, said: str) -> str:
+    if status == UNAUTHENTICATED:
+        user = _user()
+        if user is None:
+            return f"the server asks for a user and a password, which are read from {WHERE_TO_SAY}"
+        return f"the server does not accept {user} with the password given; correct {WHERE_TO_SAY}"
+    if status == FORBIDDEN and "Invalid Host header" in said:
+        return "the server does not answer to this name; start it with --allowed-hosts and the name"
+    if status == FORBIDDEN:
+        return (
+            f"the server does not let {_user() or 'you'} do that; ask who made the experiment, or an administrator, "
+            "for the permission EDIT, or set another tracking.experiment"
+        )
+    if status == NOT_FOUND:
+        return "what answers there is not an MLflow server; correct the address"
+    return f"the server answers with HTTP's error {status}"
+
+
+def _user() -> str | None:
+    """Return who MLflow says that we are; None if it lacks a user or a password."""
+    from mlflow.utils.credentials import read_mlflow_creds
+
+    given = read_mlflow_creds()
+    return given.username if given.username and given.password else None
+
+
+def _reason(error: BaseException) -> Exception | None:
+    """Return why there has been no answer of use, if that is what an error says."""
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import RetryError, Timeout
+
+    for reason in (error, error.__cause__, error.__context__):
+        if isinstance(reason, NoConnection | RetryError | Timeout):
+            return reason
+    return None
+
+
+def _unreachable(reason: Exception) -> str:
+    from requests.exceptions import SSLError
+
+    said = str(reason)
+    if isinstance(reason, SSLError):
+        return (
+            "its certificate is not one that this machine trusts, or it speaks http, not https; the certificate's file "
+            "can be named in MLFLOW_TRACKING_SERVER_CERT_PATH"
+        )
+    if found := re.search(r"too many (\d+) error responses", said):
+        return _refusal(int(found[1]), said)
+    if "timed out" in said.lower():
+        return "the server does not answer in time"
+    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", said)
+    return f"no server answers there: {found[1].strip()}" if found else "no server answers there"
+
+
+Answer = TypeVar("Answer")
+
+PATIENCE_SECONDS = 60.0
+PAUSE_SECONDS = 1.0
+PASSING = {429, 500, 502, 503, 504}  # HTTP's numbers, which MLflow gives the faults of databases, too
+# Not a full disk, which MLflow reports with the same number of HTTP's as a lock.
+SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}
+LASTING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+}  # of a file system
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether a fault may pass by itself: a lock, a server that is away, and not a mistake or a full disk."""
+    reported = database_error(error)
+    if isinstance(reported, sqlite3.Error) and hasattr(reported, "sqlite_errorcode"):
+        return reported.sqlite_errorcode & 0xFF in SQLITE_PASSING
+    for fault in (error, error.__cause__):
+        if fault is not None and (status := http_status(fault)) is not None:
+            return status in PASSING
+        if isinstance(fault, OSError):  # those of web clients are among them, without a number
+            return fault.errno not in LASTING
+    return False
+
+
+def patiently(call: Callable[[], Answer], uri: str | None, seconds: float) -> Answer:
+    """Return what a call of the store returns, which is made again and again while its fault is one that may pass.
+
+    Raises
+    ------
+    UserError
+        If it still fails after so many seconds.
+    """
+    until = monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
+            if monotonic() >= until or not is_passing(error):
+                if isinstance(error, UserError):
+                    raise
+                address = store_uri(uri)
+                raise UserError(f"tracking.uri={address}: cannot be used ({problem_of(error)}).") from error
+            sleep(PAUSE_SECONDS)
+
 
 DEFAULT_EXPERIMENT = "w2v_exp"
 LONGEST_NAME = 500  # of an experiment, as in MLflow

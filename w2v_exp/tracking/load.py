@@ -1,20 +1,24 @@
-"""The embeddings of a run in MLflow, read back."""
+"""Embeddings of recorded runs, and of files."""
 
 from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.artifacts import download_artifact, list_artifacts
-from w2v_exp.tracking.problems import problem_of
-from w2v_exp.tracking.store import connect, store_uri
+from w2v_exp.files import expanded
+from w2v_exp.tracking.locations import download_artifact, list_artifacts
+from w2v_exp.tracking.store import connect, problem_of, store_uri
 from w2v_exp.validation import require_kind
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
 
 ARTIFACT = "embeddings.npz"
 LATEST = "latest"
@@ -114,3 +118,67 @@ def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
         )
     except MlflowException as error:
         raise UserError(f"Runs cannot be looked up in {address} ({problem_of(error)}).") from error
+
+
+ARCHIVE = "embeddings.npz"
+SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Embeddings, and what there is to say of where they are from.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        All that was kept: both matrices, where there are two.
+    chosen : str
+        Which vectors the run evaluated, its value of `embedding`; ``input`` for a file.
+    title : str
+        The run's name, or the file's.
+    source : str
+        The run's id, or the file's path.
+    """
+
+    embeddings: Embeddings
+    chosen: str
+    title: str
+    source: str
+
+
+def find_saved(asked: str, tracking_uri: str | None = None, options: LoadOptions | None = None) -> Saved:
+    """Return the embeddings of a run or a file.
+
+    Parameters
+    ----------
+    asked : str
+        The path of a file of any format, or of the folder that a run without tracking has left; or what names a run in
+        MLflow (see `find_run`), or ``latest``: the finished run that began last.
+    tracking_uri : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
+    options : LoadOptions, optional
+        How a file is read.
+
+    Raises
+    ------
+    UserError
+        If there is nothing of this name, or it has kept no embeddings; if options are given for a run in MLflow.
+    FormatError
+        If the file is damaged.
+    """
+    options = options or LoadOptions()
+    path = expanded(asked)
+    for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
+        if place.exists() and not place.is_dir():  # a file or a pipe
+            return Saved(Embeddings.load(place, **asdict(options)), "input", path.resolve().name, str(place))
+    if path.is_dir() and len(path.parts) > 1:
+        raise UserError(f"{asked}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
+    if path.suffix in SUFFIXES or len(path.parts) > 1:
+        raise UserError(f"{asked}: no such file, seen from {Path.cwd()}.")
+    if options != LoadOptions():
+        raise UserError(f"{asked}: the options of reading hold for files, and this is a run in MLflow.")
+
+    run_id = latest_run(tracking_uri) if asked == LATEST else find_run(asked, tracking_uri)
+    embeddings = load_run(run_id, tracking_uri)
+    name, chosen = recorded_choice(run_id, tracking_uri)
+    return Saved(embeddings, chosen, name, f"run {run_id}")
