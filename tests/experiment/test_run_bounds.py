@@ -219,3 +219,16 @@ def test_the_second_run_of_a_long_text_takes_the_bounds_from_the_cache(
     assert results[0] == results[1]
     kept = json.loads(figures.read_text())
     assert {name: kept[name] for name in OF_PAIRS} == results[0][1]
+
+
+def test_bounds_are_those_recorded_for_the_format_in_which_they_are_kept(
+    plan_of: PlanOf, tmp_path: Path
+) -> None:
+    (np.arange(300) ** 2 % 31 % V).astype(np.int32).tofile(tmp_path / "ids")
+    training = TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), PASSAGES)
+    found = bounds_of(plan_of("window=3", "shrinking_window=true"), training)
+    assert found is not None
+    recorded = (1, 2.1931520189340867, 1.6626238278245649)
+    assert (module.FORMAT, found.unigram_cost, found.cost_floor) == pytest.approx(recorded, abs=1e-9), (
+        "Raise FORMAT in experiment/bounds.py, or caches keep the bounds of before; then record the new ones here."
+    )

@@ -14,9 +14,10 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -35,7 +36,13 @@ from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
-from w2v_exp.text.tokenizers import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
+from w2v_exp.text.tokenizers import (
+    TOKENIZERS,
+    ArticleTokenizer,
+    CustomTokenizer,
+    WhitespaceTokenizer,
+    WordTokenizer,
+)
 from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXT = "a rose is a rose is a rose, said the Rosé of 日本\n" * 50
@@ -215,29 +222,30 @@ def test_a_file_that_was_only_touched_or_moved_is_read_again_and_found(corpus, c
     assert len(cache.entries()) == 1
 
 
-def test_a_tokenizer_of_changed_source_is_another(corpus, cache, tmp_path, monkeypatch):
-    source = (
-        "from dataclasses import dataclass\n"
-        "@dataclass(frozen=True)\n"
-        "class Tokenizer:\n"
-        "    def __call__(self, text):\n"
-        "        return text.split()"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    for ending in ("", "[::2]"):
-        (tmp_path / "changing_tokenizer.py").write_text(source + ending)
-        sys.modules.pop("changing_tokenizer", None)
-        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
-        tokenizer = __import__("changing_tokenizer").Tokenizer()
-        assert_same(encode_cached(corpus, tokenizer, RULE, cache), encode_text(corpus, tokenizer, RULE))
-    sys.modules.pop("changing_tokenizer")
-    assert len(cache.entries()) == 2
-
-
 @dataclass(frozen=True)
 class _Shouting:
     def __call__(self, text):
         return text.upper().split()
+
+
+@dataclass(frozen=True)
+class _Versioned(_Shouting):
+    version: ClassVar[int] = 1
+
+
+def test_a_tokenizer_of_another_version_is_another(corpus, cache, monkeypatch):
+    for version in (1, 1, 2):
+        monkeypatch.setattr(_Versioned, "version", version)
+        assert_same(encode_cached(corpus, _Versioned(), RULE, cache), encode_text(corpus, _Versioned(), RULE))
+    assert len(cache.entries()) == 2
+
+
+def test_our_tokenizers_are_known_by_the_names_of_their_options(corpus, cache, monkeypatch):
+    encode_cached(corpus, WordTokenizer(), RULE, cache)
+    renamed = make_dataclass("Renamed", [], bases=(WordTokenizer,), frozen=True)
+    monkeypatch.setitem(TOKENIZERS, "word", renamed)
+    encode_cached(corpus, renamed(), RULE, cache)
+    assert len(cache.entries()) == 1
 
 
 def test_what_a_custom_tokenizer_or_a_function_makes_is_mapped_but_not_kept(
@@ -246,13 +254,11 @@ def test_what_a_custom_tokenizer_or_a_function_makes_is_mapped_but_not_kept(
     (tmp_path / "my_words.py").write_text("def words(text):\n    return text.split()\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for tokenizer in (CustomTokenizer("my_words.words"), str.split):
+    for tokenizer in (CustomTokenizer("my_words.words"), str.split, _Shouting()):
         encoded = encode_cached(corpus, tokenizer, RULE, cache)
         assert_same(encoded, encode_text(corpus, tokenizer, RULE))
         assert isinstance(encoded.ids, np.memmap)
         assert left_in(cache) == []
-    encode_cached(corpus, _Shouting(), RULE, cache)
-    assert len(cache.entries()) == 1
 
 
 @pytest.mark.parametrize("corpus", [ArticleCorpus(), TextCorpus(TEXT)], ids=["article", "text"])

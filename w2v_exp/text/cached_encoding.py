@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import inspect
 import json
 import os
 import shutil
@@ -30,7 +29,7 @@ from w2v_exp.text.encoding import (
     require_ids_memory,
     require_text_parts,
 )
-from w2v_exp.text.tokenizers import CustomTokenizer, Tokenizer
+from w2v_exp.text.tokenizers import TOKENIZERS, Tokenizer
 from w2v_exp.text.tokenizing import available_processes
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.validation import require_kind
@@ -64,21 +63,20 @@ def entry_key(identity: str, passage_end: str, tokenizer: dict[str, Any], rule: 
 
 
 def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any] | None:
-    """Return all that tells a tokenizer from others, or None if that can't be told.
+    """Return what names a tokenizer in the cache, or None if it has no ``version``: its texts are not cached.
 
-    It is its class and its settings, the content of the source file of the class, and the versions of Python and
-    of `regex`, whose tables say what a letter is. What a callable does that is no dataclass can't be told, and
-    neither that of a custom tokenizer: it may depend on anything that its module imports or reads.
+    It is the option's name, or else the class, with settings and version, and the versions of Python and of `regex`,
+    whose tables define letters. Custom tokenizers and plain functions have no version: they may depend on anything.
     """
-    if not is_dataclass(tokenizer) or isinstance(tokenizer, (type, CustomTokenizer)):
+    version = getattr(tokenizer, "version", None)
+    if version is None or not is_dataclass(tokenizer) or isinstance(tokenizer, type):
         return None
-    source = _source_digest(type(tokenizer))
-    if source is None:
-        return None
+    made = type(tokenizer)
+    options = {option: name for name, option in TOKENIZERS.items()}
     return {
-        "class": f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}",
+        "name": options.get(made, f"{made.__module__}.{made.__qualname__}"),
         "settings": asdict(tokenizer),
-        "source": source,
+        "version": version,
         "python": list(sys.version_info[:2]),
         "regex": _version("regex"),
     }
@@ -116,14 +114,6 @@ def corpus_files(corpus: Corpus) -> list[Path] | None:
     """Return the files that a corpus reads, or None for one that reads none."""
     files = getattr(corpus, "files", None)
     return None if files is None else list(files())
-
-
-def _source_digest(made_by: type) -> str | None:
-    try:
-        file = inspect.getsourcefile(made_by)
-        return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    except (TypeError, OSError):  # made in a notebook, or where there is no file
-        return None
 
 
 def _version(package: str) -> str:
@@ -164,8 +154,8 @@ def encode_cached(
 
     Texts given in the configuration, and files of less than 2 MB together, are encoded in memory and not kept, unless
     they are decompressed to more than `LARGEST_SHORT`.
-    With a custom tokenizer, or one that is a plain function, the ids lie in a file that goes when they are no longer
-    used: nobody could tell whether it still does the same.
+    With a tokenizer that has no ``version``, such as a custom one or a plain function, the ids lie in a file that goes
+    when they are no longer used: whether it still makes the same words is not known.
 
     Files that have been encoded before are not read again while their paths, sizes and times are the same. Every byte
     of an entry is checked when it is used; one that is damaged is made again, and `say` is told. So it is where the

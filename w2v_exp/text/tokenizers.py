@@ -4,6 +4,9 @@ A tokenizer is a callable from ``str`` to a list of words. Texts arrive in piece
 (see :mod:`w2v_exp.text.corpus`), so a word must not contain any. Each has two settings: ``lower``, whether words are in
 lower case, and ``normalize``, a normal form of Unicode (one of `NORMALIZATIONS`), in which é is the same string whether
 it was one character or two.
+
+The ids of texts are cached for tokenizers that are dataclasses with a ``version``: raise it whenever a tokenizer makes
+other words of a text (`tests/text/test_recorded_words.py` fails if that is forgotten).
 """
 
 from __future__ import annotations
@@ -80,6 +83,7 @@ class ArticleTokenizer(_Preparation):
     every character of a long number: quadratic. This pattern finds the same words in linear time.
     """
 
+    version: ClassVar[int] = 1
     pattern: ClassVar[re.Pattern[str]] = re.compile(
         r"[A-Za-z][\w^']*"
         r"|(?<![\w^'])[\w^']*?[A-Za-z][\w^']*"  # begins with something else: only where a run of these begins
@@ -93,6 +97,8 @@ class ArticleTokenizer(_Preparation):
 @dataclass(frozen=True)
 class WhitespaceTokenizer(_Preparation):
     """What stands between white space, punctuation and all. For text that is tokenized already."""
+
+    version: ClassVar[int] = 1
 
     lower: bool = False
 
@@ -109,6 +115,8 @@ class WordTokenizer(_Preparation):
     around it: ``don’t`` and ``mother-in-law`` are one word each, ``'tis`` is ``tis``. Scripts written without
     spaces are not segmented: ``日本`` is one word.
     """
+
+    version: ClassVar[int] = 1
 
     normalize: str = "NFC"
 
@@ -130,6 +138,8 @@ def _word_pattern() -> Any:
 @dataclass(frozen=True)
 class CharacterTokenizer(_Preparation):
     """Every character is a word. White space is dropped, so neighbouring words run into each other."""
+
+    version: ClassVar[int] = 1
 
     def __call__(self, text: str) -> list[str]:
         """Return the characters of `text` that are not white space, in order."""
