@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep ui test test-slow reproduce exact-softmax ablation benchmark clean
+.PHONY: help sweep ui test test-slow reproduce exact-softmax ablation benchmark reference clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -41,6 +41,9 @@ exact-softmax: $(VENV)/.installed ## the exact softmax against gensim, quality a
 
 ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, and other optimizers (45 minutes)
 	@$(BIN)/python scripts/ablation.py
+
+reference: $(VENV)/.installed ## the pages of docs/reference that are generated from the code
+	@$(BIN)/python docs/generate_reference.py
 
 benchmark: $(VENV)/.installed ## speed, as ratios to a plain rendering of the article's recipe
 	@$(BIN)/python scripts/benchmark.py

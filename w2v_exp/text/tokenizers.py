@@ -148,16 +148,19 @@ class CharacterTokenizer(_Preparation):
 
 @dataclass(frozen=True)
 class CustomTokenizer:
-    """A callable of yours, by its dotted name: ``tokenizer.callable=my_module.my_tokens``.
+    """Your own function from a text to a list of words, by its dotted name.
 
-    It is given a stretch of text and returns its words. Modules in the current folder are found.
+    Parameters
+    ----------
+    callable : str
+        Dotted name of the function, e.g. ``my_module.my_tokens``; modules in the current folder are found.
 
     Raises
     ------
     SettingError
         If it cannot be imported or called.
     UserError
-        When called, if your callable raises something or returns anything but words.
+        When called, if the function raises an exception or returns anything but a list of words.
     """
 
     callable: str = ""
