@@ -7,6 +7,10 @@ A result that has to change
     Raise `RESULT_VERSION` by one, run ``python tests/golden_runs.py --record``, and commit both. The command refuses to
     record changed results under the version that they are recorded with.
 
+A checkpoint that has to hold something else
+    Raise `FORMAT_VERSION` (in ``w2v_exp/training/checkpoints.py``), and record as above: a checkpoint is recorded, too,
+    and has to be resumed as long as the fingerprint of its run and its format stay.
+
 A refactoring that must change no bit
     The recorded numbers are rounded, since the last bits of sums depend on the BLAS, the processor and NumPy. On one
     machine whole arrays can be compared: ``python tests/golden_runs.py --write FILE.npz`` with the commit before the
@@ -18,14 +22,17 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
+import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +40,7 @@ from numpy.typing import NDArray
 from w2v_exp import Embeddings
 from w2v_exp.experiment.command_line import run
 from w2v_exp.experiment.fingerprint import RESULT_VERSION
+from w2v_exp.training.checkpoints import FORMAT_VERSION
 
 RECORD = Path(__file__).with_suffix(".json")
 DIGITS = 10
@@ -92,6 +100,13 @@ RUNS = {
     "evaluation=standard evaluation.word_pairs=[pairs.tsv] evaluation.analogies=[analogies.txt] evaluation.every=2",
 }
 
+# A run of which a checkpoint is recorded: one with an optimizer's state, held-out costs and evaluations.
+CHECKPOINT = Path(__file__).with_name("golden_checkpoint")
+CHECKPOINTED = (
+    f"{COMMON} {ON_TEXT} {RUNS['softmax sparse']} checkpoint=regular checkpoint.every=1epoch evaluation=standard "
+    "evaluation.word_pairs=[pairs.tsv] evaluation.analogies=[analogies.txt] evaluation.every=1"
+)
+
 Results = dict[str, NDArray[Any]]
 
 
@@ -133,10 +148,13 @@ def write_inputs(folder: Path) -> None:
 
 def run_golden(name: str, folder: Path) -> Results:
     """Do a golden run in this process and return its results, by name; `folder` has the files of `write_inputs`."""
-    settings = [*COMMON.split(), *f"{ON_TEXT} {RUNS[name]}".split()]
-    if name.startswith("article"):
-        settings = [*COMMON.split(), *RUNS[name].split()]
-    given = {setting.partition("=")[0]: setting for setting in settings}  # the last one of a key
+    settings = RUNS[name] if name.startswith("article") else f"{ON_TEXT} {RUNS[name]}"
+    return run_settings(f"{COMMON} {settings}", folder, name.replace(" ", "_"))
+
+
+def run_settings(settings: str, folder: Path, run_name: str) -> Results:
+    """Do a run in this process and return its results; of a key that is given twice, the last value counts."""
+    given = {setting.partition("=")[0]: setting for setting in settings.split()}
     arguments = [
         setting.replace("text.txt", str(folder / "text.txt"))
         .replace("start.txt", str(folder / "start.txt"))
@@ -144,11 +162,11 @@ def run_golden(name: str, folder: Path) -> Results:
         .replace("[analogies.txt]", f"[{folder / 'analogies.txt'}]")
         for setting in given.values()
     ]
-    place = folder / name.replace(" ", "_")
+    place = folder / run_name
     with redirect_stdout(StringIO()):
         code = run([*arguments, f"hydra.run.dir={place}"])
     if code:
-        raise RuntimeError(f"golden run {name!r}: exit code {code}.")
+        raise RuntimeError(f"golden run {run_name!r}: exit code {code}.")
     files = place / "artifacts"
     embeddings = Embeddings.load(files / "embeddings.npz")
     results: Results = {"words": np.array(embeddings.words), "embedding": embeddings.input}
@@ -246,8 +264,48 @@ def record(all_results: Mapping[str, Results]) -> str:
         + "\n}"
         for name, results in all_results.items()
     ]
-    text = f'{{"result_version": {RESULT_VERSION}, "runs": {{\n' + ",\n".join(runs) + "\n}}\n"
+    head = f'{{"result_version": {RESULT_VERSION}, "checkpoint_format": {FORMAT_VERSION}, "runs": {{\n'
+    text = head + ",\n".join(runs) + "\n}}\n"
     RECORD.write_text(text, encoding="utf-8")
+    return ""
+
+
+def resumed_run(folder: Path, checkpoints: Path) -> tuple[Results, bool]:
+    """Do the run of the recorded checkpoint; return its results, and whether it resumed from it."""
+    said = StringIO()
+    with redirect_stderr(said):
+        results = run_settings(
+            f"{CHECKPOINTED} checkpoint.folder={checkpoints}", folder, f"by_{checkpoints.name}"
+        )
+    return results, "checkpoint: epoch 3" in said.getvalue()
+
+
+def record_checkpoint(folder: Path, format_before: int) -> str:
+    """Record the checkpoint after the second of three epochs, if the recorded one cannot be resumed any more."""
+    if CHECKPOINT.exists():
+        shutil.copytree(CHECKPOINT, folder / "recorded")
+        with suppress(RuntimeError):  # a run that fails
+            if resumed_run(folder, folder / "recorded")[1]:
+                return ""
+    writing = folder / "writing"
+    replace, written = os.replace, 0
+
+    def copy_second(source: Any, target: Any) -> None:
+        nonlocal written
+        replace(source, target)
+        if Path(target).name == "checkpoint.npz":
+            written += 1
+            if written == 2:
+                ignored = shutil.ignore_patterns("lock", "previous.npz", ".*")
+                shutil.copytree(writing, folder / "second", ignore=ignored)
+
+    with mock.patch("os.replace", copy_second):
+        resumed_run(folder, writing)
+    names = [{path.name for path in place.glob("*")} for place in (CHECKPOINT, folder / "second")]
+    if names[0] == names[1] and format_before >= FORMAT_VERSION:
+        return f"The recorded checkpoint cannot be resumed: first raise FORMAT_VERSION above {format_before}."
+    shutil.rmtree(CHECKPOINT, ignore_errors=True)
+    shutil.copytree(folder / "second", CHECKPOINT)
     return ""
 
 
@@ -287,8 +345,9 @@ def main() -> str:
     with TemporaryDirectory() as folder:
         write_inputs(Path(folder))
         all_results = {name: run_golden(name, Path(folder)) for name in RUNS}
-    if arguments.record:
-        return record(all_results)
+        if arguments.record:
+            format_before = read_record()["checkpoint_format"] if RECORD.exists() else 0
+            return record(all_results) or record_checkpoint(Path(folder), format_before)
     if arguments.check:
         runs = read_record()["runs"]
         return "\n".join(f"{n}: {d}" for n in RUNS for d in differences(runs[n], all_results[n]))

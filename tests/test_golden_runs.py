@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import golden_runs
 import numpy as np
 import pytest
-from golden_runs import ON_TEXT, RUNS, differences, read_record, record, rounded, run_golden, write_inputs
+from golden_runs import (
+    CHECKPOINT,
+    CHECKPOINTED,
+    ON_TEXT,
+    RUNS,
+    differences,
+    read_record,
+    record,
+    resumed_run,
+    rounded,
+    run_golden,
+    run_settings,
+    write_inputs,
+)
 
 from w2v_exp.config import config_folder
 from w2v_exp.experiment.fingerprint import RESULT_VERSION
+from w2v_exp.training.checkpoints import FORMAT_VERSION
 
 # The options that decide a result. The others are recorded elsewhere, or need a download.
 GROUPS = (
@@ -55,6 +70,22 @@ def test_the_record_is_of_this_version_and_of_all_runs() -> None:
     recorded = read_record()
     assert recorded["result_version"] == RESULT_VERSION, "run `python tests/golden_runs.py --record`"
     assert list(recorded["runs"]) == list(RUNS)
+
+
+def test_the_recorded_checkpoint_resumes_to_the_same_results(inputs: Path, tmp_path: Path) -> None:
+    checkpoints = Path(shutil.copytree(CHECKPOINT, tmp_path / "checkpoints"))
+    expected = run_settings(f"{CHECKPOINTED} checkpoint=none", inputs, "uninterrupted")
+    results, resumed = resumed_run(inputs, checkpoints)
+    assert resumed, (
+        "The recorded checkpoint was not resumed: its run has another fingerprint, or the checkpoint another format. "
+        "If that is intended, run `python tests/golden_runs.py --record`."
+    )
+    found = differences(rounded(expected), results)
+    assert not found, (
+        f"The recorded checkpoint resumes to other results: {'; '.join(found)}. Raise FORMAT_VERSION in "
+        "w2v_exp/training/checkpoints.py and run `python tests/golden_runs.py --record`."
+    )
+    assert read_record()["checkpoint_format"] == FORMAT_VERSION, "run `python tests/golden_runs.py --record`"
 
 
 def test_golden_runs_cover_every_option_that_decides_a_result() -> None:

@@ -20,6 +20,8 @@ from w2v_exp.errors import SettingError
 from w2v_exp.files import TAG, delete_own, make_own, replacing, try_lock
 from w2v_exp.training.trainer import EpochRecord, EpochSums, Trainer, TrainingState
 
+# Raise by one whenever a checkpoint's arrays, description or notes mean something else: `tests/test_golden_runs.py`
+# fails if one that was recorded is not resumed.
 FORMAT_VERSION = 1
 DESCRIPTION, DIGEST = "description", "digest"
 
