@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from w2v_exp.reporting import style
-from w2v_exp.reporting.labels import EndLabel, label_ends
+from w2v_exp.reporting.style import EndLabel, label_ends
 from w2v_exp.training.schedules import SCHEDULES
 
 PICTURE = Path(__file__).parent.parent / "docs" / "schedules.png"

@@ -32,7 +32,7 @@ LOADED = [  # what the application imports late
     "w2v_exp.reporting.memory_ladder",
     "w2v_exp.reporting.run_plots",
     "w2v_exp.reporting.sweep_plots",
-    "w2v_exp.searching.begun",
+    "w2v_exp.searching.study",
     "w2v_exp.experiment.sweeping",
     "w2v_exp.searching.search",
     "w2v_exp.tracking.mlflow_run",

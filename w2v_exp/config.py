@@ -42,7 +42,7 @@ from yaml import MarkedYAMLError, YAMLError
 from w2v_exp.choices import GROUPS
 from w2v_exp.errors import UserError
 from w2v_exp.plan import MOST_RUNS, Plan, make_plan
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.escape import shown
 
 PRIMARY = "config"
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)

@@ -14,7 +14,7 @@ from ablations.page import write_page
 from ablations.pictures import draw_choices, draw_optimizers
 from ablations.tables import DIVERGED, Tables
 from ablations.trials import CHOICES, OPTIMIZERS_PART, SHIPPED, Trial
-from w2v_exp.reporting.words import markdown as escaped
+from w2v_exp.reporting.escape import markdown as escaped
 
 CHOICE_SECTIONS = ["scores", "differences", "vectors"]
 OPTIMIZER_SECTIONS = ["optimizers", "by_epoch"]

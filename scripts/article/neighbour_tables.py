@@ -18,7 +18,7 @@ from article.model import (
 )
 from article.report import Claim, Point, all_within, prose, spread, table
 from w2v_exp.embeddings.neighbours import neighbour_precision
-from w2v_exp.reporting.words import markdown
+from w2v_exp.reporting.escape import markdown
 
 SHARED = 45
 TRUE = (45, 48)

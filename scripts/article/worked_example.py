@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from article.model import WINDOW, PublishedFigures, article_pairs, article_text, contexts_of
 from article.report import Claim, Point, prose, table
-from w2v_exp.reporting.words import markdown
+from w2v_exp.reporting.escape import markdown
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.tokenizers import ArticleTokenizer
 

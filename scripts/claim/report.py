@@ -17,8 +17,8 @@ from claim.comparison import BASELINE, GENSIM, GENSIM_FULL, OURS
 from claim.results import Figure, Results, Training
 from claim.verdict import TIME, Bar
 from claim.witness import JUDGED
-from w2v_exp.reporting.words import markdown as escaped
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.escape import markdown as escaped
+from w2v_exp.reporting.escape import shown
 
 TITLES = {"wordsim353": "WS-353", "simlex999": "SimLex-999", "analogies": "Google analogies"}
 VECTORS = {"input": "input", "sum": "input + output", "balanced": "balanced"}

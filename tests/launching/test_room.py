@@ -9,8 +9,7 @@ import pytest
 
 from w2v_exp.config import Sources
 from w2v_exp.errors import UserError
-from w2v_exp.launching.needs import Needs
-from w2v_exp.launching.room import Room
+from w2v_exp.launching.launch import Needs, Room
 from w2v_exp.launching.settings import make_settings
 from w2v_exp.launching.task import Task
 

@@ -16,11 +16,10 @@ from rich.console import Console
 
 from w2v_exp.reporting.columns import COLUMNS, SCORES, Ranking
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.effects import key_effect
-from w2v_exp.reporting.findings import findings
+from w2v_exp.reporting.effects import findings, key_effect
+from w2v_exp.reporting.escape import table_text
 from w2v_exp.reporting.pareto_front import pareto_front
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.words import table_text
 
 
 def run(explained, seed=0, status="FINISHED", reason="", swept=None, **metrics):

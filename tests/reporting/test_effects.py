@@ -8,8 +8,7 @@ from scipy import stats
 
 from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.effects import key_effect
-from w2v_exp.reporting.findings import findings
+from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.pareto_front import pareto_front
 from w2v_exp.reporting.results import RunResult
 

@@ -15,8 +15,7 @@ from hypothesis.extra import numpy as numpy_strategies
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
-from w2v_exp.reporting.explorer_data import json_in_html, quantised, quantised_places
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, json_in_html, quantised, quantised_places
 
 HOSTILE = [
     "<script>alert(1)</script>", "</script>", "<!--", "-->", "]]>", "&lt;b&gt;", '"', "'", "\\", "\\u003c", "`${1}`",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from w2v_exp.reporting.words import JOINERS, markdown, shown
+from w2v_exp.reporting.escape import JOINERS, markdown, shown
 
 anything = st.text(st.characters(codec=None), max_size=40)
 # Hypothesis seldom finds a way into markup by itself.

@@ -6,8 +6,8 @@ import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.study import Study
 
-from w2v_exp.searching.sampler import ReadableSampler
 from w2v_exp.searching.search import launchable
+from w2v_exp.searching.space import ReadableSampler
 
 SPACE = {"rate": FloatDistribution(0.001, 1, log=True), "dim": IntDistribution(1, 100)}
 

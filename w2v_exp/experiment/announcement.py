@@ -14,8 +14,8 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import named
+from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.words import shown
 from w2v_exp.training.callbacks import EPOCHS
 
 SHOWN_NEIGHBOURS = 6

@@ -14,7 +14,7 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation import StandardEvaluation
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.experiment.evaluation import evaluation_rows
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.escape import shown
 
 ANALOGY_METHODS = ("sum", "product")
 

@@ -32,13 +32,13 @@ from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable
 from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.escape import shown
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
 from w2v_exp.text.corpus import FileCorpus
 
 if TYPE_CHECKING:  # what loads Optuna is loaded by searches only
-    from w2v_exp.searching.begun import AskedSearch
+    from w2v_exp.searching.study import AskedSearch
 
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
 LONGEST_NAME = 200  # of an option, which is the name of a file
@@ -353,9 +353,9 @@ def _asked_search(
     from w2v_exp.searching.settings import make_settings, require_optuna
 
     require_optuna()
-    from w2v_exp.searching.begun import AskedSearch
     from w2v_exp.searching.metrics import search_direction
     from w2v_exp.searching.space import Space
+    from w2v_exp.searching.study import AskedSearch
 
     settings = make_settings(config.hydra.sweeper)
     return AskedSearch(settings, search_direction(settings, plan), Space.of(swept))

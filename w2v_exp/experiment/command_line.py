@@ -51,8 +51,8 @@ from w2v_exp.experiment.folders import (
 from w2v_exp.experiment.help import help_text, version_text
 from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.interruption import Terminated, termination_as_exception
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.words import visible_console
 from w2v_exp.tracking.upload import FILE as PENDING
 
 if TYPE_CHECKING:

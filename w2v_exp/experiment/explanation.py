@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import options_of
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.escape import shown
 from w2v_exp.validation import suggestion
 
 _KINDS = {

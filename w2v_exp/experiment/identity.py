@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.config import recorded_values
 from w2v_exp.experiment.sweep import Sweep
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.escape import shown
 
 SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".lzma", ".zip", ".tar", ".tgz"}
 LONGEST_NAME = 40

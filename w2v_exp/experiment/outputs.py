@@ -20,8 +20,8 @@ from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
 from w2v_exp.memory import readable_bytes
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
-from w2v_exp.reporting.words import table_cells
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import EpochRecord, Trainer
 

@@ -21,9 +21,9 @@ from w2v_exp.embeddings.opening import (
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import answers
 from w2v_exp.memory import readable_bytes
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.projections import PROJECTIONS
-from w2v_exp.reporting.words import visible_console
 from w2v_exp.tracking.load import Saved, find_saved
 
 MISTAKE, INTERRUPTED = 2, 130

@@ -16,12 +16,11 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import Comparison, compare
 from w2v_exp.reporting.comparison_files import write_comparison
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.layout import values_of
 from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.summary_data import ranked_metrics
 from w2v_exp.reporting.summary_page import FILE as PAGE
-from w2v_exp.reporting.summary_page import Asked, write_summary_page
-from w2v_exp.reporting.words import visible_console
+from w2v_exp.reporting.summary_page import Asked, ranked_metrics, write_summary_page
 
 
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:

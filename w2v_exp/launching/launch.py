@@ -1,21 +1,25 @@
-"""The runs of a sweep, started where there is room for them, until all have ended."""
+"""Runs launched where there is room, until all have ended."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from w2v_exp.config import Sources
 from w2v_exp.cores import available_cores
-from w2v_exp.launching.engine import Engine
-from w2v_exp.launching.needs import Appraiser
-from w2v_exp.launching.room import Room
+from w2v_exp.errors import UserError
+from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.continuing import Origin
+from w2v_exp.experiment.estimation import estimate_run
+from w2v_exp.experiment.reading import read_trainable_text
+from w2v_exp.launching.executors import Engine
 from w2v_exp.launching.settings import (
     JoblibSettings,
     LocalSettings,
@@ -23,9 +27,109 @@ from w2v_exp.launching.settings import (
     SlurmSettings,
     make_settings,
 )
-from w2v_exp.launching.task import Task, has_result, record_end
+from w2v_exp.launching.task import Task, has_result, record_end, task_plan
 from w2v_exp.memory import available_memory
+from w2v_exp.plan import Plan
+from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.progress import runs_bar
+
+
+@dataclass
+class Room:
+    """What this machine has for the runs of a sweep, and what of it is taken.
+
+    Parameters
+    ----------
+    needs : callable
+        Says what a run takes.
+    cores : int
+        To keep busy.
+    memory : int or None
+        Bytes; None where nobody knows.
+    runs : int or None
+        So many at once, however many cores they keep busy; None lets cores decide.
+    """
+
+    needs: Callable[[Task], Needs]
+    cores: int
+    memory: int | None
+    runs: int | None = None
+    _taken: dict[int, Needs] = field(default_factory=dict)
+
+    def take(self, task: Task) -> bool:
+        """Take room for a run, if there is enough; for the only one at a time there always is: it may refuse itself."""
+        needs = self.needs(task)
+        if self._taken and not self._fits(needs):
+            return False
+        self._taken[task.number] = needs
+        return True
+
+    def free(self, task: Task) -> None:
+        """Free what a run has taken."""
+        del self._taken[task.number]
+
+    def _fits(self, needs: Needs) -> bool:
+        taken = self._taken.values()
+        if self.runs is not None:
+            if len(taken) >= self.runs:
+                return False
+        elif sum(each.cores for each in taken) + needs.cores > self.cores:
+            return False
+        return self.memory is None or sum(each.memory for each in taken) + needs.memory <= self.memory
+
+
+PROCESS_BYTES = 300_000_000  # Python with all that a run loads: NumPy, SciPy, MLflow, Matplotlib
+MARGIN = 1.15  # so near are estimates to what is measured; see docs/memory.md
+WITHOUT_EFFECT = ("seed=", "learning_rate=", "cost_every=", "probes=")  # on memory
+
+
+class Needs(NamedTuple):
+    """What a run takes while it lasts.
+
+    Parameters
+    ----------
+    cores : int
+        That it keeps busy.
+    memory : int
+        Bytes, those of its process included.
+    """
+
+    cores: int
+    memory: int
+
+
+class Appraiser:
+    """Says what runs need, and remembers it: a sweep has many runs that differ in nothing that takes memory."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], Needs] = {}
+        self._text: tuple[str, EncodedText] | None = None
+
+    def __call__(self, task: Task) -> Needs:
+        """Return what a run needs: only a process, where the rest cannot be known; the run will say why."""
+        key = tuple(text for text in task.overrides if not text.startswith(WITHOUT_EFFECT))
+        if key not in self._known:
+            plan = task_plan(task)
+            try:
+                memory = self._estimate(plan)
+            except UserError:
+                memory = 0
+            self._known[key] = Needs(plan.threads * plan.workers, PROCESS_BYTES + round(MARGIN * memory))
+        return self._known[key]
+
+    def _estimate(self, plan: Plan) -> int:
+        text = self._read(plan)
+        training, _ = split_text(plan, text)
+        return estimate_run(plan, training, len(text.vocabulary), Origin.read(plan).memory).total
+
+    def _read(self, plan: Plan) -> EncodedText:
+        """Return the plan's text; the last one is kept. A long one is in the cache then, where all runs find it."""
+        name = repr((plan.corpus, plan.tokenizer, plan.vocabulary))
+        if self._text is None or self._text[0] != name:
+            self._text = None  # not two at once
+            self._text = name, read_trainable_text(plan)
+        return self._text[1]
+
 
 PATIENCE = 1.0  # seconds that a wait for the end of a run lasts before it is taken up again
 LAST_SECONDS = 30.0  # that interrupted runs have to write down what there is
@@ -74,10 +178,10 @@ class SweepLauncher:
 def make_engine(settings: Settings, folder: str, tasks: Sequence[Task]) -> Engine:
     """Return the executor of these runs; their sweep has this folder."""
     if isinstance(settings, JoblibSettings):
-        from w2v_exp.launching.workers import Workers  # late: joblib and submitit are optional
+        from w2v_exp.launching.executors import Workers  # late: joblib and submitit are optional
 
         return Workers()
-    from w2v_exp.launching.submission import LocalJobs, SlurmJobs
+    from w2v_exp.launching.executors import LocalJobs, SlurmJobs
 
     if isinstance(settings, LocalSettings):
         return LocalJobs(folder)

@@ -17,7 +17,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     if plots:
         from w2v_exp.reporting.heat_maps import MAPS, draw_heat_map
         from w2v_exp.reporting.memory_ladder import draw_memory_ladder
-        from w2v_exp.reporting.summary_data import drawn_curves
+        from w2v_exp.reporting.summary_page import drawn_curves
         from w2v_exp.reporting.sweep_plots import (
             draw_cost_curves,
             draw_explained_by_memory,

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from w2v_exp.reporting import style
 from w2v_exp.reporting.columns import COLUMNS, Column, column_of
 from w2v_exp.reporting.comparison import Comparison
+from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.layout import SPREAD, Layout, layout_of
-from w2v_exp.reporting.words import shown
 
 MAPS = {  # what is drawn, by the name of its picture; more is better in all of them
     "heat_map": "information_explained",

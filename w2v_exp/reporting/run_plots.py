@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from w2v_exp.examples.counts import information_explained
 from w2v_exp.reporting import style
 from w2v_exp.reporting.columns import named
-from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
+from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.projections import principal_components
-from w2v_exp.reporting.words import shown
+from w2v_exp.reporting.style import EndLabel, label_ends, label_points
 
 MAP_WORDS = 300  # more dots than that are a cloud without words
 # Metrics that are drawn on the same axes: likelihoods together, the cost of another objective alone.

@@ -13,8 +13,8 @@ from w2v_exp.reporting import style
 from w2v_exp.reporting.columns import Ranking, named
 from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.group import Group
-from w2v_exp.reporting.labels import EndLabel, label_ends, label_points
 from w2v_exp.reporting.pareto_front import pareto_front
+from w2v_exp.reporting.style import EndLabel, label_ends, label_points
 
 FOCUS = len(style.COLOURS)  # so many curves are told apart by colour; of more, the best are, among grey ones
 EXPLAINED, MEMORY, TIME = "information_explained", "peak_memory_mb", "train_seconds"

@@ -9,9 +9,8 @@ from optuna.trial import Trial
 
 from w2v_exp.errors import SettingError
 from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
-from w2v_exp.searching.sampler import ReadableSampler
 from w2v_exp.searching.settings import KEY, SearchSettings
-from w2v_exp.searching.space import Space
+from w2v_exp.searching.space import ReadableSampler, Space
 from w2v_exp.searching.study import MARK, SearchStudy
 
 

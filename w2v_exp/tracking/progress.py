@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from w2v_exp.reporting.words import visible_console
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.training.trainer import EpochRecord
 
 REFRESH_SECONDS = 0.1

@@ -1,4 +1,4 @@
-"""Words from a corpus, and values from a command line, made safe to show: both are texts from outside."""
+"""Words and values from outside, made safe to show: on terminals, in tables and pages."""
 
 from __future__ import annotations
 
