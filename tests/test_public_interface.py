@@ -182,7 +182,7 @@ WRONG = {
         lambda: Trainer(EXAMPLES, PARAMETERS, generator=0),
         lambda: Word2VecInitialization()(3, 2, 0),
     ],
-    "observers": [lambda: Trainer(EXAMPLES, PARAMETERS, observers=print)],
+    "callbacks": [lambda: Trainer(EXAMPLES, PARAMETERS, callbacks=print)],
     "embedding": [
         lambda: Parameters([[0.0]], [[0.0]]),
         lambda: Parameters(np.zeros(3), np.zeros(3)),

@@ -268,7 +268,7 @@ def measure(labels: str, vocabulary_size: int, tokens: int, seed: int) -> Measur
         pairs = window_pairs(ids, WINDOW, vocabulary_size)
         examples = Examples(pairs, labels=labels, batch_size=BATCH_SIZE, order="corpus")
         parameters = ArticleInitialization()(vocabulary_size, DIM, generator)
-        Trainer(examples, parameters, epochs=1, generator=generator).rehearse(REHEARSED_STEPS)
+        Trainer(examples, parameters, epochs=1, generator=generator).dry_run(REHEARSED_STEPS)
     return Measurement(vocabulary_size, len(pairs), peak.megabytes * MEGABYTE)
 
 

@@ -75,7 +75,7 @@ def main(path: Path, folder: Path, max_size: int, steps: int) -> None:
     cores = available_cores()
     with threadpool_limits(cores, "blas"):
         trainer = Trainer(examples, parameters, objective=OBJECTIVE, epochs=1, threads=cores)
-        trainer.rehearse(steps)
+        trainer.dry_run(steps)
     print(json.dumps({"began": began, "encoded": encoded, "trained": monotonic()}))
 
 

@@ -42,7 +42,7 @@ def rehearse(plan: Plan, text: TextPart, vocabulary_size: int) -> None:
     initialization = build_initialization(plan, examples, text)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
     if plan.epochs:
-        trainer.rehearse(REHEARSED_STEPS)
+        trainer.dry_run(REHEARSED_STEPS)
 
 
 def measured(plan: Plan, text: TextPart, vocabulary_size: int) -> float:
@@ -194,7 +194,7 @@ def test_what_a_run_goes_on_from_stays_in_memory_with_what_it_trains() -> None:
         examples = build_examples(plan, text.ids, words)
         continued = initialization_from(saved, saved.words)
         trainer = build_trainer(plan, examples, build_initialization(plan, examples, text, continued))
-        trainer.rehearse(REHEARSED_STEPS)
+        trainer.dry_run(REHEARSED_STEPS)
     assert origin.memory == 2 * vectors.nbytes
     shared = plan_of("labels=blocks", "objective=negative_sampling", "workers=3", "dim=60")
     without, with_it = (estimate_run(shared, text, words, origin=size).total for size in (0, origin.memory))

@@ -233,7 +233,7 @@ def test_checkpoints_of_a_run_that_had_finished_are_deleted(
     monkeypatch.chdir(tmp_path)
     settings = [*ONCE, "explorer=none", "bounds=false", "checkpoint.every='1 epoch'", "resume=true"]
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointFolder, "remove", CheckpointFolder.leave)
+        patch.setattr(CheckpointFolder, "remove", CheckpointFolder.release)
         assert command_line.run(settings) == 0
     assert [*tmp_path.glob("outputs/checkpoints/*/checkpoint.npz")]
     assert command_line.run(settings) == 0

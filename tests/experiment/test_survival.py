@@ -138,7 +138,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(
     latest.write_bytes(latest.read_bytes()[:-100])
     done = command(*QUICK)
     assert done.returncode == 0, done.stderr
-    assert "checkpoint.npz is damaged and left out" in done.stderr
+    assert "Skipping the damaged checkpoint" in done.stderr
     assert "Going on from a checkpoint" in done.stderr
     whole, resumed = runs_of(client)
     assert embeddings_of(resumed) == embeddings_of(whole)
@@ -156,7 +156,7 @@ def test_the_run_of_another_process_is_left_alone(
     assert "Another process is training this very run" in done.stderr
     assert [run.info.status for run in runs_of(client)] == ["RUNNING", "FINISHED"]
     assert latest.exists()
-    other.leave()
+    other.release()
 
 
 @pytest.mark.slow

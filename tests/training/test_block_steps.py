@@ -63,7 +63,7 @@ def test_a_small_step_is_that_of_gradient_descent() -> None:
     block = next(iter(trainer.examples.batches(generator)))
     gradients = objective.gradients(before, block, objective.draw(block, generator))
     rate = 1e-9
-    cost, _ = BlockSteps(objective, parameters, generator).take(block, rate)
+    cost, _ = BlockSteps(objective, parameters, generator).step(block, rate)
     assert cost == gradients.cost
     embedding, output = np.zeros((2, V, DIM))
     np.add.at(embedding, gradients.embedding.words, gradients.embedding.gradient)
@@ -101,7 +101,7 @@ def test_rows_are_bounded_less_in_smaller_blocks_and_fewer_words() -> None:
         noise = NoiseDistribution(np.bincount(IDS, minlength=words))
         generator = np.random.default_rng(0)
         steps = BlockSteps(BlockObjective(NegativeSampling(), noise, WINDOW), parameters, generator, tokens)
-        steps.take(next(iter(trainer.examples.batches(generator))), 0.05)
+        steps.step(next(iter(trainer.examples.batches(generator))), 0.05)
         return float(np.abs(parameters.embedding - before).sum())
 
     assert moved(32, 10_000) > 1.5 * moved(256, 10_000) > 2 * moved(1024, 10_000)

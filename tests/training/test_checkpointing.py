@@ -69,7 +69,7 @@ def trained(
         written.append((len(state.records), state.sums.steps))
         time.sleep(write_seconds)
 
-    trainer.watch(checkpointing(rule, trainer, write))
+    trainer.add_callback(checkpointing(rule, trainer, write))
     trainer.train()
     return written
 
@@ -79,7 +79,6 @@ def test_every_so_many_epochs() -> None:
 
 
 def test_after_a_time_it_is_the_next_step_that_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2v_exp.training.trainer.SHORT_EPOCH", -1)
     monkeypatch.setattr("w2v_exp.training.checkpoints.COST_SHARE", math.inf)
     written = trained(CheckpointRule("0.000001s"), epochs=2)
     assert {(0, 1), (0, 15), (1, 0), (1, 16)} <= set(written)

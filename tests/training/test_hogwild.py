@@ -170,7 +170,7 @@ def test_workers_train_all_pairs_of_an_epoch(alone: bool) -> None:
     trainer = hogwild()
     start = trainer.parameters.embedding.copy()
     watching = Watching()
-    trainer.watch(watching)
+    trainer.add_callback(watching)
     with threads(alone):
         records = trainer.train()
     assert [record.epoch for record in records] == [0, 1, 2]
@@ -199,7 +199,7 @@ def test_a_worker_that_dies_is_noticed_and_nothing_is_left(alone: bool) -> None:
             with suppress(ProcessLookupError, IndexError):
                 os.kill(active_children()[-1].pid, signal.SIGKILL)
 
-    trainer.watch(Watching(kill_one))
+    trainer.add_callback(Watching(kill_one))
     died = r"workers=2: worker [12] has died in epoch \d+ \(killed by SIGKILL\)"
     with threads(alone), pytest.raises(WorkerDiedError, match=died):
         trainer.train()
@@ -216,7 +216,7 @@ def test_a_signal_that_reached_the_workers_first_is_an_interruption(monkeypatch:
             for worker in active_children():
                 worker.terminate()
 
-    trainer.watch(Watching(terminate_all))
+    trainer.add_callback(Watching(terminate_all))
     monkeypatch.setattr(processes, "sleep", lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Terminated), termination_as_exception():
         trainer.train()
@@ -231,7 +231,7 @@ def test_an_interruption_ends_the_workers(alone: bool) -> None:
         if trainer.pairs_done > 0:
             raise KeyboardInterrupt
 
-    trainer.watch(Watching(interrupt))
+    trainer.add_callback(Watching(interrupt))
     with threads(alone), pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert active_children() == []
@@ -274,7 +274,7 @@ def test_workers_of_a_killed_parent_end_too(tmp_path: Path) -> None:
 
         if __name__ == "__main__":
             trainer = test_hogwild.hogwild(epochs=100_000)
-            trainer.watch(test_hogwild.Watching(lambda: print("running", flush=True)))
+            trainer.add_callback(test_hogwild.Watching(lambda: print("running", flush=True)))
             trainer.train()
         """)
     )
@@ -339,12 +339,12 @@ def test_a_state_is_that_between_two_epochs_and_workers_draw_anew_after_it() -> 
             arrays = {name: array.copy() for name, array in state.arrays.items()}
             states.append(dataclasses.replace(state, records=[*state.records], arrays=arrays))
 
-    first.watch(Asking())
+    first.add_callback(Asking())
     records = first.train()
     second = hogwild()
     second.restore(states[0])
     watching = Watching()
-    second.watch(watching)
+    second.add_callback(watching)
     assert (second.parameters.embedding == states[0].arrays["embedding"]).all()
     continued = second.train()
     assert continued[0] == records[0]
@@ -356,7 +356,7 @@ def test_a_state_is_that_between_two_epochs_and_workers_draw_anew_after_it() -> 
 
 def test_workers_end_an_epoch_that_is_asked_to_stop() -> None:
     trainer = hogwild(epochs=10_000)
-    trainer.watch(Watching(lambda: trainer.stop("a test") if trainer.pairs_done else None))
+    trainer.add_callback(Watching(lambda: trainer.stop("a test") if trainer.pairs_done else None))
     records = trainer.train()
     assert len(records) < 10_000
     assert trainer.ended_by == "a test"

@@ -29,11 +29,11 @@ EXAMPLES = {
 }
 
 
-def train(labels, *observers, epochs=EPOCHS):
+def train(labels, *callbacks, epochs=EPOCHS):
     parameters = ArticleInitialization(scale=0.3)(V, 5, np.random.default_rng(1))
-    for observer in observers:
-        observer.watched = parameters
-    trainer = Trainer(EXAMPLES[labels](), parameters, epochs=epochs, learning_rate=0.01, observers=observers)
+    for callback in callbacks:
+        callback.watched = parameters
+    trainer = Trainer(EXAMPLES[labels](), parameters, epochs=epochs, learning_rate=0.01, callbacks=callbacks)
     return trainer.train(), parameters
 
 
@@ -76,7 +76,7 @@ def test_what_is_memorised_does_not_hold_for_what_was_held_out():
     validation = MeasuredCost(lambda: exact_cost(parameters, HELD_OUT_PAIRS), range(600))
     parameters = ArticleInitialization(scale=0.3)(V, 12, np.random.default_rng(1))
     records = Trainer(
-        EXAMPLES["sparse"](), parameters, epochs=600, learning_rate=0.01, observers=[validation]
+        EXAMPLES["sparse"](), parameters, epochs=600, learning_rate=0.01, callbacks=[validation]
     ).train()
     best = min(validation.costs, key=lambda epoch: validation.costs[epoch])
     assert 0 < best < 500

@@ -32,7 +32,7 @@ def taken(examples, objective, optimizer, threads):
     offset = objective.initial_offset(examples.context_shares, np.float64)
     parameters = Parameters(drawn.embedding, drawn.output, offset)
     stepper = Steps(objective, optimizer, parameters, threads)
-    costs = [stepper.take(batch, 0.01) for batch in examples.batches(np.random.default_rng(0))]
+    costs = [stepper.step(batch, 0.01) for batch in examples.batches(np.random.default_rng(0))]
     left = [parameters.embedding, parameters.output, [] if parameters.offset is None else parameters.offset]
     return [np.array(costs), *left]
 

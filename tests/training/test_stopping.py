@@ -21,7 +21,7 @@ def stopped(rule: StopRule, costs: dict[int, float], epochs: int = 10, batch_siz
     """Train with held-out costs that are known beforehand, and return the trainer."""
     examples = Examples(window_pairs(IDS, 1, 4), batch_size=batch_size)
     trainer = Trainer(examples, ArticleInitialization()(4, 3, np.random.default_rng(0)), epochs=epochs)
-    trainer.watch(
+    trainer.add_callback(
         Stopping(rule, trainer, lambda: {e: cost for e, cost in costs.items() if e < len(trainer.records)})
     )
     trainer.train()

@@ -31,7 +31,7 @@ PAIRS = window_pairs(TEXT.ids, 3, len(TEXT.vocabulary))
 
 
 class Notes:
-    """An observer that remembers what it was told."""
+    """A callback that keeps the records."""
 
     def __init__(self):
         self.records = []
@@ -57,9 +57,9 @@ def make_trainer(
 # ---------------------------------------------------------------- what it tells
 
 
-def test_observers_are_told_of_every_epoch_once_and_in_order():
+def test_callbacks_are_called_after_every_epoch_once_and_in_order():
     first, second = Notes(), Notes()
-    trainer = make_trainer(epochs=12, observers=[first, second])
+    trainer = make_trainer(epochs=12, callbacks=[first, second])
     records = trainer.train()
     assert [record.epoch for record in records] == list(range(12))
     assert first.records == second.records == records == trainer.records
@@ -106,13 +106,13 @@ def test_the_cost_falls_towards_the_floor_and_not_below():
     assert costs[-1] < cost_floor(PAIRS) + 0.05
 
 
-def test_the_time_of_observers_is_not_training_time():
+def test_the_time_of_epoch_callbacks_is_not_training_time():
     class Slow:
         def on_epoch(self, record):
             time.sleep(0.02)
 
     started = time.perf_counter()
-    records = make_trainer(epochs=5, observers=[Slow()]).train()
+    records = make_trainer(epochs=5, callbacks=[Slow()]).train()
     elapsed = time.perf_counter() - started
     seconds = [record.train_seconds for record in records]
     assert seconds == sorted(seconds)
@@ -125,21 +125,21 @@ def test_what_has_been_recorded_survives_an_interruption():
             if record.epoch == 2:
                 raise KeyboardInterrupt
 
-    trainer = make_trainer(epochs=9, observers=[Impatient()])
+    trainer = make_trainer(epochs=9, callbacks=[Impatient()])
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert [record.epoch for record in trainer.records] == [0, 1, 2]
 
 
-def test_a_rehearsal_takes_the_first_steps_of_a_run():
-    rehearsed, trained = make_trainer(epochs=2, batch_size=42), make_trainer(epochs=1, batch_size=42)
-    rehearsed.rehearse(99)  # more than an epoch has
+def test_a_dry_run_takes_the_first_steps_of_a_run():
+    tried, trained = make_trainer(epochs=2, batch_size=42), make_trainer(epochs=1, batch_size=42)
+    tried.dry_run(99)  # more than an epoch has
     trained.train()
-    np.testing.assert_array_equal(rehearsed.parameters.embedding, trained.parameters.embedding)
-    assert rehearsed.records == []
+    np.testing.assert_array_equal(tried.parameters.embedding, trained.parameters.embedding)
+    assert tried.records == []
     one_step = make_trainer(epochs=2, batch_size=42)
-    one_step.rehearse(1)
-    assert (one_step.parameters.output != rehearsed.parameters.output).any()
+    one_step.dry_run(1)
+    assert (one_step.parameters.output != tried.parameters.output).any()
 
 
 # ---------------------------------------------------------------- when it stops
@@ -150,7 +150,7 @@ def test_a_rehearsal_takes_the_first_steps_of_a_run():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_cost_that_is_no_number_stops_training_and_keeps_what_was(labels, dtype):
     notes = Notes()
-    choices = {"labels": labels, "dtype": dtype, "observers": [notes]}
+    choices = {"labels": labels, "dtype": dtype, "callbacks": [notes]}
     trainer = make_trainer(batch_size=84, epochs=100, learning_rate=1e6, **choices)
     with pytest.raises(TrainingDivergedError) as stop:
         trainer.train()

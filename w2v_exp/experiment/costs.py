@@ -33,7 +33,7 @@ class RunCosts:
     trained : str
         What the cost that is trained on is called.
     measured : list of RunCost
-        The costs that training does not take itself; observers of it.
+        The costs that training does not compute itself; callbacks.
     """
 
     def __init__(self, plan: Plan, tracked: MlflowRun | None, trainer: Callable[[], Trainer]) -> None:

@@ -48,7 +48,7 @@ class EvaluationRow(NamedTuple):
 
 
 class RunEvaluation:
-    """Evaluates what a run has trained; an observer of its training.
+    """Evaluates what a run has trained; a callback of its training.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ COST = "cost"
 
 
 class RunCost:
-    """Takes a cost and logs it by epoch; an observer of a run's training.
+    """Takes a cost and logs it by epoch; a callback of a run's training.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def _prepare(
     initialization = build_initialization(plan, examples, text, continued)
     word_counts = count_ids(text.ids, vocabulary_size)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
-    seconds = trainer.rehearse(REHEARSED_STEPS) if plan.epochs else 0.0
+    seconds = trainer.dry_run(REHEARSED_STEPS) if plan.epochs else 0.0
     return examples, initialization, seconds
 
 

@@ -6,25 +6,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import expanded
 from w2v_exp.plan import Plan
 from w2v_exp.training.checkpoints import Checkpoint, CheckpointFolder, checkpointing
-from w2v_exp.training.trainer import Trainer, TrainingState
+from w2v_exp.training.trainer import StatefulCallback, Trainer, TrainingState
 
 RECORD = "record"  # what the run's record in the store notes
-
-
-class Remembering(Protocol):
-    """Someone who watches a training and has to know, when it goes on, what was before."""
-
-    def state(self) -> Any:
-        """Return what is to be remembered, of what JSON knows."""
-
-    def restore(self, state: Any) -> None:
-        """Remember it."""
 
 
 class RunCheckpoints:
@@ -42,7 +31,7 @@ class RunCheckpoints:
         self._rule = plan.checkpoint
         self._folder: CheckpointFolder | None = None
         self._found: Checkpoint | None = None
-        self._remembering: Mapping[str, Remembering] = {}
+        self._stateful: Mapping[str, StatefulCallback] = {}
         self._has_failed = False
         if self._rule.every is None or not plan.epochs:
             return
@@ -70,28 +59,28 @@ class RunCheckpoints:
             self._found.close()
             self._found = None
 
-    def attach(self, trainer: Trainer, remembering: Mapping[str, Remembering]) -> None:
-        """Let a trainer, and those who watch it, go on from the checkpoint that was found; write others from now on.
+    def attach(self, trainer: Trainer, stateful: Mapping[str, StatefulCallback]) -> None:
+        """Restore a trainer and its callbacks from the checkpoint found, and register the callback that writes others.
 
         Raises
         ------
         UserError
             If the checkpoint is of another training, which its folder's name says it is not.
         """
-        self._remembering = remembering
+        self._stateful = stateful
         if self._found:
             state, notes = self._found.state, self._found.notes
             try:
                 trainer.restore(state)
             except ValueError as error:
                 raise UserError(f"{error} Delete the folder {self._path} to begin anew.") from error
-            for name in remembering.keys() & notes.keys():
-                remembering[name].restore(notes[name])
+            for name in stateful.keys() & notes.keys():
+                stateful[name].restore(notes[name])
             self.forget()
             step = f", step {state.sums.steps + 1}" if state.sums.steps else ""
             _say(f"Going on from a checkpoint: epoch {len(state.records) + 1} of {trainer.epochs}{step}.")
         if self._folder:
-            trainer.watch(checkpointing(self._rule, trainer, self._write))
+            trainer.add_callback(checkpointing(self._rule, trainer, self._write))
 
     @property
     def can_be_resumed(self) -> bool:
@@ -107,7 +96,7 @@ class RunCheckpoints:
     def leave(self) -> None:
         """Leave what there is for the next time that the command is given."""
         self.forget()
-        if self._folder and self._folder.leave():
+        if self._folder and self._folder.release():
             _say("Given again, the same command goes on from the last checkpoint.")
 
     @property
@@ -116,7 +105,7 @@ class RunCheckpoints:
 
     def _write(self, state: TrainingState) -> None:
         """Write a checkpoint. Where that fails, training goes on, and the one before it stays; that is said once."""
-        notes = {name: one.state() for name, one in self._remembering.items()}
+        notes = {name: one.state() for name, one in self._stateful.items()}
         try:
             if self._folder:
                 self._folder.write(state, notes)

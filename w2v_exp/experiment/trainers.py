@@ -21,14 +21,14 @@ from w2v_exp.model.softmax import Softmax
 from w2v_exp.plan import Plan
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray
 from w2v_exp.training.steps import BlockSteps
-from w2v_exp.training.trainer import Observer, Trainer
+from w2v_exp.training.trainer import Callback, Trainer
 
 
 def build_trainer(
     plan: Plan,
     examples: TrainingExamples,
     initialization: Initialization,
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
     word_counts: NDArray[np.int64] | None = None,
     text: TextPart | None = None,
 ) -> Trainer:
@@ -45,7 +45,7 @@ def build_trainer(
         offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
     parameters = Parameters(drawn.embedding, output, offset)
     if plan.workers == 1 or text is None:
-        return _trainer(plan, examples, parameters, word_counts, generator, observers)
+        return _trainer(plan, examples, parameters, word_counts, generator, callbacks)
     return HogwildTrainer(
         partial(_worker_trainer, plan, SharedText.of(text), word_counts),
         examples,
@@ -57,7 +57,7 @@ def build_trainer(
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
         generator=generator,
-        observers=observers,
+        callbacks=callbacks,
     )
 
 
@@ -67,7 +67,7 @@ def _trainer(
     parameters: Parameters,
     word_counts: NDArray[np.int64] | None,
     generator: np.random.Generator,
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> Trainer:
     objective = _objective(plan, examples, word_counts, generator)
     return Trainer(
@@ -80,7 +80,7 @@ def _trainer(
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
         generator=generator,
-        observers=observers,
+        callbacks=callbacks,
         # What is drawn for a batch must not depend on which thread draws first.
         threads=1 if isinstance(plan.objective, NegativeSampling) else plan.threads,
     )

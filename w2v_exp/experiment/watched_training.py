@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.evaluation import RunEvaluation
-from w2v_exp.experiment.run_checkpoints import RECORD, Remembering, RunCheckpoints
+from w2v_exp.experiment.run_checkpoints import RECORD, RunCheckpoints
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.columns import named
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
-from w2v_exp.training.trainer import Observer, Trainer
+from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 
 
 def train_watched(
@@ -27,22 +27,21 @@ def train_watched(
 ) -> str:
     """Train a run's trainer, from a checkpoint if there is one, and return what has ended it: see `StopRule`.
 
-    Each observer is told after those whose knowledge it needs: what stops training after the costs, and what writes
-    checkpoints after all of them.
+    Each callback is registered after those whose results it needs: early stopping after the costs, checkpoints last.
     """
-    remembering: dict[str, Remembering] = {"costs": costs, "evaluation": evaluation}
+    stateful: dict[str, StatefulCallback] = {"costs": costs, "evaluation": evaluation}
     if tracked:
-        remembering[RECORD] = tracked
+        stateful[RECORD] = tracked
     with _bar(title, trainer, named(costs.trained)) as bar:
-        showing: list[Observer] = [observer for observer in (tracked, bar) if observer]
-        for observer in (*showing, *costs.measured, evaluation):
-            trainer.watch(observer)
+        showing: list[Callback] = [callback for callback in (tracked, bar) if callback]
+        for callback in (*showing, *costs.measured, evaluation):
+            trainer.add_callback(callback)
         if plan.stop != StopRule():
-            trainer.watch(Stopping(plan.stop, trainer, costs.validation_curve))
-        checkpoints.attach(trainer, remembering)
+            trainer.add_callback(Stopping(plan.stop, trainer, costs.validation_curve))
+        checkpoints.attach(trainer, stateful)
         for record in trainer.records:  # before an interruption
-            for observer in showing:
-                observer.on_epoch(record)
+            for callback in showing:
+                callback.on_epoch(record)
         records = trainer.train()
     if records:
         costs.take_at_end(records[-1].epoch)
@@ -53,7 +52,7 @@ def train_watched(
 
 
 @contextmanager
-def _bar(title: str, trainer: Trainer, cost: str) -> Iterator[Observer | None]:
+def _bar(title: str, trainer: Trainer, cost: str) -> Iterator[Callback | None]:
     """Give a bar, where there is a terminal to show it."""
     if not sys.stderr.isatty():
         yield None

@@ -1,4 +1,4 @@
-"""Observers of training: early stopping, and costs measured after epochs."""
+"""Callbacks of training: early stopping, and costs measured after epochs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from w2v_exp.training.trainer import EpochRecord, Trainer
 from w2v_exp.validation import check_number, check_whole
 
-PATIENCE, MINUTES, EPOCHS = "patience", "minutes", "epochs"  # what ends training
+PATIENCE, MINUTES, EPOCHS = "patience", "minutes", "epochs"  # reasons for which training ends
 
 
 @dataclass(frozen=True)
 class StopRule:
-    """What ends training, if its last epoch does not.
+    """When training ends before its last epoch.
 
     Parameters
     ----------
     patience : int, optional
-        So many epochs in which the cost of held-out pairs has not fallen below its lowest (Goodfellow, Bengio &
-        Courville 2016, "Deep Learning", algorithm 7.1). The parameters are those of the last epoch, not of the best.
+        Number of epochs without a new lowest held-out cost (Goodfellow, Bengio & Courville 2016, "Deep Learning",
+        algorithm 7.1). The last epoch's parameters are kept, not the best epoch's.
     minutes : float, optional
-        Time spent in training, that before an interruption included; what is measured beside it does not count. The
-        epoch that is under way ends with the step that is.
+        Training time, including that before an interruption and excluding callbacks. The current epoch ends with
+        the current step.
     """
 
     patience: int | None = None
@@ -37,16 +37,16 @@ class StopRule:
 
 
 class Stopping:
-    """Stops training when its rule says so; an observer of it, to be told after those that measure costs.
+    """Callback that stops training by a rule; register it after those that measure costs.
 
     Parameters
     ----------
     rule : StopRule
-        What ends it.
+        The rule.
     trainer : Trainer
-        What is trained.
+        The trainer to stop.
     validation_costs : callable
-        Gives the costs of held-out pairs up to now, by epoch.
+        Returns the held-out costs measured so far, by epoch.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Stopping:
         self._validation_costs = validation_costs
 
     def on_step(self, pairs_done: float) -> None:
-        """Stop, if the time is up."""
+        """Stop when the time is up."""
         if self._trainer.train_seconds >= self._seconds:
             self._trainer.stop(MINUTES)
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Stop, if the cost has not fallen for long, or the time is up."""
+        """Stop when the time is up or the cost has not fallen for `patience` epochs."""
         if record.epoch + 1 == self._trainer.epochs:
             return
         if record.train_seconds >= self._seconds:
@@ -74,7 +74,7 @@ class Stopping:
 
 
 def epochs_since_lowest(costs: Mapping[int, float]) -> int:
-    """Return how many epochs the last cost is behind the lowest, by epoch; the first one of equal costs counts.
+    """Return the epochs between the lowest cost, the first of equals, and the last.
 
     >>> epochs_since_lowest({0: 3.0, 2: 2.5, 4: 2.5, 6: 2.6})
     4
@@ -83,23 +83,23 @@ def epochs_since_lowest(costs: Mapping[int, float]) -> int:
 
 
 class MeasuredCost:
-    """Takes the cost of pairs after epochs; an observer of training, in whose time it is not counted.
+    """Callback that computes a cost after chosen epochs, outside the training time.
 
-    Of pairs that are held out: while a model learns what holds for other texts as well, their cost falls with that of
-    training; where it rises again, the model memorises its own.
+    A held-out cost falls with the training cost while the model learns what holds for other texts as well; where it
+    rises again, the model memorises its own.
 
     Parameters
     ----------
     cost : callable
-        Gives the mean cost, nats a pair, with the parameters as they are: see `Objective.exact_cost`.
+        Returns the mean cost of the current parameters, nats per pair: see `Objective.exact_cost`.
     epochs : collection of int
-        After which epochs, counted from 0; see `measured_epochs`.
+        The epochs, from 0; see `measured_epochs`.
 
     Attributes
     ----------
     costs : dict of int to float
-        Mean nats a pair, by epoch: the cost of the parameters at its end. (The training cost of an epoch is a mean
-        over its steps, each at the parameters before it, so it is that of a slightly younger model.)
+        Mean nats per pair at the end of each of these epochs. (The training cost of an epoch is a mean over its
+        steps, each before its update, so it is that of slightly older parameters.)
     """
 
     def __init__(self, cost: Callable[[], float], epochs: Collection[int]) -> None:
@@ -108,6 +108,6 @@ class MeasuredCost:
         self.costs: dict[int, float] = {}
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Take the cost, if it is time to."""
+        """Compute the cost if this is one of the epochs."""
         if record.epoch in self._epochs:
             self.costs[record.epoch] = self._cost()

@@ -144,7 +144,7 @@ def work(task: Task, connection: Connection) -> None:
             trainer = task.make(
                 Parameters(task.embedding.array(), task.output.array()), task.number, task.of, task.generator
             )
-            trainer.watch(Counting(task, trainer))
+            trainer.add_callback(Counting(task, trainer))
             return_free_memory()
             connection.send(None)
             with np.errstate(over="ignore", invalid="ignore"):
@@ -380,9 +380,9 @@ class HogwildTrainer(Trainer):
         WorkerDiedError
             If a worker process ends.
         """
-        self._stopwatch.start()
+        self._timer.start()
         with self._workers:
-            self._stopwatch.stop()
+            self._timer.stop()
             return super().train()
 
     def train_epoch(self, epoch: int) -> EpochSums:
@@ -421,7 +421,7 @@ class HogwildTrainer(Trainer):
 
     def _tell(self) -> None:
         self.pairs_done = self._pairs_before + float(self._counted.sum())
-        self._tell_step()
+        self._call_step_callbacks()
 
     def _new_workers(self) -> Workers:
         """Return workers to be started, with generators that none of the epochs up to here has had."""

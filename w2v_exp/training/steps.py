@@ -31,14 +31,14 @@ SMALLEST_PART = 1 << 20  # scores; for fewer, cores would wait for each other lo
 BLOCK_ROWS = 2048  # of a matrix that is updated: with its gradient, they fit the second-level cache
 
 
-class TakesSteps(Protocol):
+class Stepper(Protocol):
     """What changes parameters by a batch at a time."""
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
         """What is remembered from step to step, by name; these arrays change with every step."""
 
-    def take(self, batch: Any, learning_rate: float) -> tuple[float, float]:
+    def step(self, batch: Any, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the summed cost of the batch before it, and its article cost, or NaN.
 
         Nothing is changed if the cost is not a finite number.
@@ -131,7 +131,7 @@ class Steps:
         }
         return {f"{of}.{name}": array for of, state in states.items() for name, array in state.items()}
 
-    def take(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
+    def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the cost and the article cost of the batch before it.
 
         Nothing is changed if the cost is not a finite number.
@@ -267,7 +267,7 @@ class BlockSteps:
         """Nothing: what a block does depends on the parameters alone, and on what is drawn."""
         return {}
 
-    def take(self, batch: Block, learning_rate: float) -> tuple[float, float]:
+    def step(self, batch: Block, learning_rate: float) -> tuple[float, float]:
         """Take a step and return the summed cost of the block before it; the article's cost, which is NaN.
 
         Nothing is changed if the cost is not a finite number.

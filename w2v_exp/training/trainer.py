@@ -1,10 +1,10 @@
-"""The training loop, its state and its observers."""
+"""The training loop, its state and its callbacks."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
@@ -24,31 +24,8 @@ from w2v_exp.model.softmax import Softmax
 from w2v_exp.representation import ShortRepr, short
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
-from w2v_exp.training.steps import Steps, TakesSteps
+from w2v_exp.training.steps import Stepper, Steps
 from w2v_exp.validation import require_kind, require_methods, require_number, require_whole
-
-
-class Stopwatch:
-    """Adds up the seconds between each start and the next stop.
-
-    Attributes
-    ----------
-    seconds : float
-        Up to the last stop.
-    """
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._started = 0.0
-
-    def start(self) -> None:
-        """Let it run."""
-        self._started = perf_counter()
-
-    def stop(self) -> None:
-        """Stop it, and add the time since it was started."""
-        self.seconds += perf_counter() - self._started
-
 
 DIVERGED = (
     "training diverged. "
@@ -57,49 +34,22 @@ DIVERGED = (
 )
 
 
-def require_finite_cost(cost: float, epoch: int, learning_rate: float) -> None:
-    """See that the cost of a step is a number.
-
-    Raises
-    ------
-    TrainingDivergedError
-        If it is not finite.
-    """
-    if not math.isfinite(cost):
-        raise TrainingDivergedError(
-            f"The training cost is {cost} in epoch {epoch} (learning rate {learning_rate:.4g}): {DIVERGED}"
-        )
-
-
-def require_finite_parameters(parameters: Parameters) -> None:
-    """Look at what the last step has done: its cost was taken before it.
-
-    Raises
-    ------
-    TrainingDivergedError
-        If a matrix has an entry that is not finite.
-    """
-    for matrix in (parameters.embedding, parameters.output):
-        if not np.isfinite(matrix).all():
-            raise TrainingDivergedError(f"The last step left parameters that are not finite: {DIVERGED}")
-
-
 class EpochRecord(NamedTuple):
-    """One epoch, as it was.
+    """The figures of a finished epoch.
 
     Parameters
     ----------
     epoch : int
         Its number, from 0.
     cost : float
-        Mean cost per pair of the training objective in nats, epsilon 0, over this epoch's steps as they were taken;
-        `ObjectiveRule.cost_metric` names it.
+        Mean training cost, nats per pair, with epsilon 0. Each step's cost is computed before its update;
+        `ObjectiveRule.cost_metric` names the metric.
     learning_rate : float
-        At its last step.
+        Of the last step.
     article_cost : float
-        The article's figure, the sum over batches of their mean cost with epsilon; NaN where epsilon is 0.
+        The article's cost: the sum over batches of their mean cost with epsilon; NaN where epsilon is 0.
     train_seconds : float
-        Time spent in training from the first epoch to the end of this one; observers are not in it.
+        Training time from the start of the first epoch to the end of this one, without callbacks.
     """
 
     epoch: int
@@ -109,19 +59,29 @@ class EpochRecord(NamedTuple):
     train_seconds: float
 
 
-class Observer(Protocol):
-    """Someone who is told of every epoch."""
+class Callback(Protocol):
+    """An object that a trainer calls after every epoch."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Take note of an epoch that has ended."""
+        """Handle the end of an epoch."""
 
 
 @runtime_checkable
-class StepObserver(Observer, Protocol):
-    """An observer that is told of every step as well, since an epoch of a large corpus takes minutes."""
+class StepCallback(Callback, Protocol):
+    """A callback that is called after every step as well: an epoch of a large corpus takes minutes."""
 
     def on_step(self, pairs_done: float) -> None:
-        """Take note of how many pairs have been trained on since training began."""
+        """Handle the end of a step; `pairs_done` counts the pairs since training began."""
+
+
+class StatefulCallback(Protocol):
+    """A callback whose state belongs in a checkpoint."""
+
+    def state(self) -> Any:
+        """Return the state, as a value that JSON can hold."""
+
+    def restore(self, state: Any) -> None:
+        """Restore a state that `state` returned."""
 
 
 GeneratorState = Mapping[str, Any]  # as `numpy.random.BitGenerator.state`
@@ -129,20 +89,20 @@ GeneratorState = Mapping[str, Any]  # as `numpy.random.BitGenerator.state`
 
 @dataclass
 class EpochSums:
-    """What the steps of an epoch add up to.
+    """Sums over the steps of an epoch.
 
     Parameters
     ----------
     cost : float
-        The negative log-likelihood of its pairs.
+        Negative log-likelihood of the pairs, in nats.
     article_cost : float
-        The article's figure, or NaN.
+        The article's cost, or NaN.
     pairs : float
-        How many there were.
+        Number of pairs.
     learning_rate : float
-        At its last step.
+        Of the last step (not a sum).
     steps : int
-        How many there were.
+        Number of steps.
     """
 
     cost: float = 0.0
@@ -162,25 +122,27 @@ class EpochSums:
 
 @dataclass(frozen=True, repr=False)
 class TrainingState(ShortRepr):
-    """What a training is between two steps.
+    """Snapshot of a training between two steps.
+
+    A trainer that is built alike and restores it trains on to the same parameters, to the byte.
 
     Parameters
     ----------
     records : list of EpochRecord
-        The epochs that are over.
+        Of the finished epochs.
     sums : EpochSums
-        Of the epoch that is under way; of no step between two epochs.
+        Of the current epoch; without steps between two epochs.
     pairs_done, train_seconds : float
         Since training began.
     ended_by : str
-        Who has asked training to stop; empty while it goes on.
+        Reason for which training was stopped; empty while it runs.
     epoch_generator : dict
-        The state of the generator when that epoch began: all that chance decides of its batches comes from there.
+        Generator state at the start of the current epoch, which determines the epoch's batches.
     generator : dict
-        Its state now.
+        Generator state now.
     arrays : mapping of str to ndarray
-        The parameters, and what the optimizer remembers. Those of `Trainer.state` are the trainer's own: they change as
-        it goes on.
+        The parameters and the optimizer's arrays. In a state from `Trainer.state` they are the trainer's own, and
+        change when it trains on.
     """
 
     records: list[EpochRecord]
@@ -192,39 +154,38 @@ class TrainingState(ShortRepr):
     generator: GeneratorState
     arrays: Mapping[str, NDArray[Any]]
 
-    def copy_into(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Copy the values of all arrays into those of a training that is to become this one.
 
-        Raises
-        ------
-        ValueError
-            If one of them is not there, or of another shape or dtype.
-        """
-        for name, array in arrays.items():
-            saved = self.arrays.get(name)
-            if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
-                raise ValueError(f"The state of another training: its array {name} is not like this one's.")
-            np.copyto(array, saved)
+class Timer:
+    """Adds up the seconds from each start to the next stop."""
 
+    def __init__(self) -> None:
+        self.seconds = 0.0  # up to the last stop
+        self._started = 0.0
 
-SHORT_EPOCH = 0.01  # seconds
+    def start(self) -> None:
+        """Start measuring."""
+        self._started = perf_counter()
+
+    def stop(self) -> None:
+        """Add the time since the last start."""
+        self.seconds += perf_counter() - self._started
 
 
 class Trainer:
-    """Trains a word2vec model, step by step.
+    """Trains a word2vec model.
 
     Parameters
     ----------
     examples : TrainingExamples
-        What to train on.
+        The training examples.
     parameters : Parameters
         Trained in place.
     objective : Objective
         Cost and gradients of a batch.
     optimizer : Optimizer
-        What a step does with a gradient.
-    steps : TakesSteps, optional
-        What takes a step instead of these two, where batches are of a kind of their own.
+        Updates the parameters by a gradient.
+    steps : Stepper, optional
+        Replaces objective and optimizer where batches are of another kind, such as blocks.
     schedule : Schedule
         The factor of the learning rate at each step.
     epochs : int
@@ -232,16 +193,17 @@ class Trainer:
     learning_rate : float
         Multiplied by the schedule's factor.
     generator : numpy.random.Generator
-        Decides the order of the pairs, if chance has a part in it.
-    observers : sequence of Observer
-        Told of every epoch, and those that are a `StepObserver` of every step, outside the time that is measured.
+        Source of all randomness, such as the order of the pairs.
+    callbacks : sequence of Callback
+        Called in this order after every epoch, each `StepCallback` after every step as well. Their time does not
+        count as training time.
     threads : int
-        How many cores work on a large step; BLAS has its own setting.
+        Cores for a large step; BLAS has its own setting.
 
     Raises
     ------
     SettingError
-        For the first argument that cannot be used.
+        For the first invalid argument.
     """
 
     def __init__(
@@ -251,12 +213,12 @@ class Trainer:
         *,
         objective: Objective | None = None,
         optimizer: Optimizer | None = None,
-        steps: TakesSteps | None = None,
+        steps: Stepper | None = None,
         schedule: Schedule | None = None,
         epochs: int = 5000,
         learning_rate: float = 0.05,
         generator: np.random.Generator | None = None,
-        observers: Sequence[Observer] = (),
+        callbacks: Sequence[Callback] = (),
         threads: int = 1,
     ) -> None:
         require_kind("examples", examples, TrainingExamples, "examples, such as Examples(pairs)")
@@ -270,7 +232,7 @@ class Trainer:
                 require_methods(key, value, method, description=description)
         if generator is not None:
             require_kind("generator", generator, np.random.Generator, "a generator, such as default_rng(0)")
-        require_kind("observers", observers, Sequence, "a list of observers")
+        require_kind("callbacks", callbacks, Sequence, "a list of callbacks")
         epochs = require_whole("epochs", epochs, at_least=0)
         threads = require_whole("threads", threads, at_least=1, at_most=MOST_CORES)
         learning_rate = require_number("learning_rate", learning_rate, above=0)
@@ -288,21 +250,19 @@ class Trainer:
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.generator = generator or np.random.default_rng(0)
-        self.observers: list[Observer] = []
-        self._step_observers: list[StepObserver] = []
-        for observer in observers:
-            self.watch(observer)
+        self.callbacks: list[Callback] = []
+        self._step_callbacks: list[StepCallback] = []
+        for callback in callbacks:
+            self.add_callback(callback)
         self._steps_per_epoch = examples.batches_per_epoch
         self.total_steps = epochs * self._steps_per_epoch
         self.pairs_done = 0.0
         self.records: list[EpochRecord] = []
         self.ended_by = ""
-        self._steps: TakesSteps = steps or Steps(self.objective, self.optimizer, parameters, threads)
-        self._stopwatch = Stopwatch()
-        self._sums = EpochSums()  # of the epoch that is under way
-        self._epoch_generator: GeneratorState | None = None  # as it was when that began
-        self._epoch_seconds = math.inf  # that the last one took; the first may be long
-        self._restored_generator: GeneratorState = {}  # as it was when a state was taken in that
+        self._stepper: Stepper = steps or Steps(self.objective, self.optimizer, parameters, threads)
+        self._timer = Timer()
+        self._sums = EpochSums()  # of the current epoch
+        self._epoch_generator: GeneratorState = {}  # at the start of the current epoch
 
     def __repr__(self) -> str:
         return (
@@ -311,51 +271,59 @@ class Trainer:
             f"epochs={self.epochs}, learning_rate={self.learning_rate})"
         )
 
-    def watch(self, observer: Observer) -> None:
-        """Tell one more of every epoch, and of every step if it is a `StepObserver`."""
-        self.observers.append(observer)
-        if isinstance(observer, StepObserver):
-            self._step_observers.append(observer)
+    def add_callback(self, callback: Callback) -> None:
+        """Call `callback` after every epoch, and after every step if it is a `StepCallback`."""
+        self.callbacks.append(callback)
+        if isinstance(callback, StepCallback):
+            self._step_callbacks.append(callback)
 
     def train(self) -> list[EpochRecord]:
-        """Train for all epochs, or those that are left of them, and return a record of each.
+        """Train for the remaining epochs and return the records of all.
 
         Raises
         ------
         TrainingDivergedError
-            As soon as the cost of a step is not a finite number, or if the parameters are not finite after
-            the last step. Records up to there are kept in `records`.
+            As soon as the cost of a step is not finite, or if the parameters are not finite after the last step.
+            The records up to there stay in `records`.
         """
-        # A run that diverges is told of by its cost; NumPy need not warn as well.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # divergence raises an error of its own
             while len(self.records) < self.epochs and not self.ended_by:
-                epoch, before = len(self.records), self.train_seconds
-                self._stopwatch.start()
+                epoch = len(self.records)
+                self._timer.start()
                 sums = self.train_epoch(epoch)
-                self._stopwatch.stop()
-                self._epoch_seconds = self.train_seconds - before
+                self._timer.stop()
                 cost = sums.cost / sums.pairs
                 record = EpochRecord(epoch, cost, sums.learning_rate, sums.article_cost, self.train_seconds)
                 self.records.append(record)
-                for observer in self.observers:
-                    observer.on_epoch(record)
-        require_finite_parameters(self.parameters)
+                for callback in self.callbacks:
+                    callback.on_epoch(record)
+        for matrix in (self.parameters.embedding, self.parameters.output):
+            if not np.isfinite(matrix).all():  # a step's cost is computed before its update
+                raise TrainingDivergedError(f"The last step left parameters that are not finite: {DIVERGED}")
         return self.records
 
     def train_epoch(self, epoch: int) -> EpochSums:
-        """Take the steps of one epoch; `train` does it for all of them.
+        """Train for one epoch, or the rest of a restored one, and return its sums; called by `train`.
 
         Raises
         ------
         TrainingDivergedError
-            As soon as the cost of a step is not a finite number.
+            As soon as the cost of a step is not finite.
         """
-        sums = self._sums
-        for batch in self._batches_to_come():
+        sums, generator = self._sums, self.generator.bit_generator
+        if not sums.steps:
+            self._epoch_generator = generator.state  # 2 µs; the article's epoch takes 70
+            batches = iter(self.examples.batches(self.generator))
+        else:  # restored: generate the epoch's batches again, and skip those that have been trained on
+            now, generator.state = generator.state, self._epoch_generator
+            batches = iter(self.examples.batches(self.generator))
+            deque(islice(batches, sums.steps), maxlen=0)
+            generator.state = now  # steps may have drawn since, as negatives
+        for batch in batches:
             rate = self._rate(epoch, sums.steps)
             sums.add(*self._step(batch, rate, epoch), batch.pairs, rate)
             self.pairs_done += batch.pairs
-            self._tell_step()
+            self._call_step_callbacks()
             if self.ended_by:
                 break
         self._sums = EpochSums()
@@ -363,62 +331,60 @@ class Trainer:
 
     @property
     def train_seconds(self) -> float:
-        """Time spent in training up to now, as observers are told it: without what they take."""
-        return self._stopwatch.seconds
+        """Training time up to the last step, in seconds, without callbacks."""
+        return self._timer.seconds
 
     def stop(self, reason: str) -> None:
-        """End training after the step that is under way; for observers. The epoch's record is of its steps up to there.
+        """End training after the current step; for callbacks.
 
-        What was asked first stays in `ended_by`.
+        The epoch's record covers the steps up to there. The first reason stays in `ended_by`.
         """
         self.ended_by = self.ended_by or reason
 
     def state(self) -> TrainingState | None:
-        """Return what training is now; for observers. None within an epoch that is over in a moment: ask at its end.
-
-        A trainer that is made alike and restores it goes on to the same parameters, to the byte.
-        """
+        """Return the current state; for callbacks. None where it cannot be resumed, as amid Hogwild's epochs."""
         now: GeneratorState = self.generator.bit_generator.state
-        began = self._epoch_generator if self._sums.steps else now
-        if began is None:
-            return None
         return TrainingState(
             records=self.records,
             sums=self._sums,
             pairs_done=self.pairs_done,
             train_seconds=self.train_seconds,
             ended_by=self.ended_by,
-            epoch_generator=began,
+            epoch_generator=self._epoch_generator if self._sums.steps else now,
             generator=now,
             arrays=self._arrays(),
         )
 
     def restore(self, state: TrainingState) -> None:
-        """Become what the trainer was whose state this is; to be called before training.
+        """Restore a state before training, so that training continues from it.
 
         Raises
         ------
         ValueError
-            If it is the state of another training: its arrays are not those of this one.
+            If an array of this training is missing in the state, or of another shape or dtype there.
         """
-        state.copy_into(self._arrays())
+        for name, array in self._arrays().items():
+            saved = state.arrays.get(name)
+            if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"The state is of another training: its array {name} does not fit this one.")
+            np.copyto(array, saved)
         self.records[:] = state.records
         self.pairs_done = state.pairs_done
         self.ended_by = state.ended_by
-        self._stopwatch.seconds = state.train_seconds
+        self._timer.seconds = state.train_seconds
         self._sums = EpochSums(**vars(state.sums))
-        self.generator.bit_generator.state = state.epoch_generator
-        self._restored_generator = state.generator
+        self._epoch_generator = state.epoch_generator
+        self.generator.bit_generator.state = state.generator
 
     @property
     def word_parameters(self) -> Parameters:
-        """The parameters as they are now, with an output vector for each word: see `Objective.of_words`."""
+        """The current parameters, with an output vector for each word: see `Objective.of_words`."""
         return self.objective.of_words(self.parameters)
 
-    def rehearse(self, steps: int) -> float:
-        """Take the first steps, so that their memory can be measured; return the seconds of the fastest one.
+    def dry_run(self, steps: int) -> float:
+        """Take the first steps, to measure their memory; return the seconds of the fastest one.
 
-        The trainer is of no use afterwards.
+        The trainer cannot be used afterwards.
         """
         seconds = math.inf
         with np.errstate(over="ignore", invalid="ignore"):
@@ -428,45 +394,33 @@ class Trainer:
                 seconds, began = min(seconds, perf_counter() - began), perf_counter()
         return seconds
 
-    def _batches_to_come(self) -> Iterator[Any]:
-        """Return the batches of the epoch that is under way, those left out that have been trained on.
-
-        They are made once more, from the generator as it was when the epoch began. Whatever else has been drawn since
-        then was drawn by steps, so afterwards it is set to what it was after the last of these.
-        """
-        # To ask for it takes a thirtieth of the time of the article's epochs.
-        is_long = self._epoch_seconds > SHORT_EPOCH
-        self._epoch_generator = self.generator.bit_generator.state if is_long else None
-        batches = iter(self.examples.batches(self.generator))
-        if self._sums.steps:
-            deque(islice(batches, self._sums.steps), maxlen=0)
-            self.generator.bit_generator.state = self._restored_generator
-        return batches
-
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all that steps change, by name."""
-        named = vars(self.parameters) | dict(self._steps.state)
+        """Return every array that steps change, by name."""
+        named = vars(self.parameters) | dict(self._stepper.state)
         return {name: array for name, array in named.items() if array is not None}
 
-    def _tell_step(self) -> None:
-        """Tell those who want to know of every step; the time they take is not training."""
-        if not self._step_observers:
+    def _call_step_callbacks(self) -> None:
+        """Call the step callbacks, with the timer stopped."""
+        if not self._step_callbacks:
             return
-        self._stopwatch.stop()
-        for observer in self._step_observers:
-            observer.on_step(self.pairs_done)
-        self._stopwatch.start()
+        self._timer.stop()
+        for callback in self._step_callbacks:
+            callback.on_step(self.pairs_done)
+        self._timer.start()
 
     def _rate(self, epoch: int, number: int) -> float:
         """Return the learning rate of a step, by its number in its epoch.
 
-        Where the batches of an epoch are drawn, there may be fewer or more than expected. Each epoch begins where
-        the schedule expects it; one that is too long stays at its last step, so the schedule never goes past its end.
+        Where an epoch's batches are sampled, their number differs from the expected one. Each epoch starts where the
+        schedule expects it, and surplus steps get the rate of the last expected one.
         """
         step = epoch * self._steps_per_epoch + min(number, self._steps_per_epoch - 1)
         return self.learning_rate * self.schedule(step, self.total_steps, epoch, self.epochs)
 
     def _step(self, batch: Batch | Block, rate: float, epoch: int) -> tuple[float, float]:
-        cost, article_cost = self._steps.take(batch, rate)
-        require_finite_cost(cost, epoch, rate)
+        cost, article_cost = self._stepper.step(batch, rate)
+        if not math.isfinite(cost):
+            raise TrainingDivergedError(
+                f"The training cost is {cost} in epoch {epoch} (learning rate {rate:.4g}): {DIVERGED}"
+            )
         return cost, article_cost

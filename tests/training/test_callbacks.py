@@ -1,4 +1,4 @@
-"""Observers: told of every epoch, of every step if they want to be, and never at the cost of the time measured."""
+"""Callbacks: called after every epoch, after every step if they have `on_step`, outside the training time."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class EpochWatcher:
         self.epochs.append(record.epoch)
 
 
-def trainer(*observers: Watcher | EpochWatcher) -> Trainer:
+def trainer(*callbacks: Watcher | EpochWatcher) -> Trainer:
     pairs = window_pairs(np.array([0, 1, 2, 0, 1, 2], np.int32), 1, 3)  # 10 pairs
     parameters = ArticleInitialization()(3, 2, np.random.default_rng(0))
-    return Trainer(Examples(pairs, batch_size=4), parameters, epochs=2, observers=observers)
+    return Trainer(Examples(pairs, batch_size=4), parameters, epochs=2, callbacks=callbacks)
 
 
-def test_a_step_observer_is_told_how_many_pairs_are_done() -> None:
+def test_a_step_callback_gets_the_number_of_pairs_done() -> None:
     watcher = Watcher()
     trainer(watcher).train()
     assert watcher.steps == [4, 8, 10, 14, 18, 20]
     assert watcher.epochs == [0, 1]
 
 
-def test_an_observer_without_interest_in_steps_is_told_of_epochs_only() -> None:
+def test_a_callback_without_on_step_is_called_after_epochs_only() -> None:
     watcher = EpochWatcher()
     trainer(watcher).train()
     assert watcher.epochs == [0, 1]
 
 
-def test_the_time_that_observers_take_is_not_training() -> None:
+def test_the_time_of_callbacks_is_not_training_time() -> None:
     started = time.perf_counter()
     records = trainer(Watcher(seconds=0.05)).train()
     assert 0 < records[-1].train_seconds <= time.perf_counter() - started - 6 * 0.05
