@@ -64,7 +64,7 @@ def test_what_is_downloaded_is_listed_and_stays(
     assert len(list((tmp_path / "text8").iterdir())) == 2
 
 
-def test_passages_of_a_text_are_listed(
+def test_segments_of_a_text_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
@@ -72,7 +72,7 @@ def test_passages_of_a_text_are_listed(
     corpus, folder = FileCorpus(str(tmp_path / "lines.txt"), "line"), str(tmp_path / "cache")
     encode_cached(corpus, WordTokenizer(), VocabularyRule(), TextCache(folder))
     cache_command.main(["list", "--folder", folder])
-    assert "2,400 tokens, 1,200 passages, 1" in capsys.readouterr().out
+    assert "2,400 tokens, 1,200 segments, 1" in capsys.readouterr().out
 
 
 def test_the_article_leaves_nothing_in_the_cache(command: Command, tmp_path: Path) -> None:

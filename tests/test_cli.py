@@ -76,7 +76,7 @@ MISTAKES = [
     (["vocabulary.min_count=4"], "There is no pair to train on"),
     (
         ["corpus=text", 'corpus.text="one\ntwo\nthree"', "corpus.boundaries=line"],
-        "the vocabulary keeps 3 in 3 passages (see corpus.boundaries), and a pair needs two in one.",
+        "the vocabulary keeps 3 in 3 segments (see corpus.boundaries), and a pair needs two in one.",
     ),
     (
         ["corpus=sotu", "corpus.boundaries=lines"],

@@ -155,10 +155,10 @@ def test_gensim_is_given_the_words_of_the_vocabulary_in_their_order(monkeypatch)
     assert 0 < len(kept) < 3_000
 
 
-def test_gensims_windows_end_where_a_passage_does(monkeypatch):
+def test_gensims_windows_end_where_a_segment_does(monkeypatch):
     monkeypatch.setattr(contenders, "LINE_WORDS", 3)
     text = encode_text(TextCorpus("a b c d e f g h i"), WhitespaceTokenizer(), VocabularyRule())
-    cut = replace(text, passages=np.array([0, 4, 6, 9]))
+    cut = replace(text, segments=np.array([0, 4, 6, 9]))
     expected = ["a b c", "d", "e f", "g h i"]
     assert contenders.lines_of(cut) == [line.split() for line in expected]
 

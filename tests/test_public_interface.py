@@ -130,7 +130,7 @@ WRONG = {
         lambda: window_pairs(None, 3, V),
     ],
     "vocabulary_size": [lambda: window_pairs(TEXT.ids, 3, "a"), lambda: window_pairs(TEXT.ids, 3, -1)],
-    "passages": [
+    "segments": [
         lambda: window_pairs(TEXT.ids, 3, V, np.array([0, 5])),
         lambda: window_pairs(TEXT.ids, 3, V, np.array([0, 9, 5, 16])),
         lambda: window_pairs(TEXT.ids, 3, V, "none"),

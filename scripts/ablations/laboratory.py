@@ -95,7 +95,7 @@ class Laboratory:
         which = pairs_of(plan)
         if which not in self._counted:
             part, _ = split_text(plan, self.text)
-            counted = build_examples(plan, part.ids, len(self.text.vocabulary), part.passages)
+            counted = build_examples(plan, part.ids, len(self.text.vocabulary), part.segments)
             assert isinstance(counted, CountedExamples)
             # Those of other seeds will not come again; those of all pairs have no seed.
             kept = {key: pairs for key, pairs in self._counted.items() if key[-1] in (None, plan.seed)}

@@ -22,7 +22,7 @@ from w2v_exp.text.vocabulary import VocabularyRule
 @cache
 def real_text(messages: int | None, max_size: int | None = None, min_count: int = 1) -> EncodedText:
     """Return messages of the presidents, by the article's tokenizer."""
-    text = TextCorpus("\n".join(islice(SotuCorpus().pieces(), messages)))
+    text = TextCorpus("\n".join(islice(SotuCorpus().chunks(), messages)))
     return encode_text(text, ArticleTokenizer(), VocabularyRule(min_count=min_count, max_size=max_size))
 
 

@@ -121,7 +121,7 @@ def real_training(size: Size) -> Training:
 def article_steps(size: Size, steps: int, *, batch_size: int) -> Training:
     """Return training by about so many batches at the size of the exact epoch: words that occur five times, dim 100.
 
-    It has all pairs of a stretch from the middle of the text, so that they can be streamed as well.
+    It has all pairs of a span from the middle of the text, so that they can be streamed as well.
     """
     text = real_text(size.messages, None, ARTICLE_MIN_COUNT)
     middle, tokens = len(text.ids) // 2, steps * batch_size // (2 * WINDOW) + WINDOW

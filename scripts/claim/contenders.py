@@ -70,7 +70,7 @@ class Planned:
         plan, vocabulary = replace(self.plan, epochs=epochs, seed=seed), self.text.vocabulary
         part, _ = split_text(plan, self.text)  # all of it: nothing is held out
         witness.clock.start()
-        examples = build_examples(plan, part.ids, len(vocabulary), part.passages)
+        examples = build_examples(plan, part.ids, len(vocabulary), part.segments)
         witness.has_counted()
         train_on(plan, self.text, examples, witness)
         witness.clock.stop()
@@ -195,14 +195,14 @@ class _Callback:
 def lines_of(text: EncodedText) -> list[list[str]]:
     """Return the words of a text, in order, in lists of the length that gensim trains at once.
 
-    Windows do not cross from one list to the next: that is where a passage ends, as on our side, and one place in
+    Windows do not cross from one list to the next: that is where a segment ends, as on our side, and one place in
     10,000. A list takes 8 bytes a token: words are not copied. A word took as long by gensim's ``corpus_file``, on two
     cores.
     """
     words = np.array(text.vocabulary.words, dtype=object)
     return [
         words[text.ids[at : min(at + LINE_WORDS, end)]].tolist()
-        for start, end in pairwise(text.passages.tolist())
+        for start, end in pairwise(text.segments.tolist())
         for at in range(start, end, LINE_WORDS)
     ]
 

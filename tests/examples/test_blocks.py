@@ -54,17 +54,17 @@ def test_blocks_have_the_pairs_of_the_stream(
     shrinking: bool,
     dropping: bool,
     cuts: list[int],
-    stretch: int,
+    span: int,
 ) -> None:
     ids = np.array(listed, np.int32)
-    passages = np.array(sorted({0, len(ids), *(min(cut, len(ids)) for cut in cuts)}), np.int64)
+    segments = np.array(sorted({0, len(ids), *(min(cut, len(ids)) for cut in cuts)}), np.int64)
     choices: dict[str, Any] = {
         "subsampling": Word2VecSubsampling(0.05) if dropping else NoSubsampling(),
         "shrinking_window": shrinking,
-        "passages": passages,
+        "segments": segments,
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", stretch)
+        patch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", span)
         patch.setattr("w2v_exp.examples.blocks.DRAWN_BLOCKS", 1)
         try:
             streamed = StreamedExamples(
@@ -90,19 +90,19 @@ def test_blocks_have_the_pairs_of_the_stream(
         made = list(blocks.batches(np.random.default_rng(2)))
     assert [pair for block in made for pair in pairs_of(block)] == expected
     assert sum(block.pairs for block in made) == len(expected)
-    assert blocks.window == longest_reach(window, len(ids), passages)
+    assert blocks.window == longest_reach(window, len(ids), segments)
     assert all(block.window == blocks.window and len(block.before) <= tokens for block in made)
 
 
 def test_bags_are_counted_by_centre() -> None:
     ids = np.zeros(50, np.int32)
-    passages = np.array([0, 1, 20, 50])  # the first word is alone
-    examples = BlockExamples(ids, 3, 1, BlockRule(8), bags=True, passages=passages)
+    segments = np.array([0, 1, 20, 50])  # the first word is alone
+    examples = BlockExamples(ids, 3, 1, BlockRule(8), bags=True, segments=segments)
     assert examples.pairs_per_epoch == 49
     assert sum(block.pairs for block in examples.batches(np.random.default_rng(0))) == 49
 
 
-def test_stretches_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", 10)
     monkeypatch.setattr("w2v_exp.examples.blocks.DRAWN_BLOCKS", 1)
     examples = BlockExamples(np.arange(200, dtype=np.int32), 2, 200, BlockRule(10), order="blocks")

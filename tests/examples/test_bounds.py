@@ -84,12 +84,12 @@ def test_information_explained_goes_from_word_frequencies_to_the_floor(article_p
     assert information_explained(unigram + 1, unigram, floor) < 0
 
 
-def test_entropies_are_summed_in_stretches(article_pairs, monkeypatch):
+def test_entropies_are_summed_in_spans(article_pairs, monkeypatch):
     whole = Bounds.of(article_pairs)
     monkeypatch.setattr(counts_module, "SUMMED_AT_ONCE", 3)
-    in_stretches = Bounds.of(article_pairs)
-    assert in_stretches.cost_floor == pytest.approx(whole.cost_floor, abs=1e-12)
-    assert in_stretches.unigram_cost == pytest.approx(whole.unigram_cost, abs=1e-12)
+    in_spans = Bounds.of(article_pairs)
+    assert in_spans.cost_floor == pytest.approx(whole.cost_floor, abs=1e-12)
+    assert in_spans.unigram_cost == pytest.approx(whole.unigram_cost, abs=1e-12)
 
 
 def test_nothing_is_explained_where_there_is_nothing_to_explain():

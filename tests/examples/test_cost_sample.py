@@ -20,19 +20,19 @@ def test_a_short_text_is_taken_as_it_is():
 
 
 @given(st.integers(0, 1000), st.booleans())
-def test_a_sample_is_of_stretches_that_windows_do_not_leave(seed, with_passages):
+def test_a_sample_is_of_spans_that_windows_do_not_leave(seed, with_segments):
     text = TextPart(
-        np.arange(12_345, dtype=np.int32), np.array([0, 5, 2990, 3010, 12_345]) if with_passages else None
+        np.arange(12_345, dtype=np.int32), np.array([0, 5, 2990, 3010, 12_345]) if with_segments else None
     )
     sample = sample_text(text, 4000, np.random.default_rng(seed))
     assert 3000 < len(sample.ids) <= 4000
-    assert (sample.passages[0], sample.passages[-1]) == (0, len(sample.ids))
-    assert (np.diff(sample.passages) > 0).all()
-    # Inside of a passage of the sample, words are neighbours in the text, and of one of its passages.
-    inside = np.setdiff1d(np.arange(1, len(sample.ids)), sample.passages)
+    assert (sample.segments[0], sample.segments[-1]) == (0, len(sample.ids))
+    assert (np.diff(sample.segments) > 0).all()
+    # Inside of a segment of the sample, words are neighbours in the text, and of one of its segments.
+    inside = np.setdiff1d(np.arange(1, len(sample.ids)), sample.segments)
     assert (np.diff(sample.ids)[inside - 1] == 1).all()
-    if with_passages:
-        assert not np.isin(sample.ids[inside], text.passages).any()
+    if with_segments:
+        assert not np.isin(sample.ids[inside], text.segments).any()
 
 
 def test_the_same_generator_draws_the_same_sample():
@@ -63,7 +63,7 @@ def test_bags_have_the_words_around_a_word(mean):
     ids = np.array([3, 1, 3, 2, 4, 0], np.int32)
     sample = sample_bags(TextPart(ids, np.array([0, 4, 5, 6])), 1, 5, np.random.default_rng(0), mean=mean)
     share = 0.5 if mean else 1.0
-    expected = np.zeros((4, 5))  # the passages of a single word have none
+    expected = np.zeros((4, 5))  # the segments of a single word have none
     expected[0, 1] = expected[3, 3] = 1
     expected[1, 3] = 2 * share
     expected[2, [1, 2]] = share
@@ -75,7 +75,7 @@ def test_bags_have_the_words_around_a_word(mean):
 @given(st.integers(0, 1000), st.integers(1, 4))
 def test_bags_are_the_pairs_by_place(seed, window):
     draw = TextDraw(IDS[:200], window, np.random.default_rng(seed), shrinking_window=True)
-    drawn: DrawnText = draw.stretch(50, 120)
+    drawn: DrawnText = draw.span(50, 120)
     bags, (centres, contexts) = Bags.of(drawn), drawn.pairs()
     pairs = bags.pairs(V)
     np.testing.assert_array_equal(pairs.centres, centres)

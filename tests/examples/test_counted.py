@@ -161,10 +161,10 @@ def test_a_threshold_that_keeps_every_word_leaves_counts_exact():
     np.testing.assert_array_equal(table(kept_all), table(exact))
 
 
-def test_counts_do_not_cross_passages():
-    passages = np.array([0, 7, 7, 250, len(IDS)])
-    counts = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0), passages=passages)
-    centres, contexts, expected = window_pairs(IDS, WINDOW, V, passages).distinct()
+def test_counts_do_not_cross_segments():
+    segments = np.array([0, 7, 7, 250, len(IDS)])
+    counts = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0), segments=segments)
+    centres, contexts, expected = window_pairs(IDS, WINDOW, V, segments).distinct()
     assert counts.total == expected.sum()
     np.testing.assert_array_equal(table(counts)[centres, contexts], expected)
 

@@ -18,18 +18,20 @@ V = 6
 
 @st.composite
 def draws(draw):
-    """Return a draw of a text; its length; places that cut it into stretches."""
+    """Return a draw of a text; its length; positions that cut it into spans."""
     ids = np.array(draw(st.lists(st.integers(0, V - 1), max_size=80)), np.int32)
     cuts = st.lists(st.integers(0, len(ids)), max_size=6)
     keep = draw(st.none() | st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0]), min_size=V, max_size=V))
-    passages = draw(st.none() | cuts.map(lambda places: np.array([0, *sorted(places), len(ids)], np.int64)))
+    segments = draw(
+        st.none() | cuts.map(lambda positions: np.array([0, *sorted(positions), len(ids)], np.int64))
+    )
     text_draw = TextDraw(
         ids,
         draw(st.integers(1, 6)),
         np.random.default_rng(draw(st.integers(0, 99))),
         keep=None if keep is None else np.array(keep),
         shrinking_window=draw(st.booleans()),
-        passages=passages,
+        segments=segments,
     )
     return text_draw, [0, *sorted(draw(cuts)), len(ids)]
 
@@ -41,21 +43,21 @@ def as_tuples(pairs):
 
 @property_settings(deadline=None, max_examples=examples(150))
 @given(draws(), st.sampled_from([3, 1 << 16]))
-def test_stretches_have_the_pairs_of_the_whole_text(case, drawn_at_once):
+def test_spans_have_the_pairs_of_the_whole_text(case, drawn_at_once):
     text_draw, cuts = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("w2v_exp.examples.sampling.DRAWN_AT_ONCE", drawn_at_once)
-        stretches = [text_draw.stretch(start, stop) for start, stop in pairwise(cuts)]
+        spans = [text_draw.span(start, stop) for start, stop in pairwise(cuts)]
         whole = text_draw.whole()
-    of_stretches = [pair for stretch in stretches for pair in as_tuples(stretch.pairs())]
-    assert of_stretches == as_tuples(whole.pairs())
-    assert sum(stretch.count_pairs() for stretch in stretches) == len(of_stretches) == whole.count_pairs()
-    listed = window_pairs(whole.ids, whole.window, V, whole.passages)
-    assert of_stretches == as_tuples((listed.centres, listed.contexts))
+    of_spans = [pair for span in spans for pair in as_tuples(span.pairs())]
+    assert of_spans == as_tuples(whole.pairs())
+    assert sum(span.count_pairs() for span in spans) == len(of_spans) == whole.count_pairs()
+    listed = window_pairs(whole.ids, whole.window, V, whole.segments)
+    assert of_spans == as_tuples((listed.centres, listed.contexts))
 
 
 def test_words_are_dropped_before_they_are_paired():
-    """So that the words on both sides of a dropped one are neighbours, unless a passage ends between them."""
+    """So that the words on both sides of a dropped one are neighbours, unless a segment ends between them."""
     ids, keep = np.array([1, 0, 0, 2, 0, 3], np.int32), np.array([0.0, 1.0, 1.0, 1.0])
     generator = np.random.default_rng(0)
     assert as_tuples(TextDraw(ids, 1, generator, keep=keep).whole().pairs()) == [
@@ -64,9 +66,9 @@ def test_words_are_dropped_before_they_are_paired():
         (2, 3),
         (3, 2),
     ]
-    cut = TextDraw(ids, 1, generator, keep=keep, passages=np.array([0, 2, 6]))
+    cut = TextDraw(ids, 1, generator, keep=keep, segments=np.array([0, 2, 6]))
     assert as_tuples(cut.whole().pairs()) == [(2, 3), (3, 2)]
-    assert as_tuples(cut.stretch(3, 4).pairs()) == [(2, 3)]
+    assert as_tuples(cut.span(3, 4).pairs()) == [(2, 3)]
 
 
 @pytest.mark.parametrize("name", ["word2vec", "paper"])

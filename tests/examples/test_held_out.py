@@ -12,29 +12,29 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples import held_out
 from w2v_exp.examples.held_out import TextPart, ValidationRule
 
-PASSAGE_LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=12)
+SEGMENT_LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=12)
 
 
 def text_of(lengths):
-    """A text of passages of these lengths in which every token is another word, so that it can be told from where."""
-    passages = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return TextPart(np.arange(passages[-1], dtype=np.int32), passages)
+    """A text of segments of these lengths in which every token is another word, so that it can be told from where."""
+    segments = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return TextPart(np.arange(segments[-1], dtype=np.int32), segments)
 
 
-def passages_of(part):
-    bounds = [0, len(part.ids)] if part.passages is None else part.passages
+def segments_of(part):
+    bounds = [0, len(part.ids)] if part.segments is None else part.segments
     return [part.ids[start:stop].tolist() for start, stop in itertools.pairwise(bounds)]
 
 
 @property_settings(deadline=None)
 @given(
-    PASSAGE_LENGTHS,
+    SEGMENT_LENGTHS,
     st.floats(0.01, 0.99),
     st.sampled_from(["block", "document"]),
     st.integers(1, 7),
     st.integers(0, 99),
 )
-def test_the_two_parts_are_the_text_and_no_passage_crosses_a_cut(lengths, share, by, block, seed):
+def test_the_two_parts_are_the_text_and_no_segment_crosses_a_cut(lengths, share, by, block, seed):
     text = text_of(lengths)
     rule = ValidationRule(share, by, block)
     try:
@@ -42,16 +42,16 @@ def test_the_two_parts_are_the_text_and_no_passage_crosses_a_cut(lengths, share,
     except SettingError:
         assume(False)
     assert sorted(np.concatenate([part.ids for part in parts]).tolist()) == text.ids.tolist()
-    inner_edges = set(text.passages[1:-1].tolist())
+    inner_edges = set(text.segments[1:-1].tolist())
     for part, other in (parts, parts[::-1]):
         assert part.ids.tolist() == sorted(part.ids.tolist())  # in the order of the text
         others = set(other.ids.tolist())
-        for passage in passages_of(part):
-            assert passage, "an empty passage"
-            assert passage == list(range(passage[0], passage[-1] + 1))  # nothing has been taken out of it
-            before = passage[0] - 1
+        for segment in segments_of(part):
+            assert segment, "an empty segment"
+            assert segment == list(range(segment[0], segment[-1] + 1))  # nothing has been taken out of it
+            before = segment[0] - 1
             # and it begins where it has to: at an edge of the text's own, or behind what went to the other part
-            assert before < 0 or before in others or passage[0] in inner_edges
+            assert before < 0 or before in others or segment[0] in inner_edges
 
 
 @property_settings(deadline=None)
@@ -73,15 +73,15 @@ def test_blocks_are_whole_and_as_many_as_the_share_says(length, block, share, se
 
 
 @property_settings(deadline=None)
-@given(PASSAGE_LENGTHS, st.floats(0.05, 0.95), st.integers(0, 9))
+@given(SEGMENT_LENGTHS, st.floats(0.05, 0.95), st.integers(0, 9))
 def test_documents_are_held_out_whole_and_come_near_the_share(lengths, share, seed):
     text = text_of(lengths)
     try:
         _, held_out = ValidationRule(share, "document").split(text, np.random.default_rng(seed))
     except SettingError:
         assume(False)
-    whole = passages_of(text)
-    assert all(passage in whole for passage in passages_of(held_out))
+    whole = segments_of(text)
+    assert all(segment in whole for segment in segments_of(held_out))
     assert abs(len(held_out.ids) - share * len(text.ids)) <= max(lengths)
 
 
@@ -91,11 +91,11 @@ def test_documents_are_held_out_whole_and_come_near_the_share(lengths, share, se
     st.integers(1, 40),
     st.integers(1, 50),
 )
-def test_ranges_are_gathered_as_one_by_one_in_stretches_of_any_length(edges, length, stretch):
+def test_ranges_are_gathered_as_one_by_one_in_spans_of_any_length(edges, length, span):
     ids = np.arange(length, dtype=np.int32)
     ranges = np.minimum(edges[: len(edges) // 2 * 2], length).astype(np.int64).reshape(-1, 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held_out, "GATHERED_AT_ONCE", stretch)
+        patch.setattr(held_out, "GATHERED_AT_ONCE", span)
         found = held_out._gather(ids, ranges, None)
     assert found.dtype == np.int32
     assert found.tolist() == [place for start, stop in ranges.tolist() for place in range(start, stop)]
@@ -112,7 +112,7 @@ def test_any_block_may_be_held_out():
 def test_a_mapped_text_is_split_in_files_and_alike(by, tmp_path, monkeypatch):
     in_memory = text_of([300, 0, 500, 200])
     in_memory.ids.tofile(tmp_path / "ids")
-    mapped = TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), in_memory.passages)
+    mapped = TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), in_memory.segments)
     rule = ValidationRule(0.3, by, block=50)
     expected = rule.split(in_memory, np.random.default_rng(3))
     monkeypatch.setattr(held_out, "GATHERED_AT_ONCE", 64)
@@ -120,7 +120,7 @@ def test_a_mapped_text_is_split_in_files_and_alike(by, tmp_path, monkeypatch):
         found = rule.split(mapped, np.random.default_rng(3), folder)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one.ids, other.ids)
-            np.testing.assert_array_equal(one.passages, other.passages)
+            np.testing.assert_array_equal(one.segments, other.segments)
             assert isinstance(one.ids, np.memmap) == in_files
             assert not isinstance(other.ids, np.memmap)
     assert [file.name for file in tmp_path.iterdir()] == ["ids"]
@@ -138,7 +138,7 @@ def test_a_mapped_text_is_split_in_files_and_alike(by, tmp_path, monkeypatch):
         (
             ValidationRule(0.5, "document"),
             [0, 9, 0],
-            "by=document: the text is a single passage; set corpus.bou",
+            "by=document: the text is a single segment; set corpus.bou",
         ),
         (ValidationRule(0.1, block=1), [10], "share=0.1: leaves no pair to validate with.*a larger block"),
         (ValidationRule(0.9, "document"), [1, 1, 1, 1], "share=0.9: leaves no pair to train on"),

@@ -62,16 +62,16 @@ def test_windows_do_not_cross_from_one_text_to_the_next():
 
 @property_settings(deadline=None)
 @given(st.lists(TEXTS, max_size=8), st.integers(1, 4), st.sampled_from([2, 7, 1 << 20]), st.booleans())
-def test_windows_do_not_cross_passages(texts, window, chunk, shrinking):
-    passages = np.cumsum([0, *map(len, texts)])
+def test_windows_do_not_cross_segments(texts, window, chunk, shrinking):
+    segments = np.cumsum([0, *map(len, texts)])
     whole = np.concatenate([*texts, np.empty(0, np.int32)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts_module, "CHUNK_TOKENS", chunk)
-        of_passages = count_window_pairs(
-            [whole], window, V, shrinking=shrinking, passages=passages, threads=1
+        of_segments = count_window_pairs(
+            [whole], window, V, shrinking=shrinking, segments=segments, threads=1
         )
     np.testing.assert_array_equal(
-        table(of_passages), table(count_window_pairs(texts, window, V, shrinking=shrinking, threads=1))
+        table(of_segments), table(count_window_pairs(texts, window, V, shrinking=shrinking, threads=1))
     )
 
 

@@ -27,16 +27,16 @@ def words(tokens: int, vocabulary_size: int = V, seed: int = 0) -> np.ndarray:
     )
 
 
-def drawn_pairs(ids, window, seed, subsampling, shrinking, passages) -> Pairs:
+def drawn_pairs(ids, window, seed, subsampling, shrinking, segments) -> Pairs:
     drawn = TextDraw(
         ids,
         window,
         np.random.default_rng(seed),
         keep=keep_probabilities(subsampling, ids, V),
         shrinking_window=shrinking,
-        passages=passages,
+        segments=segments,
     ).whole()
-    return window_pairs(drawn.ids, drawn.window, V, drawn.passages)
+    return window_pairs(drawn.ids, drawn.window, V, drawn.segments)
 
 
 @property_settings(deadline=None, max_examples=examples(60))
@@ -51,8 +51,8 @@ def drawn_pairs(ids, window, seed, subsampling, shrinking, passages) -> Pairs:
 def test_of_a_short_text_everything_is_known_exactly(tokens, window, seed, dropping, shrinking, cut):
     ids = words(tokens, seed=seed)
     subsampling = Word2VecSubsampling(0.01) if dropping else NoSubsampling()
-    passages = None if cut is None else np.array([0, min(cut, tokens), tokens])
-    pairs = drawn_pairs(ids, window, seed, subsampling, shrinking, passages)
+    segments = None if cut is None else np.array([0, min(cut, tokens), tokens])
+    pairs = drawn_pairs(ids, window, seed, subsampling, shrinking, segments)
     survey = PairSurvey(
         ids,
         window,
@@ -60,7 +60,7 @@ def test_of_a_short_text_everything_is_known_exactly(tokens, window, seed, dropp
         np.random.default_rng(seed),
         subsampling=subsampling,
         shrinking_window=shrinking,
-        passages=passages,
+        segments=segments,
     )
     assert survey.pairs == len(pairs)
     centres, _, _ = pairs.distinct()

@@ -15,19 +15,19 @@ from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 
-def loop_pairs(ids, window, passages=None):
+def loop_pairs(ids, window, segments=None):
     """The article's loop: for each word, every other one in its window, from left to right.
 
     The window is a number, or one for each centre.
     """
-    passage = (
-        np.zeros(len(ids)) if passages is None else np.repeat(range(len(passages) - 1), np.diff(passages))
+    segment = (
+        np.zeros(len(ids)) if segments is None else np.repeat(range(len(segments) - 1), np.diff(segments))
     )
     return [
         (ids[centre], ids[context])
         for centre, reach in enumerate(np.broadcast_to(window, len(ids)).tolist())
         for context in range(max(0, centre - reach), min(len(ids), centre + reach + 1))
-        if context != centre and passage[context] == passage[centre]
+        if context != centre and segment[context] == segment[centre]
     ]
 
 
@@ -47,7 +47,7 @@ def as_tuples(pairs):
 )
 def test_pairs_are_those_of_the_plain_loop_in_its_order(ids, window, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs_module, "STRETCH_PAIRS", chunk)
+        patch.setattr(pairs_module, "SPAN_PAIRS", chunk)
         pairs = window_pairs(np.array(ids, np.int32), window, 10)
     assert as_tuples(pairs) == loop_pairs(ids, window)
     assert len(pairs) == count_pairs(len(ids), window)
@@ -62,20 +62,20 @@ def test_pairs_are_those_of_the_plain_loop_in_its_order(ids, window, chunk):
     chunk=st.integers(1, 60),
     data=st.data(),
 )
-def test_each_centre_may_have_a_window_and_a_passage_of_its_own(ids, window, chunk, data):
-    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=6), "cuts")  # some passages are empty
-    passages = np.array([0, *sorted(cuts), len(ids)], np.int64)
+def test_each_centre_may_have_a_window_and_a_segment_of_its_own(ids, window, chunk, data):
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=6), "cuts")  # some segments are empty
+    segments = np.array([0, *sorted(cuts), len(ids)], np.int64)
     windows = data.draw(st.lists(st.integers(1, window), min_size=len(ids), max_size=len(ids)), "windows")
     text, windows = np.array(ids, np.int32), np.array(windows, np.int32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs_module, "STRETCH_PAIRS", chunk)
-        both = window_pairs(text, windows, 10, passages)
-        cut = window_pairs(text, window, 10, passages)
+        patch.setattr(pairs_module, "SPAN_PAIRS", chunk)
+        both = window_pairs(text, windows, 10, segments)
+        cut = window_pairs(text, window, 10, segments)
         drawn = window_pairs(text, windows, 10)
-    assert as_tuples(both) == loop_pairs(ids, windows, passages)
-    assert as_tuples(cut) == loop_pairs(ids, window, passages)
+    assert as_tuples(both) == loop_pairs(ids, windows, segments)
+    assert as_tuples(cut) == loop_pairs(ids, window, segments)
     assert as_tuples(drawn) == loop_pairs(ids, windows)
-    assert len(cut) == count_pairs(len(ids), window, passages)
+    assert len(cut) == count_pairs(len(ids), window, segments)
 
 
 @pytest.mark.parametrize("ids", [[], [0]])
@@ -89,7 +89,7 @@ def test_a_text_of_no_word_or_of_one_has_no_pairs(ids, window):
 @pytest.mark.parametrize("length", [-1, 0, 1])
 @pytest.mark.parametrize("window", [1, 5])
 def test_chunks_of_the_usual_size_meet_without_a_seam(length, window):
-    ids = np.arange(pairs_module.STRETCH_PAIRS // window + length, dtype=np.int32)  # two stretches
+    ids = np.arange(pairs_module.SPAN_PAIRS // window + length, dtype=np.int32)  # two spans
     pairs = window_pairs(ids, window, len(ids))
     assert as_tuples(pairs) == loop_pairs(ids.tolist(), window)
 

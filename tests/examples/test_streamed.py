@@ -26,13 +26,13 @@ IDS = np.random.default_rng(5).integers(0, V, 400).astype(np.int32)
 
 @st.composite
 def texts(draw):
-    """Return ids, and None or passages of them, some empty; there is a pair."""
+    """Return ids, and None or segments of them, some empty; there is a pair."""
     ids = np.array(draw(st.lists(st.integers(0, V - 1), min_size=2, max_size=60)), np.int32)
     cuts = draw(st.none() | st.lists(st.integers(0, len(ids)), max_size=6))
-    passages = None if cuts is None else np.array([0, *sorted(cuts), len(ids)], np.int64)
-    if not count_pairs(len(ids), 1, passages):
-        passages = None
-    return ids, passages
+    segments = None if cuts is None else np.array([0, *sorted(cuts), len(ids)], np.int64)
+    if not count_pairs(len(ids), 1, segments):
+        segments = None
+    return ids, segments
 
 
 def assert_same_batch(one, other):
@@ -56,18 +56,18 @@ def epoch_pairs(batches):
     return counts
 
 
-def text_pairs(ids, window, passages=None):
-    pairs = window_pairs(ids, window, V, passages)
+def text_pairs(ids, window, segments=None):
+    pairs = window_pairs(ids, window, V, segments)
     return Counter(zip(pairs.centres.tolist(), pairs.contexts.tolist(), strict=True))
 
 
 @property_settings(deadline=None, max_examples=examples(200))
 @given(texts(), st.integers(1, 70), st.integers(1, 70), st.integers(1, 50))
 def test_in_the_order_of_the_text_batches_are_those_of_listed_pairs(text, window, block, batch_size):
-    ids, passages = text
-    listed = Examples(window_pairs(ids, window, V, passages), batch_size=batch_size)
+    ids, segments = text
+    listed = Examples(window_pairs(ids, window, V, segments), batch_size=batch_size)
     streamed = StreamedExamples(
-        ids, window, V, StreamRule(block), passages=passages, batch_size=batch_size, order="corpus"
+        ids, window, V, StreamRule(block), segments=segments, batch_size=batch_size, order="corpus"
     )
     assert streamed.pairs_per_epoch == listed.pairs_per_epoch
     assert streamed.batches_per_epoch == listed.batches_per_epoch
@@ -83,14 +83,14 @@ def test_in_another_order_every_pair_comes_exactly_once_an_epoch(order):
     @property_settings(deadline=None, max_examples=examples(60))
     @given(texts(), st.integers(1, 8), st.integers(1, 70), st.integers(1, 50))
     def holds(text, window, block, batch_size):
-        ids, passages = text
+        ids, segments = text
         examples = StreamedExamples(
-            ids, window, V, StreamRule(block), passages=passages, batch_size=batch_size, order=order
+            ids, window, V, StreamRule(block), segments=segments, batch_size=batch_size, order=order
         )
         generator = np.random.default_rng(0)
         for _ in range(2):
             batches = list(examples.batches(generator))
-            assert epoch_pairs(batches) == text_pairs(ids, window, passages)
+            assert epoch_pairs(batches) == text_pairs(ids, window, segments)
             assert [batch.pairs for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
             assert 1 <= batches[-1].pairs <= batch_size
             assert len(batches) == examples.batches_per_epoch
@@ -101,12 +101,12 @@ def test_in_another_order_every_pair_comes_exactly_once_an_epoch(order):
 def test_blocks_come_in_another_order_each_epoch_and_each_in_its_own_order():
     examples = StreamedExamples(IDS, 2, V, StreamRule(20), batch_size=1, order="blocks")
     pairs = window_pairs(IDS, 2, V)
-    places = np.repeat(
+    positions = np.repeat(
         np.arange(len(IDS)), np.convolve(np.ones(len(IDS)), [1, 1, 0, 1, 1], "same").astype(int)
     )
     in_order = list(zip(pairs.centres.tolist(), pairs.contexts.tolist(), strict=True))
     blocks = [
-        [pair for pair, place in zip(in_order, places, strict=True) if place // 20 == n] for n in range(20)
+        [pair for pair, place in zip(in_order, positions, strict=True) if place // 20 == n] for n in range(20)
     ]
     generator = np.random.default_rng(0)
     orders = []
@@ -174,11 +174,11 @@ def test_epochs_have_as_many_pairs_as_expected(subsampling, shrinking_window):
 
 
 def test_the_pairs_to_measure_by_are_those_of_the_text():
-    passages = np.array([0, 100, 101, 400])
-    examples = StreamedExamples(IDS, 3, V, subsampling=PaperSubsampling(0.01), passages=passages)
+    segments = np.array([0, 100, 101, 400])
+    examples = StreamedExamples(IDS, 3, V, subsampling=PaperSubsampling(0.01), segments=segments)
     centres, contexts, counts = examples.pairs.distinct()
     counted = dict(zip(zip(centres.tolist(), contexts.tolist(), strict=True), counts.tolist(), strict=True))
-    assert counted == text_pairs(IDS, 3, passages)
+    assert counted == text_pairs(IDS, 3, segments)
 
 
 def allocated_by_an_epoch(path, tokens, order):
@@ -275,7 +275,7 @@ def test_a_text_without_pairs_is_refused():
     with pytest.raises(CorpusError, match="no pair to train on"):
         StreamedExamples(IDS[:1], 1, V)
     with pytest.raises(CorpusError, match="no pair to train on"):
-        StreamedExamples(IDS[:3], 1, V, passages=np.array([0, 1, 2, 3]))
+        StreamedExamples(IDS[:3], 1, V, segments=np.array([0, 1, 2, 3]))
 
 
 def test_an_epoch_that_no_pair_was_drawn_for_is_refused():

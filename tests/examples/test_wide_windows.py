@@ -1,4 +1,4 @@
-"""Windows that are wider than the text: the result of one that reaches over its longest passage, at its cost."""
+"""Windows that are wider than the text: the result of one that reaches over its longest segment, at its cost."""
 
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ from w2v_exp.experiment.trainers import build_trainer
 
 V = 7
 IDS = np.random.default_rng(3).integers(V, size=60, dtype=np.int32)
-PASSAGES = np.array([0, 11, 13, 40, 60])  # the longest has 27 words
+SEGMENTS = np.array([0, 11, 13, 40, 60])  # the longest has 27 words
 ANY_WIDTH = [27, 10**6, 2**53, 2**62, 2**63 - 1]
 WAYS = [
     "labels=dense",
@@ -48,24 +48,24 @@ WAYS = [
 
 @st.composite
 def texts(draw):
-    """Return ids, and passages or None."""
+    """Return ids, and segments or None."""
     ids = draw(st.lists(st.integers(0, V - 1), min_size=2, max_size=30))
     cuts = draw(st.lists(st.integers(1, len(ids) - 1), unique=True, max_size=5))
-    passages = np.array([0, *sorted(cuts), len(ids)]) if draw(st.booleans()) else None
-    return np.array(ids, np.int32), passages
+    segments = np.array([0, *sorted(cuts), len(ids)]) if draw(st.booleans()) else None
+    return np.array(ids, np.int32), segments
 
 
 def trained(way, *choices):
     """Return the bytes that two epochs end with."""
     plan = plan_of(*way.split(), *choices, "epochs=2", "dim=4", "batch_size=50", "learning_rate=0.1")
-    examples = build_examples(plan, IDS, V, PASSAGES)
+    examples = build_examples(plan, IDS, V, SEGMENTS)
     trainer = build_trainer(plan, examples, plan.initialization, word_counts=count_ids(IDS, V))
     trainer.train()
     return trainer.parameters.embedding.tobytes() + trainer.parameters.output.tobytes()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_window_beyond_the_longest_passage_trains_to_the_bytes_of_one_that_reaches_over_it(way):
+def test_a_window_beyond_the_longest_segment_trains_to_the_bytes_of_one_that_reaches_over_it(way):
     reference = trained(way, "window=26")
     assert trained(way, "window=25") != reference
     for width in ANY_WIDTH:
@@ -74,49 +74,49 @@ def test_a_window_beyond_the_longest_passage_trains_to_the_bytes_of_one_that_rea
 
 @pytest.mark.parametrize("way", WAYS)
 def test_windows_that_shrink_may_be_drawn_from_any_width(way):
-    # Nearly all that are drawn from so many are beyond the passage.
+    # Nearly all that are drawn from so many are beyond the segment.
     whole = trained(way, "window=26")
     few = trained(way, "window=26", "shrinking_window=true")
     widest = trained(way, f"window={2**62}", "shrinking_window=true")
     assert few != whole
     if "labels=counts" not in way and "subsampling" not in way:
-        # What chance decides is drawn alike, and here every window is beyond the passage.
+        # What chance decides is drawn alike, and here every window is beyond the segment.
         assert trained(way, f"window={2**63 - 1}", "shrinking_window=true") == widest
 
 
 @given(texts(), st.integers(1, 400), st.integers(0, 99))
-def test_drawn_windows_are_those_of_a_longer_text_cut_at_the_passage(text, window, seed):
-    ids, passages = text
-    edges = np.array([0, len(ids)]) if passages is None else passages
-    # A passage behind the text that is as long as the window: nothing is cut.
+def test_drawn_windows_are_those_of_a_longer_text_cut_at_the_segment(text, window, seed):
+    ids, segments = text
+    edges = np.array([0, len(ids)]) if segments is None else segments
+    # A segment behind the text that is as long as the window: nothing is cut.
     longer = np.concatenate([ids, np.zeros(window + 1, np.int32)])
-    cut = TextDraw(ids, window, np.random.default_rng(seed), shrinking_window=True, passages=passages)
+    cut = TextDraw(ids, window, np.random.default_rng(seed), shrinking_window=True, segments=segments)
     uncut = TextDraw(
         longer,
         window,
         np.random.default_rng(seed),
         shrinking_window=True,
-        passages=np.append(edges, len(longer)),
+        segments=np.append(edges, len(longer)),
     )
-    stretches = cut.whole(), uncut.stretch(0, len(ids))
-    reach = longest_reach(window, len(ids), passages)
-    np.testing.assert_array_equal(stretches[0].window, np.minimum(stretches[1].window, reach))
-    for one, other in zip(*(stretch.pairs() for stretch in stretches), strict=True):
+    spans = cut.whole(), uncut.span(0, len(ids))
+    reach = longest_reach(window, len(ids), segments)
+    np.testing.assert_array_equal(spans[0].window, np.minimum(spans[1].window, reach))
+    for one, other in zip(*(span.pairs() for span in spans), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @given(texts(), st.integers(1, 100))
 def test_the_mean_over_shrinking_windows_is_that_of_their_pairs(text, window):
-    ids, passages = text
-    counted = [count_pairs(len(ids), width, passages) for width in range(1, window + 1)]
-    assert mean_pairs(len(ids), window, passages) == sum(counted) / window
+    ids, segments = text
+    counted = [count_pairs(len(ids), width, segments) for width in range(1, window + 1)]
+    assert mean_pairs(len(ids), window, segments) == sum(counted) / window
 
 
 @given(texts(), st.sampled_from([1, 5, 29, 30, 31, 10**6, 2**31, 2**62, 2**63 - 1]))
 def test_shrinking_windows_of_any_width_are_counted_with_the_weights_of_their_distances(text, window):
-    ids, passages = text
+    ids, segments = text
     expected = np.zeros((V, V))
-    edges = [0, len(ids)] if passages is None else passages.tolist()
+    edges = [0, len(ids)] if segments is None else segments.tolist()
     for start, stop in pairwise(edges):
         for centre in range(start, stop):
             for context in range(start, stop):
@@ -125,28 +125,28 @@ def test_shrinking_windows_of_any_width_are_counted_with_the_weights_of_their_di
                     expected[ids[centre], ids[context]] += (window - distance + 1) / window
     rule = CountsRule()
     for counts in (
-        count_window_pairs([ids], window, V, shrinking=True, passages=passages, threads=1),
-        rule.count(ids, window, V, np.random.default_rng(0), shrinking_window=True, passages=passages),
+        count_window_pairs([ids], window, V, shrinking=True, segments=segments, threads=1),
+        rule.count(ids, window, V, np.random.default_rng(0), shrinking_window=True, segments=segments),
         sample_pairs(
-            TextPart(ids, passages), window, V, np.random.default_rng(0), shrinking_window=True
+            TextPart(ids, segments), window, V, np.random.default_rng(0), shrinking_window=True
         ).counts,
     ):
         found = np.zeros((V, V))
         centres, contexts, values = counts.distinct()
         found[centres, contexts] = values
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert mean_pairs(len(ids), window, passages) == pytest.approx(expected.sum())
+    assert mean_pairs(len(ids), window, segments) == pytest.approx(expected.sum())
     if expected.any():
-        examples = StreamedExamples(ids, window, V, shrinking_window=True, passages=passages)
+        examples = StreamedExamples(ids, window, V, shrinking_window=True, segments=segments)
         np.testing.assert_allclose(examples.context_shares, expected.sum(axis=0) / expected.sum(), atol=1e-12)
 
 
 @given(texts(), st.sampled_from(ANY_WIDTH))
 @settings(max_examples=examples(30))
-def test_listed_pairs_of_any_width_are_all_of_the_passages(text, window):
-    ids, passages = text
-    reach = longest_reach(window, len(ids), passages)
-    listed = [window_pairs(ids, width, V, passages) for width in (window, np.int64(window), reach)]
+def test_listed_pairs_of_any_width_are_all_of_the_segments(text, window):
+    ids, segments = text
+    reach = longest_reach(window, len(ids), segments)
+    listed = [window_pairs(ids, width, V, segments) for width in (window, np.int64(window), reach)]
     for other in listed[1:]:
         assert other.centres.tobytes() == listed[0].centres.tobytes()
         assert other.contexts.tobytes() == listed[0].contexts.tobytes()
@@ -154,13 +154,13 @@ def test_listed_pairs_of_any_width_are_all_of_the_passages(text, window):
 
 @pytest.mark.parametrize("shrinking", [False, True])
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_passage(way, shrinking):
+def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_segment(way, shrinking):
     def found(width):
         plan = plan_of(
             *way.split(), f"window={width}", f"shrinking_window={str(shrinking).lower()}", "cache=none"
         )
-        text = TextPart(IDS, PASSAGES)
-        examples = build_examples(plan, IDS, V, PASSAGES)
+        text = TextPart(IDS, SEGMENTS)
+        examples = build_examples(plan, IDS, V, SEGMENTS)
         sample = held_out_sample(plan, text, V).counts
         survey = survey_pairs(plan, text, V)
         return (
@@ -184,17 +184,17 @@ def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64, np.array])
 def test_windows_may_be_whole_numbers_of_any_kind(kind):
     window = kind(200)  # twice of it, or less of it, is no uint8
-    draw = TextDraw(IDS, window, np.random.default_rng(0), shrinking_window=True, passages=PASSAGES)
-    reference = TextDraw(IDS, 200, np.random.default_rng(0), shrinking_window=True, passages=PASSAGES)
+    draw = TextDraw(IDS, window, np.random.default_rng(0), shrinking_window=True, segments=SEGMENTS)
+    reference = TextDraw(IDS, 200, np.random.default_rng(0), shrinking_window=True, segments=SEGMENTS)
     np.testing.assert_array_equal(draw.whole().window, reference.whole().window)
     for shrinking in (False, True):
         counted = [
-            count_window_pairs([IDS], width, V, shrinking=shrinking, passages=PASSAGES, threads=1)
+            count_window_pairs([IDS], width, V, shrinking=shrinking, segments=SEGMENTS, threads=1)
             for width in (window, 200)
         ]
         np.testing.assert_array_equal(counted[0].counts, counted[1].counts)
         streamed = [
-            StreamedExamples(IDS, width, V, shrinking_window=shrinking, passages=PASSAGES).context_shares
+            StreamedExamples(IDS, width, V, shrinking_window=shrinking, segments=SEGMENTS).context_shares
             for width in (window, 200)
         ]
         np.testing.assert_array_equal(*streamed)
@@ -208,7 +208,7 @@ def test_windows_may_be_whole_numbers_of_any_kind(kind):
 )
 def test_counting_within_the_reach_of_each_centre_counts_the_same(texts, window, chunk, shrinking):
     ids = np.array([word for text in texts for word in text], np.int32)
-    passages = np.cumsum([0, *map(len, texts)])
+    segments = np.cumsum([0, *map(len, texts)])
 
     def counted(wide):
         with pytest.MonkeyPatch.context() as patch:
@@ -216,7 +216,7 @@ def test_counting_within_the_reach_of_each_centre_counts_the_same(texts, window,
             for module in ("pairs", "counts"):
                 patch.setattr(f"w2v_exp.examples.{module}.WIDE_WINDOW", wide)
             return count_window_pairs(
-                [ids, ids], window, V, shrinking=shrinking, passages=passages, threads=1
+                [ids, ids], window, V, shrinking=shrinking, segments=segments, threads=1
             )
 
     found, reference = counted(0), counted(1 << 20)
@@ -228,6 +228,6 @@ def test_counting_lines_of_a_wide_window_looks_at_their_own_contexts_only():
     lines = np.arange(0, 40_001, 8)
     ids = (np.arange(40_300) % 50).astype(np.int32)
     ids[40_000:] = 50  # a last line of 300 words, the window of all
-    short_lines = count_window_pairs([ids[:40_000]], 7, 51, passages=lines)
-    counts = count_window_pairs([ids], 2**40, 51, passages=np.append(lines, 40_300))
+    short_lines = count_window_pairs([ids[:40_000]], 7, 51, segments=lines)
+    counts = count_window_pairs([ids], 2**40, 51, segments=np.append(lines, 40_300))
     assert counts.total == short_lines.total + 300 * 299

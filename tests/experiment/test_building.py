@@ -61,7 +61,7 @@ def test_windows_end_at_boundaries_for_every_encoding(
     )
     encoded = read_corpus(plan)
     training, _ = split_text(plan, encoded)
-    examples = build_examples(plan, training.ids, len(encoded.vocabulary), training.passages)
+    examples = build_examples(plan, training.ids, len(encoded.vocabulary), training.segments)
     assert examples.pairs_per_epoch == sum(count_pairs(length, 3) for length in lengths)
 
 

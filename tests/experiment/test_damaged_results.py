@@ -24,7 +24,7 @@ from w2v_exp.searching.study import MARK_FILE, SearchStudy
 from w2v_exp.text import cached_encoding
 from w2v_exp.text.cache import (
     DESCRIPTION,
-    PASSAGES,
+    SEGMENTS,
     WORDS,
     DamagedEntryError,
     TextCache,
@@ -249,8 +249,8 @@ def test_a_damaged_entry_of_the_cache_is_noticed(
 ) -> None:
     _, _, folder = cached
     text, generator = read_text(folder), Random(number)
-    ids, passages = text.ids.tolist(), text.passages.tolist()
-    whole = {name: (folder / name).read_bytes() for name in (DESCRIPTION, WORDS, PASSAGES, "ids.int32")}
+    ids, segments = text.ids.tolist(), text.segments.tolist()
+    whole = {name: (folder / name).read_bytes() for name in (DESCRIPTION, WORDS, SEGMENTS, "ids.int32")}
     for done in range(number):
         name = list(whole)[done % len(whole)]
         (folder / name).unlink()  # not written over: it may be mapped
@@ -260,7 +260,7 @@ def test_a_damaged_entry_of_the_cache_is_noticed(
         except DamagedEntryError:
             pass
         else:
-            assert (found.ids.tolist(), found.passages.tolist()) == (ids, passages)
+            assert (found.ids.tolist(), found.segments.tolist()) == (ids, segments)
             assert found.vocabulary.words == text.vocabulary.words
         (folder / name).unlink()
         (folder / name).write_bytes(whole[name])

@@ -28,16 +28,16 @@ from w2v_exp.plan import Plan
 from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 
-def text_of(tokens: int, vocabulary_size: int, passage: int | None = None) -> TextPart:
+def text_of(tokens: int, vocabulary_size: int, segment: int | None = None) -> TextPart:
     """Return a text whose words are as unevenly frequent as those of a language (Zipf)."""
     shares = 1 / (np.arange(vocabulary_size) + 2.7)
     drawn = np.random.default_rng(0).choice(vocabulary_size, tokens, p=shares / shares.sum())
-    passages = None if passage is None else np.append(np.arange(0, tokens, passage), tokens)
-    return TextPart(drawn.astype(np.int32), passages)
+    segments = None if segment is None else np.append(np.arange(0, tokens, segment), tokens)
+    return TextPart(drawn.astype(np.int32), segments)
 
 
 def rehearse(plan: Plan, text: TextPart, vocabulary_size: int) -> None:
-    examples = build_examples(plan, text.ids, vocabulary_size, text.passages)
+    examples = build_examples(plan, text.ids, vocabulary_size, text.segments)
     word_counts = np.bincount(text.ids, minlength=vocabulary_size)
     initialization = build_initialization(plan, examples, text)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
@@ -92,7 +92,7 @@ GRID = [
     (100_000, 20_000, "labels=streamed objective=negative_sampling batch_size=1024 dim=30"),
     (100_000, 30_000, "labels=streamed dim=60 dtype=float32 optimizer=adam order=blocks"),
 ]
-SLOW = [  # large batches, passages, draws, factors, several cores
+SLOW = [  # large batches, segments, draws, factors, several cores
     (150_000, 20_000, None, "labels=sparse order=blocks dim=100 dtype=float32 optimizer=momentum"),
     (400_000, 2000, None, "labels=sparse batch_size=200000 window=5 dim=50 dtype=float32"),
     (
@@ -149,11 +149,11 @@ def test_the_estimate_is_within_15_per_cent_of_the_peak(tokens: int, words: int,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("tokens", "words", "passage", "choices"), SLOW, ids=identifier)
+@pytest.mark.parametrize(("tokens", "words", "segment", "choices"), SLOW, ids=identifier)
 def test_so_it_is_where_text_is_cut_drawn_or_factorised(
-    tokens: int, words: int, passage: int | None, choices: str
+    tokens: int, words: int, segment: int | None, choices: str
 ) -> None:
-    plan, text = plan_of(*choices.split()), text_of(tokens, words, passage)
+    plan, text = plan_of(*choices.split()), text_of(tokens, words, segment)
     estimated = estimate_run(plan, text, words).total / MEGABYTE
     peak = measured(plan, text, words)
     assert 50 < peak < 300, "outside of what this test is about"

@@ -92,7 +92,7 @@ def test_a_text_is_known_by_content_wherever_it_lies(tmp_path: Path) -> None:
     assert of("here/a.txt") == of("here")
     assert of("here") != of("there")
     assert of("one.txt") == of("there")
-    assert of("one.txt", "document") != of("there", "document")  # the same words, other passages
+    assert of("one.txt", "document") != of("there", "document")  # the same words, other segments
 
 
 def test_a_text_of_several_pieces_has_one_digest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_a_text_of_several_pieces_has_one_digest(monkeypatch: pytest.MonkeyPatch
     assert text_digest(text) == whole
     changed = dataclasses.replace(text, ids=text.ids[::-1])
     assert text_digest(changed) != whole
-    assert text_digest(dataclasses.replace(text, passages=np.array([0, 2, len(text.ids)]))) != whole
+    assert text_digest(dataclasses.replace(text, segments=np.array([0, 2, len(text.ids)]))) != whole
 
 
 def test_an_evaluation_set_is_known_by_content(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 V = 12
 IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
-PASSAGES = np.array([0, 40, 41, 200, 300])
+SEGMENTS = np.array([0, 40, 41, 200, 300])
 DIGEST = "ab" * 32
 PlanOf = Callable[..., Plan]
 
@@ -43,11 +43,11 @@ def plan_of(tmp_path: Path) -> PlanOf:
 @pytest.fixture
 def mapped(tmp_path: Path) -> TextPart:
     IDS.tofile(tmp_path / "ids")
-    return TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), PASSAGES)
+    return TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), SEGMENTS)
 
 
 def bounds_of(plan: Plan, training: TextPart) -> Bounds | None:
-    examples = build_examples(plan, training.ids, V, training.passages)
+    examples = build_examples(plan, training.ids, V, training.segments)
     return training_bounds(plan, DIGEST, training, examples)
 
 
@@ -57,15 +57,15 @@ def close(bounds: Bounds | None, expected: Bounds) -> bool:
 
 
 @pytest.mark.parametrize("labels", ["dense", "sparse", "counts", "streamed"])
-@pytest.mark.parametrize("passages", [None, PASSAGES])
+@pytest.mark.parametrize("segments", [None, SEGMENTS])
 @pytest.mark.parametrize("sampled", [[], ["subsampling=word2vec", "subsampling.threshold=0.01"]])
 def test_they_are_those_of_all_pairs_whatever_is_sampled(
-    plan_of: PlanOf, labels: str, passages: NDArray[np.int64] | None, sampled: list[str]
+    plan_of: PlanOf, labels: str, segments: NDArray[np.int64] | None, sampled: list[str]
 ) -> None:
     plan = plan_of(f"labels={labels}", *sampled)
     assert trains_on_all_pairs(plan) == (not sampled)
-    expected = Bounds.of(window_pairs(IDS, plan.window, V, passages))
-    assert close(bounds_of(plan, TextPart(IDS, passages)), expected)
+    expected = Bounds.of(window_pairs(IDS, plan.window, V, segments))
+    assert close(bounds_of(plan, TextPart(IDS, segments)), expected)
 
 
 @pytest.mark.parametrize("labels", ["sparse", "counts", "streamed"])
@@ -94,7 +94,7 @@ def test_those_of_a_mapped_text_are_kept_and_taken_while_all_is_the_same(
 
     monkeypatch.setattr(module, "count_window_pairs", counting)
     first = bounds_of(plan_of(), mapped)
-    assert close(first, Bounds.of(window_pairs(IDS, 3, V, PASSAGES)))
+    assert close(first, Bounds.of(window_pairs(IDS, 3, V, SEGMENTS)))
     assert bounds_of(plan_of(), mapped) == first
     assert bounds_of(plan_of("seed=3", "labels=dense", "dim=7"), mapped) == first
     assert len(counted) == 1
@@ -102,7 +102,7 @@ def test_those_of_a_mapped_text_are_kept_and_taken_while_all_is_the_same(
         bounds_of(plan_of("window=2"), mapped),
         bounds_of(plan_of("shrinking_window=true"), mapped),
         bounds_of(plan_of(), TextPart(mapped.ids)),
-        bounds_of(plan_of(), TextPart(mapped.ids[:-1], np.minimum(PASSAGES, 299))),
+        bounds_of(plan_of(), TextPart(mapped.ids[:-1], np.minimum(SEGMENTS, 299))),
     ]
     assert len(counted) == 5
     assert len({first, *others}) == 5
@@ -124,7 +124,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     plan_of: PlanOf, mapped: TextPart, tmp_path: Path
 ) -> None:
     (tmp_path / "cache").write_text("in its way is a file")
-    assert bounds_of(plan_of(), mapped) == bounds_of(plan_of(), TextPart(IDS, PASSAGES))
+    assert bounds_of(plan_of(), mapped) == bounds_of(plan_of(), TextPart(IDS, SEGMENTS))
 
 
 def test_they_are_left_out_where_there_is_no_memory_to_count(
@@ -139,13 +139,13 @@ def test_they_are_left_out_where_there_is_no_memory_to_count(
     assert "bounds=false" in said
 
 
-@pytest.mark.parametrize("passages", [None, np.arange(0, 300_001, 20)])
-def test_what_counting_needs_is_its_peak(plan_of: PlanOf, passages: NDArray[np.int64] | None) -> None:
+@pytest.mark.parametrize("segments", [None, np.arange(0, 300_001, 20)])
+def test_what_counting_needs_is_its_peak(plan_of: PlanOf, segments: NDArray[np.int64] | None) -> None:
     """Equal pairs take memory once: here three of a text are one on the average."""
     shares = 1 / (np.arange(4000) + 2.7)
     ids = np.random.default_rng(0).choice(4000, 300_000, p=shares / shares.sum()).astype(np.int32)
-    plan, training = plan_of("window=5", "labels=streamed"), TextPart(ids, passages)
-    examples = build_examples(plan, ids, 4000, passages)
+    plan, training = plan_of("window=5", "labels=streamed"), TextPart(ids, segments)
+    examples = build_examples(plan, ids, 4000, segments)
     bounds_of(plan, TextPart(IDS))  # what is loaded on first use is no memory of this
     with PeakMemory() as peak:
         assert training_bounds(plan, DIGEST, training, examples) is not None
@@ -225,7 +225,7 @@ def test_bounds_are_those_recorded_for_the_format_in_which_they_are_kept(
     plan_of: PlanOf, tmp_path: Path
 ) -> None:
     (np.arange(300) ** 2 % 31 % V).astype(np.int32).tofile(tmp_path / "ids")
-    training = TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), PASSAGES)
+    training = TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), SEGMENTS)
     found = bounds_of(plan_of("window=3", "shrinking_window=true"), training)
     assert found is not None
     recorded = (1, 2.1931520189340867, 1.6626238278245649)

@@ -178,7 +178,7 @@ def test_nothing_is_held_out_unless_it_is_asked_for(command: Command, tmp_path: 
         ),
         (
             "validation.by=document",
-            "validation.by=document: the text is a single passage; set corpus.boundaries",
+            "validation.by=document: the text is a single segment; set corpus.boundaries",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def seconds(plan, rates=RATES):
 def test_the_steps_of_an_epoch_are_those_of_the_examples(way):
     plan = plan_of(*way.split())
     steps, work = epoch_work(plan, survey_pairs(plan, TEXT, V))
-    examples = build_examples(plan, IDS, V, TEXT.passages)
+    examples = build_examples(plan, IDS, V, TEXT.segments)
     assert steps == pytest.approx(examples.batches_per_epoch, abs=1)
     assert all(number >= 0 for number in astuple(work))
     assert work.calls > 0
@@ -68,7 +68,7 @@ def test_the_steps_of_an_epoch_are_those_of_the_examples(way):
 def test_the_products_of_a_softmax_are_three_for_each_centre_and_word(way, order):
     plan = plan_of(*way.split(), f"order={order}", "dim=7")
     steps, work = epoch_work(plan, survey_pairs(plan, TEXT, V))
-    batches = build_examples(plan, IDS, V, TEXT.passages).batches(np.random.default_rng(0))
+    batches = build_examples(plan, IDS, V, TEXT.segments).batches(np.random.default_rng(0))
     centres = sum(len(batch.centres) for batch in batches)
     assert steps * work.products == pytest.approx(2 * 3 * centres * V * 7, rel=0.25)
 

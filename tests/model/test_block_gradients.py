@@ -15,7 +15,7 @@ from w2v_exp.model.parameters import Parameters
 
 V, DIM, WINDOW = 23, 7, 3
 COUNTS = np.arange(V) + 1
-PASSAGES = np.array([0, 20, 33, 34, 100])  # one of them has a single word
+SEGMENTS = np.array([0, 20, 33, 34, 100])  # one of them has a single word
 SKIPGRAM, MEAN, SUM = None, "mean", "sum"
 
 
@@ -38,7 +38,7 @@ def case_of(context: str | None, tokens: int, window: int = WINDOW, **rule: obje
         BlockRule(tokens),
         bags=context is not None,
         shrinking_window=True,
-        passages=PASSAGES,
+        segments=SEGMENTS,
         generator=generator,
     )
     sampling = NegativeSampling(negatives=4, **rule)  # type: ignore[arg-type]

@@ -18,8 +18,8 @@ from w2v_exp.training.trainer import Trainer
 
 V, DIM, WINDOW, DIFFERENCE = 9, 3, 2, 1e-5
 IDS = np.minimum(np.random.default_rng(0).geometric(0.25, 40) - 1, V - 1).astype(np.int32)
-PASSAGES = np.array([0, 7, 8, 25, 40])  # one of a single word, which has no bag
-BAGS = Bags.of(TextDraw(IDS, WINDOW, np.random.default_rng(0), passages=PASSAGES).whole())
+SEGMENTS = np.array([0, 7, 8, 25, 40])  # one of a single word, which has no bag
+BAGS = Bags.of(TextDraw(IDS, WINDOW, np.random.default_rng(0), segments=SEGMENTS).whole())
 OBJECTIVES = {
     "softmax": lambda examples: Softmax(embedding_gradient="mean"),
     "offset": lambda examples: Softmax(embedding_gradient="mean", output_offset="unigram"),
@@ -40,7 +40,7 @@ def examples_of(labels, *, mean=True, batch_size=1000, order="corpus"):
             V,
             StreamRule(block=6),
             mean=mean,
-            passages=PASSAGES,
+            segments=SEGMENTS,
             batch_size=batch_size,
             order=order,
         )
@@ -69,9 +69,9 @@ def full_step(objective, labels, mean, parameters):
 def test_the_cost_is_that_of_each_word_given_those_around_it(labels, mean):
     parameters = random_parameters()
     costs = []
-    for passage in np.split(IDS, PASSAGES[1:-1]):
-        for place, word in enumerate(passage):
-            around = [*passage[max(0, place - WINDOW) : place], *passage[place + 1 : place + 1 + WINDOW]]
+    for segment in np.split(IDS, SEGMENTS[1:-1]):
+        for place, word in enumerate(segment):
+            around = [*segment[max(0, place - WINDOW) : place], *segment[place + 1 : place + 1 + WINDOW]]
             if around:
                 hidden = parameters.embedding[around].sum(axis=0) / (len(around) if mean else 1)
                 scores = parameters.output @ hidden

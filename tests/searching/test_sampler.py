@@ -58,11 +58,11 @@ def test_the_same_values_are_not_launched_at_once() -> None:
     for value in (1, 2, 1, 1, 3):
         searched.enqueue_trial({"dim": value})
     trials = [searched.ask({"dim": IntDistribution(1, 9)}) for _ in range(5)]
-    stretches = [[trial.number for trial in stretch] for stretch in launchable(trials)]
-    assert stretches == [[0, 1], [2], [3, 4]]
+    spans = [[trial.number for trial in span] for span in launchable(trials)]
+    assert spans == [[0, 1], [2], [3, 4]]
 
 
 def test_numbers_that_another_search_has_taken_are_left_out() -> None:
     searched = study()
     trials = [searched.ask(SPACE) for _ in range(4)]
-    assert [[t.number for t in stretch] for stretch in launchable([trials[0], *trials[2:]])] == [[0], [2, 3]]
+    assert [[t.number for t in span] for span in launchable([trials[0], *trials[2:]])] == [[0], [2, 3]]

@@ -31,7 +31,7 @@ from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.files import TAG, make_own
 from w2v_exp.memory import NotEnoughMemoryError
 from w2v_exp.text import cached_encoding, encoding
-from w2v_exp.text.cache import DESCRIPTION, IDS, PASSAGES, WORDS, TextCache
+from w2v_exp.text.cache import DESCRIPTION, IDS, SEGMENTS, WORDS, TextCache
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
@@ -82,9 +82,9 @@ def without_reading(corpus):
 
 def assert_same(one, other):
     np.testing.assert_array_equal(one.ids, other.ids)
-    np.testing.assert_array_equal(one.passages, other.passages)
+    np.testing.assert_array_equal(one.segments, other.segments)
     np.testing.assert_array_equal(one.vocabulary.counts, other.vocabulary.counts)
-    assert one.passages.dtype == other.passages.dtype == np.int64
+    assert one.segments.dtype == other.segments.dtype == np.int64
     assert one.ids.dtype == other.ids.dtype == np.int32
     assert one.vocabulary.words == other.vocabulary.words
     assert one.vocabulary.ids == other.vocabulary.ids
@@ -114,13 +114,13 @@ def test_ids_in_a_file_are_those_in_memory(text, least, chunk, boundaries):
         return
     corpus, rule = TextCorpus(text, boundaries), VocabularyRule(min_count=least)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "CHUNK_IDS", chunk)
+        patch.setattr(encoding, "IDS_AT_ONCE", chunk)
         file = BytesIO()
         encoded = encode_to_file(corpus, WhitespaceTokenizer(), rule, file)
     plain = encode_text(corpus, WhitespaceTokenizer(), rule)
     ids = np.frombuffer(file.getvalue(), ID)
     assert encoded.length == len(ids)
-    in_file = EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.passages)
+    in_file = EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.segments)
     assert_same(in_file, plain)
 
 
@@ -137,7 +137,7 @@ def test_the_cached_text_is_the_one_in_memory_and_is_not_read_twice(
         again = encode_cached(corpus, WordTokenizer(), rule, cache, say=said.append)
     assert_same(again, plain)
     assert not again.ids.flags.writeable
-    assert not again.passages.flags.writeable
+    assert not again.segments.flags.writeable
     assert len(again.ids) == 0 or isinstance(again.ids, np.memmap)
     assert said == []
 
@@ -160,9 +160,9 @@ def test_other_boundaries_are_other_entries_of_the_same_text(corpus, cache):
         encode_cached(FileCorpus(corpus.path, boundaries), WordTokenizer(), VocabularyRule(), cache)
         for boundaries in BOUNDARIES
     ]
-    assert [len(text.passages) - 1 for text in texts] == [1, 50, 1]
+    assert [len(text.segments) - 1 for text in texts] == [1, 50, 1]
     assert len({text.digest for text in texts}) == 1
-    assert sorted(entry.passage_end for _, entry, _, _ in cache.entries()) == ["blank line", "corpus", "line"]
+    assert sorted(entry.segment_end for _, entry, _, _ in cache.entries()) == ["blank line", "corpus", "line"]
 
 
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
@@ -174,7 +174,7 @@ def test_other_boundaries_are_other_entries_of_the_same_text(corpus, cache):
     ],
     ids=["spaces", "line ends"],
 )
-def test_the_same_text_in_other_files_may_have_other_passages(cache, tmp_path, boundaries, folders):
+def test_the_same_text_in_other_files_may_have_other_segments(cache, tmp_path, boundaries, folders):
     corpora = []
     for number, files in enumerate(folders):
         for name, content in zip("ab", files, strict=True):
@@ -193,9 +193,9 @@ def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, said, 
     monkeypatch.setattr(cached_encoding, "FORMAT", 1)
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     old = entry_of(cache)
-    (old / PASSAGES).unlink()
+    (old / SEGMENTS).unlink()
     description = json.loads((old / DESCRIPTION).read_bytes())
-    del description["passages"]
+    del description["segments"]
     (old / DESCRIPTION).write_text(json.dumps(description))
     monkeypatch.undo()
     monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
@@ -280,10 +280,10 @@ DAMAGES = {
     "ids cut off": (IDS, lambda content: content[:-4]),
     "ids too long": (IDS, lambda content: content + b"\0\0\0\0"),
     "no ids": (IDS, None),
-    "a byte of the passages": (PASSAGES, lambda content: content[:8] + b"\1" + content[9:]),
-    "passages cut off": (PASSAGES, lambda content: content[:-8]),
-    "passages too long": (PASSAGES, lambda content: content + bytes(8)),
-    "no passages": (PASSAGES, None),
+    "a byte of the segments": (SEGMENTS, lambda content: content[:8] + b"\1" + content[9:]),
+    "segments cut off": (SEGMENTS, lambda content: content[:-8]),
+    "segments too long": (SEGMENTS, lambda content: content + bytes(8)),
+    "no segments": (SEGMENTS, None),
     "a count": (WORDS, lambda content: content.replace(b'"counts": [1', b'"counts": [2')),
     "no words": (WORDS, None),
     "a figure": (DESCRIPTION, lambda content: content.replace(b'"tokens": ', b'"tokens": 1')),

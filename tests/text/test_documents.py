@@ -60,7 +60,7 @@ def tarred(texts: dict[str, bytes], format: int = tarfile.PAX_FORMAT, **others: 
 
 
 def read(file: Path) -> str:
-    return "".join(FileCorpus(str(file)).pieces())
+    return "".join(FileCorpus(str(file)).chunks())
 
 
 def written(file: Path, content: bytes) -> Path:
@@ -90,7 +90,7 @@ def test_members_of_an_archive_are_documents(tmp_path, name, content):
     file = written(tmp_path / name, content)
     assert read(file) == IN_ORDER
     text = encode_text(FileCorpus(str(file), "document"), WhitespaceTokenizer(), VocabularyRule())
-    assert text.passages.tolist() == [0, 3, 4, 5]
+    assert text.segments.tolist() == [0, 3, 4, 5]
 
 
 def test_an_archive_is_a_document_less_or_more_of_a_folder(tmp_path):
@@ -103,13 +103,13 @@ def test_an_archive_is_a_document_less_or_more_of_a_folder(tmp_path):
     text = encode_text(
         FileCorpus(str(tmp_path / "folder"), "document"), WhitespaceTokenizer(), VocabularyRule()
     )
-    assert np.diff(text.passages).tolist() == [1, 3, 1, 1, 3, 1, 1, 1]
+    assert np.diff(text.segments).tolist() == [1, 3, 1, 1, 3, 1, 1, 1]
 
 
 def test_in_a_zip_of_one_text_blank_lines_separate_documents(tmp_path):
     file = written(tmp_path / "one.zip", zipped({"a.txt": b"one two\n\nthree", ".DS_Store": b"\0"}))
     text = encode_text(FileCorpus(str(file), "document"), WhitespaceTokenizer(), VocabularyRule())
-    assert text.passages.tolist() == [0, 2, 3]
+    assert text.segments.tolist() == [0, 2, 3]
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
@@ -320,7 +320,7 @@ def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_
     assert len(content) < 400_000
     tracemalloc.start()
     try:
-        words = [word for piece in FileCorpus(str(file)).pieces() for word in piece.split()]
+        words = [word for chunk in FileCorpus(str(file)).chunks() for word in chunk.split()]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -330,7 +330,7 @@ def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_
 
 @pytest.mark.parametrize("name", ["book.txt", "book.txt.gz", "books.zip", "books.tar"])
 def test_a_reader_that_stops_early_leaves_no_file_open(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("w2v_exp.text.chunks.PIECE_CHARACTERS", 4)
+    monkeypatch.setattr("w2v_exp.text.chunks.CHUNK_CHARACTERS", 4)
     for number in range(2):
         (tmp_path / f"{number}.txt").write_text("some words " * 50)
     if name.endswith(".gz"):
@@ -347,8 +347,8 @@ def test_a_reader_that_stops_early_leaves_no_file_open(name, tmp_path, monkeypat
         (tmp_path / name).write_text("some words " * 50)
     with warnings.catch_warnings(record=True) as met:
         warnings.simplefilter("always")
-        pieces = FileCorpus(str(tmp_path / name)).pieces()
-        assert next(pieces).split()
-        del pieces
+        chunks = FileCorpus(str(tmp_path / name)).chunks()
+        assert next(chunks).split()
+        del chunks
         gc.collect()
     assert [str(warning.message) for warning in met] == []

@@ -39,20 +39,20 @@ def test_dropped_words_leave_the_text_before_windows_are_taken():
 @pytest.mark.parametrize(
     "tokenizer", [ArticleTokenizer(), WhitespaceTokenizer(), WordTokenizer(), CharacterTokenizer()], ids=repr
 )
-def test_a_text_read_in_pieces_is_encoded_like_the_whole(tmp_path, monkeypatch, tokenizer):
+def test_a_text_read_in_chunks_is_encoded_like_the_whole(tmp_path, monkeypatch, tokenizer):
     text = "Über  den\tWolken\nmuß die Frei-\nheit wohl\u3000grenzenlos sein, don’t you\n\nthink? " * 20
     file = tmp_path / "text.txt"
     file.write_text(text, encoding="utf-8", newline="\n")
     rule = VocabularyRule(min_count=2, stop_words=["die"])
     whole = encode_text(TextCorpus(text), tokenizer, rule)
-    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", 7)
-    assert len(list(FileCorpus(str(file)).pieces())) > 100
-    pieces = encode_text(FileCorpus(str(file)), tokenizer, rule)
-    np.testing.assert_array_equal(pieces.ids, whole.ids)
-    np.testing.assert_array_equal(pieces.vocabulary.counts, whole.vocabulary.counts)
-    assert pieces.vocabulary.words == whole.vocabulary.words
-    assert pieces.tokens == whole.tokens
-    assert pieces.digest == whole.digest
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 7)
+    assert len(list(FileCorpus(str(file)).chunks())) > 100
+    in_chunks = encode_text(FileCorpus(str(file)), tokenizer, rule)
+    np.testing.assert_array_equal(in_chunks.ids, whole.ids)
+    np.testing.assert_array_equal(in_chunks.vocabulary.counts, whole.vocabulary.counts)
+    assert in_chunks.vocabulary.words == whole.vocabulary.words
+    assert in_chunks.tokens == whole.tokens
+    assert in_chunks.digest == whole.digest
 
 
 def test_the_digest_is_that_of_the_file(tmp_path):

@@ -127,7 +127,7 @@ def test_names_that_are_not_utf_8_are_read():
     Path(os.fsdecode(b"f/caf\xe9.txt")).write_text("word")
     corpus = FileCorpus("f/*.txt")
     assert [os.fsencode(file) for file in corpus.files()] == [b"f/a.txt", b"f/caf\xe9.txt"]
-    assert "".join(corpus.pieces()).split() == ["f/a.txt", "word"]
+    assert "".join(corpus.chunks()).split() == ["f/a.txt", "word"]
 
 
 NAMES = st.sampled_from(
@@ -194,25 +194,25 @@ def test_a_folder_below_that_may_not_be_listed_is_an_error(folder):
 def test_a_file_that_vanishes_or_is_no_text_is_named():
     make("f/a.txt", "f/b.txt")
     corpus = FileCorpus("f")
-    pieces = corpus.pieces()
+    chunks = corpus.chunks()
     Path("f/c.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     with pytest.raises(CorpusError, match=r"^f/c\.png is not UTF-8"):
-        list(corpus.pieces())
+        list(corpus.chunks())
     Path("f/c.png").write_bytes(b"PNG\0")
     with pytest.raises(CorpusError, match=r"^f/c\.png is not text: it has NUL bytes"):
-        list(corpus.pieces())
+        list(corpus.chunks())
     Path("f/c.png").unlink()
     texts = corpus.texts()
     first = next(texts)
     Path("f/b.txt").unlink()
     with pytest.raises(CorpusError, match=r"^f/b\.txt cannot be read: .*No such file"):
         list(first)
-    assert list(pieces) == ["f/a.txt\n"]  # files are listed when reading begins
+    assert list(chunks) == ["f/a.txt\n"]  # files are listed when reading begins
 
 
 @pytest.mark.usefixtures("folder")
 def test_what_is_skipped_is_printed_once(capsys):
     make("f/a.txt", "f/.b.txt")
     corpus = FileCorpus("f")
-    assert list(corpus.pieces()) == list(corpus.pieces()) == ["f/a.txt\n"]
+    assert list(corpus.chunks()) == list(corpus.chunks()) == ["f/a.txt\n"]
     assert capsys.readouterr().err == "corpus.path=f: skipped: hidden files and folders (1).\n"

@@ -112,7 +112,7 @@ def assert_same(one: EncodedText | str, other: EncodedText | str, seed: int) -> 
         return
     assert one.vocabulary.words == other.vocabulary.words, seed
     assert one.ids.tobytes() == other.ids.tobytes(), seed
-    assert (one.digest, one.passages.tolist()) == (other.digest, other.passages.tolist()), seed
+    assert (one.digest, one.segments.tolist()) == (other.digest, other.segments.tolist()), seed
 
 
 def try_damaged_files(folder: Path, seeds: range) -> tuple[int, int]:
@@ -166,10 +166,10 @@ def try_random_texts(folder: Path, seeds: range) -> None:
         tokenizer, boundaries = any_tokenizer(chance), chance.choice(["none", "line"])
         whole = outcome(folder / "all.txt", boundaries, tokenizer)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(chunks, "PIECE_CHARACTERS", chance.randrange(1, 9))
+            patch.setattr(chunks, "CHUNK_CHARACTERS", chance.randrange(1, 9))
             patch.setattr(tokenizing, "PART_CHARACTERS", chance.randrange(1, 9))
-            in_pieces = outcome(folder / "all.txt", boundaries, tokenizer)
-            assert_same(whole, in_pieces, seed)
+            in_chunks = outcome(folder / "all.txt", boundaries, tokenizer)
+            assert_same(whole, in_chunks, seed)
             in_files = outcome(folder / "[0-9].txt", boundaries, tokenizer)
         for number in range(len(texts)):
             (folder / f"{number}.txt").unlink()
@@ -179,7 +179,7 @@ def try_random_texts(folder: Path, seeds: range) -> None:
         assert isinstance(in_files, EncodedText), (seed, in_files)
         assert in_files.vocabulary.words == whole.vocabulary.words, seed
         assert in_files.ids.tobytes() == whole.ids.tobytes(), seed
-        assert in_files.passages.tolist() == whole.passages.tolist(), seed
+        assert in_files.segments.tolist() == whole.segments.tolist(), seed
 
 
 def test_damaged_files_are_read_or_refused(tmp_path):

@@ -53,7 +53,7 @@ def test_a_pipe_is_read_as_often_as_needed(tmp_path, capsys, pack, boundaries):
     with pipe(pack(TEXT.encode())) as path:
         for corpus in [FileCorpus(path, boundaries)] * 2 + [FileCorpus(path, boundaries)]:
             text = encode_text(corpus, WordTokenizer(), VocabularyRule())
-            assert (text.digest, text.passages.tolist()) == (plain.digest, plain.passages.tolist())
+            assert (text.digest, text.segments.tolist()) == (plain.digest, plain.segments.tolist())
         assert corpus.source == path
         assert capsys.readouterr().err == f"corpus.path={path}: reading the pipe into a temporary file.\n"
 
@@ -73,14 +73,14 @@ def test_a_named_pipe_and_a_socket_are_read(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     writer = threading.Thread(target=(tmp_path / "fifo").write_text, args=["some words"])
     writer.start()
-    assert "".join(FileCorpus(str(tmp_path / "fifo")).pieces()) == "some words"
+    assert "".join(FileCorpus(str(tmp_path / "fifo")).chunks()) == "some words"
     writer.join()
 
 
 @pytest.mark.parametrize("content", [b"caf\xe9", gzip.compress(b"word " * 99)[:-9], b"text\0"])
 def test_what_a_pipe_holds_is_checked_and_the_pipe_is_named(content):
     with pipe(content) as path, pytest.raises(CorpusError) as refusal:
-        list(FileCorpus(path).pieces())
+        list(FileCorpus(path).chunks())
     assert str(refusal.value).startswith(path)
 
 
@@ -97,7 +97,7 @@ def test_a_pipe_that_would_fill_the_disk_is_refused(monkeypatch):
         pipe(b"word " * 100) as path,
         pytest.raises(CorpusError, match=r"has more than .* free in .*TMPDIR"),
     ):
-        list(FileCorpus(path).pieces())
+        list(FileCorpus(path).chunks())
 
 
 def test_a_pipe_is_refused_where_other_processes_run():

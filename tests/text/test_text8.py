@@ -43,11 +43,11 @@ def test_it_is_what_everybody_calls_text8():
 def test_it_is_downloaded_when_it_is_first_read(small):
     with serving(honest(ZIP)) as server:
         corpus = Text8Corpus(url=server.url)
-        pieces = corpus.pieces()
+        chunks = corpus.chunks()
         assert server.asked == []
         assert not small.exists()
-        assert "".join(pieces) == TEXT
-        assert "".join(corpus.pieces()) == TEXT
+        assert "".join(chunks) == TEXT
+        assert "".join(corpus.chunks()) == TEXT
         assert len(server.asked) == 1
     assert corpus.source == server.url
     assert corpus.files() == [small / "text8" / "text8"]
@@ -66,7 +66,7 @@ def test_a_damaged_file_in_the_cache_is_not_read(small, capsys):
     make_own(file.parent)
     file.write_text(TEXT[:-1] + "?")
     with serving(honest(ZIP)) as server:
-        assert "".join(Text8Corpus(url=server.url).pieces()) == TEXT
+        assert "".join(Text8Corpus(url=server.url).chunks()) == TEXT
     assert capsys.readouterr().err == f"{file} is damaged; it is downloaded again.\n"
 
 
@@ -76,7 +76,7 @@ def test_a_copy_of_ones_own_is_read_without_a_cache(small, tmp_path, name):
     file.write_bytes(ZIP if name.endswith("zip") else TEXT.encode())
     corpus = Text8Corpus(url="http://127.0.0.1:1/", path=str(file))
     assert corpus.files() == [file]
-    assert "".join(corpus.pieces()) == TEXT
+    assert "".join(corpus.chunks()) == TEXT
     assert corpus.source == str(file)
     assert not small.exists()
 
@@ -95,7 +95,7 @@ def test_a_copy_of_something_else_is_refused(small, tmp_path, name, content, sai
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(CorpusError) as failure:
-        next(Text8Corpus(path=str(file)).pieces())
+        next(Text8Corpus(path=str(file)).chunks())
     assert str(failure.value).startswith(f"{file} is not text8: {said}")
     assert str(failure.value).endswith("or set corpus.verify=false to take it as it is.")
 
@@ -103,16 +103,16 @@ def test_a_copy_of_something_else_is_refused(small, tmp_path, name, content, sai
 def test_something_else_is_read_if_that_is_what_is_wanted(tmp_path):
     for name, content in (("mine", b"some words"), ("mine.zip", zipped(text8=b"some words"))):
         (tmp_path / name).write_bytes(content)
-        assert "".join(Text8Corpus(path=str(tmp_path / name), verify=False).pieces()) == "some words"
+        assert "".join(Text8Corpus(path=str(tmp_path / name), verify=False).chunks()) == "some words"
 
 
 def test_text_is_cut_at_spaces(small, monkeypatch):
-    monkeypatch.setattr("w2v_exp.text.chunks.PIECE_CHARACTERS", 100)
+    monkeypatch.setattr("w2v_exp.text.chunks.CHUNK_CHARACTERS", 100)
     with serving(honest(ZIP)) as server:
-        pieces = list(Text8Corpus(url=server.url).pieces())
-    assert "".join(pieces) == TEXT
-    assert all(piece.endswith(" ") for piece in pieces[:-1])
-    assert len(pieces) > 19
+        chunks = list(Text8Corpus(url=server.url).chunks())
+    assert "".join(chunks) == TEXT
+    assert all(chunk.endswith(" ") for chunk in chunks[:-1])
+    assert len(chunks) > 19
 
 
 @pytest.mark.parametrize(

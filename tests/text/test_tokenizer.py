@@ -192,9 +192,9 @@ def test_a_text_cut_at_white_space_has_the_words_of_the_whole(tokenizer):
     @property_settings(deadline=None, max_examples=examples(150))
     @given(TEXTS)
     def holds(text):
-        pieces = re.findall(r"\S*\s|\S+\Z", text)
-        assert "".join(pieces) == text
-        assert [word for piece in pieces for word in tokenizer(piece)] == tokenizer(text)
+        chunks = re.findall(r"\S*\s|\S+\Z", text)
+        assert "".join(chunks) == text
+        assert [word for chunk in chunks for word in tokenizer(chunk)] == tokenizer(text)
 
     holds()
 

@@ -1,4 +1,4 @@
-"""Pieces of text as words and numbers: the same in one process and in several."""
+"""Chunks of text as words and numbers: the same in one process and in several."""
 
 import os
 import pickle
@@ -22,11 +22,11 @@ from w2v_exp.errors import SettingError, UserError
 from w2v_exp.interruption import Terminated, termination_as_exception
 from w2v_exp.text import tokenizing
 from w2v_exp.text.tokenizers import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
-from w2v_exp.text.tokenizing import available_processes, number_pieces, number_words
+from w2v_exp.text.tokenizing import available_processes, encode_chunk, encode_chunks
 
 
-def words_of(pieces):
-    return [words[number] for words, numbers, _ in pieces for number in numbers]
+def words_of(chunks):
+    return [words[number] for words, numbers, _ in chunks for number in numbers]
 
 
 @given(st.text(alphabet=st.sampled_from("abÄß'9 \n\u3000"), max_size=60))
@@ -35,34 +35,34 @@ def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
     whole = ArticleTokenizer()(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenizing, "PART_CHARACTERS", 5)
-        words, numbers, _ = number_words(ArticleTokenizer(), text)
+        words, numbers, _ = encode_chunk(ArticleTokenizer(), text)
     assert [words[number] for number in numbers] == whole
     assert words == list(dict.fromkeys(whole))
     assert numbers.dtype == np.int32
 
 
 def test_several_processes_give_what_one_gives():
-    pieces = [
-        f"Some words of piece {number}, and the words of all: ein Wörter {number % 3}\n"
+    chunks = [
+        f"Some words of chunk {number}, and the words of all: ein Wörter {number % 3}\n"
         for number in range(20)
     ]
     for tokenizer in (WhitespaceTokenizer(), WordTokenizer()):
-        alone = list(number_pieces(tokenizer, pieces))
-        shared = list(number_pieces(tokenizer, pieces, processes=2))
+        alone = list(encode_chunks(tokenizer, chunks))
+        shared = list(encode_chunks(tokenizer, chunks, processes=2))
         assert [words for words, *_ in shared] == [words for words, *_ in alone]
         for (_, ours, _), (_, theirs, _) in zip(shared, alone, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_pieces_are_read_only_as_they_are_needed():
+def test_chunks_are_read_only_as_they_are_needed():
     read = []
 
-    def pieces():
+    def chunks():
         for number in range(1000):
             read.append(number)
-            yield f"piece {number} "
+            yield f"chunk {number} "
 
-    numbered = number_pieces(WhitespaceTokenizer(), pieces(), processes=2)
+    numbered = encode_chunks(WhitespaceTokenizer(), chunks(), processes=2)
     next(numbered)
     numbered.close()
     assert len(read) < 10
@@ -79,16 +79,16 @@ def test_what_a_tokenizer_raises_in_another_process_arrives(tmp_path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     tokenizer = CustomTokenizer("hard_to_please.tokens")
     with pytest.raises(UserError, match=r"hard_to_please\.tokens raised ValueError: a bad word\."):
-        list(number_pieces(tokenizer, ["good ", "bad ", "good "], processes=2))
+        list(encode_chunks(tokenizer, ["good ", "bad ", "good "], processes=2))
 
 
 def test_what_reading_raises_ends_the_processes():
-    def pieces():
+    def chunks():
         yield "good "
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
-        list(number_pieces(WordTokenizer(), pieces(), processes=2))
+        list(encode_chunks(WordTokenizer(), chunks(), processes=2))
 
 
 def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="One of 2 processes that tokenize has died"):
-        list(number_pieces(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
+        list(encode_chunks(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
@@ -106,7 +106,7 @@ def test_a_signal_that_reached_the_processes_first_is_an_interruption(tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(processes, "sleep", lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Terminated), termination_as_exception():
-        list(number_pieces(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
+        list(encode_chunks(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
 
 
 def test_a_setting_error_is_the_same_after_its_way_from_another_process():
@@ -147,7 +147,7 @@ def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, n
         textwrap.dedent(f"""
         from w2v_exp.interruption import termination_as_exception
         from w2v_exp.text.tokenizers import {tokenizer}
-        from w2v_exp.text.tokenizing import number_pieces
+        from w2v_exp.text.tokenizing import encode_chunks
 
         def endless():
             while True:
@@ -156,7 +156,7 @@ def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, n
         if __name__ == "__main__":
             with termination_as_exception():
                 try:
-                    for number, _ in enumerate(number_pieces({tokenizer}(), endless(), processes=2)):
+                    for number, _ in enumerate(encode_chunks({tokenizer}(), endless(), processes=2)):
                         if number == 10:
                             print("running", flush=True)
                 except KeyboardInterrupt:

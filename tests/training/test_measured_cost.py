@@ -17,14 +17,14 @@ V, WINDOW, EPOCHS = 12, 2, 6
 IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
 RULE = ValidationRule(0.25, block=20, every=4)
 TRAINING, HELD_OUT = RULE.split(TextPart(IDS), np.random.default_rng(0))
-PAIRS = window_pairs(TRAINING.ids, WINDOW, V, passages=TRAINING.passages)
-HELD_OUT_PAIRS = count_window_pairs([HELD_OUT.ids], WINDOW, V, passages=HELD_OUT.passages)
+PAIRS = window_pairs(TRAINING.ids, WINDOW, V, segments=TRAINING.segments)
+HELD_OUT_PAIRS = count_window_pairs([HELD_OUT.ids], WINDOW, V, segments=HELD_OUT.segments)
 
 EXAMPLES = {
     "dense": lambda: Examples(PAIRS, labels="dense", batch_size=len(PAIRS)),
     "sparse": lambda: Examples(PAIRS, labels="sparse", batch_size=len(PAIRS)),
     "counts": lambda: CountedExamples(
-        count_window_pairs([TRAINING.ids], WINDOW, V, passages=TRAINING.passages), CountsRule(centres=V)
+        count_window_pairs([TRAINING.ids], WINDOW, V, segments=TRAINING.segments), CountsRule(centres=V)
     ),
 }
 

@@ -51,8 +51,8 @@ def plan_of(*overrides: str) -> Plan:
         return make_plan(compose("config", ["experiment=sotu_sgns", *overrides]))
 
 
-def trainer_of(plan: Plan, ids: NDArray[np.int32], words: int, passages: NDArray[np.int64] | None) -> Trainer:
-    examples = build_examples(plan, ids, words, passages)
+def trainer_of(plan: Plan, ids: NDArray[np.int32], words: int, segments: NDArray[np.int64] | None) -> Trainer:
+    examples = build_examples(plan, ids, words, segments)
     counts = np.bincount(ids, minlength=words)
     return build_trainer(plan, examples, plan.initialization, word_counts=counts)
 
@@ -61,7 +61,7 @@ def objective_cost(parameters: Parameters, text: TextPart, counts: NDArray[np.in
     """Return the objective's exact mean over all pairs of a text: its expectation over the negatives, in nats."""
     rule = NegativeSampling(negatives=NEGATIVES, sharing="all")
     objective = SampledObjective(rule, NoiseDistribution(counts), np.random.default_rng(0))
-    pairs = count_window_pairs([text.ids], WINDOW, len(counts), shrinking=False, passages=text.passages)
+    pairs = count_window_pairs([text.ids], WINDOW, len(counts), shrinking=False, segments=text.segments)
     examples = CountedExamples(pairs, CountsRule(centres=len(counts)))
     return sum(objective.step(parameters, batch).cost for batch in batches_of(examples)) / pairs.total
 
@@ -101,7 +101,7 @@ def sanity(folder: Path, subsampling: str, *overrides: str) -> tuple[float, int,
     encoded = read_corpus(plan)
     part, _ = split_text(plan, encoded)
     words = list(encoded.vocabulary.words)
-    trainer = trainer_of(plan, part.ids, len(words), part.passages)
+    trainer = trainer_of(plan, part.ids, len(words), part.segments)
     trainer.train()
     cost = objective_cost(trainer.parameters, part, np.asarray(encoded.vocabulary.counts))
     return cost, rank(trainer.parameters.embedding, words, "attacks", "bombings"), trainer

@@ -123,17 +123,17 @@ class ListedExamples(TrainingExamples):
         """Return the batches of one epoch; the generator decides the order, if chance has a part in it."""
         if self.order == "shuffled":
             permutation = generator.permutation(self._examples)
-            return (self._gather(permutation[self._stretch(i)]) for i in range(self.batches_per_epoch))
+            return (self._gather(permutation[self._span(i)]) for i in range(self.batches_per_epoch))
         numbers = range(self.batches_per_epoch)
         if self.order == "blocks":
             numbers = generator.permutation(self.batches_per_epoch).tolist()
         if not self._keeps:
-            return (self._gather(self._stretch(i)) for i in numbers)
+            return (self._gather(self._span(i)) for i in numbers)
         if not self._kept:
-            self._kept = [self._gather(self._stretch(i)) for i in range(self.batches_per_epoch)]
+            self._kept = [self._gather(self._span(i)) for i in range(self.batches_per_epoch)]
         return iter(self._kept) if self.order == "corpus" else (self._kept[i] for i in numbers)
 
-    def _stretch(self, number: int) -> slice:
+    def _span(self, number: int) -> slice:
         """Return where batch `number` is, of an epoch's pairs in their order."""
         start = number * self.batch_size
         return slice(start, min(start + self.batch_size, self._examples))

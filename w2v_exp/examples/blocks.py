@@ -49,7 +49,7 @@ FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the 
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
 
 DRAWN_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
-DRAWN_BLOCKS = 8  # or so many blocks, where these are more: the last one of a stretch is not full
+DRAWN_BLOCKS = 8  # or so many blocks, where these are more: the last one of a span is not full
 DRAWING_BYTES = 64  # for each of these words, until their blocks are made
 
 
@@ -90,7 +90,7 @@ class BlockRule:
 
 
 class BlockExamples(DrawnExamples):
-    """The words of a text, block by block, in memory for a stretch of 65,536 of them, however long the text is.
+    """The words of a text, block by block, in memory for a span of 65,536 of them, however long the text is.
 
     `tokens` is the number of centres per block.
 
@@ -102,17 +102,17 @@ class BlockExamples(DrawnExamples):
     ----------
     ids : ndarray of int32, shape (n,)
         The text; it may be mapped from a file.
-    window, vocabulary_size, subsampling, shrinking_window, passages, generator
+    window, vocabulary_size, subsampling, shrinking_window, segments, generator
         As for `StreamedExamples`.
     rule : BlockRule, optional
         The size of a block.
     bags : bool
         Whether what is counted, and meant by pairs, is the bag of words around each centre.
     order : {"corpus", "blocks"}
-        ``corpus``: as in the text. ``blocks``: stretches of the text in another random order each epoch.
+        ``corpus``: as in the text. ``blocks``: spans of the text in another random order each epoch.
 
     share : tuple of int
-        (number, of): for the process `number` of `of` that share a text out, the stretches that are its own. These
+        (number, of): for the process `number` of `of` that share a text out, the spans that are its own. These
         get shorter where there would not be one for each.
 
     Raises
@@ -131,7 +131,7 @@ class BlockExamples(DrawnExamples):
         bags: bool = False,
         subsampling: Subsampling | None = None,
         shrinking_window: bool = False,
-        passages: NDArray[np.int64] | None = None,
+        segments: NDArray[np.int64] | None = None,
         order: str = "corpus",
         generator: np.random.Generator | None = None,
         share: tuple[int, int] = (0, 1),
@@ -142,17 +142,17 @@ class BlockExamples(DrawnExamples):
             )
         self.rule = rule or BlockRule()
         self.bags = bags
-        reach = longest_reach(require_whole("window", window, at_least=1), len(ids), passages)
+        reach = longest_reach(require_whole("window", window, at_least=1), len(ids), segments)
         self.tokens = self.rule.centres(len(ids), reach)
-        stretch = max(DRAWN_WORDS, DRAWN_BLOCKS * self.tokens)
+        span = max(DRAWN_WORDS, DRAWN_BLOCKS * self.tokens)
         super().__init__(
             ids,
             window,
             vocabulary_size,
-            stretch=stretch if share[1] == 1 else min(stretch, -(-len(ids) // share[1])),
+            span=span if share[1] == 1 else min(span, -(-len(ids) // share[1])),
             subsampling=subsampling,
             shrinking_window=shrinking_window,
-            passages=passages,
+            segments=segments,
             order=order,
             generator=generator,
             share=share,
@@ -160,7 +160,7 @@ class BlockExamples(DrawnExamples):
 
     @staticmethod
     def memory(survey: PairSurvey, rule: BlockRule) -> ExamplesMemory:
-        """Return what the examples of a text will need: a stretch of it."""
+        """Return what the examples of a text will need: a span of it."""
         tokens = rule.centres(survey.length, survey.window)
         drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * tokens))
         tables = 8 * survey.vocabulary_size  # with what probability words are kept
@@ -171,22 +171,22 @@ class BlockExamples(DrawnExamples):
     @property
     def batches_per_epoch(self) -> int:
         """How many blocks an epoch has; where words are dropped, the number to be expected."""
-        kept = sum(self._kept_words(start, stop) for start, stop in self._stretches(self._numbers))
+        kept = sum(self._kept_words(start, stop) for start, stop in self._spans(self._numbers))
         return max(len(self._numbers), -(-round(kept) // self.tokens))
 
     def batches(self, generator: np.random.Generator) -> Iterator[Block]:
         """Return the blocks of one epoch; the generator decides the draw of the text and the order."""
         nothing = True
         draw = self._draw(generator)
-        for start, stop in self._ordered_stretches(generator):
-            for block in self._blocks(draw.stretch(start, stop)):
+        for start, stop in self._ordered_spans(generator):
+            for block in self._blocks(draw.span(start, stop)):
                 nothing = False
                 yield block
         if nothing:
             raise no_pair_error()
 
     def _kept_words(self, start: int, stop: int) -> float:
-        """Return how many words of a stretch are kept, the number to be expected."""
+        """Return how many words of a span are kept, the number to be expected."""
         return stop - start if self._keep is None else float(self._keep[self._ids[start:stop]].sum())
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
@@ -194,11 +194,11 @@ class BlockExamples(DrawnExamples):
         if not self.bags:
             return super()._expected_pairs(generator)
         draw = self._draw(generator)
-        drawn = (draw.stretch(start, stop) for start, stop in self._stretches(self._numbers))
-        return sum(self._pairs_of(*_reaches(stretch)) for stretch in drawn)
+        drawn = (draw.span(start, stop) for start, stop in self._spans(self._numbers))
+        return sum(self._pairs_of(*_reaches(span)) for span in drawn)
 
     def _blocks(self, drawn: DrawnText) -> Iterator[Block]:
-        """Cut a stretch of the text into blocks, those without a pair left out."""
+        """Cut a span of the text into blocks, those without a pair left out."""
         before, after = _reaches(drawn)
         margin = np.zeros(self._window, np.int32)
         words = np.concatenate([margin, drawn.ids, margin])[drawn.start : drawn.stop + 2 * self._window]
@@ -215,5 +215,5 @@ class BlockExamples(DrawnExamples):
 
 
 def _reaches(drawn: DrawnText) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many contexts each centre of a stretch has before it, and after it."""
-    return reaches(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.passages)
+    """Return how many contexts each centre of a span has before it, and after it."""
+    return reaches(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.segments)

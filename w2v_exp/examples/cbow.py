@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import Labels
-from w2v_exp.examples.pairs import Pairs, count_distinct, reaches, stretch_pairs
+from w2v_exp.examples.pairs import Pairs, count_distinct, reaches, span_pairs
 from w2v_exp.examples.sampling import DrawnText
 from w2v_exp.representation import ShortRepr
 
@@ -50,7 +50,7 @@ class Bags(ShortRepr):
 
     @classmethod
     def of(cls, drawn: DrawnText) -> Bags:
-        """Return the bags of a stretch of a text."""
+        """Return the bags of a span of a text."""
         ids, window = drawn.ids, drawn.window
         widest = int(np.max(window, initial=1))
         number = drawn.stop - drawn.start
@@ -60,10 +60,10 @@ class Bags(ShortRepr):
             some = slice(first, min(first + MADE_AT_ONCE, number))
             ends = drawn.start + some.start, drawn.start + some.stop
             windows = window if isinstance(window, int) else window[some]
-            left, right = reaches(len(ids), *ends, windows, drawn.passages)
+            left, right = reaches(len(ids), *ends, windows, drawn.segments)
             lengths[some] = left + right
-            # In the order of pairs, contexts from left to right, they fill the first places of each row.
-            _, contexts = stretch_pairs(ids, *ends, windows, drawn.passages)
+            # In the order of pairs, contexts from left to right, they fill the first positions of each row.
+            _, contexts = span_pairs(ids, *ends, windows, drawn.segments)
             table[some][np.arange(2 * widest) < lengths[some, None]] = contexts
         targets, around = ids[drawn.start : drawn.stop], lengths > 0
         return cls(targets, table) if around.all() else cls(targets[around], table[around])
@@ -120,13 +120,13 @@ class Bags(ShortRepr):
 def bag_batch(
     bags: Bags,
     labels: Labels,
-    places: slice | NDArray[Any],
+    positions: slice | NDArray[Any],
     vocabulary_size: int,
     *,
     mean: bool,
     dtype: DTypeLike,
 ) -> Batch:
-    """Return some bags as a batch, with those of all labels that are at these places."""
+    """Return some bags as a batch, with those of all labels that are at these positions."""
     number = len(bags)
     words, _ = count_distinct(bags.table[bags.table != NO_WORD])
     ones = np.ones(number)
@@ -134,7 +134,7 @@ def bag_batch(
         centres=np.arange(number, dtype=np.int32),
         rows=words,
         weights=ones,
-        labels=labels.count_by(places, np.arange(number), ones),
+        labels=labels.count_by(positions, np.arange(number), ones),
         pairs=number,
         all_pairs=number,
         centre_weights=ones,
@@ -261,8 +261,8 @@ class StreamedBags(StreamedExamples):
     def context_shares(self) -> NDArray[np.float64]:
         """What share of the bags each word is to be expected as the one they are around, shape (V,)."""
         shares = np.zeros(self.vocabulary_size)
-        for start, stop in self._stretches(self._numbers):
-            left, right = reaches(len(self._ids), start, stop, self._window, self._passages)
+        for start, stop in self._spans(self._numbers):
+            left, right = reaches(len(self._ids), start, stop, self._window, self._segments)
             shares += count_ids(self._ids[start:stop][left + right > 0], self.vocabulary_size)
         if self._keep is not None:
             shares *= self._keep
@@ -272,9 +272,9 @@ class StreamedBags(StreamedExamples):
     def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
         """Return the words of each block, and what is around them, in the order of an epoch."""
         draw = self._draw(generator)
-        stretches, mixing = self._ordered_stretches(generator), self._mixing_generator(generator)
-        for start, stop in stretches:
-            bags = Bags.of(draw.stretch(start, stop))
+        spans, mixing = self._ordered_spans(generator), self._mixing_generator(generator)
+        for start, stop in spans:
+            bags = Bags.of(draw.span(start, stop))
             if mixing is not None:
                 bags = bags.chosen(mixing.permutation(len(bags)))
             yield bags.targets, bags.table
@@ -297,7 +297,7 @@ class StreamedBags(StreamedExamples):
     def _expected_pairs(self, generator: np.random.Generator) -> float:
         """Return how many bags an epoch has, in one draw of the text."""
         draw = self._draw(generator)
-        return sum(draw.stretch(start, stop).count_bags() for start, stop in self._stretches(self._numbers))
+        return sum(draw.span(start, stop).count_bags() for start, stop in self._spans(self._numbers))
 
 
 def _batch_memory(survey: PairSurvey, bags: int, labels: BatchMemory) -> BatchMemory:

@@ -67,7 +67,7 @@ class CountsRule:
         *,
         subsampling: Subsampling = NoSubsampling(),  # noqa: B008  frozen
         shrinking_window: bool = False,
-        passages: NDArray[np.int64] | None = None,
+        segments: NDArray[np.int64] | None = None,
     ) -> PairCounts:
         """Count the pairs of a text, a shrinking window as weights; the generator decides the samples.
 
@@ -78,20 +78,20 @@ class CountsRule:
         shrinking_window : bool
             Whether a pair weighs (window − distance + 1) / window, which is what a window drawn from 1 … window for
             each centre comes to, as in word2vec.
-        ids, window, vocabulary_size, passages
+        ids, window, vocabulary_size, segments
             As in `window_pairs`.
         """
         counter = PairCounter(
             window,
             vocabulary_size,
             shrinking=shrinking_window,
-            reach=longest_reach(window, len(ids), passages),
+            reach=longest_reach(window, len(ids), segments),
         )
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         passes = 1 if keep is None else self.sampled_passes
         for _ in range(passes):
-            drawn = TextDraw(ids, window, generator, keep=keep, passages=passages).whole()
-            counter.add(drawn.ids, drawn.passages)
+            drawn = TextDraw(ids, window, generator, keep=keep, segments=segments).whole()
+            counter.add(drawn.ids, drawn.segments)
             counter.cut()
         counts = counter.finish()
         return counts if passes == 1 else counts.divided_by(passes)
@@ -217,5 +217,5 @@ def _ends(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[list[int], 
 
 
 def _gather(values: NDArray[Any], entries: list[slice]) -> NDArray[Any]:
-    """Return the values of these rows: stretches, which are copied faster than by their places."""
+    """Return the values of these rows: spans, which are copied faster than by their positions."""
     return np.concatenate([values[entry] for entry in entries])

@@ -112,9 +112,9 @@ class PairCounts(ShortRepr):
         for start in range(
             0, len(self.contexts), SUMMED_AT_ONCE
         ):  # bincount first makes wider copies of both
-            stretch = slice(start, start + SUMMED_AT_ONCE)
+            span = slice(start, start + SUMMED_AT_ONCE)
             sums += np.bincount(
-                self.contexts[stretch], weights=self.counts[stretch], minlength=self.vocabulary_size
+                self.contexts[span], weights=self.counts[span], minlength=self.vocabulary_size
             )
         return sums
 
@@ -192,7 +192,7 @@ def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
 
 
 def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """Return the sums of stretches: ``np.add.reduceat`` takes five times as long for short ones."""
+    """Return the sums of spans: ``np.add.reduceat`` takes five times as long for short ones."""
     sums: NDArray[np.uint64] = np.cumsum(weights, dtype=np.uint64)[np.append(firsts[1:], len(weights)) - 1]
     sums[1:] -= sums[:-1].copy()
     return sums
@@ -204,9 +204,9 @@ RANGE_BYTES = 10  # for each pair of a range while it is counted, most of them s
 
 
 class PairCounter:
-    """Counts (centre, context) pairs of tokens that arrive in pieces.
+    """Counts (centre, context) pairs of tokens that arrive in several arrays.
 
-    The centres are divided into ranges of about as many pairs each. The pairs of a stretch of text that have their
+    The centres are divided into ranges of about as many pairs each. The pairs of a span of text that have their
     centre in one range are numbered, sorted and counted, and merged with what that range has counted before. So all
     cores can count, each in another range, and only what a range needs is ever held twice.
 
@@ -222,7 +222,7 @@ class PairCounter:
     shrinking : bool
         Whether a pair at distance d weighs (window − d + 1) / window instead of 1.
     reach : int, optional
-        The greatest distance between two words of a passage, if the window is wider: see `longest_reach`. None: the
+        The greatest distance between two words of a segment, if the window is wider: see `longest_reach`. None: the
         window.
     threads : int, optional
         How many ranges are counted at once; None: one for each core. The counts do not depend on it.
@@ -254,7 +254,7 @@ class PairCounter:
         self._weights = (window + 1 - np.abs(self._offsets)) if shrinking else np.ones(2 * window, np.int64)
         # A key numbers a centre of its range, its context, and (where weights differ) the weight.
         self._weight_bits = int(window).bit_length() if shrinking else 0
-        self._none = vocabulary_size  # stands where there is no word: before, behind and between passages
+        self._none = vocabulary_size  # stands where there is no word: before, behind and between segments
         self._gap = np.full(window, self._none, np.int32)
         self._waiting: list[NDArray[np.int32]] = [self._gap]
         self._waiting_tokens = 0
@@ -276,27 +276,27 @@ class PairCounter:
             4 * (tokens % CHUNK_TOKENS) + 8 * distinct + PairCounts.memory(distinct, survey.vocabulary_size),
         )
 
-    def add(self, ids: NDArray[np.int32], passages: NDArray[np.int64] | None = None) -> None:
-        """Take the next tokens, which go on with the passage that is under way.
+    def add(self, ids: NDArray[np.int32], segments: NDArray[np.int64] | None = None) -> None:
+        """Take the next tokens, which go on with the segment that is under way.
 
         Parameters
         ----------
         ids : ndarray of int32
             The tokens.
-        passages : ndarray of int64, optional
-            Where passages begin and end among them; None: nowhere.
+        segments : ndarray of int64, optional
+            Where segments begin and end among them; None: nowhere.
         """
         for start in range(0, len(ids), CHUNK_TOKENS):
             chunk = ids[start : start + CHUNK_TOKENS]
-            if passages is not None:
-                cuts = passages[slice(*passages.searchsorted([max(start, 1), start + len(chunk)]))] - start
+            if segments is not None:
+                cuts = segments[slice(*segments.searchsorted([max(start, 1), start + len(chunk)]))] - start
                 chunk = np.insert(chunk, np.repeat(cuts, gap_between(self._window)), self._none)
             self._wait(chunk)
         if self._others:
-            self._others.add(ids, passages)
+            self._others.add(ids, segments)
 
     def cut(self) -> None:
-        """End a passage: no window crosses from what has been added to what will be."""
+        """End a segment: no window crosses from what has been added to what will be."""
         if self._others:
             self._others.cut()
         self._wait(self._gap)
@@ -394,13 +394,13 @@ class PairCounter:
         for sign, reach in zip((-1, 1), own, strict=True):
             # By falling reach, the centres that have a context at a distance are the first ones.
             order = np.argsort(-reach, kind="stable")
-            places, ordered = positions[order] + self._window, bases[order]
+            centres, ordered = positions[order] + self._window, bases[order]
             farthest = int(reach.max(initial=0))
             numbers = len(reach) - np.bincount(reach, minlength=farthest + 1).cumsum()
             for distance, number in enumerate(numbers[:farthest].tolist(), start=1):
                 at_distance = keys[done : done + number]
                 np.add(
-                    ids[places[:number] + sign * distance],
+                    ids[centres[:number] + sign * distance],
                     ordered[:number],
                     out=at_distance,
                     casting="unsafe",
@@ -469,18 +469,18 @@ class PairCounter:
 
 
 def _reaches_to(is_none: NDArray[np.bool_], window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far each centre reaches to the left and to the right: to the next place without a word, or a window.
+    """Return how far each centre reaches to the left and to the right: to an empty position, or a window.
 
-    The centres are all places but the first and the last `window` ones.
+    The centres are all positions but the first and the last `window` ones.
     """
     length = len(is_none)
-    places = np.arange(length)
-    before = np.maximum.accumulate(np.where(is_none, places, -1))
-    after = np.minimum.accumulate(np.where(is_none, places, length)[::-1])[::-1]
+    positions = np.arange(length)
+    before = np.maximum.accumulate(np.where(is_none, positions, -1))
+    after = np.minimum.accumulate(np.where(is_none, positions, length)[::-1])[::-1]
     centres = slice(window, length - window)
-    left = np.minimum(window, places - before - 1)[centres]
-    right = np.minimum(window, after - places - 1)[centres]
-    return np.maximum(left, 0), np.maximum(right, 0)  # a place without a word reaches nowhere
+    left = np.minimum(window, positions - before - 1)[centres]
+    right = np.minimum(window, after - positions - 1)[centres]
+    return np.maximum(left, 0), np.maximum(right, 0)  # a position without a word reaches nowhere
 
 
 def count_window_pairs(
@@ -489,7 +489,7 @@ def count_window_pairs(
     vocabulary_size: int,
     *,
     shrinking: bool = False,
-    passages: NDArray[np.int64] | None = None,
+    segments: NDArray[np.int64] | None = None,
     threads: int | None = None,
 ) -> PairCounts:
     """Count the pairs of `window_pairs` over one or more texts, without ever listing them.
@@ -500,8 +500,8 @@ def count_window_pairs(
         The ids of texts; windows do not cross from one to the next.
     window, vocabulary_size, shrinking, threads
         As for `PairCounter`.
-    passages : ndarray of int64, shape (p + 1,), optional
-        Of each text: windows do not cross from ``ids[passages[k]:passages[k + 1]]`` to the next passage.
+    segments : ndarray of int64, shape (p + 1,), optional
+        Of each text: windows do not cross from ``ids[segments[k]:segments[k + 1]]`` to the next segment.
 
     Returns
     -------
@@ -514,10 +514,10 @@ def count_window_pairs(
         If a count could outgrow 32 bits.
     """
     texts = list(texts)
-    reach = max((longest_reach(window, len(ids), passages) for ids in texts), default=1)
+    reach = max((longest_reach(window, len(ids), segments) for ids in texts), default=1)
     counter = PairCounter(window, vocabulary_size, shrinking=shrinking, reach=reach, threads=threads)
     for ids in texts:
-        counter.add(ids, passages)
+        counter.add(ids, segments)
         counter.cut()
     return counter.finish()
 
@@ -568,10 +568,10 @@ def information_explained(cost: float, unigram: float, floor: float) -> float:
 
 
 def _entropy(counts: NDArray[Any]) -> float:
-    """Return the entropy of counts, in stretches: what is worked with is wider than they are."""
+    """Return the entropy of counts, in spans: what is worked with is wider than they are."""
     total, entropy = counts.sum(dtype=np.float64), 0.0
     for start in range(0, len(counts), SUMMED_AT_ONCE):
-        stretch = counts[start : start + SUMMED_AT_ONCE]
-        shares = stretch[stretch > 0] / total
+        span = counts[start : start + SUMMED_AT_ONCE]
+        shares = span[span > 0] / total
         entropy -= float((shares * np.log(shares)).sum())
     return entropy

@@ -32,18 +32,18 @@ GATHERED_AT_ONCE = 1 << 20  # tokens
 
 @dataclass(frozen=True, repr=False)
 class TextPart(ShortRepr):
-    """Ids, and the passages in them that windows do not cross.
+    """Ids, and the segments in them that windows do not cross.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
         In the order of the text.
-    passages : ndarray of int64, shape (p + 1,), optional
-        Passage k is ``ids[passages[k]:passages[k + 1]]``; None: all of it is one passage.
+    segments : ndarray of int64, shape (p + 1,), optional
+        Segment k is ``ids[segments[k]:segments[k + 1]]``; None: all of it is one segment.
     """
 
     ids: NDArray[np.int32]
-    passages: NDArray[np.int64] | None = None
+    segments: NDArray[np.int64] | None = None
 
 
 class MeasuredEpochs(Sequence[int]):
@@ -84,8 +84,8 @@ class MeasuredEpochs(Sequence[int]):
 
 
 def has_pairs(part: TextPart) -> bool:
-    """Return whether any passage has two words."""
-    longest = len(part.ids) if part.passages is None else np.diff(part.passages).max(initial=0)
+    """Return whether any segment has two words."""
+    longest = len(part.ids) if part.segments is None else np.diff(part.segments).max(initial=0)
     return bool(longest > 1)
 
 
@@ -103,7 +103,7 @@ class ValidationRule:
         Of the tokens; 0 holds out nothing.
     by : {"block", "document"}
         ``block``: blocks of consecutive tokens, drawn from the whole text. They resemble the training text, whose
-        documents they are cut from. ``document``: whole passages of the text, in a random order, as many as come
+        documents they are cut from. ``document``: whole segments of the text, in a random order, as many as come
         nearest to the share.
     block : int
         Tokens a block. The cuts at its ends lose the pairs across them: about window/block of all in the block.
@@ -135,7 +135,7 @@ class ValidationRule:
     ) -> tuple[TextPart, TextPart]:
         """Return the part of a text to train on, and the part that is held out.
 
-        Both begin a new passage wherever something has been taken out between two words, so that no window
+        Both begin a new segment wherever something has been taken out between two words, so that no window
         crosses a cut.
 
         Parameters
@@ -160,8 +160,8 @@ class ValidationRule:
             If one of the two would have no pair.
         """
         length = len(text.ids)
-        edges = np.array([0, length]) if text.passages is None else text.passages
-        ranges = self._blocks(length, generator) if self.by == "block" else self._passages(edges, generator)
+        edges = np.array([0, length]) if text.segments is None else text.segments
+        ranges = self._blocks(length, generator) if self.by == "block" else self._segments(edges, generator)
         # NumPy's `union1d` takes twenty times as long to sort what is sorted nearly.
         cuts = without_repeats(np.sort(np.concatenate([edges, ranges.ravel()]), kind="stable"))
         lengths, is_held_out = (
@@ -197,14 +197,14 @@ class ValidationRule:
         chosen = np.sort(generator.choice(blocks, number, replace=False))
         return _joined(chosen * self.block, np.minimum((chosen + 1) * self.block, length))
 
-    def _passages(self, edges: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return where the passages that are held out begin and end, shape (n, 2); those side by side are one."""
+    def _segments(self, edges: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+        """Return where the segments that are held out begin and end, shape (n, 2); those side by side are one."""
         starts, lengths = edges[:-1][np.diff(edges) > 0], np.diff(edges)[np.diff(edges) > 0]
         if len(lengths) < 2:
             raise SettingError(
                 "by",
                 self.by,
-                "the text is a single passage; set corpus.boundaries to document or line, "
+                "the text is a single segment; set corpus.boundaries to document or line, "
                 "or hold out blocks (by=block).",
             )
         order = generator.permutation(len(lengths))
@@ -224,27 +224,27 @@ def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | No
     if isinstance(ids, np.memmap):
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
-                for taken in _stretches(ids, ranges):
+                for taken in _spans(ids, ranges):
                     file.write(taken.astype(ID, copy=False).data)
                 file.flush()
                 return map_numbers(file, ID, int(np.diff(ranges).sum()))
         except OSError:  # no such folder, no room: memory may have some
             pass
-    return np.concatenate([*_stretches(ids, ranges)])
+    return np.concatenate([*_spans(ids, ranges)])
 
 
-def _stretches(ids: NDArray[np.int32], ranges: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
-    """Yield the ids in these ranges, those of a stretch of the text at a time: there may be millions of ranges."""
+def _spans(ids: NDArray[np.int32], ranges: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
+    """Yield the ids in these ranges, those of a span of the text at a time: there may be millions of ranges."""
     edges = ranges.ravel()
     for start in range(0, len(ids), GATHERED_AT_ONCE):
-        stretch = ids[start : start + GATHERED_AT_ONCE]
-        first, last = edges.searchsorted(start, "right"), edges.searchsorted(start + len(stretch), "left")
-        lengths = np.diff(edges[first:last], prepend=start, append=start + len(stretch))
+        span = ids[start : start + GATHERED_AT_ONCE]
+        first, last = edges.searchsorted(start, "right"), edges.searchsorted(start + len(span), "left")
+        lengths = np.diff(edges[first:last], prepend=start, append=start + len(span))
         is_taken = np.arange(first, last + 1) % 2 == 1  # behind an odd number of edges
-        yield stretch[np.repeat(is_taken, lengths)]
+        yield span[np.repeat(is_taken, lengths)]
 
 
-STRETCH = 1000  # words; the cuts at its ends lose window/1000 of its pairs
+SPAN = 1000  # words; the cuts at its ends lose window/1000 of its pairs
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,7 +255,7 @@ class CostSample(ShortRepr):
     ----------
     counts : PairCounts
         How often each input has each label. An input is a centre, and its labels its contexts; or it is a bag of words,
-        one for each place, and its label the word that they are around.
+        one for each position, and its label the word that they are around.
     bags : csr_array, shape (n, V), optional
         Of each input, what share each word has in its hidden vector; None: input w is word w.
     share : float
@@ -268,23 +268,23 @@ class CostSample(ShortRepr):
 
 
 def sample_text(text: TextPart, words: int, generator: np.random.Generator) -> TextPart:
-    """Return so many words of a text, in stretches of a thousand chosen at random, or all if it has no more."""
+    """Return so many words of a text, in spans of a thousand chosen at random, or all if it has no more."""
     length = len(text.ids)
     if length <= words:
         return text
-    number = max(1, words // STRETCH)
-    starts = np.sort(generator.choice(-(-length // STRETCH), number, replace=False)) * STRETCH
-    stops = np.minimum(starts + STRETCH, length)
+    number = max(1, words // SPAN)
+    starts = np.sort(generator.choice(-(-length // SPAN), number, replace=False)) * SPAN
+    stops = np.minimum(starts + SPAN, length)
     ends = np.concatenate([[0], np.cumsum(stops - starts)])
-    passages = ends
-    if text.passages is not None:  # what they cut is cut in the stretches as well
+    segments = ends
+    if text.segments is not None:  # what they cut is cut in the spans as well
         inside = [
-            text.passages[slice(*text.passages.searchsorted([start, stop]))] - start + end
+            text.segments[slice(*text.segments.searchsorted([start, stop]))] - start + end
             for start, stop, end in zip(starts, stops, ends[:-1], strict=True)
         ]
-        passages = np.unique(np.concatenate([ends, *inside]))
+        segments = np.unique(np.concatenate([ends, *inside]))
     ids = np.concatenate([text.ids[start:stop] for start, stop in zip(starts, stops, strict=True)])
-    return TextPart(ids, passages)
+    return TextPart(ids, segments)
 
 
 def sample_pairs(
@@ -297,9 +297,9 @@ def sample_pairs(
     shrinking_window: bool = False,
 ) -> CostSample:
     """Return the pairs of a text for skip-gram: words dropped as in training, shrinking windows as weights."""
-    drawn = TextDraw(text.ids, window, generator, keep=keep, passages=text.passages).whole()
+    drawn = TextDraw(text.ids, window, generator, keep=keep, segments=text.segments).whole()
     counts = count_window_pairs(
-        [drawn.ids], window, vocabulary_size, shrinking=shrinking_window, passages=drawn.passages
+        [drawn.ids], window, vocabulary_size, shrinking=shrinking_window, segments=drawn.segments
     )
     return CostSample(counts)
 
@@ -316,7 +316,7 @@ def sample_bags(
 ) -> CostSample:
     """Return the bags of a text for cbow, and the word that each is around, drawn as they are in training."""
     draw = TextDraw(
-        text.ids, window, generator, keep=keep, shrinking_window=shrinking_window, passages=text.passages
+        text.ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=text.segments
     )
     bags = Bags.of(draw.whole())
     counts = PairCounts(np.arange(len(bags) + 1), bags.targets, np.ones(len(bags), np.float32))

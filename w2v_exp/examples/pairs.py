@@ -38,8 +38,8 @@ def count_ids(ids: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int64]
     return counts
 
 
-WIDE_WINDOW = 64  # above which counting looks only at the contexts that centres have within their passages
-STRETCH_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
+WIDE_WINDOW = 64  # above which counting looks only at the contexts that centres have within their segments
+SPAN_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
 
 Window = int | NDArray[np.integer[Any]]  # of all centres, or of each of some
 
@@ -92,31 +92,31 @@ class Pairs(ShortRepr):
         return keys // self.vocabulary_size, keys % self.vocabulary_size, counts
 
 
-def longest_reach(window: int, tokens: int, passages: NDArray[np.int64] | None = None) -> int:
+def longest_reach(window: int, tokens: int, segments: NDArray[np.int64] | None = None) -> int:
     """Return the greatest distance that a window reaches over in a text, at least 1.
 
-    A window that is wider than the longest passage reaches from its first word to its last one. All that is sized by
+    A window that is wider than the longest segment reaches from its first word to its last one. All that is sized by
     the window is sized by this, so that it costs what the text costs.
 
     >>> longest_reach(3, 16), longest_reach(2**62, 16), longest_reach(2**62, 16, np.array([0, 5, 16]))
     (3, 15, 10)
     """
-    longest = tokens if passages is None else int(np.diff(passages).max(initial=0))
+    longest = tokens if segments is None else int(np.diff(segments).max(initial=0))
     return max(1, min(require_whole("window", window, at_least=1), longest - 1))
 
 
 def gap_between(window: int) -> int:
-    """Return how many places a `PairCounter` leaves between passages; above `WIDE_WINDOW` it looks where these end."""
+    """Return the number of empty positions that a `PairCounter` puts between segments; 1 above `WIDE_WINDOW`."""
     return window if window <= WIDE_WINDOW else 1
 
 
-def mean_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> float:
+def mean_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = None) -> float:
     """Return the mean of `count_pairs` over all windows from 1 to `window`: the pairs where windows shrink.
 
     >>> mean_pairs(16, 3) == (count_pairs(16, 1) + count_pairs(16, 2) + count_pairs(16, 3)) / 3
     True
     """
-    lengths = np.array([tokens]) if passages is None else np.diff(passages)
+    lengths = np.array([tokens]) if segments is None else np.diff(segments)
     total = 0
     for length, times in zip(
         *(array.tolist() for array in np.unique(lengths, return_counts=True)), strict=True
@@ -130,17 +130,17 @@ def mean_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = No
     return total / window
 
 
-def count_pairs(tokens: int, window: int, passages: NDArray[np.int64] | None = None) -> int:
+def count_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = None) -> int:
     """Return how many pairs `window_pairs` makes of a text of so many tokens.
 
-    Offset d has a context word for all but d tokens of a passage, on both sides.
+    Offset d has a context word for all but d tokens of a segment, on both sides.
 
     >>> count_pairs(16, 3)
     84
     >>> count_pairs(16, 3, np.array([0, 8, 16]))
     72
     """
-    lengths = np.array([tokens]) if passages is None else np.diff(passages)
+    lengths = np.array([tokens]) if segments is None else np.diff(segments)
     reach = np.clip(lengths - 1, 0, window)
     return int((reach * (2 * lengths - reach - 1)).sum())
 
@@ -149,9 +149,9 @@ def window_pairs(
     ids: NDArray[np.int32],
     window: Window,
     vocabulary_size: int,
-    passages: NDArray[np.int64] | None = None,
+    segments: NDArray[np.int64] | None = None,
 ) -> Pairs:
-    """Pair every word with each word at most `window` places before or after it, cut at the ends of the text.
+    """Pair every word with each word at most `window` positions before or after it, cut at the ends of the text.
 
     Pairs come in the article's order: centre by centre, contexts from left to right.
 
@@ -161,17 +161,17 @@ def window_pairs(
         The text.
     window : int or ndarray of int, shape (n,)
         The greatest distance between the words of a pair, at least 1: one for all, or one for each centre. One that is
-        wider than the longest passage reaches over all of it.
+        wider than the longest segment reaches over all of it.
     vocabulary_size : int
         V.
-    passages : ndarray of int64, shape (p + 1,), optional
-        Passage k is ``ids[passages[k]:passages[k + 1]]``; windows do not cross from one to another. None: the text is
-        one passage.
+    segments : ndarray of int64, shape (p + 1,), optional
+        Segment k is ``ids[segments[k]:segments[k + 1]]``; windows do not cross from one to another. None: the text is
+        one segment.
 
     Returns
     -------
     Pairs
-        8 bytes a pair; made stretch by stretch, so that nothing else grows with the text.
+        8 bytes a pair; made span by span, so that nothing else grows with the text.
 
     Raises
     ------
@@ -180,55 +180,55 @@ def window_pairs(
     NotEnoughMemoryError
         Before anything is allocated, if the pairs do not fit the memory that is available.
     """
-    ids, passages = _checked_text(ids, vocabulary_size, passages)
+    ids, segments = _checked_text(ids, vocabulary_size, segments)
     if np.ndim(window):
         window = _checked_windows(window, len(ids))
     else:
-        window = longest_reach(require_whole("window", window, at_least=1), len(ids), passages)
+        window = longest_reach(require_whole("window", window, at_least=1), len(ids), segments)
     widest = int(np.max(window, initial=1))
-    size = max(1, STRETCH_PAIRS // (2 * max(1, min(widest, len(ids)))))
+    size = max(1, SPAN_PAIRS // (2 * max(1, min(widest, len(ids)))))
 
-    def stretches() -> Iterator[tuple[int, int, Window]]:
+    def spans() -> Iterator[tuple[int, int, Window]]:
         for start in range(0, len(ids), size):
             stop = min(start + size, len(ids))
             yield start, stop, window if isinstance(window, int) else window[start:stop]
 
     if isinstance(window, int):
-        total = count_pairs(len(ids), window, passages)
+        total = count_pairs(len(ids), window, segments)
     else:
-        total = sum(count_stretch_pairs(len(ids), *stretch, passages) for stretch in stretches())
+        total = sum(count_span_pairs(len(ids), *span, segments) for span in spans())
     require_memory(
         Pairs.memory(total), f"window={widest}: {total:,} pairs", "Use a smaller window or a shorter text."
     )
     centres, contexts = np.empty(total, np.int32), np.empty(total, np.int32)
     done = 0
-    for stretch in stretches():
-        made, _ = stretch_pairs(ids, *stretch, passages, out=(centres[done:], contexts[done:]))
+    for span in spans():
+        made, _ = span_pairs(ids, *span, segments, out=(centres[done:], contexts[done:]))
         done += len(made)
     return Pairs(centres, contexts, vocabulary_size)
 
 
 def _checked_text(
-    ids: Any, vocabulary_size: Any, passages: Any
+    ids: Any, vocabulary_size: Any, segments: Any
 ) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
-    """Return ids and passages as arrays, or raise `SettingError` for what cannot be used."""
+    """Return ids and segments as arrays, or raise `SettingError` for what cannot be used."""
     size = require_whole("vocabulary_size", vocabulary_size, at_least=0)
     if isinstance(ids, (list, tuple)):
         ids = np.array(ids, np.int32 if not ids else None)
     require_array("ids", ids, "iu", 1, "an array of whole numbers, such as EncodedText.ids")
     if len(ids) and not (ids.min() >= 0 and ids.max() < size):
         raise SettingError("ids", short(ids), f"must be below vocabulary_size={size}, and not negative.")
-    if passages is None:
+    if segments is None:
         return ids, None
-    passages = np.asarray(passages)
-    require_array("passages", passages, "iu", 1, "an array of whole numbers")
-    if not len(passages) and not len(ids):
-        return ids, passages
-    if not len(passages) or passages[0] != 0 or passages[-1] != len(ids) or (np.diff(passages) < 0).any():
+    segments = np.asarray(segments)
+    require_array("segments", segments, "iu", 1, "an array of whole numbers")
+    if not len(segments) and not len(ids):
+        return ids, segments
+    if not len(segments) or segments[0] != 0 or segments[-1] != len(ids) or (np.diff(segments) < 0).any():
         raise SettingError(
-            "passages", short(passages), f"must rise from 0 to the number of ids, {len(ids):,}."
+            "segments", short(segments), f"must rise from 0 to the number of ids, {len(ids):,}."
         )
-    return ids, passages
+    return ids, segments
 
 
 def _checked_windows(windows: Any, tokens: int) -> NDArray[np.int64]:
@@ -240,25 +240,25 @@ def _checked_windows(windows: Any, tokens: int) -> NDArray[np.int64]:
     return checked
 
 
-def stretch_pairs(
+def span_pairs(
     ids: NDArray[np.int32],
     start: int,
     stop: int,
     window: Window,
-    passages: NDArray[np.int64] | None = None,
+    segments: NDArray[np.int64] | None = None,
     out: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the pairs whose centres are at the places from start to stop, in the order of `window_pairs`.
+    """Return the pairs whose centres are at the positions from start to stop, in the order of `window_pairs`.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
         The text, or as much of it as the windows of these centres reach.
     start, stop : int
-        The first place, and the one after the last.
+        The first position, and the one after the last.
     window : int or ndarray of int, shape (stop − start,)
         The greatest distance between the words of a pair: one for all, or one for each centre.
-    passages : ndarray of int64, shape (p + 1,), optional
+    segments : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`.
     out : pair of ndarray of int32, optional
         Where there is room for them; what is returned is then the beginning of these two.
@@ -267,7 +267,7 @@ def stretch_pairs(
     -------
     centres, contexts : ndarray of int32, shape (m,)
     """
-    left, right = reaches(len(ids), start, stop, window, passages)
+    left, right = reaches(len(ids), start, stop, window, segments)
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     # With all contexts that a window can have, the pairs form a table that is filled column by column: contexts at
     # one distance are a slice of the text.
@@ -294,20 +294,20 @@ def stretch_pairs(
         np.greater_equal(left, distance, out=inside[:, widest - distance])
         np.greater_equal(right, distance, out=inside[:, widest + distance - 1])
     made[0][:] = np.repeat(ids[start:stop], lengths)
-    # Twice as fast as table[inside]; no place is outside the table, and to check that it would be copied.
+    # Twice as fast as table[inside]; no position is outside the table, and to check that it would be copied.
     table.reshape(-1).take(np.flatnonzero(inside), out=made[1], mode="clip")
     return made
 
 
-def count_stretch_pairs(
+def count_span_pairs(
     tokens: int,
     start: int,
     stop: int,
     window: Window,
-    passages: NDArray[np.int64] | None = None,
+    segments: NDArray[np.int64] | None = None,
 ) -> int:
-    """Return how many pairs `stretch_pairs` makes, of a text of so many tokens."""
-    left, right = reaches(tokens, start, stop, window, passages)
+    """Return how many pairs `span_pairs` makes, of a text of so many tokens."""
+    left, right = reaches(tokens, start, stop, window, segments)
     return int(left.sum() + right.sum())
 
 
@@ -316,21 +316,21 @@ def reaches(
     start: int,
     stop: int,
     window: Window,
-    passages: NDArray[np.int64] | None,
+    segments: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many contexts each centre from start to stop has before it, and after it, (stop − start,) each.
 
-    That is, in a text of so many tokens, within its window and its passage.
+    That is, in a text of so many tokens, within its window and its segment.
     """
-    if passages is None and isinstance(window, int) and window <= start and stop + window <= tokens:
+    if segments is None and isinstance(window, int) and window <= start and stop + window <= tokens:
         everywhere = np.full(stop - start, window, np.int64)
         return everywhere, everywhere
-    places = np.arange(start, stop)
+    positions = np.arange(start, stop)
     first: int | NDArray[np.int64] = 0
     end: int | NDArray[np.int64] = tokens
-    if passages is not None:
-        touched = slice(passages.searchsorted(start, "right") - 1, passages.searchsorted(stop, "left") + 1)
-        bounds = passages[touched]
+    if segments is not None:
+        touched = slice(segments.searchsorted(start, "right") - 1, segments.searchsorted(stop, "left") + 1)
+        bounds = segments[touched]
         inside = np.diff(bounds.clip(start, stop))
         first, end = np.repeat(bounds[:-1], inside), np.repeat(bounds[1:], inside)
-    return np.minimum(window, places - first), np.minimum(window, end - 1 - places)
+    return np.minimum(window, positions - first), np.minimum(window, end - 1 - positions)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from w2v_exp.examples.pairs import (
     Window,
     count_ids,
-    count_stretch_pairs,
+    count_span_pairs,
     longest_reach,
     reaches,
-    stretch_pairs,
+    span_pairs,
 )
 from w2v_exp.representation import ShortRepr
 from w2v_exp.validation import check_number, require_whole
@@ -115,17 +115,17 @@ PHILOX_NUMBERS = 4  # that each count gives
 
 @dataclass(frozen=True, repr=False)
 class DrawnText(ShortRepr):
-    """A stretch of a text as it was drawn, with as much of the text around it as its windows reach.
+    """A span of a text as it was drawn, with as much of the text around it as its windows reach.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
         The words that were kept.
     start, stop : int
-        The words of the stretch itself, the centres, are ``ids[start:stop]``.
+        The words of the span itself, the centres, are ``ids[start:stop]``.
     window : int or ndarray of int32, shape (stop − start,)
         The window of all centres, or of each.
-    passages : ndarray of int64, shape (p + 1,), optional
+    segments : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`, of `ids`.
     """
 
@@ -133,19 +133,19 @@ class DrawnText(ShortRepr):
     start: int
     stop: int
     window: Window
-    passages: NDArray[np.int64] | None
+    segments: NDArray[np.int64] | None
 
     def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return the centres and the contexts of the stretch's pairs."""
-        return stretch_pairs(self.ids, self.start, self.stop, self.window, self.passages)
+        """Return the centres and the contexts of the span's pairs."""
+        return span_pairs(self.ids, self.start, self.stop, self.window, self.segments)
 
     def count_pairs(self) -> int:
-        """Return how many pairs the stretch has."""
-        return count_stretch_pairs(len(self.ids), self.start, self.stop, self.window, self.passages)
+        """Return how many pairs the span has."""
+        return count_span_pairs(len(self.ids), self.start, self.stop, self.window, self.segments)
 
     def count_bags(self) -> int:
-        """Return how many of the stretch's centres have a context."""
-        left, right = reaches(len(self.ids), self.start, self.stop, self.window, self.passages)
+        """Return how many of the span's centres have a context."""
+        left, right = reaches(len(self.ids), self.start, self.stop, self.window, self.segments)
         return int(np.count_nonzero(left + right))
 
 
@@ -153,7 +153,7 @@ class TextDraw:
     """One draw of a text: its frequent words thinned out, and a window for each centre.
 
     Words are dropped before they are paired, so windows reach further than in the text itself, as in word2vec. What
-    is decided of a place depends on the place and the draw alone: whoever asks for parts of the text, in whatever
+    is decided of a position depends on the position and the draw alone: whoever asks for parts of the text, in whatever
     order, gets parts of the same drawn text.
 
     Parameters
@@ -168,7 +168,7 @@ class TextDraw:
         With what probability an occurrence of each word is kept; None keeps all.
     shrinking_window : bool
         Whether the window of each centre is drawn from 1 … window, evenly, as in word2vec.
-    passages : ndarray of int64, shape (p + 1,), optional
+    segments : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`.
     """
 
@@ -180,27 +180,27 @@ class TextDraw:
         *,
         keep: NDArray[np.float64] | None = None,
         shrinking_window: bool = False,
-        passages: NDArray[np.int64] | None = None,
+        segments: NDArray[np.int64] | None = None,
     ) -> None:
         self._ids = ids
         self._drawn_from = require_whole("window", window, at_least=1)
-        self._window = longest_reach(window, len(ids), passages)
+        self._window = longest_reach(window, len(ids), segments)
         self._keep = keep
         self._shrinking_window = shrinking_window
-        self._passages = passages
+        self._segments = segments
         self._keep_key, self._window_key = generator.integers(2**64, size=(2, 2), dtype=np.uint64)
 
     def whole(self) -> DrawnText:
         """Return all of the drawn text, in memory, unless nothing was dropped."""
-        return self.stretch(0, len(self._ids))
+        return self.span(0, len(self._ids))
 
-    def stretch(self, start: int, stop: int) -> DrawnText:
-        """Return what was drawn of the places from start to stop, with the words that their windows reach."""
+    def span(self, start: int, stop: int) -> DrawnText:
+        """Return what was drawn of the positions from start to stop, with the words that their windows reach."""
         begin, end = self._word_before(start), self._word_after(stop)
-        ids, passages = self._ids[begin:end], self._passages_between(begin, end)
+        ids, segments = self._ids[begin:end], self._segments_between(begin, end)
         window = self._windows(start, stop)
         if self._keep is None:
-            return DrawnText(ids, start - begin, stop - begin, window, passages)
+            return DrawnText(ids, start - begin, stop - begin, window, segments)
         kept = self._kept(self._keep, begin, end)
         own = kept[start - begin : stop - begin]
         first = np.count_nonzero(kept[: start - begin])
@@ -209,11 +209,11 @@ class TextDraw:
             int(first),
             int(first + np.count_nonzero(own)),
             window if isinstance(window, int) else window[own],
-            None if passages is None else np.concatenate([[0], np.cumsum(kept)])[passages],
+            None if segments is None else np.concatenate([[0], np.cumsum(kept)])[segments],
         )
 
     def _kept(self, keep: NDArray[np.float64], start: int, stop: int) -> NDArray[np.bool_]:
-        """Return whether the words at these places are kept."""
+        """Return whether the words at these positions are kept."""
         kept = np.empty(stop - start, bool)
         for first in range(start, stop, DRAWN_AT_ONCE):
             last = min(first + DRAWN_AT_ONCE, stop)
@@ -221,46 +221,49 @@ class TextDraw:
             np.less(numbers, keep[self._ids[first:last]], out=kept[first - start : last - start])
         return kept
 
-    def _word_before(self, place: int) -> int:
-        """Return the place of a word that no window goes beyond from `place` on, or the first place of the text."""
+    def _word_before(self, position: int) -> int:
+        """Return the position of a word that no window from `position` on goes beyond, or the text's first."""
         reach = self._window
         if self._keep is not None:
-            while reach < place and self._kept(self._keep, place - reach, place).sum() < self._window:
+            while (
+                reach < position and self._kept(self._keep, position - reach, position).sum() < self._window
+            ):
                 reach *= 2
-        return max(0, place - reach)
+        return max(0, position - reach)
 
-    def _word_after(self, place: int) -> int:
-        """Return the place after a word that no window before `place` goes beyond, or after the text."""
+    def _word_after(self, position: int) -> int:
+        """Return the position after a word that no window before `position` goes beyond, or after the text."""
         reach, length = self._window, len(self._ids)
         if self._keep is not None:
             while (
-                place + reach < length and self._kept(self._keep, place, place + reach).sum() < self._window
+                position + reach < length
+                and self._kept(self._keep, position, position + reach).sum() < self._window
             ):
                 reach *= 2
-        return min(place + reach, length)
+        return min(position + reach, length)
 
     def _windows(self, start: int, stop: int) -> Window:
-        """Return the window of all centres, or of the centre at each of these places."""
+        """Return the window of all centres, or of the centre at each of these positions."""
         if not self._shrinking_window:
             return self._window
         windows = np.empty(stop - start, np.int32)
         for first in range(start, stop, DRAWN_AT_ONCE):
             last = min(first + DRAWN_AT_ONCE, stop)
             drawn = 1 + self._drawn_from * _numbers(self._window_key, first, last)
-            # A window beyond the longest passage is as good as one that reaches over it.
+            # A window beyond the longest segment is as good as one that reaches over it.
             windows[first - start : last - start] = np.minimum(drawn, self._window)
         return windows
 
-    def _passages_between(self, begin: int, end: int) -> NDArray[np.int64] | None:
-        """Return the passages that have a part between two places, as places counted from the first."""
-        if self._passages is None:
+    def _segments_between(self, begin: int, end: int) -> NDArray[np.int64] | None:
+        """Return the segments that have a part between two positions, as positions counted from the first."""
+        if self._segments is None:
             return None
-        first, last = self._passages.searchsorted(begin, "right") - 1, self._passages.searchsorted(end)
-        return self._passages[first : last + 1].clip(begin, end) - begin
+        first, last = self._segments.searchsorted(begin, "right") - 1, self._segments.searchsorted(end)
+        return self._segments[first : last + 1].clip(begin, end) - begin
 
 
 def _numbers(key: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.float64]:
-    """Return the random numbers from 0 to 1 that belong to these places, (stop − start,).
+    """Return the random numbers from 0 to 1 that belong to these positions, (stop − start,).
 
     Philox (Salmon et al. 2011) makes each number from a key and a count, not from the number before it.
     """

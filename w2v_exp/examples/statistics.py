@@ -33,7 +33,7 @@ class BatchShape:
     Parameters
     ----------
     centres : float
-        Its distinct centres, or bags, or the places of a block.
+        Its distinct centres, or bags, or the positions of a block.
     pairs : float
         Its pairs, or bags.
     cells : float
@@ -117,7 +117,7 @@ class PairSurvey:
 
     Parameters
     ----------
-    ids, window, vocabulary_size, passages
+    ids, window, vocabulary_size, segments
         As for `window_pairs`.
     generator : numpy.random.Generator
         Of a `TextDraw`; in the state in which examples get it, the survey is of the very text that they draw.
@@ -138,17 +138,17 @@ class PairSurvey:
         *,
         subsampling: Subsampling = NoSubsampling(),  # noqa: B008  frozen
         shrinking_window: bool = False,
-        passages: NDArray[np.int64] | None = None,
+        segments: NDArray[np.int64] | None = None,
         passes: int = 1,
     ) -> None:
         self.vocabulary_size = vocabulary_size
-        self.window = longest_reach(window, len(ids), passages)
-        self._ids, self._passages = ids, passages
+        self.window = longest_reach(window, len(ids), segments)
+        self._ids, self._segments = ids, segments
         self._shrinking_window = shrinking_window
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         self.drops_words = keep is not None
         self._draws = [
-            TextDraw(ids, window, generator, keep=keep, shrinking_window=shrinking_window, passages=passages)
+            TextDraw(ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=segments)
             for _ in range(passes if self.drops_words else 1)
         ]
         counts = count_ids(ids, vocabulary_size)
@@ -171,22 +171,22 @@ class PairSurvey:
 
     @property
     def gaps(self) -> int:
-        """How many places between passages a `PairCounter` fills."""
-        return 0 if self._passages is None else gap_between(self.window) * (len(self._passages) - 2)
+        """How many positions between segments a `PairCounter` fills."""
+        return 0 if self._segments is None else gap_between(self.window) * (len(self._segments) - 2)
 
     @property
     def contexts(self) -> float:
         """How many contexts a centre has at the most, the mean over the text."""
         if self.window <= WIDE_WINDOW:
             return 2 * self.window
-        return count_pairs(len(self._ids), self.window, self._passages) / max(1, len(self._ids))
+        return count_pairs(len(self._ids), self.window, self._segments) / max(1, len(self._ids))
 
     @cached_property
     def pairs(self) -> int:
         """How many pairs there are, exactly."""
         if not self.drops_words and not self._shrinking_window:
-            return count_pairs(len(self._ids), self.window, self._passages)
-        return sum(drawn.count_pairs() for drawn in _stretches(self._draws[0], 0, len(self._ids)))
+            return count_pairs(len(self._ids), self.window, self._segments)
+        return sum(drawn.count_pairs() for drawn in _spans(self._draws[0], 0, len(self._ids)))
 
     @cached_property
     def distinct_by_centre(self) -> NDArray[np.float64]:
@@ -200,7 +200,7 @@ class PairSurvey:
         Of more than `SURVEYED_PAIRS`, most words meet nearly all others: then the number is the most there can be.
         """
         # Near enough, and drawing takes time.
-        pairs = min(2 * self.window * self.tokens, count_pairs(len(self._ids), self.window, self._passages))
+        pairs = min(2 * self.window * self.tokens, count_pairs(len(self._ids), self.window, self._segments))
         pairs *= len(self._draws)
         if pairs > SURVEYED_PAIRS:
             words = np.count_nonzero(self.frequencies)
@@ -220,7 +220,7 @@ class PairSurvey:
     def _distinct_pairs(
         self, draws: list[TextDraw], start: int, stop: int, pairs: int
     ) -> NDArray[np.float64]:
-        """Return how many distinct contexts the centres at these places have, of about so many pairs: shape (V,)."""
+        """Return how many distinct contexts the centres at these positions have, of about so many pairs: shape (V,)."""
         seeded = np.random.default_rng(0)
         tables = seeded.integers(1 << 32, size=(2, self.vocabulary_size), dtype=np.uint32)
         halvings = max(0, (pairs // SAMPLED_PAIRS).bit_length())
@@ -228,7 +228,7 @@ class PairSurvey:
         found, waiting = np.empty(0, np.int64), 0
         buffer: list[NDArray[np.int64]] = []
         for draw in draws:
-            for drawn in _stretches(draw, start, stop):
+            for drawn in _spans(draw, start, stop):
                 for keys in _sampled_pairs(drawn, tables, most):
                     buffer.append(keys)
                     waiting += len(keys)
@@ -262,7 +262,7 @@ class PairSurvey:
             starts = np.linspace(0, max(0, length - words), BATCHES).astype(int).tolist()
         most = 1
         for start in starts:
-            drawn = self._draws[0].stretch(start, min(start + words, length)) if start < length else None
+            drawn = self._draws[0].span(start, min(start + words, length)) if start < length else None
             if drawn is not None:
                 counts = count_ids(drawn.ids[drawn.start : drawn.stop], self.vocabulary_size)
                 k = (
@@ -274,9 +274,9 @@ class PairSurvey:
         return most
 
 
-def _stretches(draw: TextDraw, start: int, stop: int) -> Iterator[DrawnText]:
+def _spans(draw: TextDraw, start: int, stop: int) -> Iterator[DrawnText]:
     for first in range(start, stop, SURVEYED_AT_ONCE):
-        yield draw.stretch(first, min(first + SURVEYED_AT_ONCE, stop))
+        yield draw.span(first, min(first + SURVEYED_AT_ONCE, stop))
 
 
 def _sampled_pairs(
@@ -284,7 +284,7 @@ def _sampled_pairs(
 ) -> Iterator[NDArray[np.int64]]:
     """Return centre · V + context of all pairs whose number is at most `most`, distance by distance."""
     ids, start, stop = drawn.ids, drawn.start, drawn.stop
-    left, right = reaches(len(ids), start, stop, drawn.window, drawn.passages)
+    left, right = reaches(len(ids), start, stop, drawn.window, drawn.segments)
     of_centre, of_context = tables[0].take(ids), tables[1].take(ids)
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     for distance in range(1, widest + 1):
@@ -293,9 +293,9 @@ def _sampled_pairs(
             if begin >= end:
                 continue
             numbers = of_centre[begin:end] ^ of_context[begin + offset : end + offset]
-            places = np.flatnonzero(numbers <= most) + begin
-            places = places[reach[places - start] >= distance]
-            yield ids[places].astype(np.int64) * tables.shape[1] + ids[places + offset]
+            positions = np.flatnonzero(numbers <= most) + begin
+            positions = positions[reach[positions - start] >= distance]
+            yield ids[positions].astype(np.int64) * tables.shape[1] + ids[positions + offset]
 
 
 def _expected_distinct(counts: NDArray[np.float64] | NDArray[np.int64], drawn: int) -> int:

@@ -24,12 +24,12 @@ class DrawnExamples(TrainingExamples):
 
     Parameters
     ----------
-    ids, window, vocabulary_size, subsampling, shrinking_window, passages, order, generator
+    ids, window, vocabulary_size, subsampling, shrinking_window, segments, order, generator
         As for `StreamedExamples`.
-    stretch : int
+    span : int
         Words that are drawn at a time.
     share : tuple of int
-        (number, of): the stretches of one of several processes, every `of`-th from `number` on.
+        (number, of): the spans of one of several processes, every `of`-th from `number` on.
     """
 
     def __init__(
@@ -38,28 +38,28 @@ class DrawnExamples(TrainingExamples):
         window: int,
         vocabulary_size: int,
         *,
-        stretch: int,
+        span: int,
         subsampling: Subsampling | None,
         shrinking_window: bool,
-        passages: NDArray[np.int64] | None,
+        segments: NDArray[np.int64] | None,
         order: str,
         generator: np.random.Generator | None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
         self._drawn_from = require_whole("window", window, at_least=1)
         self._ids = ids
-        self._window = longest_reach(self._drawn_from, len(ids), passages)
-        self._stretch = stretch
+        self._window = longest_reach(self._drawn_from, len(ids), segments)
+        self._span = span
         self._keep = keep_probabilities(subsampling or NoSubsampling(), ids, vocabulary_size)
         self._shrinking_window = shrinking_window
-        self._passages = passages
-        self._numbers = range(share[0], -(-len(ids) // stretch), share[1])  # of its stretches
+        self._segments = segments
+        self._numbers = range(share[0], -(-len(ids) // span), share[1])  # of its spans
         expected = self._expected_pairs(generator or np.random.default_rng(0))
         super().__init__(vocabulary_size, expected, order)
 
     @property
     def window(self) -> int:
-        """The greatest distance between the words of a pair: of the window, or of the longest passage."""
+        """The greatest distance between the words of a pair: of the window, or of the longest segment."""
         return self._window
 
     @cached_property
@@ -73,7 +73,7 @@ class DrawnExamples(TrainingExamples):
             self._drawn_from,
             self.vocabulary_size,
             shrinking=self._shrinking_window,
-            passages=self._passages,
+            segments=self._segments,
         )
 
     @cached_property
@@ -81,15 +81,15 @@ class DrawnExamples(TrainingExamples):
         """What share of the pairs each word is to be expected as the context of, shape (V,).
 
         A word is as often a context as it is a centre. Where words are dropped, this takes the words that are kept
-        to have as many contexts as in the text itself: true but for the ends of short passages.
+        to have as many contexts as in the text itself: true but for the ends of short segments.
         """
         weights = np.ones(self._window)  # of a pair by its distance
         if self._shrinking_window:
             weights -= np.arange(self._window) / self._drawn_from
         within = np.concatenate([[0], np.cumsum(weights)])  # the contexts on one side, by how far it reaches
         by_context = np.zeros(self.vocabulary_size)
-        for start, stop in self._stretches(self._numbers):
-            left, right = reaches(len(self._ids), start, stop, self._window, self._passages)
+        for start, stop in self._spans(self._numbers):
+            left, right = reaches(len(self._ids), start, stop, self._window, self._segments)
             ids, contexts = self._ids[start:stop], within[left] + within[right]
             if self._keep is not None:
                 contexts *= self._keep[ids]
@@ -97,17 +97,17 @@ class DrawnExamples(TrainingExamples):
         by_context /= by_context.sum()
         return by_context
 
-    def _stretches(self, numbers: range | NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        """Return where each of these stretches starts and stops."""
+    def _spans(self, numbers: range | NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Return where each of these spans starts and stops."""
         for number in numbers:
-            start = int(number) * self._stretch
-            yield start, min(start + self._stretch, len(self._ids))
+            start = int(number) * self._span
+            yield start, min(start + self._span, len(self._ids))
 
-    def _ordered_stretches(self, generator: np.random.Generator) -> Iterator[tuple[int, int]]:
-        """Return where the stretches start and stop, in the order of an epoch."""
+    def _ordered_spans(self, generator: np.random.Generator) -> Iterator[tuple[int, int]]:
+        """Return where the spans start and stop, in the order of an epoch."""
         if self.order == "corpus":
-            return self._stretches(self._numbers)
-        return self._stretches(np.asarray(self._numbers)[generator.permutation(len(self._numbers))])
+            return self._spans(self._numbers)
+        return self._spans(np.asarray(self._numbers)[generator.permutation(len(self._numbers))])
 
     def _draw(self, generator: np.random.Generator) -> TextDraw:
         return TextDraw(
@@ -116,19 +116,17 @@ class DrawnExamples(TrainingExamples):
             generator,
             keep=self._keep,
             shrinking_window=self._shrinking_window,
-            passages=self._passages,
+            segments=self._segments,
         )
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
         """Return how many pairs an epoch has: exactly, as the mean over all windows, or as those of one draw."""
         if self._keep is not None or self._numbers.step > 1:
             draw = self._draw(generator)
-            return sum(
-                draw.stretch(start, stop).count_pairs() for start, stop in self._stretches(self._numbers)
-            )
+            return sum(draw.span(start, stop).count_pairs() for start, stop in self._spans(self._numbers))
         if self._shrinking_window:
-            return mean_pairs(len(self._ids), self._drawn_from, self._passages)
-        return count_pairs(len(self._ids), self._window, self._passages)
+            return mean_pairs(len(self._ids), self._drawn_from, self._segments)
+        return count_pairs(len(self._ids), self._window, self._segments)
 
 
 PAIR_BYTES = 21  # for each pair of a block while it is made: a table of contexts, those inside of a window
@@ -174,7 +172,7 @@ class StreamedExamples(DrawnExamples):
         How frequent words are thinned out.
     shrinking_window : bool
         Whether the window of each centre is drawn from 1 … window.
-    passages : ndarray of int64, shape (p + 1,), optional
+    segments : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`.
     batch_size : int
         Pairs a batch, whatever a block has; the last one of an epoch may have fewer.
@@ -199,7 +197,7 @@ class StreamedExamples(DrawnExamples):
         *,
         subsampling: Subsampling | None = None,
         shrinking_window: bool = False,
-        passages: NDArray[np.int64] | None = None,
+        segments: NDArray[np.int64] | None = None,
         batch_size: int = 128,
         order: str = "corpus",
         generator: np.random.Generator | None = None,
@@ -211,10 +209,10 @@ class StreamedExamples(DrawnExamples):
             ids,
             window,
             vocabulary_size,
-            stretch=self.rule.block,
+            span=self.rule.block,
             subsampling=subsampling,
             shrinking_window=shrinking_window,
-            passages=passages,
+            segments=segments,
             order=order,
             generator=generator,
         )
@@ -266,9 +264,9 @@ class StreamedExamples(DrawnExamples):
     def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
         """Return the pairs of each block, in the order of an epoch."""
         draw = self._draw(generator)
-        stretches, mixing = self._ordered_stretches(generator), self._mixing_generator(generator)
-        for start, stop in stretches:
-            centres, contexts = draw.stretch(start, stop).pairs()
+        spans, mixing = self._ordered_spans(generator), self._mixing_generator(generator)
+        for start, stop in spans:
+            centres, contexts = draw.span(start, stop).pairs()
             if mixing is not None:
                 permutation = mixing.permutation(len(centres))
                 centres, contexts = centres[permutation], contexts[permutation]
@@ -292,7 +290,7 @@ class StreamedExamples(DrawnExamples):
 
 
 def _joined(columns: list[Columns]) -> Columns:
-    """Return pairs that are in pieces as one piece, without a copy if there is only one."""
+    """Return pairs that are in several arrays as one, without a copy if there is only one."""
     if len(columns) == 1:
         return columns[0]
     centres, contexts = zip(*columns, strict=True)

@@ -38,14 +38,14 @@ def metrics_beforehand(
     """
     metrics = {
         "estimated_memory_mb": estimate.total / MEGABYTE,
-        "pairs": count_pairs(len(training.ids), plan.window, training.passages),
+        "pairs": count_pairs(len(training.ids), plan.window, training.segments),
         "tokens": text.tokens,
         "vocabulary_size": len(text.vocabulary),
     } | origin.metrics(text.vocabulary)
     if plan.epochs:
         metrics["estimated_seconds"] = seconds
     if isinstance(plan.labels, BlockRule):
-        reach = longest_reach(plan.window, len(training.ids), training.passages)
+        reach = longest_reach(plan.window, len(training.ids), training.segments)
         metrics["block_tokens"] = plan.labels.centres(len(training.ids), reach)
     if (available := available_memory()) is not None:
         metrics["memory_available_mb"] = available / MEGABYTE

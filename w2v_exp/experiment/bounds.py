@@ -89,7 +89,7 @@ def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
 def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int:
     """Return how many bytes counting all pairs of a text, and their bounds, take at the most."""
     nothing_drawn = np.random.default_rng(0)
-    survey = PairSurvey(training.ids, plan.window, vocabulary_size, nothing_drawn, passages=training.passages)
+    survey = PairSurvey(training.ids, plan.window, vocabulary_size, nothing_drawn, segments=training.segments)
     distinct = int(survey.distinct_by_centre.sum())
     summing = PairCounts.memory(distinct, vocabulary_size) + PairCounts.summing_memory(distinct)
     return max(PairCounter.memory(survey), summing)
@@ -107,7 +107,7 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
             plan.window,
             vocabulary_size,
             shrinking=plan.shrinking_window,
-            passages=training.passages,
+            segments=training.segments,
         )
     except UserError as error:  # of the counting; what has been trained is of use without bounds, too
         print(f"The run goes on without the bounds of its cost. {error}", file=sys.stderr)
@@ -119,7 +119,7 @@ def _key(plan: Plan, training: TextPart, vocabulary_size: int) -> str:
     """Return what the bounds are known by: the content of all that they are computed from."""
     described = [FORMAT, plan.window, plan.shrinking_window, vocabulary_size]
     digest = hashlib.sha256(json.dumps(described).encode())
-    for array in (training.ids, training.passages):
+    for array in (training.ids, training.segments):
         length = 0 if array is None else len(array)
         digest.update(f"[{length}]".encode())
         for start in range(0, length, _HASHED_AT_ONCE):

@@ -40,7 +40,7 @@ def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None
     SettingError
         If one of them would have no pair.
     """
-    whole = TextPart(text.ids, text.passages if len(text.passages) > 2 else None)  # None is faster
+    whole = TextPart(text.ids, text.segments if len(text.segments) > 2 else None)  # None is faster
     if not plan.validation.share:
         return whole, None
     folder = plan.cache.path if isinstance(plan.cache, TextCache) else None
@@ -59,19 +59,19 @@ def build_examples(
     plan: Plan,
     ids: NDArray[np.int32],
     vocabulary_size: int,
-    passages: NDArray[np.int64] | None = None,
+    segments: NDArray[np.int64] | None = None,
     share: tuple[int, int] = (0, 1),
 ) -> TrainingExamples:
     """Return the examples that a plan makes of a text; of blocks, only the share (number, of) of one worker."""
     if isinstance(plan.labels, CountsRule):
-        counts = _count(plan, plan.labels, TextPart(ids, passages), vocabulary_size)
+        counts = _count(plan, plan.labels, TextPart(ids, segments), vocabulary_size)
         made = VisitedExamples if isinstance(plan.objective, HierarchicalSoftmax) else CountedExamples
         return made(counts, plan.labels, order=plan.order, dtype=plan.dtype)
     if isinstance(plan.labels, StreamRule):
         choices: dict[str, Any] = {
             "subsampling": plan.subsampling,
             "shrinking_window": plan.shrinking_window,
-            "passages": passages,
+            "segments": segments,
             "batch_size": plan.batch_size,
             "order": plan.order,
             "generator": _child_generator(plan, SAMPLING),
@@ -89,7 +89,7 @@ def build_examples(
             bags=isinstance(plan.model, Cbow),
             subsampling=plan.subsampling,
             shrinking_window=plan.shrinking_window,
-            passages=passages,
+            segments=segments,
             order=plan.order,
             generator=_child_generator(plan, SAMPLING),
             share=share,
@@ -100,7 +100,7 @@ def build_examples(
         _child_generator(plan, SAMPLING),
         keep=keep_probabilities(plan.subsampling, ids, vocabulary_size),
         shrinking_window=plan.shrinking_window,
-        passages=passages,
+        segments=segments,
     ).whole()
     choices = {
         "labels": plan.labels.encoding,
@@ -110,7 +110,7 @@ def build_examples(
     }
     if isinstance(plan.model, Cbow):
         return BagExamples(Bags.of(drawn), vocabulary_size, mean=plan.model.context == "mean", **choices)
-    return Examples(window_pairs(drawn.ids, drawn.window, vocabulary_size, drawn.passages), **choices)
+    return Examples(window_pairs(drawn.ids, drawn.window, vocabulary_size, drawn.segments), **choices)
 
 
 def survey_pairs(plan: Plan, text: TextPart, vocabulary_size: int) -> PairSurvey:
@@ -123,7 +123,7 @@ def survey_pairs(plan: Plan, text: TextPart, vocabulary_size: int) -> PairSurvey
         _child_generator(plan, SAMPLING),
         subsampling=plan.subsampling,
         shrinking_window=plan.shrinking_window and not counts,  # there it is a matter of weights
-        passages=text.passages,
+        segments=text.segments,
         passes=plan.labels.sampled_passes if isinstance(plan.labels, CountsRule) else 1,
     )
 
@@ -200,7 +200,7 @@ def _count(plan: Plan, rule: CountsRule, text: TextPart, vocabulary_size: int) -
         _child_generator(plan, SAMPLING),
         subsampling=plan.subsampling,
         shrinking_window=plan.shrinking_window,
-        passages=text.passages,
+        segments=text.segments,
     )
 
 

@@ -52,8 +52,8 @@ def list_texts(cache: TextCache, console: Console) -> None:
             console.print(Text(f"\n{readable_bytes(entry_size)}, {damaged}"))
             continue
         when = datetime.fromtimestamp(used).strftime("%Y-%m-%d %H:%M")
-        passages = f"{entry.passages:,} passages, " if entry.passage_end != "corpus" else ""
-        figures = f"{entry.tokens:,} tokens, {passages}{readable_bytes(entry_size)}, last used {when}"
+        segments = f"{entry.segments:,} segments, " if entry.segment_end != "corpus" else ""
+        figures = f"{entry.tokens:,} tokens, {segments}{readable_bytes(entry_size)}, last used {when}"
         # As `Text`: the name of a file may look like markup.
         console.print(Text(f"\n{entry.source}", style="bold"), soft_wrap=True)
         console.print(Text(f"  {figures}\n  {entry.tokenizer}\n  {entry.vocabulary}"), soft_wrap=True)

@@ -50,7 +50,7 @@ def fingerprint(plan: Plan, text: EncodedText, origin_digest: str = "") -> str:
     plan : Plan
         Its values count, but for those that do not decide the result (`NOT_OF_THE_RESULT`).
     text : EncodedText
-        Its words, ids and passages count, so whatever a custom tokenizer depends on does, too.
+        Its words, ids and segments count, so whatever a custom tokenizer depends on does, too.
     origin_digest : str
         SHA-256 of the embeddings that the run goes on from; empty if it begins by itself.
     """
@@ -73,7 +73,7 @@ def fingerprint(plan: Plan, text: EncodedText, origin_digest: str = "") -> str:
 def text_digest(text: EncodedText) -> str:
     """Return the SHA-256, hexadecimal, of all that training sees of a text (half a second for 200 M tokens)."""
     digest = hashlib.sha256(json.dumps(text.vocabulary.words).encode())
-    for array, stored in ((text.ids, "<i4"), (text.passages, "<i8"), (text.vocabulary.counts, "<i8")):
+    for array, stored in ((text.ids, "<i4"), (text.segments, "<i8"), (text.vocabulary.counts, "<i8")):
         digest.update(f"[{len(array)}]".encode())
         for piece in _pieces(array):
             digest.update(np.ascontiguousarray(piece, stored).data)

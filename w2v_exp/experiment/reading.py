@@ -31,9 +31,9 @@ def read_corpus(plan: Plan) -> EncodedText:
 def read_trainable_text(plan: Plan) -> EncodedText:
     """Return the encoded corpus, after a check that there is at least one pair to train on."""
     text = read_corpus(plan)
-    if not count_pairs(len(text.ids), plan.window, text.passages):
-        passages = len(text.passages) - 1
-        apart = f" in {passages} passages (see corpus.boundaries)" if passages > 1 else ""
+    if not count_pairs(len(text.ids), plan.window, text.segments):
+        segments = len(text.segments) - 1
+        apart = f" in {segments} segments (see corpus.boundaries)" if segments > 1 else ""
         raise CorpusError(
             f"There is no pair to train on: of the text's {text.tokens} tokens the vocabulary keeps {len(text.ids)}"
             f"{apart}, and a pair needs two{' in one' if apart else ''}. Loosen vocabulary.min_count, max_size, "

@@ -68,7 +68,7 @@ def _prepare(
 
     The third value is the time of the fastest of these steps.
     """
-    examples = build_examples(plan, text.ids, vocabulary_size, text.passages)
+    examples = build_examples(plan, text.ids, vocabulary_size, text.segments)
     initialization = build_initialization(plan, examples, text, continued)
     word_counts = count_ids(text.ids, vocabulary_size)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)

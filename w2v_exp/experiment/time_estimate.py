@@ -226,8 +226,8 @@ def _kept(plan: Plan, text: TextPart, vocabulary_size: int) -> tuple[TextPart, i
     size = int(np.count_nonzero(counts >= plan.vocabulary.min_count))
     size = max(2, min(size, plan.vocabulary.max_size or size))
     kept = text.ids < size  # ids are by falling count
-    passages = None if text.passages is None else np.concatenate([[0], np.cumsum(kept)])[text.passages]
-    return TextPart(text.ids[kept], passages), size
+    segments = None if text.segments is None else np.concatenate([[0], np.cumsum(kept)])[text.segments]
+    return TextPart(text.ids[kept], segments), size
 
 
 def long_run_warning(seconds: float, alternatives: list[Alternative]) -> str:

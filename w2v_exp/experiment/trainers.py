@@ -91,12 +91,12 @@ class SharedText:
     """A part of a text, as it goes to other processes."""
 
     ids: SharedArray
-    passages: SharedArray | None
+    segments: SharedArray | None
 
     @classmethod
     def of(cls, text: TextPart) -> SharedText:
         """Share a part of a text."""
-        return cls(SharedArray(text.ids), None if text.passages is None else SharedArray(text.passages))
+        return cls(SharedArray(text.ids), None if text.segments is None else SharedArray(text.segments))
 
 
 def _worker_trainer(
@@ -109,9 +109,9 @@ def _worker_trainer(
     generator: np.random.Generator,
 ) -> Trainer:
     """Return what one worker of several trains with: its share of the text, and a generator of its own."""
-    passages = None if text.passages is None else text.passages.array()
+    segments = None if text.segments is None else text.segments.array()
     share = number, of
-    examples = build_examples(plan, text.ids.array(), len(parameters.embedding), passages, share)
+    examples = build_examples(plan, text.ids.array(), len(parameters.embedding), segments, share)
     return _trainer(plan, examples, parameters, word_counts, generator)
 
 

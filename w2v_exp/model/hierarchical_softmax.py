@@ -370,7 +370,7 @@ class TreeSoftmax:
         rows = max(1, SCORES_AT_ONCE // max(1, len(nodes)))
         for first in range(0, len(hidden), rows):
             stop = min(first + rows, len(hidden))
-            some = visits.stretch(first, stop)
+            some = visits.span(first, stop)
             scores = hidden[first:stop].dot(nodes.T)
             places = np.repeat(np.arange(stop - first), np.diff(some.starts))
             cost += Turns(some.pairs, some.weighted, scores[places, some.nodes]).cost()

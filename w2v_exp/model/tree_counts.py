@@ -58,7 +58,7 @@ class NodeVisits(ShortRepr):
         weighted = visits if weights is None else weights.astype(paths.dtype) @ paths  # at the same places
         return cls(visits.indptr, visits.indices, visits.data, weighted.data)
 
-    def stretch(self, first: int, stop: int) -> NodeVisits:
+    def span(self, first: int, stop: int) -> NodeVisits:
         """Return the visits of the centres from `first` to before `stop`, without a copy."""
         some = slice(self.starts[first], self.starts[stop])
         return self.with_starts(self.starts[first : stop + 1] - self.starts[first], some)
@@ -113,7 +113,7 @@ class VisitedBatch(Batch):
             pairs=float(weights.sum()),
             all_pairs=self.all_pairs,
             centre_weights=self.centre_weights[some],
-            visits=self.visits.stretch(first, stop),
+            visits=self.visits.span(first, stop),
         )
 
 
@@ -179,14 +179,14 @@ class VisitPieces:
         numbers = self._firsts.searchsorted(centres, "right") - 1
         apart = np.flatnonzero((np.diff(centres) != 1) | (np.diff(numbers) != 0)) + 1
         edges = [0, *apart.tolist(), len(centres)]
-        stretches = [
-            self._pieces[numbers[first]].stretch(
+        spans = [
+            self._pieces[numbers[first]].span(
                 int(centres[first] - self._firsts[numbers[first]]),
                 int(centres[last - 1] - self._firsts[numbers[first]]) + 1,
             )
             for first, last in pairwise(edges)
         ]
-        return NodeVisits.joined(stretches)
+        return NodeVisits.joined(spans)
 
 
 NODE_BYTES = 4  # the number of a visited node

@@ -47,8 +47,8 @@ class Search:
         try:
             while (missing := self._settings.n_trials - (done := len(self._study.ended))) > 0:
                 trials = [self._ask(done + number) for number in range(min(missing, self._settings.n_jobs))]
-                for stretch in launchable(trials):
-                    self._launch(stretch)
+                for batch in launchable(trials):
+                    self._launch(batch)
         finally:
             self._study.close_interrupted()
 
@@ -89,16 +89,16 @@ class Search:
 
 
 def launchable(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """Cut trials into stretches that can be launched at once: with numbers in a row, and no values twice.
+    """Cut trials into batches that can be launched at once: with numbers in a row, and no values twice.
 
     Of two runs with the same values, the second takes the result of the first, when that is there.
     """
-    stretch: list[Trial] = []
+    batch: list[Trial] = []
     for trial in trials:
-        follows = not stretch or trial.number == stretch[-1].number + 1
-        if not follows or any(trial.params == other.params for other in stretch):
-            yield stretch
-            stretch = []
-        stretch.append(trial)
-    if stretch:
-        yield stretch
+        follows = not batch or trial.number == batch[-1].number + 1
+        if not follows or any(trial.params == other.params for other in batch):
+            yield batch
+            batch = []
+        batch.append(trial)
+    if batch:
+        yield batch

@@ -37,7 +37,7 @@ from w2v_exp.files import (
     read_checked,
     write_checked,
 )
-from w2v_exp.text.encoding import ID, PLACE, EncodedText, IdFile
+from w2v_exp.text.encoding import ID, POSITION, EncodedText, IdFile
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.validation import check_number, check_path, check_whole
 
@@ -92,10 +92,10 @@ def _file(cache: Path, text_digest: str, key: str) -> Path:
 
 
 IDS = "ids.int32"  # little-endian, nothing else
-PASSAGES = "passages.int64"  # likewise
+SEGMENTS = "segments.int64"  # likewise
 WORDS = "vocabulary.json"
 DESCRIPTION = "entry.json"  # its time says when the entry was used last
-FILES = (IDS, PASSAGES, WORDS, DESCRIPTION)
+FILES = (IDS, SEGMENTS, WORDS, DESCRIPTION)
 _CHUNK_BYTES = 1 << 20
 
 _Number = TypeVar("_Number", np.int32, np.int64)
@@ -111,33 +111,33 @@ class Entry:
 
     Parameters
     ----------
-    source, tokenizer, vocabulary, passage_end : str
+    source, tokenizer, vocabulary, segment_end : str
         Where the text comes from and what made ids of it, for people.
     digest, identity : str
         SHA-256 of the text, and what its key is made of; see `IdFile`.
-    tokens, length, passages : int
-        How many tokens the text has, how many ids are kept of them, and how many passages these have.
-    ids_checksum, passages_checksum, words_size, words_checksum : int
-        CRC-32 of the files of ids and of passages; size and CRC-32 of the file of words.
+    tokens, length, segments : int
+        How many tokens the text has, how many ids are kept of them, and how many segments these have.
+    ids_checksum, segments_checksum, words_size, words_checksum : int
+        CRC-32 of the files of ids and of segments; size and CRC-32 of the file of words.
     """
 
     source: str
     tokenizer: str
     vocabulary: str
-    passage_end: str
+    segment_end: str
     digest: str
     identity: str
     tokens: int
     length: int
-    passages: int
+    segments: int
     ids_checksum: int
-    passages_checksum: int
+    segments_checksum: int
     words_size: int
     words_checksum: int
 
 
 def write_beside_ids(
-    folder: Path, encoded: IdFile, *, source: str, tokenizer: str, vocabulary: str, passage_end: str
+    folder: Path, encoded: IdFile, *, source: str, tokenizer: str, vocabulary: str, segment_end: str
 ) -> None:
     """Write what belongs beside the ids in an entry's folder.
 
@@ -149,20 +149,20 @@ def write_beside_ids(
     words = {"words": encoded.vocabulary.words, "counts": encoded.vocabulary.counts.tolist()}
     content = json.dumps(words).encode()
     (folder / WORDS).write_bytes(content)
-    passages = encoded.passages.astype(PLACE, copy=False)
-    (folder / PASSAGES).write_bytes(passages.data)
+    segments = encoded.segments.astype(POSITION, copy=False)
+    (folder / SEGMENTS).write_bytes(segments.data)
     entry = Entry(
         source=source,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
-        passage_end=passage_end,
+        segment_end=segment_end,
         digest=encoded.digest,
         identity=encoded.identity,
         tokens=encoded.tokens,
         length=encoded.length,
-        passages=len(passages) - 1,
+        segments=len(segments) - 1,
         ids_checksum=encoded.checksum,
-        passages_checksum=crc32(passages.data),
+        segments_checksum=crc32(segments.data),
         words_size=len(content),
         words_checksum=crc32(content),
     )
@@ -193,7 +193,7 @@ def read_entry(folder: Path) -> Entry:
 
 
 def read_text(folder: Path) -> EncodedText:
-    """Return the text of an entry, with ids and passages mapped from their files, after a check of every byte.
+    """Return the text of an entry, with ids and segments mapped from their files, after a check of every byte.
 
     Raises
     ------
@@ -209,11 +209,11 @@ def read_text(folder: Path) -> EncodedText:
             raise DamagedEntryError(f"{WORDS} is not what was written")
         words = json.loads(content)
         ids = _map_checked(folder / IDS, ID, entry.length, entry.ids_checksum)
-        passages = _map_checked(folder / PASSAGES, PLACE, entry.passages + 1, entry.passages_checksum)
+        segments = _map_checked(folder / SEGMENTS, POSITION, entry.segments + 1, entry.segments_checksum)
     except OSError as error:
         raise DamagedEntryError(f"{error.strerror or error}: {error.filename or folder}") from error
     vocabulary = Vocabulary(words["words"], np.array(words["counts"], np.int64))
-    return EncodedText(ids, vocabulary, entry.tokens, entry.digest, passages)
+    return EncodedText(ids, vocabulary, entry.tokens, entry.digest, segments)
 
 
 def map_numbers(file: IO[bytes], dtype: np.dtype[_Number], length: int) -> NDArray[_Number]:

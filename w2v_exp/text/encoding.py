@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from w2v_exp.errors import CorpusError
 from w2v_exp.memory import require_memory
 from w2v_exp.representation import ShortRepr
-from w2v_exp.text.chunks import move_places, whole_blank_lines, without_repeats
-from w2v_exp.text.corpus import Corpus, passage_end_of, texts_of
+from w2v_exp.text.chunks import move_positions, whole_blank_lines, without_repeats
+from w2v_exp.text.corpus import Corpus, segment_end_of, texts_of
 from w2v_exp.text.tokenizers import Tokenizer
-from w2v_exp.text.tokenizing import number_pieces
+from w2v_exp.text.tokenizing import encode_chunks
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 from w2v_exp.validation import require_methods, wrong_kind
 
 # Two have fewer distinct words than one and one, and each of these has to be looked up; more only take more memory.
-PIECES_AT_ONCE = 2
+CHUNKS_AT_ONCE = 2
 
 # Distinct words stay in memory: so much of it is left, or reading ends.
 SMALLEST_LEFT = 64_000_000
@@ -35,7 +35,7 @@ Progress = Callable[[int], None]  # is told how many bytes of text have been rea
 
 
 class Reading:
-    """A corpus while it is read: its words in the order in which they turn up, their counts, passages, digest."""
+    """A corpus while it is read: its words in the order in which they turn up, their counts, segments, digest."""
 
     def __init__(self, corpus: Corpus, progress: Progress = lambda _: None) -> None:
         self._corpus = corpus
@@ -43,20 +43,20 @@ class Reading:
         self._ids: defaultdict[str, int] = defaultdict(count().__next__)
         self._counts = np.zeros(1 << 10, np.int64)  # of the words so far, with room for more
         self._digest = hashlib.sha256()
-        self._passage_end = passage_end_of(corpus)
+        self._segment_end = segment_end_of(corpus)
         self._text_ends = hashlib.sha256()
-        self._begins: deque[bool] = deque()  # of the pieces being tokenized: does a text begin with it?
-        self._ends: list[NDArray[np.int64]] = []  # of passages: how many tokens stand before each
+        self._begins: deque[bool] = deque()  # of the chunks being tokenized: does a text begin with it?
+        self._ends: list[NDArray[np.int64]] = []  # of segments: how many tokens stand before each
 
     def provisional_ids(
         self, tokenizer: Tokenizer, processes: int = 1
     ) -> Generator[NDArray[np.int32], None, None]:
-        """Yield the ids of each piece's tokens."""
+        """Yield the ids of each chunk's tokens."""
         done = 0
         # Closed whatever happens, so that no process is left behind.
-        with closing(number_pieces(tokenizer, self._pieces(), processes, self._passage_end)) as pieces:
-            for words, numbers, ends in pieces:
-                if self._begins.popleft() and self._passage_end != "corpus":
+        with closing(encode_chunks(tokenizer, self._chunks(), processes, self._segment_end)) as chunks:
+            for words, numbers, ends in chunks:
+                if self._begins.popleft() and self._segment_end != "corpus":
                     self._ends.append(np.array([done]))
                 if ends.size:
                     self._ends.append(done + without_repeats(ends))
@@ -67,13 +67,13 @@ class Reading:
                 self._counts[ids] += np.bincount(numbers, minlength=len(words))
                 yield ids[numbers]
 
-    def _pieces(self) -> Iterator[str]:
+    def _chunks(self) -> Iterator[str]:
         read = checked = 0
 
         def reading(text: Iterator[str]) -> Iterator[str]:
             nonlocal read, checked
-            for piece in text:
-                content = piece.encode()
+            for chunk in text:
+                content = chunk.encode()
                 self._digest.update(content)
                 read += len(content)
                 del content
@@ -85,16 +85,16 @@ class Reading:
                         "Take a part of the text, or another tokenizer.",
                     )
                 self._progress(read)
-                yield piece
+                yield chunk
             self._text_ends.update(b"%d " % read)
 
         for text in texts_of(self._corpus):
-            pieces = _joined(reading(text))
-            if self._passage_end == "blank line":
-                pieces = whole_blank_lines(pieces)
-            for number, piece in enumerate(pieces):
+            chunks = _joined(reading(text))
+            if self._segment_end == "blank line":
+                chunks = whole_blank_lines(chunks)
+            for number, chunk in enumerate(chunks):
                 self._begins.append(number == 0)
-                yield piece
+                yield chunk
 
     def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
         """Return the vocabulary, and by provisional id the new one, or −1 for words that are dropped."""
@@ -103,8 +103,8 @@ class Reading:
         vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
         return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
 
-    def take_passages(self) -> NDArray[np.int64]:
-        """Return the passages, as those of `EncodedText`, but among all tokens, and some of them may be empty."""
+    def take_segments(self) -> NDArray[np.int64]:
+        """Return the segments, as those of `EncodedText`, but among all tokens, and some of them may be empty."""
         ends, self._ends = self._ends, []
         return np.concatenate([[0], *ends, [self.tokens]])
 
@@ -120,20 +120,20 @@ class Reading:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the text and, if passages end with the corpus's texts, of where these end."""
-        if self._passage_end == "corpus":
+        """SHA-256 of the text and, if segments end with the corpus's texts, of where these end."""
+        if self._segment_end == "corpus":
             return self.digest
         return hashlib.sha256(f"{self.digest} {self._text_ends.hexdigest()}".encode()).hexdigest()
 
 
-def _joined(pieces: Iterator[str]) -> Iterator[str]:
-    while several := list(islice(pieces, PIECES_AT_ONCE)):
+def _joined(chunks: Iterator[str]) -> Iterator[str]:
+    while several := list(islice(chunks, CHUNKS_AT_ONCE)):
         yield "".join(several)
 
 
 ID = np.dtype("<i4")  # of a file of ids, on every machine
-PLACE = np.dtype("<i8")  # of a file of passages
-CHUNK_IDS = 1 << 18
+POSITION = np.dtype("<i8")  # of a file of segments
+IDS_AT_ONCE = 1 << 18
 _CHECK_EVERY = 1 << 26  # bytes of ids in memory
 
 
@@ -151,16 +151,16 @@ class EncodedText(ShortRepr):
         How many tokens the text has, those that were dropped included.
     digest : str
         SHA-256 of the text, hexadecimal.
-    passages : ndarray of int64, shape (p + 1,)
-        Passage k is ``ids[passages[k]:passages[k + 1]]``, and windows do not cross from one to another. They rise from
-        0 to n: where the vocabulary keeps no word of a passage, there is none. (So a text without ids has none.)
+    segments : ndarray of int64, shape (p + 1,)
+        Segment k is ``ids[segments[k]:segments[k + 1]]``, and windows do not cross from one to another. They rise from
+        0 to n: where the vocabulary keeps no word of a segment, there is none. (So a text without ids has none.)
     """
 
     ids: NDArray[np.int32]
     vocabulary: Vocabulary
     tokens: int
     digest: str
-    passages: NDArray[np.int64]
+    segments: NDArray[np.int64]
 
 
 def encode_text(
@@ -169,8 +169,8 @@ def encode_text(
     """Read, tokenize, count and encode a corpus in one pass, in memory.
 
     Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to
-    those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, one piece of text, and 16
-    bytes a passage.
+    those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, one chunk of text, and 16
+    bytes a segment.
     For long texts there is :func:`w2v_exp.text.cached_encoding.encode_cached`.
 
     Raises
@@ -184,19 +184,19 @@ def encode_text(
     """
     require_text_parts(corpus, tokenizer, rule)
     reading = Reading(corpus, progress)
-    pieces: list[NDArray[np.int32]] = []
-    held = checked = 0  # bytes of the pieces
-    for piece in reading.provisional_ids(tokenizer):
-        pieces.append(piece)
-        held += piece.nbytes
+    chunks: list[NDArray[np.int32]] = []
+    held = checked = 0  # bytes of the chunks
+    for chunk in reading.provisional_ids(tokenizer):
+        chunks.append(chunk)
+        held += chunk.nbytes
         if held - checked > _CHECK_EVERY:
             checked = held
             require_ids_memory(corpus.source, held)
     vocabulary, new_ids = reading.select(rule)
-    mapping = _Mapping(new_ids, reading.take_passages())
-    for number, piece in enumerate(pieces):  # one by one, so that no other array is as long as the text
-        pieces[number] = mapping.map(piece)
-    return EncodedText(np.concatenate(pieces), vocabulary, reading.tokens, reading.digest, mapping.passages)
+    mapping = _Mapping(new_ids, reading.take_segments())
+    for number, chunk in enumerate(chunks):  # one by one, so that no other array is as long as the text
+        chunks[number] = mapping.map(chunk)
+    return EncodedText(np.concatenate(chunks), vocabulary, reading.tokens, reading.digest, mapping.segments)
 
 
 def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
@@ -210,8 +210,8 @@ def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
     require_methods(
         "corpus",
         corpus,
-        "pieces",
-        description="a corpus, such as TextCorpus(text), FileCorpus(path), or an object with a method pieces()",
+        "chunks",
+        description="a corpus, such as TextCorpus(text), FileCorpus(path), or an object with a method chunks()",
     )
     if isinstance(tokenizer, type) or not callable(tokenizer):
         raise wrong_kind(
@@ -241,10 +241,10 @@ class IdFile(ShortRepr):
 
     Parameters
     ----------
-    vocabulary, tokens, digest, passages
+    vocabulary, tokens, digest, segments
         As those of `EncodedText`.
     identity : str
-        SHA-256 of all that the passages and ids depend on in the corpus: the digest, and if passages end with the
+        SHA-256 of all that the segments and ids depend on in the corpus: the digest, and if segments end with the
         corpus's texts, where these end.
     length : int
         How many ids there are.
@@ -255,7 +255,7 @@ class IdFile(ShortRepr):
     vocabulary: Vocabulary
     tokens: int
     digest: str
-    passages: NDArray[np.int64]
+    segments: NDArray[np.int64]
     identity: str
     length: int
     checksum: int
@@ -272,7 +272,7 @@ def encode_to_file(
     """Read, tokenize, count and encode a corpus, with its ids in a file instead of in memory.
 
     One pass over the text writes provisional ids, and one over the file maps them where they stand. Memory: the
-    distinct words, and a few pieces of text, whatever its length, and 16 bytes a passage. The ids are those of
+    distinct words, and a few chunks of text, whatever its length, and 16 bytes a segment. The ids are those of
     `encode_text`.
 
     Parameters
@@ -280,7 +280,7 @@ def encode_to_file(
     file : binary file
         Empty, and open for reading and writing.
     processes : int
-        How many tokenize; see :func:`w2v_exp.text.tokenizing.number_pieces`.
+        How many tokenize; see :func:`w2v_exp.text.tokenizing.encode_chunks`.
 
     Raises
     ------
@@ -290,57 +290,57 @@ def encode_to_file(
         If the file cannot be written.
     """
     reading = Reading(corpus, progress)
-    with closing(reading.provisional_ids(tokenizer, processes)) as pieces:
-        for piece in pieces:
-            file.write(piece.astype(ID, copy=False).data)
+    with closing(reading.provisional_ids(tokenizer, processes)) as chunks:
+        for chunk in chunks:
+            file.write(chunk.astype(ID, copy=False).data)
     vocabulary, new_ids = reading.select(rule)
-    mapping = _Mapping(new_ids, reading.take_passages())
+    mapping = _Mapping(new_ids, reading.take_segments())
     length, checksum = _map_file(file, mapping)
     return IdFile(
-        vocabulary, reading.tokens, reading.digest, mapping.passages, reading.identity, length, checksum
+        vocabulary, reading.tokens, reading.digest, mapping.segments, reading.identity, length, checksum
     )
 
 
 class _Mapping:
-    """From provisional ids to new ones, stretch by stretch, in their order; passages change with them.
+    """From provisional ids to new ones, span by span, in their order; segments change with them.
 
     Parameters
     ----------
     new_ids : ndarray of int32
         By provisional id; −1 for those that are left out.
-    passages : ndarray of int64
-        The passages among the provisional ids; changed as these are mapped.
+    segments : ndarray of int64
+        The segments among the provisional ids; changed as these are mapped.
     """
 
-    def __init__(self, new_ids: NDArray[np.int32], passages: NDArray[np.int64]) -> None:
+    def __init__(self, new_ids: NDArray[np.int32], segments: NDArray[np.int64]) -> None:
         self._new_ids = new_ids
-        self._passages = passages
+        self._segments = segments
         self._done = 0
         self._kept = 0
 
     def map(self, provisional: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the new ids of the next stretch."""
+        """Return the new ids of the next span."""
         ids = self._new_ids[provisional]
         kept = ids >= 0
-        move_places(self._passages, self._done, kept, self._kept)
+        move_positions(self._segments, self._done, kept, self._kept)
         ids = ids[kept]
         self._done += len(provisional)
         self._kept += len(ids)
         return ids
 
     @property
-    def passages(self) -> NDArray[np.int64]:
-        """The passages among the new ids, when all are mapped; none is empty."""
-        return without_repeats(self._passages)
+    def segments(self) -> NDArray[np.int64]:
+        """The segments among the new ids, when all are mapped; none is empty."""
+        return without_repeats(self._segments)
 
 
 def _map_file(file: IO[bytes], mapping: _Mapping) -> tuple[int, int]:
     """Map the provisional ids in a file where they stand; return the number and the CRC-32 of those that are kept."""
     read = written = checksum = 0
     file.seek(0)
-    while chunk := file.read(CHUNK_IDS * ID.itemsize):
-        read += len(chunk)
-        kept = mapping.map(np.frombuffer(chunk, ID)).astype(ID, copy=False).tobytes()
+    while block := file.read(IDS_AT_ONCE * ID.itemsize):
+        read += len(block)
+        kept = mapping.map(np.frombuffer(block, ID)).astype(ID, copy=False).tobytes()
         checksum = crc32(kept, checksum)
         file.seek(written)
         written += file.write(kept)  # never overtakes what has been read

@@ -308,7 +308,7 @@ class PublishedText:
     def _fetch_and_unpack(self, download: Download, file: Path, progress: Progress) -> None:
         """Download the zip, or the rest of it, and unpack it.
 
-        Whether it is whole is decided by what has arrived, not by the length that the server gave. If pieces of
+        Whether it is whole is decided by what has arrived, not by the length that the server gave. If chunks of
         different downloads do not make the right file, it is downloaded once more, from the beginning.
         """
         while True:
@@ -491,8 +491,8 @@ class Text8Corpus:
             raise CorpusError(f"{file} cannot be read: {error.strerror or error}.") from error
         return file
 
-    def pieces(self) -> Iterator[str]:
-        """Yield the text, piece by piece, after fetching it if need be."""
+    def chunks(self) -> Iterator[str]:
+        """Yield the text, chunk by chunk, after fetching it if need be."""
         yield from chain.from_iterable(texts_of_files([self.fetch()]))
 
     @staticmethod

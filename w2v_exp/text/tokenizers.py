@@ -1,6 +1,6 @@
 """Tokenizers: callables from a chunk of text to its words.
 
-A tokenizer is a callable from ``str`` to a list of words. Texts arrive in pieces that are cut at white space
+A tokenizer is a callable from ``str`` to a list of words. Texts arrive in chunks that are cut at white space
 (see :mod:`w2v_exp.text.corpus`), so a word must not contain any. Each has two settings: ``lower``, whether words are in
 lower case, and ``normalize``, a normal form of Unicode (one of `NORMALIZATIONS`), in which é is the same string whether
 it was one character or two.
@@ -26,7 +26,7 @@ from w2v_exp.validation import require_choice, require_kind
 
 
 class Tokenizer(Protocol):
-    """Anything that turns a stretch of text into its words."""
+    """Anything that turns a span of text into its words."""
 
     def __call__(self, text: str) -> list[str]:
         """Return the words of `text`, in order."""

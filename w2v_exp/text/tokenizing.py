@@ -27,12 +27,12 @@ from w2v_exp.processes import (
     may_start_processes,
     wait_for_own_signal,
 )
-from w2v_exp.text.chunks import places_of_ends, split_at_passages
+from w2v_exp.text.chunks import end_positions, split_into_segments
 from w2v_exp.text.tokenizers import ArticleTokenizer, Tokenizer, WhitespaceTokenizer, WordTokenizer
 
 
-class NumberedPiece(NamedTuple):
-    """A piece of a text as numbers.
+class EncodedChunk(NamedTuple):
+    """A chunk of a text as numbers.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class NumberedPiece(NamedTuple):
     numbers : ndarray of int32, shape (tokens,)
         For each token the number of its word among them.
     ends : ndarray of int64
-        How many of the tokens stand before each end of a passage.
+        How many of the tokens stand before each end of a segment.
     """
 
     words: list[str]
@@ -63,8 +63,8 @@ _NARROW_SPACES = bytes(ord(space) for space in _SPACES if space.isascii())
 _SPACE_TO_ZERO = bytes.maketrans(b"\0" + _NARROW_SPACES, b" " + bytes(len(_NARROW_SPACES)))
 
 
-def number_spaced_words(text: str, passage_end: str) -> NumberedPiece | None:
-    """Return a text as the numbers of the words that `str.split` finds in it, with the ends of passages.
+def encode_whitespace_words(text: str, segment_end: str) -> EncodedChunk | None:
+    """Return a text as the numbers of the words that `str.split` finds in it, with the ends of segments.
 
     Returns None for a text with a word of more than `LONGEST` bytes.
     """
@@ -77,12 +77,12 @@ def number_spaced_words(text: str, passage_end: str) -> NumberedPiece | None:
     starts, lengths = _find_words(zero_ended)
     if lengths.max(initial=0) > LONGEST:
         return None
-    first = _first_places_of_words(zero_ended, starts, lengths)
+    first = _first_positions_of_words(zero_ended, starts, lengths)
     is_first = first == np.arange(len(first))
     numbers = (np.cumsum(is_first, dtype=np.int32) - np.int32(1))[first]
     distinct = zip(starts[is_first].tolist(), (starts + lengths)[is_first].tolist(), strict=True)
     words = [content[start:end].decode() for start, end in distinct]
-    return NumberedPiece(words, numbers, starts.searchsorted(places_of_ends(content, passage_end)))
+    return EncodedChunk(words, numbers, starts.searchsorted(end_positions(content, segment_end)))
 
 
 def _find_words(zero_ended: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -94,28 +94,28 @@ def _find_words(zero_ended: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return starts[words], lengths[words]
 
 
-def _first_places_of_words(
+def _first_positions_of_words(
     zero_ended: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return for each word the place, among the words, of the first that is the same."""
+    """Return for each word the position, among the words, of the first that is the same."""
     # One block for each byte: the one that begins with it.
     blocks = np.ndarray(len(zero_ended) - _BLOCK + 1, "<u8", zero_ended, strides=(1,))
-    first = _first_places(blocks[starts] & _OWN_BITS.take(lengths, mode="clip"))
+    first = _first_positions(blocks[starts] & _OWN_BITS.take(lengths, mode="clip"))
     done = _BLOCK
     # A word of just one block goes on with an empty one, which tells it from a longer one that begins like it.
     longer = np.flatnonzero(lengths >= done)
     while longer.size:
         next_blocks = blocks[starts[longer] + done] & _OWN_BITS.take(lengths[longer] - done, mode="clip")
         # Words are the same up to here if they are up to the block before and in this one.
-        same = first[longer] << 32 | _first_places(next_blocks)
-        first[longer] = longer[_first_places(same.view(np.uint64))]
+        same = first[longer] << 32 | _first_positions(next_blocks)
+        first[longer] = longer[_first_positions(same.view(np.uint64))]
         done += _BLOCK
         longer = longer[lengths[longer] >= done]
     return first
 
 
-def _first_places(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return for each key the place of the first that equals it: a hash table, all at once.
+def _first_positions(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return for each key the position of the first that equals it: a hash table, all at once.
 
     Of several keys with the same slot the first one gets it; those that are others have another try among themselves.
     """
@@ -128,7 +128,7 @@ def _first_places(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     del slots, table  # no need for the most memory of all in what follows
     others = np.flatnonzero(hashes[first] != hashes)
     if others.size:  # fewer than before, as one key at least has its slot
-        first[others] = others[_first_places(hashes[others])]
+        first[others] = others[_first_positions(hashes[others])]
     return first
 
 
@@ -140,34 +140,32 @@ _WORD_BY_WORD = (ArticleTokenizer, WordTokenizer)  # a word does not depend on i
 _LINE_END = "w2vexplineend"  # each of these takes it for one word, and lower case changes nothing in it
 
 
-def number_words(tokenizer: Tokenizer, text: str, passage_end: str = "corpus") -> NumberedPiece:
-    """Return a text as numbers, with the ends of passages in it (see `w2v_exp.text.chunks`)."""
+def encode_chunk(tokenizer: Tokenizer, text: str, segment_end: str = "corpus") -> EncodedChunk:
+    """Return a text as numbers, with the ends of segments in it (see `w2v_exp.text.chunks`)."""
     if type(tokenizer) is WhitespaceTokenizer and (
-        spaced := number_spaced_words(tokenizer.prepare(text), passage_end)
+        spaced := encode_whitespace_words(tokenizer.prepare(text), segment_end)
     ):
         return spaced
     if (
-        passage_end == "line"
+        segment_end == "line"
         and type(tokenizer) in _WORD_BY_WORD
-        and (marked := _number_marked(tokenizer, text))
+        and (marked := _encode_marked(tokenizer, text))
     ):
         return marked
     ids: defaultdict[str, int] = defaultdict(count().__next__)
     numbers, ends = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     done = 0
     for part in _parts(text):
-        stretches = [
-            tokenizer(stretch) if stretch else [] for stretch in split_at_passages(part, passage_end)
-        ]
-        places = done + np.cumsum([len(words) for words in stretches], dtype=np.int64)
-        ends.append(places[:-1])
-        numbers.append(np.fromiter(map(ids.__getitem__, chain.from_iterable(stretches)), np.int32))
-        done = int(places[-1])
-    return NumberedPiece(list(ids), np.concatenate(numbers), np.concatenate(ends))
+        spans = [tokenizer(span) if span else [] for span in split_into_segments(part, segment_end)]
+        positions = done + np.cumsum([len(words) for words in spans], dtype=np.int64)
+        ends.append(positions[:-1])
+        numbers.append(np.fromiter(map(ids.__getitem__, chain.from_iterable(spans)), np.int32))
+        done = int(positions[-1])
+    return EncodedChunk(list(ids), np.concatenate(numbers), np.concatenate(ends))
 
 
-def _number_marked(tokenizer: Tokenizer, text: str) -> NumberedPiece | None:
-    """Do what `number_words` does line by line with a word put at each line end: by half of the time lines take.
+def _encode_marked(tokenizer: Tokenizer, text: str) -> EncodedChunk | None:
+    """Do what `encode_chunk` does line by line with a word put at each line end: by half of the time lines take.
 
     Returns None for the rare text that has this word itself.
     """
@@ -184,13 +182,13 @@ def _number_marked(tokenizer: Tokenizer, text: str) -> NumberedPiece | None:
         ends.append(done + at - np.arange(len(at)))
         numbers.append(with_ends[with_ends != line_end] - 1)  # the others come after it
         done += len(numbers[-1])
-    return NumberedPiece(list(ids)[1:], np.concatenate(numbers), np.concatenate(ends))
+    return EncodedChunk(list(ids)[1:], np.concatenate(numbers), np.concatenate(ends))
 
 
-def number_pieces(
-    tokenizer: Tokenizer, pieces: Iterable[str], processes: int = 1, passage_end: str = "corpus"
-) -> Generator[NumberedPiece, None, None]:
-    """Yield what `number_words` makes of each piece, in their order, whatever the number of processes.
+def encode_chunks(
+    tokenizer: Tokenizer, chunks: Iterable[str], processes: int = 1, segment_end: str = "corpus"
+) -> Generator[EncodedChunk, None, None]:
+    """Yield what `encode_chunk` makes of each chunk, in their order, whatever the number of processes.
 
     Processes are worth their start (a third of a second) from some 20 MB of text on. They are spawned: a script that
     asks for more than one needs the usual ``if __name__ == "__main__":``, and its tokenizer a module to be
@@ -203,14 +201,14 @@ def number_pieces(
         What the tokenizer raises; or if a process dies, as one does that the system kills for its memory.
     """
     if processes == 1:
-        yield from (number_words(tokenizer, piece, passage_end) for piece in pieces)
+        yield from (encode_chunk(tokenizer, chunk, segment_end) for chunk in chunks)
         return
     pool = _pool_for(tokenizer, processes)
-    waiting: deque[Future[NumberedPiece]] = deque()
+    waiting: deque[Future[EncodedChunk]] = deque()
     try:
-        for piece in pieces:
+        for chunk in chunks:
             with interruptions_held_back():  # the first of these starts the processes
-                waiting.append(pool.submit(number_words, tokenizer, piece, passage_end))
+                waiting.append(pool.submit(encode_chunk, tokenizer, chunk, segment_end))
             if len(waiting) > 2 * processes:  # enough to keep all busy; more would only fill the memory
                 yield waiting.popleft().result()
         while waiting:
@@ -238,7 +236,7 @@ def available_processes() -> int:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield a text in stretches that end where a run of white space ends; a short one as it is."""
+    """Yield a text in spans that end where a run of white space ends; a short one as it is."""
     start = 0
     while start < len(text):
         spaces = _WHITE_SPACE.search(text, start + PART_CHARACTERS)

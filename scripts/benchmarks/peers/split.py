@@ -72,7 +72,7 @@ def main(order: Order, path: str, cache: str) -> Split:
     text = read_corpus(plan)
     with limited_to_cores(order.cores):
         part, _ = split_text(plan, text)
-        examples = build_examples(plan, part.ids, len(text.vocabulary), part.passages)
+        examples = build_examples(plan, part.ids, len(text.vocabulary), part.segments)
         nobody = Witness(Examiner(plan.evaluation, {}, []), [])
         train_on(plan, text, examples, nobody)  # once for what is loaded and allocated at first use
         profiler = cProfile.Profile()

@@ -50,11 +50,11 @@ def digest_of(file: Path) -> str:
 
 
 def _write(corpus: Corpus, file: Path, size: int | None) -> None:
-    """Write the pieces of a text, up to so many bytes, to the end of a word."""
+    """Write the chunks of a text, up to so many bytes, to the end of a word."""
     left = float("inf") if size is None else size
     with file.open("wb") as target:
-        for piece in corpus.pieces():
-            content = piece.encode() + b" "  # pieces are cut at white space
+        for chunk in corpus.chunks():
+            content = chunk.encode() + b" "  # chunks are cut at white space
             if len(content) > left:
                 rest = content[: int(left)]
                 target.write(rest[: rest.rfind(b" ") + 1])

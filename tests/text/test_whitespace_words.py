@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.text import tokenizing
-from w2v_exp.text.chunks import PASSAGE_ENDS
+from w2v_exp.text.chunks import SEGMENT_ENDS
 from w2v_exp.text.tokenizers import WhitespaceTokenizer
-from w2v_exp.text.tokenizing import LONGEST, number_spaced_words, number_words
+from w2v_exp.text.tokenizing import LONGEST, encode_chunk, encode_whitespace_words
 
 
-def one_by_one(text, passage_end="corpus"):
+def one_by_one(text, segment_end="corpus"):
     """Number with a tokenizer that nothing is known of."""
-    return number_words(lambda stretch: stretch.split(), text, passage_end)
+    return encode_chunk(lambda span: span.split(), text, segment_end)
 
 
 def assert_same(ours, expected):
@@ -40,15 +40,15 @@ spaces = st.sampled_from(
 )
 
 
-@pytest.mark.parametrize("passage_end", PASSAGE_ENDS)
+@pytest.mark.parametrize("segment_end", SEGMENT_ENDS)
 @given(st.lists(words | spaces, max_size=40).map("".join))
 @example("")
 @example("\n \n")
 @example("word")
 @example("\0")
 @property_settings(max_examples=examples(150), deadline=None)
-def test_words_numbers_and_ends_are_those_of_split(passage_end, text):
-    assert_same(number_spaced_words(text, passage_end), one_by_one(text, passage_end))
+def test_words_numbers_and_ends_are_those_of_split(segment_end, text):
+    assert_same(encode_whitespace_words(text, segment_end), one_by_one(text, segment_end))
 
 
 def test_white_space_is_all_that_unicode_has():
@@ -61,25 +61,25 @@ def test_many_words_that_begin_or_end_alike_are_told_apart(length):
     middles = map("".join, product("abcdefghijklmnopqrstuvwxyz0123456789", repeat=length))
     several = " ".join(f"{middle} the {middle}beginning beginning{middle}" for middle in middles)
     text = f"{several} {several}"
-    assert_same(number_spaced_words(text, "corpus"), one_by_one(text))
+    assert_same(encode_whitespace_words(text, "corpus"), one_by_one(text))
 
 
 def test_keys_that_all_have_one_slot_are_told_apart():
     inverse = pow(int(tokenizing._ODD), -1, 2**64)
     keys = np.array([slot * inverse % 2**64 for slot in range(500)] * 2, np.uint64)
     assert len(set(keys.tolist())) == 500
-    np.testing.assert_array_equal(tokenizing._first_places(keys), np.tile(np.arange(500), 2))
+    np.testing.assert_array_equal(tokenizing._first_positions(keys), np.tile(np.arange(500), 2))
 
 
 def test_a_text_with_a_very_long_word_is_left_to_others():
     fits, too_long = "x" * LONGEST, "é" * (LONGEST // 2) + "x"
-    assert number_spaced_words(f"a {fits} b {fits}", "corpus").words == ["a", fits, "b"]
+    assert encode_whitespace_words(f"a {fits} b {fits}", "corpus").words == ["a", fits, "b"]
     text = f"a {too_long} b\n{too_long}"
-    assert number_spaced_words(text, "line") is None
-    assert_same(number_words(WhitespaceTokenizer(), text, "line"), one_by_one(text, "line"))
+    assert encode_whitespace_words(text, "line") is None
+    assert_same(encode_chunk(WhitespaceTokenizer(), text, "line"), one_by_one(text, "line"))
 
 
 def test_lower_case_is_taken_before():
-    numbered = number_words(WhitespaceTokenizer(lower=True), "ÄÖ Äö ΣΑΣ σας")
+    numbered = encode_chunk(WhitespaceTokenizer(lower=True), "ÄÖ Äö ΣΑΣ σας")
     assert numbered.words == ["äö", "σας"]
     assert numbered.numbers.tolist() == [0, 0, 1, 1]

