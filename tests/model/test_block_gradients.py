@@ -7,10 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pair_by_pair import PairGradients, pair_by_pair
 
 from w2v_exp.examples.blocks import Block, BlockExamples, BlockRule
-from w2v_exp.model.block_gradients import BlockGradients, BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, PairGradients, pair_by_pair
+from w2v_exp.model.negative_sampling import (
+    BlockGradients,
+    NegativeSampling,
+    NoiseDistribution,
+    SampledObjective,
+)
 from w2v_exp.model.parameters import Parameters
 
 V, DIM, WINDOW = 23, 7, 3
@@ -22,7 +27,7 @@ SKIPGRAM, MEAN, SUM = None, "mean", "sum"
 class Case(NamedTuple):
     parameters: Parameters
     blocks: list[Block]
-    objective: BlockObjective
+    objective: SampledObjective
     rule: NegativeSampling
 
 
@@ -42,7 +47,8 @@ def case_of(context: str | None, tokens: int, window: int = WINDOW, **rule: obje
         generator=generator,
     )
     sampling = NegativeSampling(negatives=4, **rule)  # type: ignore[arg-type]
-    objective = BlockObjective(sampling, NoiseDistribution(COUNTS, 0.75), window, context)
+    noise = NoiseDistribution(COUNTS, 0.75)
+    objective = SampledObjective(sampling, noise, np.random.default_rng(0), window, context)
     return Case(parameters, list(examples.batches(generator)), objective, sampling)
 
 
@@ -95,10 +101,9 @@ def test_a_block_gives_what_its_pairs_give_one_by_one(
     context: str | None, rule: dict[str, object], tokens: int, window: int
 ) -> None:
     case = case_of(context, tokens, window, **rule)
-    generator = np.random.default_rng(0)
     for block in case.blocks:
-        negatives = case.objective.draw(block, generator)
-        gradients = case.objective.gradients(case.parameters, block, negatives)
+        negatives = case.objective.draw(block)
+        gradients = case.objective.block_gradients(case.parameters, block, negatives)
         expected = plain(case, block, negatives, context)
         assert gradients.cost == pytest.approx(expected.cost, rel=1e-12)
         embedding, output = added_up(gradients)
@@ -110,14 +115,14 @@ def test_a_block_gives_what_its_pairs_give_one_by_one(
 def test_gradients_are_finite_differences_of_the_cost(context: str | None) -> None:
     case = case_of(context, 40, group=8, shared=6)
     block = case.blocks[0]
-    negatives = case.objective.draw(block, np.random.default_rng(0))
-    found = added_up(case.objective.gradients(case.parameters, block, negatives))
+    negatives = case.objective.draw(block)
+    found = added_up(case.objective.block_gradients(case.parameters, block, negatives))
     for matrix, gradient in zip((case.parameters.embedding, case.parameters.output), found, strict=True):
         for place in np.ndindex(matrix.shape):
             before, costs = matrix[place], []
             for moved in (before + 1e-5, before - 1e-5):
                 matrix[place] = moved
-                costs.append(case.objective.gradients(case.parameters, block, negatives).cost)
+                costs.append(case.objective.block_gradients(case.parameters, block, negatives).cost)
             matrix[place] = before
             assert gradient[place] == pytest.approx((costs[0] - costs[1]) / 2e-5, abs=1e-6)
 
@@ -128,12 +133,11 @@ def test_drawn_negatives_give_the_exact_gradient_in_the_mean(context: str | None
     """Cost and gradients are linear in how often each word is a negative, and that has the right expectation."""
     exact = case_of(context, 100, sharing="all")
     block = exact.blocks[0]
-    every = exact.objective.draw(block, np.random.default_rng(0))
-    expected = exact.objective.gradients(exact.parameters, block, every)
+    every = exact.objective.draw(block)
+    expected = exact.objective.block_gradients(exact.parameters, block, every)
     drawn = case_of(context, 100, sharing=sharing, group=5, shared=10)
-    generator = np.random.default_rng(0)
     results = [
-        drawn.objective.gradients(drawn.parameters, block, drawn.objective.draw(block, generator))
+        drawn.objective.block_gradients(drawn.parameters, block, drawn.objective.draw(block))
         for _ in range(600)
     ]
     costs = np.array([result.cost for result in results])
@@ -147,8 +151,8 @@ def test_drawn_negatives_give_the_exact_gradient_in_the_mean(context: str | None
 def test_curvature_is_no_less_than_the_second_derivative_in_any_direction(context: str | None) -> None:
     case = case_of(context, 100, sharing="all")
     block = case.blocks[0]
-    every = case.objective.draw(block, np.random.default_rng(0))
-    found = case.objective.gradients(case.parameters, block, every)
+    every = case.objective.draw(block)
+    found = case.objective.block_gradients(case.parameters, block, every)
     curvature = np.zeros((2, V))
     for matrix, rows in ((0, found.embedding), (1, found.targets), (1, found.noise)):
         np.add.at(curvature[matrix], rows.words, rows.curvature)
@@ -160,7 +164,7 @@ def test_curvature_is_no_less_than_the_second_derivative_in_any_direction(contex
             before, costs = values[word].copy(), []
             for step in (-1, 0, 1):
                 values[word] = before + step * direction
-                costs.append(case.objective.gradients(case.parameters, block, every).cost)
+                costs.append(case.objective.block_gradients(case.parameters, block, every).cost)
             values[word] = before
             second = (costs[0] - 2 * costs[1] + costs[2]) / 1e-8
             assert second <= curvature[matrix, word] * (1 + 1e-3) + 1e-3

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from w2v_exp.model.negative_sampling import NoiseDistribution, alias_table, table_probabilities
+from w2v_exp.model.negative_sampling import NoiseDistribution, alias_table
 
 # Counts of all vocabularies up to six words: those of the default tier take half a second, all of them ten.
 FEW = [(1, 9), (2, 9), (3, 9), (4, 5), (5, 4), (6, 2)]
 ALL = [(1, 30), (2, 30), (3, 20), (4, 10), (5, 6), (6, 5)]
+
+
+def table_probabilities(share: NDArray[np.float64], alias: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the probabilities that an alias table draws, (V,)."""
+    return (share + np.bincount(alias, weights=1 - share, minlength=len(share))) / len(share)
 
 
 def require_exact_table(noise: NoiseDistribution, tolerance: float = 1e-14) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pair_by_pair import pair_by_pair
 
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
@@ -13,7 +14,6 @@ from w2v_exp.model.negative_sampling import (
     NegativeSampling,
     NoiseDistribution,
     SampledObjective,
-    pair_by_pair,
 )
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import exact_cost
@@ -43,8 +43,8 @@ def whole(labels: str):
 def test_all_words_as_negatives_give_what_the_pairs_give_one_by_one(labels: str) -> None:
     every = np.tile(np.arange(V, dtype=np.int32), (len(PAIRS), 1))
     weights = np.tile(3 * NOISE.probabilities, (len(PAIRS), 1))
-    bags = [PAIRS.centres[[pair]] for pair in range(len(PAIRS))]
-    expected = pair_by_pair(PARAMETERS, bags, PAIRS.contexts, every, weights)
+    inputs = [PAIRS.centres[[pair]] for pair in range(len(PAIRS))]
+    expected = pair_by_pair(PARAMETERS, inputs, PAIRS.contexts, every, weights)
     batch = whole(labels)
     step = objective_of("all").step(PARAMETERS, batch)
     assert step.cost == pytest.approx(expected.cost, rel=1e-12)

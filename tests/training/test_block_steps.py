@@ -7,8 +7,7 @@ import pytest
 
 from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.model.block_gradients import BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.training import steps
 from w2v_exp.training.steps import BlockSteps
@@ -30,9 +29,10 @@ def trainer_of(
     generator = np.random.default_rng(3)
     parameters = Word2VecInitialization()(V, DIM, generator, dtype)
     rule = NegativeSampling(group=32, shared=32)
-    objective = BlockObjective(rule, NoiseDistribution(np.bincount(IDS, minlength=V)), WINDOW, context)
+    noise = NoiseDistribution(np.bincount(IDS, minlength=V))
+    objective = SampledObjective(rule, noise, generator, WINDOW, context)
     examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), bags=context is not None)
-    steps = BlockSteps(objective, parameters, generator)
+    steps = BlockSteps(objective, parameters)
     return Trainer(examples, parameters, steps=steps, epochs=epochs, learning_rate=rate, generator=generator)
 
 
@@ -58,12 +58,12 @@ def test_a_small_step_is_that_of_gradient_descent() -> None:
     parameters = Parameters(*np.random.default_rng(1).standard_normal((2, V, DIM)))
     before = Parameters(parameters.embedding.copy(), parameters.output.copy())
     rule = NegativeSampling(sharing="all")
-    objective = BlockObjective(rule, NoiseDistribution(np.ones(V)), WINDOW)
     generator = np.random.default_rng(0)
+    objective = SampledObjective(rule, NoiseDistribution(np.ones(V)), generator, WINDOW)
     block = next(iter(trainer.examples.batches(generator)))
-    gradients = objective.gradients(before, block, objective.draw(block, generator))
+    gradients = objective.block_gradients(before, block, objective.draw(block))
     rate = 1e-9
-    cost, _ = BlockSteps(objective, parameters, generator).step(block, rate)
+    cost, _ = BlockSteps(objective, parameters).step(block, rate)
     assert cost == gradients.cost
     embedding, output = np.zeros((2, V, DIM))
     np.add.at(embedding, gradients.embedding.words, gradients.embedding.gradient)
@@ -100,7 +100,8 @@ def test_rows_are_bounded_less_in_smaller_blocks_and_fewer_words() -> None:
         before = parameters.embedding.copy()
         noise = NoiseDistribution(np.bincount(IDS, minlength=words))
         generator = np.random.default_rng(0)
-        steps = BlockSteps(BlockObjective(NegativeSampling(), noise, WINDOW), parameters, generator, tokens)
+        objective = SampledObjective(NegativeSampling(), noise, generator, WINDOW)
+        steps = BlockSteps(objective, parameters, tokens)
         steps.step(next(iter(trainer.examples.batches(generator))), 0.05)
         return float(np.abs(parameters.embedding - before).sum())
 

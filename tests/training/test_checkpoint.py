@@ -17,7 +17,6 @@ from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.sampling import SUBSAMPLINGS, TextDraw
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
@@ -90,9 +89,9 @@ def make_trainer(
         parameters = Parameters(parameters.embedding, parameters.output[: V - 1].copy())
     else:
         noise = NoiseDistribution(np.bincount(TEXT, minlength=V))
-        made = SampledObjective(NegativeSampling(**rule), noise, generator)
+        made = SampledObjective(NegativeSampling(**rule), noise, generator, WINDOW)
         if make_examples is blocks:
-            steps = BlockSteps(BlockObjective(made.rule, noise, WINDOW), parameters, generator)
+            steps = BlockSteps(made, parameters)
     return Trainer(
         examples,
         parameters,

@@ -23,8 +23,7 @@ from w2v_exp import processes
 from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.interruption import Terminated, termination_as_exception
-from w2v_exp.model.block_gradients import BlockObjective
-from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
+from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.processes import SPAWN, lightest_context, may_be_copied
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray, WorkerDiedError
@@ -58,9 +57,10 @@ def trainer_on(
 ) -> Trainer:
     if epochs < 0:
         raise ZeroDivisionError("made to fail")
-    objective = BlockObjective(NegativeSampling(), NoiseDistribution(np.bincount(ids, minlength=V)), WINDOW)
+    noise = NoiseDistribution(np.bincount(ids, minlength=V))
+    objective = SampledObjective(NegativeSampling(), noise, generator, WINDOW)
     examples = BlockExamples(ids, WINDOW, V, BlockRule(TOKENS), share=(number, of))
-    steps = BlockSteps(objective, parameters, generator)
+    steps = BlockSteps(objective, parameters)
     choices = {
         "epochs": epochs,
         "learning_rate": rate,

@@ -12,7 +12,7 @@ from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import no_pair_error
 from w2v_exp.examples.pairs import longest_reach, reaches
 from w2v_exp.examples.sampling import DrawnText, Subsampling
-from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
+from w2v_exp.examples.statistics import BatchMemory, BlockShape, ExamplesMemory, PairSurvey
 from w2v_exp.examples.streamed import DrawnExamples
 from w2v_exp.representation import ShortRepr
 from w2v_exp.validation import check_whole, require_whole
@@ -88,6 +88,11 @@ class BlockRule:
         fitting = 1 << max(0, (words // BLOCKS_PER_EPOCH).bit_length() - 1)
         return min(MOST_TOKENS, max(fewest, fitting))
 
+    def shape(self, survey: PairSurvey, *, cbow: bool) -> BlockShape:
+        """Return the size of a full block of a text."""
+        tokens = self.centres(survey.length, survey.window)
+        return BlockShape(tokens, min(tokens, survey.tokens), survey.window, cbow)
+
 
 class BlockExamples(DrawnExamples):
     """The words of a text, block by block, in memory for a span of 65,536 of them, however long the text is.
@@ -159,13 +164,12 @@ class BlockExamples(DrawnExamples):
         )
 
     @staticmethod
-    def memory(survey: PairSurvey, rule: BlockRule) -> ExamplesMemory:
+    def memory(survey: PairSurvey, rule: BlockRule, *, cbow: bool = False) -> ExamplesMemory:
         """Return what the examples of a text will need: a span of it."""
-        tokens = rule.centres(survey.length, survey.window)
-        drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * tokens))
+        block = rule.shape(survey, cbow=cbow)
+        drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * block.tokens))
         tables = 8 * survey.vocabulary_size  # with what probability words are kept
-        block = min(tokens, survey.tokens)
-        batch = BatchMemory(block, 20 * block, 0, DRAWING_BYTES * drawn)
+        batch = BatchMemory(block.centres, 20 * block.centres, 0, DRAWING_BYTES * drawn, block)
         return ExamplesMemory(tables, tables, batch)
 
     @property

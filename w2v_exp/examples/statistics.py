@@ -27,6 +27,28 @@ SORTING_BYTES = 33  # for a pair, before equal ones are one cell
 
 
 @dataclass(frozen=True)
+class BlockShape:
+    """The size of a block of consecutive words.
+
+    Parameters
+    ----------
+    tokens : int
+        Centres of a full block.
+    centres : int
+        Its centres: `tokens`, or the words of a text that has fewer.
+    window : int
+        Largest distance between a centre and a context.
+    cbow : bool
+        Whether the contexts of a centre are one example, or an example each.
+    """
+
+    tokens: int
+    centres: int
+    window: int
+    cbow: bool
+
+
+@dataclass(frozen=True)
 class BatchShape:
     """The size of a batch, on which the work of a step depends.
 
@@ -40,12 +62,15 @@ class BatchShape:
         Its distinct pairs; 0 for blocks.
     words : float
         The words of its bags, all in all; 0 for skip-gram.
+    block : BlockShape, optional
+        None: a batch of listed or counted pairs.
     """
 
     centres: float
     pairs: float
     cells: float = 0.0
     words: float = 0.0
+    block: BlockShape | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +87,18 @@ class BatchMemory:
         What comes and goes, beside them, while they meet the scores.
     gathering : int
         What the making of the next batch takes, itself included, while this one and its scores are still there.
+    block : BlockShape, optional
+        None: a batch of listed or counted pairs.
+    columns : int, optional
+        Of counts of tree nodes: the nodes that enough centres have to be columns of a dense product.
     """
 
     centres: int
     labels: int
     label_work: int
     gathering: int
+    block: BlockShape | None = None
+    columns: int | None = None
 
     @classmethod
     def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:

@@ -52,7 +52,7 @@ def estimate_run(
         streamed = StreamedBags if isinstance(plan.model, Cbow) else StreamedExamples
         examples = streamed.memory(survey, labels, batch_size=plan.batch_size, order=plan.order)
     elif isinstance(labels, BlockRule):
-        examples = BlockExamples.memory(survey, labels)
+        examples = BlockExamples.memory(survey, labels, cbow=isinstance(plan.model, Cbow))
     elif isinstance(plan.model, Cbow):
         examples = BagExamples.memory(
             survey, labels=labels.encoding, batch_size=plan.batch_size, dtype=plan.dtype
@@ -69,7 +69,7 @@ def estimate_run(
         plan.dim,
         plan.dtype,
         optimizer=plan.optimizer,
-        step=_step_memory(plan, examples, vocabulary_size, survey.window),
+        step=_step_memory(plan, examples, vocabulary_size),
         objective=NoiseDistribution.memory(vocabulary_size) if sampled else 0,
     )
     if not plan.epochs:
@@ -89,13 +89,10 @@ def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
     )
 
 
-def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int, window: int) -> int:
+def _step_memory(plan: Plan, examples: ExamplesMemory, vocabulary_size: int) -> int:
     """Return what the largest step of a plan takes."""
-    if isinstance(plan.objective, NegativeSampling) and isinstance(plan.labels, BlockRule):
-        cbow = isinstance(plan.model, Cbow)
-        shape = vocabulary_size, plan.dim, window, plan.dtype
-        rule = plan.objective.in_blocks(examples.batch.centres)
-        return BlockSteps.memory(examples.batch, *shape, rule, cbow=cbow)
+    if isinstance(plan.objective, NegativeSampling) and examples.batch.block:
+        return BlockSteps.memory(examples.batch, vocabulary_size, plan.dim, plan.dtype, plan.objective)
     threads = 1 if isinstance(plan.objective, NegativeSampling) else plan.threads
     return Steps.memory(
         examples.batch, vocabulary_size, plan.dim, plan.dtype, plan.optimizer, threads, plan.objective

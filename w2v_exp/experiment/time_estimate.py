@@ -21,7 +21,6 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.statistics import BatchShape, PairSurvey
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.experiment.building import survey_pairs
-from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Cbow
@@ -67,12 +66,10 @@ def epoch_work(plan: Plan, survey: PairSurvey) -> tuple[int, Work]:
     if isinstance(labels, CountsRule):
         return _counted_work(plan, labels, survey)
     if isinstance(labels, BlockRule) and isinstance(objective, NegativeSampling):
-        tokens = labels.centres(survey.length, survey.window)
-        steps = max(1, math.ceil(survey.tokens / tokens))
-        cbow = isinstance(plan.model, Cbow)
-        block, rule = min(survey.tokens, tokens), objective.in_blocks(tokens)
-        work = BlockObjective.step_work(block, V, plan.dim, survey.window, rule, cbow=cbow)
-        return steps, work + Work(passed=60.0 * block, calls=60)
+        block = labels.shape(survey, cbow=isinstance(plan.model, Cbow))
+        steps = max(1, math.ceil(survey.tokens / block.tokens))
+        work = objective.step_work(BatchShape(block.centres, block.centres, block=block), V, plan.dim)
+        return steps, work + Work(passed=60.0 * block.centres, calls=60)
     batch, examples = _listed_batch(plan, survey)
     work = Steps.work(batch, V, plan.dim, plan.optimizer, objective)
     steps = max(1, math.ceil(examples / batch.pairs))

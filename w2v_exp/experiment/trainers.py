@@ -13,7 +13,6 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples
-from w2v_exp.model.block_gradients import BlockObjective
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Cbow, Initialization, Parameters
@@ -75,7 +74,7 @@ def _trainer(
         parameters,
         objective=objective,
         optimizer=plan.optimizer,
-        steps=_block_steps(plan, examples, objective, parameters, generator),
+        steps=_block_steps(examples, objective, parameters),
         schedule=plan.schedule,
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
@@ -127,21 +126,17 @@ def _objective(
     if word_counts is None:
         raise ValueError("Negative sampling needs word counts to make its noise of.")
     noise = NoiseDistribution(word_counts, plan.objective.exponent)
-    return SampledObjective(plan.objective, noise, generator)
+    if not isinstance(examples, BlockExamples):
+        return SampledObjective(plan.objective, noise, generator)
+    context = plan.model.context if isinstance(plan.model, Cbow) else None
+    rule = plan.objective.in_blocks(examples.tokens)
+    return SampledObjective(rule, noise, generator, examples.window, context)
 
 
 def _block_steps(
-    plan: Plan,
-    examples: TrainingExamples,
-    objective: Objective,
-    parameters: Parameters,
-    generator: np.random.Generator,
+    examples: TrainingExamples, objective: Objective, parameters: Parameters
 ) -> BlockSteps | None:
     """Return what takes steps on blocks, if the plan has them."""
     if not isinstance(examples, BlockExamples) or not isinstance(objective, SampledObjective):
         return None
-    context = plan.model.context if isinstance(plan.model, Cbow) else None
-    block_objective = BlockObjective(
-        objective.rule.in_blocks(examples.tokens), objective.noise, examples.window, context
-    )
-    return BlockSteps(block_objective, parameters, generator, examples.tokens)
+    return BlockSteps(objective, parameters, examples.tokens)

@@ -21,7 +21,6 @@ from w2v_exp.model.tree_counts import (
     DENSE_SHARE,
     VISIT_WORK_BYTES,
     NodeVisits,
-    VisitedBatchMemory,
     VisitedExamples,
     path_matrix,
     visit_bytes,
@@ -270,7 +269,7 @@ class HierarchicalSoftmax:
     def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
         """Return how many bytes the dense scores of such a batch take, and the visits, where a step makes them."""
         size, nodes = np.dtype(dtype).itemsize, max(0, vocabulary_size - 1)
-        if isinstance(batch, VisitedBatchMemory):
+        if batch.columns is not None:
             return batch.centres * batch.columns * size
         cells = batch.labels // LABEL_BYTES
         visits = min(cells * vocabulary_size.bit_length(), batch.centres * nodes)

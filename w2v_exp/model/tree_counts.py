@@ -222,19 +222,6 @@ def visits_work(centres: float, visits: float, columns: float, lower: float, dim
     )
 
 
-@dataclass(frozen=True)
-class VisitedBatchMemory(BatchMemory):
-    """The memory of a batch whose labels are visits.
-
-    Parameters
-    ----------
-    columns : int
-        How many nodes are visited by enough centres to be columns of a dense product.
-    """
-
-    columns: int
-
-
 class SliceEstimate(NamedTuple):
     """What the largest slice of centres of those that a run begins with is expected to be.
 
@@ -363,7 +350,7 @@ class VisitedExamples(CountedExamples):
             labels += 16 * distinct + round(together * NODE_BYTES * estimate.total)
         slices = estimate.slices(rule.centres, order)
         copied = size if order == "shuffled" else 0
-        batch = VisitedBatchMemory(
+        batch = BatchMemory(
             centres=slices.centres,
             labels=round(copied * slices.visits),
             label_work=round(VISIT_WORK_BYTES * slices.visits),

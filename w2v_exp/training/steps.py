@@ -16,8 +16,7 @@ from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.blocks import MOST_TOKENS, Block
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
-from w2v_exp.model.block_gradients import BlockObjective, RowGradients
-from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.negative_sampling import NegativeSampling, RowGradients, SampledObjective
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace
@@ -222,12 +221,10 @@ class BlockSteps:
 
     Parameters
     ----------
-    objective : BlockObjective
-        Cost and gradients of a block.
+    objective : SampledObjective
+        Cost and gradients of a block, and the draw of its negatives.
     parameters : Parameters
         What is changed: C-contiguous matrices; they may lie in memory that is shared.
-    generator : numpy.random.Generator
-        Draws the negatives.
     tokens : int
         Centres per block. For blocks of fewer than 1,024, rows are bounded less: x is multiplied by tokens/1024, or
         by 128/V where that is more.
@@ -235,31 +232,23 @@ class BlockSteps:
 
     def __init__(
         self,
-        objective: BlockObjective,
+        objective: SampledObjective,
         parameters: Parameters,
-        generator: np.random.Generator,
         tokens: int = MOST_TOKENS,
     ) -> None:
         self._objective = objective
         self._parameters = parameters
-        self._generator = generator
         damped = max(tokens / MOST_TOKENS, FEW_WORDS / len(parameters.embedding))
         self._share = CURVATURE_SHARE * min(1.0, damped)
         self._sums = np.zeros((len(parameters.embedding), 1), parameters.embedding.dtype)
 
     @staticmethod
     def memory(
-        batch: BatchMemory,
-        vocabulary_size: int,
-        dim: int,
-        window: int,
-        dtype: DTypeLike,
-        rule: NegativeSampling,
-        *,
-        cbow: bool,
+        batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike, rule: NegativeSampling
     ) -> int:
-        """Return how many bytes steps on such blocks take at the most, beside the parameters."""
-        own = BlockObjective.memory(batch.centres, vocabulary_size, dim, window, dtype, rule, cbow=cbow)
+        """Return the peak bytes of steps on such blocks, beside the parameters."""
+        assert batch.block
+        own = rule.block_memory(batch.block, vocabulary_size, dim, dtype)
         return 8 * vocabulary_size + batch.labels + max(batch.gathering, own)
 
     @property
@@ -272,8 +261,8 @@ class BlockSteps:
 
         Nothing is changed if the cost is not a finite number.
         """
-        negatives = self._objective.draw(batch, self._generator)
-        cost, embedding, targets, noise = self._objective.gradients(self._parameters, batch, negatives)
+        negatives = self._objective.draw(batch)
+        cost, embedding, targets, noise = self._objective.block_gradients(self._parameters, batch, negatives)
         if math.isfinite(cost):
             self._descend(self._parameters.embedding, [embedding], learning_rate)
             self._descend(self._parameters.output, [targets, noise], learning_rate)
