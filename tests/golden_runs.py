@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp import Embeddings
-from w2v_exp.experiment.command_line import run
+from w2v_exp.experiment.cli import run
 from w2v_exp.experiment.fingerprint import RESULT_VERSION
 from w2v_exp.training.checkpoints import FORMAT_VERSION
 

@@ -155,7 +155,7 @@ def test_heavy_packages_are_not_loaded_where_they_are_not_needed(
     tmp_path: Path, arguments: list[str]
 ) -> None:
     script = (
-        "import sys; from w2v_exp.experiment.command_line import run; run(sys.argv[1:]);"
+        "import sys; from w2v_exp.experiment.cli import run; run(sys.argv[1:]);"
         "print('loaded:', [name for name in ('mlflow', 'scipy', 'matplotlib', 'pandas') if name in sys.modules])"
     )
     done = run_python("-c", script, *arguments, folder=tmp_path)

@@ -10,8 +10,8 @@ import pytest
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import Sources, config_folder, register_schema
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.cli import run
 from w2v_exp.experiment.command import all_keys, asks_for_information, parse, understand
-from w2v_exp.experiment.command_line import run
 from w2v_exp.experiment.folders import new_folder
 
 HYDRA_KEYS = [

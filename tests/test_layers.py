@@ -18,7 +18,7 @@ CORE = {
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
 }
-UPPER_MODULES = {"choices", "config", "plan"}
+UPPER_MODULES = {"choices", "config", "plan", "runs"}
 # Modules beside the packages that anyone may import; they import only one another.
 FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py") if file.stem[0] != "_"} - UPPER_MODULES
 # The face of the package, `w2v_exp/__init__.py`, shows the core; beside it, inside a function, `load_run` alone.
@@ -226,3 +226,13 @@ def test_the_core_loads_nothing_heavy():
 
 def test_the_trainer_loads_nothing_heavy():
     assert loaded_by("import w2v_exp.training.trainer") & HEAVY == set()
+
+
+def test_a_run_without_tracking_loads_no_pictures_pages_and_stores():
+    """They take from 0.1 to 2 seconds to load, and are loaded where they are needed."""
+    modules = "w2v_exp.experiment.cli, w2v_exp.experiment.job, w2v_exp.experiment.run"
+    loaded = loaded_by(f"import {modules}")
+    assert "hydra" in loaded
+    assert (
+        loaded & {"matplotlib", "mlflow", "jinja2", "pandas", "scipy", "sklearn", "optuna", "joblib"} == set()
+    )

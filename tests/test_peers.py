@@ -39,7 +39,7 @@ from claim.contenders import Gensim, embeddings_of  # noqa: E402
 from claim.results import Point, Score  # noqa: E402
 
 from w2v_exp.errors import UserError  # noqa: E402
-from w2v_exp.experiment.reading import read_corpus  # noqa: E402
+from w2v_exp.experiment.inputs import read_corpus  # noqa: E402
 
 LINUX = pytest.mark.skipif(not anonymous_memory("self"), reason="memory is read from /proc")
 PLAIN = ("labels=counts", "tokenizer=whitespace", "dtype=float32", "bounds=false")

@@ -9,12 +9,12 @@ from plans import plan_of
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import HYDRA_ERRORS
 from w2v_exp.errors import UserError
-from w2v_exp.experiment import command_line
+from w2v_exp.experiment import cli
 from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.command import explain
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
-from w2v_exp.experiment.explanation import explain
-from w2v_exp.experiment.reading import read_trainable_text
+from w2v_exp.experiment.inputs import read_trainable_text
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.plan import MOST_RUNS, Plan
 from w2v_exp.tracking.mlflow_run import kept_epochs
@@ -108,7 +108,7 @@ def test_what_takes_resources_names_its_bound(key):
 
 
 def refused(*arguments, capsys):
-    assert command_line.run([*arguments, "tracking=none"]) == 2
+    assert cli.run([*arguments, "tracking=none"]) == 2
     message = capsys.readouterr().err
     assert len(message.splitlines()) <= 2
     return message
@@ -152,5 +152,5 @@ def test_a_command_line_with_a_number_of_any_size_ends_in_a_line(choice, key, ca
     for value in MORE_VALUES:
         if key == "corpus.messages" and str(value) == "1":
             continue
-        assert command_line.run([*choice.split(), f"{key}={value}", "estimate=true"]) in (0, 2)
+        assert cli.run([*choice.split(), f"{key}={value}", "estimate=true"]) in (0, 2)
         assert len(capsys.readouterr().err.splitlines()) <= 2

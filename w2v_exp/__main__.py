@@ -14,7 +14,7 @@ def _run(arguments: list[str]) -> int:
     from w2v_exp.interruption import termination_as_exception
 
     with termination_as_exception():  # from here on: loading the rest takes a second
-        from w2v_exp.experiment.command_line import run
+        from w2v_exp.experiment.cli import run
 
         return run(arguments)
 

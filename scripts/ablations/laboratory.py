@@ -23,7 +23,7 @@ from w2v_exp.examples.counts import Bounds, PairCounts, information_explained
 from w2v_exp.examples.sampling import NoSubsampling
 from w2v_exp.experiment.bounds import trains_on_all_pairs
 from w2v_exp.experiment.building import build_examples, split_text
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.model.softmax import exact_cost
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.provenance import provenance

@@ -17,8 +17,8 @@ from benchmarks.bar import Bar
 from benchmarks.child import CHECKOUT
 from benchmarks.sizes import Size
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.summary_page import Asked, write_summary_page
+from w2v_exp.runs import RunResult
 from w2v_exp.tracking.history import FINGERPRINT, earlier_runs
 from w2v_exp.tracking.store import open_store
 

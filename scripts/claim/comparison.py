@@ -19,7 +19,7 @@ from claim.witness import Examiner, Witness, moments
 from w2v_exp.embeddings.word_pairs import WordPairSet
 from w2v_exp.errors import UserError
 from w2v_exp.examples.counted import CountsRule
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.plan import Plan

@@ -33,7 +33,7 @@ from w2v_exp.embeddings import Embeddings, opening
 from w2v_exp.embeddings.opening import LoadOptions, LoadWarning
 from w2v_exp.embeddings.word2vec_formats import MOST_BLANK_LINES
 from w2v_exp.errors import FormatError, SettingError, UserError
-from w2v_exp.experiment.continuing import Origin
+from w2v_exp.experiment.inputs import Origin
 from w2v_exp.experiment.questions import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.opening.LoadWarning")

@@ -8,7 +8,7 @@ from plans import plan_of
 
 from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment.building import build_examples, split_text
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import read_corpus
 
 V = 50
 IDS = np.minimum(np.random.default_rng(1).geometric(0.1, 5000) - 1, V - 1).astype(np.int32)

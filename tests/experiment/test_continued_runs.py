@@ -14,7 +14,7 @@ from processes import Command
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import content_digest
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.experiment.continuing import Origin
+from w2v_exp.experiment.inputs import Origin
 from w2v_exp.tracking.load import find_run
 
 OLD_WORDS = ["boy", "girl", "king", "man", "prince", "princess", "queen", "woman"]

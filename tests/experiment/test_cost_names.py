@@ -18,7 +18,7 @@ import pytest
 from matplotlib.text import Text
 from mlflow import MlflowClient
 
-from w2v_exp.experiment import command_line
+from w2v_exp.experiment import cli
 from w2v_exp.reporting import style
 from w2v_exp.tracking import progress
 
@@ -78,7 +78,7 @@ def shown(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.0)
         monkeypatch.setattr(style, "drawing", read)
         pictures.clear()
-        assert command_line.run([*SETTINGS, *arguments]) == 0
+        assert cli.run([*SETTINGS, *arguments]) == 0
         captured = capsys.readouterr()
         newest = max(folder.glob("outputs/*/*"), key=lambda each: each.stat().st_mtime_ns)
         return Shown(captured.out, captured.err, dict(pictures), newest)

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE, Sweep, read_result, read_results, write_result
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RESULT_FILE, SWEEP_FILE, RunResult, Sweep, read_result, read_results, write_result
 from w2v_exp.searching.settings import SearchSettings
 from w2v_exp.searching.study import FILE as STUDY_FILE
 from w2v_exp.searching.study import MARK_FILE, SearchStudy

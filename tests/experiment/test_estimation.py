@@ -19,8 +19,8 @@ from w2v_exp.embeddings.embeddings import initialization_from
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
-from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
+from w2v_exp.experiment.inputs import Origin
 from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.memory import NotEnoughMemoryError
@@ -299,7 +299,7 @@ def test_in_a_sweep_a_run_that_cannot_fit_fails_and_the_others_go_on(tmp_path: P
 
     script = (
         "import sys; from w2v_exp import memory; memory.available_memory = lambda: 40_000;"
-        "from w2v_exp.experiment.command_line import run; sys.exit(run(sys.argv[1:]))"
+        "from w2v_exp.experiment.cli import run; sys.exit(run(sys.argv[1:]))"
     )
     arguments = ["labels=dense,streamed", "-m", "epochs=1", "tracking.plots=false"]
     done = run_python("-c", script, *arguments, folder=tmp_path)

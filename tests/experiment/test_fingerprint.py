@@ -12,7 +12,7 @@ from processes import run_python
 
 from w2v_exp.experiment import fingerprint as module
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT, fingerprint, text_digest
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.plan import Plan
 from w2v_exp.training.optimizers import OPTIMIZERS, Adam
 
@@ -122,7 +122,7 @@ def test_other_processes_folders_and_hash_seeds_find_the_same(tmp_path: Path) ->
         "from hydra import compose, initialize_config_dir;"
         "from w2v_exp.config import config_folder, register_schema;"
         "from w2v_exp.experiment.fingerprint import fingerprint;"
-        "from w2v_exp.experiment.reading import read_corpus;"
+        "from w2v_exp.experiment.inputs import read_corpus;"
         "from w2v_exp.plan import make_plan;"
         "register_schema(); initialize_config_dir(str(config_folder()), version_base='1.3').__enter__();"
         "plan = make_plan(compose('config', ['window=4']));"

@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 
 from w2v_exp.config import Sources, literal, parse_overrides, quoted, register_schema
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.cli import run
 from w2v_exp.experiment.command import parse, understand
-from w2v_exp.experiment.command_line import run
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     clear_earlier,
@@ -26,9 +26,8 @@ from w2v_exp.experiment.folders import (
     require_free,
     sweep_lock,
 )
-from w2v_exp.experiment.sweep import RESULT_FILE, write_result
 from w2v_exp.files import locked
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RESULT_FILE, RunResult, write_result
 from w2v_exp.tracking.history import LOCK, process_tags
 from w2v_exp.tracking.store import open_store
 from w2v_exp.tracking.upload import Pending

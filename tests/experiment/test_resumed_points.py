@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from w2v_exp.errors import UserError
-from w2v_exp.experiment import command_line, replay
+from w2v_exp.experiment import cli, replay
 from w2v_exp.tracking.upload import Pending, Taken
 from w2v_exp.training.trainer import Trainer
 
@@ -79,12 +79,12 @@ def logged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
         known = {run.info.run_id for run in client.search_runs(["1"])} if interruptions else set()
         for epoch, how, every in interruptions:
             interrupting.at = (epoch, how)
-            code = command_line.run([*SETTINGS, f"checkpoint.every='{every}'", "resume=false"])
+            code = cli.run([*SETTINGS, f"checkpoint.every='{every}'", "resume=false"])
             assert (
                 code == (130 if how is KeyboardInterrupt else 1) or interrupting.at
             )  # it resumed after that epoch
         interrupting.at = None
-        assert command_line.run([*SETTINGS, "checkpoint.every='1 epoch'", "resume=false"]) == 0
+        assert cli.run([*SETTINGS, "checkpoint.every='1 epoch'", "resume=false"]) == 0
         (newest,) = [r for r in client.search_runs(["1"], max_results=1) if r.info.run_id not in known]
         assert newest.info.status == "FINISHED"
         return {
@@ -146,7 +146,7 @@ def test_a_run_that_cannot_be_resumed_keeps_its_last_epoch(
     monkeypatch.chdir(folder)
     interrupting = Interrupting(monkeypatch)
     interrupting.at = (6, KeyboardInterrupt)
-    assert command_line.run([*SETTINGS, "checkpoint=none", "seed=5"]) == 130
+    assert cli.run([*SETTINGS, "checkpoint=none", "seed=5"]) == 130
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     (run,) = client.search_runs(["1"], max_results=1)
     assert run.info.status == "KILLED"
@@ -162,7 +162,7 @@ def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resum
     interrupting = Interrupting(monkeypatch)
     interrupting.at = (6, KeyboardInterrupt)
     command = [*SETTINGS, "seed=6", "checkpoint.every='5 epochs'"]
-    assert command_line.run(command) == 130
+    assert cli.run(command) == 130
     store = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"], max_results=1)
@@ -173,7 +173,7 @@ def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resum
     (left / "artifacts" / "costs.csv").write_text("partial")
     pending.files, pending.moved = "artifacts", True
     pending.write(left)
-    assert command_line.run(command) == 0
+    assert cli.run(command) == 0
     assert replay.main([str(left)]) == 0
     run = client.get_run(run.info.run_id)
     assert run.info.status == "FINISHED"
@@ -199,7 +199,7 @@ def test_the_same_command_delivers_what_its_interrupted_run_has_left_in_its_fold
     interrupting = Interrupting(monkeypatch)
     interrupting.at = (6, KeyboardInterrupt)
     command = [*SETTINGS, *place, f"learning_rate=0.0{len(place)}", "checkpoint.every='5 epochs'"]
-    assert command_line.run(command) == 130
+    assert cli.run(command) == 130
     store = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"], "attributes.status = 'KILLED'", max_results=1)
@@ -212,7 +212,7 @@ def test_the_same_command_delivers_what_its_interrupted_run_has_left_in_its_fold
     (left / "artifacts" / "costs.csv").write_text("partial")
     pending.files, pending.moved = "artifacts", True
     pending.write(left)
-    assert command_line.run(command) == 0
+    assert cli.run(command) == 0
     assert f"uploaded pending data of earlier run {run.info.run_id}" in capsys.readouterr().err
     assert not (left / "pending.json").exists()
     run = client.get_run(run.info.run_id)
@@ -223,5 +223,5 @@ def test_the_same_command_delivers_what_its_interrupted_run_has_left_in_its_fold
     assert (7, 1.25) in points
     costs = Path(client.download_artifacts(run.info.run_id, "costs.csv", str(folder)))
     assert costs.read_text() != "partial"
-    assert command_line.run(command) == 0  # a finished run is left as it is, and leaves nothing
+    assert cli.run(command) == 0  # a finished run is left as it is, and leaves nothing
     assert client.get_run(run.info.run_id).info.end_time == run.info.end_time

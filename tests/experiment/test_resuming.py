@@ -21,11 +21,10 @@ from plans import plan_of
 from processes import Command, environment
 
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.experiment import command_line
-from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment import cli
 from w2v_exp.experiment.resuming import resumes
-from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.reporting.comparison import compare
+from w2v_exp.runs import Identity, Sweep
 from w2v_exp.tracking.history import (
     DEAD_AFTER_SECONDS,
     earlier_runs,
@@ -234,9 +233,9 @@ def test_checkpoints_of_a_run_that_had_finished_are_deleted(
     settings = [*ONCE, "explorer=none", "bounds=false", "checkpoint.every='1 epoch'", "resume=true"]
     with monkeypatch.context() as patch:
         patch.setattr(CheckpointFolder, "remove", CheckpointFolder.release)
-        assert command_line.run(settings) == 0
+        assert cli.run(settings) == 0
     assert [*tmp_path.glob("outputs/checkpoints/*/checkpoint.npz")]
-    assert command_line.run(settings) == 0
+    assert cli.run(settings) == 0
     assert not [*tmp_path.glob("outputs/checkpoints/*")]
     assert len(runs_in(tmp_path)) == 1
 
@@ -255,14 +254,14 @@ def test_a_run_that_cannot_begin_in_the_store_leaves_its_checkpoints_to_others(
         patch.setattr(
             Trainer, "train_epoch", lambda self, epoch: (fail if epoch == 3 else train_epoch)(self, epoch)
         )
-        assert command_line.run(settings) == 1
+        assert cli.run(settings) == 1
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "update_run", fail)
-        assert command_line.run(settings) == 2
+        assert cli.run(settings) == 2
     capsys.readouterr()
     gc.disable()  # which would close the file
     try:
-        assert command_line.run(settings) == 0
+        assert cli.run(settings) == 0
     finally:
         gc.enable()
     assert "Going on from a checkpoint: epoch 3" in capsys.readouterr().err

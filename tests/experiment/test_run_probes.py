@@ -15,7 +15,7 @@ from rich.console import Console
 import w2v_exp
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.announcement import similar_words
+from w2v_exp.experiment.report import similar_words
 
 TEXT = "king queen man woman prince <b>x</b> boy =1+1 [red]girl " * 4
 SETTINGS = ["corpus=text", f"corpus.text='{TEXT}'", "tokenizer=whitespace", "dim=4", "epochs=5"]

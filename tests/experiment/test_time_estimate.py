@@ -7,7 +7,7 @@ import pytest
 from plans import plan_of
 
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.experiment import command_line
+from w2v_exp.experiment import cli
 from w2v_exp.experiment.building import build_examples, survey_pairs
 from w2v_exp.experiment.time_estimate import (
     ALTERNATIVES,
@@ -174,7 +174,7 @@ CHOICES = ["tracking=none", "explorer=none", "checkpoint=none", "bounds=false"]
 
 def test_the_estimates_of_a_run_of_hours_end_in_what_would_be_faster(capsys):
     # A thousand million epochs, of some 20 microseconds each.
-    assert command_line.run([*CHOICES, "epochs=1000000000", "estimate=true"]) == 0
+    assert cli.run([*CHOICES, "epochs=1000000000", "estimate=true"]) == 0
     shown = capsys.readouterr().out
     assert "Training will take about " in shown
     assert "epochs=20" in shown
@@ -184,7 +184,7 @@ def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     for module in ("run", "time_estimate"):
         monkeypatch.setattr(f"w2v_exp.experiment.{module}.LONG", 1e-9)
-    assert command_line.run([*CHOICES, "epochs=100"]) == 0
+    assert cli.run([*CHOICES, "epochs=100"]) == 0
     shown = capsys.readouterr()
     assert shown.err.startswith("Training will take about ")
     assert "epochs=20" in shown.err
@@ -193,5 +193,5 @@ def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monke
 
 def test_a_short_run_prints_nothing_of_its_time_before_it_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert command_line.run([*CHOICES, "epochs=2"]) == 0
+    assert cli.run([*CHOICES, "epochs=2"]) == 0
     assert "Training will take" not in capsys.readouterr().err

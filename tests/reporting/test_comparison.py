@@ -19,7 +19,7 @@ from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.escape import table_text
 from w2v_exp.reporting.pareto_front import pareto_front
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RunResult
 
 
 def run(explained, seed=0, status="FINISHED", reason="", swept=None, **metrics):

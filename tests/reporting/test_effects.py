@@ -10,7 +10,7 @@ from w2v_exp.reporting.columns import Ranking
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.pareto_front import pareto_front
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RunResult
 
 EXPLAINED = Ranking("information_explained", 1)
 

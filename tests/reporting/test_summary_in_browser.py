@@ -177,8 +177,8 @@ def test_what_is_folded_is_drawn_when_it_opens(page: Any) -> None:
 
 def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
-    from w2v_exp.reporting.results import RunResult
     from w2v_exp.reporting.summary_page import Asked, write_summary_page
+    from w2v_exp.runs import RunResult
 
     def run(value: str, explained: float, status: str = "FINISHED") -> RunResult:
         metrics = {"information_explained": explained, "peak_memory_mb": 1.0, "train_seconds": 1.0}
@@ -209,8 +209,8 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
 
 def test_each_cost_has_a_chart_of_its_own_with_whole_epochs(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
-    from w2v_exp.reporting.results import RunResult
     from w2v_exp.reporting.summary_page import Asked, write_summary_page
+    from w2v_exp.runs import RunResult
 
     def run(objective: str, **curves: list[tuple[int, float]]) -> RunResult:
         metrics = {name: points[-1][1] for name, points in curves.items()} | {"train_seconds": 1.0}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.results import RunResult
 from w2v_exp.reporting.summary_page import POINTS, ROWS, Asked, summary_page, write_summary_page
+from w2v_exp.runs import RunResult
 
 ASKED = Asked("2026-11-23_12-00-00-abcd", "python -m w2v_exp window=3,5 -m", 4)
 HOSTILE = "</script><script>alert(1)</script>\u2028\u202e\ud800'\"&<img src=x onerror=alert(2)>{{ 7 * 6 }}"

@@ -19,7 +19,7 @@ from processes import Command
 
 from w2v_exp.config import register_schema
 from w2v_exp.errors import UserError
-from w2v_exp.experiment import command_line
+from w2v_exp.experiment import cli
 from w2v_exp.experiment.command import parse, understand
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.study_name=found", "-m"]
@@ -353,7 +353,7 @@ def test_a_search_for_a_score_of_too_few_pairs_names_no_best_and_says_why(
     sets = ["evaluation=standard", "evaluation.word_pairs=[pairs.tsv]", "evaluation.analogies=[]"]
     text = ["corpus=file", "corpus.path=text.txt", "tokenizer=whitespace", "tracking=none", "explorer=none"]
     search = [*SEARCH, "hydra.sweeper.metric=word_pairs_pairs", "hydra.sweeper.n_trials=2"]
-    assert command_line.run([*text, *sets, *search, "dim=range(2,9)", "epochs=2"]) == code
+    assert cli.run([*text, *sets, *search, "dim=range(2,9)", "epochs=2"]) == code
     said = capsys.readouterr()
     if code:
         assert "No trial can be ranked by word_pairs_pairs (1 trials, 1 of which failed)." in said.out

@@ -19,7 +19,7 @@ from test_store_faults import locked_database
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.replay import main as replay
 from w2v_exp.launching.task import end_lost_record
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RunResult
 from w2v_exp.tracking import upload
 from w2v_exp.tracking.store import open_store
 from w2v_exp.tracking.upload import FILE, Pending, Taken

@@ -19,9 +19,8 @@ from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.building import build_examples, split_text
-from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import Origin, read_corpus
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Cbow, Parameters, SkipGram

@@ -5,7 +5,7 @@ from __future__ import annotations
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import count_pairs, longest_reach
-from w2v_exp.experiment.continuing import Origin
+from w2v_exp.experiment.inputs import Origin
 from w2v_exp.memory import available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText

@@ -12,9 +12,8 @@ from rich.text import Text
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.experiment.building import split_text, survey_pairs
-from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_run, plans_by_encoding
-from w2v_exp.experiment.reading import read_trainable_text
+from w2v_exp.experiment.inputs import Origin, read_trainable_text
 from w2v_exp.experiment.time_estimate import (
     LONG,
     estimate_seconds,

@@ -19,9 +19,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import Sources, composition_errors, hydra_values, parse_overrides
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.sweep import RESULT_FILE, SWEEP_FILE
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
 from w2v_exp.reporting.escape import shown
+from w2v_exp.runs import RESULT_FILE, SWEEP_FILE
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.upload import FILE as PENDING
 

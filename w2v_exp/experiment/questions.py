@@ -1,4 +1,4 @@
-"""The command ``python -m w2v_exp.embeddings``: questions to the embeddings of a run or a file."""
+"""Commands on embeddings: neighbours, similarity, analogies, evaluation, the explorer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import argparse
 import dataclasses
 import json
 import sys
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import VECTORS
@@ -18,13 +24,117 @@ from w2v_exp.embeddings.opening import (
     LoadOptions,
     load_warnings_printed,
 )
+from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import UserError
-from w2v_exp.experiment import answers
+from w2v_exp.experiment.evaluation import evaluation_rows
 from w2v_exp.memory import readable_bytes
-from w2v_exp.reporting.escape import visible_console
+from w2v_exp.reporting.escape import shown, visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.projections import PROJECTIONS
 from w2v_exp.tracking.load import Saved, find_saved
+
+ANALOGY_METHODS = ("sum", "product")
+
+
+class Answer(NamedTuple):
+    """An answer.
+
+    Parameters
+    ----------
+    data : dict
+        For programs: what JSON can hold.
+    said : renderable
+        For people: what rich can print.
+    """
+
+    data: dict[str, Any]
+    said: RenderableType
+
+
+def neighbours(embeddings: Embeddings, words: Sequence[str], count: int, first: int | None) -> Answer:
+    """Answer which words have the largest cosines with each of some words, among the first or all words."""
+    found = [embeddings.most_similar(word, topn=count, restrict_vocab=first) for word in words]
+    data = {word: _rows(embeddings, similar) for word, similar in zip(words, found, strict=True)}
+    tables = [
+        _table(embeddings, similar, "cosine", title=_entry(embeddings, word))
+        for word, similar in zip(words, found, strict=True)
+    ]
+    return Answer({"neighbours": data}, Columns(tables, padding=(1, 4)))
+
+
+def similarity(embeddings: Embeddings, words: Sequence[str]) -> Answer:
+    """Answer what cosine two words have, or every two of several."""
+    cosines = [[embeddings.similarity(one, other) for other in words] for one in words]
+    data = {"words": list(words), "cosines": cosines}
+    if len(words) == 2:
+        return Answer(data, Text(_number(cosines[0][1])))
+    table = _plain_table("", *(shown(word) for word in words))
+    for word, row in zip(words, cosines, strict=True):
+        table.add_row(Text(shown(word)), *(_number(cosine) for cosine in row))
+    return Answer(data, table)
+
+
+def analogy(
+    embeddings: Embeddings, one: str, other: str, third: str, count: int, first: int | None, method: str
+) -> Answer:
+    """Answer what is to the third word as the second one is to the first.
+
+    By the cosine with second − first + third (``sum``: 3CosAdd), or a quotient of similarities (``product``: 3CosMul).
+    """
+    ask = embeddings.most_similar if method == "sum" else embeddings.most_similar_cosmul
+    found = ask([other, third], [one], topn=count, restrict_vocab=first)
+    question = f"{shown(one)} is to {shown(other)} as {shown(third)} is to …"
+    data = {"analogy": [one, other, third], "method": method, "answers": _rows(embeddings, found)}
+    return Answer(data, _table(embeddings, found, "cosine" if method == "sum" else "score", title=question))
+
+
+def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Answer:
+    """Answer how good embeddings are on sets of word pairs and analogies, and how files of these were read."""
+    sets = evaluation.read()
+    rows = evaluation_rows(evaluation.score(embeddings, sets), epoch=0)
+    table = _plain_table("set", "section", "measure", "score", "known", "of")
+    for row in rows:
+        score = "–" if row.score is None else _number(row.score)
+        named = (Text(shown(row.set, 40)), Text(shown(row.section, 40)), row.measure)
+        table.add_row(*named, score, f"{row.known:,}", f"{row.total:,}")
+    data = [{key: value for key, value in row._asdict().items() if key != "epoch"} for row in rows]
+    layouts = {name: one.layout for name, one in sets.items()}
+    notes = [Text(f"{shown(name, 40)}: {layout}", style="dim") for name, layout in layouts.items()]
+    return Answer({"evaluation": data, "layouts": layouts}, Group(table, *notes))
+
+
+def _rows(embeddings: Embeddings, similar: Similar) -> list[dict[str, Any]]:
+    return [{"word": word, "score": score, "count": _count(embeddings, word)} for word, score in similar]
+
+
+def _table(embeddings: Embeddings, similar: Similar, score: str, title: str) -> Group:
+    table = _plain_table("word", score, *(["count"] if embeddings.counts is not None else []))
+    for word, value in similar:
+        count = _count(embeddings, word)
+        table.add_row(Text(shown(word)), _number(value), *([] if count is None else [f"{count:,}"]))
+    return Group(Text(title, style="bold"), table)
+
+
+def _plain_table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first)
+    for name in others:
+        table.add_column(Text(name), justify="left" if name in ("section", "measure") else "right")
+    return table
+
+
+def _entry(embeddings: Embeddings, word: str) -> str:
+    count = _count(embeddings, word)
+    return shown(word) if count is None else f"{shown(word)} ({count:,})"
+
+
+def _count(embeddings: Embeddings, word: str) -> int | None:
+    return None if embeddings.counts is None else int(embeddings.counts[embeddings.ids[word]])
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
 
 MISTAKE, INTERRUPTED = 2, 130
 LONGEST_NUMBER = 9  # digits
@@ -86,14 +196,14 @@ def _load_options(asked: argparse.Namespace) -> LoadOptions:
     return LoadOptions(**{key.name: getattr(asked, key.name) for key in dataclasses.fields(LoadOptions)})
 
 
-def _answer(asked: argparse.Namespace, embeddings: Embeddings) -> answers.Answer:
+def _answer(asked: argparse.Namespace, embeddings: Embeddings) -> Answer:
     if asked.question == "neighbours":
-        return answers.neighbours(embeddings, asked.words, asked.count, asked.first)
+        return neighbours(embeddings, asked.words, asked.count, asked.first)
     if asked.question == "similarity":
-        return answers.similarity(embeddings, [asked.word, *asked.others])
+        return similarity(embeddings, [asked.word, *asked.others])
     if asked.question == "analogy":
-        return answers.analogy(embeddings, asked.a, asked.b, asked.c, asked.count, asked.first, asked.method)
-    return answers.evaluate(embeddings, _evaluation(asked))
+        return analogy(embeddings, asked.a, asked.b, asked.c, asked.count, asked.first, asked.method)
+    return evaluate(embeddings, _evaluation(asked))
 
 
 def _evaluation(asked: argparse.Namespace) -> StandardEvaluation:
@@ -106,7 +216,7 @@ def _evaluation(asked: argparse.Namespace) -> StandardEvaluation:
     )
 
 
-def _print(answer: answers.Answer, as_json: bool, about: dict[str, str]) -> None:
+def _print(answer: Answer, as_json: bool, about: dict[str, str]) -> None:
     if as_json:  # in ASCII, so that no word can steer a terminal
         print(json.dumps(about | answer.data, indent=1))
     else:
@@ -131,7 +241,7 @@ def _parser() -> _QuestionParser:
     answered = _QuestionParser(add_help=False, parents=[common])
     answered.add_argument("--json", action="store_true", help="print the answer as JSON")
     limited = _QuestionParser(add_help=False, parents=[answered])
-    limited.add_argument("-n", "--count", type=_number, default=10, help="how many words to show (10)")
+    limited.add_argument("-n", "--count", type=_whole_number, default=10, help="how many words to show (10)")
 
     near = questions.add_parser(
         "neighbours", parents=[limited], help="the words nearest to each of some words"
@@ -147,7 +257,7 @@ def _parser() -> _QuestionParser:
         analogy.add_argument(word, metavar=word.upper())
     analogy.add_argument(
         "--method",
-        choices=answers.ANALOGY_METHODS,
+        choices=ANALOGY_METHODS,
         default="sum",
         help="sum: by B - A + C (3CosAdd, the default); product: by similarities multiplied (3CosMul)",
     )
@@ -166,11 +276,16 @@ def _parser() -> _QuestionParser:
     )
     for limited_question in (near, analogy, evaluation):
         limited_question.add_argument(
-            "--first", type=_number, metavar="N", help="only the first (most frequent) N words can be answers"
+            "--first",
+            type=_whole_number,
+            metavar="N",
+            help="only the first (most frequent) N words can be answers",
         )
     explore = questions.add_parser("explore", parents=[common], help="a page to look at them in a browser")
     explore.add_argument("--out", default="explorer.html", metavar="FILE", help="the page (explorer.html)")
-    explore.add_argument("--words", type=_number, metavar="N", help="only the most frequent N words (all)")
+    explore.add_argument(
+        "--words", type=_whole_number, metavar="N", help="only the most frequent N words (all)"
+    )
     explore.add_argument("--projection", choices=PROJECTIONS, default="pca", help="how the map is made (pca)")
     return parser
 
@@ -185,7 +300,7 @@ def _common_options() -> _QuestionParser:
         "--tracking-uri", metavar="URI", help="of the MLflow store (MLFLOW_TRACKING_URI, or ./mlflow.db)"
     )
     reading = common.add_argument_group("how a file is read")
-    reading.add_argument("--limit", type=_number, metavar="N", help="only its first N rows (all)")
+    reading.add_argument("--limit", type=_whole_number, metavar="N", help="only its first N rows (all)")
     reading.add_argument(
         "--no-header",
         action="store_true",
@@ -212,7 +327,7 @@ def _common_options() -> _QuestionParser:
     return common
 
 
-def _number(text: str) -> int:
+def _whole_number(text: str) -> int:
     """Return a number of words, for argparse."""
     if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
         raise argparse.ArgumentTypeError(

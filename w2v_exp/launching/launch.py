@@ -16,9 +16,8 @@ from w2v_exp.config import Sources
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.building import split_text
-from w2v_exp.experiment.continuing import Origin
 from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.reading import read_trainable_text
+from w2v_exp.experiment.inputs import Origin, read_trainable_text
 from w2v_exp.launching.executors import Engine
 from w2v_exp.launching.settings import (
     JoblibSettings,

@@ -15,7 +15,7 @@ from w2v_exp.files import replacing
 from w2v_exp.reporting.columns import COLUMNS, SCORES, Column, Ranking, column_of
 from w2v_exp.reporting.escape import markdown, shown, table_cells
 from w2v_exp.reporting.group import Group, common_ranking, group_runs
-from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
+from w2v_exp.runs import LEAST_KNOWN, RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2v_exp.reporting.columns import ESTIMATED, RANKINGS, Column, Ranking
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RunResult
 
 
 @dataclass(frozen=True)

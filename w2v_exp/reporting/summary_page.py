@@ -19,6 +19,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from w2v_exp.files import replacing
+from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
 from w2v_exp.reporting.columns import CURVES, RANKINGS, Column, Ranking, column_of
 from w2v_exp.reporting.comparison import NOTE, NOTE_ON_SEEDS, Comparison
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_difference
@@ -26,8 +27,7 @@ from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.group import Group
 from w2v_exp.reporting.layout import SPREAD, Layout, layout_of, values_of
 from w2v_exp.reporting.pareto_front import pareto_front
-from w2v_exp.reporting.results import RunResult
-from w2v_exp.reporting.style import COLOURS, COLOURS_ON_DARK
+from w2v_exp.runs import RunResult
 
 EFFORTS = [Ranking("peak_memory_mb", -1), Ranking("train_seconds", -1)]
 POINTS = 100_000  # of all curves of a metric together: half a megabyte

@@ -8,7 +8,7 @@ from hydra.plugins.launcher import Launcher
 from optuna.trial import Trial
 
 from w2v_exp.errors import SettingError
-from w2v_exp.reporting.results import LEAST_KNOWN, RunResult
+from w2v_exp.runs import LEAST_KNOWN, RunResult
 from w2v_exp.searching.settings import KEY, SearchSettings
 from w2v_exp.searching.space import ReadableSampler, Space
 from w2v_exp.searching.study import MARK, SearchStudy

@@ -16,7 +16,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
 from w2v_exp.reporting.columns import CURVES
 from w2v_exp.reporting.escape import code_span
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RunResult
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import Store, experiment_id, experiment_name, open_store, store_uri

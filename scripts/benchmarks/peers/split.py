@@ -26,7 +26,7 @@ from benchmarks.peers.training import plan_of
 from benchmarks.sizes import FULL
 from w2v_exp.examples.sampling import keep_probabilities
 from w2v_exp.experiment.building import build_examples, split_text
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 

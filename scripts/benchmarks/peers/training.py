@@ -20,7 +20,7 @@ from benchmarks.child import run_child, shared_out_memory
 from benchmarks.peers.fast_text import FastText, write_words
 from benchmarks.peers.order import FAST_TEXT, GENSIM, OURS, Order
 from benchmarks.peers.package import package_memory
-from w2v_exp.experiment.reading import read_corpus
+from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 

@@ -1,29 +1,42 @@
-"""The application: understands a command line, runs what it asks for, and says how it went."""
+"""The command `w2v-exp`, from its arguments to an exit code; `--help`; sweeps through Hydra's launchers.
+
+`hydra.main` would read the command line again, by a parser that Python 3.14 refuses; take the sweep's folder from the
+text of an override; and find our classes only in a package ``hydra_plugins``, which a folder of the user's of that name
+hides.
+"""
 
 from __future__ import annotations
 
+import platform
+import re
 import secrets
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.core.utils import run_job
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from w2v_exp.choices import MlflowTracking
+import w2v_exp
+from w2v_exp.choices import GROUPS, MlflowTracking
 from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
     composition_errors,
+    config_folder,
     literal,
     parse_overrides,
     register_schema,
@@ -35,10 +48,10 @@ from w2v_exp.experiment.command import (
     Parser,
     all_keys,
     asks_for_information,
+    explain,
     parse,
     understand,
 )
-from w2v_exp.experiment.explanation import explain
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     is_shipped_folder,
@@ -48,15 +61,134 @@ from w2v_exp.experiment.folders import (
     require_free_sweep,
     sweep_lock,
 )
-from w2v_exp.experiment.help import help_text, version_text
-from w2v_exp.experiment.sweep import Sweep
 from w2v_exp.interruption import Terminated, termination_as_exception
+from w2v_exp.launching.settings import is_ours
 from w2v_exp.reporting.escape import visible_console
-from w2v_exp.reporting.results import RunResult
+from w2v_exp.runs import RunResult, Sweep
+from w2v_exp.tracking.provenance import PACKAGES
 from w2v_exp.tracking.upload import FILE as PENDING
 
 if TYPE_CHECKING:
     from w2v_exp.searching.study import SearchStudy
+
+
+USAGE = """\
+A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
+
+  python -m w2v_exp                                    one run: the article's model on its sentence
+  python -m w2v_exp window=5 optimizer=adam            other values, other choices
+  python -m w2v_exp window=3,5 dim=10,50 -m            a sweep over all combinations
+  python -m w2v_exp experiment=article                 a named experiment
+  python -m w2v_exp sweep=schedules                    a named sweep
+  python -m w2v_exp window=5 estimate=true             only show memory and training time of each label encoding
+  python -m w2v_exp optimizer=adam --cfg job           only show the configuration that this makes
+
+Put quotes around a value with special characters: 'corpus.text="a rose is a rose"'. Your own folder of options
+is added by --config-dir; --hydra-help tells of Hydra's other flags."""
+
+
+def version_text() -> str:
+    """Return the version of w2v_exp, and below it those of what decides its results."""
+    versions = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
+    return f"w2v_exp {w2v_exp.__version__}\n{', '.join(versions)}"
+
+
+def help_text() -> str:
+    """Return the help, from the files in ``conf/``."""
+    sections = [USAGE, "Values (key=value):\n" + _knobs()]
+    sections += [
+        _group(group) for group in (*GROUPS, "experiment", "sweep", "hydra/sweeper", "hydra/launcher")
+    ]
+    return "\n\n".join(sections)
+
+
+def _knobs() -> str:
+    text = (config_folder() / "config.yaml").read_text(encoding="utf-8")
+    knobs = re.findall(r"^(\w+): (\S+) *(?:# (.*))?$", text, flags=re.MULTILINE)
+    return "\n".join(f"  {f'{key}={value}':24} {comment}".rstrip() for key, value, comment in knobs)
+
+
+def _group(group: str) -> str:
+    lines = [f"{group}=…"]
+    for file in sorted((config_folder() / group).glob("*.yaml")):
+        comments = [
+            line[2:] for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")
+        ]
+        said = [line for line in comments if not line.startswith(("@package", "python -m"))]
+        lines.append(f"  {file.stem:24} {said[0] if said else ''}".rstrip())
+    return "\n".join(lines)
+
+
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def run_sweep(
+    command: Command, folder: Path, job: Callable[[Any], Any], study: SearchStudy | None = None
+) -> None:
+    """Launch the runs of a sweep, and return when all have ended.
+
+    Parameters
+    ----------
+    command : Command
+        A sweep.
+    folder : Path
+        Of the sweep.
+    job : callable
+        Runs one configuration.
+    study : SearchStudy, optional
+        Of a search.
+    """
+    sources = command.sources
+    loader = sources.loader()
+    config = loader.load_configuration(sources.config_name, command.sweep_arguments(folder), RunMode.MULTIRUN)
+    callbacks = Callbacks(config)
+    context = HydraContext(config_loader=loader, callbacks=callbacks)
+    callbacks.on_multirun_start(config=config, config_name=sources.config_name)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    if command.search and study:
+        from w2v_exp.searching.search import Search
+
+        launcher = _launcher(command, config, context, job)
+        Search(command.search.settings, study, command.search.space, command.task, launcher).run()
+    elif config.hydra.sweeper.get("_target_") == BASIC:
+        _launch_grid(command, config, _launcher(command, config, context, job))
+    else:
+        sweeper = Plugins.instance().instantiate_sweeper(
+            hydra_context=context, task_function=job, config=config
+        )
+        sweeper.sweep(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
+    callbacks.on_multirun_end(config=config, config_name=sources.config_name)
+
+
+def _launch_grid(command: Command, config: DictConfig, launcher: Launcher) -> None:
+    runs = command.run_overrides()
+    at_once = config.hydra.sweeper.get("max_batch_size") or len(runs)
+    for first in range(0, len(runs), at_once):
+        for done in launcher.launch(runs[first : first + at_once], initial_job_idx=first):
+            _ = done.return_value  # raises the error of a run that has failed by an error of the code
+
+
+def _launcher(
+    command: Command, config: DictConfig, context: HydraContext, job: Callable[[Any], Any]
+) -> Launcher:
+    """Return what starts the runs. Ours are not plugins that Hydra has to find."""
+    settings = config.hydra.launcher
+    if not is_ours(settings):
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=job, config=config
+        )
+    from w2v_exp.launching.launch import SweepLauncher
+
+    return SweepLauncher(
+        settings.name,
+        {key: value for key, value in settings.items() if key not in ("_target_", "name")},
+        config,
+        command.sources.absolute(),
+    )
+
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -166,7 +298,7 @@ def _run_once(command: Command) -> int:
     ).return_value
     if isinstance(result, UserError):
         raise result
-    from w2v_exp.experiment.announcement import announce_run
+    from w2v_exp.experiment.report import announce_run
 
     announce_run(visible_console(), result, command.plan, folder / ARTIFACTS)
     if result.done:
@@ -231,8 +363,7 @@ def _do_sweep(
     command: Command, arguments: list[str], folder: Path, study: SearchStudy | None = None
 ) -> list[RunResult]:
     from w2v_exp.experiment.job import job
-    from w2v_exp.experiment.summary import finish_sweep
-    from w2v_exp.experiment.sweeping import run_sweep
+    from w2v_exp.experiment.report import finish_sweep
 
     said = f"python -m w2v_exp {shlex.join(arguments)}"
     sweep = Sweep(

@@ -1,20 +1,73 @@
-"""What a run goes on from: the embeddings of an earlier run, or of a file."""
+"""The inputs of a run: text, initial embeddings, evaluation sets."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
-from w2v_exp.choices import FromFile, FromRun, MlflowTracking
+from w2v_exp.choices import FromFile, FromRun, MlflowTracking, NoCache
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import content_digest, initialization_from, with_other_words
+from w2v_exp.embeddings.evaluation import Sets
 from w2v_exp.embeddings.opening import load_warnings_printed
-from w2v_exp.errors import SettingError, UserError
+from w2v_exp.errors import CorpusError, SettingError, UserError
+from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.files import expanded
 from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
+from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text.encoding import EncodedText, encode_text
+from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import Vocabulary
+
+
+def read_corpus(plan: Plan) -> EncodedText:
+    """Return the corpus of a plan as ids, from its cache if that has them."""
+    if isinstance(plan.corpus, Text8Corpus):
+        with _bar("downloading text8") as show:
+            plan.corpus.files(progress=show, say=_say)
+    if isinstance(plan.cache, NoCache):
+        return encode_text(plan.corpus, plan.tokenizer, plan.vocabulary)
+    with _bar("reading the corpus") as show:
+        return encode_cached(
+            plan.corpus, plan.tokenizer, plan.vocabulary, plan.cache, progress=show, say=_say
+        )
+
+
+def read_trainable_text(plan: Plan) -> EncodedText:
+    """Return the encoded corpus, after a check that there is at least one pair to train on."""
+    text = read_corpus(plan)
+    if not count_pairs(len(text.ids), plan.window, text.segments):
+        segments = len(text.segments) - 1
+        apart = f" in {segments} segments (see corpus.boundaries)" if segments > 1 else ""
+        raise CorpusError(
+            f"There is no pair to train on: of the text's {text.tokens} tokens the vocabulary keeps {len(text.ids)}"
+            f"{apart}, and a pair needs two{' in one' if apart else ''}. Loosen vocabulary.min_count, max_size, "
+            "max_frequency or stop_words, or take a longer text."
+        )
+    return text
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give what shows how many bytes are done: a bar where there is a terminal, elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from w2v_exp.tracking.progress import BytesBar
+
+    with BytesBar(title) as bar:
+        yield bar.show
 
 
 @dataclass(frozen=True)
@@ -133,3 +186,42 @@ def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:
 def _refusal(choice: FromFile | FromRun, problem: str) -> SettingError:
     key, value = ("run", choice.run) if isinstance(choice, FromRun) else ("path", choice.path)
     return SettingError(f"initialization.{key}", value, problem)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run has read.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is to be done with it.
+    sets : mapping
+        The evaluation sets, by name.
+    origin : Origin
+        What the run goes on from.
+    text : EncodedText
+        The corpus; there is something to train on.
+    """
+
+    plan: Plan
+    sets: Sets
+    origin: Origin
+    text: EncodedText
+
+    @classmethod
+    def read(cls, plan: Plan) -> Material:
+        """Read what a plan names.
+
+        Raises
+        ------
+        UserError
+            If something cannot be read, or leaves nothing to train on.
+        """
+        sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
+        return cls(plan, sets, Origin.read(plan), read_trainable_text(plan))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """All that decides the result, in one name."""
+        return fingerprint(self.plan, self.text, self.origin.digest)
