@@ -1,4 +1,4 @@
-"""Training in several processes that share parameters and do not wait for each other."""
+"""Hogwild: training in several processes that share parameters without locks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 from mmap import mmap
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -36,65 +35,59 @@ from w2v_exp.training.trainer import EpochRecord, EpochSums, Trainer, TrainingSt
 
 
 class SharedArray:
-    """An array in memory that goes to spawned processes as it is, not as a copy.
+    """Array in memory that spawned processes share.
 
-    The memory has no name (`multiprocessing.sharedctypes` deletes that of its file at once), so nothing is left of it
-    when the last process has ended, however that ended. What is mapped from a file is mapped again over there.
+    The memory has no name (`multiprocessing.sharedctypes` deletes that of its file at once), so it is freed with the
+    last process, however that ends. A memory-mapped file is mapped again in the other process.
 
     Parameters
     ----------
     values : ndarray
-        What it holds at first; copied, unless it is mapped from a file, which is then only read.
+        The initial values; copied, unless they are mapped from a file, which is then read-only.
     """
 
     def __init__(self, values: NDArray[Any]) -> None:
         self._dtype, self._shape = values.dtype, values.shape
-        self._file = _mapped_file(values)
-        # Memory of no bytes cannot be shared.
-        self._memory = None if self._file else SPAWN.RawArray(ctypes.c_byte, max(1, values.nbytes))
-        if not self._file:
-            self.array()[...] = values
+        self._file: tuple[str, int] | None = None
+        # Only a whole mapping knows its offset in the file; a slice of one is copied.
+        if isinstance(values, np.memmap) and isinstance(values.base, mmap) and values.filename:
+            self._file = str(values.filename), values.offset
+            return
+        self._memory = SPAWN.RawArray(ctypes.c_byte, max(1, values.nbytes))  # 0 bytes cannot be shared
+        self.array()[...] = values
 
     def array(self) -> NDArray[Any]:
-        """Return the array: in every process the same memory, which a change changes for all of them."""
+        """Return the array: in every process the same memory."""
         if self._file:
             path, offset = self._file
             return np.memmap(path, self._dtype, "r", offset, self._shape)
-        assert self._memory is not None
         return np.ndarray(self._shape, self._dtype, memoryview(self._memory))
 
 
-def _mapped_file(values: NDArray[Any]) -> tuple[str, int] | None:
-    """Return the file that a whole array is mapped from, and where it begins in it, or None."""
-    if isinstance(values, np.memmap) and isinstance(values.base, mmap) and values.filename:
-        return str(values.filename), values.offset
-    return None
-
-
-# Makes a worker's trainer of the parameters that all share; called in the worker, with its number, how many there are,
-# and its generator. It is pickled, so it is a function of a module, or a `functools.partial` of one.
+# Builds a worker's trainer from the shared parameters, the worker's number, the number of workers and the worker's
+# generator. It is pickled, so it has to be a function of a module, or a `functools.partial` of one.
 MakeTrainer = Callable[[Parameters, int, int, np.random.Generator], Trainer]
 
 
-class Task(NamedTuple):
-    """What a worker is told when it starts.
+class WorkerTask(NamedTuple):
+    """Arguments of a worker process.
 
     Parameters
     ----------
     make : MakeTrainer
-        Makes its trainer.
+        Builds its trainer.
     embedding, output : SharedArray
-        What it trains.
+        The parameters.
     done : SharedArray
-        How many pairs each worker has trained on, float64, shape (of,).
+        Pairs that each worker has trained on, float64, shape (of,).
     stopping : SharedArray
-        Other than 0 as soon as training is to stop, float64, shape (1,).
+        Not 0 once training has been stopped, float64, shape (1,).
     number, of : int
-        Which worker it is, and how many there are.
+        Number of the worker, from 0, and number of workers.
     generator : numpy.random.Generator
-        Its own.
+        The worker's own.
     threads : int
-        BLAS threads it may use.
+        BLAS threads of the worker.
     """
 
     make: MakeTrainer
@@ -109,42 +102,42 @@ class Task(NamedTuple):
 
 
 class WorkerEpoch(NamedTuple):
-    """A worker's answer: what its steps of an epoch add up to, and its own memory in bytes, if known."""
+    """A worker's result of an epoch: its sums, and its private memory in bytes, if known."""
 
     sums: EpochSums
     own_memory: int | None
 
 
-class Counting:
-    """Shows the other processes how many pairs have been trained on, and stops when they say so."""
+class WorkerCallback:
+    """Callback in a worker: publishes its pair count, and stops when training does."""
 
-    def __init__(self, task: Task, trainer: Trainer) -> None:
+    def __init__(self, task: WorkerTask, trainer: Trainer) -> None:
         self._done, self._number = task.done.array(), task.number
         self._stopping, self._trainer = task.stopping.array(), trainer
 
     def on_step(self, pairs_done: float) -> None:
-        """Show it, and look."""
+        """Publish the count and check whether to stop."""
         self._done[self._number] = pairs_done
         if self._stopping[0]:
             self._trainer.stop("another process")
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Nothing: what an epoch adds up to is sent."""
+        """Do nothing: the epoch's sums are sent through the connection."""
 
 
-def work(task: Task, connection: Connection) -> None:
-    """Train for the epochs that come through a connection, until there are no more.
+def work(task: WorkerTask, connection: Connection) -> None:
+    """Train for each epoch received through a connection, until None is.
 
-    None is sent when the worker is ready, a `WorkerEpoch` for each epoch, and an exception instead if there was one.
+    Sends None when the worker is ready, then a `WorkerEpoch` per epoch; or the exception that was raised.
     """
     begin_as_helper()
-    # A parent that has gone takes its worker along; one that has closed the connection is done with it.
+    # Ends with its parent, and when the parent closes the connection.
     with suppress(EOFError, BrokenPipeError), threadpool_limits(task.threads, "blas"):
         try:
             trainer = task.make(
                 Parameters(task.embedding.array(), task.output.array()), task.number, task.of, task.generator
             )
-            trainer.add_callback(Counting(task, trainer))
+            trainer.add_callback(WorkerCallback(task, trainer))
             return_free_memory()
             connection.send(None)
             with np.errstate(over="ignore", invalid="ignore"):
@@ -158,34 +151,39 @@ def work(task: Task, connection: Connection) -> None:
             connection.send(RuntimeError(f"in worker {task.number + 1}:\n{traceback.format_exc()}"))
 
 
-LOOK_EVERY = 0.1  # seconds, at how far the workers are
-PATIENCE = 5.0  # seconds a worker may take to end when it is asked to
+POLL_SECONDS = 0.1  # between two looks at the workers' pair counts
+END_SECONDS = 5.0  # for a worker to end after SIGTERM, before SIGKILL
 
 
 class WorkerDiedError(UserError):
-    """A worker process has ended without being asked to."""
+    """A worker process has ended unexpectedly."""
 
 
-class Workers:
-    """Processes that train together, from when they are entered as a context to when it is left.
+class WorkerPool:
+    """Worker processes that train together; a context manager that starts and ends them.
 
     Parameters
     ----------
-    tasks : sequence of Task
-        What each of them is told.
+    tasks : sequence of WorkerTask
+        One for each worker.
+
+    Attributes
+    ----------
+    own_memory : int or None
+        The workers' private memory after the last epoch, in bytes; None if unknown.
     """
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[WorkerTask]) -> None:
+        self.own_memory: int | None = None
         self._tasks = tasks
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
-        self._while_they_live = ExitStack()
-        self.own_memory: int | None = None
+        self._while_running = ExitStack()
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> WorkerPool:
         context = lightest_context()
         try:
-            self._while_they_live.enter_context(pages_left_alone())
+            self._while_running.enter_context(pages_left_alone())
             for task in self._tasks:
                 ours, theirs = context.Pipe()
                 name = f"w2v_exp worker {task.number + 1}"
@@ -196,7 +194,7 @@ class Workers:
                 theirs.close()
                 self._processes.append(process)
                 self._connections.append(ours)
-            self._answers("while it started", lambda: None)
+            self._receive_from_all("while it started", lambda: None)
         except BaseException:
             self._end()
             raise
@@ -207,124 +205,120 @@ class Workers:
     ) -> None:
         self._end()
 
-    def train_epoch(self, epoch: int, tell: Callable[[], None]) -> EpochSums:
-        """Let all of them train for an epoch, and return what their steps add up to.
+    def train_epoch(self, epoch: int, poll: Callable[[], None]) -> EpochSums:
+        """Train all workers for an epoch and return their summed results.
 
         Parameters
         ----------
         epoch : int
-            Its number.
-        tell : function
-            Called every tenth of a second meanwhile.
+            Its number, from 0.
+        poll : function
+            Called every `POLL_SECONDS` meanwhile.
 
         Raises
         ------
         WorkerDiedError
-            If one of them ends.
+            If a worker process ends.
         UserError
-            What one of them raises, as where training diverges.
+            If a worker raises it, as where training diverges.
         """
         for connection in self._connections:
             connection.send(epoch)
-        answers: list[WorkerEpoch] = self._answers(f"in epoch {epoch}", tell)
-        private = [answer.own_memory for answer in answers]
-        self.own_memory = sum(known) if (known := [one for one in private if one]) else None
-        sums = [answer.sums for answer in answers]
+        results: list[WorkerEpoch] = self._receive_from_all(f"in epoch {epoch}", poll)
+        known = [result.own_memory for result in results if result.own_memory]
+        self.own_memory = sum(known) if known else None
+        sums = [result.sums for result in results]
         return EpochSums(
-            sum(one.cost for one in sums),
-            sum(one.article_cost for one in sums),
-            sum(one.pairs for one in sums),
-            sums[0].learning_rate,
-            sum(one.steps for one in sums),
+            cost=sum(one.cost for one in sums),
+            article_cost=sum(one.article_cost for one in sums),
+            pairs=sum(one.pairs for one in sums),
+            learning_rate=sums[0].learning_rate,
+            steps=sum(one.steps for one in sums),
         )
 
-    def _answers(self, when: str, tell: Callable[[], None]) -> list[Any]:
-        """Return the next thing that each of them sends, while all of them live."""
-        answers: dict[int, Any] = {}
-        while len(answers) < len(self._tasks):
-            waited_for = [one for number, one in enumerate(self._connections) if number not in answers]
+    def _receive_from_all(self, when: str, poll: Callable[[], None]) -> list[Any]:
+        """Return the next message of each worker, or raise if a worker ends first."""
+        messages: dict[int, Any] = {}
+        while len(messages) < len(self._tasks):
+            pending = [one for number, one in enumerate(self._connections) if number not in messages]
             ended = [process.sentinel for process in self._processes]
-            ready = wait([*waited_for, *ended], LOOK_EVERY)
+            ready = wait([*pending, *ended], POLL_SECONDS)
             for number, (connection, process) in enumerate(
                 zip(self._connections, self._processes, strict=True)
             ):
-                if number not in answers and connection in ready:  # first: its last words may explain its end
-                    answers[number] = self._receive(number, when)
+                if number not in messages and connection in ready:  # first: it may say why its process ended
+                    try:
+                        message = connection.recv()
+                    except (EOFError, OSError):
+                        raise self._died(number, when) from None
+                    if isinstance(message, Exception):
+                        raise message
+                    messages[number] = message
                 elif process.sentinel in ready:
-                    raise self._death(number, when)
-            tell()
-        return [answers[number] for number in range(len(self._tasks))]
+                    raise self._died(number, when)
+            poll()
+        return [messages[number] for number in range(len(self._tasks))]
 
-    def _receive(self, number: int, when: str) -> Any:
-        try:
-            answer = self._connections[number].recv()
-        except (EOFError, OSError):
-            raise self._death(number, when) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _death(self, number: int, when: str) -> WorkerDiedError:
-        """Return the error that says which worker has ended, when and how."""
+    def _died(self, number: int, when: str) -> WorkerDiedError:
+        """Return the error for a worker that has ended."""
         process = self._processes[number]
-        process.join(PATIENCE)
+        process.join(END_SECONDS)
         wait_for_own_signal()
         code = process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return WorkerDiedError(
-            f"workers={len(self._tasks)}: worker {number + 1} has died {when} ({how}), and the run ends with it. "
-            "If memory ran out, fewer workers need less; a script that calls the trainer needs "
-            "if __name__ == '__main__'. workers=1 trains in this process."
+            f"workers={len(self._tasks)}: worker {number + 1} died {when} ({how}). If memory ran out, use fewer "
+            "workers; a script that calls the trainer needs if __name__ == '__main__'. workers=1 trains in this "
+            "process."
         )
 
     def _end(self) -> None:
-        """End them: those that wait by closing their connections, the others by a signal."""
+        """End all workers: waiting ones by closing their connections, others by a signal."""
         for connection in self._connections:
             connection.close()
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.join(PATIENCE)
+            process.join(END_SECONDS)
             if process.is_alive():
                 process.kill()
                 process.join()
             process.close()
         self._processes, self._connections = [], []
-        self._while_they_live.close()
+        self._while_running.close()
 
 
 class HogwildTrainer(Trainer):
-    """Trains the same parameters in several processes, each on its own share of the text.
+    """Trains shared parameters in several processes, each on its part of the text.
 
-    As in word2vec.c and gensim, nobody waits: rows are read while others change them, and of two changes of a row at
-    the same instant one may be lost. Where steps touch few rows of many, that costs next to nothing (Niu, Recht, Ré &
-    Wright 2011, "Hogwild!"); a step here touches the rows of a block, so the share of lost changes is that of the time
-    which two processes spend in writing the same row. Only an epoch's end is waited for, so that costs can be taken.
+    As in word2vec.c and gensim, no process waits: rows are read while others change them, and of two simultaneous
+    updates of a row one may be lost. Where steps touch few rows of many, that costs next to nothing (Niu, Recht, Ré &
+    Wright 2011, "Hogwild!"). A step here touches the rows of a block, so the share of lost updates is the share of
+    the time in which two processes write the same row. Processes wait for each other only at the end of an epoch, for
+    costs to be measured.
 
-    How the workers' steps interleave is not in anybody's hands: no two trainings are the same to the byte. So a state
-    is that between two epochs, and what goes on from it is a training like the interrupted one, not the same.
+    The interleaving of steps is not reproducible, so no two trainings end with the same bytes. A state can be taken
+    between two epochs only; a training that is resumed from it draws other samples than the interrupted one would have.
 
     Parameters
     ----------
     make : MakeTrainer
-        Makes a worker's trainer, in the worker.
+        Builds a worker's trainer, in the worker.
     examples : TrainingExamples
-        All of them, for their numbers.
+        The examples of the whole text, for their numbers.
     parameters : Parameters
-        What training starts from; copied into memory that is shared, where `parameters` of this trainer are.
+        Initial values; copied into shared memory, where `parameters` of this trainer are.
     workers : int
-        How many processes, at least 2.
+        Number of processes, at least 2.
     threads : int
         BLAS threads, divided among the workers.
-    generator : numpy.random.Generator
-        Its children are the generators of the workers.
     choices
-        The rest, as for `Trainer`.
+        Other arguments of `Trainer`. The workers' generators are spawned from its `generator`.
 
     Raises
     ------
     SettingError
-        If there are not as many blocks of text as workers, or this process may not start others.
+        If the text has fewer blocks than there are workers, or this process may not start others.
     """
 
     def __init__(
@@ -341,37 +335,29 @@ class HogwildTrainer(Trainer):
             raise SettingError(
                 "workers",
                 workers,
-                "this process is itself a helper that may not start others; use workers=1.",
+                "this is a helper process, which may not start others; use workers=1.",
             )
         if examples.batches_per_epoch < workers:
             raise SettingError(
                 "workers",
                 workers,
-                f"the text has {examples.batches_per_epoch} blocks to share out; use fewer workers or smaller "
-                "blocks (labels.tokens).",
+                f"the text has only {examples.batches_per_epoch} blocks; use fewer workers or smaller blocks "
+                "(labels.tokens).",
             )
-        embedding, output = SharedArray(parameters.embedding), SharedArray(parameters.output)
-        super().__init__(examples, Parameters(embedding.array(), output.array()), **choices)
-        self._done = SharedArray(np.zeros(workers))
-        self._counted = self._done.array()
-        self._pairs_before = 0.0
-        self._stopping = SharedArray(np.zeros(1))
+        self._embedding, self._output = SharedArray(parameters.embedding), SharedArray(parameters.output)
+        super().__init__(examples, Parameters(self._embedding.array(), self._output.array()), **choices)
+        self._make = make
+        self._workers = workers
+        self._worker_threads = max(1, threads // workers)
+        self._done, self._stopping = SharedArray(np.zeros(workers)), SharedArray(np.zeros(1))
+        self._pairs_before = 0.0  # this process began to train
         self._in_epoch = False
-        self._make_task = partial(
-            Task,
-            make,
-            embedding,
-            output,
-            self._done,
-            self._stopping,
-            of=workers,
-            threads=max(1, threads // workers),
-        )
-        self._number = workers
-        self._workers = self._new_workers()
+        self._pool: WorkerPool | None = None
 
     def train(self) -> list[EpochRecord]:
-        """Train for all epochs and return a record of each. The workers' start is part of the first one's time.
+        """Train for the remaining epochs and return the records of all.
+
+        Starting the workers counts as training time of the first epoch.
 
         Raises
         ------
@@ -380,50 +366,54 @@ class HogwildTrainer(Trainer):
         WorkerDiedError
             If a worker process ends.
         """
+        # Resumed workers get generators that no worker had in the epochs before.
+        generators = self.generator.spawn(self._workers * (1 + len(self.records)))[-self._workers :]
+        self._pairs_before = self.pairs_done
+        self._done.array()[:] = 0
         self._timer.start()
-        with self._workers:
+        self._pool = WorkerPool(
+            [
+                WorkerTask(
+                    make=self._make,
+                    embedding=self._embedding,
+                    output=self._output,
+                    done=self._done,
+                    stopping=self._stopping,
+                    number=number,
+                    of=self._workers,
+                    generator=generator,
+                    threads=self._worker_threads,
+                )
+                for number, generator in enumerate(generators)
+            ]
+        )
+        with self._pool:
             self._timer.stop()
             return super().train()
 
     def train_epoch(self, epoch: int) -> EpochSums:
-        """Let the workers take the steps of one epoch."""
+        """Train the workers for one epoch and return their sums; called by `train`."""
+        assert self._pool is not None
         self._in_epoch = True
-        sums = self._workers.train_epoch(epoch, self._tell)
-        self._tell()
+        sums = self._pool.train_epoch(epoch, self._update_pairs)
+        self._update_pairs()
         self._in_epoch = False
         return sums
 
     def stop(self, reason: str) -> None:
-        """End training after the step that each worker takes."""
+        """End training after each worker's current step."""
         super().stop(reason)
         self._stopping.array()[0] = 1
 
     def state(self) -> TrainingState | None:
-        """Return what training is between two epochs, None in an epoch: then parameters change while they are read."""
+        """Return the state between two epochs; None within one, when parameters change while they are read."""
         return None if self._in_epoch else super().state()
-
-    def restore(self, state: TrainingState) -> None:
-        """Go on from the epoch whose state this is; what the workers draw is other than in any epoch before.
-
-        Raises
-        ------
-        ValueError
-            As `Trainer.restore`.
-        """
-        super().restore(state)
-        self._pairs_before = state.pairs_done
-        self._workers = self._new_workers()
 
     @property
     def own_memory(self) -> int | None:
-        """The bytes that the workers had for themselves at the end of the last epoch, together; None if unknown."""
-        return self._workers.own_memory
+        """The workers' private memory after the last epoch, in bytes; None if unknown."""
+        return self._pool.own_memory if self._pool else None
 
-    def _tell(self) -> None:
-        self.pairs_done = self._pairs_before + float(self._counted.sum())
+    def _update_pairs(self) -> None:
+        self.pairs_done = self._pairs_before + float(self._done.array().sum())
         self._call_step_callbacks()
-
-    def _new_workers(self) -> Workers:
-        """Return workers to be started, with generators that none of the epochs up to here has had."""
-        generators = self.generator.spawn(self._number * (1 + len(self.records)))[-self._number :]
-        return Workers([self._make_task(number=n, generator=one) for n, one in enumerate(generators)])

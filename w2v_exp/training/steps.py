@@ -26,40 +26,40 @@ from w2v_exp.work import Work
 
 MapBlocks = Callable[[Callable[[slice], None], list[slice]], Iterable[None]]
 
-SMALLEST_PART = 1 << 20  # scores; for fewer, cores would wait for each other longer than they work
-BLOCK_ROWS = 2048  # of a matrix that is updated: with its gradient, they fit the second-level cache
+SMALLEST_PART = 1 << 20  # scores of a thread; with fewer, synchronization takes longer than the work
+BLOCK_ROWS = 2048  # rows updated at a time: with their gradient, they fit the second-level cache
 
 
 class Stepper(Protocol):
-    """What changes parameters by a batch at a time."""
+    """Updates parameters by the gradients of a batch."""
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """What is remembered from step to step, by name; these arrays change with every step."""
+        """Arrays kept from step to step, by name; every step changes them in place."""
 
     def step(self, batch: Any, learning_rate: float) -> tuple[float, float]:
-        """Take a step and return the summed cost of the batch before it, and its article cost, or NaN.
+        """Update the parameters; return the batch's summed cost before that, and its article cost or NaN.
 
-        Nothing is changed if the cost is not a finite number.
+        The parameters stay as they are if the cost is not finite.
         """
 
 
 class Steps:
-    """Takes steps, changing parameters in place.
+    """Updates parameters in place by an objective's gradients and an optimizer.
 
-    With several threads a large batch is divided by centres, a part for each. So all passes over the scores are shared
-    out, exponentials and sums as well as products, where BLAS by itself would share out the products only.
+    With several threads, a large batch is divided by centres into a part per thread. That parallelizes all passes over
+    the scores, exponentials and sums as well as products; BLAS by itself would parallelize the products only.
 
     Parameters
     ----------
     objective : Objective
         Cost and gradients of a batch.
     optimizer : Optimizer
-        What a step does with a gradient.
+        Updates a matrix by its gradient.
     parameters : Parameters
-        What is changed.
+        Updated in place.
     threads : int
-        How many cores work on a step.
+        Number of cores for a step.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Steps:
         threads: int = 1,
         objective: ObjectiveRule | NegativeSampling | None = None,
     ) -> int:
-        """Return how many bytes steps with such batches take at the most, beside parameters and optimizer state."""
+        """Return the largest memory of a step, in bytes, beside parameters and optimizer state."""
         row = dim * np.dtype(dtype).itemsize
         k, V = batch.centres, vocabulary_size
         parts = _parts(k * V, threads)
@@ -95,8 +95,8 @@ class Steps:
             updating = optimizer.passing * max(k, min(V, BLOCK_ROWS)) * row
         else:
             updating = optimizer.passing * V * row
-        products = 2 * k * row  # the centres' rows, and what the output gradient is made of
-        # The scores' memory stays from step to step; a batch stays until the next one is there.
+        products = 2 * k * row  # the centres' rows, and the factor of the output gradient
+        # The scores' memory is kept from step to step, a batch until the next one is made.
         return (
             scores
             + batch.labels
@@ -111,7 +111,7 @@ class Steps:
         optimizer: Optimizer,
         objective: ObjectiveRule | NegativeSampling,
     ) -> Work:
-        """Return the operations of a step with such a batch."""
+        """Return the operations of a step."""
         rows = objective.output_rows(vocabulary_size) + batch.centres
         passes = 6 + 12 * optimizer.remembered
         bags = Work(
@@ -122,7 +122,7 @@ class Steps:
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """What the optimizer remembers of each parameter, as ``embedding.velocity``; changed by every step."""
+        """The optimizer's arrays for each matrix, as ``embedding.velocity``."""
         states = {
             "embedding": self._embedding_state,
             "output": self._output_state,
@@ -131,11 +131,10 @@ class Steps:
         return {f"{of}.{name}": array for of, state in states.items() for name, array in state.items()}
 
     def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
-        """Take a step and return the cost and the article cost of the batch before it.
-
-        Nothing is changed if the cost is not a finite number.
-        """
-        parts = self._parts(batch)
+        """Update the parameters; return the batch's summed cost and article cost before that."""
+        parts = 1
+        if isinstance(batch.labels, SparseCounts) and batch.bags is None:
+            parts = _parts(len(batch.centres) * len(self._parameters.output), self._threads)
         if parts == 1:
             step = self._objective.step(self._parameters, batch, self._workspaces[0])
             return self._finish(batch, [step], [1.0], learning_rate, map)
@@ -146,12 +145,6 @@ class Steps:
             shares = [part.pairs / batch.pairs for part in batches]
             return self._finish(batch, steps, shares, learning_rate, pool.map)
 
-    def _parts(self, batch: Batch) -> int:
-        """Return how many parts a batch is divided into: one for each thread, if they are large enough."""
-        if not isinstance(batch.labels, SparseCounts) or batch.bags is not None:
-            return 1
-        return _parts(len(batch.centres) * len(self._parameters.output), self._threads)
-
     def _finish(
         self,
         batch: Batch,
@@ -160,7 +153,7 @@ class Steps:
         learning_rate: float,
         map_blocks: MapBlocks,
     ) -> tuple[float, float]:
-        """Update the parameters by the sum of these steps' gradients; return the sum of their costs."""
+        """Update the parameters by the summed gradients of a batch's parts; return the summed costs."""
         cost = sum(step.cost for step in steps)
         article_cost = sum(step.article_cost * share for step, share in zip(steps, shares, strict=True))
         if not math.isfinite(cost):
@@ -177,7 +170,10 @@ class Steps:
                 gradient += step.output_gradient[rows]
             update(parameters.output, self._output_state, rows, gradient, learning_rate)
 
-        for _ in map_blocks(update_output, self._output_blocks()):
+        rows, blocks = len(parameters.output), [ALL_ROWS]
+        if rows > BLOCK_ROWS and self._optimizer.rows_are_independent:
+            blocks = [slice(first, min(first + BLOCK_ROWS, rows)) for first in range(0, rows, BLOCK_ROWS)]
+        for _ in map_blocks(update_output, blocks):
             pass
         if parameters.offset is not None and steps[0].offset_gradient is not None:
             gradients = [step.offset_gradient for step in steps if step.offset_gradient is not None]
@@ -185,49 +181,41 @@ class Steps:
             update(parameters.offset, self._offset_state, ALL_ROWS, gradient, learning_rate)
         return cost, article_cost
 
-    def _output_blocks(self) -> list[slice]:
-        """Return the rows that are updated at a time: all of them, unless the optimizer can do with some."""
-        rows = len(self._parameters.output)
-        if rows <= BLOCK_ROWS or not self._optimizer.rows_are_independent:
-            return [ALL_ROWS]
-        return [slice(start, min(start + BLOCK_ROWS, rows)) for start in range(0, rows, BLOCK_ROWS)]
-
 
 def _parts(scores: int, threads: int) -> int:
-    """Return into how many parts a batch with so many scores is divided."""
+    """Return the number of parts into which a batch with this number of scores is divided."""
     return threads if scores >= threads * SMALLEST_PART else 1
 
 
-SMALLEST = 1e-12  # of curvature · rate, whose exponential is 1 + it
-# Of the bound of a row's curvature, which is met only where all other rows lie in one direction. All of it costs two
-# points of analogies, none of it half a point, and a run that has words as frequent as in natural text diverges.
+SMALLEST = 1e-12  # lower limit of rate · curvature: avoids 0/0; (1 − exp(−x))/x is 1 − 5e-13 there
+# Share of the upper bound of a row's curvature, which is reached only where all other rows are parallel. A share of 1
+# costs two points of analogies; a share of 0 costs half a point and diverges with word frequencies of natural text.
 CURVATURE_SHARE = 0.3
-# That is the share in blocks of MOST_TOKENS. In smaller ones it is smaller in proportion, as fewer gradients are taken
-# at old parameters. The bound is of a row's own pairs as well: with .3 of it a word that occurs once in a block of 32
-# centres is damped by a fifth, and a text of 49,000 words ends .04 higher in cost. But where there are few words, other
-# rows do lie in one direction: for two words, blocks of 16 diverge without it.
-FEW_WORDS = 128  # share of CURVATURE_SHARE is at least FEW_WORDS/V
+# In blocks smaller than MOST_TOKENS, the share is proportionally smaller, as fewer gradients are computed at old
+# parameters. (The bound includes a row's own pairs: a share of .3 would damp a word that occurs once in a block of 32
+# centres by a fifth, and raise the final cost on a text of 49,000 words by .04.) In a small vocabulary, however, other
+# rows are parallel: with two words, blocks of 16 diverge without a share of at least FEW_WORDS / V of CURVATURE_SHARE.
+FEW_WORDS = 128
 
 
 class BlockSteps:
-    """Takes steps of gradient descent on blocks, changing parameters in place.
+    """Updates parameters in place by gradient descent on blocks, with bounded row updates.
 
-    As in word2vec the learning rate is that of each pair, and gradients of a row are summed. Word2vec takes the next
-    pair's gradient after the step of the one before; here all of a block are taken at the same parameters. Where a row
-    has many of them, as a frequent word's, they would carry it too far, the further the more there are. Along a
-    direction of curvature c, what remains of a distance to the optimum is exp(−rate·c) after many small steps with
-    Σ c, and 1 − rate·c after their sum. So each row's step is multiplied by (1 − exp(−x))/x, x = rate·c: nearly 1 for
-    small x, and never further than to where the optimum would be, whatever rate and block.
+    As in word2vec, the learning rate applies to each pair, and the gradients of a row are summed. Word2vec computes
+    the gradient of a pair after the update by the previous one; here, all gradients of a block are computed at the
+    same parameters. The summed update of a row with many pairs, that of a frequent word, would overshoot. Along a
+    direction of curvature c, the distance to the optimum shrinks by the factor exp(−rate·c) in many small steps, but
+    1 − rate·c in their sum. So each row's update is multiplied by (1 − exp(−x))/x with x = rate·c: nearly 1 for small
+    x, and never beyond the optimum, whatever rate and block.
 
     Parameters
     ----------
     objective : SampledObjective
         Cost and gradients of a block, and the draw of its negatives.
     parameters : Parameters
-        What is changed: C-contiguous matrices; they may lie in memory that is shared.
+        Updated in place: C-contiguous matrices, in shared memory or not.
     tokens : int
-        Centres per block. For blocks of fewer than 1,024, rows are bounded less: x is multiplied by tokens/1024, or
-        by 128/V where that is more.
+        Centres per block. Below 1,024, x is multiplied by tokens/1024, or by 128/V if that is more.
     """
 
     def __init__(
@@ -246,21 +234,18 @@ class BlockSteps:
     def memory(
         batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike, rule: NegativeSampling
     ) -> int:
-        """Return the peak bytes of steps on such blocks, beside the parameters."""
+        """Return the largest memory of a step, in bytes, beside the parameters."""
         assert batch.block
         own = rule.block_memory(batch.block, vocabulary_size, dim, dtype)
         return 8 * vocabulary_size + batch.labels + max(batch.gathering, own)
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Nothing: what a block does depends on the parameters alone, and on what is drawn."""
+        """Empty: nothing but parameters and generator changes."""
         return {}
 
     def step(self, batch: Block, learning_rate: float) -> tuple[float, float]:
-        """Take a step and return the summed cost of the block before it; the article's cost, which is NaN.
-
-        Nothing is changed if the cost is not a finite number.
-        """
+        """Update the parameters; return the block's summed cost before that, and NaN."""
         negatives = self._objective.draw(batch)
         cost, embedding, targets, noise = self._objective.block_gradients(self._parameters, batch, negatives)
         if math.isfinite(cost):
@@ -269,7 +254,7 @@ class BlockSteps:
         return cost, math.nan
 
     def _descend(self, matrix: NDArray[np.floating], parts: list[RowGradients], learning_rate: float) -> None:
-        """Subtract gradients from a matrix, each row's together so far as its curvature allows."""
+        """Subtract gradients from a matrix, each row's bounded by its curvature over all parts."""
         sums = self._sums
         for part in parts:
             sums[part.words] = 0
