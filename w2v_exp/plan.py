@@ -27,7 +27,7 @@ from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
-from w2v_exp.examples.sampling import Subsampling
+from w2v_exp.examples.sampling import NoSubsampling, Subsampling
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
@@ -200,6 +200,22 @@ class Plan:
                 "shuffled",
                 "blocks keep words together; use order=corpus or blocks, or labels=streamed.",
             )
+
+    @property
+    def trains_on_all_pairs(self) -> bool:
+        """Whether the cost of training is that of all pairs of the text: whether none of them are sampled."""
+        exact_windows = not self.shrinking_window or isinstance(self.labels, CountsRule)
+        return exact_windows and isinstance(self.subsampling, NoSubsampling)
+
+    @property
+    def costs_all_pairs(self) -> bool:
+        """Whether `cost` is that of the pairs that its bounds are of, or of a sample of them."""
+        if isinstance(self.model, Cbow):
+            return False
+        sampled = (
+            self.objective.cost_metric != "cost"
+        )  # there shrinking windows are weights, as in the bounds
+        return self.trains_on_all_pairs or (sampled and isinstance(self.subsampling, NoSubsampling))
 
     @property
     def encoding(self) -> str:

@@ -21,7 +21,6 @@ from w2v_exp.errors import TrainingDivergedError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import Bounds, PairCounts, information_explained
 from w2v_exp.examples.sampling import NoSubsampling
-from w2v_exp.experiment.bounds import trains_on_all_pairs
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.model.softmax import exact_cost
@@ -82,7 +81,7 @@ class Laboratory:
                     cost = None
                 else:
                     costs = [(record.train_seconds, record.cost) for record in trainer.records]
-                if cost is not None and trains_on_all_pairs(plan):
+                if cost is not None and plan.trains_on_all_pairs:
                     bounds = Bounds.of(examples.pairs)
                     found = information_explained(cost, bounds.unigram_cost, bounds.cost_floor)
                     explained = found if math.isfinite(found) else None

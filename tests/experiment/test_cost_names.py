@@ -36,7 +36,9 @@ SETTINGS = [
     "cost_sample=1000",  # a third of the text: negative sampling's cost is an estimate
     "explorer=none",
 ]
-FIGURE = re.compile(r"((?:\w+ )?cost(?: floor)?)( \(sampled estimate\))?[^\d\n]*?(\d+\.\d+)")
+FIGURE = re.compile(
+    r"((?:unigram baseline |\w+ )?cost(?: floor)?)( \(sampled estimate\))?[^\d\n]*?(\d+\.\d+)"
+)
 
 
 class Shown(NamedTuple):
@@ -93,7 +95,8 @@ def newest_runs(folder: Path) -> list[Any]:
 
 def costs_in(text: str) -> list[tuple[str, str, float]]:
     return [
-        (name.replace(" ", "_"), qualifier, float(value)) for name, qualifier, value in FIGURE.findall(text)
+        (name.replace("baseline ", "").replace(" ", "_"), qualifier, float(value))
+        for name, qualifier, value in FIGURE.findall(text)
     ]
 
 

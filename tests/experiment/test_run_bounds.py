@@ -22,7 +22,6 @@ from w2v_exp.experiment.bounds import (
     bound_metrics,
     counting_memory,
     training_bounds,
-    trains_on_all_pairs,
 )
 from w2v_exp.experiment.building import build_examples
 from w2v_exp.plan import Plan
@@ -63,7 +62,7 @@ def test_they_are_those_of_all_pairs_whatever_is_sampled(
     plan_of: PlanOf, labels: str, segments: NDArray[np.int64] | None, sampled: list[str]
 ) -> None:
     plan = plan_of(f"labels={labels}", *sampled)
-    assert trains_on_all_pairs(plan) == (not sampled)
+    assert plan.trains_on_all_pairs == (not sampled)
     expected = Bounds.of(window_pairs(IDS, plan.window, V, segments))
     assert close(bounds_of(plan, TextPart(IDS, segments)), expected)
 
@@ -71,7 +70,7 @@ def test_they_are_those_of_all_pairs_whatever_is_sampled(
 @pytest.mark.parametrize("labels", ["sparse", "counts", "streamed"])
 def test_shrinking_windows_weigh_the_pairs(plan_of: PlanOf, labels: str) -> None:
     plan = plan_of(f"labels={labels}", "shrinking_window=true", "window=2")
-    assert trains_on_all_pairs(plan) == (
+    assert plan.trains_on_all_pairs == (
         labels == "counts"
     )  # counts have the weights; listed windows are drawn
     # Pairs at distance 1 weigh twice as much as those at distance 2: as if they were there twice.

@@ -64,7 +64,7 @@ def test_scores_are_logged_by_epoch_with_a_table_of_all_sections(command: Comman
     metrics = run.data.metrics
     assert (metrics["analogies_known"], metrics["analogies_coverage"]) == (2, 0.5)
     assert (metrics["word_pairs_pairs_known"], metrics["word_pairs_pairs_coverage"]) == (3, 0.75)
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("analogies answered")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("analogies, accuracy")]
     assert line.split()[-5:] == ["2", "of", "4", "questions", "known"]
 
     trained = Embeddings.load(client.download_artifacts(run.info.run_id, "embeddings.npz", tmp_path))

@@ -188,7 +188,7 @@ def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monke
     shown = capsys.readouterr()
     assert shown.err.startswith("Training will take about ")
     assert "epochs=20" in shown.err
-    assert "training, seconds expected" in shown.out
+    assert "estimated training time, seconds" in shown.out
 
 
 def test_a_short_run_prints_nothing_of_its_time_before_it_trains(tmp_path, monkeypatch, capsys):

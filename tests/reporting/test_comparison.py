@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from w2v_exp.reporting.columns import COLUMNS, SCORES, Ranking
+from w2v_exp.metrics import COLUMNS, QUALITIES, Ranking
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.escape import table_text
@@ -154,7 +154,7 @@ def test_values_that_are_not_finite_are_shown_as_unknown_without_a_warning(value
     ],
 )
 def test_memory_has_three_digits(value, text):
-    column = next(column for column in COLUMNS if column.metric == "peak_memory_mb")
+    column = next(column for column in COLUMNS if column.name == "peak_memory_mb")
     (group,) = compare([run(0.5, peak_memory_mb=value)]).groups
     assert group.written(column) == text
 
@@ -318,7 +318,7 @@ def scored(k, known, score=0.5, metric="wordsim353", total=353, **metrics):
     return RunResult(f"k={k}", {"k": k}, 0, "FINISHED", metrics=scores)
 
 
-@pytest.mark.parametrize("metric", SCORES)
+@pytest.mark.parametrize("metric", [quality.name for quality in QUALITIES if quality.items])
 @given(known=st.lists(st.integers(1, 60), min_size=2, max_size=4))
 def test_a_score_of_fewer_than_30_known_pairs_ranks_nothing_and_says_so(metric, known):
     runs = [scored(str(i), known[i], score=0.5 - i / 10, metric=metric) for i in range(len(known))]
@@ -383,7 +383,7 @@ def test_swept_values_and_the_ranked_column_are_the_last_to_go(width, keys, metr
         run(
             0.1 * i,
             swept={key: f"{i}.{place}" for place, key in enumerate(KEYS[:keys])},
-            **{**{column.metric: 1234.5678 for column in COLUMNS[1:]}, metric: 7.25 + i},
+            **{**{column.name: 1234.5678 for column in COLUMNS[1:]}, metric: 7.25 + i},
         )
         for i in range(3)
     ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from w2v_exp.reporting.columns import Ranking
+from w2v_exp.metrics import Ranking
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.pareto_front import pareto_front

@@ -11,13 +11,11 @@ import numpy as np
 
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.counted import CountedExamples, CountsRule
+from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import Bounds, PairCounter, PairCounts, count_window_pairs, information_explained
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.sampling import NoSubsampling
 from w2v_exp.examples.statistics import PairSurvey
 from w2v_exp.memory import require_memory
-from w2v_exp.model.parameters import Cbow
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache, read_figures, write_figures
 
@@ -63,20 +61,6 @@ def training_bounds(
     return bounds
 
 
-def trains_on_all_pairs(plan: Plan) -> bool:
-    """Return whether the cost of training is that of all pairs of the text: whether nothing is drawn of them."""
-    exact_windows = not plan.shrinking_window or isinstance(plan.labels, CountsRule)
-    return exact_windows and isinstance(plan.subsampling, NoSubsampling)
-
-
-def costs_all_pairs(plan: Plan) -> bool:
-    """Return whether a run's `cost` is that of the pairs that its bounds are of, or of a sample of them."""
-    if isinstance(plan.model, Cbow):
-        return False
-    sampled = plan.objective.cost_metric != "cost"  # there shrinking windows are weights, as in the bounds
-    return trains_on_all_pairs(plan) or (sampled and isinstance(plan.subsampling, NoSubsampling))
-
-
 def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
     """Return the bounds, and where the cost of the same pairs, if there is one, stands between them."""
     metrics = dict(vars(bounds))
@@ -96,7 +80,7 @@ def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int
 
 
 def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) -> Bounds | None:
-    if isinstance(examples, CountedExamples) and trains_on_all_pairs(plan):
+    if isinstance(examples, CountedExamples) and plan.trains_on_all_pairs:
         return Bounds.of(examples.pairs)
     vocabulary_size = examples.vocabulary_size
     try:

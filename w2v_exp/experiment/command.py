@@ -501,12 +501,11 @@ def _asked_search(
     from w2v_exp.searching.settings import make_settings, require_optuna
 
     require_optuna()
-    from w2v_exp.searching.metrics import search_direction
     from w2v_exp.searching.space import Space
     from w2v_exp.searching.study import AskedSearch
 
     settings = make_settings(config.hydra.sweeper)
-    return AskedSearch(settings, search_direction(settings, plan), Space.of(swept))
+    return AskedSearch(settings, settings.direction_for(plan), Space.of(swept))
 
 
 def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: Plan) -> None:

@@ -10,7 +10,8 @@ from w2v_exp.examples.counts import PairCounts, unigram_cost
 from w2v_exp.examples.held_out import CostSample, MeasuredEpochs, TextPart
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.experiment.building import build_cost_sample, held_out_sample
-from w2v_exp.experiment.measured_cost import COST, VALIDATION_COST, RunCost
+from w2v_exp.experiment.measured_cost import RunCost
+from w2v_exp.metrics import COST, VALIDATION_COST
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.training.trainer import EpochRecord, Trainer

@@ -12,9 +12,6 @@ from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.training.callbacks import MeasuredCost
 from w2v_exp.training.trainer import EpochRecord
 
-VALIDATION_COST = "validation_cost"
-COST = "cost"
-
 
 class RunCost:
     """Takes a cost and logs it by epoch; a callback of a run's training.

@@ -14,8 +14,8 @@ from rich.text import Text
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
+from w2v_exp.metrics import COST, ESTIMATED, REPORTED, Metric, Ranking
 from w2v_exp.plan import Plan
-from w2v_exp.reporting.columns import Ranking, named
 from w2v_exp.reporting.comparison import Comparison, compare
 from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.escape import shown, visible_console
@@ -26,36 +26,18 @@ from w2v_exp.runs import RunResult, Sweep, read_results
 from w2v_exp.training.callbacks import EPOCHS
 
 SHOWN_NEIGHBOURS = 6
-FIGURES = {
-    "cost": "{cost}, nats per pair",
-    "objective_cost": "objective cost, nats per pair",
-    "validation_cost": "validation cost (held-out pairs)",
-    "cost_floor": "cost floor (all pairs)",
-    "unigram_cost": "unigram cost (only frequencies)",
-    "information_explained": "information explained",
-    "neighbour_precision": "true neighbours found",
-    "wordsim353": "WordSim-353, Spearman",
-    "simlex999": "SimLex-999, Spearman",
-    "analogies": "analogies answered",
-    "continued_words": "words that go on",
-    "new_words": "new words",
-    "kept_words": "words kept as they were",
-    "peak_memory_mb": "peak memory, MB",
-    "train_seconds": "training, seconds",
-    "estimated_seconds": "training, seconds expected",
-    "pairs_per_second": "pairs a second",
-}
 
 
 def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -> None:
     """Say what a run has come to, where its files are, and how to look at it."""
     table = Table.grid(padding=(0, 2))
-    cost = named("cost", estimated=result.has_estimated_cost)
-    for metric, meaning in FIGURES.items():
-        if metric in result.metrics or math.isfinite(result.known(metric)):
-            label = Text(meaning.format(cost=cost))
+    for metric in REPORTED:
+        if metric.name in result.metrics or math.isfinite(result.known(metric.name)):
+            estimated = metric.name == COST and result.has_estimated_cost
             table.add_row(
-                label, Text(_figure(metric, result), justify="right"), Text(_coverage(metric, result))
+                Text(metric.title(ESTIMATED if estimated else "")),
+                Text(_figure(metric, result), justify="right"),
+                Text(_coverage(metric, result)),
             )
     console.print(Text(f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"))
     if result.finished_before:
@@ -108,22 +90,21 @@ def _ended_early(result: RunResult, plan: Plan) -> str:
     return f", ended by stop.{result.ended_by} after epoch {round(result.metrics['epochs_trained'])} of {plan.epochs}"
 
 
-def _figure(metric: str, result: RunResult) -> str:
-    value = result.metrics.get(metric, math.nan)
+def _figure(metric: Metric, result: RunResult) -> str:
+    value = result.metrics.get(metric.name, math.nan)
     if math.isnan(value):
         return "–"
-    if metric in ("information_explained", "neighbour_precision", "analogies"):
+    if metric.unit == "share":
         return f"{value:.1%}"
-    return f"{value:,.0f}" if abs(value) >= 1000 or metric.endswith("_words") else f"{value:.4f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or metric.decimals == 0 else f"{value:.4f}"
 
 
-def _coverage(metric: str, result: RunResult) -> str:
-    """Return how much of its set a score is of; nothing for other metrics."""
-    known, total = result.known(metric), result.total(metric)
+def _coverage(metric: Metric, result: RunResult) -> str:
+    """Return the known share of an evaluation set, as its numbers; nothing for other metrics."""
+    known, total = result.known(metric.name), result.total(metric.name)
     if math.isinf(known):
         return ""
-    what = "questions" if metric == "analogies" else "pairs"
-    return f"{known:,.0f} of {total:,} {what} known" if known else f"no {what} known"
+    return f"{known:,.0f} of {total:,} {metric.items} known" if known else f"no {metric.items} known"
 
 
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:

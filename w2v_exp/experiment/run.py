@@ -18,14 +18,13 @@ from w2v_exp.examples.counts import Bounds
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.beforehand import metrics_beforehand
-from w2v_exp.experiment.bounds import bound_metrics, costs_all_pairs, training_bounds
+from w2v_exp.experiment.bounds import bound_metrics, training_bounds
 from w2v_exp.experiment.building import split_text, survey_pairs
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.folders import ARTIFACTS
 from w2v_exp.experiment.inputs import Material
-from w2v_exp.experiment.measured_cost import COST
 from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.recording import begin_record, end_record
@@ -41,9 +40,9 @@ from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.files import replacing
 from w2v_exp.interruption import interruptible, interruptions_deferred
+from w2v_exp.metrics import COST, CURVES
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
-from w2v_exp.reporting.columns import CURVES
 from w2v_exp.runs import Identity, RunResult
 from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
@@ -208,7 +207,7 @@ class Run:
         self.metrics |= self.costs.last()
         if bounds is None:
             return None
-        comparable = costs_all_pairs(self.plan)
+        comparable = self.plan.costs_all_pairs
         self.metrics |= bound_metrics(bounds, self.metrics[COST] if comparable else None)
         self.metrics |= self.costs.validation_bound()
         return bounds if comparable else None

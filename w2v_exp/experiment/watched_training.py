@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.run_checkpoints import RECORD, RunCheckpoints
+from w2v_exp.metrics import heading_of
 from w2v_exp.plan import Plan
-from w2v_exp.reporting.columns import named
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
@@ -32,7 +32,7 @@ def train_watched(
     stateful: dict[str, StatefulCallback] = {"costs": costs, "evaluation": evaluation}
     if tracked:
         stateful[RECORD] = tracked
-    with _bar(title, trainer, named(costs.trained)) as bar:
+    with _bar(title, trainer, heading_of(costs.trained)) as bar:
         showing: list[Callback] = [callback for callback in (tracked, bar) if callback]
         for callback in (*showing, *costs.measured, evaluation):
             trainer.add_callback(callback)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2v_exp.files import replacing
-from w2v_exp.reporting.columns import COLUMNS, SCORES, Column, Ranking, column_of
+from w2v_exp.metrics import COLUMNS, QUALITIES, Metric, Ranking, metric_of
 from w2v_exp.reporting.escape import markdown, shown, table_cells
 from w2v_exp.reporting.group import Group, common_ranking, group_runs
 from w2v_exp.runs import LEAST_KNOWN, RunResult
@@ -82,18 +82,19 @@ class Comparison:
     def too_few_known(self) -> list[str]:
         """A sentence for each score that ranks no configuration, or not all, since too few of its set is known."""
         sentences = []
-        for metric in dict.fromkeys([*([self.sought.metric] if self.sought else []), *SCORES]):
+        scores = [quality.name for quality in QUALITIES if quality.items]
+        for metric in dict.fromkeys([*([self.sought.metric] if self.sought else []), *scores]):
             below = [g for g in self.groups if g.least_known(metric).known(metric) < LEAST_KNOWN]
             if not below:
                 continue
-            what = "questions" if metric.startswith("analogies") else "pairs"
+            what = metric_of(metric).items
             names = ", ".join(self.name_of(group) for group in below[:3]) + ", …" * (len(below) > 3)
             ranked = any(group.ranks(metric) for group in self.groups)
             whom = f"does not rank {names}" if ranked else "ranks nothing"
             most = max((group.least_known(metric) for group in below), key=lambda run: run.known(metric))
             known, total = most.known(metric), most.total(metric)
             figures = f"{known:.0f} of {total} {what} are known" if known else f"no {what} are known"
-            sentences.append(f"{column_of(metric).heading} {whom}: {figures}, fewer than {LEAST_KNOWN}.")
+            sentences.append(f"{metric_of(metric).heading} {whom}: {figures}, fewer than {LEAST_KNOWN}.")
         return sentences
 
     @property
@@ -119,31 +120,31 @@ class Comparison:
     def _ranked_by(self) -> str:
         if self.ranking is None:
             return "Not ranked: there is no measure of quality by which all runs can be ranked."
-        heading = column_of(self.ranking.metric).heading
+        heading = metric_of(self.ranking.metric).heading
         return f"Ranked by {heading}, the {'most' if self.ranking.sign > 0 else 'least'} first."
 
     @property
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[Metric]:
         """The columns of which at least one row has a value, that of a search's metric among them."""
-        known = {column.metric for column in COLUMNS}
-        sought = [column_of(r.metric) for r in (self.sought,) if r is not None and r.metric not in known]
-        return [c for c in (*sought, *COLUMNS) if any(group.has(c.metric) for group in self.groups)]
+        known = {column.name for column in COLUMNS}
+        sought = [metric_of(r.metric) for r in (self.sought,) if r is not None and r.metric not in known]
+        return [c for c in (*sought, *COLUMNS) if any(group.has(c.name) for group in self.groups)]
 
-    def heading_of(self, column: Column) -> str:
+    def heading_of(self, column: Metric) -> str:
         """Return a column's heading, with what has to stand beside its values if that is the same for all."""
         common = self._common_qualifier(column)
         return f"{column.heading} {common}" if common else column.heading
 
-    def written(self, group: Group, column: Column, *, with_deviation: bool = True) -> str:
+    def written(self, group: Group, column: Metric, *, with_deviation: bool = True) -> str:
         """Return a configuration's value as text, with what has to stand beside it if the heading has it not."""
         text = group.written(column, with_deviation=with_deviation)
-        qualifier = group.qualifier(column.metric)
-        if not qualifier or not group.has(column.metric) or self._common_qualifier(column):
+        qualifier = group.qualifier(column.name)
+        if not qualifier or not group.has(column.name) or self._common_qualifier(column):
             return text
         return f"{text} {qualifier}"
 
-    def _common_qualifier(self, column: Column) -> str:
-        found = {group.qualifier(column.metric) for group in self.groups if group.has(column.metric)}
+    def _common_qualifier(self, column: Metric) -> str:
+        found = {group.qualifier(column.name) for group in self.groups if group.has(column.name)}
         return found.pop() if len(found) == 1 else ""
 
     def write_csv(self, path: Path | str) -> None:
@@ -155,7 +156,7 @@ class Comparison:
         runs = [run for group in self.groups for run in group.runs]
         keys = _keys(runs + self.unfinished)
         known, found = (
-            [column.metric for column in COLUMNS],
+            [column.name for column in COLUMNS],
             {metric for run in runs for metric in run.metrics},
         )
         metrics = [metric for metric in known if metric in found] + sorted(found.difference(known))
@@ -214,13 +215,13 @@ class Comparison:
                 return Measurement.get(console, unlimited, table).maximum <= console.width
 
             # The swept values and the column that ranks them are the last to go; headings of keys get shorter before.
-            ranked = [c for c in self.columns if self.ranking is not None and c.metric == self.ranking.metric]
+            ranked = [c for c in self.columns if self.ranking is not None and c.name == self.ranking.metric]
             chosen = ranked
             headings = next((h for h in self._key_headings() if fits(self._table(ranked, h))), None)
             if headings is None:
                 table = self._table(ranked, self._key_headings()[-1], tight=True)
             else:
-                for column in sorted(self.columns, key=lambda column: column.weight):
+                for column in sorted(self.columns, key=lambda column: column.priority):
                     wider = [c for c in self.columns if c in (*chosen, column)]
                     if fits(self._table(wider, headings)):
                         chosen = wider
@@ -242,7 +243,7 @@ class Comparison:
         short = self._short_names()
         return [self.keys, short, [name.replace("_", "_\n") for name in short]]
 
-    def _table(self, columns: Sequence[Column], key_headings: Sequence[str], *, tight: bool = False) -> Table:
+    def _table(self, columns: Sequence[Metric], key_headings: Sequence[str], *, tight: bool = False) -> Table:
         """Return the table with some columns; a tight one has neither deviations nor numbers of runs."""
         from rich import box
         from rich.table import Table
@@ -263,7 +264,7 @@ class Comparison:
             settings = [Text(shown(group.swept.get(key, ""))) for key in self.keys]
             # of the figures that are not about quality, the mean says enough and leaves room for more columns
             numbers = [
-                self.written(group, column, with_deviation=column.weight <= 2 and not tight)
+                self.written(group, column, with_deviation=column.priority <= 2 and not tight)
                 for column in columns
             ]
             table.add_row(*settings, *[str(len(group.runs))] * repeated, *numbers)
@@ -271,7 +272,7 @@ class Comparison:
 
 
 def compare(results: Sequence[RunResult], sought: Ranking | None = None) -> Comparison:
-    """Group the finished runs that differ only in seed, and sort them by the first of `RANKINGS` that all have.
+    """Group the finished runs that differ only in seed, and sort them by the first of `QUALITIES` that all have.
 
     What a search has sought, if any has it, comes before those.
 

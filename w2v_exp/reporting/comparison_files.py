@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from w2v_exp.reporting.columns import CURVES
+from w2v_exp.metrics import CURVES
 from w2v_exp.reporting.comparison import Comparison
 
 
@@ -15,7 +15,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     folder.mkdir(parents=True, exist_ok=True)
     comparison.write_csv(folder / "comparison.csv")
     if plots:
-        from w2v_exp.reporting.heat_maps import MAPS, draw_heat_map
+        from w2v_exp.reporting.heat_maps import draw_heat_map, heat_maps
         from w2v_exp.reporting.memory_ladder import draw_memory_ladder
         from w2v_exp.reporting.summary_page import drawn_curves
         from w2v_exp.reporting.sweep_plots import (
@@ -29,7 +29,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
             "explained_by_time.png": draw_explained_by_time,
             "memory_ladder.png": draw_memory_ladder,
         }
-        for name, metric in MAPS.items():
+        for name, metric in heat_maps().items():
             pictures[f"{name}.png"] = partial(draw_heat_map, metric=metric)
         for metric in CURVES:
             (folder / f"{metric}_curves.png").unlink(missing_ok=True)

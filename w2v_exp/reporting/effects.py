@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from w2v_exp.reporting.columns import Column, Ranking, column_of
+from w2v_exp.metrics import Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.group import Group
@@ -213,14 +213,14 @@ def findings(comparison: Comparison, effects: Sequence[KeyEffect]) -> list[Findi
     """
     if comparison.ranking is None or len(comparison.groups) < 2:
         return []
-    column = column_of(comparison.ranking.metric)
+    column = metric_of(comparison.ranking.metric)
     best = comparison.groups[0]
-    value = f"{column.heading} {best.written(column)} {best.qualifier(column.metric)}".strip()
+    value = f"{column.heading} {best.written(column)} {best.qualifier(column.name)}".strip()
     first = Finding(f"Best: {comparison.name_of(best)}", value)
     return [first, *(Finding(shown(e.key), _sentence(e, column)) for e in effects)]
 
 
-def _sentence(effect: KeyEffect, column: Column) -> str:
+def _sentence(effect: KeyEffect, column: Metric) -> str:
     if not effect.values:
         return "its values share no setting of the other keys, so they cannot be compared."
     best, second, *others = effect.from_best
@@ -242,7 +242,7 @@ def _sentence(effect: KeyEffect, column: Column) -> str:
     )
 
 
-def written_difference(effect: ValueEffect, column: Column) -> str:
+def written_difference(effect: ValueEffect, column: Metric) -> str:
     """Return by how much a value is behind the best, ± the margin if it is known, with digits enough to tell."""
     decimals = column.decimals_for(effect.behind)
     smallest = min(

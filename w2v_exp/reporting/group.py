@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from w2v_exp.reporting.columns import ESTIMATED, RANKINGS, Column, Ranking
+from w2v_exp.metrics import ESTIMATED, QUALITIES, Metric, Ranking
 from w2v_exp.runs import RunResult
 
 
@@ -44,9 +44,9 @@ class Group:
         with np.errstate(invalid="ignore"):
             return float(np.std(self._values(metric), ddof=1))
 
-    def written(self, column: Column, *, with_deviation: bool = True) -> str:
+    def written(self, column: Metric, *, with_deviation: bool = True) -> str:
         """Return the mean as text, ± the standard deviation if the seeds differ; – for what is not known."""
-        mean, deviation = self.mean(column.metric), self.deviation(column.metric)
+        mean, deviation = self.mean(column.name), self.deviation(column.name)
         if not math.isfinite(mean):
             return "–"
         decimals = column.decimals_for(mean)
@@ -96,7 +96,7 @@ def group_runs(results: Sequence[RunResult]) -> list[Group]:
 def common_ranking(groups: Sequence[Group]) -> Ranking | None:
     """Return the first ranking by which all groups can be ranked, else the first for any of them."""
     for enough in (all, any):
-        for ranking in RANKINGS:
-            if enough(group.ranks(ranking.metric) for group in groups):
-                return ranking if groups else None
+        for quality in QUALITIES:
+            if enough(group.ranks(quality.name) for group in groups):
+                return quality.ranking if groups else None
     return None

@@ -10,24 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from w2v_exp.metrics import MORE, QUALITIES, Metric, metric_of
 from w2v_exp.reporting import style
-from w2v_exp.reporting.columns import COLUMNS, Column, column_of
 from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.layout import SPREAD, Layout, layout_of
 
-MAPS = {  # what is drawn, by the name of its picture; more is better in all of them
-    "heat_map": "information_explained",
-    "heat_map_wordsim353": "wordsim353",
-    "heat_map_simlex999": "simlex999",
-    "heat_map_analogies": "analogies",
-}
-TITLES = {
-    "information_explained": "Information explained",
-    "wordsim353": "WordSim-353, rank correlation",
-    "simlex999": "SimLex-999, rank correlation",
-    "analogies": "Analogies, share of right answers",
-}
+EXPLAINED = "information_explained"
 ANNOTATED_COLUMNS = 12  # so many figures fit side by side; a heat map of more has a scale instead
 
 
@@ -36,18 +25,24 @@ class Shades(NamedTuple):
 
     Parameters
     ----------
-    metric : Column
+    metric : Metric
         What is shown.
     palest, darkest : float
         Between which values the colours are.
     """
 
-    metric: Column
+    metric: Metric
     palest: float
     darkest: float
 
 
-def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "information_explained") -> bool:
+def heat_maps() -> dict[str, str]:
+    """Return the metrics with heat maps by the names of these: the qualities of which more is better."""
+    names = [metric.name for metric in QUALITIES if metric.better == MORE]
+    return {"heat_map" if name == EXPLAINED else f"heat_map_{name}": name for name in names}
+
+
+def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = EXPLAINED) -> bool:
     """Draw a metric of every combination of two swept values, as a heat map.
 
     Where three keys are swept, there is one for each value of the key that has the fewest.
@@ -59,7 +54,7 @@ def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "infor
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
     metric : str
-        Its name in the store, one of those in `MAPS`.
+        Its name in the store, one of those of `heat_maps`.
 
     Returns
     -------
@@ -71,7 +66,7 @@ def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "infor
     if layout is None or not known:
         return False
     best = max(known)
-    shades = Shades(column_of(metric), min(*known, best - SPREAD), best)
+    shades = Shades(metric_of(metric), min(*known, best - SPREAD), best)
     with style.drawing(path, height=min(10.0, 1.9 + 0.55 * len(layout.rows))) as figure:
         all_axes = figure.subplots(1, len(layout.panels), squeeze=False)[0].tolist()
         for axes, panel in zip(all_axes, layout.panels, strict=True):
@@ -83,9 +78,10 @@ def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = "infor
         all_axes[0].set_ylabel(shown(layout.row_key))
         said = "0: knows only word frequencies, 1: the floor of a run's pairs."
         panel_title = shown(f"{layout.panel_key}={layout.panels[0]}") if layout.panel_key else ""
-        told = panel_title or (said if metric == COLUMNS[0].metric else "")
+        told = panel_title or (said if metric == EXPLAINED else "")
         coverage = comparison.heading_of(shades.metric).removeprefix(shades.metric.heading)
-        style.add_title(all_axes[0], f"{TITLES[metric]}{coverage}", told)
+        title = shades.metric.title()
+        style.add_title(all_axes[0], f"{title[0].upper()}{title[1:]}{coverage}", told)
     return True
 
 
@@ -100,7 +96,7 @@ def _draw_panel(
             texts[layout.place(run.swept)] = run.status.lower()
     for group in comparison.groups:
         if layout.is_in(panel, group.swept):
-            means[layout.place(group.swept)] = group.ranked_mean(metric.metric)
+            means[layout.place(group.swept)] = group.ranked_mean(metric.name)
             texts[layout.place(group.swept)] = comparison.written(group, metric).replace(" ± ", "\n± ")
     heat: QuadMesh = style.show_cells(axes, means, layout.rows, layout.columns)
     heat.set_clim(palest, darkest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from w2v_exp.reporting.columns import Ranking
+from w2v_exp.metrics import Ranking
 from w2v_exp.reporting.group import Group
 
 

@@ -14,8 +14,8 @@ from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from w2v_exp.examples.counts import information_explained
+from w2v_exp.metrics import heading_of
 from w2v_exp.reporting import style
-from w2v_exp.reporting.columns import named
 from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.projections import principal_components
 from w2v_exp.reporting.style import EndLabel, label_ends, label_points
@@ -98,7 +98,9 @@ def _draw_panel(
             marker = "o" if lone else None  # at an edge, where it would be cut in half
             line = list(curve.values())
             axes.plot(list(curve), line, color=colour, lw=width, marker=marker, clip_on=not lone, zorder=3)
-            ends.append(EndLabel(finite[-1], f"{named(name, estimated=estimated)} {finite[-1]:.4f}", colour))
+            ends.append(
+                EndLabel(finite[-1], f"{heading_of(name, estimated=estimated)} {finite[-1]:.4f}", colour)
+            )
             values += finite
     style.show_values(axes, "nats per pair", values)
     return ends
@@ -108,7 +110,7 @@ def _explained_sentence(costs: Sequence[float], unigram: float, floor: float, es
     if not len(costs) or not np.isfinite(costs[-1]):
         return "The run did not come to a finite cost."
     if not (np.isfinite(unigram) and np.isfinite(floor)):
-        return f"Ends with a {named('cost', estimated=estimated)} of {costs[-1]:.4f} nats per pair."
+        return f"Ends with a {heading_of('cost', estimated=estimated)} of {costs[-1]:.4f} nats per pair."
     explained = information_explained(costs[-1], unigram, floor)
     if not np.isfinite(explained):
         return "These pairs have nothing to learn beyond word frequencies: the floor is the unigram cost."

@@ -19,8 +19,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from w2v_exp.files import replacing
+from w2v_exp.metrics import CURVES, QUALITIES, RESOURCES, Metric, Ranking, metric_of
 from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
-from w2v_exp.reporting.columns import CURVES, RANKINGS, Column, Ranking, column_of
 from w2v_exp.reporting.comparison import NOTE, NOTE_ON_SEEDS, Comparison
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_difference
 from w2v_exp.reporting.escape import shown
@@ -29,7 +29,6 @@ from w2v_exp.reporting.layout import SPREAD, Layout, layout_of, values_of
 from w2v_exp.reporting.pareto_front import pareto_front
 from w2v_exp.runs import RunResult
 
-EFFORTS = [Ranking("peak_memory_mb", -1), Ranking("train_seconds", -1)]
 POINTS = 100_000  # of all curves of a metric together: half a megabyte
 LONGEST = 60  # characters of a value
 LARGEST = float(np.finfo(np.float32).max)
@@ -38,13 +37,13 @@ LARGEST = float(np.finfo(np.float32).max)
 def ranked_metrics(comparison: Comparison) -> list[Ranking]:
     """Return the measures of quality that some configuration has, the one that ranks them first."""
     first = [comparison.ranking] if comparison.ranking else []
-    others = [ranking for ranking in RANKINGS if ranking not in first]
+    others = [quality.ranking for quality in QUALITIES if quality.ranking not in first]
     return [r for r in first + others if any(group.ranks(r.metric) for group in comparison.groups)]
 
 
 def efforts(comparison: Comparison) -> list[Ranking]:
     """Return the measures of what a run takes that some configuration has."""
-    return [r for r in EFFORTS if any(group.has(r.metric) for group in comparison.groups)]
+    return [r.ranking for r in RESOURCES if any(group.has(r.name) for group in comparison.groups)]
 
 
 def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str
             for key, places in values.items()
         ],
         "metrics": [
-            {"name": m.metric, "heading": comparison.heading_of(column_of(m.metric)), "sign": m.sign}
+            {"name": m.metric, "heading": comparison.heading_of(metric_of(m.metric)), "sign": m.sign}
             for m in metrics
         ],
         "groups": [
@@ -127,7 +126,7 @@ def _curves(runs: Sequence[RunResult], metric: str) -> dict[str, Any]:
         which = epochs.setdefault(tuple(epoch for epoch, _ in points), len(epochs))
         packed = np.array([value for _, value in points], "<f4").tobytes()
         values.append([which, base64.b64encode(packed).decode("ascii")])
-    return {"heading": column_of(metric).heading, "epochs": [list(each) for each in epochs], "values": values}
+    return {"heading": metric_of(metric).heading, "epochs": [list(each) for each in epochs], "values": values}
 
 
 def _fronts(comparison: Comparison, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -168,11 +167,6 @@ PARTS = Path(__file__).parent / "summary"
 SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js")
 ROWS = 1000  # of the table; comparison.csv has all
 SHADES = 20  # of a heat map
-CURVE_NOTES = {
-    "cost": "Mean negative log-likelihood per pair, in nats; it compares only runs with the same pairs.",
-    "objective_cost": "Mean cost per pair of the objective that negative sampling trains on, in nats: another quantity "
-    "than cost. It compares only runs with the same objective and pairs.",
-}
 VERDICTS = {True: "more than the noise", False: "within the noise", None: "noise unknown"}
 
 
@@ -237,7 +231,7 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
         rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
         repeated=any(len(group.runs) > 1 for group in comparison.groups),
         curves=[
-            (metric, f"{column_of(metric).heading} by epoch".capitalize(), CURVE_NOTES[metric])
+            (metric, f"{metric_of(metric).heading} by epoch".capitalize(), metric_of(metric).note)
             for metric in drawn_curves(comparison)
         ],
         estimated=any(run.has_estimated_cost for run in runs),
@@ -275,9 +269,9 @@ def _listed(values: Sequence[str]) -> str:
     return ", ".join(texts if len(texts) <= 30 else [*texts[:20], "…", *texts[-3:]])
 
 
-def _row(group: Group, comparison: Comparison, columns: Sequence[Column]) -> dict[str, Any]:
+def _row(group: Group, comparison: Comparison, columns: Sequence[Metric]) -> dict[str, Any]:
     """Return a configuration as a row: texts to show, and numbers to sort by."""
-    numbers = [(comparison.written(group, column), group.mean(column.metric)) for column in columns]
+    numbers = [(comparison.written(group, column), group.mean(column.name)) for column in columns]
     return {
         "name": comparison.name_of(group),
         "settings": [shown(group.swept.get(key, ""), LONGEST) for key in comparison.keys],
@@ -288,7 +282,7 @@ def _row(group: Group, comparison: Comparison, columns: Sequence[Column]) -> dic
 
 def _effect_table(comparison: Comparison, metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
     """Return what all keys do to a metric, as tables."""
-    column = column_of(metric.metric)
+    column = metric_of(metric.metric)
     return {
         "heading": comparison.heading_of(column),
         "better": "more" if metric.sign > 0 else "less",
@@ -296,7 +290,7 @@ def _effect_table(comparison: Comparison, metric: Ranking, effects: Sequence[Key
     }
 
 
-def _key_table(effect: KeyEffect, column: Column) -> dict[str, Any]:
+def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
     rows = []
     for value in effect.from_best:
         decimals = column.decimals_for(value.mean)
@@ -329,7 +323,7 @@ def _heat_maps(comparison: Comparison, metrics: Sequence[Ranking]) -> list[dict[
         return []
     return [
         {
-            "heading": comparison.heading_of(column_of(metric.metric)),
+            "heading": comparison.heading_of(metric_of(metric.metric)),
             "layout": layout,
             "rows": [shown(value, LONGEST) for value in layout.rows],
             "columns": [shown(value, LONGEST) for value in layout.columns],
@@ -351,7 +345,7 @@ def _cells(
     comparison: Comparison, layout: Layout, panel: str, metric: Ranking
 ) -> list[list[tuple[str, int | None]]]:
     """Return the texts of a heat map's cells with their shades, 0 for the worst and `SHADES` for the best."""
-    column = column_of(metric.metric)
+    column = metric_of(metric.metric)
     known = [
         metric.sign * group.ranked_mean(metric.metric)
         for group in comparison.groups

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from w2v_exp.metrics import Ranking, heading_of
 from w2v_exp.reporting import style
-from w2v_exp.reporting.columns import Ranking, named
 from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.group import Group
 from w2v_exp.reporting.pareto_front import pareto_front
@@ -68,8 +68,8 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
             ends.append(EndLabel(floor, f"cost floor  {floor:.4f}", style.GREY))
             values.append(floor)
         style.show_epochs(axes, max(float(epochs[-1]) for _, epochs, _, _ in curves))
-        style.show_values(axes, f"{named(metric)}, nats per pair", values)
-        title = f"{named(metric)} by epoch".capitalize()
+        style.show_values(axes, f"{heading_of(metric)}, nats per pair", values)
+        title = f"{heading_of(metric)} by epoch".capitalize()
         style.add_title(axes, title, _curves_sentence(metric, len(curves), focus, comparison))
         label_ends(figure, {axes: ends})
     return True

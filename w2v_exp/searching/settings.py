@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from w2v_exp.cores import MOST_CORES
 from w2v_exp.errors import SettingError, UserError, install_command
-from w2v_exp.plan import MOST_RUNS
-from w2v_exp.validation import check_whole, refuse_secret, require_choice
+from w2v_exp.metrics import Direction, logged_metrics
+from w2v_exp.plan import MOST_RUNS, Plan
+from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
 OURS = "w2v_exp.searching.search.Search"
 GROUP = "hydra/sweeper"
 KEY = "hydra.sweeper"
-Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,23 @@ class SearchSettings:
                 self.study_name,
                 "names a folder, too; use letters, digits, _, - and . (not at the beginning).",
             )
+
+    def direction_for(self, plan: Plan) -> Direction:
+        """Return whether the search minimizes or maximizes its metric.
+
+        Raises
+        ------
+        SettingError
+            If runs of this plan do not log the metric.
+        """
+        known = logged_metrics(plan)
+        if self.metric not in known:
+            raise SettingError(
+                f"{KEY}.metric",
+                self.metric,
+                f"is not what such a run logs{suggestion(self.metric, known)} It logs: {', '.join(known)}.",
+            )
+        return self.direction or known[self.metric]
 
 
 def make_settings(sweeper: Mapping[str, Any]) -> SearchSettings:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
-from w2v_exp.reporting.columns import CURVES
+from w2v_exp.metrics import CURVES
 from w2v_exp.reporting.escape import code_span
 from w2v_exp.runs import RunResult
 from w2v_exp.tracking.locations import download_artifact, list_artifacts

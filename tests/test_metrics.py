@@ -1,0 +1,131 @@
+"""The table of metrics: it has all that runs log, and the documentation shows it as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plans import plan_of
+from processes import Command
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.metrics import (
+    COLUMNS,
+    METRICS,
+    QUALITIES,
+    described,
+    heading_of,
+    logged_metrics,
+    markdown_table,
+    metric_of,
+)
+
+DOCS = Path(__file__).parent.parent / "docs"
+NOT_EVERYWHERE = {
+    "wordsim353",
+    "simlex999",
+    "peak_resident_mb",
+    "memory_available_mb",
+}  # gensim's files; Linux
+TEXT = "king queen man woman prince princess boy girl " * 40
+OLD = "king queen man woman boy girl robot android " * 6
+SETTINGS = ["corpus=text", f"corpus.text='{TEXT}'", "tokenizer=whitespace", "dim=4", "tracking.plots=false"]
+RUNS = {
+    "softmax": ["epochs=3", "objective.epsilon=1e-6", "probes=[king]"],
+    "hierarchical": ["epochs=2", "objective=hierarchical_softmax", "labels=counts", "window=2,3", "-m"],
+    "sampled": [
+        "epochs=4",
+        "objective=negative_sampling",
+        "labels=blocks",
+        "labels.tokens=40",
+        "workers=2",
+        "cost_every=2",
+        "cost_sample=100",
+        "validation=held_out",
+        "validation.block=20",
+        "stop=early",
+        "stop.minutes=1e-6",
+        "initialization=from_file",
+        "initialization.path=old.npz",
+        "evaluation=standard",
+        "evaluation.word_pairs=[own.tsv]",
+        "evaluation.analogies=[questions-words.txt,own.txt]",
+        "evaluation.every=1",
+    ],
+    "untrained": ["epochs=0", "initialization=spectral"],
+}
+
+
+def test_no_two_rows_have_one_name_and_no_two_columns_one_heading() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    assert len({metric.heading for metric in COLUMNS}) == len(COLUMNS)
+    assert all(metric.better for metric in QUALITIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("cost", "cost"),
+        ("wordsim353_known", "*_known"),
+        ("analogies_own_coverage", "*_coverage"),
+        ("analogies_semantic", "analogies_*"),
+        ("word_pairs_own", "word_pairs_*"),
+        ("sweep_best_validation_cost", "sweep_best_*"),
+    ],
+)
+def test_a_name_is_found_by_its_pattern(name: str, row: str) -> None:
+    found = described(name)
+    assert found is not None
+    assert found.name == row
+    assert metric_of(name).name == name
+
+
+def test_a_metric_that_the_table_lacks_is_called_by_its_name() -> None:
+    assert described("brightness_of_stars") is None
+    assert heading_of("brightness_of_stars") == "brightness of stars"
+
+
+@pytest.mark.usefixtures("store")
+def test_runs_log_the_metrics_of_the_table_and_when_it_says(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    words = sorted(set(OLD.split()))
+    vectors = np.random.default_rng(0).standard_normal((2, len(words), 4))
+    Embeddings(words, None, *vectors).save(tmp_path / "old.npz")
+    (tmp_path / "own.tsv").write_text("king\tqueen\t9\nman\tgirl\t3\nboy\tgirl\t7\nking\tunicorn\t1\n")
+    questions = ": family\nking queen man woman\n: gram1\nprince princess boy girl\n"
+    for name in ("questions-words.txt", "own.txt"):
+        (tmp_path / name).write_text(questions)
+    for name, overrides in RUNS.items():
+        done = command(*SETTINGS, *overrides, f"tracking.experiment={name}")
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    seen = set()
+    for name, overrides in RUNS.items():
+        for run in client.search_runs([client.get_experiment_by_name(name).experiment_id]):
+            metrics = run.data.metrics
+            assert [metric for metric in metrics if described(metric) is None] == []
+            seen |= {described(metric).name for metric in metrics}
+            repeated = [m for m in metrics if len(client.get_metric_history(run.info.run_id, m)) > 1]
+            assert {described(metric).logged for metric in repeated} <= {"epoch"}
+            if "-m" not in overrides:
+                assert set(logged_metrics(plan_of(*SETTINGS, *overrides))) - set(metrics) == set(), name
+    assert {metric.name for metric in METRICS} - seen - NOT_EVERYWHERE == set()
+
+
+def test_the_documentation_has_the_table() -> None:
+    text = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    assert markdown_table() in text, f"docs/metrics.md: is to have this table.\n{markdown_table()}"
+
+
+def test_the_readme_names_metrics_that_there_are() -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    section = text.split("## What a run tells")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([a-z]+_(?:cost|floor|explained|precision|seconds?|mb))`", section))
+    assert len(named) > 5
+    assert [name for name in named if described(name) is None] == []
