@@ -214,7 +214,7 @@ def test_settings_out_of_range_are_refused(optimizer, setting, value):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_says_how_many_matrices_it_remembers(name):
+def test_an_optimizer_has_the_number_of_state_matrices_that_it_declares(name):
     matrix = np.zeros((40, 25))
     state = OPTIMIZERS[name]().initial_state(matrix)
-    assert sum(array.nbytes for array in state.values()) // matrix.nbytes == OPTIMIZERS[name].remembered
+    assert sum(array.nbytes for array in state.values()) // matrix.nbytes == OPTIMIZERS[name].state_matrices

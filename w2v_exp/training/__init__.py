@@ -1,1 +1,1 @@
-"""The training loop, with its optimizers, schedules and observers."""
+"""The training loop, with its optimizers, schedules and callbacks."""

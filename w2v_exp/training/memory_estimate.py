@@ -63,7 +63,7 @@ def estimate_memory(
     return MemoryEstimate(
         examples=examples.held + objective,
         parameters=parameters,
-        optimizer=optimizer.remembered * parameters,
+        optimizer=optimizer.state_matrices * parameters,
         step=step,
         making=max(examples.making, examples.held + parameters + drawing),
     )

@@ -1,10 +1,10 @@
-"""Optimizers: what a step does with a gradient.
+"""Optimizers: updates of a matrix by a gradient.
 
-A gradient arrives for some rows of a matrix, each row once (the gradients of a word that repeats in a batch
-are summed before). The other rows have the gradient zero, and every optimizer treats them as the dense
-textbook version does: with momentum they move on. The ``lazy_`` variants leave them alone.
+A gradient is given for some rows of a matrix, each row once (the gradients of a word that repeats in a batch are summed
+before). The other rows have gradient zero, and every optimizer treats them as its dense textbook version does: with
+momentum they keep moving. The ``lazy_`` variants leave them as they are.
 
-An optimizer is a frozen description; what it remembers of a matrix is a state, made by `initial_state`.
+An optimizer is a frozen description; its arrays for a matrix are a state, made by `initial_state`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ ALL_ROWS = slice(None)
 
 
 class Optimizer(Protocol):
-    """A rule that changes a matrix by a gradient."""
+    """A rule that updates a matrix by a gradient."""
 
     @property
     def rows_are_independent(self) -> bool:
-        """Whether a gradient for all rows may be given in blocks of rows, one update after the other."""
+        """Whether the rows of a dense gradient may be updated in several calls."""
 
     @property
-    def remembered(self) -> int:
-        """How many matrices like a parameter's the state has."""
+    def state_matrices(self) -> int:
+        """Number of arrays of the matrix's shape in the state."""
 
     @property
-    def passing(self) -> int:
-        """How many matrices like the rows that an update changes come and go during it."""
+    def temporary_matrices(self) -> int:
+        """Number of temporary arrays of the updated rows' shape during an update."""
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
-        """Return what the rule remembers of a matrix before its first step."""
+        """Return the state for a matrix before its first step."""
 
     def update(
         self, matrix: NDArray[Any], state: State, rows: Rows, gradient: NDArray[Any], learning_rate: float
     ) -> None:
-        """Change `matrix` and `state` in place; `gradient`, of shape (len(rows), dim), may be overwritten."""
+        """Update `matrix` and `state` in place; may overwrite `gradient`, shape (len(rows), dim)."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class GradientDescent:
     """Stochastic gradient descent: θ ← θ − η·g."""
 
     rows_are_independent: ClassVar[bool] = True
-    remembered: ClassVar[int] = 0
-    passing: ClassVar[int] = 1
+    state_matrices: ClassVar[int] = 0
+    temporary_matrices: ClassVar[int] = 1
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
         """Return an empty state."""
@@ -61,9 +61,9 @@ class GradientDescent:
     def update(
         self, matrix: NDArray[Any], state: State, rows: Rows, gradient: NDArray[Any], learning_rate: float
     ) -> None:
-        """Change `matrix` in place."""
+        """Update `matrix` in place."""
         gradient *= learning_rate
-        _subtract(matrix, rows, gradient)
+        _apply(np.subtract, matrix, rows, gradient)
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Momentum:
     """
 
     rows_are_independent: ClassVar[bool] = False
-    remembered: ClassVar[int] = 1
-    passing: ClassVar[int] = 1
+    state_matrices: ClassVar[int] = 1
+    temporary_matrices: ClassVar[int] = 1
 
     momentum: float = 0.9
 
@@ -90,22 +90,22 @@ class Momentum:
         return {"velocity": np.zeros_like(matrix)}
 
     def moving_rows(self, rows: Rows) -> Rows:
-        """Return the rows that a step changes: all of them, gradient or not."""
+        """Return the rows that a step changes: all of them."""
         return ALL_ROWS
 
     def update(
         self, matrix: NDArray[Any], state: State, rows: Rows, gradient: NDArray[Any], learning_rate: float
     ) -> None:
-        """Change `matrix` and `state` in place."""
+        """Update `matrix` and `state` in place."""
         moving, velocity = self.moving_rows(rows), state["velocity"]
-        _multiply(velocity, moving, self.momentum)
-        _add(velocity, rows, gradient)
-        _subtract(matrix, moving, learning_rate * velocity[moving])
+        _apply(np.multiply, velocity, moving, self.momentum)
+        _apply(np.add, velocity, rows, gradient)
+        _apply(np.subtract, matrix, moving, learning_rate * velocity[moving])
 
 
 @dataclass(frozen=True)
 class LazyMomentum(Momentum):
-    """Momentum that leaves rows without gradient, and their velocity, as they are."""
+    """Momentum that leaves rows without gradient and their velocity unchanged."""
 
     def moving_rows(self, rows: Rows) -> Rows:
         """Return the rows that have a gradient."""
@@ -123,8 +123,8 @@ class Adagrad:
     """
 
     rows_are_independent: ClassVar[bool] = True
-    remembered: ClassVar[int] = 1
-    passing: ClassVar[int] = 2
+    state_matrices: ClassVar[int] = 1
+    temporary_matrices: ClassVar[int] = 2
 
     epsilon: float = 1e-8
 
@@ -138,14 +138,14 @@ class Adagrad:
     def update(
         self, matrix: NDArray[Any], state: State, rows: Rows, gradient: NDArray[Any], learning_rate: float
     ) -> None:
-        """Change `matrix` and `state` in place."""
+        """Update `matrix` and `state` in place."""
         squares = state["squares"]
-        _add(squares, rows, gradient * gradient)
+        _apply(np.add, squares, rows, gradient * gradient)
         scale = np.sqrt(squares[rows])
         scale += self.epsilon
         gradient /= scale
         gradient *= learning_rate
-        _subtract(matrix, rows, gradient)
+        _apply(np.subtract, matrix, rows, gradient)
 
 
 @dataclass(frozen=True)
@@ -155,14 +155,14 @@ class Adam:
     Parameters
     ----------
     beta1, beta2 : float
-        Decay of the mean and of the uncentred variance of the gradient, at least 0 and below 1.
+        Decay of the first and second moment of the gradient, at least 0 and below 1.
     epsilon : float
         ε, above 0.
     """
 
     rows_are_independent: ClassVar[bool] = False
-    remembered: ClassVar[int] = 2
-    passing: ClassVar[int] = 2
+    state_matrices: ClassVar[int] = 2
+    temporary_matrices: ClassVar[int] = 2
 
     beta1: float = 0.9
     beta2: float = 0.999
@@ -174,7 +174,7 @@ class Adam:
         check_number(self, "epsilon", above=0)
 
     def initial_state(self, matrix: NDArray[Any]) -> State:
-        """Return moments of zero for every parameter, and the number of steps so far."""
+        """Return moments of zero for every parameter, and a step count of 0."""
         return {
             "mean": np.zeros_like(matrix),
             "variance": np.zeros_like(matrix),
@@ -182,55 +182,44 @@ class Adam:
         }
 
     def moving_rows(self, rows: Rows) -> Rows:
-        """Return the rows that a step changes: all of them, gradient or not."""
+        """Return the rows that a step changes: all of them."""
         return ALL_ROWS
 
     def update(
         self, matrix: NDArray[Any], state: State, rows: Rows, gradient: NDArray[Any], learning_rate: float
     ) -> None:
-        """Change `matrix` and `state` in place."""
+        """Update `matrix` and `state` in place."""
         moving, mean, variance = self.moving_rows(rows), state["mean"], state["variance"]
         state["steps"] += 1
         steps = int(state["steps"])
-        _multiply(mean, moving, self.beta1)
-        _add(mean, rows, (1 - self.beta1) * gradient)
+        _apply(np.multiply, mean, moving, self.beta1)
+        _apply(np.add, mean, rows, (1 - self.beta1) * gradient)
         gradient *= gradient
-        _multiply(variance, moving, self.beta2)
-        _add(variance, rows, (1 - self.beta2) * gradient)
+        _apply(np.multiply, variance, moving, self.beta2)
+        _apply(np.add, variance, rows, (1 - self.beta2) * gradient)
         scale = np.sqrt(variance[moving] / (1 - self.beta2**steps))
         scale += self.epsilon
-        _subtract(matrix, moving, (learning_rate / (1 - self.beta1**steps)) * mean[moving] / scale)
+        _apply(np.subtract, matrix, moving, (learning_rate / (1 - self.beta1**steps)) * mean[moving] / scale)
 
 
 @dataclass(frozen=True)
 class LazyAdam(Adam):
-    """Adam that leaves rows without gradient, and their moments, as they are; steps are counted for all."""
+    """Adam that leaves rows without gradient and their moments unchanged.
+
+    The step count of the bias correction is that of the matrix, not of each row.
+    """
 
     def moving_rows(self, rows: Rows) -> Rows:
         """Return the rows that have a gradient."""
         return rows
 
 
-def _subtract(matrix: NDArray[Any], rows: Rows, values: NDArray[Any]) -> None:
-    if isinstance(rows, slice):  # `matrix[rows] -= values` would copy the slice onto itself as well
-        part = matrix[rows]
-        part -= values
-    else:
-        matrix[rows] -= values
-
-
-def _add(matrix: NDArray[Any], rows: Rows, values: NDArray[Any]) -> None:
-    if isinstance(rows, slice):
-        np.add(matrix[rows], values, out=matrix[rows])
-    else:
-        matrix[rows] += values
-
-
-def _multiply(matrix: NDArray[Any], rows: Rows, factor: float) -> None:
-    if isinstance(rows, slice):
-        np.multiply(matrix[rows], factor, out=matrix[rows])
-    else:
-        matrix[rows] *= factor
+def _apply(operation: np.ufunc, matrix: NDArray[Any], rows: Rows, values: NDArray[Any] | float) -> None:
+    """Replace ``matrix[rows]`` by ``operation(matrix[rows], values)``."""
+    part = matrix[rows]  # a view for a slice, else a copy
+    operation(part, values, out=part)
+    if not isinstance(rows, slice):
+        matrix[rows] = part
 
 
 OPTIMIZERS = {

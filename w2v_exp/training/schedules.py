@@ -1,8 +1,7 @@
-"""Schedules of the learning rate: pure functions of where training stands.
+"""Learning-rate schedules: pure functions of training progress.
 
-A schedule is called with ``step`` (0 to total_steps − 1), ``total_steps``, ``epoch`` (0 to epochs − 1) and
-``epochs``, and returns the factor by which the configured learning rate is multiplied for that step. They may be whole
-numbers of any kind; arithmetic is that of Python's.
+A schedule is called with ``step`` (0 to total_steps − 1), ``total_steps``, ``epoch`` (0 to epochs − 1) and ``epochs``,
+all integers of any type, and returns the factor of the configured learning rate for that step.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from w2v_exp.validation import check_number, check_whole
 
 
 class Schedule(Protocol):
-    """The factor of the learning rate at any moment of training."""
+    """The factor of the learning rate at each step."""
 
     def __call__(self, step: int, total_steps: int, epoch: int, epochs: int) -> float:
         """Return the factor for this step."""
@@ -37,7 +36,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """factor = decay^n, n = number of multiples of max(1, ⌊epochs / times⌋) in 0 … epoch − 1: the article's.
+    """factor = decay^n, n multiples of max(1, ⌊epochs / times⌋) in 0 … epoch − 1: the article's.
 
     The article multiplies the rate by 0.98 after each epoch whose number is a multiple of ``epochs // 100``,
     epoch 0 included. That divides by zero below 100 epochs, where this schedule decays after every epoch.
@@ -45,9 +44,9 @@ class StepDecay:
     Parameters
     ----------
     decay : float
-        What each decay multiplies the rate by, above 0 and at most 1.
+        Factor of each decay, above 0 and at most 1.
     times : int
-        How many decays a run has (one more or so, where `times` does not divide the epochs).
+        Number of decays in a run (about one more where `times` does not divide the epochs).
     """
 
     decay: float = 0.98
@@ -98,7 +97,7 @@ class Linear:
     Parameters
     ----------
     floor : float
-        The least factor, from 0 to 1.
+        Lower limit of the factor, from 0 to 1.
     """
 
     floor: float = 0.0001
@@ -120,14 +119,14 @@ class Cosine:
     """factor = (step + 1) / w for the first w = ⌊warm_up · total_steps⌋ steps, then half a cosine down.
 
     With t = (step − w) / (total_steps − w), factor = final + (1 − final)·(1 + cos πt) / 2 (Loshchilov &
-    Hutter 2017, equation 5, one cycle). t stays below 1, so that with `final` 0 the last step is not lost.
+    Hutter 2017, equation 5, one cycle). t stays below 1, so that with `final` 0 the last step has an effect.
 
     Parameters
     ----------
     warm_up : float
-        The share of all steps in which the rate rises, at least 0 and below 1.
+        Share of the steps in which the rate rises, at least 0 and below 1.
     final : float
-        Where the factor would be one step after the last, from 0 to 1.
+        The factor one step after the last, from 0 to 1.
     """
 
     warm_up: float = 0.05

@@ -92,9 +92,9 @@ class Steps:
         scores = (objective or Softmax()).scores_memory(batch, V, dtype)
         gradients = (k + V * parts) * row
         if optimizer.rows_are_independent:
-            updating = optimizer.passing * max(k, min(V, BLOCK_ROWS)) * row
+            updating = optimizer.temporary_matrices * max(k, min(V, BLOCK_ROWS)) * row
         else:
-            updating = optimizer.passing * V * row
+            updating = optimizer.temporary_matrices * V * row
         products = 2 * k * row  # the centres' rows, and the factor of the output gradient
         # The scores' memory is kept from step to step, a batch until the next one is made.
         return (
@@ -113,7 +113,7 @@ class Steps:
     ) -> Work:
         """Return the operations of a step."""
         rows = objective.output_rows(vocabulary_size) + batch.centres
-        passes = 6 + 12 * optimizer.remembered
+        passes = 6 + 12 * optimizer.state_matrices
         bags = Work(
             passed=4.0 * batch.words * dim, gathered=4.0 * batch.words, calls=40.0 * (batch.words > 0)
         )
