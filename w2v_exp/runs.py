@@ -1,4 +1,4 @@
-"""Runs and sweeps: their names, tags, parameters, folders and results."""
+"""Results of runs and the sweeps that they belong to, as files in their folders."""
 
 from __future__ import annotations
 
@@ -8,17 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import time
-from typing import Any
 
-from hydra.conf import HydraConf
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-
-from w2v_exp.config import recorded_values
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
-from w2v_exp.reporting.escape import shown
 
 DONE = ("FINISHED", "SKIPPED")
 LEAST_KNOWN = 30  # pairs or questions: a score of fewer ranks nothing
@@ -203,138 +195,3 @@ def read_results(folder: Path, sweep: Sweep) -> list[RunResult]:
     numbers = sorted(int(run.name) for run in folder.iterdir() if run.name.isdecimal())
     subdirs = sweep.subdirs or list(map(str, numbers))
     return [result for subdir in subdirs if (result := read_result(folder / subdir, sweep))]
-
-
-SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".lzma", ".zip", ".tar", ".tgz"}
-LONGEST_NAME = 40
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who a run is.
-
-    Parameters
-    ----------
-    name : str
-        Shown in the UI, which has room for some 22 characters: in a sweep only the swept values; else the experiment,
-        or the corpus, or both where the command line replaces the experiment's corpus.
-    number : int
-        Of the run in its sweep, from 0.
-    sweep : Sweep or None
-        The sweep that it belongs to.
-    swept : dict of str to str
-        The swept keys, without the seed, and their values.
-    overrides : list of str
-        What was said on the command line for this run.
-    choices : dict of str to str
-        The option chosen in every group.
-    config : DictConfig
-        The composed configuration.
-    folder : Path
-        Where the run's files are written; Hydra's output folder.
-    """
-
-    name: str
-    number: int
-    sweep: Sweep | None
-    swept: dict[str, str]
-    overrides: list[str]
-    choices: dict[str, str]
-    config: DictConfig
-    folder: Path
-
-    @classmethod
-    def of_current_job(cls, config: DictConfig) -> Identity:
-        """Return the identity of the Hydra job that is running."""
-        hydra = HydraConfig.get()
-        return cls.of_job(config, hydra, Path(hydra.runtime.output_dir))
-
-    @classmethod
-    def of_job(cls, config: DictConfig, hydra: HydraConf, folder: Path) -> Identity:
-        """Return the identity of a job, by its configuration, Hydra's part of that, and its folder."""
-        # As they are spelled: one may refer to the environment.
-        overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        choices = {
-            group: str(option)
-            for group, option in hydra.runtime.choices.items()
-            if "/" not in group and option not in (None, "null")
-        }
-        in_sweep = hydra.mode == RunMode.MULTIRUN
-        sweep = Sweep.read(Path(hydra.sweep.dir)) if in_sweep else None
-        given = dict(override.split("=", 1) for override in overrides if "=" in override)
-        values = {key: given[key] for key in sweep.keys if key in given} if sweep else {}
-        name = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
-        return cls(
-            name=name or _single_run_name(config, choices, overrides),
-            number=int(hydra.job.num) if in_sweep else 0,
-            sweep=sweep,
-            swept={key: value for key, value in values.items() if key != "seed"},
-            overrides=overrides,
-            choices=choices,
-            config=config,
-            folder=folder,
-        )
-
-    @property
-    def of_lasting_sweep(self) -> bool:
-        """Whether the run is one of a sweep that is taken up again: one with a name (``sweep=…``), or a search."""
-        return self.sweep is not None and ("sweep" in self.choices or self.sweep.study is not None)
-
-    @property
-    def title(self) -> str:
-        """What the run is called while it lasts: in a sweep, which of how many it is."""
-        if self.sweep and self.sweep.study:
-            return f"trial {self.number}"
-        return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
-
-    def params(self) -> dict[str, str]:
-        """Return the choice made in every group and every value, flattened with dots."""
-        flat = dict(self.choices)
-        for key, value in recorded_values(self.config).items():
-            if isinstance(value, dict):
-                flat |= {f"{key}.{setting}": str(v) for setting, v in value.items() if setting != "name"}
-            else:
-                flat[key] = str(value)
-        return flat
-
-    def tags(self) -> dict[str, str]:
-        """Return the tags that say how the run was asked for."""
-        tags = {"overrides": " ".join(self.overrides)}
-        if self.sweep:
-            tags |= {
-                "sweep": self.sweep.name,
-                "sweep.keys": " ".join(self.sweep.keys),
-                "sweep.number": str(self.number),
-            }
-            if self.sweep.study:
-                tags |= {"study": self.sweep.study, "trial": str(self.number)}
-        return tags
-
-
-def _single_run_name(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
-    """Return the name of a run outside a sweep, from its experiment and its corpus."""
-    path = recorded_values(config.corpus).get("path")
-    corpus = corpus_name(str(path)) if path else choices["corpus"]
-    experiment = choices.get("experiment")
-    if experiment is None:
-        return corpus
-    given = {override.partition("=")[0].lstrip("+~") for override in overrides}
-    return f"{corpus} {experiment}" if given & {"corpus", "corpus.path"} else experiment
-
-
-def corpus_name(path: str) -> str:
-    """Return what a run on a file, a folder or a glob is called: its last part, without suffixes of texts and archives.
-
-    >>> corpus_name("books/moby.txt.gz"), corpus_name("books/"), corpus_name("books/*.txt"), corpus_name("v1.2")
-    ('moby', 'books', 'books', 'v1.2')
-    >>> corpus_name("books.tar.gz"), corpus_name("books.tgz")
-    ('books', 'books')
-    """
-    place = Path(path).expanduser()
-    parts = (place.resolve() if place.name in ("", "..") else place.absolute()).parts
-    while len(parts) > 1 and any(character in parts[-1] for character in "*?["):
-        parts = parts[:-1]
-    name = Path(parts[-1])
-    while name.suffix.lower() in SUFFIXES:
-        name = name.with_suffix("")
-    return shown(name.name or "/", LONGEST_NAME)

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from w2v_exp.config import config_folder, register_schema
 from w2v_exp.experiment.command import without_hydra
-from w2v_exp.runs import Identity, corpus_name
+from w2v_exp.experiment.identity import Identity, corpus_name
 
 
 def name_of(*overrides: str) -> str:

@@ -22,9 +22,10 @@ from processes import Command, environment
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment import cli
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.resuming import resumes
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.runs import Identity, Sweep
+from w2v_exp.runs import Sweep
 from w2v_exp.tracking.history import (
     DEAD_AFTER_SECONDS,
     earlier_runs,

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.folders import clear_earlier, require_free
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.inputs import Material
 from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
@@ -17,7 +18,7 @@ from w2v_exp.experiment.run_checkpoints import remove_checkpoints
 from w2v_exp.files import locked
 from w2v_exp.interruption import interruptible, interruptions_deferred, termination_as_exception
 from w2v_exp.plan import make_plan
-from w2v_exp.runs import Identity, RunResult, write_result
+from w2v_exp.runs import RunResult, write_result
 from w2v_exp.tracking.history import LOCK
 
 

@@ -15,13 +15,13 @@ from w2v_exp.config import recorded_values
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import Bounds
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
 from w2v_exp.memory import readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
-from w2v_exp.runs import Identity
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import EpochRecord, Trainer
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from w2v_exp.choices import MlflowTracking
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.inputs import Material
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.plan import Plan
-from w2v_exp.runs import Identity
 from w2v_exp.tracking.history import FINGERPRINT, process_tags
 from w2v_exp.tracking.mlflow_run import MlflowRun
 from w2v_exp.tracking.provenance import provenance

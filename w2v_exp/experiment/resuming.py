@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from w2v_exp.choices import MlflowTracking
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.inputs import Material
 from w2v_exp.plan import Plan
-from w2v_exp.runs import Identity, RunResult
+from w2v_exp.runs import RunResult
 from w2v_exp.tracking.history import EarlierRuns, earlier_runs, recorded_result
 from w2v_exp.tracking.store import PATIENCE_SECONDS, Store, open_store, patiently
 

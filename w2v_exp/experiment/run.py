@@ -24,6 +24,7 @@ from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.folders import ARTIFACTS
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.inputs import Material
 from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
@@ -43,7 +44,7 @@ from w2v_exp.interruption import interruptible, interruptions_deferred
 from w2v_exp.metrics import COST, CURVES
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
-from w2v_exp.runs import Identity, RunResult
+from w2v_exp.runs import RunResult
 from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
 from w2v_exp.training.callbacks import EPOCHS

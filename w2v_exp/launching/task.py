@@ -19,8 +19,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.identity import Identity
 from w2v_exp.plan import Plan
-from w2v_exp.runs import Identity, RunResult, read_result, write_result
+from w2v_exp.runs import RunResult, read_result, write_result
 
 if TYPE_CHECKING:
     from w2v_exp.tracking.store import Store
