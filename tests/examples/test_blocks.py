@@ -20,7 +20,7 @@ from w2v_exp.examples.blocks import (
     BlockExamples,
     BlockRule,
 )
-from w2v_exp.examples.pairs import longest_reach
+from w2v_exp.examples.pairs import effective_window
 from w2v_exp.examples.sampling import NoSubsampling, Word2VecSubsampling
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 
@@ -64,8 +64,8 @@ def test_blocks_have_the_pairs_of_the_stream(
         "segments": segments,
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", span)
-        patch.setattr("w2v_exp.examples.blocks.DRAWN_BLOCKS", 1)
+        patch.setattr("w2v_exp.examples.blocks.SAMPLED_WORDS", span)
+        patch.setattr("w2v_exp.examples.blocks.SAMPLED_BLOCKS", 1)
         try:
             streamed = StreamedExamples(
                 ids, window, V, StreamRule(7), batch_size=1, generator=np.random.default_rng(1), **choices
@@ -90,7 +90,7 @@ def test_blocks_have_the_pairs_of_the_stream(
         made = list(blocks.batches(np.random.default_rng(2)))
     assert [pair for block in made for pair in pairs_of(block)] == expected
     assert sum(block.pairs for block in made) == len(expected)
-    assert blocks.window == longest_reach(window, len(ids), segments)
+    assert blocks.window == effective_window(window, len(ids), segments)
     assert all(block.window == blocks.window and len(block.before) <= tokens for block in made)
 
 
@@ -103,8 +103,8 @@ def test_bags_are_counted_by_centre() -> None:
 
 
 def test_spans_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2v_exp.examples.blocks.DRAWN_WORDS", 10)
-    monkeypatch.setattr("w2v_exp.examples.blocks.DRAWN_BLOCKS", 1)
+    monkeypatch.setattr("w2v_exp.examples.blocks.SAMPLED_WORDS", 10)
+    monkeypatch.setattr("w2v_exp.examples.blocks.SAMPLED_BLOCKS", 1)
     examples = BlockExamples(np.arange(200, dtype=np.int32), 2, 200, BlockRule(10), order="blocks")
     generator = np.random.default_rng(0)
     epochs = [[int(block.words[2]) for block in examples.batches(generator)] for _ in range(2)]

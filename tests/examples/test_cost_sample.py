@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.examples.cbow import Bags
+from w2v_exp.examples.cbow import CbowContexts
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.examples.held_out import TextPart, sample_bags, sample_pairs, sample_text
-from w2v_exp.examples.sampling import DrawnText, TextDraw
+from w2v_exp.examples.held_out import TextPart, sample_cbow, sample_pairs, sample_text
+from w2v_exp.examples.sampling import SampledText, TextSampler
 
 V = 30
 IDS = np.random.default_rng(0).integers(0, V, 12_345).astype(np.int32)
@@ -61,7 +61,7 @@ def test_dropped_words_are_in_no_pair():
 @pytest.mark.parametrize("mean", [True, False])
 def test_bags_have_the_words_around_a_word(mean):
     ids = np.array([3, 1, 3, 2, 4, 0], np.int32)
-    sample = sample_bags(TextPart(ids, np.array([0, 4, 5, 6])), 1, 5, np.random.default_rng(0), mean=mean)
+    sample = sample_cbow(TextPart(ids, np.array([0, 4, 5, 6])), 1, 5, np.random.default_rng(0), mean=mean)
     share = 0.5 if mean else 1.0
     expected = np.zeros((4, 5))  # the segments of a single word have none
     expected[0, 1] = expected[3, 3] = 1
@@ -74,10 +74,10 @@ def test_bags_have_the_words_around_a_word(mean):
 
 @given(st.integers(0, 1000), st.integers(1, 4))
 def test_bags_are_the_pairs_by_place(seed, window):
-    draw = TextDraw(IDS[:200], window, np.random.default_rng(seed), shrinking_window=True)
-    drawn: DrawnText = draw.span(50, 120)
-    bags, (centres, contexts) = Bags.of(drawn), drawn.pairs()
+    draw = TextSampler(IDS[:200], window, np.random.default_rng(seed), shrinking_window=True)
+    drawn: SampledText = draw.span(50, 120)
+    bags, (centres, contexts) = CbowContexts.of(drawn), drawn.pairs()
     pairs = bags.pairs(V)
     np.testing.assert_array_equal(pairs.centres, centres)
     np.testing.assert_array_equal(pairs.contexts, contexts)
-    assert len(bags) == drawn.count_bags() == 70
+    assert len(bags) == drawn.count_cbow_examples() == 70

@@ -10,7 +10,7 @@ from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.examples.sampling import PaperSubsampling, TextDraw, Word2VecSubsampling
+from w2v_exp.examples.sampling import PaperSubsampling, TextSampler, Word2VecSubsampling
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import OUTPUT_OFFSETS, Softmax
 from w2v_exp.training.optimizers import OPTIMIZERS
@@ -147,7 +147,7 @@ def test_sampled_counts_are_means_over_the_samples():
     )
     generator = np.random.default_rng(0)
     keep = subsampling.keep_probabilities(np.bincount(IDS, minlength=V))
-    texts = [TextDraw(IDS, WINDOW, generator, keep=keep).whole().ids for _ in range(passes)]
+    texts = [TextSampler(IDS, WINDOW, generator, keep=keep).whole().ids for _ in range(passes)]
     expected = sum(table(count_window_pairs([text], WINDOW, V, shrinking=True)) for text in texts) / passes
     np.testing.assert_allclose(table(sampled), expected, rtol=1e-6)
     assert sampled.total < exact.total

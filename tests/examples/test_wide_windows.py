@@ -12,11 +12,11 @@ from properties import examples
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.held_out import TextPart, sample_pairs
-from w2v_exp.examples.pairs import count_ids, count_pairs, longest_reach, mean_pairs, window_pairs
-from w2v_exp.examples.sampling import TextDraw
+from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window, mean_pairs, window_pairs
+from w2v_exp.examples.sampling import TextSampler
 from w2v_exp.examples.streamed import StreamedExamples
 from w2v_exp.experiment.bounds import training_bounds
-from w2v_exp.experiment.building import build_examples, held_out_sample, survey_pairs
+from w2v_exp.experiment.building import build_examples, held_out_sample, pair_statistics
 from w2v_exp.experiment.estimation import estimate_run
 from w2v_exp.experiment.trainers import build_trainer
 
@@ -90,8 +90,8 @@ def test_drawn_windows_are_those_of_a_longer_text_cut_at_the_segment(text, windo
     edges = np.array([0, len(ids)]) if segments is None else segments
     # A segment behind the text that is as long as the window: nothing is cut.
     longer = np.concatenate([ids, np.zeros(window + 1, np.int32)])
-    cut = TextDraw(ids, window, np.random.default_rng(seed), shrinking_window=True, segments=segments)
-    uncut = TextDraw(
+    cut = TextSampler(ids, window, np.random.default_rng(seed), shrinking_window=True, segments=segments)
+    uncut = TextSampler(
         longer,
         window,
         np.random.default_rng(seed),
@@ -99,7 +99,7 @@ def test_drawn_windows_are_those_of_a_longer_text_cut_at_the_segment(text, windo
         segments=np.append(edges, len(longer)),
     )
     spans = cut.whole(), uncut.span(0, len(ids))
-    reach = longest_reach(window, len(ids), segments)
+    reach = effective_window(window, len(ids), segments)
     np.testing.assert_array_equal(spans[0].window, np.minimum(spans[1].window, reach))
     for one, other in zip(*(span.pairs() for span in spans), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -145,7 +145,7 @@ def test_shrinking_windows_of_any_width_are_counted_with_the_weights_of_their_di
 @settings(max_examples=examples(30))
 def test_listed_pairs_of_any_width_are_all_of_the_segments(text, window):
     ids, segments = text
-    reach = longest_reach(window, len(ids), segments)
+    reach = effective_window(window, len(ids), segments)
     listed = [window_pairs(ids, width, V, segments) for width in (window, np.int64(window), reach)]
     for other in listed[1:]:
         assert other.centres.tobytes() == listed[0].centres.tobytes()
@@ -162,11 +162,11 @@ def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_
         text = TextPart(IDS, SEGMENTS)
         examples = build_examples(plan, IDS, V, SEGMENTS)
         sample = held_out_sample(plan, text, V).counts
-        survey = survey_pairs(plan, text, V)
+        statistics = pair_statistics(plan, text, V)
         return (
             estimate_run(plan, text, V),
-            survey.window,
-            survey.gaps,
+            statistics.window,
+            statistics.gaps,
             training_bounds(plan, "", text, examples),
             examples.pairs_per_epoch,
             sample.contexts.tobytes(),
@@ -184,8 +184,8 @@ def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64, np.array])
 def test_windows_may_be_whole_numbers_of_any_kind(kind):
     window = kind(200)  # twice of it, or less of it, is no uint8
-    draw = TextDraw(IDS, window, np.random.default_rng(0), shrinking_window=True, segments=SEGMENTS)
-    reference = TextDraw(IDS, 200, np.random.default_rng(0), shrinking_window=True, segments=SEGMENTS)
+    draw = TextSampler(IDS, window, np.random.default_rng(0), shrinking_window=True, segments=SEGMENTS)
+    reference = TextSampler(IDS, 200, np.random.default_rng(0), shrinking_window=True, segments=SEGMENTS)
     np.testing.assert_array_equal(draw.whole().window, reference.whole().window)
     for shrinking in (False, True):
         counted = [

@@ -213,7 +213,7 @@ def test_the_estimate_reads_little_of_memory() -> None:
 def test_the_parts_of_an_estimate_add_up_or_building_is_the_peak() -> None:
     for estimate in estimate_encodings(plan_of("window=5"), text_of(100_000, 2000), 2000).values():
         parts = estimate.examples + estimate.parameters + estimate.optimizer + estimate.step
-        assert estimate.total == max(parts, estimate.making)
+        assert estimate.total == max(parts, estimate.peak_build)
 
 
 def test_what_the_other_choices_exclude_is_not_estimated() -> None:

@@ -8,7 +8,7 @@ from plans import plan_of
 
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.building import build_examples, survey_pairs
+from w2v_exp.experiment.building import build_examples, pair_statistics
 from w2v_exp.experiment.time_estimate import (
     ALTERNATIVES,
     FASTER,
@@ -48,13 +48,13 @@ WAYS = [
 
 
 def seconds(plan, rates=RATES):
-    return estimate_seconds(plan, survey_pairs(plan, TEXT, V), rates)
+    return estimate_seconds(plan, pair_statistics(plan, TEXT, V), rates)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_steps_of_an_epoch_are_those_of_the_examples(way):
     plan = plan_of(*way.split())
-    steps, work = epoch_work(plan, survey_pairs(plan, TEXT, V))
+    steps, work = epoch_work(plan, pair_statistics(plan, TEXT, V))
     examples = build_examples(plan, IDS, V, TEXT.segments)
     assert steps == pytest.approx(examples.batches_per_epoch, abs=1)
     assert all(number >= 0 for number in astuple(work))
@@ -67,7 +67,7 @@ def test_the_steps_of_an_epoch_are_those_of_the_examples(way):
 )
 def test_the_products_of_a_softmax_are_three_for_each_centre_and_word(way, order):
     plan = plan_of(*way.split(), f"order={order}", "dim=7")
-    steps, work = epoch_work(plan, survey_pairs(plan, TEXT, V))
+    steps, work = epoch_work(plan, pair_statistics(plan, TEXT, V))
     batches = build_examples(plan, IDS, V, TEXT.segments).batches(np.random.default_rng(0))
     centres = sum(len(batch.centres) for batch in batches)
     assert steps * work.products == pytest.approx(2 * 3 * centres * V * 7, rel=0.25)
@@ -80,7 +80,7 @@ def test_time_grows_with_epochs_and_dimensions_and_with_every_rate(way):
     assert seconds(replace(plan, epochs=30)) == pytest.approx(3 * expected)
     assert seconds(replace(plan, dim=80)) > expected
     assert seconds(replace(plan, epochs=0)) == 0
-    _, work = epoch_work(plan, survey_pairs(plan, TEXT, V))
+    _, work = epoch_work(plan, pair_statistics(plan, TEXT, V))
     for name, number in vars(work).items():
         slower = seconds(plan, replace(RATES, **{name: 2 * getattr(RATES, name)}))
         assert (slower > expected) == (number > 0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
-from w2v_exp.examples.sampling import TextDraw
+from w2v_exp.examples.cbow import CbowContexts, CbowExamples, StreamedCbow
+from w2v_exp.examples.sampling import TextSampler
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
@@ -19,11 +19,11 @@ from w2v_exp.training.trainer import Trainer
 V, DIM, WINDOW, DIFFERENCE = 9, 3, 2, 1e-5
 IDS = np.minimum(np.random.default_rng(0).geometric(0.25, 40) - 1, V - 1).astype(np.int32)
 SEGMENTS = np.array([0, 7, 8, 25, 40])  # one of a single word, which has no bag
-BAGS = Bags.of(TextDraw(IDS, WINDOW, np.random.default_rng(0), segments=SEGMENTS).whole())
+BAGS = CbowContexts.of(TextSampler(IDS, WINDOW, np.random.default_rng(0), segments=SEGMENTS).whole())
 OBJECTIVES = {
     "softmax": lambda examples: Softmax(embedding_gradient="mean"),
     "offset": lambda examples: Softmax(embedding_gradient="mean", output_offset="unigram"),
-    "hierarchical": lambda examples: HierarchicalSoftmax("mean").prepared(examples),
+    "hierarchical": lambda examples: HierarchicalSoftmax("mean").bind(examples),
     "sampled": lambda examples: SampledObjective(
         NegativeSampling(sharing="all"),
         NoiseDistribution(np.bincount(IDS, minlength=V)),
@@ -34,7 +34,7 @@ OBJECTIVES = {
 
 def examples_of(labels, *, mean=True, batch_size=1000, order="corpus"):
     if labels == "streamed":
-        return StreamedBags(
+        return StreamedCbow(
             IDS,
             WINDOW,
             V,
@@ -44,7 +44,7 @@ def examples_of(labels, *, mean=True, batch_size=1000, order="corpus"):
             batch_size=batch_size,
             order=order,
         )
-    return BagExamples(BAGS, V, mean=mean, labels=labels, batch_size=batch_size, order=order)
+    return CbowExamples(BAGS, V, mean=mean, labels=labels, batch_size=batch_size, order=order)
 
 
 def random_parameters(objective="softmax", seed=0):
@@ -145,12 +145,12 @@ def test_labels_are_distributed_as_the_words_in_the_middle(labels):
 
 def test_a_mean_of_one_word_is_its_embedding():
     ids = np.array([2, 5], np.int32)
-    bags = Bags.of(TextDraw(ids, 3, np.random.default_rng(0)).whole())
-    (batch,) = BagExamples(bags, V).batches(np.random.default_rng(0))
+    bags = CbowContexts.of(TextSampler(ids, 3, np.random.default_rng(0)).whole())
+    (batch,) = CbowExamples(bags, V).batches(np.random.default_rng(0))
     parameters = random_parameters()
     np.testing.assert_array_equal(batch.hidden(parameters.embedding), parameters.embedding[[5, 2]])
 
 
 def test_an_encoding_that_does_not_exist_is_refused():
     with pytest.raises(SettingError, match="labels"):
-        BagExamples(BAGS, V, labels="counts")
+        CbowExamples(BAGS, V, labels="counts")

@@ -15,7 +15,7 @@ from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax,
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Workspace
-from w2v_exp.model.tree_counts import VisitedExamples
+from w2v_exp.model.tree_counts import TreeCountExamples
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.trainer import Trainer
 
@@ -46,14 +46,14 @@ def copied(parameters):
 def examples_of(labels, pairs, dtype=np.float64, **rule):
     if labels == "counts":
         rule = CountsRule(**({"centres": pairs.vocabulary_size} | rule))
-        return VisitedExamples(PairCounts.of(pairs), rule, order="corpus", dtype=dtype)
+        return TreeCountExamples(PairCounts.of(pairs), rule, order="corpus", dtype=dtype)
     return Examples(pairs, labels=labels, batch_size=len(pairs), dtype=dtype)
 
 
 def step_of(labels, pairs, parameters, embedding_gradient="mean", **rule):
     examples = examples_of(labels, pairs, parameters.output.dtype, **rule)
     (batch,) = examples.batches(np.random.default_rng(0))
-    return batch, HierarchicalSoftmax(embedding_gradient).prepared(examples).step(parameters, batch)
+    return batch, HierarchicalSoftmax(embedding_gradient).bind(examples).step(parameters, batch)
 
 
 def plain(pairs, parameters):
@@ -164,9 +164,7 @@ def test_weight_decay_is_the_gradient_of_its_penalty():
     pairs, parameters = random_pairs(), random_parameters()
     examples = examples_of("sparse", pairs)
     (batch,) = examples.batches(np.random.default_rng(0))
-    steps = [
-        HierarchicalSoftmax("mean", decay).prepared(examples).step(parameters, batch) for decay in (0, 0.1)
-    ]
+    steps = [HierarchicalSoftmax("mean", decay).bind(examples).step(parameters, batch) for decay in (0, 0.1)]
     assert steps[0].cost == steps[1].cost
     weights = np.bincount(pairs.centres, minlength=V)[batch.centres] / len(pairs)
     np.testing.assert_allclose(
@@ -212,7 +210,7 @@ def test_a_slice_of_all_centres_takes_the_steps_of_one_full_batch(optimizer, emb
     for labels in ("dense", "sparse", "counts"):
         parameters, examples = random_parameters(2), examples_of(labels, pairs)
         rate = 0.002 if embedding_gradient == "sum" else 0.1
-        objective = HierarchicalSoftmax(embedding_gradient).prepared(examples)
+        objective = HierarchicalSoftmax(embedding_gradient).bind(examples)
         Trainer(
             examples,
             parameters,
@@ -231,8 +229,8 @@ def test_a_slice_of_all_centres_takes_the_steps_of_one_full_batch(optimizer, emb
 def test_the_slices_of_an_epoch_add_up_to_all_pairs(order):
     pairs, parameters = random_pairs(4, pairs=300), random_parameters(4)
     cost, by_embedding, by_node = plain(pairs, parameters)
-    examples = VisitedExamples(PairCounts.of(pairs), CountsRule(centres=4), order=order)
-    objective = HierarchicalSoftmax("mean").prepared(examples)
+    examples = TreeCountExamples(PairCounts.of(pairs), CountsRule(centres=4), order=order)
+    objective = HierarchicalSoftmax("mean").bind(examples)
     steps = [
         (batch, objective.step(parameters, batch, Workspace()))
         for batch in examples.batches(np.random.default_rng(5))
@@ -253,12 +251,12 @@ def test_weighted_and_damped_counts_are_those_of_the_examples():
     pairs, parameters = random_pairs(6, pairs=300), random_parameters(6)
     rule = CountsRule(centres=5, centre_exponent=0.7, count_exponent=0.6)
     counts = PairCounts.of(pairs)
-    visited, counted = (
-        VisitedExamples(counts, rule, order="corpus"),
+    tree_counts, counted = (
+        TreeCountExamples(counts, rule, order="corpus"),
         CountedExamples(counts, rule, order="corpus"),
     )
-    objective = HierarchicalSoftmax("mean").prepared(visited)
-    batches = [[*examples.batches(np.random.default_rng(0))] for examples in (visited, counted)]
+    objective = HierarchicalSoftmax("mean").bind(tree_counts)
+    batches = [[*examples.batches(np.random.default_rng(0))] for examples in (tree_counts, counted)]
     for once, anew in zip(*batches, strict=True):
         expected, found = objective.step(parameters, anew), objective.step(parameters, once)
         assert found.cost == pytest.approx(expected.cost, rel=1e-12)
@@ -269,7 +267,7 @@ def test_weighted_and_damped_counts_are_those_of_the_examples():
 def test_parts_of_a_batch_add_up_to_it():
     pairs, parameters = random_pairs(7, pairs=300), random_parameters(7)
     examples = examples_of("counts", pairs, count_exponent=0.5)
-    objective = HierarchicalSoftmax("mean").prepared(examples)
+    objective = HierarchicalSoftmax("mean").bind(examples)
     (batch,) = examples.batches(np.random.default_rng(0))
     whole = objective.step(parameters, batch)
     parts = [objective.step(parameters, part) for part in batch.parts(3, V)]
@@ -287,4 +285,4 @@ def test_parts_of_a_batch_add_up_to_it():
 
 def test_smoothing_is_refused():
     with pytest.raises(SettingError, match="every node"):
-        VisitedExamples(PairCounts.of(random_pairs()), CountsRule(smoothing=1.0))
+        TreeCountExamples(PairCounts.of(random_pairs()), CountsRule(smoothing=1.0))

@@ -24,7 +24,7 @@ def random_rows(seed, rows, dtype=np.float64):
 
 @settings(deadline=None)  # SciPy is loaded in the first
 @given(st.integers(0, 1000), st.integers(1, 40))
-def test_nodes_of_words_give_the_words_again_less_their_mean(seed, words):
+def test_nodes_to_word_vectors_give_the_words_again_less_their_mean(seed, words):
     shares, vectors = random_shares(seed, words), random_rows(seed, words)
     tree = HuffmanTree.of(shares)
     again = word_vectors(tree, shares, node_vectors(tree, shares, vectors))
@@ -32,7 +32,7 @@ def test_nodes_of_words_give_the_words_again_less_their_mean(seed, words):
 
 
 @given(st.integers(0, 1000), st.integers(2, 40))
-def test_words_of_nodes_give_the_nodes_again_and_have_no_mean(seed, words):
+def test_words_to_node_vectors_give_the_nodes_again_and_have_no_mean(seed, words):
     shares, nodes = random_shares(seed, words), random_rows(seed, words - 1)
     tree = HuffmanTree.of(shares)
     vectors = word_vectors(tree, shares, nodes)
@@ -59,7 +59,7 @@ def test_a_words_vector_is_the_derivative_of_its_logarithm_where_turns_are_as_li
     logarithms = np.log(objective.probabilities(Parameters(moved, nodes), np.arange(2 * DIM)))
     derivative = (logarithms[:DIM] - logarithms[DIM:]).T / (2 * step)
     np.testing.assert_allclose(
-        objective.of_words(Parameters(moved, nodes)).output, derivative, rtol=0, atol=1e-8
+        objective.to_word_vectors(Parameters(moved, nodes)).output, derivative, rtol=0, atol=1e-8
     )
 
 
@@ -92,9 +92,9 @@ def test_float32_stays_float32(words):
 def test_an_objective_converts_both_ways_and_leaves_the_embedding():
     shares, vectors = random_shares(5, 9), random_rows(5, 9)
     objective = TreeSoftmax(HuffmanTree.of(shares), shares=shares)
-    nodes = objective.of_nodes(Parameters(vectors, vectors[::-1]))
+    nodes = objective.to_node_vectors(Parameters(vectors, vectors[::-1]))
     assert nodes.embedding is vectors
     assert nodes.output.shape == (8, DIM)
-    words = objective.of_words(nodes)
+    words = objective.to_word_vectors(nodes)
     assert words.embedding is vectors
     np.testing.assert_allclose(words.output, vectors[::-1] - shares @ vectors[::-1], rtol=0, atol=1e-12)

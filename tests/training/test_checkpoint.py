@@ -11,17 +11,17 @@ import pytest
 
 from w2v_exp.examples.batches import ORDERS, Examples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
+from w2v_exp.examples.cbow import CbowContexts, CbowExamples, StreamedCbow
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.examples.sampling import SUBSAMPLINGS, TextDraw
+from w2v_exp.examples.sampling import SUBSAMPLINGS, TextSampler
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.model.tree_counts import VisitedExamples
+from w2v_exp.model.tree_counts import TreeCountExamples
 from w2v_exp.training.checkpoints import DamagedCheckpointError, open_checkpoint, write_checkpoint
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import Linear
@@ -47,8 +47,8 @@ def counts(order, dtype):
     )
 
 
-def visited(order, dtype):
-    return VisitedExamples(
+def tree_counts(order, dtype):
+    return TreeCountExamples(
         count_window_pairs([TEXT], WINDOW, V), CountsRule(centres=4), order=order, dtype=dtype
     )
 
@@ -58,12 +58,12 @@ def streamed(order, dtype):
 
 
 def bags(order, dtype):
-    drawn = TextDraw(TEXT, WINDOW, np.random.default_rng(0)).whole()
-    return BagExamples(Bags.of(drawn), V, batch_size=15, order=order, dtype=dtype)
+    drawn = TextSampler(TEXT, WINDOW, np.random.default_rng(0)).whole()
+    return CbowExamples(CbowContexts.of(drawn), V, batch_size=15, order=order, dtype=dtype)
 
 
 def streamed_bags(order, dtype):
-    return StreamedBags(
+    return StreamedCbow(
         TEXT, WINDOW, V, StreamRule(block=12), batch_size=15, order=order, dtype=dtype, **DROPPING
     )
 
@@ -85,7 +85,7 @@ def make_trainer(
             parameters.embedding, parameters.output, made.initial_offset(examples.context_shares, dtype)
         )
     elif objective == "hierarchical_softmax":
-        made = HierarchicalSoftmax(**rule).prepared(examples)
+        made = HierarchicalSoftmax(**rule).bind(examples)
         parameters = Parameters(parameters.embedding, parameters.output[: V - 1].copy())
     else:
         noise = NoiseDistribution(np.bincount(TEXT, minlength=V))
@@ -142,7 +142,7 @@ CASES = [
     *itertools.product(
         [sparse, streamed], ["shuffled"], ["hierarchical_softmax"], ["lazy_adam"], [np.float64]
     ),
-    *itertools.product([visited], ORDERS, ["hierarchical_softmax"], ["adagrad"], [np.float32]),
+    *itertools.product([tree_counts], ORDERS, ["hierarchical_softmax"], ["adagrad"], [np.float32]),
     *itertools.product(SAMPLED, ORDERS, ["negative_sampling"], ["adam"], [np.float32]),
     *itertools.product(
         [blocks], ["corpus", "blocks"], ["negative_sampling"], ["sgd"], [np.float32, np.float64]

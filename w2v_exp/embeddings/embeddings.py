@@ -94,7 +94,7 @@ class Embeddings(ShortRepr, Similarity):
     def from_training(cls, vocabulary: Vocabulary, parameters: Parameters) -> Embeddings:
         """Return what has been trained so far: a copy, so that further training does not change it.
 
-        Output vectors are to be of words: see `Objective.of_words`.
+        Output vectors are to be of words: see `Objective.to_word_vectors`.
         """
         require_kind("vocabulary", vocabulary, Vocabulary, "a Vocabulary")
         require_kind("parameters", parameters, Parameters, "Parameters")

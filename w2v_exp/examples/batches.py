@@ -15,7 +15,7 @@ from w2v_exp.examples.batch import Batch, gather_batch
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.labels import LABELS, DenseLabels
 from w2v_exp.examples.pairs import Pairs
-from w2v_exp.examples.statistics import ExamplesMemory, PairSurvey
+from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
 from w2v_exp.validation import require_choice, require_floating, require_kind, require_whole
 
 ORDERS = ("corpus", "blocks", "shuffled")
@@ -191,26 +191,26 @@ class Examples(ListedExamples):
 
     @classmethod
     def memory(
-        cls, survey: PairSurvey, *, labels: str, batch_size: int, order: str, dtype: DTypeLike
+        cls, statistics: PairStatistics, *, labels: str, batch_size: int, order: str, dtype: DTypeLike
     ) -> ExamplesMemory:
         """Return what the examples of a text will need; the other choices are those of the constructor."""
-        V, pairs = survey.vocabulary_size, survey.pairs
+        V, pairs = statistics.vocabulary_size, statistics.pairs
         making = held = Pairs.memory(pairs)
         if labels == "dense":  # the contexts of sparse labels are those of the pairs
             held += DenseLabels.memory(pairs, V, dtype)
             making = held + 16 * pairs  # two indices for each of the ones
         batch_size = min(batch_size, pairs)
-        centres = survey.distinct_centres(batch_size, order)
-        distinct = survey.distinct_in_batch(batch_size, order)
+        centres = statistics.distinct_centres(batch_size, order)
+        distinct = statistics.distinct_in_batch(batch_size, order)
         batch = LABELS[labels].batch_memory(centres, batch_size, distinct, V, dtype)
         if (
             order == "shuffled"
         ):  # a permutation of all pairs, and copies of the labels that it brings together
             copied = LABELS[labels].memory(batch_size, V, dtype)
-            batch = replace(batch, labels=batch.labels + 8 * pairs, gathering=batch.gathering + copied)
+            batch = replace(batch, labels=batch.labels + 8 * pairs, next_batch=batch.next_batch + copied)
         if batch_size == pairs:
             batch = batch.alone()
-        return ExamplesMemory(held, making + survey.drawn_memory, batch)
+        return ExamplesMemory(held, making + statistics.sampled_memory, batch)
 
     @property
     def pairs(self) -> Pairs:

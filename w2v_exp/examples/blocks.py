@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import no_pair_error
-from w2v_exp.examples.pairs import longest_reach, reaches
-from w2v_exp.examples.sampling import DrawnText, Subsampling
-from w2v_exp.examples.statistics import BatchMemory, BlockShape, ExamplesMemory, PairSurvey
-from w2v_exp.examples.streamed import DrawnExamples
+from w2v_exp.examples.pairs import context_sizes, effective_window
+from w2v_exp.examples.sampling import SampledText, Subsampling
+from w2v_exp.examples.statistics import BatchMemory, BlockShape, ExamplesMemory, PairStatistics
+from w2v_exp.examples.streamed import ResampledExamples
 from w2v_exp.representation import ShortRepr
 from w2v_exp.validation import check_whole, require_whole
 
@@ -48,9 +48,9 @@ AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
 
-DRAWN_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
-DRAWN_BLOCKS = 8  # or so many blocks, where these are more: the last one of a span is not full
-DRAWING_BYTES = 64  # for each of these words, until their blocks are made
+SAMPLED_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
+SAMPLED_BLOCKS = 8  # or so many blocks, where these are more: the last one of a span is not full
+SAMPLING_BYTES = 64  # for each of these words, until their blocks are made
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ class BlockRule:
         fitting = 1 << max(0, (words // BLOCKS_PER_EPOCH).bit_length() - 1)
         return min(MOST_TOKENS, max(fewest, fitting))
 
-    def shape(self, survey: PairSurvey, *, cbow: bool) -> BlockShape:
+    def shape(self, statistics: PairStatistics, *, cbow: bool) -> BlockShape:
         """Return the size of a full block of a text."""
-        tokens = self.centres(survey.length, survey.window)
-        return BlockShape(tokens, min(tokens, survey.tokens), survey.window, cbow)
+        tokens = self.centres(statistics.length, statistics.window)
+        return BlockShape(tokens, min(tokens, statistics.tokens), statistics.window, cbow)
 
 
-class BlockExamples(DrawnExamples):
+class BlockExamples(ResampledExamples):
     """The words of a text, block by block, in memory for a span of 65,536 of them, however long the text is.
 
     `tokens` is the number of centres per block.
@@ -147,9 +147,9 @@ class BlockExamples(DrawnExamples):
             )
         self.rule = rule or BlockRule()
         self.bags = bags
-        reach = longest_reach(require_whole("window", window, at_least=1), len(ids), segments)
+        reach = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
         self.tokens = self.rule.centres(len(ids), reach)
-        span = max(DRAWN_WORDS, DRAWN_BLOCKS * self.tokens)
+        span = max(SAMPLED_WORDS, SAMPLED_BLOCKS * self.tokens)
         super().__init__(
             ids,
             window,
@@ -164,12 +164,12 @@ class BlockExamples(DrawnExamples):
         )
 
     @staticmethod
-    def memory(survey: PairSurvey, rule: BlockRule, *, cbow: bool = False) -> ExamplesMemory:
+    def memory(statistics: PairStatistics, rule: BlockRule, *, cbow: bool = False) -> ExamplesMemory:
         """Return what the examples of a text will need: a span of it."""
-        block = rule.shape(survey, cbow=cbow)
-        drawn = min(survey.tokens, max(DRAWN_WORDS, DRAWN_BLOCKS * block.tokens))
-        tables = 8 * survey.vocabulary_size  # with what probability words are kept
-        batch = BatchMemory(block.centres, 20 * block.centres, 0, DRAWING_BYTES * drawn, block)
+        block = rule.shape(statistics, cbow=cbow)
+        drawn = min(statistics.tokens, max(SAMPLED_WORDS, SAMPLED_BLOCKS * block.tokens))
+        tables = 8 * statistics.vocabulary_size  # with what probability words are kept
+        batch = BatchMemory(block.centres, 20 * block.centres, 0, SAMPLING_BYTES * drawn, block)
         return ExamplesMemory(tables, tables, batch)
 
     @property
@@ -199,11 +199,11 @@ class BlockExamples(DrawnExamples):
             return super()._expected_pairs(generator)
         draw = self._draw(generator)
         drawn = (draw.span(start, stop) for start, stop in self._spans(self._numbers))
-        return sum(self._pairs_of(*_reaches(span)) for span in drawn)
+        return sum(self._pairs_of(*_context_sizes(span)) for span in drawn)
 
-    def _blocks(self, drawn: DrawnText) -> Iterator[Block]:
+    def _blocks(self, drawn: SampledText) -> Iterator[Block]:
         """Cut a span of the text into blocks, those without a pair left out."""
-        before, after = _reaches(drawn)
+        before, after = _context_sizes(drawn)
         margin = np.zeros(self._window, np.int32)
         words = np.concatenate([margin, drawn.ids, margin])[drawn.start : drawn.stop + 2 * self._window]
         for start in range(0, len(before), self.tokens):
@@ -218,6 +218,6 @@ class BlockExamples(DrawnExamples):
         return int(np.count_nonzero(contexts) if self.bags else contexts.sum())
 
 
-def _reaches(drawn: DrawnText) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _context_sizes(drawn: SampledText) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many contexts each centre of a span has before it, and after it."""
-    return reaches(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.segments)
+    return context_sizes(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.segments)

@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import Labels
-from w2v_exp.examples.pairs import Pairs, count_distinct, reaches, span_pairs
-from w2v_exp.examples.sampling import DrawnText
+from w2v_exp.examples.pairs import Pairs, context_sizes, count_distinct, span_pairs
+from w2v_exp.examples.sampling import SampledText
 from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ from functools import cached_property
 from w2v_exp.examples.batches import ListedExamples
 from w2v_exp.examples.labels import LABELS, SparseLabels
 from w2v_exp.examples.pairs import count_ids
-from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
+from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
 from w2v_exp.examples.streamed import Columns, StreamedExamples, StreamRule
 from w2v_exp.validation import require_choice
 
@@ -31,7 +31,7 @@ MADE_AT_ONCE = 1 << 14  # bags
 
 
 @dataclass(frozen=True, repr=False)
-class Bags(ShortRepr):
+class CbowContexts(ShortRepr):
     """The bags of a text, in its order, those without a word left out.
 
     Parameters
@@ -49,7 +49,7 @@ class Bags(ShortRepr):
         return len(self.targets)
 
     @classmethod
-    def of(cls, drawn: DrawnText) -> Bags:
+    def of(cls, drawn: SampledText) -> CbowContexts:
         """Return the bags of a span of a text."""
         ids, window = drawn.ids, drawn.window
         widest = int(np.max(window, initial=1))
@@ -60,7 +60,7 @@ class Bags(ShortRepr):
             some = slice(first, min(first + MADE_AT_ONCE, number))
             ends = drawn.start + some.start, drawn.start + some.stop
             windows = window if isinstance(window, int) else window[some]
-            left, right = reaches(len(ids), *ends, windows, drawn.segments)
+            left, right = context_sizes(len(ids), *ends, windows, drawn.segments)
             lengths[some] = left + right
             # In the order of pairs, contexts from left to right, they fill the first positions of each row.
             _, contexts = span_pairs(ids, *ends, windows, drawn.segments)
@@ -73,9 +73,9 @@ class Bags(ShortRepr):
         """Return how many bytes so many bags take."""
         return 4 * bags * (1 + 2 * window)
 
-    def chosen(self, which: slice | NDArray[Any]) -> Bags:
+    def chosen(self, which: slice | NDArray[Any]) -> CbowContexts:
         """Return some of them."""
-        return Bags(self.targets[which], self.table[which])
+        return CbowContexts(self.targets[which], self.table[which])
 
     def pairs(self, vocabulary_size: int) -> Pairs:
         """Return the pairs of each word with those of its bag."""
@@ -117,8 +117,8 @@ class Bags(ShortRepr):
         return csr_array((np.repeat(of_word, lengths), columns, starts), shape=(len(lengths), width))
 
 
-def bag_batch(
-    bags: Bags,
+def cbow_batch(
+    bags: CbowContexts,
     labels: Labels,
     positions: slice | NDArray[Any],
     vocabulary_size: int,
@@ -145,12 +145,12 @@ def bag_batch(
 ENTRY_BYTES = 20  # of a word of a batch's bags: its share, its column, both once more in the order of columns
 
 
-class BagExamples(ListedExamples):
+class CbowExamples(ListedExamples):
     """All bags of a text with the word that each is around, as batches in a chosen order.
 
     Parameters
     ----------
-    bags : Bags
+    bags : CbowContexts
         In the order of the text.
     vocabulary_size : int
         V.
@@ -166,7 +166,7 @@ class BagExamples(ListedExamples):
 
     def __init__(
         self,
-        bags: Bags,
+        bags: CbowContexts,
         vocabulary_size: int,
         *,
         mean: bool = True,
@@ -189,15 +189,17 @@ class BagExamples(ListedExamples):
         self._labels = LABELS[labels](bags.targets, vocabulary_size, dtype)
 
     @staticmethod
-    def memory(survey: PairSurvey, *, labels: str, batch_size: int, dtype: DTypeLike) -> ExamplesMemory:
+    def memory(
+        statistics: PairStatistics, *, labels: str, batch_size: int, dtype: DTypeLike
+    ) -> ExamplesMemory:
         """Return what the examples of a text will need."""
-        V, bags = survey.vocabulary_size, survey.tokens
-        held = Bags.memory(bags, survey.window)
-        making = held + survey.drawn_memory
+        V, bags = statistics.vocabulary_size, statistics.tokens
+        held = CbowContexts.memory(bags, statistics.window)
+        making = held + statistics.sampled_memory
         if labels == "dense":
             held += LABELS["dense"].memory(bags, V, dtype)
         size = min(batch_size, bags)
-        batch = _batch_memory(survey, size, LABELS[labels].batch_memory(size, size, size, V, dtype))
+        batch = _batch_memory(statistics, size, LABELS[labels].batch_memory(size, size, size, V, dtype))
         return ExamplesMemory(held, max(making, held + 16 * bags), batch)
 
     @property
@@ -212,11 +214,13 @@ class BagExamples(ListedExamples):
 
     def _gather(self, chosen: slice | NDArray[Any]) -> Batch:
         bags = self._bags.chosen(chosen)
-        return bag_batch(bags, self._labels, chosen, self.vocabulary_size, mean=self._mean, dtype=self._dtype)
+        return cbow_batch(
+            bags, self._labels, chosen, self.vocabulary_size, mean=self._mean, dtype=self._dtype
+        )
 
 
-class StreamedBags(StreamedExamples):
-    """The bags of a text, made a block at a time; the same batches as those of `BagExamples` in the text's order.
+class StreamedCbow(StreamedExamples):
+    """The bags of a text, made a block at a time; the same batches as those of `CbowExamples` in the text's order.
 
     Parameters
     ----------
@@ -244,17 +248,19 @@ class StreamedBags(StreamedExamples):
         super().__init__(ids, window, vocabulary_size, rule, **choices)
 
     @staticmethod
-    def memory(survey: PairSurvey, rule: StreamRule, *, batch_size: int, order: str) -> ExamplesMemory:
+    def memory(
+        statistics: PairStatistics, rule: StreamRule, *, batch_size: int, order: str
+    ) -> ExamplesMemory:
         """Return what the examples of a text will need: a block and some batches, whatever its length."""
-        block = min(survey.tokens, rule.block)
-        size = min(batch_size, survey.tokens)
-        made = Bags.memory(block, survey.window) * (2 if order == "shuffled" else 1)
-        batch = _batch_memory(survey, size, BatchMemory.listed(size, size, size))
-        labels = batch.labels + made + 2 * Bags.memory(size, survey.window)
-        tables = 8 * survey.vocabulary_size
-        making = made + Pairs.memory(block * survey.pairs // max(1, survey.tokens))
+        block = min(statistics.tokens, rule.block)
+        size = min(batch_size, statistics.tokens)
+        made = CbowContexts.memory(block, statistics.window) * (2 if order == "shuffled" else 1)
+        batch = _batch_memory(statistics, size, BatchMemory.listed(size, size, size))
+        labels = batch.labels + made + 2 * CbowContexts.memory(size, statistics.window)
+        tables = 8 * statistics.vocabulary_size
+        making = made + Pairs.memory(block * statistics.pairs // max(1, statistics.tokens))
         return ExamplesMemory(
-            tables, tables, BatchMemory(size, labels, batch.label_work, max(batch.gathering, making))
+            tables, tables, BatchMemory(size, labels, batch.temporary, max(batch.next_batch, making))
         )
 
     @cached_property
@@ -262,7 +268,7 @@ class StreamedBags(StreamedExamples):
         """What share of the bags each word is to be expected as the one they are around, shape (V,)."""
         shares = np.zeros(self.vocabulary_size)
         for start, stop in self._spans(self._numbers):
-            left, right = reaches(len(self._ids), start, stop, self._window, self._segments)
+            left, right = context_sizes(len(self._ids), start, stop, self._window, self._segments)
             shares += count_ids(self._ids[start:stop][left + right > 0], self.vocabulary_size)
         if self._keep is not None:
             shares *= self._keep
@@ -274,7 +280,7 @@ class StreamedBags(StreamedExamples):
         draw = self._draw(generator)
         spans, mixing = self._ordered_spans(generator), self._mixing_generator(generator)
         for start, stop in spans:
-            bags = Bags.of(draw.span(start, stop))
+            bags = CbowContexts.of(draw.span(start, stop))
             if mixing is not None:
                 bags = bags.chosen(mixing.permutation(len(bags)))
             yield bags.targets, bags.table
@@ -282,10 +288,10 @@ class StreamedBags(StreamedExamples):
     def _cut(self, targets: NDArray[np.int32], table: NDArray[np.int32]) -> Iterator[Batch]:
         """Return these bags as batches."""
         labels = SparseLabels(targets, self.vocabulary_size, self._dtype)
-        whole = Bags(targets, table)
+        whole = CbowContexts(targets, table)
         for start in range(0, len(targets), self.batch_size):
             some = slice(start, start + self.batch_size)
-            yield bag_batch(
+            yield cbow_batch(
                 whole.chosen(some),
                 labels,
                 some,
@@ -297,12 +303,12 @@ class StreamedBags(StreamedExamples):
     def _expected_pairs(self, generator: np.random.Generator) -> float:
         """Return how many bags an epoch has, in one draw of the text."""
         draw = self._draw(generator)
-        return sum(draw.span(start, stop).count_bags() for start, stop in self._spans(self._numbers))
+        return sum(draw.span(start, stop).count_cbow_examples() for start, stop in self._spans(self._numbers))
 
 
-def _batch_memory(survey: PairSurvey, bags: int, labels: BatchMemory) -> BatchMemory:
+def _batch_memory(statistics: PairStatistics, bags: int, labels: BatchMemory) -> BatchMemory:
     """Return the memory of a batch of so many bags, with that of its labels."""
-    words = bags * survey.pairs // max(1, survey.tokens)
-    table = Bags.memory(bags, survey.window)
-    gathering = labels.gathering + table + 2 * ENTRY_BYTES * words
-    return BatchMemory(bags, labels.labels + ENTRY_BYTES * words, labels.label_work, gathering)
+    words = bags * statistics.pairs // max(1, statistics.tokens)
+    table = CbowContexts.memory(bags, statistics.window)
+    gathering = labels.next_batch + table + 2 * ENTRY_BYTES * words
+    return BatchMemory(bags, labels.labels + ENTRY_BYTES * words, labels.temporary, gathering)

@@ -13,9 +13,9 @@ from w2v_exp.examples.batch import Batch, Prior
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.labels import SparseCounts
-from w2v_exp.examples.pairs import longest_reach
-from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextDraw, keep_probabilities
-from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
+from w2v_exp.examples.pairs import effective_window
+from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextSampler, keep_probabilities
+from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
 from w2v_exp.validation import check_number, check_whole
 
 
@@ -85,12 +85,12 @@ class CountsRule:
             window,
             vocabulary_size,
             shrinking=shrinking_window,
-            reach=longest_reach(window, len(ids), segments),
+            reach=effective_window(window, len(ids), segments),
         )
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         passes = 1 if keep is None else self.sampled_passes
         for _ in range(passes):
-            drawn = TextDraw(ids, window, generator, keep=keep, segments=segments).whole()
+            drawn = TextSampler(ids, window, generator, keep=keep, segments=segments).whole()
             counter.add(drawn.ids, drawn.segments)
             counter.cut()
         counts = counter.finish()
@@ -150,19 +150,19 @@ class CountedExamples(TrainingExamples):
         return self._context_shares
 
     @staticmethod
-    def memory(survey: PairSurvey, rule: CountsRule, *, order: str) -> ExamplesMemory:
+    def memory(statistics: PairStatistics, rule: CountsRule, *, order: str) -> ExamplesMemory:
         """Return what the examples of a text will need, with the transient peak of counting its pairs.
 
         The largest slice is taken, with the largest but one after it; where chance mixes the centres
         (``order=shuffled``), slices a standard deviation above their mean.
         """
-        by_centre = survey.distinct_by_centre
+        by_centre = statistics.distinct_by_centre
         distinct = int(by_centre.sum())
-        counts = PairCounts.memory(distinct, survey.vocabulary_size)
+        counts = PairCounts.memory(distinct, statistics.vocabulary_size)
         summing = counts + PairCounts.summing_memory(distinct)
         damped = 4 * distinct * (rule.count_exponent != 1)  # stay beside the counts, as float32
-        making = max(PairCounter.memory(survey) + survey.drawn_memory, summing + damped)
-        contexts = by_centre[survey.frequencies > 0]
+        making = max(PairCounter.memory(statistics) + statistics.sampled_memory, summing + damped)
+        contexts = by_centre[statistics.frequencies > 0]
         size = min(rule.centres, len(contexts))
         slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]
         if order == "shuffled":

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from w2v_exp.cores import available_cores
 from w2v_exp.errors import CorpusError
-from w2v_exp.examples.pairs import WIDE_WINDOW, Pairs, gap_between, longest_reach
-from w2v_exp.examples.statistics import PairSurvey
+from w2v_exp.examples.pairs import WIDE_WINDOW, Pairs, effective_window, gap_between
+from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.representation import ShortRepr
 from w2v_exp.validation import require_kind, require_whole
 
@@ -222,7 +222,7 @@ class PairCounter:
     shrinking : bool
         Whether a pair at distance d weighs (window − d + 1) / window instead of 1.
     reach : int, optional
-        The greatest distance between two words of a segment, if the window is wider: see `longest_reach`. None: the
+        The greatest distance between two words of a segment, if the window is wider: see `effective_window`. None: the
         window.
     threads : int, optional
         How many ranges are counted at once; None: one for each core. The counts do not depend on it.
@@ -263,17 +263,19 @@ class PairCounter:
         self._heaviest = np.zeros(vocabulary_size, np.int64)
 
     @staticmethod
-    def memory(survey: PairSurvey, threads: int | None = None) -> int:
+    def memory(statistics: PairStatistics, threads: int | None = None) -> int:
         """Return how many bytes counting the pairs of a text will take at the most, the counts included."""
-        tokens, distinct = survey.tokens + survey.gaps, int(survey.distinct_by_centre.sum())
+        tokens, distinct = statistics.tokens + statistics.gaps, int(statistics.distinct_by_centre.sum())
         chunk = min(tokens, CHUNK_TOKENS)
-        in_range = max(1 / RANGES, float(survey.frequencies.max(initial=0)) / max(1, survey.tokens))
-        range_pairs = in_range * survey.contexts * chunk
+        in_range = max(1 / RANGES, float(statistics.frequencies.max(initial=0)) / max(1, statistics.tokens))
+        range_pairs = in_range * statistics.contexts * chunk
         growth = 1.0 if tokens <= CHUNK_TOKENS else 1.25  # runs that wait to be merged share some pairs
         return max(
             20 * chunk,  # the tokens, their order, and a copy for finding the ranges in it
             round(12 * chunk + growth * 8 * distinct + RANGE_BYTES * range_pairs),
-            4 * (tokens % CHUNK_TOKENS) + 8 * distinct + PairCounts.memory(distinct, survey.vocabulary_size),
+            4 * (tokens % CHUNK_TOKENS)
+            + 8 * distinct
+            + PairCounts.memory(distinct, statistics.vocabulary_size),
         )
 
     def add(self, ids: NDArray[np.int32], segments: NDArray[np.int64] | None = None) -> None:
@@ -514,7 +516,7 @@ def count_window_pairs(
         If a count could outgrow 32 bits.
     """
     texts = list(texts)
-    reach = max((longest_reach(window, len(ids), segments) for ids in texts), default=1)
+    reach = max((effective_window(window, len(ids), segments) for ids in texts), default=1)
     counter = PairCounter(window, vocabulary_size, shrinking=shrinking, reach=reach, threads=threads)
     for ids in texts:
         counter.add(ids, segments)

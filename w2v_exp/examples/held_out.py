@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError
-from w2v_exp.examples.cbow import Bags
+from w2v_exp.examples.cbow import CbowContexts
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
-from w2v_exp.examples.sampling import TextDraw
+from w2v_exp.examples.sampling import TextSampler
 from w2v_exp.representation import ShortRepr
 from w2v_exp.text.cache import map_numbers
 from w2v_exp.text.chunks import without_repeats
@@ -297,14 +297,14 @@ def sample_pairs(
     shrinking_window: bool = False,
 ) -> CostSample:
     """Return the pairs of a text for skip-gram: words dropped as in training, shrinking windows as weights."""
-    drawn = TextDraw(text.ids, window, generator, keep=keep, segments=text.segments).whole()
+    drawn = TextSampler(text.ids, window, generator, keep=keep, segments=text.segments).whole()
     counts = count_window_pairs(
         [drawn.ids], window, vocabulary_size, shrinking=shrinking_window, segments=drawn.segments
     )
     return CostSample(counts)
 
 
-def sample_bags(
+def sample_cbow(
     text: TextPart,
     window: int,
     vocabulary_size: int,
@@ -315,9 +315,9 @@ def sample_bags(
     shrinking_window: bool = False,
 ) -> CostSample:
     """Return the bags of a text for cbow, and the word that each is around, drawn as they are in training."""
-    draw = TextDraw(
+    draw = TextSampler(
         text.ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=text.segments
     )
-    bags = Bags.of(draw.whole())
+    bags = CbowContexts.of(draw.whole())
     counts = PairCounts(np.arange(len(bags) + 1), bags.targets, np.ones(len(bags), np.float32))
     return CostSample(counts, bags.matrix(vocabulary_size, mean=mean))

@@ -92,13 +92,13 @@ class Pairs(ShortRepr):
         return keys // self.vocabulary_size, keys % self.vocabulary_size, counts
 
 
-def longest_reach(window: int, tokens: int, segments: NDArray[np.int64] | None = None) -> int:
+def effective_window(window: int, tokens: int, segments: NDArray[np.int64] | None = None) -> int:
     """Return the greatest distance that a window reaches over in a text, at least 1.
 
     A window that is wider than the longest segment reaches from its first word to its last one. All that is sized by
     the window is sized by this, so that it costs what the text costs.
 
-    >>> longest_reach(3, 16), longest_reach(2**62, 16), longest_reach(2**62, 16, np.array([0, 5, 16]))
+    >>> effective_window(3, 16), effective_window(2**62, 16), effective_window(2**62, 16, np.array([0, 5, 16]))
     (3, 15, 10)
     """
     longest = tokens if segments is None else int(np.diff(segments).max(initial=0))
@@ -184,7 +184,7 @@ def window_pairs(
     if np.ndim(window):
         window = _checked_windows(window, len(ids))
     else:
-        window = longest_reach(require_whole("window", window, at_least=1), len(ids), segments)
+        window = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
     widest = int(np.max(window, initial=1))
     size = max(1, SPAN_PAIRS // (2 * max(1, min(widest, len(ids)))))
 
@@ -267,7 +267,7 @@ def span_pairs(
     -------
     centres, contexts : ndarray of int32, shape (m,)
     """
-    left, right = reaches(len(ids), start, stop, window, segments)
+    left, right = context_sizes(len(ids), start, stop, window, segments)
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     # With all contexts that a window can have, the pairs form a table that is filled column by column: contexts at
     # one distance are a slice of the text.
@@ -307,11 +307,11 @@ def count_span_pairs(
     segments: NDArray[np.int64] | None = None,
 ) -> int:
     """Return how many pairs `span_pairs` makes, of a text of so many tokens."""
-    left, right = reaches(tokens, start, stop, window, segments)
+    left, right = context_sizes(tokens, start, stop, window, segments)
     return int(left.sum() + right.sum())
 
 
-def reaches(
+def context_sizes(
     tokens: int,
     start: int,
     stop: int,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.pairs import (
     Window,
+    context_sizes,
     count_ids,
     count_span_pairs,
-    longest_reach,
-    reaches,
+    effective_window,
     span_pairs,
 )
 from w2v_exp.representation import ShortRepr
@@ -109,12 +109,12 @@ def _threshold_by_share(threshold: float, counts: NDArray[np.integer[Any]]) -> N
 SUBSAMPLINGS = {"none": NoSubsampling, "word2vec": Word2VecSubsampling, "paper": PaperSubsampling}
 
 
-DRAWN_AT_ONCE = 1 << 16
+SAMPLED_AT_ONCE = 1 << 16
 PHILOX_NUMBERS = 4  # that each count gives
 
 
 @dataclass(frozen=True, repr=False)
-class DrawnText(ShortRepr):
+class SampledText(ShortRepr):
     """A span of a text as it was drawn, with as much of the text around it as its windows reach.
 
     Parameters
@@ -143,13 +143,13 @@ class DrawnText(ShortRepr):
         """Return how many pairs the span has."""
         return count_span_pairs(len(self.ids), self.start, self.stop, self.window, self.segments)
 
-    def count_bags(self) -> int:
+    def count_cbow_examples(self) -> int:
         """Return how many of the span's centres have a context."""
-        left, right = reaches(len(self.ids), self.start, self.stop, self.window, self.segments)
+        left, right = context_sizes(len(self.ids), self.start, self.stop, self.window, self.segments)
         return int(np.count_nonzero(left + right))
 
 
-class TextDraw:
+class TextSampler:
     """One draw of a text: its frequent words thinned out, and a window for each centre.
 
     Words are dropped before they are paired, so windows reach further than in the text itself, as in word2vec. What
@@ -184,27 +184,27 @@ class TextDraw:
     ) -> None:
         self._ids = ids
         self._drawn_from = require_whole("window", window, at_least=1)
-        self._window = longest_reach(window, len(ids), segments)
+        self._window = effective_window(window, len(ids), segments)
         self._keep = keep
         self._shrinking_window = shrinking_window
         self._segments = segments
         self._keep_key, self._window_key = generator.integers(2**64, size=(2, 2), dtype=np.uint64)
 
-    def whole(self) -> DrawnText:
+    def whole(self) -> SampledText:
         """Return all of the drawn text, in memory, unless nothing was dropped."""
         return self.span(0, len(self._ids))
 
-    def span(self, start: int, stop: int) -> DrawnText:
+    def span(self, start: int, stop: int) -> SampledText:
         """Return what was drawn of the positions from start to stop, with the words that their windows reach."""
         begin, end = self._word_before(start), self._word_after(stop)
         ids, segments = self._ids[begin:end], self._segments_between(begin, end)
         window = self._windows(start, stop)
         if self._keep is None:
-            return DrawnText(ids, start - begin, stop - begin, window, segments)
+            return SampledText(ids, start - begin, stop - begin, window, segments)
         kept = self._kept(self._keep, begin, end)
         own = kept[start - begin : stop - begin]
         first = np.count_nonzero(kept[: start - begin])
-        return DrawnText(
+        return SampledText(
             ids[kept],
             int(first),
             int(first + np.count_nonzero(own)),
@@ -215,8 +215,8 @@ class TextDraw:
     def _kept(self, keep: NDArray[np.float64], start: int, stop: int) -> NDArray[np.bool_]:
         """Return whether the words at these positions are kept."""
         kept = np.empty(stop - start, bool)
-        for first in range(start, stop, DRAWN_AT_ONCE):
-            last = min(first + DRAWN_AT_ONCE, stop)
+        for first in range(start, stop, SAMPLED_AT_ONCE):
+            last = min(first + SAMPLED_AT_ONCE, stop)
             numbers = _numbers(self._keep_key, first, last)
             np.less(numbers, keep[self._ids[first:last]], out=kept[first - start : last - start])
         return kept
@@ -247,8 +247,8 @@ class TextDraw:
         if not self._shrinking_window:
             return self._window
         windows = np.empty(stop - start, np.int32)
-        for first in range(start, stop, DRAWN_AT_ONCE):
-            last = min(first + DRAWN_AT_ONCE, stop)
+        for first in range(start, stop, SAMPLED_AT_ONCE):
+            last = min(first + SAMPLED_AT_ONCE, stop)
             drawn = 1 + self._drawn_from * _numbers(self._window_key, first, last)
             # A window beyond the longest segment is as good as one that reaches over it.
             windows[first - start : last - start] = np.minimum(drawn, self._window)

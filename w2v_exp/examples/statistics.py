@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from w2v_exp.examples.pairs import (
     WIDE_WINDOW,
+    context_sizes,
     count_distinct,
     count_ids,
     count_pairs,
+    effective_window,
     gap_between,
-    longest_reach,
-    reaches,
 )
-from w2v_exp.examples.sampling import DrawnText, NoSubsampling, Subsampling, TextDraw, keep_probabilities
+from w2v_exp.examples.sampling import NoSubsampling, SampledText, Subsampling, TextSampler, keep_probabilities
 
 LABEL_BYTES = 32  # of a cell of sparse counts: its number, its row, how often it occurs, its share
-LABEL_WORK_BYTES = 24  # for a cell, while the labels meet the scores
-GATHERING_BYTES = 52  # for a cell, while a batch is made
+LABEL_TEMPORARY_BYTES = 24  # for a cell, while the labels meet the scores
+NEXT_BATCH_BYTES = 52  # for a cell, while a batch is made
 SORTING_BYTES = 33  # for a pair, before equal ones are one cell
 
 
@@ -83,9 +83,9 @@ class BatchMemory:
         Its distinct centres, k, on which an objective's memory depends.
     labels : int
         What its labels take.
-    label_work : int
+    temporary : int
         What comes and goes, beside them, while they meet the scores.
-    gathering : int
+    next_batch : int
         What the making of the next batch takes, itself included, while this one and its scores are still there.
     block : BlockShape, optional
         None: a batch of listed or counted pairs.
@@ -95,25 +95,25 @@ class BatchMemory:
 
     centres: int
     labels: int
-    label_work: int
-    gathering: int
+    temporary: int
+    next_batch: int
     block: BlockShape | None = None
     columns: int | None = None
 
     @classmethod
     def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:
         """Return the memory of a batch of listed pairs with so many distinct ones, its labels `SparseCounts`."""
-        gathering = max(SORTING_BYTES * pairs, GATHERING_BYTES * cells)
-        return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, gathering)
+        next_batch = max(SORTING_BYTES * pairs, NEXT_BATCH_BYTES * cells)
+        return cls(centres, LABEL_BYTES * cells, LABEL_TEMPORARY_BYTES * cells, next_batch)
 
     @classmethod
     def counted(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
         """Return the memory of a slice of counts: of so many distinct pairs, as has the one after it."""
-        return cls(centres, LABEL_BYTES * cells, LABEL_WORK_BYTES * cells, GATHERING_BYTES * next_cells)
+        return cls(centres, LABEL_BYTES * cells, LABEL_TEMPORARY_BYTES * cells, NEXT_BATCH_BYTES * next_cells)
 
     def alone(self) -> BatchMemory:
         """Return the memory of this batch where it is all there is: no other is made while it is still there."""
-        return replace(self, gathering=max(0, self.gathering - self.labels))
+        return replace(self, next_batch=max(0, self.next_batch - self.labels))
 
 
 @dataclass(frozen=True)
@@ -122,16 +122,16 @@ class ExamplesMemory:
 
     Parameters
     ----------
-    held : int
+    resident : int
         What stays while they are trained on.
-    making : int
+    peak_build : int
         The most at once while they are made; what stays included.
     batch : BatchMemory
         The largest of the batches that a run begins with.
     """
 
-    held: int
-    making: int
+    resident: int
+    peak_build: int
     batch: BatchMemory
 
 
@@ -143,7 +143,7 @@ BATCHES = 8  # that are looked at where chance decides which ones a run begins w
 REHEARSED_BATCHES = 3  # where it does not
 
 
-class PairSurvey:
+class PairStatistics:
     """What can be known of the pairs of a text in a few megabytes, without listing or counting them.
 
     Parameters
@@ -151,7 +151,7 @@ class PairSurvey:
     ids, window, vocabulary_size, segments
         As for `window_pairs`.
     generator : numpy.random.Generator
-        Of a `TextDraw`; in the state in which examples get it, the survey is of the very text that they draw.
+        Of a `TextSampler`; in the state in which examples get it, the statistics is of the very text that they draw.
     subsampling : Subsampling
         How frequent words are thinned out.
     shrinking_window : bool
@@ -173,13 +173,15 @@ class PairSurvey:
         passes: int = 1,
     ) -> None:
         self.vocabulary_size = vocabulary_size
-        self.window = longest_reach(window, len(ids), segments)
+        self.window = effective_window(window, len(ids), segments)
         self._ids, self._segments = ids, segments
         self._shrinking_window = shrinking_window
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         self.drops_words = keep is not None
         self._draws = [
-            TextDraw(ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=segments)
+            TextSampler(
+                ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=segments
+            )
             for _ in range(passes if self.drops_words else 1)
         ]
         counts = count_ids(ids, vocabulary_size)
@@ -196,7 +198,7 @@ class PairSurvey:
         return round(float(self.frequencies.sum()))
 
     @property
-    def drawn_memory(self) -> int:
+    def sampled_memory(self) -> int:
         """How many bytes the drawn text takes where it is in memory as a whole: its words, and their windows."""
         return 4 * self.tokens * (self.drops_words + self._shrinking_window)
 
@@ -249,7 +251,7 @@ class PairSurvey:
         return min(batch_size, int(self._distinct_pairs(self._draws[:1], 0, words, batch_size).sum()))
 
     def _distinct_pairs(
-        self, draws: list[TextDraw], start: int, stop: int, pairs: int
+        self, draws: list[TextSampler], start: int, stop: int, pairs: int
     ) -> NDArray[np.float64]:
         """Return how many distinct contexts the centres at these positions have, of about so many pairs: shape (V,)."""
         seeded = np.random.default_rng(0)
@@ -305,17 +307,17 @@ class PairSurvey:
         return most
 
 
-def _spans(draw: TextDraw, start: int, stop: int) -> Iterator[DrawnText]:
+def _spans(draw: TextSampler, start: int, stop: int) -> Iterator[SampledText]:
     for first in range(start, stop, SURVEYED_AT_ONCE):
         yield draw.span(first, min(first + SURVEYED_AT_ONCE, stop))
 
 
 def _sampled_pairs(
-    drawn: DrawnText, tables: NDArray[np.uint32], most: np.uint32
+    drawn: SampledText, tables: NDArray[np.uint32], most: np.uint32
 ) -> Iterator[NDArray[np.int64]]:
     """Return centre · V + context of all pairs whose number is at most `most`, distance by distance."""
     ids, start, stop = drawn.ids, drawn.start, drawn.stop
-    left, right = reaches(len(ids), start, stop, drawn.window, drawn.segments)
+    left, right = context_sizes(len(ids), start, stop, drawn.window, drawn.segments)
     of_centre, of_context = tables[0].take(ids), tables[1].take(ids)
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     for distance in range(1, widest + 1):

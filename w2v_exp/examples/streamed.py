@@ -13,13 +13,13 @@ from w2v_exp.examples.batch import Batch, gather_batch
 from w2v_exp.examples.batches import TrainingExamples, no_pair_error
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
 from w2v_exp.examples.labels import SparseLabels
-from w2v_exp.examples.pairs import Pairs, count_pairs, longest_reach, mean_pairs, reaches
-from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextDraw, keep_probabilities
-from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
+from w2v_exp.examples.pairs import Pairs, context_sizes, count_pairs, effective_window, mean_pairs
+from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextSampler, keep_probabilities
+from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
 from w2v_exp.validation import check_whole, require_whole
 
 
-class DrawnExamples(TrainingExamples):
+class ResampledExamples(TrainingExamples):
     """A text of which nothing is kept but itself: each epoch draws it anew, from its generator.
 
     Parameters
@@ -48,7 +48,7 @@ class DrawnExamples(TrainingExamples):
     ) -> None:
         self._drawn_from = require_whole("window", window, at_least=1)
         self._ids = ids
-        self._window = longest_reach(self._drawn_from, len(ids), segments)
+        self._window = effective_window(self._drawn_from, len(ids), segments)
         self._span = span
         self._keep = keep_probabilities(subsampling or NoSubsampling(), ids, vocabulary_size)
         self._shrinking_window = shrinking_window
@@ -86,10 +86,12 @@ class DrawnExamples(TrainingExamples):
         weights = np.ones(self._window)  # of a pair by its distance
         if self._shrinking_window:
             weights -= np.arange(self._window) / self._drawn_from
-        within = np.concatenate([[0], np.cumsum(weights)])  # the contexts on one side, by how far it reaches
+        within = np.concatenate(
+            [[0], np.cumsum(weights)]
+        )  # the contexts on one side, by how far it context_sizes
         by_context = np.zeros(self.vocabulary_size)
         for start, stop in self._spans(self._numbers):
-            left, right = reaches(len(self._ids), start, stop, self._window, self._segments)
+            left, right = context_sizes(len(self._ids), start, stop, self._window, self._segments)
             ids, contexts = self._ids[start:stop], within[left] + within[right]
             if self._keep is not None:
                 contexts *= self._keep[ids]
@@ -109,8 +111,8 @@ class DrawnExamples(TrainingExamples):
             return self._spans(self._numbers)
         return self._spans(np.asarray(self._numbers)[generator.permutation(len(self._numbers))])
 
-    def _draw(self, generator: np.random.Generator) -> TextDraw:
-        return TextDraw(
+    def _draw(self, generator: np.random.Generator) -> TextSampler:
+        return TextSampler(
             self._ids,
             self._drawn_from,
             generator,
@@ -151,7 +153,7 @@ class StreamRule:
         check_whole(self, "block", at_least=1)
 
 
-class StreamedExamples(DrawnExamples):
+class StreamedExamples(ResampledExamples):
     """The pairs of a text, made a block at a time: memory for some batches and a block, however long the text is.
 
     Where frequent words are subsampled or windows shrink, both are drawn anew each epoch, from its generator; a
@@ -218,21 +220,23 @@ class StreamedExamples(DrawnExamples):
         )
 
     @staticmethod
-    def memory(survey: PairSurvey, rule: StreamRule, *, batch_size: int, order: str) -> ExamplesMemory:
+    def memory(
+        statistics: PairStatistics, rule: StreamRule, *, batch_size: int, order: str
+    ) -> ExamplesMemory:
         """Return what the examples of a text will need: a block and some batches, whatever its length."""
-        block = min(survey.tokens, rule.block) * survey.pairs // max(1, survey.tokens)
-        batch_size = min(batch_size, survey.pairs)
-        centres = survey.distinct_centres(batch_size, order, mixed=rule.block)
+        block = min(statistics.tokens, rule.block) * statistics.pairs // max(1, statistics.tokens)
+        batch_size = min(batch_size, statistics.pairs)
+        centres = statistics.distinct_centres(batch_size, order, mixed=rule.block)
         # One block is cut into batches while the next is made; where a batch takes several, they are joined.
         blocks = Pairs.memory(block) + (2 * Pairs.memory(batch_size) if batch_size > block else 0)
         making = PAIR_BYTES * block * (2 if order == "shuffled" else 1)
-        batch = BatchMemory.listed(centres, batch_size, survey.distinct_in_batch(batch_size, "corpus"))
-        if survey.tokens <= rule.block:  # it is made before there is anything else
+        batch = BatchMemory.listed(centres, batch_size, statistics.distinct_in_batch(batch_size, "corpus"))
+        if statistics.tokens <= rule.block:  # it is made before there is anything else
             making -= blocks
-        batch = replace(batch, labels=batch.labels + blocks, gathering=max(batch.gathering, making))
-        if batch_size == survey.pairs:
+        batch = replace(batch, labels=batch.labels + blocks, next_batch=max(batch.next_batch, making))
+        if batch_size == statistics.pairs:
             batch = batch.alone()
-        tables = 8 * survey.vocabulary_size  # with what probability words are kept
+        tables = 8 * statistics.vocabulary_size  # with what probability words are kept
         return ExamplesMemory(tables, tables, batch)
 
     @property

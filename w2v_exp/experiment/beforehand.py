@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.pairs import count_pairs, longest_reach
+from w2v_exp.examples.pairs import count_pairs, effective_window
 from w2v_exp.experiment.inputs import Origin
 from w2v_exp.memory import available_memory
 from w2v_exp.plan import Plan
@@ -45,7 +45,7 @@ def metrics_beforehand(
     if plan.epochs:
         metrics["estimated_seconds"] = seconds
     if isinstance(plan.labels, BlockRule):
-        reach = longest_reach(plan.window, len(training.ids), training.segments)
+        reach = effective_window(plan.window, len(training.ids), training.segments)
         metrics["block_tokens"] = plan.labels.centres(len(training.ids), reach)
     if (available := available_memory()) is not None:
         metrics["memory_available_mb"] = available / MEGABYTE

@@ -14,7 +14,7 @@ from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import Bounds, PairCounter, PairCounts, count_window_pairs, information_explained
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.statistics import PairSurvey
+from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.memory import require_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache, read_figures, write_figures
@@ -73,10 +73,12 @@ def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
 def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int:
     """Return how many bytes counting all pairs of a text, and their bounds, take at the most."""
     nothing_drawn = np.random.default_rng(0)
-    survey = PairSurvey(training.ids, plan.window, vocabulary_size, nothing_drawn, segments=training.segments)
-    distinct = int(survey.distinct_by_centre.sum())
+    statistics = PairStatistics(
+        training.ids, plan.window, vocabulary_size, nothing_drawn, segments=training.segments
+    )
+    distinct = int(statistics.distinct_by_centre.sum())
     summing = PairCounts.memory(distinct, vocabulary_size) + PairCounts.summing_memory(distinct)
-    return max(PairCounter.memory(survey), summing)
+    return max(PairCounter.memory(statistics), summing)
 
 
 def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) -> Bounds | None:

@@ -12,18 +12,18 @@ from w2v_exp.choices import FromFile, FromRun
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples, TrainingExamples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.examples.cbow import BagExamples, Bags, StreamedBags
+from w2v_exp.examples.cbow import CbowContexts, CbowExamples, StreamedCbow
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
-from w2v_exp.examples.held_out import CostSample, TextPart, sample_bags, sample_pairs, sample_text
+from w2v_exp.examples.held_out import CostSample, TextPart, sample_cbow, sample_pairs, sample_text
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.examples.sampling import TextDraw, keep_probabilities
-from w2v_exp.examples.statistics import PairSurvey
+from w2v_exp.examples.sampling import TextSampler, keep_probabilities
+from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.parameters import Cbow, ConvertedInitialization, GivenInitialization, Initialization
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.model.tree_counts import VisitedExamples
+from w2v_exp.model.tree_counts import TreeCountExamples
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
@@ -65,7 +65,7 @@ def build_examples(
     """Return the examples that a plan makes of a text; of blocks, only the share (number, of) of one worker."""
     if isinstance(plan.labels, CountsRule):
         counts = _count(plan, plan.labels, TextPart(ids, segments), vocabulary_size)
-        made = VisitedExamples if isinstance(plan.objective, HierarchicalSoftmax) else CountedExamples
+        made = TreeCountExamples if isinstance(plan.objective, HierarchicalSoftmax) else CountedExamples
         return made(counts, plan.labels, order=plan.order, dtype=plan.dtype)
     if isinstance(plan.labels, StreamRule):
         choices: dict[str, Any] = {
@@ -78,7 +78,7 @@ def build_examples(
         }
         if isinstance(plan.model, Cbow):
             choices |= {"mean": plan.model.context == "mean", "dtype": plan.dtype}
-            return StreamedBags(ids, plan.window, vocabulary_size, plan.labels, **choices)
+            return StreamedCbow(ids, plan.window, vocabulary_size, plan.labels, **choices)
         return StreamedExamples(ids, plan.window, vocabulary_size, plan.labels, **choices)
     if isinstance(plan.labels, BlockRule):
         return BlockExamples(
@@ -94,7 +94,7 @@ def build_examples(
             generator=_child_generator(plan, SAMPLING),
             share=share,
         )
-    drawn = TextDraw(
+    drawn = TextSampler(
         ids,
         plan.window,
         _child_generator(plan, SAMPLING),
@@ -109,14 +109,16 @@ def build_examples(
         "dtype": plan.dtype,
     }
     if isinstance(plan.model, Cbow):
-        return BagExamples(Bags.of(drawn), vocabulary_size, mean=plan.model.context == "mean", **choices)
+        return CbowExamples(
+            CbowContexts.of(drawn), vocabulary_size, mean=plan.model.context == "mean", **choices
+        )
     return Examples(window_pairs(drawn.ids, drawn.window, vocabulary_size, drawn.segments), **choices)
 
 
-def survey_pairs(plan: Plan, text: TextPart, vocabulary_size: int) -> PairSurvey:
+def pair_statistics(plan: Plan, text: TextPart, vocabulary_size: int) -> PairStatistics:
     """Return a survey of the pairs that `build_examples` would make of a text, in the same draw of it."""
     counts = isinstance(plan.labels, CountsRule)
-    return PairSurvey(
+    return PairStatistics(
         text.ids,
         plan.window,
         vocabulary_size,
@@ -145,7 +147,7 @@ def _cost_sample(
     keep: NDArray[np.float64] | None = None,
 ) -> CostSample:
     if isinstance(plan.model, Cbow):
-        return sample_bags(
+        return sample_cbow(
             text,
             plan.window,
             vocabulary_size,
@@ -176,7 +178,7 @@ def build_initialization(
     else:
         return plan.initialization
     if isinstance(plan.objective, HierarchicalSoftmax):
-        return ConvertedInitialization(start, plan.objective.prepared(examples).of_nodes)
+        return ConvertedInitialization(start, plan.objective.bind(examples).to_node_vectors)
     return start
 
 

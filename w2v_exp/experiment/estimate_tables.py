@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.experiment.building import split_text, survey_pairs
+from w2v_exp.experiment.building import pair_statistics, split_text
 from w2v_exp.experiment.estimation import estimate_run, plans_by_encoding
 from w2v_exp.experiment.inputs import Origin, read_trainable_text
 from w2v_exp.experiment.time_estimate import (
@@ -64,9 +64,9 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
         training, _ = split_text(plan, text)
         by_encoding, seconds = {}, {}
         for encoding, changed in plans_by_encoding(plan).items():
-            survey = survey_pairs(changed, training, len(text.vocabulary))
-            by_encoding[encoding] = estimate_run(changed, training, len(text.vocabulary), origin, survey)
-            seconds[encoding] = estimate_seconds(changed, survey)
+            statistics = pair_statistics(changed, training, len(text.vocabulary))
+            by_encoding[encoding] = estimate_run(changed, training, len(text.vocabulary), origin, statistics)
+            seconds[encoding] = estimate_seconds(changed, statistics)
         estimates.append(Estimates(swept, plan, text, by_encoding, seconds))
     available = available_memory()
     (first, *others) = estimates
@@ -98,7 +98,7 @@ def _run_table(estimates: Estimates, available: int | None) -> Table:
         if (needs := estimates.by_encoding.get(encoding)) is None:
             table.add_row(mark, encoding, *["–"] * 8)
             continue
-        parts = (needs.total, needs.examples, needs.parameters, needs.optimizer, needs.step, needs.making)
+        parts = (needs.total, needs.examples, needs.parameters, needs.optimizer, needs.step, needs.peak_build)
         fits = _fits(needs, available)
         said = Text({True: "yes", False: "no", None: "unknown"}[fits], style=_style(fits))
         cells = (readable_bytes(part) for part in parts)

@@ -9,19 +9,19 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.examples.cbow import BagExamples, StreamedBags
+from w2v_exp.examples.cbow import CbowExamples, StreamedCbow
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.held_out import TextPart
-from w2v_exp.examples.statistics import ExamplesMemory, PairSurvey
+from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
-from w2v_exp.experiment.building import survey_pairs
+from w2v_exp.experiment.building import pair_statistics
 from w2v_exp.memory import readable_bytes, require_memory
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
 from w2v_exp.model.parameters import Cbow, Parameters
 from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.model.tree_counts import VisitedExamples
+from w2v_exp.model.tree_counts import TreeCountExamples
 from w2v_exp.plan import Plan
 from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
 from w2v_exp.training.steps import BlockSteps, Steps
@@ -34,7 +34,7 @@ def estimate_run(
     text: TextPart,
     vocabulary_size: int,
     origin: int = 0,
-    survey: PairSurvey | None = None,
+    statistics: PairStatistics | None = None,
 ) -> MemoryEstimate:
     """Return what a run on a text will need at its peak.
 
@@ -42,24 +42,24 @@ def estimate_run(
     it is given.
     """
     sampled = isinstance(plan.objective, NegativeSampling)
-    labels, survey = plan.labels, survey or survey_pairs(plan, text, vocabulary_size)
+    labels, statistics = plan.labels, statistics or pair_statistics(plan, text, vocabulary_size)
     if isinstance(labels, CountsRule):
         if isinstance(plan.objective, HierarchicalSoftmax):
-            examples = VisitedExamples.memory(survey, labels, order=plan.order, dtype=plan.dtype)
+            examples = TreeCountExamples.memory(statistics, labels, order=plan.order, dtype=plan.dtype)
         else:
-            examples = CountedExamples.memory(survey, labels, order=plan.order)
+            examples = CountedExamples.memory(statistics, labels, order=plan.order)
     elif isinstance(labels, StreamRule):
-        streamed = StreamedBags if isinstance(plan.model, Cbow) else StreamedExamples
-        examples = streamed.memory(survey, labels, batch_size=plan.batch_size, order=plan.order)
+        streamed = StreamedCbow if isinstance(plan.model, Cbow) else StreamedExamples
+        examples = streamed.memory(statistics, labels, batch_size=plan.batch_size, order=plan.order)
     elif isinstance(labels, BlockRule):
-        examples = BlockExamples.memory(survey, labels, cbow=isinstance(plan.model, Cbow))
+        examples = BlockExamples.memory(statistics, labels, cbow=isinstance(plan.model, Cbow))
     elif isinstance(plan.model, Cbow):
-        examples = BagExamples.memory(
-            survey, labels=labels.encoding, batch_size=plan.batch_size, dtype=plan.dtype
+        examples = CbowExamples.memory(
+            statistics, labels=labels.encoding, batch_size=plan.batch_size, dtype=plan.dtype
         )
     else:
         examples = Examples.memory(
-            survey, labels=labels.encoding, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype
+            statistics, labels=labels.encoding, batch_size=plan.batch_size, order=plan.order, dtype=plan.dtype
         )
     if isinstance(plan.initialization, SpectralInitialization):
         examples = _with_factors(plan, examples, text, vocabulary_size)
@@ -76,7 +76,7 @@ def estimate_run(
         estimate = replace(estimate, step=0)
     elif plan.workers > 1:
         estimate = _with_workers(estimate, plan.workers)
-    return replace(estimate, examples=estimate.examples + origin, making=estimate.making + origin)
+    return replace(estimate, examples=estimate.examples + origin, peak_build=estimate.peak_build + origin)
 
 
 def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
@@ -85,7 +85,8 @@ def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
         estimate,
         examples=(1 + workers) * estimate.examples,
         step=workers * (estimate.step + WORKER_BYTES),
-        making=estimate.making + estimate.parameters,  # drawn, and then copied to where they are shared
+        peak_build=estimate.peak_build
+        + estimate.parameters,  # drawn, and then copied to where they are shared
     )
 
 
@@ -105,15 +106,15 @@ def _with_factors(
     """Return what examples need where factors of the text's pair counts stay with them to start from."""
     counting = 0
     rule = plan.labels if isinstance(plan.labels, CountsRule) else CountsRule()
-    survey = survey_pairs(replace(plan, labels=rule), text, vocabulary_size)
-    distinct = int(survey.distinct_by_centre.sum())
+    statistics = pair_statistics(replace(plan, labels=rule), text, vocabulary_size)
+    distinct = int(statistics.distinct_by_centre.sum())
     counts = 0
     if not isinstance(plan.labels, CountsRule):  # else the examples are these counts
-        counting, counts = PairCounter.memory(survey), PairCounts.memory(distinct, vocabulary_size)
+        counting, counts = PairCounter.memory(statistics), PairCounts.memory(distinct, vocabulary_size)
     factorising = counts + SpectralInitialization.memory(distinct, vocabulary_size, plan.dim, plan.dtype)
     factors = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
-    making = max(examples.making, examples.held + max(counting, factorising))
-    return replace(examples, held=examples.held + factors, making=making)
+    making = max(examples.peak_build, examples.resident + max(counting, factorising))
+    return replace(examples, resident=examples.resident + factors, peak_build=making)
 
 
 def plans_by_encoding(plan: Plan) -> dict[str, Plan]:

@@ -19,7 +19,7 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.bounds import bound_metrics, training_bounds
-from w2v_exp.experiment.building import split_text, survey_pairs
+from w2v_exp.experiment.building import pair_statistics, split_text
 from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
@@ -74,9 +74,11 @@ class Run:
         self.vocabulary = self.text.vocabulary
         self.continued = self.origin.initialization(self.vocabulary)
         self.training, self.held_out = split_text(plan, self.text)
-        survey = survey_pairs(plan, self.training, len(self.vocabulary))
-        self.estimate = estimate_run(plan, self.training, len(self.vocabulary), self.origin.memory, survey)
-        seconds = estimate_seconds(plan, survey)
+        statistics = pair_statistics(plan, self.training, len(self.vocabulary))
+        self.estimate = estimate_run(
+            plan, self.training, len(self.vocabulary), self.origin.memory, statistics
+        )
+        seconds = estimate_seconds(plan, statistics)
         self.metrics = metrics_beforehand(plan, self.text, self.training, self.origin, self.estimate, seconds)
         if identity.sweep is None:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded

@@ -18,13 +18,13 @@ from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.labels import LABELS
 from w2v_exp.examples.pairs import count_ids
-from w2v_exp.examples.statistics import BatchShape, PairSurvey
+from w2v_exp.examples.statistics import BatchShape, PairStatistics
 from w2v_exp.examples.streamed import StreamRule
-from w2v_exp.experiment.building import survey_pairs
+from w2v_exp.experiment.building import pair_statistics
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Cbow
-from w2v_exp.model.tree_counts import VisitEstimate, visits_work
+from w2v_exp.model.tree_counts import NodeCountEstimate, node_count_work
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.training.steps import SMALLEST_PART, Steps
@@ -40,8 +40,8 @@ LARGER_BATCH = 8192  # pairs
 FEW_EPOCHS = 20
 
 
-def estimate_seconds(plan: Plan, survey: PairSurvey, rates: Rates | None = None) -> float:
-    """Return how many seconds all epochs of a plan will take, on the pairs of a survey.
+def estimate_seconds(plan: Plan, statistics: PairStatistics, rates: Rates | None = None) -> float:
+    """Return how many seconds all epochs of a plan will take, on the pairs of a statistics.
 
     Within a factor of 2 on an idle machine, mostly within a third. What is measured beside training does not count.
 
@@ -49,56 +49,56 @@ def estimate_seconds(plan: Plan, survey: PairSurvey, rates: Rates | None = None)
     ----------
     plan : Plan
         What is to be done.
-    survey : PairSurvey
-        Of the text's pairs, as `survey_pairs` returns it for this plan.
+    statistics : PairStatistics
+        Of the text's pairs, as `pair_statistics` returns it for this plan.
     rates : Rates, optional
         Of the machine; None measures them.
     """
-    steps, work = epoch_work(plan, survey)
+    steps, work = epoch_work(plan, statistics)
     rates = rates or measure_rates(plan.dtype, plan.dim)
-    seconds = plan.epochs * steps * EVERYDAY * work.seconds(rates) / _speed_up(plan, survey)
+    seconds = plan.epochs * steps * EVERYDAY * work.seconds(rates) / _speed_up(plan, statistics)
     return within_stop(plan, seconds)
 
 
-def epoch_work(plan: Plan, survey: PairSurvey) -> tuple[int, Work]:
+def epoch_work(plan: Plan, statistics: PairStatistics) -> tuple[int, Work]:
     """Return how many steps an epoch of a plan has, and the mean work of one."""
-    V, labels, objective = survey.vocabulary_size, plan.labels, plan.objective
+    V, labels, objective = statistics.vocabulary_size, plan.labels, plan.objective
     if isinstance(labels, CountsRule):
-        return _counted_work(plan, labels, survey)
+        return _counted_work(plan, labels, statistics)
     if isinstance(labels, BlockRule) and isinstance(objective, NegativeSampling):
-        block = labels.shape(survey, cbow=isinstance(plan.model, Cbow))
-        steps = max(1, math.ceil(survey.tokens / block.tokens))
+        block = labels.shape(statistics, cbow=isinstance(plan.model, Cbow))
+        steps = max(1, math.ceil(statistics.tokens / block.tokens))
         work = objective.step_work(BatchShape(block.centres, block.centres, block=block), V, plan.dim)
         return steps, work + Work(passed=60.0 * block.centres, calls=60)
-    batch, examples = _listed_batch(plan, survey)
+    batch, examples = _listed_batch(plan, statistics)
     work = Steps.work(batch, V, plan.dim, plan.optimizer, objective)
     steps = max(1, math.ceil(examples / batch.pairs))
     if plan.encoding == "dense":
         work += Work(passed=batch.pairs * V + 6.0 * batch.centres * V, calls=20)
     elif isinstance(labels, StreamRule):
         work += Work(passed=40.0 * batch.pairs, gathered=5.0 * batch.pairs, calls=60)
-    elif not _keeps_batches(plan, survey, steps):
+    elif not _keeps_batches(plan, statistics, steps):
         work += Work(gathered=5.0 * batch.pairs, calls=40)
     return steps, work
 
 
-def _counted_work(plan: Plan, rule: CountsRule, survey: PairSurvey) -> tuple[int, Work]:
-    V = survey.vocabulary_size
-    centres = max(1, int(np.count_nonzero(survey.frequencies)))
+def _counted_work(plan: Plan, rule: CountsRule, statistics: PairStatistics) -> tuple[int, Work]:
+    V = statistics.vocabulary_size
+    centres = max(1, int(np.count_nonzero(statistics.frequencies)))
     size = min(rule.centres, centres)
     steps = math.ceil(centres / size)
-    cells = float(survey.distinct_by_centre.sum()) / steps
-    batch = BatchShape(centres / steps, survey.pairs / steps, cells)
+    cells = float(statistics.distinct_by_centre.sum()) / steps
+    batch = BatchShape(centres / steps, statistics.pairs / steps, cells)
     if not isinstance(plan.objective, HierarchicalSoftmax):
         work = Steps.work(batch, V, plan.dim, plan.optimizer, plan.objective)
         prior = Work(products=6.0 * V * plan.dim) if rule.smoothing else Work()
         return steps, work + prior + Work(passed=10.0 * cells, calls=20 + 5.0 * size)
-    estimate = VisitEstimate(survey)
+    estimate = NodeCountEstimate(statistics)
     largest = estimate.slices(size, plan.order)
     visits = estimate.total / steps
     lower = largest.lower * visits / max(1.0, largest.visits)
     updating = Steps.work(batch, V, plan.dim, plan.optimizer, _NoScores())
-    return steps, visits_work(batch.centres, visits, largest.columns, lower, plan.dim) + updating
+    return steps, node_count_work(batch.centres, visits, largest.columns, lower, plan.dim) + updating
 
 
 class _NoScores(HierarchicalSoftmax):
@@ -110,32 +110,32 @@ class _NoScores(HierarchicalSoftmax):
         return Work()
 
 
-def _listed_batch(plan: Plan, survey: PairSurvey) -> tuple[BatchShape, int]:
+def _listed_batch(plan: Plan, statistics: PairStatistics) -> tuple[BatchShape, int]:
     """Return a batch of pairs or bags, and how many of these an epoch has."""
     if isinstance(plan.model, Cbow):
-        bags = max(1, survey.tokens)
+        bags = max(1, statistics.tokens)
         size = min(plan.batch_size, bags)
-        return BatchShape(size, size, size, size * survey.pairs / bags), bags
-    size = max(1, min(plan.batch_size, survey.pairs))
+        return BatchShape(size, size, size, size * statistics.pairs / bags), bags
+    size = max(1, min(plan.batch_size, statistics.pairs))
     mixed = plan.labels.block if isinstance(plan.labels, StreamRule) else None
-    centres = survey.distinct_centres(size, plan.order, mixed)
-    return BatchShape(centres, size, survey.distinct_in_batch(size, plan.order)), survey.pairs
+    centres = statistics.distinct_centres(size, plan.order, mixed)
+    return BatchShape(centres, size, statistics.distinct_in_batch(size, plan.order)), statistics.pairs
 
 
-def _keeps_batches(plan: Plan, survey: PairSurvey, steps: int) -> bool:
+def _keeps_batches(plan: Plan, statistics: PairStatistics, steps: int) -> bool:
     """Return whether batches are made once a run: see `ListedExamples`."""
-    held = LABELS["sparse"].memory(survey.pairs, survey.vocabulary_size, plan.dtype)
+    held = LABELS["sparse"].memory(statistics.pairs, statistics.vocabulary_size, plan.dtype)
     return plan.order != "shuffled" and held <= KEPT_LABEL_BYTES and steps <= KEPT_BATCHES
 
 
-def _speed_up(plan: Plan, survey: PairSurvey) -> float:
+def _speed_up(plan: Plan, statistics: PairStatistics) -> float:
     """Return how many times as fast as one core the threads or workers of a plan are."""
     if plan.workers > 1:
         return workers_speed_up(plan)
     scores = 0.0
     if not isinstance(plan.objective, (NegativeSampling, HierarchicalSoftmax)):
         size = plan.labels.centres if isinstance(plan.labels, CountsRule) else plan.batch_size
-        scores = min(size, survey.vocabulary_size) * survey.vocabulary_size
+        scores = min(size, statistics.vocabulary_size) * statistics.vocabulary_size
     threads = plan.threads if scores >= plan.threads * SMALLEST_PART else 1
     return max(1.0, SHARED_OUT * min(threads, available_cores()))
 
@@ -201,8 +201,8 @@ def faster_alternatives(
         changes[f"experiment={FOR_FILES}"] = named, *_kept(named, text, vocabulary_size)
     found = []
     for overrides, (changed, training, size) in changes.items():
-        survey = survey_pairs(changed, training, size)
-        expected = estimate_seconds(changed, survey, rates(changed.dtype, changed.dim))
+        statistics = pair_statistics(changed, training, size)
+        expected = estimate_seconds(changed, statistics, rates(changed.dtype, changed.dim))
         if expected <= FASTER * seconds:
             found.append(Alternative(overrides, expected))
     return sorted(found, key=lambda alternative: alternative.seconds)

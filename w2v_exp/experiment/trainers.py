@@ -122,7 +122,7 @@ def _objective(
 ) -> Objective:
     """Return the plan's objective, with what it needs of a text."""
     if not isinstance(plan.objective, NegativeSampling):
-        return plan.objective.prepared(examples)
+        return plan.objective.bind(examples)
     if word_counts is None:
         raise ValueError("Negative sampling needs word counts to make its noise of.")
     noise = NoiseDistribution(word_counts, plan.objective.exponent)

@@ -19,13 +19,13 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step, Workspace
 from w2v_exp.model.tree_counts import (
     DENSE_SHARE,
-    VISIT_WORK_BYTES,
-    NodeVisits,
-    VisitedExamples,
+    NODE_TEMPORARY_BYTES,
+    NodeCounts,
+    TreeCountExamples,
+    node_count_bytes,
+    node_count_work,
+    node_counts_of,
     path_matrix,
-    visit_bytes,
-    visits_of,
-    visits_work,
 )
 from w2v_exp.validation import check_number, require_choice
 from w2v_exp.work import Work
@@ -38,7 +38,7 @@ CACHED_SCORES = 1 << 17  # of a block of rows, that stay in the second-level cac
 GATHERED_NODES = 2048  # whose vectors stay there between scores and gradients
 
 
-class Descent(NamedTuple):
+class HsGradients(NamedTuple):
     """What some centres' visits give.
 
     Parameters
@@ -56,7 +56,7 @@ class Descent(NamedTuple):
     node_gradient: NDArray[Any]
 
 
-class Turns(NamedTuple):
+class BranchCounts(NamedTuple):
     """Visits that are worked on together, as they are counted and as they weigh, and scores: arrays of one length."""
 
     pairs: NDArray[Any]
@@ -89,11 +89,11 @@ class Turns(NamedTuple):
 def descend(
     hidden: NDArray[Any],
     nodes: NDArray[Any],
-    visits: NodeVisits,
+    visits: NodeCounts,
     factors: NDArray[Any],
     workspace: Workspace,
     dense_share: float = DENSE_SHARE,
-) -> Descent:
+) -> HsGradients:
     """Return cost and gradients of these visits.
 
     A score in a dense product takes a fifteenth of one by itself, for whose node a vector has to be fetched; so a node
@@ -106,7 +106,7 @@ def descend(
         The centres' vectors.
     nodes : ndarray, shape (V − 1, dim)
         The nodes' vectors.
-    visits : NodeVisits
+    visits : NodeCounts
         Of k centres.
     factors : ndarray, shape (k, 1)
         What each centre's gradient by the nodes is multiplied with.
@@ -121,28 +121,28 @@ def descend(
     column[upper] = np.arange(len(upper), dtype=np.int32)
     columns = column.take(visits.nodes)
     scaled = hidden * factors
-    cost, hidden_gradient, upper_gradient = _descend_together(
+    cost, hidden_gradient, upper_gradient = _dense_gradients(
         hidden, nodes.take(upper, axis=0), scaled, visits, columns, workspace
     )
     if len(upper) == np.count_nonzero(visitors):
         node_gradient = np.zeros_like(nodes)
     else:
-        lower_cost, node_gradient = _descend_one_by_one(
+        lower_cost, node_gradient = _sparse_gradients(
             hidden, nodes, scaled, _without_columns(visits, columns), hidden_gradient
         )
         cost += lower_cost
     node_gradient[upper] = upper_gradient
-    return Descent(cost, hidden_gradient, node_gradient)
+    return HsGradients(cost, hidden_gradient, node_gradient)
 
 
-def _descend_together(
+def _dense_gradients(
     hidden: NDArray[Any],
     upper: NDArray[Any],
     scaled: NDArray[Any],
-    visits: NodeVisits,
+    visits: NodeCounts,
     columns: NDArray[np.int32],
     workspace: Workspace,
-) -> Descent:
+) -> HsGradients:
     """Return what the nodes give that have a column: two matrices of their own number of rows.
 
     Scores turn into gradients in their place, some rows at a time, which stay in the cache.
@@ -168,14 +168,14 @@ def _descend_together(
             cells, pairs = cells[dense], pairs[dense]
             weighted = pairs if same else weighted[dense]
         flat = block.reshape(-1)
-        block_cost, gradient = Turns(pairs, weighted, flat.take(cells)).cost_and_gradient()
+        block_cost, gradient = BranchCounts(pairs, weighted, flat.take(cells)).cost_and_gradient()
         cost += block_cost
         flat.fill(0)
         flat[cells] = gradient
-    return Descent(cost, scores.dot(upper), scores.T.dot(scaled))
+    return HsGradients(cost, scores.dot(upper), scores.T.dot(scaled))
 
 
-def _without_columns(visits: NodeVisits, columns: NDArray[np.int32]) -> NodeVisits:
+def _without_columns(visits: NodeCounts, columns: NDArray[np.int32]) -> NodeCounts:
     """Return the visits of nodes that have no column."""
     lower = columns < 0
     kept = np.flatnonzero(lower)
@@ -185,11 +185,11 @@ def _without_columns(visits: NodeVisits, columns: NDArray[np.int32]) -> NodeVisi
     return visits.with_starts(np.concatenate([[0], np.cumsum(numbers)]), kept)
 
 
-def _descend_one_by_one(
+def _sparse_gradients(
     hidden: NDArray[Any],
     nodes: NDArray[Any],
     scaled: NDArray[Any],
-    visits: NodeVisits,
+    visits: NodeCounts,
     hidden_gradient: NDArray[Any],
 ) -> tuple[float, NDArray[Any]]:
     """Return cost and node gradient of visits that few share; the other gradient is added to what there is.
@@ -212,7 +212,7 @@ def _descend_one_by_one(
         spans = [(row, slice(starts[row] - first, starts[row + 1] - first)) for row in range(centre, stop)]
         for row, span in spans:
             np.dot(fetched[span], hidden[row], out=scores[span])
-        turns = Turns(visits.pairs[some], visits.weighted[some], scores)
+        turns = BranchCounts(visits.pairs[some], visits.weighted[some], scores)
         some_cost, some_gradient = turns.cost_and_gradient()
         for row, span in spans:
             hidden_gradient[row] += some_gradient[span].dot(fetched[span])
@@ -233,7 +233,7 @@ class HierarchicalSoftmax:
 
     The tree is Huffman's (Mikolov et al. 2013b, section 2.1 and equation 3), of how often the training pairs have each
     word as a context. Probabilities sum to 1 over the vocabulary, so the cost is comparable with the full softmax's.
-    The output weights are of nodes, (V − 1, dim), not of words: what words have of them is `TreeSoftmax.of_words`.
+    The output weights are of nodes, (V − 1, dim), not of words; `TreeSoftmax.to_word_vectors` derives those of words.
 
     Parameters
     ----------
@@ -253,9 +253,9 @@ class HierarchicalSoftmax:
         require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)
         check_number(self, "weight_decay", at_least=0)
 
-    def prepared(self, examples: TrainingExamples) -> TreeSoftmax:
+    def bind(self, examples: TrainingExamples) -> TreeSoftmax:
         """Return the objective over the tree of these examples' contexts."""
-        if isinstance(examples, VisitedExamples):
+        if isinstance(examples, TreeCountExamples):
             return TreeSoftmax(examples.tree, self, examples.context_shares)
         shares = examples.context_shares
         return TreeSoftmax(HuffmanTree.of_shares(shares, examples.pairs_per_epoch), self, shares)
@@ -273,7 +273,9 @@ class HierarchicalSoftmax:
             return batch.centres * batch.columns * size
         cells = batch.labels // LABEL_BYTES
         visits = min(cells * vocabulary_size.bit_length(), batch.centres * nodes)
-        return batch.centres * min(nodes, visits) * size + visits * (visit_bytes(dtype) + VISIT_WORK_BYTES)
+        return batch.centres * min(nodes, visits) * size + visits * (
+            node_count_bytes(dtype) + NODE_TEMPORARY_BYTES
+        )
 
     @staticmethod
     def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
@@ -284,7 +286,7 @@ class HierarchicalSoftmax:
         depth = max(1, vocabulary_size.bit_length() - 2)
         visits = min(batch.cells * depth, batch.centres * vocabulary_size)
         gathering = Work(gathered=8.0 * batch.cells * depth, calls=60)
-        return visits_work(batch.centres, visits, visits / max(1.0, batch.centres), 0, dim) + gathering
+        return node_count_work(batch.centres, visits, visits / max(1.0, batch.centres), 0, dim) + gathering
 
 
 class TreeSoftmax:
@@ -315,7 +317,7 @@ class TreeSoftmax:
         """Return cost and gradients of a batch. Nothing is changed; the dense scores are made in the workspace."""
         workspace = workspace or Workspace()
         hidden, nodes = batch.hidden(parameters.embedding), parameters.output
-        visits = visits_of(batch, self._paths(nodes.dtype))
+        visits = node_counts_of(batch, self._paths(nodes.dtype))
         factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
         cost, embedding_gradient, node_gradient = descend(hidden, nodes, visits, factors, workspace)
         embedding_gradient *= factors
@@ -351,19 +353,19 @@ class TreeSoftmax:
             shape = len(edges) - 1, words
             labels = csr_array((counts.counts[some], counts.contexts[some], edges - edges[0]), shape=shape)
             hidden = parameters.embedding[first : first + shape[0]]
-            cost += self._cost(hidden, parameters.output, NodeVisits.of(labels, paths))
+            cost += self._cost(hidden, parameters.output, NodeCounts.of(labels, paths))
         return cost / counts.total
 
-    def of_words(self, parameters: Parameters) -> Parameters:
+    def to_word_vectors(self, parameters: Parameters) -> Parameters:
         """Return parameters whose output vectors are of words, by `word_vectors`; the embedding is the same."""
         return Parameters(parameters.embedding, word_vectors(self.tree, self._shares, parameters.output))
 
-    def of_nodes(self, parameters: Parameters) -> Parameters:
+    def to_node_vectors(self, parameters: Parameters) -> Parameters:
         """Return parameters whose output vectors are of nodes, by `node_vectors`, where these are of words."""
         return Parameters(parameters.embedding, node_vectors(self.tree, self._shares, parameters.output))
 
     @staticmethod
-    def _cost(hidden: NDArray[Any], nodes: NDArray[Any], visits: NodeVisits) -> float:
+    def _cost(hidden: NDArray[Any], nodes: NDArray[Any], visits: NodeCounts) -> float:
         """Return the summed cost of visits, from a dense product of some centres with all nodes."""
         cost = 0.0
         rows = max(1, SCORES_AT_ONCE // max(1, len(nodes)))
@@ -372,7 +374,7 @@ class TreeSoftmax:
             some = visits.span(first, stop)
             scores = hidden[first:stop].dot(nodes.T)
             places = np.repeat(np.arange(stop - first), np.diff(some.starts))
-            cost += Turns(some.pairs, some.weighted, scores[places, some.nodes]).cost()
+            cost += BranchCounts(some.pairs, some.weighted, scores[places, some.nodes]).cost()
         return cost
 
     def _paths(self, dtype: Any) -> csr_array:

@@ -543,7 +543,7 @@ class SampledObjective:
         offset = np.log(noise).astype(parameters.output.dtype)
         return Parameters(parameters.embedding, parameters.output, offset)
 
-    def of_words(self, parameters: Parameters) -> Parameters:
+    def to_word_vectors(self, parameters: Parameters) -> Parameters:
         """Return the parameters unchanged: their output vectors are of words."""
         return parameters
 

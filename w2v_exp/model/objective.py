@@ -29,7 +29,7 @@ class Objective(Protocol):
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
         """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
 
-    def of_words(self, parameters: Parameters) -> Parameters:
+    def to_word_vectors(self, parameters: Parameters) -> Parameters:
         """Return the parameters with an output vector for each word: these, unless output weights are of others."""
 
 
@@ -40,7 +40,7 @@ class ObjectiveRule(Protocol):
     def cost_metric(self) -> str:
         """What its cost is logged as: ``cost`` if it is a negative log-likelihood, else ``objective_cost``."""
 
-    def prepared(self, examples: TrainingExamples) -> Objective:
+    def bind(self, examples: TrainingExamples) -> Objective:
         """Return the objective for some examples, with whatever it has to know of their words."""
 
     def output_rows(self, vocabulary_size: int) -> int:

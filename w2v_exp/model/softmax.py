@@ -363,7 +363,7 @@ class Softmax:
             sums.cost, article_cost, batch.by_row(embedding_gradient), output_gradient, offset_gradient
         )
 
-    def prepared(self, examples: TrainingExamples) -> Softmax:
+    def bind(self, examples: TrainingExamples) -> Softmax:
         """Return the objective for some examples: itself."""
         return self
 
@@ -372,7 +372,7 @@ class Softmax:
         """Return how many rows the output weights have: one for each word."""
         return vocabulary_size
 
-    def of_words(self, parameters: Parameters) -> Parameters:
+    def to_word_vectors(self, parameters: Parameters) -> Parameters:
         """Return the parameters: their output vectors are of words."""
         return parameters
 

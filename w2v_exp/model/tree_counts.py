@@ -16,7 +16,7 @@ from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.labels import DenseCounts, SparseCounts
-from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairSurvey
+from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.representation import ShortRepr
 from w2v_exp.work import Work
@@ -28,7 +28,7 @@ DENSE_SHARE = 1 / 16  # of the centres: a node that more of them visit is worth 
 
 
 @dataclass(frozen=True, repr=False)
-class NodeVisits(ShortRepr):
+class NodeCounts(ShortRepr):
     """How many of each centre's pairs come by each node, and how many of them turn left there.
 
     That is the product of the label counts, (k, V), with the matrix of paths, (V, V − 1), in compressed sparse rows:
@@ -52,25 +52,25 @@ class NodeVisits(ShortRepr):
     weighted: NDArray[Any]
 
     @classmethod
-    def of(cls, labels: csr_array, paths: csr_array, weights: csr_array | None = None) -> NodeVisits:
+    def of(cls, labels: csr_array, paths: csr_array, weights: csr_array | None = None) -> NodeCounts:
         """Return the visits of labels, (k, V), as often as they occur and as they weigh, with `path_matrix`'s paths."""
         visits = labels.astype(paths.dtype) @ paths
         weighted = visits if weights is None else weights.astype(paths.dtype) @ paths  # at the same places
         return cls(visits.indptr, visits.indices, visits.data, weighted.data)
 
-    def span(self, first: int, stop: int) -> NodeVisits:
+    def span(self, first: int, stop: int) -> NodeCounts:
         """Return the visits of the centres from `first` to before `stop`, without a copy."""
         some = slice(self.starts[first], self.starts[stop])
         return self.with_starts(self.starts[first : stop + 1] - self.starts[first], some)
 
-    def with_starts(self, starts: NDArray[np.integer[Any]], kept: slice | NDArray[np.intp]) -> NodeVisits:
+    def with_starts(self, starts: NDArray[np.integer[Any]], kept: slice | NDArray[np.intp]) -> NodeCounts:
         """Return some of the visits, which begin for each row where they are said to."""
         pairs = self.pairs[kept]
         weighted = pairs if self.weighted is self.pairs else self.weighted[kept]
-        return NodeVisits(starts, self.nodes[kept], pairs, weighted)
+        return NodeCounts(starts, self.nodes[kept], pairs, weighted)
 
     @classmethod
-    def joined(cls, parts: Sequence[NodeVisits]) -> NodeVisits:
+    def joined(cls, parts: Sequence[NodeCounts]) -> NodeCounts:
         """Return the rows of several, one after the other."""
         if len(parts) == 1:
             return parts[0]
@@ -86,26 +86,26 @@ class NodeVisits(ShortRepr):
 
 
 @dataclass(frozen=True, repr=False)
-class VisitedBatch(Batch):
+class TreeCountBatch(Batch):
     """A batch whose labels are visits of nodes already; it has no others.
 
     Parameters
     ----------
-    visits : NodeVisits
+    visits : NodeCounts
         Of the labels.
     """
 
-    visits: NodeVisits = field(kw_only=True)
+    visits: NodeCounts = field(kw_only=True)
 
     def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
         """Return so many batches of consecutive centres that together are this one."""
         edges = np.linspace(0, len(self.centres), number + 1).astype(int).tolist()
         return [self._part(first, stop) for first, stop in pairwise(edges)]
 
-    def _part(self, first: int, stop: int) -> VisitedBatch:
+    def _part(self, first: int, stop: int) -> TreeCountBatch:
         some = slice(first, stop)
         weights = self.weights[some]
-        return VisitedBatch(
+        return TreeCountBatch(
             centres=self.centres[some],
             rows=some if isinstance(self.rows, slice) else self.rows[some],
             weights=weights,
@@ -149,32 +149,32 @@ def label_matrix(batch: Batch, values: NDArray[Any], vocabulary_size: int) -> cs
     return csr_array((values, words.astype(index), starts.astype(index)), shape=shape)
 
 
-def visits_of(batch: Batch, paths: csr_array) -> NodeVisits:
+def node_counts_of(batch: Batch, paths: csr_array) -> NodeCounts:
     """Return the visits of a batch's labels."""
-    if isinstance(batch, VisitedBatch):
+    if isinstance(batch, TreeCountBatch):
         return batch.visits
     counts, vocabulary_size = batch.labels.counts, paths.shape[0]
     weights = batch.labels.scaled_shares(batch.weights)
     damped = None
     if not np.allclose(weights, counts, rtol=1e-12):  # as they are, but for counts that their rule dampens
         damped = label_matrix(batch, weights, vocabulary_size)
-    return NodeVisits.of(label_matrix(batch, counts, vocabulary_size), paths, damped)
+    return NodeCounts.of(label_matrix(batch, counts, vocabulary_size), paths, damped)
 
 
-class VisitPieces:
+class NodeCountChunks:
     """The visits of all centres in pieces, as they were made: joined to one array they would be there twice.
 
     Parameters
     ----------
-    pieces : sequence of NodeVisits
+    pieces : sequence of NodeCounts
         Of centres in their order, none without a row.
     """
 
-    def __init__(self, pieces: Sequence[NodeVisits]) -> None:
+    def __init__(self, pieces: Sequence[NodeCounts]) -> None:
         self._pieces = pieces
         self._firsts = np.concatenate([[0], np.cumsum([len(piece.starts) - 1 for piece in pieces])])
 
-    def rows(self, centres: NDArray[Any]) -> NodeVisits:
+    def rows(self, centres: NDArray[Any]) -> NodeCounts:
         """Return the visits of some centres, by rising number: a view, if they are neighbours in one piece."""
         numbers = self._firsts.searchsorted(centres, "right") - 1
         apart = np.flatnonzero((np.diff(centres) != 1) | (np.diff(numbers) != 0)) + 1
@@ -186,20 +186,20 @@ class VisitPieces:
             )
             for first, last in pairwise(edges)
         ]
-        return NodeVisits.joined(spans)
+        return NodeCounts.joined(spans)
 
 
 NODE_BYTES = 4  # the number of a visited node
-VISIT_WORK_BYTES = 16  # for a visit, while it meets its score
+NODE_TEMPORARY_BYTES = 16  # for a visit, while it meets its score
 DRAWS = np.concatenate([[0], np.geomspace(1, 1e9, 72)])  # at which expectations are tabulated
 
 
-def visit_bytes(dtype: DTypeLike) -> int:
+def node_count_bytes(dtype: DTypeLike) -> int:
     """Return how many bytes a visit takes: a node, and a complex number."""
     return NODE_BYTES + 2 * max(4, np.dtype(dtype).itemsize)
 
 
-def visits_work(centres: float, visits: float, columns: float, lower: float, dim: int) -> Work:
+def node_count_work(centres: float, visits: float, columns: float, lower: float, dim: int) -> Work:
     """Return the operations of cost and gradients of visits.
 
     Parameters
@@ -234,7 +234,7 @@ class SliceEstimate(NamedTuple):
     lower: float
 
 
-class VisitEstimate:
+class NodeCountEstimate:
     """How many nodes each centre is expected to visit, from how many distinct contexts it has.
 
     Of words drawn at random with the text's frequencies, how many distinct ones are to be expected, and how many
@@ -243,19 +243,19 @@ class VisitEstimate:
 
     Parameters
     ----------
-    survey : PairSurvey
+    statistics : PairStatistics
         Of the text's pairs.
     """
 
-    def __init__(self, survey: PairSurvey) -> None:
-        self._survey = survey
-        frequencies = survey.frequencies
+    def __init__(self, statistics: PairStatistics) -> None:
+        self._survey = statistics
+        frequencies = statistics.frequencies
         shares = frequencies / max(1, frequencies.sum())
         tree = HuffmanTree.of(frequencies)
         passing = np.bincount(tree.nodes, np.repeat(shares, tree.lengths), tree.inner_nodes)
         self._missed = np.log1p(-np.minimum(passing, 1 - 1e-12))  # by one draw, as a logarithm; by node
         distinct = [_expected(np.log1p(-np.minimum(shares, 1 - 1e-12)), draws) for draws in DRAWS]
-        self._draws = np.interp(survey.distinct_by_centre, distinct, DRAWS)
+        self._draws = np.interp(statistics.distinct_by_centre, distinct, DRAWS)
         nodes = [_expected(self._missed, draws) for draws in DRAWS]
         self.by_centre: NDArray[np.float64] = np.interp(self._draws, DRAWS, nodes)
 
@@ -289,10 +289,10 @@ def _expected(missed: NDArray[np.float64], draws: float) -> float:
 
 
 COUNTS_AT_ONCE = 1 << 20
-LABEL_WORK_BYTES = 40  # of a count, while its visits are made
+LABEL_TEMPORARY_BYTES = 40  # of a count, while its visits are made
 
 
-class VisitedExamples(CountedExamples):
+class TreeCountExamples(CountedExamples):
     """Counted pairs as visits of tree nodes: which centre's pairs come by which node does not change with epochs.
 
     So an epoch costs what the distinct (centre, node) visits cost: two to four times the distinct pairs, since most of
@@ -328,20 +328,20 @@ class VisitedExamples(CountedExamples):
         if self.rule.count_exponent != 1:
             restored = _ratio(self._pairs_by_centre, self._labels_by_centre).astype(self._damped.dtype)
             damped = self._damped * np.repeat(restored, np.diff(counts.starts))
-        self._visits = VisitPieces([*_all_visits(counts, damped, paths)])
+        self._visits = NodeCountChunks([*_all_node_counts(counts, damped, paths)])
 
     @staticmethod
     def memory(
-        survey: PairSurvey, rule: CountsRule, *, order: str, dtype: DTypeLike = np.float64
+        statistics: PairStatistics, rule: CountsRule, *, order: str, dtype: DTypeLike = np.float64
     ) -> ExamplesMemory:
         """Return what the examples of a text will need; the visits of each centre are estimated."""
-        counted = CountedExamples.memory(survey, rule, order=order)
-        estimate = VisitEstimate(survey)
+        counted = CountedExamples.memory(statistics, rule, order=order)
+        estimate = NodeCountEstimate(statistics)
         damps = rule.count_exponent != 1
-        size = visit_bytes(dtype) + damps * (visit_bytes(dtype) - NODE_BYTES)
-        distinct = int(survey.distinct_by_centre.sum())
-        held = counted.held + round(size * estimate.total) + 8 * survey.vocabulary_size * (1 + damps)
-        labels = LABEL_WORK_BYTES * min(distinct, COUNTS_AT_ONCE)
+        size = node_count_bytes(dtype) + damps * (node_count_bytes(dtype) - NODE_BYTES)
+        distinct = int(statistics.distinct_by_centre.sum())
+        held = counted.resident + round(size * estimate.total) + 8 * statistics.vocabulary_size * (1 + damps)
+        labels = LABEL_TEMPORARY_BYTES * min(distinct, COUNTS_AT_ONCE)
         if (
             damps
         ):  # damped counts stay; restored ones, and the nodes of weighted visits once more, come and go
@@ -353,16 +353,16 @@ class VisitedExamples(CountedExamples):
         batch = BatchMemory(
             centres=slices.centres,
             labels=round(copied * slices.visits),
-            label_work=round(VISIT_WORK_BYTES * slices.visits),
-            gathering=round(copied * slices.visits),
+            temporary=round(NODE_TEMPORARY_BYTES * slices.visits),
+            next_batch=round(copied * slices.visits),
             columns=slices.columns,
         )
-        return ExamplesMemory(held, max(counted.making, held + labels), batch)
+        return ExamplesMemory(held, max(counted.peak_build, held + labels), batch)
 
-    def _slice(self, centres: NDArray[np.int32]) -> VisitedBatch:
+    def _slice(self, centres: NDArray[np.int32]) -> TreeCountBatch:
         """Return the batch of these centres, which are in order."""
         pairs_by_centre = self._pairs_by_centre[centres]
-        return VisitedBatch(
+        return TreeCountBatch(
             centres=centres,
             rows=slice(None) if len(centres) == self.vocabulary_size else centres,
             weights=pairs_by_centre,
@@ -374,7 +374,9 @@ class VisitedExamples(CountedExamples):
         )
 
 
-def _all_visits(counts: PairCounts, damped: NDArray[Any] | None, paths: csr_array) -> Iterator[NodeVisits]:
+def _all_node_counts(
+    counts: PairCounts, damped: NDArray[Any] | None, paths: csr_array
+) -> Iterator[NodeCounts]:
     """Yield the visits of all V centres, some at a time; `damped` are their counts as they stand in the gradient."""
     from scipy.sparse import csr_array
 
@@ -389,7 +391,7 @@ def _all_visits(counts: PairCounts, damped: NDArray[Any] | None, paths: csr_arra
         weights = None
         if damped is not None:
             weights = csr_array((damped[some], counts.contexts[some], starts), shape=shape)
-        yield NodeVisits.of(labels, paths, weights)
+        yield NodeCounts.of(labels, paths, weights)
         first = stop
 
 

@@ -21,7 +21,7 @@ class MemoryEstimate:
         What stays: the examples, both matrices, and what the optimizer remembers of them.
     step : int
         The most that is there for a while beside these, during the first steps.
-    making : int
+    peak_build : int
         The most at once before the first step, while examples and parameters are made.
     """
 
@@ -29,12 +29,12 @@ class MemoryEstimate:
     parameters: int
     optimizer: int
     step: int
-    making: int
+    peak_build: int
 
     @property
     def total(self) -> int:
         """The peak."""
-        return max(self.making, self.examples + self.parameters + self.optimizer + self.step)
+        return max(self.peak_build, self.examples + self.parameters + self.optimizer + self.step)
 
 
 def estimate_memory(
@@ -61,9 +61,9 @@ def estimate_memory(
     parameters = Parameters.memory(vocabulary_size, dim, dtype)
     drawing = Parameters.drawing_memory(vocabulary_size, dim)
     return MemoryEstimate(
-        examples=examples.held + objective,
+        examples=examples.resident + objective,
         parameters=parameters,
         optimizer=optimizer.state_matrices * parameters,
         step=step,
-        making=max(examples.making, examples.held + parameters + drawing),
+        peak_build=max(examples.peak_build, examples.resident + parameters + drawing),
     )

@@ -100,7 +100,7 @@ class Steps:
         return (
             scores
             + batch.labels
-            + max(batch.gathering, batch.label_work, gradients + max(products, updating))
+            + max(batch.next_batch, batch.temporary, gradients + max(products, updating))
         )
 
     @staticmethod
@@ -237,7 +237,7 @@ class BlockSteps:
         """Return the largest memory of a step, in bytes, beside the parameters."""
         assert batch.block
         own = rule.block_memory(batch.block, vocabulary_size, dim, dtype)
-        return 8 * vocabulary_size + batch.labels + max(batch.gathering, own)
+        return 8 * vocabulary_size + batch.labels + max(batch.next_batch, own)
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:

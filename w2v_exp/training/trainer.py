@@ -378,8 +378,8 @@ class Trainer:
 
     @property
     def word_parameters(self) -> Parameters:
-        """The current parameters, with an output vector for each word: see `Objective.of_words`."""
-        return self.objective.of_words(self.parameters)
+        """The current parameters, with an output vector for each word: see `Objective.to_word_vectors`."""
+        return self.objective.to_word_vectors(self.parameters)
 
     def dry_run(self, steps: int) -> float:
         """Take the first steps, to measure their memory; return the seconds of the fastest one.

@@ -13,8 +13,8 @@ from properties import examples
 
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.pairs import Pairs, window_pairs
-from w2v_exp.examples.sampling import NoSubsampling, TextDraw, Word2VecSubsampling, keep_probabilities
-from w2v_exp.examples.statistics import SAMPLED_PAIRS, PairSurvey
+from w2v_exp.examples.sampling import NoSubsampling, TextSampler, Word2VecSubsampling, keep_probabilities
+from w2v_exp.examples.statistics import SAMPLED_PAIRS, PairStatistics
 
 V = 50
 
@@ -28,7 +28,7 @@ def words(tokens: int, vocabulary_size: int = V, seed: int = 0) -> np.ndarray:
 
 
 def drawn_pairs(ids, window, seed, subsampling, shrinking, segments) -> Pairs:
-    drawn = TextDraw(
+    drawn = TextSampler(
         ids,
         window,
         np.random.default_rng(seed),
@@ -53,7 +53,7 @@ def test_of_a_short_text_everything_is_known_exactly(tokens, window, seed, dropp
     subsampling = Word2VecSubsampling(0.01) if dropping else NoSubsampling()
     segments = None if cut is None else np.array([0, min(cut, tokens), tokens])
     pairs = drawn_pairs(ids, window, seed, subsampling, shrinking, segments)
-    survey = PairSurvey(
+    statistics = PairStatistics(
         ids,
         window,
         V,
@@ -62,9 +62,9 @@ def test_of_a_short_text_everything_is_known_exactly(tokens, window, seed, dropp
         shrinking_window=shrinking,
         segments=segments,
     )
-    assert survey.pairs == len(pairs)
+    assert statistics.pairs == len(pairs)
     centres, _, _ = pairs.distinct()
-    assert np.array_equal(survey.distinct_by_centre, np.bincount(centres, minlength=V))
+    assert np.array_equal(statistics.distinct_by_centre, np.bincount(centres, minlength=V))
 
 
 def test_distinct_pairs_of_several_draws_are_counted_together():
@@ -72,11 +72,13 @@ def test_distinct_pairs_of_several_draws_are_counted_together():
     generator = np.random.default_rng(3)
     keep = keep_probabilities(Word2VecSubsampling(0.01), ids, V)
     for _ in range(3):
-        drawn = TextDraw(ids, 2, generator, keep=keep).whole()
+        drawn = TextSampler(ids, 2, generator, keep=keep).whole()
         pairs = window_pairs(drawn.ids, 2, V)
         seen |= set(zip(pairs.centres.tolist(), pairs.contexts.tolist(), strict=True))
-    survey = PairSurvey(ids, 2, V, np.random.default_rng(3), subsampling=Word2VecSubsampling(0.01), passes=3)
-    assert survey.distinct_by_centre.sum() == len(seen)
+    statistics = PairStatistics(
+        ids, 2, V, np.random.default_rng(3), subsampling=Word2VecSubsampling(0.01), passes=3
+    )
+    assert statistics.distinct_by_centre.sum() == len(seen)
 
 
 def test_of_a_long_text_a_sample_tells_the_distinct_pairs_to_a_few_per_cent():
@@ -84,10 +86,10 @@ def test_of_a_long_text_a_sample_tells_the_distinct_pairs_to_a_few_per_cent():
     pairs = window_pairs(ids, 5, 5000)
     assert len(pairs) > 8 * SAMPLED_PAIRS
     centres, _, _ = pairs.distinct()
-    survey = PairSurvey(ids, 5, 5000, np.random.default_rng(0))
+    statistics = PairStatistics(ids, 5, 5000, np.random.default_rng(0))
     del pairs
     tracemalloc.start()
-    estimated = survey.distinct_by_centre
+    estimated = statistics.distinct_by_centre
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert estimated.sum() == pytest.approx(len(centres), rel=0.02)
@@ -99,18 +101,18 @@ def test_of_a_long_text_a_sample_tells_the_distinct_pairs_to_a_few_per_cent():
 @pytest.mark.parametrize("batch_size", [64, 1000, 10_000_000])
 def test_the_centres_of_a_batch_are_told_from_a_few(order, batch_size):
     ids = words(20_000, 2000)
-    survey = PairSurvey(ids, 3, 2000, np.random.default_rng(0))
+    statistics = PairStatistics(ids, 3, 2000, np.random.default_rng(0))
     examples = Examples(window_pairs(ids, 3, 2000), batch_size=batch_size, order=order)
     batches = examples.batches(np.random.default_rng(0))
     most = max(len(batch.centres) for batch, _ in zip(batches, range(8), strict=False))
-    assert survey.distinct_centres(batch_size, order) == pytest.approx(most, rel=0.2)
+    assert statistics.distinct_centres(batch_size, order) == pytest.approx(most, rel=0.2)
 
 
 def test_the_distinct_pairs_of_a_large_batch_are_told():
     ids = words(50_000)
-    survey = PairSurvey(ids, 4, V, np.random.default_rng(0))
+    statistics = PairStatistics(ids, 4, V, np.random.default_rng(0))
     pairs = window_pairs(ids[:12_500], 4, V)
     distinct = len(pairs.distinct()[0])
-    assert survey.distinct_in_batch(len(pairs), "corpus") == pytest.approx(distinct, rel=0.05)
+    assert statistics.distinct_in_batch(len(pairs), "corpus") == pytest.approx(distinct, rel=0.05)
     distinct = len(window_pairs(ids, 4, V).distinct()[0])
-    assert survey.distinct_in_batch(survey.pairs, "corpus") == pytest.approx(distinct, rel=0.05)
+    assert statistics.distinct_in_batch(statistics.pairs, "corpus") == pytest.approx(distinct, rel=0.05)
