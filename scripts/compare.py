@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.report import write_comparison
 from w2v_exp.files import replacing
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE, Asked, write_summary_page
 from w2v_exp.tracking.history import recorded_results, recorded_runs, recorded_sweep, skipped_results

@@ -30,8 +30,8 @@ LOADED = [  # what the application imports late
     "w2v_exp.experiment.job",
     "w2v_exp.experiment.report",
     "w2v_exp.reporting.memory_ladder",
-    "w2v_exp.reporting.run_plots",
-    "w2v_exp.reporting.sweep_plots",
+    "w2v_exp.reporting.plots",
+    "w2v_exp.reporting.plots",
     "w2v_exp.searching.study",
     "w2v_exp.experiment.cli",
     "w2v_exp.searching.search",
@@ -64,7 +64,7 @@ def warm_up() -> None:
 
     from w2v_exp.config import register_schema
     from w2v_exp.experiment.command import parse, understand
-    from w2v_exp.reporting.run_plots import draw_costs
+    from w2v_exp.reporting.plots import draw_costs
 
     register_schema()
     understand(parse(["tracking=none"]))

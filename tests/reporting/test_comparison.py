@@ -15,10 +15,9 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from w2v_exp.metrics import COLUMNS, QUALITIES, Ranking
-from w2v_exp.reporting.comparison import compare
+from w2v_exp.reporting.comparison import compare, pareto_front
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.escape import table_text
-from w2v_exp.reporting.pareto_front import pareto_front
 from w2v_exp.runs import RunResult
 
 

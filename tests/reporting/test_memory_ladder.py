@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from w2v_exp.experiment.report import write_comparison
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.comparison_files import write_comparison
 from w2v_exp.reporting.memory_ladder import draw_memory_ladder
 from w2v_exp.runs import RunResult
 

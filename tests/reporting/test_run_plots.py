@@ -10,7 +10,7 @@ from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.reporting import style
-from w2v_exp.reporting.run_plots import (
+from w2v_exp.reporting.plots import (
     draw_costs,
     draw_embedding_map,
     draw_softmax,

@@ -64,7 +64,7 @@ def test_settings_are_as_before_after_drawing(tmp_path):
 
 def test_drawing_never_loads_pyplot():
     program = (
-        "import sys, w2v_exp.reporting.run_plots, w2v_exp.reporting.sweep_plots\n"
+        "import sys, w2v_exp.reporting.plots, w2v_exp.reporting.plots\n"
         "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

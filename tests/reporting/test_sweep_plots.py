@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.heat_maps import draw_heat_map
-from w2v_exp.reporting.layout import PANELS
-from w2v_exp.reporting.sweep_plots import draw_cost_curves, draw_explained_by_memory, draw_explained_by_time
+from w2v_exp.reporting.comparison import PANELS, compare
+from w2v_exp.reporting.plots import (
+    draw_cost_curves,
+    draw_explained_by_memory,
+    draw_explained_by_time,
+    draw_heat_map,
+)
 from w2v_exp.runs import RunResult
 
 DRAWERS = [draw_cost_curves, draw_explained_by_memory, draw_heat_map]

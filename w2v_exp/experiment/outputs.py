@@ -107,11 +107,11 @@ def draw_plots(
     estimated: bool,
 ) -> None:
     """Draw the pictures of a run: costs if it has epochs, embeddings, softmax output of a small vocabulary."""
-    from w2v_exp.reporting import run_plots
+    from w2v_exp.reporting import plots
 
     if trainer.records:
         article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
-        run_plots.draw_costs(
+        plots.draw_costs(
             {**curves, "article_cost": article},
             floor=bounds.cost_floor if bounds else math.nan,
             unigram=bounds.unigram_cost if bounds else math.nan,
@@ -119,9 +119,9 @@ def draw_plots(
             path=folder / "cost.png",
         )
     vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input
-    run_plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
-    if len(vocabulary) <= run_plots.SOFTMAX_WORDS:
+    plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
+    if len(vocabulary) <= plots.SOFTMAX_WORDS:
         probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
-        run_plots.draw_softmax(
+        plots.draw_softmax(
             vocabulary.words, probabilities, true_neighbours(examples.pairs), folder / "softmax.png"
         )

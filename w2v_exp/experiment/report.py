@@ -1,10 +1,11 @@
-"""What a run and a sweep print at their end."""
+"""What a run and a sweep print at their end, and the files of a comparison."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,16 +15,46 @@ from rich.text import Text
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
-from w2v_exp.metrics import COST, ESTIMATED, REPORTED, Metric, Ranking
+from w2v_exp.metrics import COST, CURVES, ESTIMATED, REPORTED, Metric, Ranking
 from w2v_exp.plan import Plan
-from w2v_exp.reporting.comparison import Comparison, compare
-from w2v_exp.reporting.comparison_files import write_comparison
+from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.escape import shown, visible_console
-from w2v_exp.reporting.layout import values_of
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Asked, ranked_metrics, write_summary_page
 from w2v_exp.runs import RunResult, Sweep, read_results
 from w2v_exp.training.callbacks import EPOCHS
+
+
+def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True) -> None:
+    """Write ``comparison.csv`` and, if wanted, the pictures into a folder; it is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    comparison.write_csv(folder / "comparison.csv")
+    if plots:
+        from w2v_exp.reporting.memory_ladder import draw_memory_ladder
+        from w2v_exp.reporting.plots import (
+            draw_cost_curves,
+            draw_explained_by_memory,
+            draw_explained_by_time,
+            draw_heat_map,
+            heat_maps,
+        )
+        from w2v_exp.reporting.summary_page import drawn_curves
+
+        pictures: dict[str, Callable[[Comparison, Path], bool]] = {
+            "explained_by_memory.png": draw_explained_by_memory,
+            "explained_by_time.png": draw_explained_by_time,
+            "memory_ladder.png": draw_memory_ladder,
+        }
+        for name, metric in heat_maps().items():
+            pictures[f"{name}.png"] = partial(draw_heat_map, metric=metric)
+        for metric in CURVES:
+            (folder / f"{metric}_curves.png").unlink(missing_ok=True)
+        for metric in drawn_curves(comparison):
+            pictures[f"{metric}_curves.png"] = partial(draw_cost_curves, metric=metric)
+        for name, draw in pictures.items():
+            (folder / name).unlink(missing_ok=True)  # not every comparison has every picture
+            draw(comparison, folder / name)
+
 
 SHOWN_NEIGHBOURS = 6
 

@@ -1,4 +1,4 @@
-"""The runs of a sweep side by side: as CSV, as Markdown, as a table on a terminal."""
+"""The runs of a sweep side by side: groups that differ in seed, rankings, the Pareto front."""
 
 from __future__ import annotations
 
@@ -6,20 +6,209 @@ import csv
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from w2v_exp.files import replacing
-from w2v_exp.metrics import COLUMNS, QUALITIES, Metric, Ranking, metric_of
+from w2v_exp.metrics import COLUMNS, ESTIMATED, QUALITIES, Metric, Ranking, metric_of
 from w2v_exp.reporting.escape import markdown, shown, table_cells
-from w2v_exp.reporting.group import Group, common_ranking, group_runs
 from w2v_exp.runs import LEAST_KNOWN, RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Group:
+    """Finished runs that differ only in their seed: a row of the table.
+
+    Parameters
+    ----------
+    swept : dict of str to str
+        The swept keys and their values.
+    runs : list of RunResult
+        At least one.
+    """
+
+    swept: dict[str, str]
+    runs: list[RunResult]
+
+    @property
+    def status(self) -> str:
+        """``SKIPPED`` if all runs had finished before, else ``FINISHED``."""
+        return "SKIPPED" if all(run.finished_before for run in self.runs) else "FINISHED"
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a metric over the seeds; NaN if a run does not have it."""
+        with np.errstate(invalid="ignore"):
+            return float(np.mean(self._values(metric)))
+
+    def deviation(self, metric: str) -> float:
+        """Return the standard deviation over the seeds (n − 1 in the denominator); NaN for a single run."""
+        if len(self.runs) < 2:
+            return math.nan
+        with np.errstate(invalid="ignore"):
+            return float(np.std(self._values(metric), ddof=1))
+
+    def written(self, column: Metric, *, with_deviation: bool = True) -> str:
+        """Return the mean as text, ± the standard deviation if the seeds differ; – for what is not known."""
+        mean, deviation = self.mean(column.name), self.deviation(column.name)
+        if not math.isfinite(mean):
+            return "–"
+        decimals = column.decimals_for(mean)
+        text = f"{mean:,.{decimals}f}"
+        if with_deviation and math.isfinite(deviation) and deviation > 0:
+            text += f" ± {deviation:,.{decimals}f}"
+        return text
+
+    def has(self, metric: str) -> bool:
+        """Return whether all runs have a finite value of a metric."""
+        return math.isfinite(self.mean(metric))
+
+    def ranked_mean(self, metric: str) -> float:
+        """Return the mean of a metric, if all runs can be ranked by it; else NaN."""
+        return self.mean(metric) if all(run.ranks(metric) for run in self.runs) else math.nan
+
+    def ranks(self, metric: str) -> bool:
+        """Return whether the configuration can be ranked by a metric."""
+        return math.isfinite(self.ranked_mean(metric))
+
+    def least_known(self, metric: str) -> RunResult:
+        """Return the run with the fewest known pairs or questions of an evaluation score."""
+        return min(self.runs, key=lambda run: run.known(metric))
+
+    def qualifier(self, metric: str) -> str:
+        """Return what has to stand beside a value: the coverage of a score, or that a cost is an estimate."""
+        if metric == "cost" and any(run.has_estimated_cost for run in self.runs):
+            return ESTIMATED
+        least = self.least_known(metric)
+        return (
+            f"({least.known(metric):.0f}/{least.total(metric)})" if math.isfinite(least.known(metric)) else ""
+        )
+
+    def _values(self, metric: str) -> list[float]:
+        return [run.metrics.get(metric, math.nan) for run in self.runs]
+
+
+def group_runs(results: Sequence[RunResult]) -> list[Group]:
+    """Return the finished runs, grouped by their swept values, in the order of the results."""
+    groups: dict[frozenset[tuple[str, str]], Group] = {}
+    for run in results:
+        if run.done:
+            groups.setdefault(frozenset(run.swept.items()), Group(run.swept, [])).runs.append(run)
+    return [*groups.values()]
+
+
+def common_ranking(groups: Sequence[Group]) -> Ranking | None:
+    """Return the first ranking by which all groups can be ranked, else the first for any of them."""
+    for enough in (all, any):
+        for quality in QUALITIES:
+            if enough(group.ranks(quality.name) for group in groups):
+                return quality.ranking if groups else None
+    return None
+
+
+def pareto_front(groups: Sequence[Group], ranking: Ranking, effort: str) -> list[Group]:
+    """Return the groups than which no other is as good for less effort, or better for as much.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        Those that lack one of the metrics are never returned.
+    ranking : Ranking
+        What is wanted.
+    effort : str
+        A metric of which less is better.
+
+    Returns
+    -------
+    list of Group
+        By rising effort, and so by rising quality. Of groups that are equal in both, the first.
+    """
+    known = [g for g in groups if g.ranks(ranking.metric) and math.isfinite(g.mean(effort))]
+    known.sort(key=lambda group: (group.mean(effort), -ranking.sign * group.mean(ranking.metric)))
+    front: list[Group] = []
+    best = -math.inf
+    for group in known:
+        quality = ranking.sign * group.mean(ranking.metric)
+        if quality > best:
+            front.append(group)
+            best = quality
+    return front
+
+
+PANELS = 4  # so many heat maps fit side by side
+SPREAD = 0.1  # configurations that differ by much less look about the same
+
+
+class Layout(NamedTuple):
+    """Where each configuration of a sweep is shown.
+
+    Parameters
+    ----------
+    row_key, column_key : str
+        Swept keys.
+    rows, columns : list of str
+        Their values.
+    panel_key : str, optional
+        A third one, if three are swept: that with the fewest values.
+    panels : list of str
+        Its values; one empty value if there is none.
+    """
+
+    row_key: str
+    column_key: str
+    rows: list[str]
+    columns: list[str]
+    panel_key: str | None
+    panels: list[str]
+
+    def is_in(self, panel: str, swept: Mapping[str, str]) -> bool:
+        """Return whether a configuration belongs to a panel."""
+        return self.panel_key is None or swept.get(self.panel_key, "") == panel
+
+    def place(self, swept: Mapping[str, str]) -> tuple[int, int]:
+        """Return the row and the column of a configuration."""
+        row, column = swept.get(self.row_key, ""), swept.get(self.column_key, "")
+        return self.rows.index(row), self.columns.index(column)
+
+
+def layout_of(comparison: Comparison) -> Layout | None:
+    """Return the layout of a sweep of two keys, or of three of which one has no more than `PANELS` values.
+
+    None also where less than half of the combinations were run, as in a search over continuous values: most cells
+    would be empty, and their columns as many as the trials.
+    """
+    values = {key: values_of(key, comparison) for key in comparison.keys}
+    panel_key = min(reversed(values), key=lambda key: len(values[key])) if len(values) == 3 else None
+    panels = values.pop(panel_key) if panel_key else [""]
+    if len(values) != 2 or len(panels) > PANELS:
+        return None
+    (row_key, rows), (column_key, columns) = values.items()
+    run = {tuple(swept.get(key, "") for key in comparison.keys) for swept in settings_of(comparison)}
+    if 2 * len(run) < len(panels) * len(rows) * len(columns):
+        return None
+    return Layout(row_key, column_key, rows, columns, panel_key, panels)
+
+
+def settings_of(comparison: Comparison) -> list[dict[str, str]]:
+    """Return the swept values of each configuration, and of each run that did not finish."""
+    return [group.swept for group in comparison.groups] + [run.swept for run in comparison.unfinished]
+
+
+def values_of(key: str, comparison: Comparison) -> list[str]:
+    """Return the values of a key: numbers by size, others in the order in which they turn up."""
+    values = list(dict.fromkeys(settings.get(key, "") for settings in settings_of(comparison)))
+    try:
+        return sorted(values, key=float)
+    except ValueError:
+        return values
+
 
 NOTE = (
     "Information explained: 0 knows only word frequencies, 1 is the floor; it compares any runs. "

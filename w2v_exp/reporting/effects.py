@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from w2v_exp.metrics import Metric, Ranking, metric_of
-from w2v_exp.reporting.comparison import Comparison
+from w2v_exp.reporting.comparison import Comparison, Group, values_of
 from w2v_exp.reporting.escape import shown
-from w2v_exp.reporting.group import Group
-from w2v_exp.reporting.layout import values_of
 
 SURE = 0.95
 _DUST = 1e-12  # equal figures may differ by this much of their size once they are averaged

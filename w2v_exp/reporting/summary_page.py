@@ -21,12 +21,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from w2v_exp.files import replacing
 from w2v_exp.metrics import CURVES, QUALITIES, RESOURCES, Metric, Ranking, metric_of
 from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
-from w2v_exp.reporting.comparison import NOTE, NOTE_ON_SEEDS, Comparison
+from w2v_exp.reporting.comparison import (
+    NOTE,
+    NOTE_ON_SEEDS,
+    SPREAD,
+    Comparison,
+    Group,
+    Layout,
+    layout_of,
+    pareto_front,
+    values_of,
+)
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_difference
 from w2v_exp.reporting.escape import shown
-from w2v_exp.reporting.group import Group
-from w2v_exp.reporting.layout import SPREAD, Layout, layout_of, values_of
-from w2v_exp.reporting.pareto_front import pareto_front
 from w2v_exp.runs import RunResult
 
 POINTS = 100_000  # of all curves of a metric together: half a megabyte
