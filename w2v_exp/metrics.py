@@ -172,7 +172,7 @@ METRICS = (
     ),
     Metric(
         VALIDATION_COST,
-        "validation cost of held-out pairs",
+        "validation cost",
         NATS,
         "epoch",
         LESS,
@@ -181,7 +181,7 @@ METRICS = (
         2,
         reported=True,
         role="quality",
-        note="The cost of pairs that are not trained on; it compares only runs that hold out the same ones.",
+        note="The cost of held-out pairs, which are not trained on; it compares only runs that hold out the same ones.",
         expected=lambda plan: bool(plan.validation.share),
     ),
     Metric(
@@ -193,7 +193,6 @@ METRICS = (
         4,
         "gap",
         5,
-        note="cost − cost_floor.",
         expected=_has_bounds,
     ),
     Metric(
@@ -212,13 +211,7 @@ METRICS = (
         reported=True,
         note="The cost of all pairs of the text by word frequencies alone.",
     ),
-    Metric(
-        "validation_unigram_cost",
-        "unigram baseline cost of held-out pairs",
-        NATS,
-        "end",
-        note="The cost of the held-out pairs by their word frequencies alone.",
-    ),
+    Metric("validation_unigram_cost", "unigram baseline cost of held-out pairs", NATS, "end"),
     Metric(
         "article_cost",
         "cost as the article computes it",
@@ -469,16 +462,3 @@ def _scores(plan: Plan) -> Iterator[str]:
         for source in plan.evaluation.analogies:
             name = set_name("analogies", source)
             yield from (name, f"{name}_semantic", f"{name}_syntactic")
-
-
-def markdown_table() -> str:
-    """Return the table of metrics for the documentation."""
-    logged = {"start": "before training", "epoch": "after epochs", "end": "at the end", "sweep": "of a sweep"}
-    rows = ["| metric | meaning | unit | better | logged |", "| --- | --- | --- | --- | --- |"]
-    for metric in METRICS:
-        label = "" if metric.label == metric.name.replace("_", " ") and metric.note else metric.label
-        meaning = ". ".join(f"{text[0].upper()}{text[1:]}" for text in (label, metric.note) if text)
-        better = {LESS: "lower", MORE: "higher", None: ""}[metric.better]
-        cells = [f"`{metric.name}`", meaning, metric.unit, better, logged[metric.logged]]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
