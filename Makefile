@@ -39,8 +39,8 @@ reproduce: $(VENV)/.installed ## every published result of the article beside ou
 exact-softmax: $(VENV)/.installed ## the exact softmax against gensim, quality and time, as a report (ten minutes)
 	@$(BIN)/python scripts/exact_softmax.py
 
-ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, and other optimizers (45 minutes)
-	@$(BIN)/python scripts/ablation.py
+ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, as a sweep of one change at a time (half an hour)
+	@$(BIN)/python -m w2v_exp sweep=ablation
 
 reference: $(VENV)/.installed ## the pages of docs/reference that are generated from the code
 	@$(BIN)/python docs/generate_reference.py

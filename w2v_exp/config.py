@@ -202,6 +202,8 @@ def _require_search_path(warned: list[warnings.WarningMessage]) -> None:
 def parse_overrides(texts: Sequence[str]) -> list[Override]:
     """Return overrides as Hydra reads them; beyond that, an unquoted value may have ``=`` and any letters.
 
+    ``changes={name: key=value, …}`` and ``changes.name=key=value`` are read as YAML, and add to those in files.
+
     Raises
     ------
     UserError, HydraException
@@ -211,7 +213,7 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
     parsed: list[Override] = []
     for text in texts:
         try:
-            parsed += parser.parse_overrides([_leniently(text)])
+            parsed += parser.parse_overrides(_change_overrides(text) or [_leniently(text)])
         except RecursionError:
             raise UserError(f"{shown(text, 80)}: brackets are nested too deeply.") from None
         except (HydraException, UserError):
@@ -239,6 +241,46 @@ def _leniently(text: str) -> str:
     if found and ("=" in found[2] or not found[2].isascii()):
         return f"{found[1]}='{found[2]}'"
     return text
+
+
+CHANGES = re.compile(r"\+?changes(?:\.([^=]*))?=(.*)", re.DOTALL)
+
+
+def _change_overrides(text: str) -> list[str]:
+    """Return an override of ``changes`` as Hydra's grammar has it; none if the text is not one.
+
+    >>> _change_overrides("changes={wide: window=5, slow: [optimizer=sgd, learning_rate=0.01]}")
+    ["++changes={wide:'window=5',slow:['optimizer=sgd','learning_rate=0.01']}"]
+    >>> _change_overrides("changes.wide=window=5")
+    ["++changes={wide:'window=5'}"]
+    """
+    if not (found := CHANGES.fullmatch(text)):
+        return []
+    name, value = found.groups()
+    try:
+        sets = OmegaConf.to_container(OmegaConf.create(f"value: {value}"))["value"]  # type: ignore[index, call-overload]
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise UserError(
+            f"{shown(text, 80)}: not valid YAML ({getattr(error, 'problem', None) or _first_line(error)}). "
+            "Write changes={name: key=value, other: key=value}."
+        ) from error
+    sets = sets if name is None else {name: sets}
+    if not isinstance(sets, dict) or not all(isinstance(each, str) for each in sets):
+        raise UserError(
+            f"{shown(text, 80)}: must be named sets of overrides. Write changes={{name: key=value, other: key=value}}."
+        )
+    return [f"++changes={_written(sets)}"]
+
+
+def _written(value: Any) -> str:
+    """Return a value as Hydra's grammar has it, with its interpolations."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, str):
+        return str(QuotedString(value, Quote.single).with_quotes())
+    return "null" if value is None else str(value)
 
 
 def quoted(text: str) -> str:

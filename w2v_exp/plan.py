@@ -92,6 +92,8 @@ class Plan:
     order: str
     seed: int
     repeats: int
+    changes: dict[str, Any]
+    change: str | None
     dtype: str
     threads: int
     workers: int

@@ -12,6 +12,7 @@ from time import time
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
 
+CHANGE, BASE = "change", "base"  # the swept key of a sweep of changes, and its value where nothing is changed
 DONE = ("FINISHED", "SKIPPED")
 LEAST_KNOWN = 30  # pairs or questions: a score of fewer ranks nothing
 Points = Sequence[tuple[int, float]]  # values by epoch

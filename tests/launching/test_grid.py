@@ -12,7 +12,11 @@ from w2v_exp.experiment.folders import compose_distinct
 
 def composed(*combinations: dict[str, str]) -> int:
     register_schema()
-    return len(compose_distinct(Sources(), [], combinations))
+    return len(
+        compose_distinct(
+            lambda values: Sources().compose([f"{k}={v}" for k, v in values.items()]), combinations
+        )
+    )
 
 
 def test_runs_that_differ_in_values_of_plain_keys_are_composed_once() -> None:

@@ -32,41 +32,41 @@ def effects_of(table, key="window", metric=EXPLAINED):
     return effect, {value.value: value for value in effect.values}
 
 
-def test_one_key_with_two_values_is_welchs_test():
+def test_one_key_with_two_values_is_the_paired_test_of_the_seeds_that_both_have():
     three, five = [0.52, 0.55, 0.50, 0.57], [0.41, 0.50, 0.37]
     _, values = effects_of({("3",): three, ("5",): five})
-    expected = stats.ttest_ind(three, five, equal_var=False).confidence_interval(0.95)
+    expected = stats.ttest_rel(three[:3], five).confidence_interval(0.95)
     behind, margin = values["5"].behind, values["5"].behind_margin
-    assert behind == pytest.approx(np.mean(three) - np.mean(five))
+    assert behind == pytest.approx(np.mean(three[:3]) - np.mean(five))
     assert (behind - margin, behind + margin) == pytest.approx((expected.low, expected.high))
-    assert values["3"].margin == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(three))
+    assert values["3"].margin == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(three[:3]))
     assert (values["3"].behind, values["3"].behind_margin, values["3"].exceeds_noise) == (0, 0, False)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.005, 0.5])
 def test_a_difference_exceeds_the_noise_when_its_interval_is_without_0(gap):
     noise = np.array([-0.01, 0.0, 0.01])
-    _, values = effects_of({("3",): 0.5 + noise, ("5",): 0.5 - gap + noise})
+    _, values = effects_of({("3",): 0.5 + noise, ("5",): 0.5 - gap - noise})
     other = values["5"] if gap else min(values.values(), key=lambda value: value.runs)
     assert other.exceeds_noise is (gap > 0.1)
 
 
 def test_of_many_values_each_difference_must_be_larger_as_there_are_more_pairs():
-    noise = np.array([-0.01, 0.0, 0.01])
-    _, two = effects_of({(str(i),): 0.5 - 0.01 * i + noise for i in range(2)})
-    _, five = effects_of({(str(i),): 0.5 - 0.01 * i + noise for i in range(5)})
+    noise = np.array([[-0.01, 0.0, 0.01], [0.01, 0.0, 0.02], *[[0.0, 0.01, 0.0]] * 3])
+    _, two = effects_of({(str(i),): 0.5 - 0.1 * i + noise[i] for i in range(2)})
+    _, five = effects_of({(str(i),): 0.5 - 0.1 * i + noise[i] for i in range(5)})
     assert five["1"].behind == pytest.approx(two["1"].behind)
-    widened = stats.t.ppf(1 - 0.025 / 10, 4) / stats.t.ppf(0.975, 4)
+    widened = stats.t.ppf(1 - 0.025 / 10, 2) / stats.t.ppf(0.975, 2)
     assert five["1"].behind_margin == pytest.approx(widened * two["1"].behind_margin)
 
 
 def test_noise_is_that_within_configurations_not_between_them():
     noise = np.array([-0.001, 0.0, 0.001])
     table = {(w, d): 0.1 * int(w) + 0.01 * int(d) + noise for w in "35" for d in "123456"}
-    effect, values = effects_of(table)
-    assert effect.settings == 6
+    _, values = effects_of(table)
+    assert values["3"].settings == 6
     assert values["3"].deviation == pytest.approx(0.001)
-    assert values["3"].margin < 0.001
+    assert values["3"].margin < 0.003
     assert values["3"].ahead == 6
     assert values["3"].exceeds_noise
 
@@ -75,7 +75,10 @@ def test_the_intervals_of_a_grid_hold_as_often_as_they_say():
     generator = np.random.default_rng(5)
     inside, repeats = 0, 400
     for _ in range(repeats):
-        noise = generator.normal(scale=[[0.01], [0.05], [0.01], [0.02]], size=(4, 3))
+        # What a seed does to all of its runs, and what it does to each.
+        noise = generator.normal(scale=0.05, size=3) + generator.normal(
+            scale=[[0.01], [0.05], [0.01], [0.02]], size=(4, 3)
+        )
         table = {(w, d): noise[2 * i + j] + j for i, w in enumerate("35") for j, d in enumerate("12")}
         effect, _ = effects_of(table)
         worse = effect.from_best[1]
@@ -87,7 +90,7 @@ def test_a_failed_configuration_is_left_out_for_all_values():
     table = {("3", "10"): [0.9], ("3", "50"): [0.1], ("5", "10"): [0.8]}
     failed = run({"window": "5", "dim": "50"}, math.nan, status="FAILED")
     effect = key_effect(compare([*runs(table), failed]), "window", EXPLAINED)
-    assert effect.settings == 1
+    assert [value.settings for value in effect.values] == [1, 1]
     assert [(value.value, value.mean) for value in effect.from_best] == [("3", 0.9), ("5", 0.8)]
 
 
@@ -100,10 +103,72 @@ def test_a_single_seed_says_nothing_of_noise():
     assert "noise is not known" in finding.sentence
 
 
+def test_what_a_seed_does_to_all_values_alike_is_no_noise_of_their_differences():
+    seeds = np.array([-0.2, 0.0, 0.3])
+    _, values = effects_of({("3",): 0.9 + seeds, ("5",): 0.8 + seeds + [0.0, 0.001, -0.001]})
+    assert values["5"].margin > 0.5
+    assert values["5"].behind_margin < 0.003
+    assert values["5"].exceeds_noise
+
+
+def test_seeds_that_are_not_shared_say_nothing_of_noise():
+    results = [*runs({("3",): [0.9, 0.8]}), *(run({"window": "5"}, 0.5, seed) for seed in (2, 3))]
+    effect = key_effect(compare(results), "window", EXPLAINED)
+    (best, other) = effect.from_best
+    assert (best.mean, other.mean, other.behind) == pytest.approx((0.85, 0.5, 0.35))
+    assert other.exceeds_noise is None
+    assert math.isnan(other.margin)
+
+
+def changes(table):
+    """Return the effect of changes of a base, given the values of their seeds by name."""
+    results = [
+        run({"change": name}, v, seed) for name, values in table.items() for seed, v in enumerate(values)
+    ]
+    comparison = compare(results)
+    effect = key_effect(comparison, "change", EXPLAINED)
+    return comparison, effect, {value.value: value for value in effect.values}
+
+
+def test_changes_are_compared_each_with_the_base_and_with_no_other():
+    table = {"base": [0.5, 0.6, 0.7], "up": [0.61, 0.7, 0.79], "down": [0.3, 0.55, 0.62], "once": [0.9]}
+    comparison, effect, values = changes(table)
+    assert (effect.reference, effect.from_best[0].value) == ("base", "once")
+    expected = stats.ttest_rel(table["base"], table["up"]).confidence_interval(1 - 0.05 / 3)
+    behind, margin = values["up"].behind, values["up"].behind_margin
+    assert (behind - margin, behind + margin) == pytest.approx((expected.low, expected.high))
+    assert values["up"].exceeds_noise
+    assert (values["once"].behind, values["once"].exceeds_noise) == (pytest.approx(-0.4), None)
+    assert (values["base"].behind, values["base"].behind_margin, values["base"].exceeds_noise) == (
+        0,
+        0,
+        False,
+    )
+    (_, finding) = findings(comparison, [effect])
+    assert finding.sentence.startswith("1 of 3 differ from base by more than the noise: up +0.100 ± 0.04")
+
+
+def test_findings_on_changes_that_are_within_the_noise_or_whose_noise_is_not_known():
+    comparison, effect, _ = changes({"base": [0.5, 0.6], "near": [0.7, 0.5], "nearer": [0.5, 0.61]})
+    assert "no change differs from base by more than the noise; the largest: near +0.050" in (
+        findings(comparison, [effect])[1].sentence
+    )
+    comparison, effect, _ = changes({"base": [0.5], "low": [0.3]})
+    assert findings(comparison, [effect])[1].sentence.startswith(
+        "against base: low −0.200; how much of it is noise is not"
+    )
+
+
+def test_a_change_without_a_setting_in_common_with_the_base_is_absent():
+    results = [run({"change": c, "dim": d}, 0.5) for c, d in (("base", "5"), ("a", "5"), ("b", "9"))]
+    effect = key_effect(compare(results), "change", EXPLAINED)
+    assert ([value.value for value in effect.values], effect.absent) == (["base", "a"], ["b"])
+
+
 def test_settings_without_repeats_are_left_out_where_others_have_some():
     table = {("3", "1"): [0.9, 0.8], ("5", "1"): [0.7, 0.6], ("3", "2"): [0.5, 0.4], ("5", "2"): [0.9]}
-    effect, values = effects_of(table)
-    assert (effect.settings, values["3"].runs, values["3"].mean) == (1, 2, pytest.approx(0.85))
+    _, values = effects_of(table)
+    assert (values["3"].settings, values["3"].runs, values["3"].mean) == (1, 2, pytest.approx(0.85))
 
 
 def test_seeds_that_make_no_difference_leave_no_noise():
@@ -136,10 +201,10 @@ def sentences(table):
 
 def test_findings_say_what_is_best_and_what_is_noise():
     noise = np.array([-0.001, 0.0, 0.001])
-    best, said = sentences({("3",): 0.9 + noise, ("5",): 0.8 + noise})
+    best, said = sentences({("3",): 0.9 + noise, ("5",): 0.8 - noise})
     assert best == "information explained 0.900 ± 0.001"
-    assert said == "3 is best, ahead of 5 by 0.1000 ± 0.0023, more than the noise."
-    _, said = sentences({("3",): 0.9 + noise, ("5",): 0.8995 + noise, ("9",): 0.1 + noise})
+    assert said == "3 is best, ahead of 5 by 0.1000 ± 0.0050, more than the noise."
+    _, said = sentences({("3",): 0.9 + noise, ("5",): 0.8995 - noise, ("9",): 0.1 + noise})
     assert "ahead of 5 by 0.0005" in said
     assert "within the noise; ahead of 9 by 0.800" in said
     _, said = sentences({("3",): [0.5], ("5",): [0.5]})

@@ -44,6 +44,7 @@ from w2v_exp.config import (
 )
 from w2v_exp.errors import UserError, visible
 from w2v_exp.experiment.command import (
+    BASIC_SWEEPER,
     Command,
     Parser,
     all_keys,
@@ -78,6 +79,7 @@ A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
   python -m w2v_exp                                    one run: the article's model on its sentence
   python -m w2v_exp window=5 optimizer=adam            other values, other choices
   python -m w2v_exp window=3,5 dim=10,50 -m            a sweep over all combinations
+  python -m w2v_exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and each change of it
   python -m w2v_exp experiment=article                 a named experiment
   python -m w2v_exp sweep=schedules                    a named sweep
   python -m w2v_exp window=5 estimate=true             only show memory and training time of each label encoding
@@ -122,9 +124,6 @@ def _group(group: str) -> str:
     return "\n".join(lines)
 
 
-BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-
-
 def run_sweep(
     command: Command, folder: Path, job: Callable[[Any], Any], study: SearchStudy | None = None
 ) -> None:
@@ -153,7 +152,7 @@ def run_sweep(
 
         launcher = _launcher(command, config, context, job)
         Search(command.search.settings, study, command.search.space, command.task, launcher).run()
-    elif config.hydra.sweeper.get("_target_") == BASIC:
+    elif config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
         _launch_grid(command, config, _launcher(command, config, context, job))
     else:
         sweeper = Plugins.instance().instantiate_sweeper(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shlex
 import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import product
 from math import prod
 from os.path import lexists
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
 from hydra.errors import (
@@ -38,11 +37,13 @@ from w2v_exp.config import (
     without_hydra,
 )
 from w2v_exp.errors import SettingError, UserError
+from w2v_exp.experiment.changes import read_changes, require_distinct, select_changes
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable
 from w2v_exp.plan import MOST_RUNS, Plan
 from w2v_exp.reporting.escape import shown
+from w2v_exp.runs import BASE, CHANGE
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
 from w2v_exp.text.corpus import FileCorpus
@@ -155,9 +156,7 @@ def _options_with(group: str, setting: str) -> list[str]:
     """Return the options of a group that have a setting, as ``group=option``."""
     options = {name: made for name, made in GROUPS.get(group, {}).items() if name in options_of(group)}
     return [
-        f"{group}={name}"
-        for name, made in options.items()
-        if setting in (field.name for field in dataclasses.fields(made))
+        f"{group}={name}" for name, made in options.items() if setting in (each.name for each in fields(made))
     ]
 
 
@@ -189,6 +188,7 @@ def _explain_value(error: OmegaConfBaseException) -> UserError:
 
 
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 LONGEST_NAME = 200  # of an option, which is the name of a file
 INFORMATION = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
 
@@ -253,6 +253,8 @@ class Command:
         What is searched, and how, if the sweep is a search.
     subdirs : list of str or None
         The folder of each run below that of the sweep; None if it is the run's number.
+    changes : dict of str to list of str
+        The overrides of each value of the key ``change``, if it is swept.
     """
 
     fixed: list[str]
@@ -263,6 +265,7 @@ class Command:
     is_sweep: bool
     search: AskedSearch | None = None
     subdirs: list[str] | None = None
+    changes: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def runs(self) -> int:
@@ -274,7 +277,7 @@ class Command:
     def run_overrides(self) -> list[list[str]]:
         """Return what is to be overridden for each run of a grid, beside Hydra's own keys."""
         task = self.task
-        runs = [_with(task, values) for values in _combinations(self.swept)]
+        runs = [_with(task, values, self.changes) for values in _combinations(self.swept)]
         if self.subdirs is None:
             return runs
         return [
@@ -305,7 +308,7 @@ class Command:
     def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
         """Return the plan of every run, with its swept values; of a search, of its space's corners."""
         for values in _combinations(self.swept):
-            yield values, plan_of(self.sources.compose(_with(self.fixed, values)))
+            yield values, plan_of(self.sources.compose(_with(self.fixed, values, self.changes)))
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
@@ -387,13 +390,18 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
         fixed = [text for text in fixed if text.lstrip("+").partition("=")[0] != "seed"]
         values["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
+    changes: Mapping[str, list[str]] = {}
+    if plan.changes or plan.change is not None:
+        changes = _asked_changes(config, plan, values, is_sweep)
+        fixed = [text for text in fixed if text.lstrip("+").partition("=")[0] != CHANGE]
+        values = {CHANGE: [*changes]} | {key: values[key] for key in values if key != CHANGE}
     if not search and (runs := prod(map(len, values.values()))) > MOST_RUNS:
         raise UserError(
             f"{', '.join(values)}: {runs:,} combinations; a sweep has at most {MOST_RUNS:,} runs. "
             "Sweep fewer values, or search: hydra/sweeper=optuna."
         )
     _check_launcher(config, list(values), is_sweep, plan)
-    for key in values:
+    for key in [key for key in values if key != CHANGE]:
         # Where all are whole numbers in a row, as the seeds of repeats, the ends do for all of them.
         is_repeated = plan.repeats > 1 and key == "seed"
         for value in (values[key][0], values[key][-1]) if is_repeated else values[key]:
@@ -406,11 +414,51 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
     if is_sweep and search and not is_shipped_subdir(config):
         raise UserError("hydra.sweep.subdir: a search finds its trials by their numbers; leave it as it is.")
     if is_sweep and not search:
-        combinations = [*_combinations(values)]
-        composed = compose_distinct(sources, fixed, combinations)
-        if not is_shipped_subdir(config):
-            subdirs = run_subdirs(composed, fixed, combinations)
-    return Command(fixed, values, sources, plan, config, is_sweep, search, subdirs)
+        subdirs = _compose_runs(sources, config, fixed, values, changes)
+    return Command(fixed, values, sources, plan, config, is_sweep, search, subdirs, changes)
+
+
+def _compose_runs(
+    sources: Sources,
+    config: DictConfig,
+    fixed: list[str],
+    values: Mapping[str, list[str]],
+    changes: Mapping[str, list[str]],
+) -> list[str] | None:
+    """Compose the runs of a grid and return their folders, None if these are their numbers; check each change."""
+    combinations = [*_combinations(values)]
+    plans: dict[str, Plan] = {}  # of the first run with each change
+
+    def compose(chosen: Mapping[str, str]) -> DictConfig:
+        name = chosen[CHANGE] if changes else BASE
+        try:
+            composed = sources.compose(_with(fixed, chosen, changes))
+            if changes and name not in plans:
+                plans[name] = plan_of(composed)
+        except (UserError, *HYDRA_ERRORS) as error:
+            explained = explain(error, lambda: all_keys(sources, fixed))
+            raise explained if name == BASE else UserError(f"changes.{name}: {explained}") from error
+        return composed
+
+    composed = compose_distinct(compose, combinations)
+    require_distinct(plans)
+    return None if is_shipped_subdir(config) else run_subdirs(composed, fixed, combinations)
+
+
+def _asked_changes(
+    config: DictConfig, plan: Plan, values: Mapping[str, list[str]], is_sweep: bool
+) -> dict[str, list[str]]:
+    """Return the base and the changes that are asked for, with their overrides, checked one by one."""
+    if not plan.changes:
+        raise SettingError(CHANGE, plan.change, "there are no changes. Add changes={name: key=value}.")
+    if not is_sweep:
+        raise UserError("changes: each makes a run of its own; add -m to run them.")
+    if config.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
+        raise UserError(f"changes: run as a list, not by another sweeper. Leave out {SWEEPERS}.")
+    # As they are spelled: one may refer to the environment.
+    spelled: Any = OmegaConf.to_container(config.changes, resolve=False)
+    sets = read_changes(spelled, values.keys())
+    return select_changes(sets, values.get(CHANGE) or ([plan.change] if plan.change is not None else []))
 
 
 def _combinations(values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
@@ -419,8 +467,12 @@ def _combinations(values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str
         yield dict(zip(values, combination, strict=True))
 
 
-def _with(fixed: list[str], values: Mapping[str, str]) -> list[str]:
-    return [*fixed, *(f"{key}={value}" for key, value in values.items())]
+def _with(
+    fixed: list[str], values: Mapping[str, str], changes: Mapping[str, list[str]] | None = None
+) -> list[str]:
+    """Return the overrides of a run by its swept values; those of its change stand last, and so prevail."""
+    changed = changes[values[CHANGE]] if changes else []
+    return [*fixed, *(f"{key}={value}" for key, value in values.items()), *changed]
 
 
 def _split(sources: Sources, overrides: Sequence[Override]) -> tuple[list[str], dict[str, Override]]:
@@ -467,10 +519,10 @@ def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) ->
     for part in ("run", "sweep", "sweeper", "launcher", "job", "runtime", "overrides"):
         if not isinstance(OmegaConf.select(config, f"hydra.{part}"), DictConfig):
             raise UserError(f"hydra.{part}: needs a value.")
-    for field in fields(Plan):
-        is_group = field.name in GROUPS
-        if field.name not in config or (is_group and not OmegaConf.is_dict(config[field.name])):
-            raise UserError(f"{field.name}: needs a value.")
+    for setting in fields(Plan):
+        is_group = setting.name in GROUPS
+        if setting.name not in config or (is_group and not OmegaConf.is_dict(config[setting.name])):
+            raise UserError(f"{setting.name}: needs a value.")
     for key in config:  # added by +key=value
         if key in OTHER_NAMES:
             raise unknown_key(str(key), [])

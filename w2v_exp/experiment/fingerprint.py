@@ -30,6 +30,8 @@ NOT_OF_THE_RESULT = {
     "checkpoint",
     "probes",
     "repeats",
+    "changes",
+    "change",
     "estimate",
     "resume",
     "force",

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import Sources, composition_errors, hydra_values, parse_overrides
+from w2v_exp.config import composition_errors, hydra_values, parse_overrides
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
 from w2v_exp.reporting.escape import shown
@@ -95,7 +95,7 @@ def _unresolved(config: DictConfig, mode: str, key: str) -> str:
 
 
 def compose_distinct(
-    sources: Sources, fixed: Sequence[str], combinations: Sequence[Mapping[str, str]]
+    compose: Callable[[Mapping[str, str]], DictConfig], combinations: Sequence[Mapping[str, str]]
 ) -> dict[tuple[str, ...], DictConfig]:
     """Return the configurations of a sweep's runs that differ in more than values of plain keys.
 
@@ -104,10 +104,8 @@ def compose_distinct(
 
     Parameters
     ----------
-    sources : Sources
-        Where options are.
-    fixed : sequence of str
-        The overrides of all runs.
+    compose : callable
+        Composes the configuration of a run by its swept values.
     combinations : sequence of mappings of str to str
         The swept values of each run.
 
@@ -119,7 +117,7 @@ def compose_distinct(
     composed: dict[tuple[str, ...], DictConfig] = {}
     for values in combinations:
         if (chosen := _choices(values)) not in composed:
-            composed[chosen] = sources.compose([*fixed, *(f"{key}={value}" for key, value in values.items())])
+            composed[chosen] = compose(values)
     return composed
 
 
@@ -128,7 +126,7 @@ def _choices(values: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _is_plain(key: str) -> bool:
-    return key.isidentifier() and key not in GROUPS and key not in ("experiment", "sweep")
+    return key.isidentifier() and key not in GROUPS and key not in ("experiment", "sweep", "change")
 
 
 def run_subdirs(

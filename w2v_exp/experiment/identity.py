@@ -102,6 +102,8 @@ class Identity:
         """Return the choice made in every group and every value, flattened with dots."""
         flat = dict(self.choices)
         for key, value in recorded_values(self.config).items():
+            if key == "changes" or (key == "change" and value is None):
+                continue  # the run's own change is among its overrides
             if isinstance(value, dict):
                 flat |= {f"{key}.{setting}": str(v) for setting, v in value.items() if setting != "name"}
             else:

@@ -79,7 +79,7 @@ class Room:
 
 PROCESS_BYTES = 300_000_000  # Python with all that a run loads: NumPy, SciPy, MLflow, Matplotlib
 MARGIN = 1.15  # so near are estimates to what is measured; see docs/memory.md
-WITHOUT_EFFECT = ("seed=", "learning_rate=", "cost_every=", "probes=")  # on memory
+WITHOUT_EFFECT = ("seed=", "learning_rate=", "cost_every=", "probes=", "change=")  # on memory
 
 
 class Needs(NamedTuple):

@@ -4,59 +4,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 from w2v_exp.metrics import Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison, Group, values_of
 from w2v_exp.reporting.escape import shown
+from w2v_exp.runs import BASE, CHANGE
 
 SURE = 0.95
+NAMED = 5  # changes in a sentence
 _DUST = 1e-12  # equal figures may differ by this much of their size once they are averaged
 
-
-class Cell(NamedTuple):
-    """A configuration: how many runs, and the mean and the variance of a metric over them; NaN of a single run."""
-
-    runs: int
-    mean: float
-    variance: float
-
-    @classmethod
-    def of(cls, group: Group, metric: Ranking) -> Cell:
-        """Return what counts of a group."""
-        deviation = group.deviation(metric.metric)
-        return cls(len(group.runs), group.ranked_mean(metric.metric), deviation * deviation)
-
-
-Cells = Mapping[tuple[str, ...], Cell]  # a value's configurations, by their settings of the other keys
+Setting = tuple[str, ...]  # values of the other keys
+Cells = Mapping[Setting, Mapping[int, float]]  # the configurations of a value: a metric by seed
 
 
 @dataclass(frozen=True)
 class ValueEffect:
     """A value of a swept key: how good the configurations with it are.
 
-    All figures are of the settings of the other keys that the key's values share.
+    All figures are of the settings of the other keys, and of the seeds, that it shares with what it is compared with.
 
     Parameters
     ----------
     value : str
         The value.
     runs : int
-        How many runs that is.
+        The number of runs.
     mean : float
-        The mean of the configurations' means over seeds.
+        The mean over settings and seeds.
     deviation : float
         The standard deviation over seeds of runs of the same configuration; NaN where no configuration is repeated.
     margin : float
         Half the width of the 95 % confidence interval of the mean; NaN likewise.
     behind : float
-        By how much the best value's mean is better; 0 for the best.
+        By how much the reference's mean is better; 0 for the reference.
     behind_margin : float
-        Half the width of that difference's interval. The intervals of all differences between two values of the key
-        hold together with 95 % (Bonferroni).
+        Half the width of that difference's interval. The intervals of all differences that may be looked at hold
+        together with 95 % (Bonferroni).
     ahead : int
-        In how many settings of the other keys the best value is better than this.
+        In how many settings of the other keys the reference is better than this.
+    settings : int
+        Of how many.
     """
 
     value: str
@@ -67,13 +58,14 @@ class ValueEffect:
     behind: float
     behind_margin: float
     ahead: int
+    settings: int
 
     @property
     def exceeds_noise(self) -> bool | None:
-        """Whether the difference from the best is more than other seeds would have made; None if not known."""
+        """Whether the difference from the reference is more than other seeds would have made; None if not known."""
         if math.isnan(self.behind_margin):
             return None
-        return self.behind > max(self.behind_margin, _DUST * abs(self.mean))
+        return abs(self.behind) > max(self.behind_margin, _DUST * abs(self.mean))
 
 
 @dataclass(frozen=True)
@@ -86,17 +78,18 @@ class KeyEffect:
         The swept key.
     metric : Ranking
         What is compared.
-    settings : int
-        In how many settings of the other keys.
+    reference : str
+        The value that the others are compared with: the best, or the base of a sweep of changes.
     values : list of ValueEffect
         The values, as the axis of a picture has them; none if they have no setting of the other keys in common.
     absent : list of str
-        Values of which no finished run can be ranked by the metric.
+        Values that are not compared: no finished run of theirs can be ranked by the metric, or none has a setting of
+        the base.
     """
 
     key: str
     metric: Ranking
-    settings: int
+    reference: str
     values: list[ValueEffect]
     absent: list[str]
 
@@ -105,83 +98,126 @@ class KeyEffect:
         """The values, the best first."""
         return sorted(self.values, key=lambda effect: effect.behind)
 
+    @property
+    def of_changes(self) -> bool:
+        """Whether the values are changes of a base, which are compared with the base, not with the best of them."""
+        return self.key == CHANGE and self.reference == BASE
+
 
 def key_effect(comparison: Comparison, key: str, metric: Ranking) -> KeyEffect:
     """Return what the values of a key do to a metric, from the configurations that allow a fair comparison.
 
     Only settings of the other keys count that every value has been run with, so that a difference is the key's
     alone; where one failed with a setting, that setting counts for none of them. Where configurations are repeated with
-    several seeds, those that are not are left out, because their noise is not known.
+    several seeds, those that are not are left out, because their noise is not known. Changes of a base are compared
+    each with the base alone, so what one of them lacks does not count against the others.
 
-    The noise is that of the seeds: intervals are Student's t with the variance of each configuration estimated from
-    its own repeats (Welch 1947, degrees of freedom by Satterthwaite's formula). Seeds are taken as independent; runs
-    that share a seed rise and fall together, if at all, which makes true intervals of differences narrower.
+    Seeds are shared: runs of the same seed begin alike, and rise and fall together. So differences are paired by seed:
+    the difference of each seed is averaged over the settings, and the interval is Student's t over the seeds, which
+    holds however runs of a seed depend on each other. Values that have no two seeds in common have no interval.
     """
     others = [other for other in comparison.keys if other != key]
-    cells: dict[str, dict[tuple[str, ...], Cell]] = {value: {} for value in values_of(key, comparison)}
+    cells: dict[str, dict[Setting, Mapping[int, float]]] = {value: {} for value in values_of(key, comparison)}
     for group in comparison.groups:
-        if math.isfinite((cell := Cell.of(group, metric)).mean):
+        if group.ranks(metric.metric):
             setting = tuple(group.swept.get(other, "") for other in others)
-            cells[group.swept.get(key, "")][setting] = cell
-    absent = [value for value, found in cells.items() if not found]
+            cells[group.swept.get(key, "")][setting] = _by_seed(group, metric.metric)
     present = {value: found for value, found in cells.items() if found}
-    shared = _shared_settings([*present.values()])
-    if not shared or len(present) < 2:
-        return KeyEffect(key, metric, 0, [], absent)
-    compared = {value: {s: found[s] for s in shared} for value, found in present.items()}
-    best = max(compared, key=lambda value: metric.sign * _mean(compared[value]))
-    pairs = len(compared) * (len(compared) - 1) // 2
-    values = [_value_effect(value, compared[value], compared[best], metric, pairs) for value in compared]
-    return KeyEffect(key, metric, len(shared), values, absent)
+    if key == CHANGE and BASE in present:
+        reference, comparisons = BASE, len(present) - 1
+        shared = {value: _shared([present[BASE], found]) for value, found in present.items()}
+    else:
+        comparisons = len(present) * (len(present) - 1) // 2
+        shared = dict.fromkeys(present, _shared([*present.values()]))
+        means = {
+            value: fmean(_sample(found, *shared[value]))
+            for value, found in present.items()
+            if shared[value][0]
+        }
+        reference = max(means, key=lambda value: metric.sign * means[value], default="")
+    compared = [value for value, (settings, _) in shared.items() if settings]
+    if len(compared) < 2:
+        return KeyEffect(key, metric, reference, [], [value for value, found in cells.items() if not found])
+    confidence = 1 - (1 - SURE) / comparisons
+    values = [
+        _value_effect(value, present[value], present[reference], *shared[value], metric, confidence)
+        for value in compared
+    ]
+    return KeyEffect(key, metric, reference, values, [value for value in cells if value not in compared])
 
 
-def _shared_settings(cells: Sequence[Cells]) -> list[tuple[str, ...]]:
-    """Return the settings that all values have; if some are repeated with all of them, only these."""
-    if not cells:
-        return []
-    shared = [setting for setting in cells[0] if all(setting in found for found in cells)]
-    repeated = [setting for setting in shared if all(found[setting].runs > 1 for found in cells)]
-    return repeated or shared
+def _by_seed(group: Group, metric: str) -> dict[int, float]:
+    """Return a configuration's metric by seed: the mean, where a seed was run more than once."""
+    found: dict[int, list[float]] = {}
+    for run in group.runs:
+        found.setdefault(run.seed, []).append(run.metrics[metric])
+    return {seed: fmean(values) for seed, values in found.items()}
 
 
-def _value_effect(value: str, cells: Cells, best: Cells, metric: Ranking, pairs: int) -> ValueEffect:
-    chosen = [*cells.values()]
-    settings = len(chosen)
-    behind_margin = 0.0
-    if cells is not best:
-        behind_margin = _margin([*chosen, *best.values()], settings, 1 - (1 - SURE) / pairs)
+def _shared(values: Sequence[Cells]) -> tuple[list[Setting], list[int]]:
+    """Return the settings that all values have, and the seeds that all of them have in all of these.
+
+    If some settings are repeated with all values, only these count.
+    """
+    settings = (
+        [setting for setting in values[0] if all(setting in found for found in values)] if values else []
+    )
+    repeated = [setting for setting in settings if len(_seeds(values, [setting])) > 1]
+    return repeated or settings, _seeds(values, repeated or settings)
+
+
+def _seeds(values: Sequence[Cells], settings: Sequence[Setting]) -> list[int]:
+    found = [set(cells[setting]) for cells in values for setting in settings]
+    return sorted(set.intersection(*found)) if found else []
+
+
+def _sample(cells: Cells, settings: Sequence[Setting], seeds: Sequence[int]) -> list[float]:
+    """Return the mean over the settings for each seed; without a seed in common, the mean over all runs alone."""
+    if not seeds:
+        return [fmean(fmean(cells[setting].values()) for setting in settings)]
+    return [fmean(cells[setting][seed] for setting in settings) for seed in seeds]
+
+
+def _value_effect(
+    value: str,
+    cells: Cells,
+    reference: Cells,
+    settings: Sequence[Setting],
+    seeds: Sequence[int],
+    metric: Ranking,
+    confidence: float,
+) -> ValueEffect:
+    sample = _sample(cells, settings, seeds)
+    differences = [
+        metric.sign * (theirs - ours)
+        for theirs, ours in zip(_sample(reference, settings, seeds), sample, strict=True)
+    ]
+    spreads = [stdev([cells[setting][seed] for seed in seeds]) ** 2 for setting in settings if len(seeds) > 1]
+    gaps = [fmean(_sample(reference, [s], seeds)) - fmean(_sample(cells, [s], seeds)) for s in settings]
     return ValueEffect(
         value=value,
-        runs=sum(cell.runs for cell in chosen),
-        mean=_mean(cells),
-        deviation=math.sqrt(sum(cell.variance for cell in chosen) / settings),
-        margin=_margin(chosen, settings, SURE),
-        behind=metric.sign * (_mean(best) - _mean(cells)) + 0.0,  # + 0.0: no minus before a zero
-        behind_margin=behind_margin,
-        ahead=sum(metric.sign * (best[setting].mean - cell.mean) > 0 for setting, cell in cells.items()),
+        runs=len(settings) * len(seeds) or sum(len(cells[setting]) for setting in settings),
+        mean=fmean(sample),
+        deviation=math.sqrt(fmean(spreads)) if spreads else math.nan,
+        margin=_margin(sample, SURE),
+        behind=fmean(differences) + 0.0,  # + 0.0: no minus before a zero
+        behind_margin=0.0 if cells is reference else _margin(differences, confidence),
+        ahead=sum(metric.sign * gap > 0 for gap in gaps),
+        settings=len(settings),
     )
 
 
-def _mean(cells: Cells) -> float:
-    return sum(cell.mean for cell in cells.values()) / len(cells)
-
-
-def _margin(cells: Sequence[Cell], settings: int, confidence: float) -> float:
-    """Return half the width of the interval of a sum (or difference) of the cells' means, divided by `settings`.
-
-    NaN if a cell has a single run; 0 if all repeats are equal.
-    """
-    variances = [cell.variance / cell.runs for cell in cells]
-    total = sum(variances)
-    if not math.isfinite(total) or total == 0:
-        return total
-    freedom = 1 / sum(
-        (variance / total) ** 2 / (cell.runs - 1) for variance, cell in zip(variances, cells, strict=True)
-    )
+def _margin(sample: Sequence[float], confidence: float) -> float:
+    """Return half the width of Student’s interval of a mean: NaN of a single value, 0 if all are equal."""
+    if len(sample) < 2:
+        return math.nan
+    deviation = stdev(sample)
+    if deviation <= _DUST * max(map(abs, sample)):
+        return 0.0
     # SciPy's distributions take a second to import, its special functions a tenth.
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(total) / settings
+    return float(stdtrit(len(sample) - 1, (1 + confidence) / 2)) * deviation / math.sqrt(len(sample))
 
 
 class Finding(NamedTuple):
@@ -221,6 +257,8 @@ def findings(comparison: Comparison, effects: Sequence[KeyEffect]) -> list[Findi
 def _sentence(effect: KeyEffect, column: Metric) -> str:
     if not effect.values:
         return "its values share no setting of the other keys, so they cannot be compared."
+    if effect.of_changes:
+        return _sentence_on_changes(effect, column)
     best, second, *others = effect.from_best
     if second.behind == 0:
         return "makes no difference." if not others else "the best values do not differ."
@@ -238,6 +276,33 @@ def _sentence(effect: KeyEffect, column: Metric) -> str:
         f"{sentence}, within the noise; ahead of {shown(sure[0].value)} by "
         f"{written_difference(sure[0], column)}, more than the noise."
     )
+
+
+def _sentence_on_changes(effect: KeyEffect, column: Metric) -> str:
+    """Return which changes differ from the base, the largest difference first."""
+    changes = [value for value in effect.values if value.value != effect.reference]
+    changes.sort(key=lambda value: -abs(value.behind))
+    sure = [value for value in changes if value.exceeds_noise]
+    known = [value for value in changes if value.exceeds_noise is not None]
+    named = ", ".join(
+        f"{shown(value.value)} {written_change(value, effect, column)}" for value in (sure or changes)[:NAMED]
+    )
+    if not known:
+        noise = "how much of it is noise is not known: they share fewer than two seeds"
+        return f"against {effect.reference}: {named}; {noise}."
+    if not sure:
+        return f"no change differs from {effect.reference} by more than the noise; the largest: {named}."
+    rest = len(sure) - NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    return (
+        f"{len(sure)} of {len(changes)} differ from {effect.reference} by more than the noise: {named}{more}."
+    )
+
+
+def written_change(value: ValueEffect, effect: KeyEffect, column: Metric) -> str:
+    """Return by how much a change raises (+) or lowers (−) a metric, ± the margin if it is known."""
+    sign = "+" if -effect.metric.sign * value.behind >= 0 else "−"
+    return sign + written_difference(replace(value, behind=abs(value.behind)), column)
 
 
 def written_difference(effect: ValueEffect, column: Metric) -> str:

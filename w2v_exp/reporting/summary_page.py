@@ -32,7 +32,7 @@ from w2v_exp.reporting.comparison import (
     pareto_front,
     values_of,
 )
-from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_difference
+from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_change, written_difference
 from w2v_exp.reporting.escape import shown
 from w2v_exp.runs import RunResult
 
@@ -246,6 +246,7 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
         note_on_seeds=NOTE_ON_SEEDS,
         fronts=bool(data["fronts"]),
         effects=[_effect_table(comparison, metric, effects) for metric in [*ranked, *taken]],
+        of_changes=any(effect.of_changes for effect in effects),
         heat_maps=_heat_maps(comparison, ranked),
         skipped=[_ended(run) for run in comparison.skipped],
         unfinished=[_ended(run) for run in comparison.unfinished],
@@ -302,23 +303,29 @@ def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
     for value in effect.from_best:
         decimals = column.decimals_for(value.mean)
         spread = "" if math.isnan(value.deviation) else f"{value.deviation:,.{decimals + 1}f}"
-        best = value is effect.from_best[0]
+        is_reference = value.value == effect.reference
+        written = (
+            written_change(value, effect, column) if effect.of_changes else written_difference(value, column)
+        )
         rows.append(
             {
                 "value": shown(value.value, LONGEST),
                 "runs": value.runs,
                 "mean": f"{value.mean:,.{decimals}f}",
                 "spread": spread or "–",
-                "behind": "best" if best else written_difference(value, column),
-                "verdict": "" if best else VERDICTS[value.exceeds_noise],
+                "behind": ("–" if effect.of_changes else "best") if is_reference else written,
+                "verdict": "" if is_reference else VERDICTS[value.exceeds_noise],
                 "sure": value.exceeds_noise,
-                "ahead": "" if best else f"{value.ahead} of {effect.settings}",
+                "ahead": "" if is_reference else f"{value.ahead} of {value.settings}",
             }
         )
     return {
         "key": shown(effect.key, LONGEST),
         "rows": rows,
-        "settings": effect.settings,
+        "difference": ("difference", f"from {effect.reference}")
+        if effect.of_changes
+        else ("behind", "the best"),
+        "ahead": (f"{effect.reference if effect.of_changes else 'best'} is", "ahead in"),
         "absent": _listed(effect.absent),
     }
 

@@ -1,1 +1,0 @@
-"""What `scripts/ablation.py` tries: the exact softmax without each of its choices, and with other optimizers."""
