@@ -35,9 +35,9 @@ from benchmarks.sweeping import sweeping
 from benchmarks.workloads import article_training, command_seconds, pair_generation
 from rich.console import Console
 
-from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
+from w2v_exp.machine import available_cores
 
 SHORT_PARTS = ("article", "steps", "epoch", "pairs", "command", "machine")
 SLOW_PARTS = ("sweep",)

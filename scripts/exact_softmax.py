@@ -25,9 +25,9 @@ from claim.results import Results
 from claim.verdict import bars
 from rich.console import Console
 
-from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
+from w2v_exp.machine import available_cores
 
 SOTU_BARS = {"wordsim353": 0.44, "simlex999": 0.16, "analogies": 0.065}
 

@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from processes import Command, environment
 
-from w2v_exp import interruption
-from w2v_exp.interruption import (
+from w2v_exp import processes
+from w2v_exp.processes import (
     HungUp,
     Terminated,
     interruptible,
@@ -71,7 +71,7 @@ def test_further_signals_do_not_break_the_orderly_end(number: int) -> None:
 
 
 def test_a_later_signal_interrupts_the_orderly_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interruption, "IGNORED_SECONDS", 0.0)
+    monkeypatch.setattr(processes, "IGNORED_SECONDS", 0.0)
     with pytest.raises(HungUp), termination_as_exception(), interruptions_deferred():
         send(signal.SIGTERM)
         send(signal.SIGHUP)

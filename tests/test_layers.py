@@ -116,7 +116,7 @@ def test_no_module_of_the_core_imports_what_is_above_it(file):
         ("w2v_exp.text.corpus", "from w2v_exp import model", ["w2v_exp.model"]),
         ("w2v_exp.model.softmax", "from w2v_exp.training.trainer import T", ["w2v_exp.training.trainer.T"]),
         ("w2v_exp.embeddings.formats", "import w2v_exp.training", ["w2v_exp.training"]),
-        ("w2v_exp.training.trainer", "from w2v_exp.tracking import memory", ["w2v_exp.tracking.memory"]),
+        ("w2v_exp.training.trainer", "from w2v_exp.tracking import store", ["w2v_exp.tracking.store"]),
         ("w2v_exp.training.trainer", "from w2v_exp.model.softmax import Softmax", []),
         ("w2v_exp.files", "from w2v_exp.text import corpus", ["w2v_exp.text.corpus"]),
         ("w2v_exp", "from w2v_exp.config import C", ["w2v_exp.config.C"]),
@@ -206,7 +206,7 @@ def test_the_face_of_a_package_is_in_a_cycle_only_with_those_that_import_it_itse
 
 
 def test_the_core_is_where_this_test_looks_for_it():
-    assert {"errors", "files", "memory", "scatter", "validation"} <= FOUNDATIONS
+    assert {"errors", "files", "machine", "processes", "scatter"} <= FOUNDATIONS
     assert all((PACKAGE / package / "__init__.py").exists() for package in CORE)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.pairs import Pairs
-from w2v_exp.memory import NotEnoughMemoryError, available_memory, readable_bytes, require_memory
+from w2v_exp.machine import NotEnoughMemoryError, available_memory, readable_bytes, require_memory
 
 MEGABYTE = 1 << 20
 VERSION_2 = ("memory.max", "memory.current", "inactive_file")
@@ -116,7 +116,7 @@ def test_this_machine_tells():
 def test_the_limit_of_a_control_group_refuses(machine, monkeypatch):
     membership(machine, "0::/job")
     control_group(machine, "job", VERSION_2, limit=300 * 10**6, used=100 * 10**6)
-    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: available_memory(machine))
+    monkeypatch.setattr("w2v_exp.machine.available_memory", lambda: available_memory(machine))
     require_memory(2 * 10**8, "all that is left", "")
     with pytest.raises(NotEnoughMemoryError, match="needs 201 MB, and 200 MB are available"):
         require_memory(201 * 10**6, "a little more", lambda available: f"There are {available} bytes.")

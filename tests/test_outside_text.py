@@ -16,10 +16,9 @@ from processes import Command
 
 import w2v_exp
 from w2v_exp.config import recorded_values
-from w2v_exp.errors import JOINERS, SettingError, UserError, visible
-from w2v_exp.exiting import VisibleStream
+from w2v_exp.errors import JOINERS, SettingError, UserError, refuse_secret, visible
+from w2v_exp.processes import VisibleStream
 from w2v_exp.reporting.escape import code_span, table_cells, table_text, visible_console
-from w2v_exp.validation import refuse_secret
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\x85"
 ANYTHING = st.text(st.characters(codec=None), max_size=30)

@@ -38,7 +38,7 @@ from w2v_exp import (
     unigram_cost,
     window_pairs,
 )
-from w2v_exp.representation import ShortRepr, short
+from w2v_exp.errors import ShortRepr, short
 
 CORE = ("text", "examples", "model", "training", "embeddings")
 TEXT = encode_text(ArticleCorpus(), ArticleTokenizer(), VocabularyRule())

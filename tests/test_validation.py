@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from w2v_exp.errors import SettingError
-from w2v_exp.validation import (
+from w2v_exp.errors import (
+    SettingError,
     check_number,
     check_whole,
     require_choice,

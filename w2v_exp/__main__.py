@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from w2v_exp.exiting import exit_with
+from w2v_exp.processes import exit_with
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from w2v_exp.interruption import termination_as_exception
+    from w2v_exp.processes import termination_as_exception
 
     with termination_as_exception():  # from here on: loading the rest takes a second
         from w2v_exp.experiment.cli import run

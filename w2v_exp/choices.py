@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from w2v_exp.embeddings.evaluation import EVALUATIONS
 from w2v_exp.embeddings.opening import LoadOptions
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, check_whole, refuse_secret, require_choice, suggestion
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
@@ -35,7 +35,6 @@ from w2v_exp.training.callbacks import StopRule
 from w2v_exp.training.checkpoints import CheckpointRule
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import SCHEDULES
-from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,15 @@ from w2v_exp.choices import (
     make_choice,
     option_name,
 )
-from w2v_exp.cores import MOST_CORES
 from w2v_exp.embeddings.evaluation import Evaluation
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, check_number, check_whole, require_choice, suggestion
 from w2v_exp.examples.batches import ORDERS
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling
 from w2v_exp.examples.streamed import StreamRule
+from w2v_exp.machine import MOST_CORES
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import ObjectiveRule
@@ -45,7 +45,6 @@ from w2v_exp.training.callbacks import StopRule
 from w2v_exp.training.checkpoints import CheckpointRule
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Schedule
-from w2v_exp.validation import check_number, check_whole, require_choice, suggestion
 
 # Bounds of what a run may be asked for. Whatever is below them is judged by its estimate of memory and time.
 MOST_DIMENSIONS = 1_000_000

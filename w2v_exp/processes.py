@@ -1,4 +1,10 @@
-"""Processes that help this one: spawned or copied, deaf to Ctrl-C, and gone when it is gone."""
+"""Processes: signals that end them in order, helper processes, and exit codes.
+
+The first of them raises a `KeyboardInterrupt`, and what there is of the run is recorded. Further ones within
+`IGNORED_SECONDS` are ignored: a closing terminal, `timeout` and impatient users send several, which should not break
+the orderly end. A later one interrupts that, too, for instance where a store does not respond. A signal that was
+ignored when the process started stays ignored (`nohup`, background jobs).
+"""
 
 from __future__ import annotations
 
@@ -8,14 +14,128 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Thread, active_count
-from time import sleep
+from time import monotonic, sleep
+from types import FrameType
+from typing import Any, NoReturn, TextIO
+
+from w2v_exp.errors import visible
+
+IGNORED_SECONDS = 3.0
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+    exit_code = 143  # 128 and the number of the signal, as shells have it
+
+
+class HungUp(Terminated):
+    """The terminal of the process was closed (SIGHUP)."""
+
+    exit_code = 129
+
+
+_EXCEPTIONS: dict[str, type[KeyboardInterrupt]] = {
+    "SIGINT": KeyboardInterrupt,
+    "SIGTERM": Terminated,
+    "SIGHUP": HungUp,  # not on Windows
+}
+
+
+class _State:
+    """What this process has received, while `termination_as_exception` lasts."""
+
+    is_handled = False
+    is_deferred = False
+    received_at: float | None = None  # the last one that was not ignored
+    deferred: KeyboardInterrupt | None = None
+
+    def begin(self) -> None:
+        """Forget what was received before."""
+        self.is_handled, self.is_deferred, self.received_at, self.deferred = True, False, None, None
+
+
+_state = _State()
+
+
+@contextmanager
+def termination_as_exception() -> Iterator[None]:
+    """Turn signals into exceptions, so that they are handled where Ctrl-C is: else they leave a run RUNNING.
+
+    Within another one of its kind, and in other threads than the main one, this does nothing.
+    """
+    if _state.is_handled or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = {name: getattr(signal, name) for name in _EXCEPTIONS if hasattr(signal, name)}
+    before = {number: signal.getsignal(number) for number in numbers.values()}
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    _state.begin()
+    try:
+        for number in handled:
+            signal.signal(number, _receive)
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, before[number])
+        _state.is_handled = False
+
+
+@contextmanager
+def interruptions_deferred() -> Iterator[None]:
+    """Raise the first interruption after the block: what it does is to be whole, or not there.
+
+    A second one, if it is not ignored, is raised in the block.
+    """
+    before, _state.is_deferred = _state.is_deferred, True
+    try:
+        yield
+    except KeyboardInterrupt:
+        _state.deferred = None  # this one serves for it
+        raise
+    finally:
+        _state.is_deferred = before
+        if not before:
+            _raise_deferred()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise interruptions at once within this part of a block where they are deferred."""
+    before, _state.is_deferred = _state.is_deferred, False
+    try:
+        _raise_deferred()
+        yield
+    finally:
+        _state.is_deferred = before
+
+
+def _receive(number: int, frame: FrameType | None) -> None:
+    now, last = monotonic(), _state.received_at
+    if last is not None and now - last < IGNORED_SECONDS:
+        return
+    _state.received_at = now
+    interruption = _EXCEPTIONS[signal.Signals(number).name]()
+    if _state.is_deferred and last is None:
+        _state.deferred = interruption
+        return
+    raise interruption
+
+
+def _raise_deferred() -> None:
+    interruption, _state.deferred = _state.deferred, None
+    if interruption is not None:
+        raise interruption
+
 
 HELD_BACK = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
 SIGNAL_SECONDS = 0.5
@@ -123,3 +243,53 @@ def interruptions_held_back() -> Iterator[None]:
 def may_start_processes() -> bool:
     """Return whether this process may start others: a daemon, as those of a multiprocessing.Pool are, may not."""
     return not multiprocessing.current_process().daemon
+
+
+class VisibleStream:
+    """A text stream that replaces control characters, for messages with names and values from outside.
+
+    Parameters
+    ----------
+    stream : TextIO
+        Where the text goes. Rich, whose consoles replace such characters themselves (`reporting.words.console`),
+        writes its own control sequences to it directly: it looks for the attribute ``rich_proxied_file``.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rich_proxied_file = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its number of characters."""
+        self.rich_proxied_file.write(visible(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)
+
+
+INTERRUPTED = 130  # by Ctrl-C: 128 and the signal's number, as shells have it
+
+
+def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
+    """Run a command with the arguments of this process, and exit with the code that it returns."""
+    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        sys.exit("The current folder has been deleted. Change to a folder that exists.")
+    try:
+        code = command(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
+        code = 1
+    except KeyboardInterrupt as interruption:
+        code = getattr(interruption, "exit_code", INTERRUPTED)
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+    ):  # all is done: whoever does not want to wait for the rest need not
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))
+    sys.exit(code)

@@ -18,10 +18,9 @@ from article.report import Claim, Point, prose, table
 from w2v_exp.examples.batches import KEPT_LABEL_BYTES, Examples
 from w2v_exp.examples.labels import DenseLabels, SparseLabels
 from w2v_exp.examples.pairs import count_pairs, window_pairs
-from w2v_exp.memory import NotEnoughMemoryError, available_memory, readable_bytes
+from w2v_exp.machine import MEGABYTE, NotEnoughMemoryError, PeakMemory, available_memory, readable_bytes
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.reporting import style
-from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 from w2v_exp.training.trainer import Trainer
 
 OURS, PUBLISHED = style.COLOURS[0], style.COLOURS[1]

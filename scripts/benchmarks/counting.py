@@ -16,8 +16,8 @@ from benchmarks.child import require_proc, run_child, status_field
 from benchmarks.encoding import encode
 from benchmarks.real_text import LongText
 from benchmarks.sizes import Size
-from w2v_exp.cores import available_cores
 from w2v_exp.examples.counts import count_window_pairs
+from w2v_exp.machine import available_cores
 
 WINDOW = 5
 

@@ -16,7 +16,7 @@ from benchmarks.child import run_child
 from benchmarks.real_text import LongText
 from benchmarks.sizes import Size
 from benchmarks.timing import Comparison
-from w2v_exp.cores import available_cores
+from w2v_exp.machine import available_cores
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
 from w2v_exp.text.corpus import FileCorpus

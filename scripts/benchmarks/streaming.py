@@ -19,8 +19,8 @@ from benchmarks.child import Outcome, require_proc, run_child
 from benchmarks.encoding import encode
 from benchmarks.real_text import LongText
 from benchmarks.sizes import Size
-from w2v_exp.cores import available_cores
 from w2v_exp.examples.streamed import StreamedExamples
+from w2v_exp.machine import available_cores
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.trainer import Trainer

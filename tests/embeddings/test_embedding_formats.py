@@ -616,7 +616,7 @@ def test_a_word_that_does_not_end_is_not_followed_to_the_end_of_the_file(monkeyp
 
 @pytest.mark.parametrize("suffix", [".txt", ".bin"])
 def test_vectors_that_fit_the_file_but_not_the_memory_are_refused(monkeypatch, suffix):
-    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: 10)
+    monkeypatch.setattr("w2v_exp.machine.available_memory", lambda: 10)
     with pytest.raises(UserError, match=r"embeddings.*: 2 words of 3 dimensions needs 24 B, and 10 B are"):
         from_bytes({".txt": TEXT, ".bin": BINARY}[suffix], suffix)
 
@@ -779,6 +779,6 @@ def test_a_flipped_bit_in_a_vector_is_found_by_the_checksum():
 
 
 def test_an_archive_larger_than_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: 10)
+    monkeypatch.setattr("w2v_exp.machine.available_memory", lambda: 10)
     with pytest.raises(UserError, match=r"embeddings\.npz, which is read as a whole, needs .* 10 B are"):
         from_bytes(archive_of(), ".npz")

@@ -584,7 +584,7 @@ def test_rows_that_do_not_fit_the_memory_are_refused_while_they_are_read(monkeyp
             1,
         )
     )
-    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: available)
+    monkeypatch.setattr("w2v_exp.machine.available_memory", lambda: available)
     with pytest.raises(UserError, match=r"vectors: .* needs .* are available\.\nRead fewer with limit="):
         Embeddings.load(path)
 

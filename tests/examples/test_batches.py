@@ -14,7 +14,7 @@ from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.batches import ORDERS, Examples
 from w2v_exp.examples.labels import LABELS
 from w2v_exp.examples.pairs import Pairs, window_pairs
-from w2v_exp.memory import NotEnoughMemoryError
+from w2v_exp.machine import NotEnoughMemoryError
 
 VOCABULARY_SIZE = 5
 PAIR_LISTS = st.lists(
@@ -149,7 +149,7 @@ def test_a_text_without_pairs_is_refused() -> None:
 def test_pairs_that_do_not_fit_are_refused_before_anything_is_allocated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("w2v_exp.memory.available_memory", lambda: 1_000)
+    monkeypatch.setattr("w2v_exp.machine.available_memory", lambda: 1_000)
     with pytest.raises(
         NotEnoughMemoryError, match=r"window=3: 900 pairs needs 7.2 kB, and 1 kB are available"
     ):

@@ -12,7 +12,7 @@ import pytest
 from plans import plan_of
 from processes import Command, run_python
 
-from w2v_exp import memory
+from w2v_exp import machine
 from w2v_exp.choices import FromRun
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import initialization_from
@@ -23,9 +23,8 @@ from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, requ
 from w2v_exp.experiment.inputs import Origin
 from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
-from w2v_exp.memory import NotEnoughMemoryError
+from w2v_exp.machine import MEGABYTE, NotEnoughMemoryError, PeakMemory
 from w2v_exp.plan import Plan
-from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 
 def text_of(tokens: int, vocabulary_size: int, segment: int | None = None) -> TextPart:
@@ -232,7 +231,7 @@ def test_the_chosen_encoding_is_estimated_with_its_own_settings() -> None:
 
 @pytest.fixture
 def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_memory", lambda: 60_000_000)
+    monkeypatch.setattr(machine, "available_memory", lambda: 60_000_000)
 
 
 @pytest.mark.usefixtures("small_machine")
@@ -245,7 +244,7 @@ def test_a_refusal_says_what_is_needed_what_there_is_and_what_fits() -> None:
     assert first == "labels=dense with 1,000 words needs 1.6 GB, and 60 MB are available."
     assert second.startswith("What fits: labels=sparse (")
     for encoding in ("sparse", "counts", "streamed"):
-        assert f"labels={encoding} ({memory.readable_bytes(estimates[encoding].total)})" in second
+        assert f"labels={encoding} ({machine.readable_bytes(estimates[encoding].total)})" in second
 
 
 @pytest.mark.usefixtures("small_machine")
@@ -259,7 +258,7 @@ def test_where_nothing_fits_the_least_is_named_with_what_would_help() -> None:
 
 
 def test_where_memory_is_not_known_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    monkeypatch.setattr(machine, "available_memory", lambda: None)
     plan, text = plan_of("labels=dense"), text_of(50_000, 1000)
     require_fit(plan, text, 1000, estimate_run(plan, text, 1000))
 
@@ -298,7 +297,7 @@ def test_in_a_sweep_a_run_that_cannot_fit_fails_and_the_others_go_on(tmp_path: P
     from mlflow import MlflowClient
 
     script = (
-        "import sys; from w2v_exp import memory; memory.available_memory = lambda: 40_000;"
+        "import sys; from w2v_exp import machine; machine.available_memory = lambda: 40_000;"
         "from w2v_exp.experiment.cli import run; sys.exit(run(sys.argv[1:]))"
     )
     arguments = ["labels=dense,streamed", "-m", "epochs=1", "tracking.plots=false"]

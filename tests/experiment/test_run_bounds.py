@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from processes import Command
 
-from w2v_exp import memory
+from w2v_exp import machine
 from w2v_exp.examples.counts import Bounds, PairCounts
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import window_pairs
@@ -24,8 +24,8 @@ from w2v_exp.experiment.bounds import (
     training_bounds,
 )
 from w2v_exp.experiment.building import build_examples
+from w2v_exp.machine import MEGABYTE, PeakMemory
 from w2v_exp.plan import Plan
-from w2v_exp.tracking.memory import MEGABYTE, PeakMemory
 
 V = 12
 IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
@@ -130,10 +130,10 @@ def test_they_are_left_out_where_there_is_no_memory_to_count(
     plan_of: PlanOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, examples = plan_of(), build_examples(plan_of(), IDS, V)
-    monkeypatch.setattr(memory, "available_memory", lambda: 100)
+    monkeypatch.setattr(machine, "available_memory", lambda: 100)
     assert training_bounds(plan, DIGEST, TextPart(IDS), examples) is None
     said = capsys.readouterr().err
-    needed = memory.readable_bytes(counting_memory(plan, TextPart(IDS), V))
+    needed = machine.readable_bytes(counting_memory(plan, TextPart(IDS), V))
     assert f"goes on without the bounds of its cost. Counting the pairs needs {needed}, and 100 B" in said
     assert "bounds=false" in said
 

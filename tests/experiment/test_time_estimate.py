@@ -20,8 +20,8 @@ from w2v_exp.experiment.time_estimate import (
     long_run_warning,
     readable_seconds,
 )
+from w2v_exp.machine import Rates, Work, measure_rates
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.work import Rates, Work, measure_rates
 
 V = 300
 SHARES = 1 / (np.arange(V) + 2.7)

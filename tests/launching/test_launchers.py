@@ -22,8 +22,8 @@ from sweeps import end_group, processes_that_hold, runs_of, start, wait_for
 
 from w2v_exp.config import Sources
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.interruption import Terminated
 from w2v_exp.launching.task import Task, perform
+from w2v_exp.processes import Terminated
 from w2v_exp.runs import Sweep, read_result, write_result
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")

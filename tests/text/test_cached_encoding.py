@@ -26,10 +26,10 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp import memory
+from w2v_exp import machine
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.files import TAG, make_own
-from w2v_exp.memory import NotEnoughMemoryError
+from w2v_exp.machine import NotEnoughMemoryError
 from w2v_exp.text import cached_encoding, encoding
 from w2v_exp.text.cache import DESCRIPTION, IDS, SEGMENTS, WORDS, TextCache
 from w2v_exp.text.cached_encoding import encode_cached
@@ -636,7 +636,7 @@ def test_ids_leave_some_of_the_disk_free(cache, said, tmp_path, monkeypatch):
 def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
     tmp_path, monkeypatch, left, content, message
 ):
-    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
     monkeypatch.setattr(encoding, "SMALLEST_LEFT", left)
     monkeypatch.setattr(encoding, "_CHECK_EVERY", 1_000_000)
     monkeypatch.setattr(encoding, "CHECK_EVERY", 1_000_000)
@@ -647,7 +647,7 @@ def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
 
 
 def test_a_text_that_fits_neither_the_cache_nor_the_memory_is_read_once(cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
     (tmp_path / "long.txt").write_text("some words " * 800_000)
     monkeypatch.setattr(cached_encoding, "_ALWAYS_WRITTEN", 1_000_000)
     monkeypatch.setattr(cached_encoding, "LEAVE_FREE", 10**18)

@@ -19,7 +19,7 @@ from properties import examples
 
 from w2v_exp import processes
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.interruption import Terminated, termination_as_exception
+from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.text import tokenizing
 from w2v_exp.text.tokenizers import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
 from w2v_exp.text.tokenizing import available_processes, encode_chunk, encode_chunks
@@ -145,7 +145,7 @@ def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, n
     program = tmp_path / "endless.py"
     program.write_text(
         textwrap.dedent(f"""
-        from w2v_exp.interruption import termination_as_exception
+        from w2v_exp.processes import termination_as_exception
         from w2v_exp.text.tokenizers import {tokenizer}
         from w2v_exp.text.tokenizing import encode_chunks
 

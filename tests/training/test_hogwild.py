@@ -22,10 +22,9 @@ import pytest
 from w2v_exp import processes
 from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.interruption import Terminated, termination_as_exception
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
-from w2v_exp.processes import SPAWN, lightest_context, may_be_copied
+from w2v_exp.processes import SPAWN, Terminated, lightest_context, may_be_copied, termination_as_exception
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray, WorkerDiedError
 from w2v_exp.training.schedules import Linear
 from w2v_exp.training.steps import BlockSteps

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from w2v_exp.exiting import exit_with
 from w2v_exp.experiment.questions import run
+from w2v_exp.processes import exit_with
 
 if __name__ == "__main__":
     exit_with(run)

@@ -24,9 +24,7 @@ from w2v_exp.embeddings.word_pairs import (
     separator_of,
     split_fields,
 )
-from w2v_exp.errors import FormatError
-from w2v_exp.representation import ShortRepr
-from w2v_exp.validation import require_choice
+from w2v_exp.errors import FormatError, ShortRepr, require_choice
 
 SYNTACTIC = "gram"  # what the names of Google's syntactic sections begin with
 

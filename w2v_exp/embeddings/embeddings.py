@@ -18,11 +18,9 @@ from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.embeddings.similarity import Similarity, check_counts, check_matrix, numbered_words
 from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
-from w2v_exp.errors import FormatError, UserError
+from w2v_exp.errors import FormatError, ShortRepr, UserError, require_choice, require_kind, require_whole
 from w2v_exp.model.parameters import ContinuedInitialization, Parameters
-from w2v_exp.representation import ShortRepr
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.validation import require_choice, require_kind, require_whole
 
 
 def balanced_vectors(embedding: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]:

@@ -11,8 +11,7 @@ from typing import Protocol
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, WordPairScore, WordPairSet, find_set
-from w2v_exp.errors import SettingError
-from w2v_exp.validation import check_whole
+from w2v_exp.errors import SettingError, check_whole
 
 LONGEST_NAME = 200  # MLflow takes 250, and sections of analogies are named after their set
 Sets = Mapping[str, WordPairSet | AnalogySet]

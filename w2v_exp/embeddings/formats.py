@@ -26,7 +26,7 @@ from w2v_exp.embeddings.word2vec_formats import (
 )
 from w2v_exp.errors import FormatError, UserError
 from w2v_exp.files import replacing
-from w2v_exp.memory import require_memory
+from w2v_exp.machine import require_memory
 
 FORMAT_VERSION = 1
 READ_AT_ONCE = 1 << 16  # bytes

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import Similar
+from w2v_exp.errors import require_whole
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
-from w2v_exp.validation import require_whole
 
 PROBES = 8
 NEIGHBOURS = 10

@@ -30,9 +30,8 @@ from w2v_exp.compression import (
     open_member,
     open_zip,
 )
-from w2v_exp.errors import FormatError
-from w2v_exp.memory import readable_bytes, require_memory
-from w2v_exp.validation import check_whole, require_choice
+from w2v_exp.errors import FormatError, check_whole, require_choice
+from w2v_exp.machine import readable_bytes, require_memory
 
 # Decompressed bytes for each compressed one. Embeddings need below 10; deflate reaches 1,032, bzip2 a million.
 LARGEST_RATIO = 100

@@ -13,8 +13,7 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import UserError
-from w2v_exp.validation import require_kind, require_whole, suggestion, wrong_kind
+from w2v_exp.errors import UserError, require_kind, require_whole, suggestion, wrong_kind
 
 
 def directions(vectors: NDArray[Any]) -> NDArray[Any]:

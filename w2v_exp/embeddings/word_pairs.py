@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings.similarity import directions
-from w2v_exp.errors import FormatError, SettingError, install_command
+from w2v_exp.errors import FormatError, SettingError, ShortRepr, install_command
 from w2v_exp.files import expanded
-from w2v_exp.representation import ShortRepr
 
 
 def pearson(a: NDArray[Any], b: NDArray[Any]) -> float:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.errors import ShortRepr
 from w2v_exp.examples.labels import LabelCounts, Labels, SparseCounts
 from w2v_exp.examples.pairs import count_distinct
-from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

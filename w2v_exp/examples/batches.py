@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import CorpusError
+from w2v_exp.errors import CorpusError, require_choice, require_floating, require_kind, require_whole
 from w2v_exp.examples.batch import Batch, gather_batch
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.labels import LABELS, DenseLabels
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
-from w2v_exp.validation import require_choice, require_floating, require_kind, require_whole
 
 ORDERS = ("corpus", "blocks", "shuffled")
 KEPT_LABEL_BYTES = 1 << 18  # a text whose labels take no more (65,536 sparse ones) keeps its batches,

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, ShortRepr, check_whole, require_whole
 from w2v_exp.examples.batches import no_pair_error
 from w2v_exp.examples.pairs import context_sizes, effective_window
 from w2v_exp.examples.sampling import SampledText, Subsampling
 from w2v_exp.examples.statistics import BatchMemory, BlockShape, ExamplesMemory, PairStatistics
 from w2v_exp.examples.streamed import ResampledExamples
-from w2v_exp.representation import ShortRepr
-from w2v_exp.validation import check_whole, require_whole
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import ShortRepr
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.labels import Labels
 from w2v_exp.examples.pairs import Pairs, context_sizes, count_distinct, span_pairs
 from w2v_exp.examples.sampling import SampledText
-from w2v_exp.representation import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 from collections.abc import Iterator
 from functools import cached_property
 
+from w2v_exp.errors import require_choice
 from w2v_exp.examples.batches import ListedExamples
 from w2v_exp.examples.labels import LABELS, SparseLabels
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
 from w2v_exp.examples.streamed import Columns, StreamedExamples, StreamRule
-from w2v_exp.validation import require_choice
 
 NO_WORD = -1
 MADE_AT_ONCE = 1 << 14  # bags

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import check_number, check_whole
 from w2v_exp.examples.batch import Batch, Prior
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import PairCounter, PairCounts
@@ -16,7 +17,6 @@ from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.pairs import effective_window
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextSampler, keep_probabilities
 from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
-from w2v_exp.validation import check_number, check_whole
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.cores import available_cores
-from w2v_exp.errors import CorpusError
+from w2v_exp.errors import CorpusError, ShortRepr, require_kind, require_whole
 from w2v_exp.examples.pairs import WIDE_WINDOW, Pairs, effective_window, gap_between
 from w2v_exp.examples.statistics import PairStatistics
-from w2v_exp.representation import ShortRepr
-from w2v_exp.validation import require_kind, require_whole
+from w2v_exp.machine import available_cores
 
 
 def centre_ranges(frequency: NDArray[np.int64], ranges: int, most: int) -> NDArray[np.int64]:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, ShortRepr, check_number, check_whole, require_choice
 from w2v_exp.examples.cbow import CbowContexts
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
 from w2v_exp.examples.sampling import TextSampler
-from w2v_exp.representation import ShortRepr
 from w2v_exp.text.cache import map_numbers
 from w2v_exp.text.chunks import without_repeats
 from w2v_exp.text.encoding import ID
-from w2v_exp.validation import check_number, check_whole, require_choice
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import ShortRepr
 from w2v_exp.examples.pairs import count_distinct
 from w2v_exp.examples.statistics import BatchMemory
-from w2v_exp.memory import readable_bytes, require_memory
-from w2v_exp.representation import ShortRepr
+from w2v_exp.machine import readable_bytes, require_memory
 from w2v_exp.scatter import scatter_add
 
 

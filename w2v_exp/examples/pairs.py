@@ -9,10 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import SettingError
-from w2v_exp.memory import require_memory
-from w2v_exp.representation import ShortRepr, short
-from w2v_exp.validation import require_array, require_whole
+from w2v_exp.errors import SettingError, ShortRepr, require_array, require_whole, short
+from w2v_exp.machine import require_memory
 
 Integer = TypeVar("Integer", bound=np.integer[Any])
 COUNTED_AT_ONCE = 1 << 20

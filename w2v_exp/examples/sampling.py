@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.errors import ShortRepr, check_number, require_whole
 from w2v_exp.examples.pairs import (
     Window,
     context_sizes,
@@ -19,8 +20,6 @@ from w2v_exp.examples.pairs import (
     effective_window,
     span_pairs,
 )
-from w2v_exp.representation import ShortRepr
-from w2v_exp.validation import check_number, require_whole
 
 
 class Subsampling(Protocol):

@@ -6,10 +6,9 @@ from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import count_pairs, effective_window
 from w2v_exp.experiment.inputs import Origin
-from w2v_exp.memory import available_memory
+from w2v_exp.machine import MEGABYTE, available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.tracking.memory import MEGABYTE
 from w2v_exp.training.memory_estimate import MemoryEstimate
 
 

@@ -15,7 +15,7 @@ from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import Bounds, PairCounter, PairCounts, count_window_pairs, information_explained
 from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.statistics import PairStatistics
-from w2v_exp.memory import require_memory
+from w2v_exp.machine import require_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import TextCache, read_figures, write_figures
 

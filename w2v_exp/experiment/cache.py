@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from w2v_exp.exiting import exit_with
 from w2v_exp.files import TAG
-from w2v_exp.memory import readable_bytes
+from w2v_exp.machine import readable_bytes
+from w2v_exp.processes import exit_with
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.text8 import Text8Corpus

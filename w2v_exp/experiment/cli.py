@@ -62,8 +62,8 @@ from w2v_exp.experiment.folders import (
     require_free_sweep,
     sweep_lock,
 )
-from w2v_exp.interruption import Terminated, termination_as_exception
 from w2v_exp.launching.settings import is_ours
+from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.runs import RunResult, Sweep
 from w2v_exp.tracking.provenance import PACKAGES

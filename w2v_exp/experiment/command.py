@@ -36,7 +36,7 @@ from w2v_exp.config import (
     swept_values,
     without_hydra,
 )
-from w2v_exp.errors import SettingError, UserError
+from w2v_exp.errors import SettingError, UserError, suggestion
 from w2v_exp.experiment.changes import read_changes, require_distinct, select_changes
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
@@ -47,7 +47,6 @@ from w2v_exp.runs import BASE, CHANGE
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.validation import suggestion
 
 if TYPE_CHECKING:
     from w2v_exp.searching.study import AskedSearch

@@ -21,7 +21,7 @@ from w2v_exp.experiment.time_estimate import (
     long_run_warning,
     readable_seconds,
 )
-from w2v_exp.memory import available_memory, readable_bytes
+from w2v_exp.machine import available_memory, readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.memory_estimate import MemoryEstimate

@@ -16,7 +16,7 @@ from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.experiment.building import pair_statistics
-from w2v_exp.memory import readable_bytes, require_memory
+from w2v_exp.machine import readable_bytes, require_memory
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution
 from w2v_exp.model.parameters import Cbow, Parameters

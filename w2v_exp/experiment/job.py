@@ -16,8 +16,8 @@ from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
 from w2v_exp.experiment.run_checkpoints import remove_checkpoints
 from w2v_exp.files import locked
-from w2v_exp.interruption import interruptible, interruptions_deferred, termination_as_exception
 from w2v_exp.plan import make_plan
+from w2v_exp.processes import interruptible, interruptions_deferred, termination_as_exception
 from w2v_exp.runs import RunResult, write_result
 from w2v_exp.tracking.history import LOCK
 

@@ -11,10 +11,10 @@ from w2v_exp.embeddings import neighbour_precision, top_neighbours
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.machine import MEGABYTE, PeakResident
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.trainer import Trainer
 

@@ -18,7 +18,7 @@ from w2v_exp.examples.counts import Bounds
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.files import replacing
-from w2v_exp.memory import readable_bytes
+from w2v_exp.machine import readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer

@@ -15,9 +15,9 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.time_estimate import within_stop, workers_speed_up
 from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.machine import PeakMemory
 from w2v_exp.model.parameters import Initialization
 from w2v_exp.plan import Plan
-from w2v_exp.tracking.memory import PeakMemory
 
 REHEARSED_STEPS = 3
 SHORTEST_STEP = 0.005  # seconds; tracemalloc adds up to a fifth of a millisecond to a step

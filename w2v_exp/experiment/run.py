@@ -40,12 +40,12 @@ from w2v_exp.experiment.time_estimate import (
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.files import replacing
-from w2v_exp.interruption import interruptible, interruptions_deferred
+from w2v_exp.machine import MEGABYTE, PeakResident
 from w2v_exp.metrics import COST, CURVES
 from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
+from w2v_exp.processes import interruptible, interruptions_deferred
 from w2v_exp.runs import RunResult
-from w2v_exp.tracking.memory import MEGABYTE, PeakResident
 from w2v_exp.tracking.mlflow_run import kept_epochs
 from w2v_exp.training.callbacks import EPOCHS
 from w2v_exp.training.trainer import EpochRecord, Trainer

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from omegaconf import OmegaConf
 
-from w2v_exp.cores import available_cores
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import KEPT_BATCHES, KEPT_LABEL_BYTES
 from w2v_exp.examples.blocks import BlockRule
@@ -21,6 +20,7 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.statistics import BatchShape, PairStatistics
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.experiment.building import pair_statistics
+from w2v_exp.machine import Rates, Work, available_cores, measure_rates
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Cbow
@@ -28,7 +28,6 @@ from w2v_exp.model.tree_counts import NodeCountEstimate, node_count_work
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.training.steps import SMALLEST_PART, Steps
-from w2v_exp.work import Rates, Work, measure_rates
 
 EVERYDAY = 1.2  # times the rates, which are the best ones of a machine with nothing else to do
 LONG = 3600  # seconds, above which a run prints what would be faster

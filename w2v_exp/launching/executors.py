@@ -27,9 +27,8 @@ from submitit.core.core import Job
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from w2v_exp.errors import UserError
-from w2v_exp.interruption import Terminated
 from w2v_exp.launching.task import OUTPUT_FILE, Task, has_result, perform_quietly
-from w2v_exp.processes import HELD_BACK, interruptions_held_back
+from w2v_exp.processes import HELD_BACK, Terminated, interruptions_held_back
 
 
 class Ended(NamedTuple):

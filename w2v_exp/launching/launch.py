@@ -13,7 +13,6 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from w2v_exp.config import Sources
-from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.building import split_text
 from w2v_exp.experiment.estimation import estimate_run
@@ -27,7 +26,7 @@ from w2v_exp.launching.settings import (
     make_settings,
 )
 from w2v_exp.launching.task import Task, has_result, record_end, task_plan
-from w2v_exp.memory import available_memory
+from w2v_exp.machine import available_cores, available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.progress import runs_bar

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from shutil import which
 from typing import Any
 
-from w2v_exp.cores import MOST_CORES
-from w2v_exp.errors import SettingError, UserError, install_command
-from w2v_exp.validation import check_number, check_whole
+from w2v_exp.errors import SettingError, UserError, check_number, check_whole, install_command
+from w2v_exp.machine import MOST_CORES
 
 OURS = "w2v_exp.launching.launch.SweepLauncher"
 GROUP = "hydra/launcher"

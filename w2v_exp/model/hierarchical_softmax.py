@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import check_number, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import LABEL_BYTES, BatchMemory, BatchShape
+from w2v_exp.machine import Work
 from w2v_exp.model.huffman import HuffmanTree, node_vectors, word_vectors
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step, Workspace
@@ -27,8 +29,6 @@ from w2v_exp.model.tree_counts import (
     node_counts_of,
     path_matrix,
 )
-from w2v_exp.validation import check_number, require_choice
-from w2v_exp.work import Work
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from w2v_exp.representation import ShortRepr
+from w2v_exp.errors import ShortRepr
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

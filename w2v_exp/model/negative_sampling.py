@@ -10,15 +10,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import check_number, check_whole, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.blocks import Block
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, BlockShape
+from w2v_exp.machine import Work
 from w2v_exp.model.bands import Bands, masks_of, window_masks
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace, exact_cost
-from w2v_exp.validation import check_number, check_whole, require_choice
-from w2v_exp.work import Work
 
 # Largest score whose exponential is finite, by the bytes of a number; larger scores are clipped to it.
 LARGEST_SCORE = {4: 80.0, 8: 700.0}

@@ -10,11 +10,11 @@ from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
+from w2v_exp.machine import Work
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace
-from w2v_exp.work import Work
 
 
 class Objective(Protocol):

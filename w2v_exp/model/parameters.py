@@ -9,15 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import SettingError
-from w2v_exp.representation import ShortRepr, short
-from w2v_exp.validation import (
+from w2v_exp.errors import (
+    SettingError,
+    ShortRepr,
     check_number,
     require_array,
     require_choice,
     require_floating,
     require_kind,
     require_whole,
+    short,
 )
 
 

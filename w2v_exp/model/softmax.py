@@ -10,15 +10,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from w2v_exp.errors import ShortRepr, check_number, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.labels import LabelCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
+from w2v_exp.machine import Work
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.representation import ShortRepr
-from w2v_exp.validation import check_number, require_choice
-from w2v_exp.work import Work
 
 SMALLEST_KEPT = 1 << 16  # bytes; allocating less costs nothing
 

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from w2v_exp.errors import CorpusError
+from w2v_exp.errors import CorpusError, check_number
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.validation import check_number
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

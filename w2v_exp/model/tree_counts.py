@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import SettingError
+from w2v_exp.errors import SettingError, ShortRepr
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.labels import DenseCounts, SparseCounts
 from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
+from w2v_exp.machine import Work
 from w2v_exp.model.huffman import HuffmanTree
-from w2v_exp.representation import ShortRepr
-from w2v_exp.work import Work
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from w2v_exp.memory import readable_bytes
+from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting import style
 from w2v_exp.reporting.comparison import Comparison
 

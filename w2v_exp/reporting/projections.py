@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from w2v_exp.errors import SettingError, install_command
-from w2v_exp.validation import require_choice
+from w2v_exp.errors import SettingError, install_command, require_choice
 
 FEW = 4  # vectors; as many have places by principal components, since others need neighbours
 NEIGHBOURS = 15  # of a vector, that UMAP wants to keep near it

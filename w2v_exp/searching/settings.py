@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, get_args
 
-from w2v_exp.cores import MOST_CORES
-from w2v_exp.errors import SettingError, UserError, install_command
+from w2v_exp.errors import (
+    SettingError,
+    UserError,
+    check_whole,
+    install_command,
+    refuse_secret,
+    require_choice,
+    suggestion,
+)
+from w2v_exp.machine import MOST_CORES
 from w2v_exp.metrics import Direction, logged_metrics
 from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.validation import check_whole, refuse_secret, require_choice, suggestion
 
 OURS = "w2v_exp.searching.search.Search"
 GROUP = "hydra/sweeper"

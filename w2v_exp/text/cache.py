@@ -23,7 +23,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.cores import MOST_CORES
+from w2v_exp.errors import check_number, check_path, check_whole
 from w2v_exp.files import (
     TAG,
     DamagedFileError,
@@ -37,9 +37,9 @@ from w2v_exp.files import (
     read_checked,
     write_checked,
 )
+from w2v_exp.machine import MOST_CORES
 from w2v_exp.text.encoding import ID, POSITION, EncodedText, IdFile
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.validation import check_number, check_path, check_whole
 
 FOLDER = "figures"
 _DIGEST_LETTERS = 16  # of a text's digest, at the beginning of a file's name

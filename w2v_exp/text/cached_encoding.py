@@ -15,8 +15,8 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.memory import readable_bytes
+from w2v_exp.errors import CorpusError, SettingError, require_kind
+from w2v_exp.machine import readable_bytes
 from w2v_exp.text.cache import IDS, DamagedEntryError, TextCache, map_numbers, write_beside_ids
 from w2v_exp.text.corpus import Corpus, segment_end_of
 from w2v_exp.text.documents import LEAVE_FREE, promised_format
@@ -32,7 +32,6 @@ from w2v_exp.text.encoding import (
 from w2v_exp.text.tokenizers import TOKENIZERS, Tokenizer
 from w2v_exp.text.tokenizing import available_processes
 from w2v_exp.text.vocabulary import VocabularyRule
-from w2v_exp.validation import require_kind
 
 FORMAT = 4  # of an entry's files, and of what its ids mean: one more whenever either changes
 

@@ -12,12 +12,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from w2v_exp.errors import CorpusError, SettingError, install_command
+from w2v_exp.errors import (
+    CorpusError,
+    SettingError,
+    check_path,
+    check_whole,
+    install_command,
+    require_choice,
+    require_kind,
+)
 from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
 from w2v_exp.text.documents import holds_several, is_pipe, printable, spooled
 from w2v_exp.text.file_search import Found, find_files
 from w2v_exp.text.text8 import Text8Corpus
-from w2v_exp.validation import check_path, check_whole, require_choice, require_kind
 
 
 class Corpus(Protocol):

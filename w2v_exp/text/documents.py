@@ -28,7 +28,7 @@ from w2v_exp.compression import (
     open_zip,
 )
 from w2v_exp.errors import CorpusError, SettingError, visible
-from w2v_exp.memory import readable_bytes
+from w2v_exp.machine import readable_bytes
 from w2v_exp.text.file_search import OTHER, reason_to_skip
 
 STANDARD_INPUT = "-"

@@ -14,15 +14,13 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import CorpusError
-from w2v_exp.memory import require_memory
-from w2v_exp.representation import ShortRepr
+from w2v_exp.errors import CorpusError, ShortRepr, require_methods, wrong_kind
+from w2v_exp.machine import require_memory
 from w2v_exp.text.chunks import move_positions, whole_blank_lines, without_repeats
 from w2v_exp.text.corpus import Corpus, segment_end_of, texts_of
 from w2v_exp.text.tokenizers import Tokenizer
 from w2v_exp.text.tokenizing import encode_chunks
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
-from w2v_exp.validation import require_methods, wrong_kind
 
 # Two have fewer distinct words than one and one, and each of these has to be looked up; more only take more memory.
 CHUNKS_AT_ONCE = 2

@@ -18,7 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from w2v_exp.compression import DAMAGE, DictionaryError, compression_of, decompressed, open_member, open_zip
-from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.errors import CorpusError, SettingError, check_path, refuse_secret, require_kind
 from w2v_exp.files import (
     DamagedFileError,
     cache_folder,
@@ -32,7 +32,6 @@ from w2v_exp.files import (
 )
 from w2v_exp.text.chunks import texts_of_files
 from w2v_exp.text.documents import promised_format
-from w2v_exp.validation import check_path, refuse_secret, require_kind
 
 TIMEOUT_SECONDS = 30.0
 _BLOCK = 1 << 16

@@ -21,8 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from w2v_exp.errors import SettingError, UserError
-from w2v_exp.validation import require_choice, require_kind
+from w2v_exp.errors import SettingError, UserError, require_choice, require_kind
 
 
 class Tokenizer(Protocol):

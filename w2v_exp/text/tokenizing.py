@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.cores import available_cores
 from w2v_exp.errors import UserError
+from w2v_exp.machine import available_cores
 from w2v_exp.processes import (
     SPAWN,
     begin_as_helper,

@@ -9,14 +9,15 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import SettingError
-from w2v_exp.representation import ShortRepr, short
-from w2v_exp.validation import (
+from w2v_exp.errors import (
+    SettingError,
+    ShortRepr,
     check_number,
     check_whole,
     require_array,
     require_kind,
     require_whole,
+    short,
     wrong_kind,
 )
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.opening import LoadOptions
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, require_kind
 from w2v_exp.files import expanded
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
 from w2v_exp.tracking.store import connect, problem_of, store_uri
-from w2v_exp.validation import require_kind
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

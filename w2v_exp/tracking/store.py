@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, refuse_secret
 from w2v_exp.files import expanded
 from w2v_exp.tracking.database import prepare_database
 from w2v_exp.tracking.locations import (
@@ -28,7 +28,6 @@ from w2v_exp.tracking.locations import (
     require_writable_location,
     sqlite_uri,
 )
-from w2v_exp.validation import refuse_secret
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

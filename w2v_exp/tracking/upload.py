@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
+from w2v_exp.machine import MEGABYTE
 from w2v_exp.tracking.locations import log_artifacts
-from w2v_exp.tracking.memory import MEGABYTE
 from w2v_exp.tracking.store import PATIENCE_SECONDS, PAUSE_SECONDS, is_passing, problem_of, store_uri
 
 if TYPE_CHECKING:

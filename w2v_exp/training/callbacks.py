@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from w2v_exp.errors import check_number, check_whole
 from w2v_exp.training.trainer import EpochRecord, Trainer
-from w2v_exp.validation import check_number, check_whole
 
 PATIENCE, MINUTES, EPOCHS = "patience", "minutes", "epochs"  # reasons for which training ends
 

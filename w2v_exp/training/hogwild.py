@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.memory import own_memory
+from w2v_exp.machine import own_memory
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.processes import (
     SPAWN,

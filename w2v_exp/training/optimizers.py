@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.validation import check_number
+from w2v_exp.errors import check_number
 
 State = dict[str, NDArray[Any]]
 Rows = slice | NDArray[np.integer[Any]]

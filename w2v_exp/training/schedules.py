@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Protocol
 
-from w2v_exp.validation import check_number, check_whole
+from w2v_exp.errors import check_number, check_whole
 
 
 class Schedule(Protocol):

@@ -16,13 +16,13 @@ from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.blocks import MOST_TOKENS, Block
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
+from w2v_exp.machine import Work
 from w2v_exp.model.negative_sampling import NegativeSampling, RowGradients, SampledObjective
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace
 from w2v_exp.scatter import add_scaled_rows
 from w2v_exp.training.optimizers import ALL_ROWS, Optimizer
-from w2v_exp.work import Work
 
 MapBlocks = Callable[[Callable[[slice], None], list[slice]], Iterable[None]]
 

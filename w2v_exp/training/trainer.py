@@ -13,19 +13,26 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.cores import MOST_CORES
-from w2v_exp.errors import SettingError, TrainingDivergedError
+from w2v_exp.errors import (
+    SettingError,
+    ShortRepr,
+    TrainingDivergedError,
+    require_kind,
+    require_methods,
+    require_number,
+    require_whole,
+    short,
+)
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import Block
+from w2v_exp.machine import MOST_CORES
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.representation import ShortRepr, short
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
 from w2v_exp.training.steps import Stepper, Steps
-from w2v_exp.validation import require_kind, require_methods, require_number, require_whole
 
 DIVERGED = (
     "training diverged. "

@@ -16,7 +16,7 @@ from benchmarks.peers.split import Split, split
 from benchmarks.peers.text import digest_of
 from benchmarks.peers.training import Trained, plan_of, train
 from benchmarks.peers.zipf import write_zipf_text
-from w2v_exp.cores import available_cores
+from w2v_exp.machine import available_cores
 
 SERIES: dict[str, tuple[int, ...]] = {
     "dim": (50, 100, 200, 300, 500),

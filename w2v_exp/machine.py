@@ -1,0 +1,305 @@
+"""The cores and the memory of this machine, and the seconds that operations take on it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from w2v_exp.errors import UserError
+
+MOST_CORES = 1024  # that threads, processes or runs at once may be asked for
+
+
+def available_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class NotEnoughMemoryError(UserError):
+    """Something would need more memory than there is."""
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Return how many bytes can be allocated without swapping, or None where that is unknown (not Linux).
+
+    It is the least of what the kernel calls available and of what is left of every limit of a control group
+    (version 2 or 1) that this process is in. Cached files count as left, as far as the kernel would drop them
+    first.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` are mounted.
+    """
+    found = [_limit_left(folder, names) for folder, names in _control_groups(root)]
+    found.append(_kernel_estimate(root))
+    return min((left for left in found if left is not None), default=None)
+
+
+def own_memory() -> int | None:
+    """Return how many bytes of memory are this process's own; None if unknown (not Linux).
+
+    Files that it maps, and memory that is meant to be shared, are left out. Of pages that it still has in common with
+    the process it is a copy of, its part counts: a half of them if there are two.
+    """
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:")), None)
+
+
+def _kernel_estimate(root: Path) -> int | None:
+    try:
+        return _fields(root / "proc/meminfo")["MemAvailable:"] * 1024
+    except (OSError, KeyError):
+        return None
+
+
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _control_groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Yield the folder of each control group of this process and those above it, and the names used there."""
+    mount = root / "sys/fs/cgroup"
+    try:
+        memberships = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for membership in memberships:
+        _, controllers, path = membership.split(":", 2)
+        if controllers == "":
+            base, names = mount, _VERSION_2
+        elif "memory" in controllers.split(","):
+            base, names = mount / "memory", _VERSION_1
+        else:
+            continue
+        group = base / path.lstrip("/")
+        # In a container the path may be the one outside of it; then only the mount itself is there.
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(base):
+                yield folder, names
+
+
+def _limit_left(folder: Path, names: tuple[str, str, str]) -> int | None:
+    """Return how much of a control group's limit is left, or None if it has none."""
+    limit_file, usage_file, cache_field = names
+    try:
+        limit, usage = (folder / limit_file).read_text().strip(), int((folder / usage_file).read_text())
+        cache = _fields(folder / "memory.stat").get(cache_field, 0)
+    except OSError:
+        return None
+    return None if limit == "max" else max(0, int(limit) - max(0, usage - cache))
+
+
+def _fields(file: Path) -> dict[str, int]:
+    """Return the number behind each name of a file of lines such as ``MemAvailable: 1024 kB``."""
+    lines = [line.split() for line in file.read_text().splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1}
+
+
+def require_memory(needed: int, purpose: str, advice: str | Callable[[int], str]) -> None:
+    """Refuse to go on, before anything is allocated, where `needed` bytes are not there.
+
+    Advice that takes time to find can be a function, which is given the bytes available.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        With what is needed for what purpose, what there is, and the advice.
+    """
+    available = available_memory()
+    if available is not None and needed > available:
+        said = advice if isinstance(advice, str) else advice(available)
+        raise NotEnoughMemoryError(
+            f"{purpose} needs {readable_bytes(needed)}, and {readable_bytes(available)} are available.\n{said}"
+        )
+
+
+def readable_bytes(number: float) -> str:
+    """Return a number of bytes as a person would say it, in powers of ten and three digits.
+
+    >>> readable_bytes(1_500_000), readable_bytes(999_999), readable_bytes(123_456_000_000_000_000)
+    ('1.5 MB', '1 MB', '123,456 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:  # what rounds to 1,000 is one of the next unit
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB" if number < 999.5 else f"{number:,.0f} TB"
+
+
+MEGABYTE = 1_000_000
+
+
+class PeakMemory:
+    """The most that a block of code has allocated at once, by tracemalloc: exact, on every platform, repeatable.
+
+    It slows small operations down several times, so it is held to what must be measured.
+
+    Attributes
+    ----------
+    megabytes : float
+        The peak, in units of 10⁶ bytes, above what was allocated when the block began.
+    """
+
+    megabytes: float = 0.0
+
+    def __enter__(self) -> PeakMemory:
+        gc.collect()
+        self._nested = tracemalloc.is_tracing()
+        if not self._nested:
+            tracemalloc.start()
+        tracemalloc.reset_peak()
+        self._before, _ = tracemalloc.get_traced_memory()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _, peak = tracemalloc.get_traced_memory()
+        if not self._nested:
+            tracemalloc.stop()
+        self.megabytes = (peak - self._before) / MEGABYTE
+
+
+class PeakResident:
+    """By how much resident memory has grown at the most since this object was made.
+
+    `ru_maxrss` never falls, so from the second run of a process on it tells of the largest run so far. Linux lets a
+    process reset its own high-water mark; elsewhere there is no such number and the result is None.
+    """
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+            self._start = _status("VmRSS")
+        except (OSError, KeyError):
+            pass
+
+    def megabytes(self) -> float | None:
+        """Return the growth at its peak, in units of 10⁶ bytes."""
+        return None if self._start is None else max(0.0, _status("VmHWM") - self._start)
+
+
+def _status(field: str) -> float:
+    """Return a field of /proc/self/status, in units of 10⁶ bytes."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[field].split()[0]) * 1024 / MEGABYTE
+
+
+REPEATS = 3  # of which the fastest counts: others were interrupted
+CENTRES, WORDS = 64, 2048  # of the measured product
+STACK = 32  # matrices of 32 × 32 scores
+PASSED = 1 << 20  # numbers of the measured passes: more than the second-level cache holds
+SORTED = 1 << 14
+
+
+@dataclass(frozen=True)
+class Work:
+    """Operations, by what limits their speed.
+
+    Parameters
+    ----------
+    products : float
+        Floating-point operations in products of large matrices.
+    stacked_products : float
+        Floating-point operations in stacks of small matrices.
+    exponentials : float
+        Numbers whose exponential or logarithm is taken.
+    passed : float
+        Numbers that are read and written by simple arithmetic, each time they are.
+    gathered : float
+        Numbers that are sorted, or fetched from or put in arbitrary places.
+    calls : float
+        Calls of NumPy, each of which takes a microsecond whatever it does.
+    """
+
+    products: float = 0.0
+    stacked_products: float = 0.0
+    exponentials: float = 0.0
+    passed: float = 0.0
+    gathered: float = 0.0
+    calls: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+    def __mul__(self, times: float) -> Work:
+        return Work(*(number * times for number in astuple(self)))
+
+    def seconds(self, rates: Rates) -> float:
+        """Return how long this takes on one core."""
+        products = (number * rate for number, rate in zip(astuple(self), astuple(rates), strict=True))
+        return float(sum(products))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds for one of each kind of operation of `Work`."""
+
+    products: float
+    stacked_products: float
+    exponentials: float
+    passed: float
+    gathered: float
+    calls: float
+
+
+@cache
+def measure_rates(dtype: str, dim: int) -> Rates:
+    """Measure the rates of one core in some 30 milliseconds, with matrices of `dim` columns."""
+    generator = np.random.default_rng(0)
+    dim = min(dim, 1000)
+
+    def numbers(*shape: int) -> NDArray[Any]:
+        return generator.random(shape).astype(dtype)
+
+    hidden, output, table = numbers(CENTRES, dim), numbers(WORDS, dim), numbers(CENTRES, WORDS)
+    several, others = numbers(STACK, 32, dim), numbers(STACK, 32, dim).transpose(0, 2, 1)
+    values, again = numbers(PASSED), numbers(PASSED)
+    few = numbers(16)
+    places = generator.integers(WORDS, size=SORTED)
+
+    def product() -> None:
+        hidden.dot(output.T, table)
+        table.dot(output)
+        table.T.dot(hidden)
+
+    def call() -> None:
+        for _ in range(100):
+            np.add(few, few, out=few)
+
+    few.fill(0)
+    with threadpool_limits(1, "blas"):
+        return Rates(
+            products=_fastest(product) / (6 * CENTRES * WORDS * dim),
+            stacked_products=_fastest(lambda: np.matmul(several, others)) / (2 * STACK * 32 * 32 * dim),
+            exponentials=_fastest(lambda: np.exp(values, out=again)) / PASSED,
+            passed=_fastest(lambda: np.multiply(values, again, out=again)) / PASSED,
+            gathered=_fastest(lambda: np.sort(places)) / SORTED,
+            calls=_fastest(call) / 100,
+        )
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(REPEATS + 1):  # the first one also finds its memory
+        began = perf_counter()
+        work()
+        seconds.append(perf_counter() - began)
+    return min(seconds[1:])
