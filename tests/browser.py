@@ -56,7 +56,7 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     executable = shutil.which("chromium")
-    assert executable, "Chromium is not installed: scripts/install_chromium.sh installs it"
+    assert executable, "Chromium is not installed: tests/services/install_chromium.sh installs it"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser

@@ -44,7 +44,7 @@ MISTAKES = [
     (["--experimental-rerun=x"], "unrecognized arguments: --experimental-rerun=x."),
     (["tokenizer=wrd"], "tokenizer=wrd: not an option, did you mean word? Options: article, character"),
     (["experiment=artcle"], "experiment=artcle: not an option, did you mean article?"),
-    (["sweep=foo"], "sweep=foo: not an option. Options: classic, "),
+    (["sweep=foo"], "sweep=foo: not an option. Options: ablation, classic, "),
     (["window=abc"], "window=abc: must be a whole number."),
     (["force=perhaps"], "force=perhaps: must be true or false."),
     (["estimate=" + "x" * 5000], "estimate=" + "x" * 200 + "…: must be true or false."),

@@ -1,4 +1,4 @@
-"""A sweep through a real Slurm, on loopback: see scripts/slurm_on_loopback.sh."""
+"""A sweep through a real Slurm, on loopback: see tests/services/slurm_on_loopback.sh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from processes import environment
 from sweeps import processes_that_hold, runs_of, wait_for
 
 pytestmark = pytest.mark.slurm
-SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm_on_loopback.sh"
+SCRIPT = Path(__file__).parents[2] / "tests" / "services" / "slurm_on_loopback.sh"
 LONG = "100000000"  # epochs that nobody waits for
 
 

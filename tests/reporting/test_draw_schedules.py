@@ -17,7 +17,7 @@ COMMITTED = ROOT / "docs" / "schedules.png"
 
 @pytest.fixture
 def draw_schedules():
-    return runpy.run_path(str(ROOT / "scripts" / "draw_schedules.py"))["draw_schedules"]
+    return runpy.run_path(str(ROOT / "docs" / "draw_schedules.py"))["draw_schedules"]
 
 
 def heights(path):

@@ -26,7 +26,7 @@ from w2v_exp.tracking.store import connect, open_store
 pytestmark = pytest.mark.postgres
 
 WRITERS = 8
-SCRIPT = Path(__file__).parents[2] / "scripts" / "postgresql_on_loopback.sh"
+SCRIPT = Path(__file__).parents[2] / "tests" / "services" / "postgresql_on_loopback.sh"
 SAY_WHERE = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.stdin.read()"
 # What has no time of the day in it, and no seconds or memory that were measured.
 REPEATABLE = ["embeddings.npz", "embeddings.txt", "embeddings.bin", "vocabulary.tsv", "neighbours.json"]

@@ -2,8 +2,8 @@
 
 Run it after a change to `w2v_exp.training.schedules`, from the top of the checkout:
 
-    python scripts/draw_schedules.py              # writes docs/schedules.png
-    python scripts/draw_schedules.py other.svg
+    python docs/draw_schedules.py              # writes docs/schedules.png
+    python docs/draw_schedules.py other.svg
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from w2v_exp.reporting import style
 from w2v_exp.reporting.style import EndLabel, label_ends
 from w2v_exp.training.schedules import SCHEDULES
 
-PICTURE = Path(__file__).parent.parent / "docs" / "schedules.png"
+PICTURE = Path(__file__).parent / "schedules.png"
 EPOCHS = 5000  # the article's; with one step an epoch
 
 

@@ -2,7 +2,7 @@
 # A Slurm cluster of this one machine, for a test: munged, slurmctld and slurmd on loopback, with all that they
 # write in one folder. Nothing of a cluster that is here already is touched, and nothing is left when it ends.
 #
-#   scripts/slurm_on_loopback.sh COMMAND …     starts it, runs the command with it, and stops it
+#   tests/services/slurm_on_loopback.sh COMMAND …     starts it, runs the command with it, and stops it
 #
 # Needs root, as slurmd does, and Debian's packages, which it installs where they are missing: slurmctld, slurmd,
 # slurm-client, munge. Works without systemd and control groups: processes are tracked by /proc, memory is not enforced.

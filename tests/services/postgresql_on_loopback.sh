@@ -2,7 +2,7 @@
 # A PostgreSQL for a test: on loopback, with all that it writes in one folder. Nothing of a cluster that is here
 # already is touched, and nothing is left when it ends.
 #
-#   scripts/postgresql_on_loopback.sh COMMAND …     starts it, runs the command with it, and stops it
+#   tests/services/postgresql_on_loopback.sh COMMAND …     starts it, runs the command with it, and stops it
 #
 # The command finds it by PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE; the user may make databases. Needs
 # Debian's package postgresql, which it installs, as root, where it is missing. PostgreSQL refuses to run as root: it
