@@ -37,7 +37,7 @@ reproduce: $(VENV)/.installed ## every published result of the article beside ou
 	@$(BIN)/python scripts/reproduce_article.py
 
 exact-softmax: $(VENV)/.installed ## the exact softmax against gensim, quality and time, as a report (ten minutes)
-	@$(BIN)/python scripts/exact_softmax.py
+	@$(BIN)/python scripts/compare_peers.py
 
 ablation: $(VENV)/.installed ## what each choice of the exact softmax contributes, as a sweep of one change at a time (half an hour)
 	@$(BIN)/python -m w2v_exp sweep=ablation

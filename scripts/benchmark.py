@@ -4,11 +4,10 @@
     python scripts/benchmark.py --only article pairs          some of it
     python scripts/benchmark.py --all --text big.txt          all of it, with a text of one's own for the long parts
     python scripts/benchmark.py --threads 1 --json speed.json
-    python scripts/benchmark.py peers --help                  against gensim and fastText, at equal quality
 
 Both sides run in turns in this process, with the same number of BLAS threads; a ratio is the median over the
 repeats. Results are compared first: what is faster and wrong is an error. The exit code is 1 if a promise is
-not kept. docs/speed.md says what the figures mean.
+not kept. docs/speed.md says what the figures mean. Against gensim and fastText: scripts/compare_peers.py.
 """
 
 from __future__ import annotations
@@ -17,55 +16,55 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks import tables
-from benchmarks.counting import counting
-from benchmarks.encoding import encoding
-from benchmarks.epoch import exact_epoch
-from benchmarks.machine import anatomy
-from benchmarks.peers.command import main as peers
-from benchmarks.real_text import free_bytes, long_text, repeated_text
-from benchmarks.report import Report
-from benchmarks.sizes import FULL, TINY, Size
-from benchmarks.steps import steps_at_a_real_vocabulary, wide_steps
-from benchmarks.streaming import streaming
+from benchmarks.long_texts import counting, encoding, long_text, streaming
+from benchmarks.measure import Report, show
+from benchmarks.recipe import article_training, exact_epoch, pair_generation, real_steps, whole_command
 from benchmarks.sweeping import sweeping
-from benchmarks.workloads import article_training, command_seconds, pair_generation
 from rich.console import Console
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.machine import available_cores
 
-SHORT_PARTS = ("article", "steps", "epoch", "pairs", "command", "machine")
-SLOW_PARTS = ("sweep",)
+SHORT_PARTS = ("article", "steps", "epoch", "pairs", "command")
 LONG_PARTS = ("text", "counts", "stream")
-STREAM_NEEDS = 4  # times its text: that, its ids, and room for others
+PARTS = (*SHORT_PARTS, "sweep", *LONG_PARTS)
+LONG_TEXT = 100_000_000  # bytes
+# The smallest of each part, to see that it runs.
+TINY: dict[str, dict[str, Any]] = {
+    "article": {"epochs": 20, "repeats": 2},
+    "steps": {"messages": 1, "vocabulary_size": 300, "steps": 2, "large_steps": 1, "repeats": 2},
+    "epoch": {"messages": 1, "steps": 2, "square": 64, "repeats": 2},
+    "pairs": {"messages": 1, "vocabulary_size": 300, "tokens": 500, "repeats": 2},
+    "command": {"repeats": 2},
+    "sweep": {"epochs": 20, "page_runs": 4, "stored_runs": 20, "repeats": 2},
+    "text": {"repeats": 2},
+    "counts": {"vocabulary_size": 1000},
+    "stream": {"vocabulary_size": 1000, "size": 2_200_000, "steps": 5},
+}
+TINY_TEXT = 2_100_000  # less would not be cached
+REPEATED = ("article", "steps", "epoch", "pairs", "command", "sweep", "text")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script and return its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] == ["peers"]:
-        return peers(given[1:])
-    choices = _parser().parse_args(given)
-    size = TINY if choices.tiny else FULL
-    if choices.repeats:
-        size = replace(size, repeats=choices.repeats, long_repeats=choices.repeats)
+    choices = _parser().parse_args(arguments)
+    sizes = {part: dict(TINY[part]) if choices.tiny else {} for part in PARTS}
+    for part in REPEATED if choices.repeats else ():
+        sizes[part]["repeats"] = choices.repeats
     report = Report()
     try:
-        measure_short(report, size, choices.only, choices.threads)
-        if "sweep" in choices.only:
-            report.bars.extend(sweeping(size))
+        measure(report, choices.only, choices.threads, sizes)
         if any(part in LONG_PARTS for part in choices.only):
-            measure_long(report, size, choices.only, choices.text)
+            measure_long(report, choices.only, choices.text, TINY_TEXT if choices.tiny else LONG_TEXT, sizes)
     except (UserError, ArithmeticError) as error:
         print(error, file=sys.stderr)
         return 2
     console = Console(width=None if sys.stdout.isatty() else 140)
-    tables.show(report, console)
+    show(report, console)
     if choices.tiny:
         console.print("These sizes are tiny: that it runs is all that the figures say.")
     if choices.json:
@@ -74,60 +73,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if choices.tiny or report.kept else 1
 
 
-def measure_short(report: Report, size: Size, parts: Sequence[str], threads: Sequence[int]) -> None:
-    """Measure those of the chosen parts that take seconds; what uses BLAS with each of these numbers of threads."""
+def measure(
+    report: Report, parts: Sequence[str], threads: Sequence[int], sizes: dict[str, dict[str, Any]]
+) -> None:
+    """Measure those of the parts that need no long text; what uses BLAS with each of these numbers of threads."""
     for count in threads:
         if "article" in parts:
-            report.comparisons.extend(article_training(size, count))
+            report.comparisons.extend(article_training(count, **sizes["article"]))
         if "steps" in parts:
-            report.comparisons.extend(steps_at_a_real_vocabulary(size, count))
-            report.comparisons.extend(wide_steps(size, count))
+            report.comparisons.extend(real_steps(count, **sizes["steps"]))
         if "epoch" in parts:
-            comparison, epoch = exact_epoch(size, count)
+            comparison, share = exact_epoch(count, **sizes["epoch"])
             report.comparisons.append(comparison)
-            report.epochs.append(epoch)
-            report.bars.append(epoch.bar)
-        if "machine" in parts:
-            report.anatomies.extend(anatomy(size, count))
+            report.bars.append(share)
     if "pairs" in parts:
-        report.comparisons.extend(pair_generation(size))
+        report.comparisons.extend(pair_generation(**sizes["pairs"]))
     if "command" in parts:
-        report.command_seconds.extend(command_seconds(size.repeats))
+        report.bars.append(whole_command(**sizes["command"]))
+    if "sweep" in parts:
+        report.bars.extend(sweeping(**sizes["sweep"]))
 
 
-def measure_long(report: Report, size: Size, parts: Sequence[str], path: Path | None) -> None:
-    """Measure those of the chosen parts that take a long text, on all cores, in processes of their own."""
-    with long_text(path, size.long_text) as text:
+def measure_long(
+    report: Report, parts: Sequence[str], path: Path | None, size: int, sizes: dict[str, dict[str, Any]]
+) -> None:
+    """Measure those of the parts that take a long text, on all cores, in processes of their own."""
+    with long_text(path, size) as text:
         if "text" in parts:
-            report.comparisons.append(encoding(size, text))
+            report.comparisons.append(encoding(text, **sizes["text"]))
         if "counts" in parts:
-            report.bars.extend(counting(size, text))
+            report.bars.extend(counting(text, **sizes["counts"]))
         if "stream" in parts:
-            if free_bytes() < STREAM_NEEDS * size.stream:
-                report.left_out.append(
-                    f"stream is left out: it needs {STREAM_NEEDS * size.stream / 1e9:.0f} GB of disk for a while, "
-                    f"and the temporary folder has {free_bytes() / 1e9:.1f}. TMPDIR names another."
-                )
+            streamed = streaming(text, **sizes["stream"])
+            if isinstance(streamed, str):
+                report.left_out.append(streamed)
             else:
-                with repeated_text(text, size.stream) as longer:
-                    report.bars.extend(streaming(size, longer))
+                report.bars.extend(streamed)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = (*SHORT_PARTS, *SLOW_PARTS, *LONG_PARTS)
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--only",
         nargs="+",
-        choices=parts,
+        choices=PARTS,
         default=SHORT_PARTS,
         metavar="PART",
-        help=f"{', '.join(SHORT_PARTS)}; and, if named, {', '.join((*SLOW_PARTS, *LONG_PARTS))}",
+        help=f"{', '.join(SHORT_PARTS)}; and, if named, {', '.join(PARTS[len(SHORT_PARTS) :])}",
     )
-    chosen.add_argument("--all", dest="only", action="store_const", const=parts, help="every part")
+    chosen.add_argument("--all", dest="only", action="store_const", const=PARTS, help="every part")
     parser.add_argument(
         "--text",
         type=Path,
@@ -141,11 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         default=sorted({1, available_cores()}),
         help="of BLAS and of the trainer, one after the other; default: 1, and as many as there are cores",
     )
-    parser.add_argument(
-        "--repeats",
-        type=int,
-        help=f"default: {FULL.repeats}, and {FULL.long_repeats} of what takes longer",
-    )
+    parser.add_argument("--repeats", type=int, help="default: 11, and 5 of what takes longer")
     parser.add_argument("--json", type=Path, help="a file for all figures, repeat by repeat")
     parser.add_argument("--tiny", action="store_true", help="see that it runs; the figures mean nothing")
     return parser

@@ -1,96 +1,162 @@
-"""The comparison with gensim and fastText, on a text that takes no time. Nothing looks at who is better."""
+"""The comparison with gensim and fastText, on a text that takes no time. Nothing looks at who is faster or better."""
 
-import cProfile
-import io
 import json
 import lzma
+import math
 import mmap
 import os
-import pstats
 import sys
-from collections import Counter
-from dataclasses import replace
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-import benchmark  # noqa: E402
+import compare_peers  # noqa: E402
 from benchmarks.child import anonymous_memory, shared_out_memory  # noqa: E402
-from benchmarks.peers import command, fast_text, match  # noqa: E402
-from benchmarks.peers.order import FAST_TEXT, GENSIM, OURS, Order  # noqa: E402
-from benchmarks.peers.pairings import PAIRINGS, Pairing  # noqa: E402
-from benchmarks.peers.picture import draw_scaling  # noqa: E402
-from benchmarks.peers.results import FILE, Results  # noqa: E402
-from benchmarks.peers.scaling import Scaling  # noqa: E402
-from benchmarks.peers.split import Split, own_seconds  # noqa: E402
-from benchmarks.peers.tables import scaling_table, split_table  # noqa: E402
-from benchmarks.peers.text import plain_text  # noqa: E402
-from benchmarks.peers.training import Trained, plan_of, train  # noqa: E402
-from benchmarks.peers.verdict import bars, speed  # noqa: E402
-from benchmarks.peers.zipf import write_zipf_text  # noqa: E402
-from claim.contenders import Gensim, embeddings_of  # noqa: E402
-from claim.results import Point, Score  # noqa: E402
+from peers import contenders, matches, training  # noqa: E402
+from peers.contenders import Examiner, Point, Score, Witness, first_words, limited_to_cores  # noqa: E402
+from peers.matches import (  # noqa: E402
+    BASELINE,
+    DRAWN,
+    EXACT,
+    GENSIM_FULL,
+    SAMPLED,
+    Contender,
+    Match,
+    moments,
+    plain_text,
+    sampled_match,
+)
+from peers.training import FAST_TEXT, FILE, GENSIM, OURS, Order, Results, Trained, plan_of, train  # noqa: E402
+from peers.verdict import Figure, bars  # noqa: E402
 
+from w2v_exp.embeddings import Embeddings  # noqa: E402
+from w2v_exp.embeddings.analogies import AnalogySection, AnalogySet  # noqa: E402
+from w2v_exp.embeddings.evaluation import StandardEvaluation  # noqa: E402
+from w2v_exp.embeddings.word_pairs import WordPairSet  # noqa: E402
 from w2v_exp.errors import UserError  # noqa: E402
-from w2v_exp.experiment.inputs import read_corpus  # noqa: E402
+from w2v_exp.text.corpus import TextCorpus  # noqa: E402
+from w2v_exp.text.encoding import encode_text  # noqa: E402
+from w2v_exp.text.tokenizers import WhitespaceTokenizer  # noqa: E402
+from w2v_exp.text.vocabulary import VocabularyRule  # noqa: E402
 
 LINUX = pytest.mark.skipif(not anonymous_memory("self"), reason="memory is read from /proc")
-PLAIN = ("labels=counts", "tokenizer=whitespace", "dtype=float32", "bounds=false")
-TINY = Pairing(
-    "skipgram", "skip-gram, one core", 1, PLAIN, {"sg": 1, "workers": 1}, {"model": "skipgram"}, 2.5, 4
-)
-IN_TIME = replace(TINY, name="hierarchical", title="hierarchical, one core", quality_in_time=True)
+WORDS = [f"w{number}" for number in range(30)]
+TEXT = "text, and more's.txt"  # a name that Hydra would read something into
 
 
 @cache
 def words():
-    steps = np.cumsum(np.random.default_rng(5).integers(-2, 3, 2_000))
-    return [f"w{min(abs(step) % 40, 29)}" for step in steps]
+    """Return words whose neighbours are near to them in number."""
+    steps = np.cumsum(np.random.default_rng(5).integers(-2, 3, 3_000))
+    return [WORDS[min(abs(step) % 40, 29)] for step in steps]
+
+
+def encoded(rule=None):
+    return encode_text(TextCorpus(" ".join(words())), WhitespaceTokenizer(), rule or VocabularyRule())
+
+
+@cache
+def tiny_plan():
+    """Return the experiment's plan, small; its text is not looked at."""
+    fixed = ["evaluation=none", "corpus=file", "dim=6", "threads=1", "vocabulary.min_count=1"]
+    return plan_of(["experiment=sotu_softmax", *fixed], str(SCRIPTS.parent / "README.md"), "absent")
+
+
+def sets():
+    return {
+        "wordsim353": WordPairSet([("w0", "w1"), ("w0", "w9"), ("w2", "w3"), ("w4", "w29")], np.arange(4.0)),
+        "analogies": AnalogySet(
+            [AnalogySection("gram1", [("w0", "w1", "w2", "w3"), ("w0", "w1", "w28", "w29")])]
+        ),
+    }
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with a text and evaluation sets."""
-    (tmp_path / "it's text.txt").write_text(" ".join(words()))
-    (tmp_path / "pairs.tsv").write_text("".join(f"w0\tw{number}\t{30 - number}\n" for number in range(1, 30)))
-    (tmp_path / "questions.txt").write_text(": gram1\nw0 w1 w2 w3\nw3 w4 w4 w5\n")
+def folder(tmp_path, monkeypatch):
+    """Be in a folder with a text and evaluation sets."""
+    monkeypatch.chdir(tmp_path)
+    Path(TEXT).write_text(" ".join(words()))
+    Path("pairs.tsv").write_text("".join(f"w0\tw{number}\t{30 - number}\n" for number in range(1, 30)))
+    Path("questions.txt").write_text(": gram1\nw0 w1 w2 w3\nw3 w4 w4 w5\n")
     return tmp_path
 
 
-def overrides(folder, *more):
-    sets = [f"evaluation.word_pairs=[{folder}/pairs.tsv]", f"evaluation.analogies=[{folder}/questions.txt]"]
-    fixed = ["corpus=file", "evaluation=standard", "tracking=none", *PLAIN, "vocabulary.min_count=5", "dim=6"]
-    return [*fixed, *sets, *more]
+OWN_SETS = ["evaluation.word_pairs=[pairs.tsv]", "evaluation.analogies=[questions.txt]"]
+SMALL = ["tokenizer=whitespace", "vocabulary.min_count=1", "dim=6"]
 
 
-# ---------------------------------------------------------------- the text
+# ---------------------------------------------------------------- the clock
 
 
-@pytest.mark.parametrize("size", [None, 1, 3, 500, 10**9])
-def test_a_text_is_cut_at_the_end_of_a_word(folder, size):
-    packed = folder / "text.xz"
-    packed.write_bytes(lzma.compress(" ".join(words()).encode()))
-    for path in (folder / "it's text.txt", packed):
-        with plain_text(path, size) as text:
-            cut = text.path.read_text().split()
-            assert cut == words()[: len(cut)]
-            whole = len(" ".join(words()))
-            assert min(size or whole, whole) - 3 <= len(" ".join(cut)) <= (size or whole)
+def test_evaluation_is_not_in_the_time():
+    class Slow:
+        def scores(self, embeddings):
+            time.sleep(0.1)
+            return []
+
+    text = encoded()
+    settings = contenders.gensim_settings(tiny_plan(), 1, {})
+    plan = replace(tiny_plan(), epochs=2)
+    for run in (
+        lambda witness: contenders.train_ours(plan, text, witness),
+        lambda witness: contenders.train_gensim(settings, text, contenders.lines_of(text), 2, 0, witness),
+    ):
+        witness = Witness(Slow(), [1, 2])
+        started = time.perf_counter()
+        run(witness)
+        taken = time.perf_counter() - started
+        assert [point.epoch for point in witness.points] == [1, 2]
+        assert 0 < witness.points[0].seconds < witness.points[1].seconds <= witness.seconds
+        assert witness.seconds <= taken - 0.2
+        assert witness.counting_seconds < witness.points[0].seconds
+        before = witness.seconds
+        time.sleep(0.01)
+        assert witness.seconds == before  # the clock has stopped
 
 
-def test_a_text_that_is_not_there_is_named(folder):
-    with pytest.raises(UserError, match="no such file"), plain_text(folder / "absent.txt", 10):
-        pass
+def test_counting_is_in_our_time_and_building_a_vocabulary_is_not_in_gensims(monkeypatch):
+    from gensim.models import Word2Vec
+
+    ours, theirs = (Witness(Examiner(StandardEvaluation(), {}), []) for _ in range(2))
+    clocks = {}
+
+    def watch(owner, name, witness):
+        call = getattr(owner, name)
+
+        def watched(*arguments, **named):
+            returned = call(*arguments, **named)
+            clocks[name] = witness.seconds
+            return returned
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(contenders, "build_examples", ours)
+    watch(Word2Vec, "build_vocab", theirs)
+    text = encoded()
+    contenders.train_ours(replace(tiny_plan(), epochs=1), text, ours)
+    settings = contenders.gensim_settings(tiny_plan(), 1, {})
+    contenders.train_gensim(settings, text, contenders.lines_of(text), 1, 0, theirs)
+    assert 0 < clocks["build_examples"] < ours.counting_seconds < ours.seconds
+    assert clocks["build_vocab"] == 0 < theirs.seconds
 
 
-# ---------------------------------------------------------------- memory
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept to cores here")
+def test_a_contender_has_only_the_cores_it_is_given():
+    before = os.sched_getaffinity(0)
+    with limited_to_cores(1):
+        assert len(os.sched_getaffinity(0)) == 1
+        with ThreadPoolExecutor(1) as pool:  # those that are started by a contender, too
+            assert len(pool.submit(os.sched_getaffinity, 0).result()) == 1
+    assert os.sched_getaffinity(0) == before
 
 
 @LINUX
@@ -113,88 +179,191 @@ def test_memory_that_processes_share_is_counted_once():
         os.waitpid(child, 0)
 
 
+# ---------------------------------------------------------------- the same text and words for all
+
+
+@pytest.mark.parametrize("size", [None, 1, 3, 500, 10**9])
+def test_a_text_is_cut_at_the_end_of_a_word(folder, size):
+    packed = folder / "text.xz"
+    packed.write_bytes(lzma.compress(" ".join(words()).encode()))
+    for path in (folder / TEXT, packed):
+        with plain_text(path, size) as (file, _):
+            cut = file.read_text().split()
+            assert cut == words()[: len(cut)]
+            whole = len(" ".join(words()))
+            assert min(size or whole, whole) - 3 <= len(" ".join(cut)) <= (size or whole)
+
+
+def test_gensim_is_given_the_words_of_the_vocabulary_in_their_order(monkeypatch):
+    monkeypatch.setattr(contenders, "LINE_WORDS", 7)
+    text = encoded(VocabularyRule(max_size=10))
+    kept = [word for word in words() if word in text.vocabulary.ids]
+    lines = contenders.lines_of(text)
+    assert [word for line in lines for word in line] == kept
+    assert {len(line) for line in lines[:-1]} == {7}
+    assert 0 < len(kept) < 3_000
+
+
+def test_gensims_windows_end_where_a_segment_does(monkeypatch):
+    monkeypatch.setattr(contenders, "LINE_WORDS", 3)
+    text = encode_text(TextCorpus("a b c d e f g h i"), WhitespaceTokenizer(), VocabularyRule())
+    cut = replace(text, segments=np.array([0, 4, 6, 9]))
+    expected = ["a b c", "d", "e f", "g h i"]
+    assert contenders.lines_of(cut) == [line.split() for line in expected]
+
+
+def test_a_line_is_what_gensim_trains_at_once():
+    from gensim.models.word2vec import MAX_WORDS_IN_BATCH
+
+    assert contenders.LINE_WORDS == MAX_WORDS_IN_BATCH  # it would leave out what is beyond
+
+
+def trained_by_gensim(text, **settings):
+    from gensim.models import Word2Vec
+
+    return Word2Vec(
+        contenders.lines_of(text), **{"vector_size": 5, "min_count": 1, "sg": 1, "workers": 1} | settings
+    )
+
+
+def test_gensims_vectors_are_put_in_the_order_of_our_words():
+    text = encoded()
+    model = trained_by_gensim(text)
+    embeddings = contenders.gensim_embeddings(model, text)
+    assert embeddings.words == text.vocabulary.words
+    for number, word in enumerate(embeddings.words):
+        np.testing.assert_array_equal(embeddings.input[number], model.wv[word])
+        np.testing.assert_array_equal(embeddings.output[number], model.syn1neg[model.wv.key_to_index[word]])
+    theirs = [word for word, _ in model.wv.most_similar("w3", topn=5)]
+    assert [word for word, _ in embeddings.most_similar("w3", topn=5)] == theirs
+
+
+def test_gensim_with_other_words_or_counts_is_an_error():
+    text = encoded()
+    contenders.require_same_words(trained_by_gensim(text), text)
+    with pytest.raises(ArithmeticError):
+        contenders.require_same_words(trained_by_gensim(text, max_final_vocab=20), text)
+
+
+@pytest.mark.parametrize("choices", [{}, {"hs": 1, "negative": 0}, {"sg": 0}])
+def test_gensim_gets_our_window_size_and_cores_and_the_settings_of_the_match(choices):
+    plan = replace(tiny_plan(), window=3, vocabulary=VocabularyRule(min_count=2))
+    settings = contenders.gensim_settings(plan, 4, choices)
+    expected = {"window": 3, "vector_size": 6, "min_count": 2, "workers": 4, "sample": 1e-4}
+    assert settings == expected | {"negative": 5, "sg": 1} | choices
+    text = encoded()
+    model = trained_by_gensim(text, **settings)
+    assert (contenders.gensim_embeddings(model, text).output is None) == ("hs" in choices)
+
+
+# ---------------------------------------------------------------- scores
+
+
+def test_the_same_vectors_score_as_embeddings_do():
+    generator = np.random.default_rng(0)
+    embeddings = Embeddings(WORDS, None, *generator.standard_normal((2, 30, 8)))
+    examiner = Examiner(StandardEvaluation(), sets(), shared=10)
+    scores = {(one.set, one.vectors, one.words): one for one in examiner.scores(embeddings)}
+    for vectors in ("input", "sum"):
+        chosen, read = embeddings.using(vectors), sets()
+        pairs = chosen.evaluate_word_pairs(read["wordsim353"])
+        analogies = chosen.evaluate_word_analogies(read["analogies"])
+        score = scores["wordsim353", vectors, "own"]
+        assert (score.value, score.known, score.total) == (pairs.spearman, 4, 4)
+        assert scores["analogies", vectors, "own"].value == analogies.all.accuracy
+        assert scores["analogies_syntactic", vectors, "own"].known == 2
+        assert scores["analogies_semantic", vectors, "own"].value is None
+    cut = first_words(embeddings, 10).using("sum").evaluate_word_pairs(sets()["wordsim353"])
+    assert scores["wordsim353", "sum", "shared"].known == 3
+    assert scores["wordsim353", "sum", "shared"].value == cut.spearman
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"), [(1, [1]), (2, [1, 2]), (12, [1, 2, 5, 10, 12]), (100, None)]
+)
+def test_moments_end_with_the_last_epoch(epochs, expected):
+    assert moments(epochs) == (expected or [1, 2, 5, 10, 20, 50, 100])
+
+
 # ---------------------------------------------------------------- one training
 
 
 @LINUX
-@pytest.mark.parametrize("side", [OURS, GENSIM, FAST_TEXT])
-def test_a_training_is_told_with_its_time_memory_and_quality(folder, side):
-    if side == FAST_TEXT and not fast_text.is_installed():
+@pytest.mark.parametrize("kind", [OURS, GENSIM, FAST_TEXT])
+def test_a_training_has_its_time_memory_and_scores(folder, kind):
+    if kind == FAST_TEXT and not contenders.fast_text_is_installed():
         pytest.skip("fastText is not installed")
-    settings = {OURS: {}, GENSIM: {"sg": 1, "workers": 1}, FAST_TEXT: {"model": "skipgram", "thread": 1}}[
-        side
+    settings = {FAST_TEXT: {"model": "skipgram", "thread": 1}}.get(kind, {})
+    ours = [
+        "experiment=sotu_softmax",
+        "corpus=file",
+        "evaluation=standard",
+        "tracking=none",
+        *OWN_SETS,
+        *SMALL,
     ]
-    order = Order("skipgram", side, 1, overrides(folder), 3, 7, settings, [1, 3])
-    trained = train(order, str(folder / "it's text.txt"), str(folder), "digest")
+    order = Order("m", kind, kind, 1, ours, 3, 7, settings, [1, 3])
+    trained = train(order, str(folder / TEXT), str(folder), "digest")
     assert trained.order == order
-    assert trained.words == 2_000
+    assert trained.words == 3_000
     assert trained.vocabulary == 30
-    assert trained.rate == pytest.approx(6_000 / trained.seconds)
+    assert trained.rate == pytest.approx(9_000 / trained.seconds)
     assert min(trained.seconds, trained.cpu_seconds, trained.packages) > 0
-    assert [point.epoch for point in trained.points] == ([3] if side == FAST_TEXT else [1, 3])
-    assert set(trained.scores) >= {"word_pairs_pairs", "analogies_questions"}
-    assert Trained.from_json(json.loads(json.dumps(trained.as_dict()))) == trained
-
-
-@pytest.mark.parametrize("choices", [{"sg": 1, "hs": 1, "negative": 0}, {"sg": 0}])
-def test_gensim_is_told_which_model_to_train(folder, choices):
-    from gensim.models import Word2Vec
-
-    plan = plan_of(overrides(folder), str(folder / "it's text.txt"), str(folder))
-    text = read_corpus(plan)
-    gensim = Gensim("gensim", plan, text, [1], choices)
-    assert gensim.settings["vector_size"] == 6
-    assert gensim.settings | choices == gensim.settings
-    model = Word2Vec(gensim.lines, **gensim.settings)
-    embeddings = embeddings_of(model, text)
-    assert (embeddings.output is None) == ("hs" in choices)
-    np.testing.assert_array_equal(embeddings.input[0], model.wv[text.vocabulary.words[0]])
+    assert [point.epoch for point in trained.points] == ([3] if kind == FAST_TEXT else [1, 3])
+    assert trained.score("word_pairs_pairs", "input") is not None
+    assert Trained.from_json(json.loads(json.dumps(asdict(trained)))) == trained
 
 
 # ---------------------------------------------------------------- the verdict
 
 
-def trained(side, seed=0, seconds=10.0, cpu=8.0, memory=100, scores=(0.5,), epochs=2, counting=0.0):
+def trained(contender, seed=0, seconds=10.0, cpu=8.0, memory=100, scores=(0.5,), epochs=2, counting=0.0):
     points = [
         Point(
             number + 1, seconds * (number + 1) / len(scores), [Score("simlex999", "input", "own", one, 9, 9)]
         )
         for number, one in enumerate(scores)
     ]
-    order = Order("skipgram", side, 1, [], epochs, seed)
-    return Trained(order, "digest", 1000, 30, seconds, cpu, counting, memory, 0, points)
+    kind = contender.partition(",")[0]
+    order = Order("skipgram", contender, kind, 1, [], epochs, seed)
+    return Trained(order, "digest", 1000, 30, seconds, cpu, counting, memory, 0, points, {})
+
+
+SIDES = [Contender(GENSIM, GENSIM, [2]), Contender(OURS, OURS, [2])]
+SKIPGRAM = Match("skipgram", "skip-gram", 1, [], SIDES, "input", ("input",), at_least=2.5, goal=4)
+IN_TIME = replace(SKIPGRAM, quality_in_time=True)
+PROMISED = replace(SKIPGRAM, name=EXACT, promised={"simlex999": 0.45})
+
+
+def named(verdict):
+    return {bar.what: bar for bar in verdict}
 
 
 def test_words_are_counted_alike_whatever_the_epochs():
-    sides = {GENSIM: [trained(GENSIM)], OURS: [trained(OURS, seconds=5.0, cpu=4.0, epochs=4)]}
-    cpu, clock = speed(TINY, sides)
-    assert (cpu.ratio, clock.ratio) == (4, 4)
-    assert clock.baseline_rate == 200
-    assert clock.our_rate == 800 == sides[OURS][0].rate
+    found = named(bars(SKIPGRAM, [trained(GENSIM), trained(OURS, seconds=5.0, cpu=4.0, epochs=4)]))
+    cpu, clock = (found[f"words a second by {how}, of gensim's"] for how in ("processor time", "the clock"))
+    assert (cpu.value, clock.value) == (4, 4)
+    assert (cpu.promised, cpu.goal, clock.promised) == (2.5, 4, None)
 
 
-def test_the_ratio_is_the_median_over_seeds_that_both_have():
+def test_a_ratio_is_the_median_over_seeds_that_both_have():
     theirs = [trained(GENSIM, seed, cpu=cpu) for seed, cpu in enumerate([8.0, 9.0, 4.0, 100.0])]
     ours = [trained(OURS, seed, cpu=1.0) for seed in (2, 0, 1)]
-    cpu, clock = speed(TINY, {GENSIM: theirs, OURS: ours, FAST_TEXT: []})
-    assert cpu.ratio == 8
-    assert (cpu.at_least, cpu.goal, clock.at_least) == (2.5, 4, None)
-    on_two = speed(replace(TINY, cores=2), {GENSIM: theirs, OURS: ours})
-    assert [one.at_least for one in on_two] == [None, 2.5]
+    assert bars(SKIPGRAM, [*theirs, *ours])[0].value == 8
+    on_two = bars(replace(SKIPGRAM, cores=2), [*theirs, *ours])
+    assert [bar.promised for bar in on_two[:2]] == [None, 2.5]
 
 
-def test_nothing_is_promised_of_fast_text():
-    sides = {GENSIM: [], OURS: [trained(OURS)], FAST_TEXT: [trained(FAST_TEXT, cpu=80.0)]}
-    cpu, _ = speed(TINY, sides)
-    assert (cpu.ratio, cpu.at_least) == (10, None)
-    assert bars(TINY, sides) == []
+def test_nothing_is_promised_against_fast_text():
+    found = bars(SKIPGRAM, [trained(OURS), trained(FAST_TEXT, cpu=80.0)])
+    assert (found[0].value, [bar.promised for bar in found]) == (10, [None, None])
 
 
 @pytest.mark.parametrize(("ours", "kept"), [(0.491, True), (0.489, False), (0.7, True)])
 def test_quality_may_be_a_hundredth_below_gensims_mean(ours, kept):
     theirs = [trained(GENSIM, 0, scores=[0.4]), trained(GENSIM, 1, scores=[0.6])]
     mine = [trained(OURS, seed, scores=[ours]) for seed in (0, 1)]
-    quality, memory = bars(TINY, {GENSIM: theirs, OURS: mine})
+    *_, quality, memory = bars(SKIPGRAM, [*theirs, *mine])
     assert quality.kept is kept
     assert quality.value == pytest.approx(100 * (ours - 0.5))
     assert memory.kept
@@ -204,34 +373,49 @@ def test_quality_may_be_a_hundredth_below_gensims_mean(ours, kept):
     ("scores", "ratio"), [([0.1, 0.495, 0.6, 0.2], 4), ([0.1, 0.2, 0.3, 0.5], 2), ([0.4, 0.48], 0)]
 )
 def test_quality_in_the_same_time_is_that_of_the_first_look_that_has_it(scores, ratio):
-    sides = {GENSIM: [trained(GENSIM)], OURS: [trained(OURS, seconds=5.0, scores=scores)]}
-    in_time, *_ = bars(IN_TIME, sides)
+    found = named(bars(IN_TIME, [trained(GENSIM), trained(OURS, seconds=5.0, scores=scores)]))
+    in_time = found["gensim's time, of ours to its quality"]
     assert in_time.value == ratio
     assert in_time.kept is (ratio >= 1)
+    assert found["our whole training, of gensim's time"].value == 0.5
+    assert found["simlex999 above gensim's 0.500"].promised is None
 
 
-def test_what_ours_scores_in_the_end_is_told_beside_its_time():
-    theirs = [trained(GENSIM, seed, scores=[0.5]) for seed in (0, 1)]
-    ours = [trained(OURS, seed, seconds=5.0, scores=[0.4, 0.6]) for seed in (0, 1)]
-    _, lasts, quality, _ = bars(IN_TIME, {GENSIM: theirs, OURS: ours})
-    assert lasts.value == 0.5
-    assert quality.value == pytest.approx(10)
-    assert (lasts.promised, quality.promised) == (None, None)
-
-
-def test_counting_is_in_the_time_and_an_epoch_without_it_is_told():
-    sides = {GENSIM: [trained(GENSIM)], OURS: [trained(OURS, seconds=5.0, counting=3.0)]}
-    cpu, clock, epochs = speed(IN_TIME, sides)
-    assert (clock.ratio, epochs.ratio) == (2, 5)
-    assert (cpu.at_least, clock.at_least, epochs.at_least) == (2.5, None, None)
+def test_counting_is_in_the_time_and_an_epoch_without_it_is_shown():
+    found = named(bars(IN_TIME, [trained(GENSIM), trained(OURS, seconds=5.0, counting=3.0)]))
+    assert found["words a second by the clock, of gensim's"].value == 2
+    assert found["words a second by the clock, without counting, of gensim's"].value == 5
 
 
 def test_more_memory_than_gensims_is_a_bar_missed():
-    sides = {GENSIM: [trained(GENSIM)], OURS: [trained(OURS, memory=101)]}
-    assert not bars(TINY, sides)[-1].kept
+    assert not bars(SKIPGRAM, [trained(GENSIM), trained(OURS, memory=101)])[-1].kept
 
 
-# ---------------------------------------------------------------- results that are gone on with
+def test_a_promised_score_is_for_the_mean_over_the_seeds_of_the_longest_schedule():
+    theirs = [trained(GENSIM, seed, seconds=12.0) for seed in (0, 1)]
+    ours = [trained(OURS, seed, scores=[score]) for seed, score in enumerate((0.4, 0.5))]
+    quality, in_time = bars(PROMISED, [*theirs, *ours])
+    assert (quality.value, quality.promised, quality.kept) == (pytest.approx(0.45), 0.45, True)
+    assert (in_time.value, in_time.kept) == (pytest.approx(10 / 12), True)
+    better = trained(OURS, 0, scores=[0.9], epochs=1)
+    quality, _ = bars(PROMISED, [*theirs, trained(OURS, 0, scores=[0.3]), better])
+    assert not quality.kept
+
+
+def test_more_time_than_gensims_is_a_bar_missed_and_what_is_not_known_keeps_none():
+    quality, in_time = bars(PROMISED, [trained(GENSIM), trained(OURS, seconds=10.1, scores=[None])])
+    assert not quality.kept
+    assert not in_time.kept
+    assert bars(replace(PROMISED, promised={}), [trained(GENSIM), trained(OURS)]) == []
+
+
+def test_a_figure_has_the_deviation_of_a_sample():
+    assert Figure.of([0.4, 0.5]) == Figure(pytest.approx(0.45), pytest.approx(math.sqrt(0.005)))
+    assert Figure.of([0.4, None]) is None
+    assert Figure.of([0.4]) == Figure(0.4, None)
+
+
+# ---------------------------------------------------------------- results that are resumed
 
 
 def test_trainings_are_found_by_order_and_text(tmp_path):
@@ -245,141 +429,159 @@ def test_trainings_are_found_by_order_and_text(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"order": {}}'])
-def test_a_file_that_is_none_of_results_is_told(tmp_path, line):
+def test_a_file_that_is_none_of_results_is_named(tmp_path, line):
     (tmp_path / FILE).write_text(line + "\n")
-    with pytest.raises(UserError, match="cannot be gone on with"):
+    with pytest.raises(UserError, match=r"results.jsonl: cannot be read .* Begin without --resume"):
         Results(tmp_path, resume=True)
-
-
-# ---------------------------------------------------------------- scaling
-
-
-@pytest.mark.parametrize(("distinct", "tokens"), [(1, 5), (50, 50), (200, 3_000)])
-def test_a_made_up_text_has_as_many_words_as_are_wanted(tmp_path, distinct, tokens):
-    for name in ("one", "again"):
-        write_zipf_text(tmp_path / name, distinct, tokens)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "again").read_bytes()
-    written = Counter((tmp_path / "one").read_text().split())
-    assert (len(written), written.total()) == (distinct, tokens)
-
-
-def test_frequencies_of_a_made_up_text_are_zipfs(tmp_path):
-    write_zipf_text(tmp_path / "text", 100, 50_000)
-    counts = Counter((tmp_path / "text").read_text().split())
-    assert counts["w0"] / counts["w9"] == pytest.approx(10, rel=0.1)
-
-
-def test_built_in_functions_are_their_callers_time():
-    profiler = cProfile.Profile()
-    profiler.runcall(sorted_numbers)
-    seconds = own_seconds(pstats.Stats(profiler))
-    assert list(seconds) == ["test_peers.sorted_numbers", "others"]
-    assert seconds["test_peers.sorted_numbers"] > 0
-
-
-def sorted_numbers():
-    return sorted(range(100_000), key=(-1).__mul__)
-
-
-@pytest.mark.slow
-@LINUX
-def test_our_time_is_split_by_functions(folder):
-    small = ["experiment=wikipedia_sgns", "vocabulary.min_count=1"]
-    found = Scaling({}, small, folder / "it's text.txt", 1).split()
-    assert found.seconds == pytest.approx(sum(found.functions.values()), rel=1e-3)
-    assert "scatter.add_scaled_rows" in found.functions
-    assert min(found.products, found.exponentials, found.traffic) > 0
-    assert found.floor_share < 1
-
-
-@pytest.mark.slow
-@LINUX
-def test_series_are_trained_on_both_sides_and_drawn(folder):
-    series = {"window": (1, 2, 3), "vocabulary": (50,)}
-    small = [*overrides(folder)[3:-2], "window=1"]
-    scaling = Scaling(series, small, folder / "it's text.txt", 1, tokens=400)
-    results = Results(folder, resume=False)
-    done = list(scaling.trainings(results))
-    assert [one.order.side for one in done] == [GENSIM, OURS] * 4
-    assert [one.vocabulary for one in done] == [30] * 6 + [50] * 2
-    assert {one.order.epochs for one in done} == {1}
-    assert list(scaling.trainings(results)) == []
-    for place in scaling.places:
-        assert min(scaling.rate(results, place, side) for side in (GENSIM, OURS)) > 0
-    console = Console(width=140, record=True, file=io.StringIO())
-    split = Split(2.0, {"bands.scores": 1.0, "others": 1.0}, 0.1, 0.2, 0.3)
-    assert split.floor_share == pytest.approx(0.3)
-    console.print(scaling_table(scaling, results), split_table(split))
-    shown = console.export_text()
-    for expected in ("window 3", "vocabulary 50", "bands.scores", "rows read and written"):
-        assert expected in shown
-    draw_scaling(folder / "scaling.png", scaling, results, split)
-    with Image.open(folder / "scaling.png") as picture:
-        assert picture.width == 1600
-        assert len(set(picture.convert("L").tobytes())) > 20
 
 
 # ---------------------------------------------------------------- all of it, tiny
 
 
-def test_pairings_name_what_there_is():
-    assert [one.name for one in PAIRINGS] == ["skipgram", "two-cores", "hierarchical", "cbow"]
-    assert [(one.at_least, one.goal) for one in PAIRINGS] == [(2.5, 4), (2.5, 4), (1, 3), (1, 1.5)]
+def exact(*arguments):
+    """Run the exact match in the current folder, on a text and sets of its own."""
+    given = ["--text", TEXT, "--threads", "1", "--seeds", "2", "--output", "out"]
+    schedules = ["--epochs", "1,2", "--gensim-epochs", "1,3"]
+    return compare_peers.main([*given, *schedules, *OWN_SETS, *SMALL, *arguments])
 
 
-@pytest.mark.parametrize("pairing", PAIRINGS, ids=lambda pairing: pairing.name)
-def test_every_pairing_is_a_configuration_of_ours(folder, pairing):
-    choice = match.Choice([pairing], ["seed=3"], 5, 2)
-    with plain_text(folder / "it's text.txt", None) as text:
-        orders = match.Match(choice, text).orders
-    ours = [order for order in orders if order.side == OURS]
-    assert [order.seed for order in ours] == [3, 4]
-    assert {order.cores for order in orders} == {pairing.cores}
-    assert {order.epochs for order in orders if order.side == GENSIM} == {5}
-    assert all((order.epochs == 5) or pairing.quality_in_time for order in ours)
+def done():
+    lines = [json.loads(line) for line in Path("out", FILE).read_text().splitlines()]
+    return [(one["order"]["seed"], one["order"]["contender"], one["order"]["epochs"]) for one in lines], lines
 
 
+@pytest.fixture
+def in_process(monkeypatch):
+    """Train in this process: one of its own takes seconds to start."""
+
+    def here(order, text, cache_folder, digest):
+        report = training.main(order, text, cache_folder)
+        del report["began"], report["looked"]
+        return Trained.from_json(
+            report | {"digest": digest, "memory": 1, "made": {"date": "2026-11-29", "commit": "c"}}
+        )
+
+    monkeypatch.setattr(matches, "train", here)
+
+
+@pytest.mark.usefixtures("folder", "in_process")
+def test_everything_is_trained_scored_and_written(capsys):
+    assert exact("--max-size", "20") == 0
+    printed = capsys.readouterr().out
+    found, lines = done()
+    of_a_seed = [(OURS, 1), (OURS, 2), (GENSIM, 1), (GENSIM, 3), (GENSIM_FULL, 1), (GENSIM_FULL, 3)]
+    of_a_seed.append((BASELINE, 0))
+    assert found == [(seed, *one) for seed in range(2) for one in of_a_seed]
+    assert [point["epoch"] for point in lines[3]["points"]] == [1, 2, 3]
+    assert [point["epoch"] for point in lines[2]["points"]] == [1]
+    assert [one["vocabulary"] for one in lines[:7]] == [20, 20, 20, 20, 30, 30, 20]
+    markdown = Path("out/report.md").read_text()
+    assert "$" not in markdown
+    assert "No bar was set." in markdown
+    for expected in ("gensim, full vocabulary, same pairs", "29 of 29", "19 of 29", "PPMI, factorised"):
+        assert expected in markdown
+        assert expected in printed
+    with Image.open("out/exact.png") as picture:
+        assert picture.width == 1600
+
+
+@pytest.mark.usefixtures("folder", "in_process")
+def test_an_interrupted_comparison_is_resumed_and_a_missed_bar_is_an_exit_code(monkeypatch, capsys):
+    given = ["--seeds", "1", "--bars", "word_pairs_pairs=1.0"]
+    train_gensim, calls = training.train_gensim, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        train_gensim(*arguments)
+
+    monkeypatch.setattr(training, "train_gensim", interrupted)
+    assert exact(*given) == 130
+    assert "Resume with --resume" in capsys.readouterr().err
+    before, _ = done()
+    assert [contender for _, contender, _ in before] == [OURS, OURS, GENSIM]
+    assert exact(*given, "--resume") == 1
+    assert done()[0] == [*before, (0, GENSIM, 3), (0, BASELINE, 0)]  # no word was cut off
+    assert len(calls) == 3
+    assert "of 2 bars missed: word_pairs_pairs" in Path("out/report.md").read_text().replace("\n", " ")
+    assert json.loads(Path("out/report.json").read_text())["bars"][EXACT][0]["kept"] is False
+
+
+@pytest.mark.usefixtures("folder", "in_process")
+def test_who_starts_from_the_baseline_is_trained_from_a_drawn_start_too():
+    assert exact("--seeds", "1", "--experiment", "sotu_ppmi_svd") == 0
+    ends = {one["order"]["contender"]: one["points"][-1] for one in done()[1]}
+    assert set(ends) == {OURS, DRAWN, GENSIM, BASELINE}
+    assert ends[BASELINE]["epoch"] == 0
+    assert ends[BASELINE]["seconds"] > 0
+    assert ends[OURS]["scores"] != ends[DRAWN]["scores"]
+
+
+@pytest.mark.usefixtures("folder", "in_process")
 @LINUX
-def test_all_sides_are_trained_and_an_interrupted_comparison_goes_on(folder, monkeypatch, capsys):
-    monkeypatch.setattr(command, "PAIRINGS", (TINY, IN_TIME))
-    monkeypatch.setattr(fast_text, "is_installed", lambda: False)
-    given = [
-        "peers",
-        "--text",
-        str(folder / "it's text.txt"),
-        "--output",
-        str(folder / "out"),
-        "--epochs",
-        "2",
-    ]
-    given += ["--only", "skipgram", "--seeds", "1", *overrides(folder)[-3:], "epochs=2"]
-    assert benchmark.main(given) in (0, 1)
-    shown = capsys.readouterr().out
+def test_sampled_matches_are_trained_on_both_sides(monkeypatch, capsys):
+    ours = ["experiment=sotu_softmax", "labels.centres=8", "epochs=2"]
+    monkeypatch.setattr(matches, "fast_text_is_installed", lambda: False)
+    for name in ("skipgram", "hierarchical"):
+        monkeypatch.setitem(SAMPLED, name, SAMPLED[name] | {"ours": ours})
+    given = ["skipgram", "hierarchical", "--text", TEXT, "--output", "out", "--epochs", "2", "--seeds", "1"]
+    assert compare_peers.main([*given, *OWN_SETS, *SMALL]) in (0, 1)
+    assert [one["order"]["match"] for one in done()[1]] == ["skipgram"] * 2 + ["hierarchical"] * 2
+    printed = capsys.readouterr().out
     for expected in (
         "skipgram, gensim, seed 0: 2 epochs",
-        "against gensim",
+        "of gensim's",
         "words a second",
         "memory, of gensim's",
     ):
-        assert expected in shown
-    lines = (folder / "out" / FILE).read_text().splitlines()
-    assert len(lines) == 2
-    assert benchmark.main([*given, "--resume"]) in (0, 1)
-    assert (folder / "out" / FILE).read_text().splitlines() == lines
-    assert json.loads((folder / "out" / "report.json").read_text())["comparisons"]
+        assert expected in printed
+    assert {path.name for path in Path("out").glob("*.png")} == {"skipgram.png", "hierarchical.png"}
 
 
-def test_what_cannot_be_compared_is_told_before_anything_is_trained(folder, monkeypatch, capsys):
-    monkeypatch.setattr(command, "PAIRINGS", (TINY,))
-    given = [
-        "peers",
-        "--text",
-        str(folder / "it's text.txt"),
-        "--output",
-        str(folder / "out"),
-        "--only",
-        "skipgram",
-    ]
-    assert benchmark.main([*given, "validation.share=0.5"]) == 2
-    assert "leave out validation" in capsys.readouterr().err
-    assert not (folder / "out" / FILE).exists()
+@pytest.mark.parametrize("name", SAMPLED)
+def test_every_sampled_match_is_a_configuration_of_ours(folder, name):
+    match, first = sampled_match(name, folder / TEXT, ["seed=3"], 5)
+    assert first == 3
+    orders = list(match.orders(range(3, 5)))
+    ours = [order for order in orders if order.kind == OURS]
+    assert [order.seed for order in ours] == [3, 4]
+    assert {order.cores for order in orders} == {match.cores}
+    assert {order.epochs for order in orders if order.kind == GENSIM} == {5}
+    assert all((order.epochs == 5) or match.quality_in_time for order in ours)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--bars", "simlex999=0.2"],
+            "--bars simlex999: no such evaluation set. There are word_pairs_pairs, analogies",
+        ),
+        (["--experiment", "sotu"], "labels=counts"),
+        (["validation=held_out"], "leave out validation"),
+        (["dim=1,2"], "several values make a sweep"),
+        (["dimm=1"], "did you mean dim"),
+        (["--text", "nowhere.txt"], "path=nowhere.txt: no such file"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_trained(capsys, arguments, message):
+    assert exact(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "bad", [["--bars", "x"], ["--bars", "x=2"], ["--epochs", "1,,2"], ["--seeds", "0"], ["skipgrm"]]
+)
+def test_a_value_that_is_none_is_refused(bad):
+    with pytest.raises(SystemExit, match="2"):
+        compare_peers.parse(bad)
+
+
+def test_the_promise_is_for_the_experiment_as_it_is():
+    assert compare_peers.parse([]).bars == compare_peers.SOTU_BARS
+    assert compare_peers.parse(["dim=50"]).bars == {}
+    assert compare_peers.parse(["--text", "x"]).bars == {}
+    assert compare_peers.parse(["--text", "x", "--bars", "analogies=0.4"]).bars == {"analogies": 0.4}

@@ -1,4 +1,4 @@
-"""Work in a process of its own, whose memory is looked at while it lasts."""
+"""Work in a process of its own, whose memory is sampled."""
 
 from __future__ import annotations
 
@@ -54,30 +54,30 @@ def run_child(
     memory: Callable[[int], int] | None = None,
     seconds_between: float = SECONDS_BETWEEN,
 ) -> Outcome:
-    """Run a module of this package, which prints one line of JSON, and look at its memory until it ends.
+    """Run a module of the scripts, which prints one line of JSON, and sample its memory until it ends.
 
     Parameters
     ----------
     module : str
-        Its name within this package.
+        Its name, as ``benchmarks.counting``.
     *arguments : str
         Of its command line.
     memory : callable, optional
-        What is looked at; default: `anonymous_memory`.
+        What is sampled; default: `anonymous_memory`.
     seconds_between : float
-        From one look to the next.
+        From one sample to the next.
 
     Raises
     ------
     UserError
-        If it fails, with the end of what it said.
+        If it fails, with the last line of its errors.
     """
     paths = [str(SCRIPTS), str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     look, samples = memory or anonymous_memory, []
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=environment,
             stdout=output,
             stderr=errors,
@@ -96,8 +96,8 @@ def run_child(
         output.seek(0)
         errors.seek(0)
         if process.returncode:
-            lines = errors.read().strip().splitlines() or ["nothing was said"]
-            raise UserError(f"benchmarks.{module} ended with {process.returncode}: {lines[-1]}")
+            lines = errors.read().strip().splitlines() or ["no message"]
+            raise UserError(f"{module} ended with {process.returncode}: {lines[-1]}")
         return Outcome(json.loads(output.read()), samples)
 
 

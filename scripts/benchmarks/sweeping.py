@@ -13,9 +13,8 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.bar import Bar
 from benchmarks.child import CHECKOUT
-from benchmarks.sizes import Size
+from benchmarks.measure import Bar
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.summary_page import Asked, write_summary_page
 from w2v_exp.runs import RunResult
@@ -31,20 +30,22 @@ LOOK_UP_SECONDS = 1.0
 SCORES = ("wordsim353", "simlex999", "analogies", "validation_cost", "pairs_per_second", "cost_gap")
 
 
-def sweeping(size: Size) -> list[Bar]:
-    """Measure all three."""
-    return [overhead(size), *page_of_many_runs(size.page_runs), look_up(size.stored_runs)]
+def sweeping(
+    *, epochs: int | None = None, page_runs: int = 200, stored_runs: int = 10_000, repeats: int = 5
+) -> list[Bar]:
+    """Measure all three; the sweep with its own number of epochs if none is given."""
+    return [overhead(epochs, repeats), *page_of_many_runs(page_runs), look_up(stored_runs)]
 
 
-def overhead(size: Size) -> Bar:
+def overhead(epochs: int | None, repeats: int) -> Bar:
     """Compare the default sweep with one that neither resumes, keeps checkpoints nor makes pages of its runs.
 
     Both make the sweep's own page; what that takes is counted as overhead, too. Whole commands in turns, on the clock.
     """
     shares = []
-    for repeat in range(size.long_repeats + 1):
-        bare, _ = _sweep(WITHOUT, size)
-        whole, page = _sweep(WITH, size)
+    for repeat in range(repeats + 1):
+        bare, _ = _sweep(WITHOUT, epochs)
+        whole, page = _sweep(WITH, epochs)
         if repeat:  # the first one may compile modules, and fills the system's cache of files
             shares.append(100 * (whole - bare + page) / (bare - page))
     return Bar(
@@ -52,12 +53,12 @@ def overhead(size: Size) -> Bar:
     )
 
 
-def _sweep(settings: Sequence[str], size: Size) -> tuple[float, float]:
+def _sweep(settings: Sequence[str], epochs: int | None) -> tuple[float, float]:
     """Return the seconds of a sweep in an empty folder, and those in which its page is made once more."""
     with TemporaryDirectory(prefix="w2v_exp-benchmark-") as folder:
         command = [sys.executable, "-m", "w2v_exp", *SWEEP, *settings]
-        if size.epochs < 100:
-            command.append(f"epochs={size.epochs}")
+        if epochs is not None:
+            command.append(f"epochs={epochs}")
         environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
         began = perf_counter()
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)

