@@ -1,7 +1,8 @@
-"""The groups of choices that a configuration makes, and the class behind every option.
+"""The groups of choices that a configuration has, and the class of every option.
 
-Every option of a group is described by the class that it makes: the fields of that class, with their types, are the
-keys that its YAML file may have. So a new tokenizer is one class in the table of its module and one YAML file.
+An option is described by its class: the fields of the class, with their types, are the keys that its YAML file may
+have. A class that is not in `GROUPS` is chosen by its dotted name: a dataclass ``Windows`` in a file ``my_labels.py``
+and a file ``labels/windows.yaml`` with the line ``name: my_labels.Windows`` are a complete option.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from typing import Any, ClassVar
 
 from w2v_exp.embeddings.evaluation import EVALUATIONS
 from w2v_exp.embeddings.opening import LoadOptions
-from w2v_exp.errors import SettingError, check_whole, refuse_secret, require_choice, suggestion
+from w2v_exp.errors import (
+    SettingError,
+    check_whole,
+    refuse_secret,
+    require_choice,
+    require_import,
+    suggestion,
+)
+from w2v_exp.examples.architectures import MODELS
+from w2v_exp.examples.batches import DenseEncoding, SparseEncoding
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
@@ -23,7 +33,7 @@ from w2v_exp.examples.sampling import SUBSAMPLINGS
 from w2v_exp.examples.streamed import StreamRule
 from w2v_exp.files import expanded
 from w2v_exp.model.objective import OBJECTIVES
-from w2v_exp.model.parameters import INITIALIZATIONS, MODELS
+from w2v_exp.model.parameters import INITIALIZATIONS
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
@@ -37,23 +47,20 @@ from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import SCHEDULES
 
 
-@dataclass(frozen=True)
-class DenseChoice:
-    """One-hot labels: a choice without settings."""
+class Pretrained:
+    """Base of initializations from saved embeddings, which the run reads: see `Origin.initialization`."""
 
-    encoding: ClassVar[str] = "dense"
+    needs_counts: ClassVar[bool] = False
+    of_words: ClassVar[bool] = True
 
-
-@dataclass(frozen=True)
-class SparseChoice:
-    """Labels as ids: a choice without settings."""
-
-    encoding: ClassVar[str] = "sparse"
+    def __call__(self, *arguments: Any) -> Any:
+        """Raise ValueError: the embeddings have not been read."""
+        raise ValueError("The pretrained embeddings of this plan have not been read.")
 
 
 @dataclass(frozen=True)
-class FromRun:
-    """Training goes on from the embeddings of a run in MLflow, in the store that `tracking` names.
+class FromRun(Pretrained):
+    """Initialization from the embeddings of a run in MLflow, in the store of `tracking`.
 
     Parameters
     ----------
@@ -69,8 +76,8 @@ class FromRun:
 
 
 @dataclass(frozen=True)
-class FromFile(LoadOptions):
-    """Training goes on from the embeddings in a file; its other settings are those of `LoadOptions`.
+class FromFile(LoadOptions, Pretrained):
+    """Initialization from the embeddings in a file; its other settings are those of `LoadOptions`.
 
     Parameters
     ----------
@@ -132,8 +139,8 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "vocabulary": {"rule": VocabularyRule},
     "subsampling": SUBSAMPLINGS,
     "labels": {
-        "dense": DenseChoice,
-        "sparse": SparseChoice,
+        "dense": DenseEncoding,
+        "sparse": SparseEncoding,
         "counts": CountsRule,
         "streamed": StreamRule,
         "blocks": BlockRule,
@@ -158,21 +165,39 @@ GROUPS: dict[str, Mapping[str, type]] = {
 }
 
 
+def option_class(group: str, name: str) -> type:
+    """Return the class of a group's option: of `GROUPS`, or another one by its dotted name.
+
+    Raises
+    ------
+    SettingError
+        If there is no such option or class, or it is not a dataclass.
+    """
+    if "." not in name:
+        require_choice(f"{group}.name", name, GROUPS[group])
+        return GROUPS[group][name]
+    found = require_import(f"{group}.name", name)
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        raise SettingError(f"{group}.name", name, "is not a dataclass.")
+    return found
+
+
 def option_name(group: str, chosen: object) -> str:
-    """Return the name of a group's option, by what it has made."""
-    return next(name for name, made in GROUPS[group].items() if type(chosen) is made)
+    """Return the name of the option that made a choice, as `option_class` reads it."""
+    made = type(chosen)
+    names = (name for name, known in GROUPS[group].items() if known is made)
+    return next(names, f"{made.__module__}.{made.__qualname__}")
 
 
 def make_choice(group: str, values: dict[str, Any]) -> Any:
-    """Make what a group's option describes, of its name and its settings.
+    """Return the choice of a group's configuration, which has a name and settings.
 
     Raises
     ------
     SettingError
         If there is no such option, or for the first setting that cannot be used.
     """
-    require_choice(f"{group}.name", values.get("name", ""), GROUPS[group])
-    made = GROUPS[group][values["name"]]
+    made = option_class(group, str(values.get("name", "")))
     settings = {key: value for key, value in values.items() if key != "name"}
     known = [setting.name for setting in dataclasses.fields(made)]
     for key, value in settings.items():

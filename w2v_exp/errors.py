@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import operator
+import pkgutil
 import re
 import reprlib
 import shlex
+import sys
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
@@ -294,6 +296,17 @@ _ADDRESS = re.compile(r"([\w+.-]+)://(.*)", re.DOTALL)
 _SECRET = re.compile(
     r"pass|pwd|secret|token|credential|signature|^sig$|auth|(api|access|private)[_-]?key", re.IGNORECASE
 )
+
+
+def require_import(key: str, name: str) -> Any:
+    """Return the object of a dotted name, or raise `SettingError`; modules in the current folder are found."""
+    here = str(Path.cwd())
+    if here not in sys.path:  # the console script, unlike `python -m`, does not look in the current folder
+        sys.path.insert(0, here)
+    try:
+        return pkgutil.resolve_name(name)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise SettingError(key, name, f"cannot be imported ({type(error).__name__}: {error}).") from error
 
 
 def refuse_secret(key: str, address: str, remedy: str) -> None:

@@ -10,32 +10,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import (
     GROUPS,
-    DenseChoice,
-    FromFile,
-    FromRun,
     MlflowTracking,
     NoCache,
     NoTracking,
-    SparseChoice,
     make_choice,
     option_name,
 )
 from w2v_exp.embeddings.evaluation import Evaluation
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice, suggestion
-from w2v_exp.examples.batches import ORDERS
-from w2v_exp.examples.blocks import BlockRule
-from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.batches import ORDERS, Architecture, LabelEncoding
 from w2v_exp.examples.held_out import ValidationRule
-from w2v_exp.examples.sampling import NoSubsampling, Subsampling
-from w2v_exp.examples.streamed import StreamRule
+from w2v_exp.examples.sampling import Subsampling
 from w2v_exp.machine import MOST_CORES
-from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.objective import ObjectiveRule
-from w2v_exp.model.parameters import Cbow, Initialization, SkipGram
-from w2v_exp.model.softmax import Softmax
-from w2v_exp.model.spectral import SpectralInitialization
-from w2v_exp.model.tree_counts import refuse_smoothing
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
@@ -43,7 +30,7 @@ from w2v_exp.text.tokenizers import Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.callbacks import StopRule
 from w2v_exp.training.checkpoints import CheckpointRule
-from w2v_exp.training.optimizers import GradientDescent, Optimizer
+from w2v_exp.training.optimizers import Optimizer
 from w2v_exp.training.schedules import Schedule
 
 # Bounds of what a run may be asked for. Whatever is below them is judged by its estimate of memory and time.
@@ -67,10 +54,10 @@ class Plan:
     tokenizer: Tokenizer
     vocabulary: VocabularyRule
     subsampling: Subsampling
-    labels: DenseChoice | SparseChoice | CountsRule | StreamRule | BlockRule
-    model: SkipGram | Cbow
-    objective: ObjectiveRule | NegativeSampling
-    initialization: Initialization | SpectralInitialization | FromRun | FromFile
+    labels: LabelEncoding
+    model: Architecture
+    objective: ObjectiveRule
+    initialization: Any  # an `Initialization`, or one that needs counts: see there
     optimizer: Optimizer
     schedule: Schedule
     validation: ValidationRule
@@ -125,103 +112,50 @@ class Plan:
             raise SettingError(
                 "resume", True, "finished runs are looked up in MLflow; it needs tracking=mlflow."
             )
-        if isinstance(self.objective, Softmax):
-            self._check_softmax(self.objective)
-        if isinstance(self.objective, HierarchicalSoftmax) and isinstance(self.labels, CountsRule):
-            refuse_smoothing(self.labels)
-        if isinstance(self.objective, NegativeSampling):
-            self._check_sampling()
+        self.objective.check(self)
         if self.stop.patience is not None and not self.validation.share:
             raise SettingError(
                 "stop.patience",
                 self.stop.patience,
                 "waits for the cost of held-out pairs to fall, and none are held out; add validation=held_out.",
             )
-        if isinstance(self.labels, BlockRule):
-            self._check_blocks()
-        elif isinstance(self.model, Cbow):
-            self._check_bags()
-        if self.workers > 1 and not isinstance(self.labels, BlockRule):
+        self.labels.check(self)
+        if self.workers > 1 and not self.labels.in_blocks:
             raise SettingError(
                 "workers",
                 self.workers,
-                f"several processes share out blocks, and labels={self.encoding} has none; use labels=blocks, "
-                "or threads with these labels.",
+                f"requires labels=blocks; with labels={self.encoding} use threads.",
             )
 
-    def _check_softmax(self, objective: Softmax) -> None:
-        if isinstance(self.labels, CountsRule) and objective.update == "overwrite":
-            raise SettingError(
-                "objective.update",
-                "overwrite",
-                "needs the order of the pairs, which labels=counts gives up; use labels=sparse.",
-            )
-
-    def _check_sampling(self) -> None:
-        """Refuse labels that are smoothed: a pair of the text, and no other, is told from noise."""
-        if isinstance(self.labels, CountsRule) and self.labels.smoothing:
-            raise SettingError(
-                "labels.smoothing",
-                self.labels.smoothing,
-                "smooths the labels of a softmax; with objective=negative_sampling it must be 0.",
-            )
-
-    def _check_bags(self) -> None:
-        """Refuse what is about pairs of words: cbow predicts a word from several."""
-        if isinstance(self.labels, CountsRule):
-            raise SettingError(
-                "labels",
-                "counts",
-                "counts pairs of words, which model=cbow has not; use labels=sparse or streamed.",
-            )
-        if isinstance(self.objective, Softmax) and self.objective.update == "overwrite":
-            raise SettingError(
-                "objective.update",
-                "overwrite",
-                "is what the article does with a centre's embedding; use accumulate with model=cbow.",
-            )
-
-    def _check_blocks(self) -> None:
-        """Refuse what cannot go with labels=blocks."""
-        if not isinstance(self.objective, NegativeSampling):
-            raise SettingError(
-                "labels",
-                "blocks",
-                "is for objective=negative_sampling only; use labels=streamed, or counts, with others.",
-            )
-        if not isinstance(self.optimizer, GradientDescent):
-            raise SettingError(
-                "optimizer",
-                option_name("optimizer", self.optimizer),
-                "labels=blocks takes optimizer=sgd only.",
-            )
-        if self.order == "shuffled":
-            raise SettingError(
-                "order",
-                "shuffled",
-                "blocks keep words together; use order=corpus or blocks, or labels=streamed.",
-            )
-
-    @property
-    def trains_on_all_pairs(self) -> bool:
-        """Whether the cost of training is that of all pairs of the text: whether none of them are sampled."""
-        exact_windows = not self.shrinking_window or isinstance(self.labels, CountsRule)
-        return exact_windows and isinstance(self.subsampling, NoSubsampling)
-
-    @property
-    def costs_all_pairs(self) -> bool:
-        """Whether `cost` is that of the pairs that its bounds are of, or of a sample of them."""
-        if isinstance(self.model, Cbow):
-            return False
-        sampled = (
-            self.objective.cost_metric != "cost"
-        )  # there shrinking windows are weights, as in the bounds
-        return self.trains_on_all_pairs or (sampled and isinstance(self.subsampling, NoSubsampling))
+    def option(self, group: str) -> str:
+        """Return the name of the option chosen in a group."""
+        return option_name(group, getattr(self, group))
 
     @property
     def encoding(self) -> str:
         """The name of the label encoding."""
-        return option_name("labels", self.labels)
+        return self.option("labels")
+
+    @property
+    def step_threads(self) -> int:
+        """Threads of a step: one where a step draws random numbers, so that their order is fixed."""
+        return 1 if self.objective.is_sampled else self.threads
+
+    @property
+    def trains_on_all_pairs(self) -> bool:
+        """Whether the cost of training is that of all pairs of the text: whether none of them are sampled."""
+        exact_windows = not self.shrinking_window or self.labels.counts_pairs
+        return exact_windows and not self.subsampling.drops_words
+
+    @property
+    def costs_all_pairs(self) -> bool:
+        """Whether `cost` is that of the pairs that its bounds are of, or of a sample of them."""
+        if self.model.context is not None:
+            return False
+        if self.trains_on_all_pairs:
+            return True
+        # A cost that is measured on a sample has shrinking windows as weights, as the bounds have.
+        return self.objective.cost_metric != "cost" and not self.subsampling.drops_words
 
 
 def make_plan(config: DictConfig) -> Plan:

@@ -97,7 +97,7 @@ def test_blocks_have_the_pairs_of_the_stream(
 def test_bags_are_counted_by_centre() -> None:
     ids = np.zeros(50, np.int32)
     segments = np.array([0, 1, 20, 50])  # the first word is alone
-    examples = BlockExamples(ids, 3, 1, BlockRule(8), bags=True, segments=segments)
+    examples = BlockExamples(ids, 3, 1, BlockRule(8), context="mean", segments=segments)
     assert examples.pairs_per_epoch == 49
     assert sum(block.pairs for block in examples.batches(np.random.default_rng(0))) == 49
 
@@ -120,7 +120,7 @@ def test_the_number_of_blocks_to_be_expected_is_near_what_comes() -> None:
 
 
 def test_shuffled_pairs_are_refused() -> None:
-    with pytest.raises(SettingError, match="order=shuffled: blocks keep words together"):
+    with pytest.raises(SettingError, match="order=shuffled: is not supported with labels=blocks"):
         BlockExamples(np.zeros(5, np.int32), 2, 1, order="shuffled")
 
 

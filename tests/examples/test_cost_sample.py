@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from w2v_exp.examples.cbow import CbowContexts
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.examples.held_out import TextPart, sample_cbow, sample_pairs, sample_text
-from w2v_exp.examples.sampling import SampledText, TextSampler
+from w2v_exp.examples.held_out import sample_cbow, sample_pairs, sample_text
+from w2v_exp.examples.sampling import SampledText, TextPart, TextSampler
 
 V = 30
 IDS = np.random.default_rng(0).integers(0, V, 12_345).astype(np.int32)
@@ -47,7 +47,7 @@ def test_all_of_a_text_is_all_of_its_pairs(shrinking):
     sample = sample_pairs(TextPart(IDS), 3, V, np.random.default_rng(0), shrinking_window=shrinking)
     expected = count_window_pairs([IDS], 3, V, shrinking=shrinking)
     np.testing.assert_array_equal(sample.counts.counts, expected.counts)
-    assert sample.bags is None
+    assert sample.context_matrix is None
 
 
 def test_dropped_words_are_in_no_pair():
@@ -67,7 +67,7 @@ def test_bags_have_the_words_around_a_word(mean):
     expected[0, 1] = expected[3, 3] = 1
     expected[1, 3] = 2 * share
     expected[2, [1, 2]] = share
-    np.testing.assert_array_equal(sample.bags.toarray(), expected)
+    np.testing.assert_array_equal(sample.context_matrix.toarray(), expected)
     np.testing.assert_array_equal(sample.counts.contexts, ids[:4])
     assert sample.counts.total == 4
 

@@ -46,7 +46,7 @@ def as_tuples(pairs):
 def test_spans_have_the_pairs_of_the_whole_text(case, drawn_at_once):
     text_draw, cuts = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("w2v_exp.examples.sampling.SAMPLED_AT_ONCE", drawn_at_once)
+        patch.setattr("w2v_exp.examples.sampling.CHUNK_TOKENS", drawn_at_once)
         spans = [text_draw.span(start, stop) for start, stop in pairwise(cuts)]
         whole = text_draw.whole()
     of_spans = [pair for span in spans for pair in as_tuples(span.pairs())]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples import held_out
-from w2v_exp.examples.held_out import TextPart, ValidationRule
+from w2v_exp.examples.held_out import ValidationRule
+from w2v_exp.examples.sampling import TextPart
 
 SEGMENT_LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=12)
 

@@ -11,9 +11,9 @@ from properties import examples
 
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.examples.held_out import TextPart, sample_pairs
+from w2v_exp.examples.held_out import sample_pairs
 from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window, mean_pairs, window_pairs
-from w2v_exp.examples.sampling import TextSampler
+from w2v_exp.examples.sampling import TextPart, TextSampler
 from w2v_exp.examples.streamed import StreamedExamples
 from w2v_exp.experiment.bounds import training_bounds
 from w2v_exp.experiment.building import build_examples, held_out_sample, pair_statistics

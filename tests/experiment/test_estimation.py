@@ -17,7 +17,7 @@ from w2v_exp.choices import FromRun
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import initialization_from
 from w2v_exp.errors import CorpusError
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import Origin

@@ -15,8 +15,8 @@ from processes import Command
 
 from w2v_exp import machine
 from w2v_exp.examples.counts import Bounds, PairCounts
-from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment import bounds as module
 from w2v_exp.experiment.bounds import (
     bound_metrics,

@@ -41,10 +41,13 @@ def test_the_objective_s_own_cost_falls_and_is_not_called_cost(
     ("choices", "message"),
     [
         (["labels=blocks", "objective=softmax"], "labels=blocks: is for objective=negative_sampling only"),
-        (["labels=blocks", "optimizer=adam"], "optimizer=adam: labels=blocks takes optimizer=sgd only"),
-        (["labels=blocks", "order=shuffled"], "order=shuffled: blocks keep words together"),
-        (["labels=counts", "model=cbow"], "labels=counts: counts pairs of words"),
-        (["labels=counts", "labels.smoothing=5"], "labels.smoothing=5.0: smooths the labels of a softmax"),
+        (["labels=blocks", "optimizer=adam"], "optimizer=adam: is not supported with labels=blocks"),
+        (["labels=blocks", "order=shuffled"], "order=shuffled: is not supported with labels=blocks"),
+        (["labels=counts", "model=cbow"], "labels=counts: is not supported with model=cbow"),
+        (
+            ["labels=counts", "labels.smoothing=5"],
+            "labels.smoothing=5.0: must be 0 with objective=negative_sampling",
+        ),
         (["objective.sharing=groups"], "objective.sharing=groups: not an option, did you mean group?"),
         (["objective.negatives=0"], "objective.negatives=0: must be a whole number, 1 or more."),
     ],

@@ -56,7 +56,7 @@ def test_a_run_with_workers_ends_as_one_without(cache: str, command: Command, tm
         (["workers=0"], "workers=0: must be a whole number, 1 or more."),
         (
             ["workers=2", "labels=streamed"],
-            "workers=2: several processes share out blocks, and labels=streamed",
+            "workers=2: requires labels=blocks; with labels=streamed",
         ),
         (["workers=2", BLOCKS, "labels.tokens=100000"], "workers=2: the text has only 1 blocks"),
     ],

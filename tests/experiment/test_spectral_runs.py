@@ -12,8 +12,9 @@ from plans import plan_of
 from processes import Command, run_python
 
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.softmax import exact_cost
@@ -114,7 +115,7 @@ def test_all_label_encodings_start_from_the_same_factors() -> None:
 def test_the_counts_of_the_examples_are_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = plan("labels=counts", "shrinking_window=true", "subsampling=word2vec")
     examples = build_examples(chosen, IDS, V)
-    monkeypatch.setattr("w2v_exp.experiment.building._count", None)
+    monkeypatch.setattr(CountsRule, "count", None)
     trainer = build_trainer(chosen, examples, build_initialization(chosen, examples, TextPart(IDS)))
     factors = SpectralInitialization().factorise(examples.pairs, 5, np.random.default_rng(9))  # type: ignore[arg-type]
     np.testing.assert_allclose(trainer.parameters.embedding, factors.embedding, atol=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from plans import plan_of
 
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment import cli
 from w2v_exp.experiment.building import build_examples, pair_statistics
 from w2v_exp.experiment.time_estimate import (

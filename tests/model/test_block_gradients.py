@@ -41,7 +41,7 @@ def case_of(context: str | None, tokens: int, window: int = WINDOW, **rule: obje
         window,
         V,
         BlockRule(tokens),
-        bags=context is not None,
+        context=context,
         shrinking_window=True,
         segments=SEGMENTS,
         generator=generator,

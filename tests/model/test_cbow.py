@@ -128,7 +128,7 @@ def test_every_bag_comes_once_an_epoch(labels, order):
         counts = np.zeros((len(batch.centres), V))
         batch.labels.subtract_from(counts)
         shares = np.zeros((len(batch.centres), V))
-        shares[:, batch.rows] = batch.bags.toarray()
+        shares[:, batch.rows] = batch.context_matrix.toarray()
         found -= counts.T @ shares
     expected = np.zeros((V, V))
     np.add.at(expected, BAGS.targets, BAGS.matrix(V, mean=True).toarray())

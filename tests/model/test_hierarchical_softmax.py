@@ -11,7 +11,7 @@ from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model import hierarchical_softmax
-from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax, descend
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax, hs_gradients
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Workspace
@@ -62,7 +62,7 @@ def plain(pairs, parameters):
     cost, by_embedding, by_node = 0.0, np.zeros_like(parameters.embedding), np.zeros_like(parameters.output)
     for centre, context in zip(pairs.centres, pairs.contexts, strict=True):
         path = slice(tree.starts[context], tree.starts[context + 1])
-        for node, turn in zip(tree.nodes[path], tree.turns[path].astype(float), strict=True):
+        for node, turn in zip(tree.nodes[path], tree.branches[path].astype(float), strict=True):
             score = parameters.embedding[centre] @ parameters.output[node]
             cost += np.logaddexp(0, -turn * score) / m
             by_score = -turn / (1 + np.exp(turn * score)) / m
@@ -98,7 +98,7 @@ def test_the_exact_cost_does_not_depend_on_how_much_is_done_at_once(monkeypatch)
     pairs, parameters = random_pairs(), random_parameters()
     objective = TreeSoftmax(HuffmanTree.of(pairs.by_context()))
     expected = objective.exact_cost(parameters, PairCounts.of(pairs))
-    monkeypatch.setattr("w2v_exp.model.hierarchical_softmax.SCORES_AT_ONCE", 2 * V)
+    monkeypatch.setattr("w2v_exp.model.hierarchical_softmax.CHUNK_SCORES", 2 * V)
     assert objective.exact_cost(parameters, PairCounts.of(pairs)) == pytest.approx(expected, rel=1e-14)
 
 
@@ -142,7 +142,7 @@ def test_gradients_are_differences_of_the_mean_cost(labels, seed):
 @pytest.mark.parametrize("share", [0.0, 1 / 16, 0.5, 2.0])
 def test_a_step_is_that_of_the_definition_however_nodes_are_divided(labels, share, monkeypatch):
     pairs, parameters = random_pairs(3, pairs=150), random_parameters(3)
-    monkeypatch.setattr(descend, "__defaults__", (share,))
+    monkeypatch.setattr(hs_gradients, "__defaults__", (share,))
     monkeypatch.setattr(hierarchical_softmax, "GATHERED_NODES", 7)
     monkeypatch.setattr(hierarchical_softmax, "CACHED_SCORES", 20)
     batch, step = step_of(labels, pairs, parameters)

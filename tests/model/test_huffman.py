@@ -15,7 +15,7 @@ frequencies = st.lists(st.integers(0, 50), min_size=1, max_size=60)
 
 def codes(tree):
     ends = zip(tree.starts[:-1].tolist(), tree.starts[1:].tolist(), strict=True)
-    return [tuple(tree.turns[start:stop].tolist()) for start, stop in ends]
+    return [tuple(tree.branches[start:stop].tolist()) for start, stop in ends]
 
 
 def heap_length(counts):
@@ -52,7 +52,7 @@ def test_words_that_come_by_a_node_have_come_the_same_way(counts):
     ways = {}
     for word in range(len(counts)):
         path = slice(tree.starts[word], tree.starts[word + 1])
-        nodes, turns = tree.nodes[path].tolist(), tree.turns[path].tolist()
+        nodes, turns = tree.nodes[path].tolist(), tree.branches[path].tolist()
         assert nodes == sorted(nodes)
         assert not nodes or nodes[0] == 0
         for depth, node in enumerate(nodes):
@@ -84,7 +84,7 @@ def test_shares_and_counts_give_one_tree():
     counts = np.random.default_rng(1).integers(1, 1 << 20, 500)
     of_counts, of_shares = HuffmanTree.of(counts), HuffmanTree.of(counts / (1 << 30))
     np.testing.assert_array_equal(of_counts.nodes, of_shares.nodes)
-    np.testing.assert_array_equal(of_counts.turns, of_shares.turns)
+    np.testing.assert_array_equal(of_counts.branches, of_shares.branches)
 
 
 def test_one_word_has_nowhere_to_turn():

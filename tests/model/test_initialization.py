@@ -110,5 +110,5 @@ def test_parameters_are_made_for_fewer_words_or_more(size):
 
 
 def test_saved_vectors_of_other_dimensions_are_refused():
-    with pytest.raises(ValueError, match="Vectors of 50 dimensions are no start for 51"):
+    with pytest.raises(ValueError, match="The saved vectors have 50 dimensions, not 51"):
         ContinuedInitialization(ROWS, SAVED)(4, DIM + 1, np.random.default_rng(0))

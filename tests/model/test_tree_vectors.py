@@ -69,11 +69,11 @@ def test_a_words_vector_has_the_slopes_of_its_turns():
     wanted = np.zeros((11, DIM))
     paths = [slice(*ends) for ends in zip(tree.starts[:-1], tree.starts[1:], strict=True)]
     for word, path in enumerate(paths):
-        for node, turn in zip(tree.nodes[path], tree.turns[path], strict=True):
+        for node, turn in zip(tree.nodes[path], tree.branches[path], strict=True):
             going = {-1: 0.0, 1: 0.0}
             for other, its in enumerate(paths):
                 for place in np.flatnonzero(tree.nodes[its] == node):
-                    going[int(tree.turns[its][place])] += shares[other]
+                    going[int(tree.branches[its][place])] += shares[other]
             wanted[word] += turn * (1 - going[int(turn)] / sum(going.values())) * nodes[node]
     np.testing.assert_allclose(word_vectors(tree, shares, nodes), wanted, rtol=0, atol=1e-12)
 

@@ -31,7 +31,7 @@ def trainer_of(
     rule = NegativeSampling(group=32, shared=32)
     noise = NoiseDistribution(np.bincount(IDS, minlength=V))
     objective = SampledObjective(rule, noise, generator, WINDOW, context)
-    examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), bags=context is not None)
+    examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), context=context)
     steps = BlockSteps(objective, parameters)
     return Trainer(examples, parameters, steps=steps, epochs=epochs, learning_rate=rate, generator=generator)
 

@@ -6,8 +6,9 @@ import pytest
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.examples.held_out import TextPart, ValidationRule
+from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import exact_cost
 from w2v_exp.training.callbacks import MeasuredCost

@@ -13,17 +13,18 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
 from w2v_exp.config import config_folder, register_schema
+from w2v_exp.examples.architectures import Cbow, SkipGram
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.estimation import estimate_run
 from w2v_exp.experiment.inputs import Origin, read_corpus
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
-from w2v_exp.model.parameters import Cbow, Parameters, SkipGram
+from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.text.vocabulary import Vocabulary

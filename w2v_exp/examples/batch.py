@@ -57,9 +57,9 @@ class Batch(ShortRepr):
         How much each centre counts in the gradients: as many times as it has pairs, unless examples say otherwise.
     prior : Prior, optional
         What every centre's labels are smoothed with.
-    bags : csr_array, shape (k, r), optional
-        For cbow: what share each of the r embedding `rows` has in each of the k hidden vectors; `centres` are then the
-        numbers of the bags. None: a centre's hidden vector is its own row.
+    context_matrix : csr_array, shape (k, r), optional
+        cbow: share of each of the r embedding `rows` in each of the k hidden vectors; `centres` are then numbers of
+        examples. None: a centre's hidden vector is its own row.
     """
 
     centres: NDArray[np.int32]
@@ -70,26 +70,29 @@ class Batch(ShortRepr):
     all_pairs: float
     centre_weights: NDArray[np.float64]
     prior: Prior | None = None
-    bags: csr_array | None = None
+    context_matrix: csr_array | None = None
 
     def hidden(self, embedding: NDArray[Any]) -> NDArray[Any]:
-        """Return the vectors that scores are made of, shape (k, dim)."""
+        """Return the vectors that scores are computed from, (k, dim)."""
         rows: NDArray[Any] = embedding[self.rows]
-        return rows if self.bags is None else self.bags @ rows
+        return rows if self.context_matrix is None else self.context_matrix @ rows
 
     def by_row(self, hidden_gradient: NDArray[Any]) -> NDArray[Any]:
-        """Return, of a gradient by the vectors that scores are made of, that by the embedding's `rows`."""
-        return hidden_gradient if self.bags is None else self.bags.T @ hidden_gradient
+        """Return the gradient by the embedding's `rows` from that by the hidden vectors, (k, dim)."""
+        if self.context_matrix is None:
+            return hidden_gradient
+        gradient: NDArray[Any] = self.context_matrix.T @ hidden_gradient
+        return gradient
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """What share of the mean gradient each centre has: shape (k,)."""
+        """Share of each centre in the mean gradient, (k,)."""
         return self.centre_weights / self.all_pairs
 
     def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
-        """Return so many batches of consecutive centres that together are this one.
+        """Return this batch divided into `number` batches of consecutive centres; labels must be `SparseCounts`.
 
-        It takes labels that are `SparseCounts`. `all_pairs` stays, so that the parts' mean gradients add up.
+        `all_pairs` stays, so that the mean gradients of the parts add up.
         """
         if not isinstance(self.labels, SparseCounts):
             raise TypeError("Only sparse labels can be divided.")
@@ -117,7 +120,7 @@ class Batch(ShortRepr):
 def gather_batch(
     pair_centres: NDArray[np.int32], labels: Labels, chosen: slice | NDArray[Any], vocabulary_size: int
 ) -> Batch:
-    """Return some pairs gathered by distinct centre: the centre of each, and of all labels the chosen ones."""
+    """Return pairs gathered by distinct centre, from their centres and the chosen labels of all labels."""
     centres, weights = count_distinct(pair_centres)
     every_word = len(centres) == vocabulary_size
     counts = labels.count_by(chosen, centres.searchsorted(pair_centres), weights)

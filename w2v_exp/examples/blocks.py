@@ -1,19 +1,29 @@
-"""Blocks: consecutive words with their windows, pairs not listed."""
+"""The encoding ``blocks``: consecutive words with their windows, without listing pairs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError, ShortRepr, check_whole, require_whole
-from w2v_exp.examples.batches import no_pair_error
-from w2v_exp.examples.pairs import context_sizes, effective_window
-from w2v_exp.examples.sampling import SampledText, Subsampling
-from w2v_exp.examples.statistics import BatchMemory, BlockShape, ExamplesMemory, PairStatistics
+from w2v_exp.examples.batches import LabelEncoding, TrainingOptions, no_pair_error
+from w2v_exp.examples.pairs import effective_window
+from w2v_exp.examples.sampling import SampledText, Subsampling, TextPart
+from w2v_exp.examples.statistics import (
+    BatchMemory,
+    BatchShape,
+    BlockShape,
+    EpochShape,
+    ExamplesMemory,
+    PairStatistics,
+)
 from w2v_exp.examples.streamed import ResampledExamples
+from w2v_exp.machine import Work
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,12 +33,12 @@ class Block(ShortRepr):
     Parameters
     ----------
     words : ndarray of int32, shape (window + n + window,)
-        The n centres and as many words before and after them as a window can reach. Places beyond the end of the text,
-        which no window reaches, hold some word.
+        The n centres and `window` words before and after them. Positions beyond the end of the text, which no window
+        covers, hold some word.
     before, after : ndarray of int64, shape (n,)
-        How many contexts each centre has before it, and after it; at most `window`.
+        Number of contexts before and after each centre; at most `window`.
     pairs : float
-        The pairs there are; or the bags, one for each centre that has a context.
+        Number of pairs; for cbow, of centres that have a context.
     """
 
     words: NDArray[np.int32]
@@ -38,7 +48,7 @@ class Block(ShortRepr):
 
     @property
     def window(self) -> int:
-        """How many words there are before the first centre, and after the last one."""
+        """Number of words before the first centre, and after the last one."""
         return (len(self.words) - len(self.before)) // 2
 
 
@@ -46,14 +56,14 @@ AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
 
-SAMPLED_WORDS = 1 << 16  # of the text, that are drawn at a time and then cut into blocks
-SAMPLED_BLOCKS = 8  # or so many blocks, where these are more: the last one of a span is not full
-SAMPLING_BYTES = 64  # for each of these words, until their blocks are made
+SAMPLED_WORDS = 1 << 16  # of the text, sampled at a time and then cut into blocks
+SAMPLED_BLOCKS = 8  # or this many blocks, if these are longer: the last block of a span is not full
+SAMPLING_BYTES = 64  # for each of these words, until their blocks are built
 
 
 @dataclass(frozen=True)
-class BlockRule:
-    """How a text is cut into blocks.
+class BlockRule(LabelEncoding):
+    """Blocks of consecutive words, for negative sampling.
 
     Parameters
     ----------
@@ -65,6 +75,8 @@ class BlockRule:
 
     tokens: int | str = AUTO
 
+    in_blocks: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         if isinstance(self.tokens, str):
             if self.tokens != AUTO:
@@ -72,8 +84,66 @@ class BlockRule:
         else:
             check_whole(self, "tokens", at_least=1)
 
+    def check(self, options: TrainingOptions) -> None:
+        """Raise `SettingError` for objectives, optimizers and orders that have no blocks."""
+        if not options.objective.accepts_blocks:
+            raise SettingError(
+                "labels",
+                "blocks",
+                "is for objective=negative_sampling only; use labels=streamed or counts with other objectives.",
+            )
+        if not options.optimizer.is_plain:
+            raise SettingError(
+                "optimizer",
+                options.option("optimizer"),
+                "is not supported with labels=blocks; use optimizer=sgd.",
+            )
+        _refuse_shuffling(options.order)
+
+    def examples(
+        self,
+        text: TextPart,
+        vocabulary_size: int,
+        options: TrainingOptions,
+        generator: np.random.Generator,
+        share: tuple[int, int] = (0, 1),
+    ) -> BlockExamples:
+        """Return the blocks of a text, or the share of one worker process."""
+        return BlockExamples(
+            text.ids,
+            options.window,
+            vocabulary_size,
+            self,
+            context=options.model.context,
+            subsampling=options.subsampling,
+            shrinking_window=options.shrinking_window,
+            segments=text.segments,
+            order=options.order,
+            generator=generator,
+            share=share,
+        )
+
+    def memory(self, statistics: PairStatistics, options: TrainingOptions) -> ExamplesMemory:
+        """Return the memory of `examples`: a span of the text, whatever its length."""
+        block = self._block(statistics, options)
+        sampled = min(statistics.tokens, max(SAMPLED_WORDS, SAMPLED_BLOCKS * block.tokens))
+        tables = 8 * statistics.vocabulary_size  # probabilities of keeping words
+        batch = BatchMemory(block.centres, 20 * block.centres, 0, SAMPLING_BYTES * sampled, block)
+        return ExamplesMemory(tables, tables, batch)
+
+    def epoch(self, statistics: PairStatistics, options: TrainingOptions) -> EpochShape:
+        """Return the size of an epoch of `examples`."""
+        block = self._block(statistics, options)
+        steps = max(1, math.ceil(statistics.tokens / block.tokens))
+        batch = BatchShape(block.centres, block.centres, block=block)
+        return EpochShape(steps, batch, Work(passed=60.0 * block.centres, calls=60))
+
+    def _block(self, statistics: PairStatistics, options: TrainingOptions) -> BlockShape:
+        tokens = self.centres(statistics.length, statistics.window)
+        return BlockShape(tokens, min(tokens, statistics.tokens), statistics.window, options.model.context)
+
     def centres(self, words: int, window: int) -> int:
-        """Return the number of centres per block for a text of `words` words, whose windows reach so far.
+        """Return the number of centres per block for a text of `words` words and a window that it can fill.
 
         A text of a million words or more has 1,024 with ``auto``. A short one has too few steps with such blocks: of
         49,000 words 48 an epoch, which under-train (`docs/objectives.md` has the figures). 1,024 steps more an epoch
@@ -86,43 +156,53 @@ class BlockRule:
         fitting = 1 << max(0, (words // BLOCKS_PER_EPOCH).bit_length() - 1)
         return min(MOST_TOKENS, max(fewest, fitting))
 
-    def shape(self, statistics: PairStatistics, *, cbow: bool) -> BlockShape:
-        """Return the size of a full block of a text."""
-        tokens = self.centres(statistics.length, statistics.window)
-        return BlockShape(tokens, min(tokens, statistics.tokens), statistics.window, cbow)
+
+def _refuse_shuffling(order: str) -> None:
+    if order == "shuffled":
+        raise SettingError(
+            "order",
+            order,
+            "is not supported with labels=blocks, which keep words together; use order=corpus or blocks, or "
+            "labels=streamed.",
+        )
 
 
 class BlockExamples(ResampledExamples):
-    """The words of a text, block by block, in memory for a span of 65,536 of them, however long the text is.
+    """The words of a text, block by block, in memory for a span of 65,536 of them, whatever its length.
 
-    `tokens` is the number of centres per block.
-
-    Where frequent words are subsampled or windows shrink, both are drawn anew each epoch, from its generator. Words are
-    dropped before they are paired, and windows reach over the edges of a block, so its pairs are those of
-    `StreamedExamples` in the same draw.
+    Where frequent words are subsampled or windows shrink, both are sampled anew each epoch, from its generator. Words
+    are dropped before they are paired, and windows reach over the edges of a block, so its pairs are those of
+    `StreamedExamples` in the same sample.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
-        The text; it may be mapped from a file.
+        The text; may be mapped from a file.
     window, vocabulary_size, subsampling, shrinking_window, segments, generator
         As for `StreamedExamples`.
     rule : BlockRule, optional
         The size of a block.
-    bags : bool
-        Whether what is counted, and meant by pairs, is the bag of words around each centre.
+    context : {"mean", "sum"}, optional
+        cbow: an example is a centre with all its contexts. None: skip-gram.
     order : {"corpus", "blocks"}
         ``corpus``: as in the text. ``blocks``: spans of the text in another random order each epoch.
-
     share : tuple of int
-        (number, of): for the process `number` of `of` that share a text out, the spans that are its own. These
-        get shorter where there would not be one for each.
+        (number, of): the spans of worker `number` of `of`. Spans get shorter where there would not be one for each.
+
+    Attributes
+    ----------
+    tokens : int
+        Centres per block.
+    block : BlockShape
+        The size of a full block.
 
     Raises
     ------
     SettingError, CorpusError
-        If a choice cannot be used, or there is no pair: in the text, in a first draw of it, or in an epoch.
+        If a choice cannot be used, or there is no pair: in the text, in a first sample of it, or in an epoch.
     """
+
+    block: BlockShape
 
     def __init__(
         self,
@@ -131,7 +211,7 @@ class BlockExamples(ResampledExamples):
         vocabulary_size: int,
         rule: BlockRule | None = None,
         *,
-        bags: bool = False,
+        context: str | None = None,
         subsampling: Subsampling | None = None,
         shrinking_window: bool = False,
         segments: NDArray[np.int64] | None = None,
@@ -139,14 +219,11 @@ class BlockExamples(ResampledExamples):
         generator: np.random.Generator | None = None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        if order == "shuffled":
-            raise SettingError(
-                "order", order, "blocks keep words together; use corpus or blocks, or labels=streamed."
-            )
+        _refuse_shuffling(order)
         self.rule = rule or BlockRule()
-        self.bags = bags
-        reach = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
-        self.tokens = self.rule.centres(len(ids), reach)
+        largest = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
+        self.tokens = self.rule.centres(len(ids), largest)
+        self.block = BlockShape(self.tokens, self.tokens, largest, context)
         span = max(SAMPLED_WORDS, SAMPLED_BLOCKS * self.tokens)
         super().__init__(
             ids,
@@ -161,61 +238,45 @@ class BlockExamples(ResampledExamples):
             share=share,
         )
 
-    @staticmethod
-    def memory(statistics: PairStatistics, rule: BlockRule, *, cbow: bool = False) -> ExamplesMemory:
-        """Return what the examples of a text will need: a span of it."""
-        block = rule.shape(statistics, cbow=cbow)
-        drawn = min(statistics.tokens, max(SAMPLED_WORDS, SAMPLED_BLOCKS * block.tokens))
-        tables = 8 * statistics.vocabulary_size  # with what probability words are kept
-        batch = BatchMemory(block.centres, 20 * block.centres, 0, SAMPLING_BYTES * drawn, block)
-        return ExamplesMemory(tables, tables, batch)
-
     @property
     def batches_per_epoch(self) -> int:
-        """How many blocks an epoch has; where words are dropped, the number to be expected."""
+        """Number of blocks of an epoch; where words are dropped, the expected number."""
         kept = sum(self._kept_words(start, stop) for start, stop in self._spans(self._numbers))
         return max(len(self._numbers), -(-round(kept) // self.tokens))
 
     def batches(self, generator: np.random.Generator) -> Iterator[Block]:
-        """Return the blocks of one epoch; the generator decides the draw of the text and the order."""
-        nothing = True
-        draw = self._draw(generator)
+        """Yield the blocks of one epoch; the generator decides the sample of the text and a random order."""
+        is_empty = True
+        sampler = self._sampler(generator)
         for start, stop in self._ordered_spans(generator):
-            for block in self._blocks(draw.span(start, stop)):
-                nothing = False
+            for block in self._cut(sampler.span(start, stop)):
+                is_empty = False
                 yield block
-        if nothing:
+        if is_empty:
             raise no_pair_error()
 
     def _kept_words(self, start: int, stop: int) -> float:
-        """Return how many words of a span are kept, the number to be expected."""
+        """Return the expected number of words of a span that are kept."""
         return stop - start if self._keep is None else float(self._keep[self._ids[start:stop]].sum())
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
-        """Return how many pairs an epoch has, or how many bags, in one draw of the text."""
-        if not self.bags:
+        """Return the pairs of an epoch, or for cbow its examples in one sample of the text."""
+        if self.block.context is None:
             return super()._expected_pairs(generator)
-        draw = self._draw(generator)
-        drawn = (draw.span(start, stop) for start, stop in self._spans(self._numbers))
-        return sum(self._pairs_of(*_context_sizes(span)) for span in drawn)
+        sampler = self._sampler(generator)
+        return sum(
+            sampler.span(start, stop).count_cbow_examples() for start, stop in self._spans(self._numbers)
+        )
 
-    def _blocks(self, drawn: SampledText) -> Iterator[Block]:
-        """Cut a span of the text into blocks, those without a pair left out."""
-        before, after = _context_sizes(drawn)
+    def _cut(self, sampled: SampledText) -> Iterator[Block]:
+        """Yield a span of the text as blocks, without those that have no pair."""
+        before, after = sampled.context_sizes()
         margin = np.zeros(self._window, np.int32)
-        words = np.concatenate([margin, drawn.ids, margin])[drawn.start : drawn.stop + 2 * self._window]
+        words = np.concatenate([margin, sampled.ids, margin])[sampled.start : sampled.stop + 2 * self._window]
         for start in range(0, len(before), self.tokens):
             centres = slice(start, start + self.tokens)
             around = words[start : centres.stop + 2 * self._window]
-            pairs = self._pairs_of(before[centres], after[centres])
+            contexts = before[centres] + after[centres]
+            pairs = int(contexts.sum() if self.block.context is None else np.count_nonzero(contexts))
             if pairs:
                 yield Block(around, before[centres], after[centres], pairs)
-
-    def _pairs_of(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> int:
-        contexts = before + after
-        return int(np.count_nonzero(contexts) if self.bags else contexts.sum())
-
-
-def _context_sizes(drawn: SampledText) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many contexts each centre of a span has before it, and after it."""
-    return context_sizes(len(drawn.ids), drawn.start, drawn.stop, drawn.window, drawn.segments)

@@ -1,45 +1,41 @@
-"""Contexts of CBOW, and batches of them, listed or streamed."""
+"""Contexts of CBOW: the words around each centre, and batches of them, listed or streamed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import ShortRepr
+from w2v_exp.errors import ShortRepr, require_choice
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.labels import Labels
-from w2v_exp.examples.pairs import Pairs, context_sizes, count_distinct, span_pairs
-from w2v_exp.examples.sampling import SampledText
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-from collections.abc import Iterator
-from functools import cached_property
-
-from w2v_exp.errors import require_choice
 from w2v_exp.examples.batches import ListedExamples
-from w2v_exp.examples.labels import LABELS, SparseLabels
-from w2v_exp.examples.pairs import count_ids
+from w2v_exp.examples.labels import LABELS, Labels, SparseLabels
+from w2v_exp.examples.pairs import Pairs, context_sizes, count_distinct, count_ids, span_pairs
+from w2v_exp.examples.sampling import SampledText
 from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
 from w2v_exp.examples.streamed import Columns, StreamedExamples, StreamRule
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 NO_WORD = -1
-MADE_AT_ONCE = 1 << 14  # bags
+CHUNK_CENTRES = 1 << 14
 
 
 @dataclass(frozen=True, repr=False)
 class CbowContexts(ShortRepr):
-    """The bags of a text, in its order, those without a word left out.
+    """The contexts of each centre of a text, in its order, without centres that have none.
 
     Parameters
     ----------
     targets : ndarray of int32, shape (n,)
-        The word that each is around.
+        The centres: the words to predict.
     table : ndarray of int32, shape (n, m)
-        The words of each, from left to right, and −1 in what is left of a row.
+        The contexts of each, from left to right, and −1 in the rest of a row.
     """
 
     targets: NDArray[np.int32]
@@ -49,36 +45,36 @@ class CbowContexts(ShortRepr):
         return len(self.targets)
 
     @classmethod
-    def of(cls, drawn: SampledText) -> CbowContexts:
-        """Return the bags of a span of a text."""
-        ids, window = drawn.ids, drawn.window
+    def of(cls, sampled: SampledText) -> CbowContexts:
+        """Return the contexts of a span of a text."""
+        ids, window = sampled.ids, sampled.window
         widest = int(np.max(window, initial=1))
-        number = drawn.stop - drawn.start
+        number = sampled.stop - sampled.start
         lengths = np.empty(number, np.int32)
         table = np.full((number, 2 * widest), NO_WORD, np.int32)
-        for first in range(0, number, MADE_AT_ONCE):
-            some = slice(first, min(first + MADE_AT_ONCE, number))
-            ends = drawn.start + some.start, drawn.start + some.stop
+        for first in range(0, number, CHUNK_CENTRES):
+            some = slice(first, min(first + CHUNK_CENTRES, number))
+            ends = sampled.start + some.start, sampled.start + some.stop
             windows = window if isinstance(window, int) else window[some]
-            left, right = context_sizes(len(ids), *ends, windows, drawn.segments)
+            left, right = context_sizes(len(ids), *ends, windows, sampled.segments)
             lengths[some] = left + right
-            # In the order of pairs, contexts from left to right, they fill the first positions of each row.
-            _, contexts = span_pairs(ids, *ends, windows, drawn.segments)
+            # Pairs have the contexts of a centre from left to right, so they fill the first cells of its row.
+            _, contexts = span_pairs(ids, *ends, windows, sampled.segments)
             table[some][np.arange(2 * widest) < lengths[some, None]] = contexts
-        targets, around = ids[drawn.start : drawn.stop], lengths > 0
-        return cls(targets, table) if around.all() else cls(targets[around], table[around])
+        targets, has_context = ids[sampled.start : sampled.stop], lengths > 0
+        return cls(targets, table) if has_context.all() else cls(targets[has_context], table[has_context])
 
     @staticmethod
-    def memory(bags: int, window: int) -> int:
-        """Return how many bytes so many bags take."""
-        return 4 * bags * (1 + 2 * window)
+    def memory(centres: int, window: int) -> int:
+        """Return the bytes of the contexts of `centres` centres."""
+        return 4 * centres * (1 + 2 * window)
 
     def chosen(self, which: slice | NDArray[Any]) -> CbowContexts:
-        """Return some of them."""
+        """Return some of the rows."""
         return CbowContexts(self.targets[which], self.table[which])
 
     def pairs(self, vocabulary_size: int) -> Pairs:
-        """Return the pairs of each word with those of its bag."""
+        """Return the pairs of each centre with its contexts."""
         inside = self.table != NO_WORD
         return Pairs(np.repeat(self.targets, inside.sum(axis=1)), self.table[inside], vocabulary_size)
 
@@ -90,7 +86,7 @@ class CbowContexts(ShortRepr):
         dtype: DTypeLike = np.float64,
         words: NDArray[np.int32] | None = None,
     ) -> csr_array:
-        """Return what share each word has in the hidden vector of each bag: shape (n, V).
+        """Return the share of each word in the hidden vector of each centre, (n, V).
 
         Parameters
         ----------
@@ -101,24 +97,24 @@ class CbowContexts(ShortRepr):
         dtype : dtype
             Of the shares.
         words : ndarray of int32, shape (r,), optional
-            All words that occur, by rising id: the matrix then has only these columns, (n, r).
+            All context words, by rising id: the matrix then has these columns only, (n, r).
         """
         from scipy.sparse import csr_array
 
         inside = self.table != NO_WORD
         lengths = inside.sum(axis=1)
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        of_word = (1 / lengths if mean else np.ones(len(lengths))).astype(dtype)
+        shares = (1 / lengths if mean else np.ones(len(lengths))).astype(dtype)
         columns = self.table[inside]
         width = vocabulary_size
         if words is not None:
             columns, width = words.searchsorted(columns), len(words)
-        # A word that is there twice has two entries, which products add up.
-        return csr_array((np.repeat(of_word, lengths), columns, starts), shape=(len(lengths), width))
+        # A word that occurs twice has two entries, which products add up.
+        return csr_array((np.repeat(shares, lengths), columns, starts), shape=(len(lengths), width))
 
 
 def cbow_batch(
-    bags: CbowContexts,
+    contexts: CbowContexts,
     labels: Labels,
     positions: slice | NDArray[Any],
     vocabulary_size: int,
@@ -126,9 +122,9 @@ def cbow_batch(
     mean: bool,
     dtype: DTypeLike,
 ) -> Batch:
-    """Return some bags as a batch, with those of all labels that are at these positions."""
-    number = len(bags)
-    words, _ = count_distinct(bags.table[bags.table != NO_WORD])
+    """Return contexts as a batch, labelled by the labels at these positions."""
+    number = len(contexts)
+    words, _ = count_distinct(contexts.table[contexts.table != NO_WORD])
     ones = np.ones(number)
     return Batch(
         centres=np.arange(number, dtype=np.int32),
@@ -138,35 +134,35 @@ def cbow_batch(
         pairs=number,
         all_pairs=number,
         centre_weights=ones,
-        bags=bags.matrix(vocabulary_size, mean=mean, dtype=dtype, words=words),
+        context_matrix=contexts.matrix(vocabulary_size, mean=mean, dtype=dtype, words=words),
     )
 
 
-ENTRY_BYTES = 20  # of a word of a batch's bags: its share, its column, both once more in the order of columns
+ENTRY_BYTES = 20  # of a context word of a batch: its share and column, and both again in the order of columns
 
 
 class CbowExamples(ListedExamples):
-    """All bags of a text with the word that each is around, as batches in a chosen order.
+    """All centres of a text with their contexts, as batches in a chosen order.
 
     Parameters
     ----------
-    bags : CbowContexts
+    contexts : CbowContexts
         In the order of the text.
     vocabulary_size : int
         V.
     mean : bool
-        Whether hidden vectors are means of the bag's embeddings, or sums.
+        Whether hidden vectors are means of context embeddings, or sums.
     labels : {"dense", "sparse"}
-        The encoding of the words that are predicted.
+        Encoding of the words to predict.
     batch_size, order
-        As for `Examples`, of bags in the place of pairs.
+        As for `Examples`, of centres instead of pairs.
     dtype : dtype
-        Of one-hot labels, and of the shares in a bag.
+        Of one-hot labels, and of the shares of contexts in a hidden vector.
     """
 
     def __init__(
         self,
-        bags: CbowContexts,
+        contexts: CbowContexts,
         vocabulary_size: int,
         *,
         mean: bool = True,
@@ -178,58 +174,60 @@ class CbowExamples(ListedExamples):
         require_choice("labels", labels, LABELS)
         super().__init__(
             vocabulary_size,
-            len(bags),
+            len(contexts),
             batch_size=batch_size,
             order=order,
-            label_memory=LABELS[labels].memory(len(bags), vocabulary_size, dtype),
+            label_memory=LABELS[labels].memory(len(contexts), vocabulary_size, dtype),
         )
-        self._bags = bags
+        self._contexts = contexts
         self._mean = mean
         self._dtype = dtype
-        self._labels = LABELS[labels](bags.targets, vocabulary_size, dtype)
+        self._labels = LABELS[labels](contexts.targets, vocabulary_size, dtype)
 
     @staticmethod
     def memory(
         statistics: PairStatistics, *, labels: str, batch_size: int, dtype: DTypeLike
     ) -> ExamplesMemory:
-        """Return what the examples of a text will need."""
-        V, bags = statistics.vocabulary_size, statistics.tokens
-        held = CbowContexts.memory(bags, statistics.window)
-        making = held + statistics.sampled_memory
+        """Return the memory of the examples of a text."""
+        V, centres = statistics.vocabulary_size, statistics.tokens
+        resident = CbowContexts.memory(centres, statistics.window)
+        peak_build = resident + statistics.sampled_memory
         if labels == "dense":
-            held += LABELS["dense"].memory(bags, V, dtype)
-        size = min(batch_size, bags)
+            resident += LABELS["dense"].memory(centres, V, dtype)
+        size = min(batch_size, centres)
         batch = _batch_memory(statistics, size, LABELS[labels].batch_memory(size, size, size, V, dtype))
-        return ExamplesMemory(held, max(making, held + 16 * bags), batch)
+        return ExamplesMemory(resident, max(peak_build, resident + 16 * centres), batch)
 
     @property
     def pairs(self) -> Pairs:
-        """The pairs of each word with those of its bag."""
-        return self._bags.pairs(self.vocabulary_size)
+        """The pairs of each centre with its contexts."""
+        return self._contexts.pairs(self.vocabulary_size)
 
     @property
     def context_shares(self) -> NDArray[np.float64]:
-        """What share of the bags each word is around which they are: the words that are predicted, shape (V,)."""
-        return count_ids(self._bags.targets, self.vocabulary_size) / len(self._bags)
+        """Share of the examples in which each word is to be predicted, (V,)."""
+        return count_ids(self._contexts.targets, self.vocabulary_size) / len(self._contexts)
 
     def _gather(self, chosen: slice | NDArray[Any]) -> Batch:
-        bags = self._bags.chosen(chosen)
+        contexts = self._contexts.chosen(chosen)
         return cbow_batch(
-            bags, self._labels, chosen, self.vocabulary_size, mean=self._mean, dtype=self._dtype
+            contexts, self._labels, chosen, self.vocabulary_size, mean=self._mean, dtype=self._dtype
         )
 
 
 class StreamedCbow(StreamedExamples):
-    """The bags of a text, made a block at a time; the same batches as those of `CbowExamples` in the text's order.
+    """The centres of a text with their contexts, built a block at a time.
+
+    Without sampling, in the order of the text, batches are those of `CbowExamples`.
 
     Parameters
     ----------
     mean : bool
-        Whether hidden vectors are means of the bag's embeddings, or sums.
+        Whether hidden vectors are means of context embeddings, or sums.
     dtype : dtype
-        Of the shares in a bag.
+        Of the shares of contexts in a hidden vector.
     ids, window, vocabulary_size, rule, choices
-        As for `StreamedExamples`, of bags in the place of pairs.
+        As for `StreamedExamples`, of centres instead of pairs.
     """
 
     def __init__(
@@ -251,21 +249,21 @@ class StreamedCbow(StreamedExamples):
     def memory(
         statistics: PairStatistics, rule: StreamRule, *, batch_size: int, order: str
     ) -> ExamplesMemory:
-        """Return what the examples of a text will need: a block and some batches, whatever its length."""
+        """Return the memory of the examples of a text: a block and some batches, whatever its length."""
         block = min(statistics.tokens, rule.block)
         size = min(batch_size, statistics.tokens)
-        made = CbowContexts.memory(block, statistics.window) * (2 if order == "shuffled" else 1)
+        contexts = CbowContexts.memory(block, statistics.window) * (2 if order == "shuffled" else 1)
         batch = _batch_memory(statistics, size, BatchMemory.listed(size, size, size))
-        labels = batch.labels + made + 2 * CbowContexts.memory(size, statistics.window)
+        labels = batch.labels + contexts + 2 * CbowContexts.memory(size, statistics.window)
         tables = 8 * statistics.vocabulary_size
-        making = made + Pairs.memory(block * statistics.pairs // max(1, statistics.tokens))
+        next_block = contexts + Pairs.memory(block * statistics.pairs // max(1, statistics.tokens))
         return ExamplesMemory(
-            tables, tables, BatchMemory(size, labels, batch.temporary, max(batch.next_batch, making))
+            tables, tables, BatchMemory(size, labels, batch.temporary, max(batch.next_batch, next_block))
         )
 
     @cached_property
     def context_shares(self) -> NDArray[np.float64]:
-        """What share of the bags each word is to be expected as the one they are around, shape (V,)."""
+        """Expected share of the examples in which each word is to be predicted, (V,)."""
         shares = np.zeros(self.vocabulary_size)
         for start, stop in self._spans(self._numbers):
             left, right = context_sizes(len(self._ids), start, stop, self._window, self._segments)
@@ -275,18 +273,18 @@ class StreamedCbow(StreamedExamples):
         shares /= shares.sum()
         return shares
 
-    def _block_pairs(self, generator: np.random.Generator) -> Iterator[Columns]:
-        """Return the words of each block, and what is around them, in the order of an epoch."""
-        draw = self._draw(generator)
+    def _blocks(self, generator: np.random.Generator) -> Iterator[Columns]:
+        """Yield the centres of each block and their contexts, in the order of an epoch."""
+        sampler = self._sampler(generator)
         spans, mixing = self._ordered_spans(generator), self._mixing_generator(generator)
         for start, stop in spans:
-            bags = CbowContexts.of(draw.span(start, stop))
+            contexts = CbowContexts.of(sampler.span(start, stop))
             if mixing is not None:
-                bags = bags.chosen(mixing.permutation(len(bags)))
-            yield bags.targets, bags.table
+                contexts = contexts.chosen(mixing.permutation(len(contexts)))
+            yield contexts.targets, contexts.table
 
     def _cut(self, targets: NDArray[np.int32], table: NDArray[np.int32]) -> Iterator[Batch]:
-        """Return these bags as batches."""
+        """Yield these examples as batches."""
         labels = SparseLabels(targets, self.vocabulary_size, self._dtype)
         whole = CbowContexts(targets, table)
         for start in range(0, len(targets), self.batch_size):
@@ -301,14 +299,16 @@ class StreamedCbow(StreamedExamples):
             )
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
-        """Return how many bags an epoch has, in one draw of the text."""
-        draw = self._draw(generator)
-        return sum(draw.span(start, stop).count_cbow_examples() for start, stop in self._spans(self._numbers))
+        """Return the examples of an epoch, in one sample of the text."""
+        sampler = self._sampler(generator)
+        return sum(
+            sampler.span(start, stop).count_cbow_examples() for start, stop in self._spans(self._numbers)
+        )
 
 
-def _batch_memory(statistics: PairStatistics, bags: int, labels: BatchMemory) -> BatchMemory:
-    """Return the memory of a batch of so many bags, with that of its labels."""
-    words = bags * statistics.pairs // max(1, statistics.tokens)
-    table = CbowContexts.memory(bags, statistics.window)
-    gathering = labels.next_batch + table + 2 * ENTRY_BYTES * words
-    return BatchMemory(bags, labels.labels + ENTRY_BYTES * words, labels.temporary, gathering)
+def _batch_memory(statistics: PairStatistics, centres: int, labels: BatchMemory) -> BatchMemory:
+    """Return the memory of a batch of `centres` centres, from that of its labels."""
+    words = centres * statistics.pairs // max(1, statistics.tokens)
+    table = CbowContexts.memory(centres, statistics.window)
+    next_batch = labels.next_batch + table + 2 * ENTRY_BYTES * words
+    return BatchMemory(centres, labels.labels + ENTRY_BYTES * words, labels.temporary, next_batch)

@@ -1,34 +1,36 @@
-"""Training from counts: batches that are slices of the centres, with all their contexts."""
+"""The encoding ``counts``: batches that are slices of the centres, with all their contexts counted."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import check_number, check_whole
+from w2v_exp.errors import SettingError, check_number, check_whole
 from w2v_exp.examples.batch import Batch, Prior
-from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.batches import LabelEncoding, TrainingExamples, TrainingOptions
 from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.pairs import effective_window
-from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextSampler, keep_probabilities
-from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics
+from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart, TextSampler, keep_probabilities
+from w2v_exp.examples.statistics import BatchMemory, BatchShape, EpochShape, ExamplesMemory, PairStatistics
+from w2v_exp.machine import Work
 
 
 @dataclass(frozen=True)
-class CountsRule:
-    """How counts of pairs become labels.
+class CountsRule(LabelEncoding):
+    """Counts of distinct pairs: an epoch is one exact pass over all pairs, whatever their number.
 
     Parameters
     ----------
     centres : int
         Centres a step: the size of a slice.
     smoothing : float
-        So many pseudo-pairs are added to each centre, with contexts distributed as in the whole text (Dirichlet
+        Number of pseudo-pairs that are added to each centre, with contexts distributed as in the whole text (Dirichlet
         smoothing towards the unigram distribution; Zhai & Lafferty 2004, equation 4). Rare centres gain most.
     centre_exponent : float
         A centre with n pairs counts n^exponent in the gradients, scaled so that all of them keep their sum. 1 is
@@ -37,8 +39,8 @@ class CountsRule:
         Each count n of a pair is n^exponent in its centre's labels. 1 is exact; below 1 the pairs that every text has
         leave more to the others (Pennington et al. 2014, equation 9, weigh the counts of GloVe with the exponent ¾).
     sampled_passes : int
-        Where frequent words are subsampled, counts are the mean over so many samplings: dropping words widens
-        windows, so there are no exact ones.
+        Where frequent words are subsampled, number of samples of the text that counts are the mean of: dropping words
+        widens windows, so there are no exact counts.
     """
 
     centres: int = 512
@@ -47,6 +49,8 @@ class CountsRule:
     count_exponent: float = 1.0
     sampled_passes: int = 3
 
+    counts_pairs: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_whole(self, "centres", at_least=1)
         check_number(self, "smoothing", at_least=0)
@@ -54,9 +58,81 @@ class CountsRule:
         check_number(self, "count_exponent", above=0, at_most=1)
         check_whole(self, "sampled_passes", at_least=1, at_most=1_000)
 
+    def check(self, options: TrainingOptions) -> None:
+        """Raise `SettingError` for cbow, whose examples are not pairs."""
+        if options.model.context is not None:
+            raise SettingError(
+                "labels",
+                "counts",
+                "is not supported with model=cbow, which has no pairs to count; use labels=sparse or streamed.",
+            )
+
+    def examples(
+        self,
+        text: TextPart,
+        vocabulary_size: int,
+        options: TrainingOptions,
+        generator: np.random.Generator,
+        share: tuple[int, int] = (0, 1),
+    ) -> CountedExamples:
+        """Return the counted pairs of a text, in the form that the objective descends."""
+        counts = self.count_text(text, vocabulary_size, options, generator)
+        made: CountedExamples = options.objective.counted_examples(
+            counts, self, order=options.order, dtype=options.dtype
+        )
+        return made
+
+    def statistics(
+        self,
+        text: TextPart,
+        vocabulary_size: int,
+        options: TrainingOptions,
+        generator: np.random.Generator,
+    ) -> PairStatistics:
+        """Return statistics of the pairs of all sampled passes, in windows of full size."""
+        return PairStatistics(
+            text.ids,
+            options.window,
+            vocabulary_size,
+            generator,
+            subsampling=options.subsampling,
+            segments=text.segments,
+            passes=self.sampled_passes,
+        )
+
+    def memory(self, statistics: PairStatistics, options: TrainingOptions) -> ExamplesMemory:
+        """Return the memory of `examples`."""
+        memory: ExamplesMemory = options.objective.counted_examples.memory(
+            statistics, self, order=options.order, dtype=options.dtype
+        )
+        return memory
+
+    def epoch(self, statistics: PairStatistics, options: TrainingOptions) -> EpochShape:
+        """Return the size of an epoch of `examples`."""
+        shape: EpochShape = options.objective.counted_examples.epoch(statistics, self, options)
+        return shape
+
+    def step_size(self, options: TrainingOptions) -> int:
+        """Return the centres of a step."""
+        return self.centres
+
     def damp(self, counts: NDArray[Any]) -> NDArray[Any]:
         """Return counts as they stand in labels."""
         return counts if self.count_exponent == 1 else counts**self.count_exponent
+
+    def count_text(
+        self, text: TextPart, vocabulary_size: int, options: TrainingOptions, generator: np.random.Generator
+    ) -> PairCounts:
+        """Count the pairs of a text with the options of a run."""
+        return self.count(
+            text.ids,
+            options.window,
+            vocabulary_size,
+            generator,
+            subsampling=options.subsampling,
+            shrinking_window=options.shrinking_window,
+            segments=text.segments,
+        )
 
     def count(
         self,
@@ -74,10 +150,10 @@ class CountsRule:
         Parameters
         ----------
         subsampling : Subsampling
-            How frequent words are thinned out.
+            Of frequent words.
         shrinking_window : bool
-            Whether a pair weighs (window − distance + 1) / window, which is what a window drawn from 1 … window for
-            each centre comes to, as in word2vec.
+            Whether a pair weighs (window − distance + 1) / window, its expected number where each centre's window is
+            drawn from 1 … window, as in word2vec.
         ids, window, vocabulary_size, segments
             As in `window_pairs`.
         """
@@ -90,15 +166,15 @@ class CountsRule:
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         passes = 1 if keep is None else self.sampled_passes
         for _ in range(passes):
-            drawn = TextSampler(ids, window, generator, keep=keep, segments=segments).whole()
-            counter.add(drawn.ids, drawn.segments)
+            sampled = TextSampler(ids, window, generator, keep=keep, segments=segments).whole()
+            counter.add(sampled.ids, sampled.segments)
             counter.cut()
         counts = counter.finish()
         return counts if passes == 1 else counts.divided_by(passes)
 
 
 class CountedExamples(TrainingExamples):
-    """Counted pairs as batches: an epoch is one exact pass over all pairs, at O(V²·dim) whatever their number.
+    """Counted pairs as batches: an epoch is one exact pass over all pairs, in O(V²·dim) whatever their number.
 
     Parameters
     ----------
@@ -115,7 +191,7 @@ class CountedExamples(TrainingExamples):
     Raises
     ------
     SettingError, CorpusError
-        If there is no such order, or no pair.
+        If the order is unknown, or there is no pair.
     """
 
     def __init__(
@@ -145,15 +221,22 @@ class CountedExamples(TrainingExamples):
         return self._pairs
 
     @property
+    def counts(self) -> PairCounts:
+        """The pairs, counted."""
+        return self._pairs
+
+    @property
     def context_shares(self) -> NDArray[np.float64]:
-        """What share of the pairs each word is the context of, shape (V,)."""
+        """Share of the pairs that have each word as context, (V,)."""
         return self._context_shares
 
     @staticmethod
-    def memory(statistics: PairStatistics, rule: CountsRule, *, order: str) -> ExamplesMemory:
-        """Return what the examples of a text will need, with the transient peak of counting its pairs.
+    def memory(
+        statistics: PairStatistics, rule: CountsRule, *, order: str, dtype: DTypeLike = np.float64
+    ) -> ExamplesMemory:
+        """Return the memory of the examples of a text, counting its pairs included.
 
-        The largest slice is taken, with the largest but one after it; where chance mixes the centres
+        The batch is the largest slice, with the largest but one after it; where chance mixes the centres
         (``order=shuffled``), slices a standard deviation above their mean.
         """
         by_centre = statistics.distinct_by_centre
@@ -161,22 +244,35 @@ class CountedExamples(TrainingExamples):
         counts = PairCounts.memory(distinct, statistics.vocabulary_size)
         summing = counts + PairCounts.summing_memory(distinct)
         damped = 4 * distinct * (rule.count_exponent != 1)  # stay beside the counts, as float32
-        making = max(PairCounter.memory(statistics) + statistics.sampled_memory, summing + damped)
+        peak_build = max(PairCounter.memory(statistics) + statistics.sampled_memory, summing + damped)
         contexts = by_centre[statistics.frequencies > 0]
         size = min(rule.centres, len(contexts))
         slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]
         if order == "shuffled":
             slices[:] = min(slices.sum(), size * contexts.mean() + np.sqrt(size) * contexts.std())
         after = round(slices[1]) if len(slices) > 1 else 0
-        return ExamplesMemory(counts + damped, making, BatchMemory.counted(size, round(slices[0]), after))
+        return ExamplesMemory(counts + damped, peak_build, BatchMemory.counted(size, round(slices[0]), after))
+
+    @staticmethod
+    def epoch(statistics: PairStatistics, rule: CountsRule, options: TrainingOptions) -> EpochShape:
+        """Return the size of an epoch of the examples of a text."""
+        centres = max(1, int(np.count_nonzero(statistics.frequencies)))
+        size = min(rule.centres, centres)
+        steps = math.ceil(centres / size)
+        cells = float(statistics.distinct_by_centre.sum()) / steps
+        batch = BatchShape(centres / steps, statistics.pairs / steps, cells)
+        building = Work(passed=10.0 * cells, calls=20 + 5.0 * size)
+        if rule.smoothing:  # one more row of a step's products
+            building += Work(products=6.0 * statistics.vocabulary_size * options.dim)
+        return EpochShape(steps, batch, building)
 
     @property
     def batches_per_epoch(self) -> int:
-        """How many slices an epoch has."""
+        """Number of slices of an epoch."""
         return -(-len(self._centres) // self.rule.centres)
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Return the slices of one epoch; the generator decides their order, if chance has a part in it."""
+        """Return the slices of one epoch; the generator decides a random order."""
         centres = generator.permutation(self._centres) if self.order == "shuffled" else self._centres
         numbers = np.arange(self.batches_per_epoch)
         if self.order == "blocks":
@@ -208,14 +304,14 @@ class CountedExamples(TrainingExamples):
         )
 
 
-_NO_ORDER = np.empty(0, np.intp)  # counts do not know which label was the last
+_NO_ORDER = np.empty(0, np.intp)  # counts have no last label
 
 
 def _ends(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[list[int], list[int]]:
-    """Return where the entries of these rows begin and end."""
+    """Return the first entry of each row, and the one after its last."""
     return starts[centres].tolist(), starts[centres + 1].tolist()
 
 
 def _gather(values: NDArray[Any], entries: list[slice]) -> NDArray[Any]:
-    """Return the values of these rows: spans, which are copied faster than by their positions."""
+    """Return the values of these rows, copied span by span: faster than by an array of positions."""
     return np.concatenate([values[entry] for entry in entries])

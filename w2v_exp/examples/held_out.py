@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from w2v_exp.errors import SettingError, ShortRepr, check_number, check_whole, require_choice
 from w2v_exp.examples.cbow import CbowContexts
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
-from w2v_exp.examples.sampling import TextSampler
+from w2v_exp.examples.sampling import TextPart, TextSampler
 from w2v_exp.text.cache import map_numbers
 from w2v_exp.text.chunks import without_repeats
 from w2v_exp.text.encoding import ID
@@ -28,24 +28,8 @@ WAYS = ("block", "document")
 GATHERED_AT_ONCE = 1 << 20  # tokens
 
 
-@dataclass(frozen=True, repr=False)
-class TextPart(ShortRepr):
-    """Ids, and the segments in them that windows do not cross.
-
-    Parameters
-    ----------
-    ids : ndarray of int32, shape (n,)
-        In the order of the text.
-    segments : ndarray of int64, shape (p + 1,), optional
-        Segment k is ``ids[segments[k]:segments[k + 1]]``; None: all of it is one segment.
-    """
-
-    ids: NDArray[np.int32]
-    segments: NDArray[np.int64] | None = None
-
-
 class MeasuredEpochs(Sequence[int]):
-    """The last of so many epochs, counted from 0, and before it every so many; none is listed.
+    """Epochs after which a cost is measured: each `every`-th, and the last one; a sequence that is not stored.
 
     >>> [*MeasuredEpochs(4, 10)], [*MeasuredEpochs(None, 10)], [*MeasuredEpochs(1, 0)]
     ([3, 7, 9], [9], [])
@@ -53,9 +37,9 @@ class MeasuredEpochs(Sequence[int]):
     Parameters
     ----------
     every : int, optional
-        The distance between two; None: the last epoch only.
+        Epochs between two of them; None: the last epoch only.
     epochs : int
-        How many epochs there are.
+        Number of epochs, counted from 0.
     """
 
     def __init__(self, every: int | None, epochs: int) -> None:
@@ -82,14 +66,14 @@ class MeasuredEpochs(Sequence[int]):
 
 
 def has_pairs(part: TextPart) -> bool:
-    """Return whether any segment has two words."""
+    """Return whether a segment has two words."""
     longest = len(part.ids) if part.segments is None else np.diff(part.segments).max(initial=0)
     return bool(longest > 1)
 
 
 @dataclass(frozen=True)
 class ValidationRule:
-    """Which part of a text is held out of training, and how often its cost is taken.
+    """Choice of the part of a text that is held out of training, and how often its cost is measured.
 
     Words of the vocabulary that occur in the part held out only are never trained: the vocabulary is that of the
     whole text. Where training subsamples frequent words, it learns another distribution of contexts than the part held
@@ -98,7 +82,7 @@ class ValidationRule:
     Parameters
     ----------
     share : float
-        Of the tokens; 0 holds out nothing.
+        Share of the tokens; 0 holds out nothing.
     by : {"block", "document"}
         ``block``: blocks of consecutive tokens, drawn from the whole text. They resemble the training text, whose
         documents they are cut from. ``document``: whole segments of the text, in a random order, as many as come
@@ -106,7 +90,7 @@ class ValidationRule:
     block : int
         Tokens a block. The cuts at its ends lose the pairs across them: about window/block of all in the block.
     every : int
-        The cost is taken after every so many epochs, and after the last one.
+        Epochs between measurements; the last epoch is measured too.
     """
 
     share: float = 0.0
@@ -121,7 +105,7 @@ class ValidationRule:
         check_whole(self, "every", at_least=1)
 
     def validated_epochs(self, epochs: int) -> Sequence[int]:
-        """Return after which of so many epochs, counted from 0, the cost is taken.
+        """Return the epochs, of `epochs` counted from 0, after which the cost is measured.
 
         >>> [*ValidationRule(share=0.1, every=4).validated_epochs(10)]
         [3, 7, 9]
@@ -247,26 +231,26 @@ SPAN = 1000  # words; the cuts at its ends lose window/1000 of its pairs
 
 @dataclass(frozen=True, repr=False)
 class CostSample(ShortRepr):
-    """Some of a text's examples: what their cost is, is a matter of a model's parameters alone.
+    """Fixed examples whose cost depends on a model's parameters alone.
 
     Parameters
     ----------
     counts : PairCounts
-        How often each input has each label. An input is a centre, and its labels its contexts; or it is a bag of words,
-        one for each position, and its label the word that they are around.
-    bags : csr_array, shape (n, V), optional
-        Of each input, what share each word has in its hidden vector; None: input w is word w.
+        Counts of (input, label) pairs. Inputs are centres, labelled by their contexts; for cbow they are numbered
+        positions, labelled by the word there.
+    context_matrix : csr_array, shape (n, V), optional
+        cbow: share of each word in the hidden vector of each input. None: input w is word w.
     share : float
         The share of the text's words in the sample.
     """
 
     counts: PairCounts
-    bags: csr_array | None = None
+    context_matrix: csr_array | None = None
     share: float = 1.0
 
 
 def sample_text(text: TextPart, words: int, generator: np.random.Generator) -> TextPart:
-    """Return so many words of a text, in spans of a thousand chosen at random, or all if it has no more."""
+    """Return `words` words of a text, in random spans of a thousand; all of a text that has no more."""
     length = len(text.ids)
     if length <= words:
         return text
@@ -275,7 +259,7 @@ def sample_text(text: TextPart, words: int, generator: np.random.Generator) -> T
     stops = np.minimum(starts + SPAN, length)
     ends = np.concatenate([[0], np.cumsum(stops - starts)])
     segments = ends
-    if text.segments is not None:  # what they cut is cut in the spans as well
+    if text.segments is not None:  # its edges are edges in the spans as well
         inside = [
             text.segments[slice(*text.segments.searchsorted([start, stop]))] - start + end
             for start, stop, end in zip(starts, stops, ends[:-1], strict=True)
@@ -295,9 +279,9 @@ def sample_pairs(
     shrinking_window: bool = False,
 ) -> CostSample:
     """Return the pairs of a text for skip-gram: words dropped as in training, shrinking windows as weights."""
-    drawn = TextSampler(text.ids, window, generator, keep=keep, segments=text.segments).whole()
+    sampled = TextSampler(text.ids, window, generator, keep=keep, segments=text.segments).whole()
     counts = count_window_pairs(
-        [drawn.ids], window, vocabulary_size, shrinking=shrinking_window, segments=drawn.segments
+        [sampled.ids], window, vocabulary_size, shrinking=shrinking_window, segments=sampled.segments
     )
     return CostSample(counts)
 
@@ -312,10 +296,11 @@ def sample_cbow(
     keep: NDArray[np.float64] | None = None,
     shrinking_window: bool = False,
 ) -> CostSample:
-    """Return the bags of a text for cbow, and the word that each is around, drawn as they are in training."""
-    draw = TextSampler(
+    """Return the centres of a text with their contexts for cbow, sampled as in training."""
+    sampler = TextSampler(
         text.ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=text.segments
     )
-    bags = CbowContexts.of(draw.whole())
-    counts = PairCounts(np.arange(len(bags) + 1), bags.targets, np.ones(len(bags), np.float32))
-    return CostSample(counts, bags.matrix(vocabulary_size, mean=mean))
+    contexts = CbowContexts.of(sampler.whole())
+    ones = np.ones(len(contexts), np.float32)
+    counts = PairCounts(np.arange(len(contexts) + 1), contexts.targets, ones)
+    return CostSample(counts, contexts.matrix(vocabulary_size, mean=mean))

@@ -1,4 +1,4 @@
-"""Subsampling of frequent words, and sampled windows.
+"""Parts of a text, and samples of them: frequent words subsampled, windows drawn.
 
 f is a word's share of the text, t the threshold; 1e-3 to 1e-5 are usual.
 """
@@ -6,7 +6,7 @@ f is a word's share of the text, t the threshold; 1e-3 to 1e-5 are usual.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,31 @@ from w2v_exp.examples.pairs import (
 )
 
 
+@dataclass(frozen=True, repr=False)
+class TextPart(ShortRepr):
+    """A text's ids, and the segments that windows do not cross.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (n,)
+        In the order of the text; may be mapped from a file.
+    segments : ndarray of int64, shape (p + 1,), optional
+        Segment k is ``ids[segments[k]:segments[k + 1]]``; None: a single segment.
+    """
+
+    ids: NDArray[np.int32]
+    segments: NDArray[np.int64] | None = None
+
+
 class Subsampling(Protocol):
-    """How frequent words are thinned out."""
+    """A choice of the group ``subsampling``: the probability of keeping each word."""
+
+    @property
+    def drops_words(self) -> bool:
+        """Whether any word may be dropped."""
 
     def keep_probabilities(self, counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """Return the probability of keeping an occurrence of each word, (V,), from how often each occurs, (V,).
+        """Return the probability of keeping an occurrence of each word, (V,), from their counts, (V,).
 
         It is 1 for words that do not occur.
         """
@@ -35,6 +55,8 @@ class Subsampling(Protocol):
 @dataclass(frozen=True)
 class NoSubsampling:
     """Every word is kept."""
+
+    drops_words: ClassVar[bool] = False
 
     def keep_probabilities(self, counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Return 1 for every word."""
@@ -52,6 +74,8 @@ class Word2VecSubsampling:
     """
 
     threshold: float = 1e-4
+
+    drops_words: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", above=0, below=1)
@@ -78,6 +102,8 @@ class PaperSubsampling:
 
     threshold: float = 1e-4
 
+    drops_words: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_number(self, "threshold", above=0, below=1)
 
@@ -93,7 +119,7 @@ class PaperSubsampling:
 def keep_probabilities(
     subsampling: Subsampling, ids: NDArray[np.int32], vocabulary_size: int
 ) -> NDArray[np.float64] | None:
-    """Return with what probability each word of a text is kept, (V,), or None if all of them are."""
+    """Return the probability of keeping each word of a text, (V,); None if all are kept."""
     probabilities = subsampling.keep_probabilities(count_ids(ids, vocabulary_size))
     return None if (probabilities >= 1).all() else probabilities
 
@@ -107,21 +133,20 @@ def _threshold_by_share(threshold: float, counts: NDArray[np.integer[Any]]) -> N
 
 SUBSAMPLINGS = {"none": NoSubsampling, "word2vec": Word2VecSubsampling, "paper": PaperSubsampling}
 
-
-SAMPLED_AT_ONCE = 1 << 16
-PHILOX_NUMBERS = 4  # that each count gives
+CHUNK_TOKENS = 1 << 16  # whose random numbers are made at a time
+PHILOX_NUMBERS = 4  # per counter value
 
 
 @dataclass(frozen=True, repr=False)
 class SampledText(ShortRepr):
-    """A span of a text as it was drawn, with as much of the text around it as its windows reach.
+    """A span of a sampled text, with the surrounding words that its windows cover.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
         The words that were kept.
     start, stop : int
-        The words of the span itself, the centres, are ``ids[start:stop]``.
+        The centres are ``ids[start:stop]``.
     window : int or ndarray of int32, shape (stop − start,)
         The window of all centres, or of each.
     segments : ndarray of int64, shape (p + 1,), optional
@@ -135,38 +160,42 @@ class SampledText(ShortRepr):
     segments: NDArray[np.int64] | None
 
     def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return the centres and the contexts of the span's pairs."""
+        """Return centres and contexts of the span's pairs."""
         return span_pairs(self.ids, self.start, self.stop, self.window, self.segments)
 
+    def context_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the number of contexts before and after each centre, (stop − start,) each."""
+        return context_sizes(len(self.ids), self.start, self.stop, self.window, self.segments)
+
     def count_pairs(self) -> int:
-        """Return how many pairs the span has."""
+        """Return the number of pairs."""
         return count_span_pairs(len(self.ids), self.start, self.stop, self.window, self.segments)
 
     def count_cbow_examples(self) -> int:
-        """Return how many of the span's centres have a context."""
-        left, right = context_sizes(len(self.ids), self.start, self.stop, self.window, self.segments)
+        """Return the number of centres that have a context."""
+        left, right = self.context_sizes()
         return int(np.count_nonzero(left + right))
 
 
 class TextSampler:
-    """One draw of a text: its frequent words thinned out, and a window for each centre.
+    """A sample of a text: frequent words dropped, and a window drawn for each centre.
 
-    Words are dropped before they are paired, so windows reach further than in the text itself, as in word2vec. What
-    is decided of a position depends on the position and the draw alone: whoever asks for parts of the text, in whatever
-    order, gets parts of the same drawn text.
+    Words are dropped before they are paired, so windows reach further than in the text itself, as in word2vec. The
+    random numbers of a position depend on the position and the sample alone: spans of the text, in whatever order they
+    are taken, are spans of the same sampled text.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
-        The text; it may be mapped from a file.
+        The text; may be mapped from a file.
     window : int
-        The greatest window, at least 1.
+        The largest window, at least 1.
     generator : numpy.random.Generator
-        What the draw depends on.
+        Seeds the sample.
     keep : ndarray of float64, shape (V,), optional
-        With what probability an occurrence of each word is kept; None keeps all.
+        Probability of keeping an occurrence of each word; None keeps all.
     shrinking_window : bool
-        Whether the window of each centre is drawn from 1 … window, evenly, as in word2vec.
+        Whether the window of each centre is drawn uniformly from 1 … window, as in word2vec.
     segments : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`.
     """
@@ -182,7 +211,7 @@ class TextSampler:
         segments: NDArray[np.int64] | None = None,
     ) -> None:
         self._ids = ids
-        self._drawn_from = require_whole("window", window, at_least=1)
+        self._largest_window = require_whole("window", window, at_least=1)
         self._window = effective_window(window, len(ids), segments)
         self._keep = keep
         self._shrinking_window = shrinking_window
@@ -190,12 +219,12 @@ class TextSampler:
         self._keep_key, self._window_key = generator.integers(2**64, size=(2, 2), dtype=np.uint64)
 
     def whole(self) -> SampledText:
-        """Return all of the drawn text, in memory, unless nothing was dropped."""
+        """Return the whole sampled text, in memory if words were dropped."""
         return self.span(0, len(self._ids))
 
     def span(self, start: int, stop: int) -> SampledText:
-        """Return what was drawn of the positions from start to stop, with the words that their windows reach."""
-        begin, end = self._word_before(start), self._word_after(stop)
+        """Return the sample of the positions from start to stop, with the words that their windows cover."""
+        begin, end = self._first_covered(start), self._last_covered(stop)
         ids, segments = self._ids[begin:end], self._segments_between(begin, end)
         window = self._windows(start, stop)
         if self._keep is None:
@@ -212,60 +241,59 @@ class TextSampler:
         )
 
     def _kept(self, keep: NDArray[np.float64], start: int, stop: int) -> NDArray[np.bool_]:
-        """Return whether the words at these positions are kept."""
+        """Return whether the words at these positions are kept, (stop − start,)."""
         kept = np.empty(stop - start, bool)
-        for first in range(start, stop, SAMPLED_AT_ONCE):
-            last = min(first + SAMPLED_AT_ONCE, stop)
-            numbers = _numbers(self._keep_key, first, last)
+        for first in range(start, stop, CHUNK_TOKENS):
+            last = min(first + CHUNK_TOKENS, stop)
+            numbers = _random_numbers(self._keep_key, first, last)
             np.less(numbers, keep[self._ids[first:last]], out=kept[first - start : last - start])
         return kept
 
-    def _word_before(self, position: int) -> int:
-        """Return the position of a word that no window from `position` on goes beyond, or the text's first."""
-        reach = self._window
+    def _first_covered(self, position: int) -> int:
+        """Return a position before which no window of a centre from `position` on reaches."""
+        distance = self._window
         if self._keep is not None:
-            while (
-                reach < position and self._kept(self._keep, position - reach, position).sum() < self._window
+            while distance < position and (
+                self._kept(self._keep, position - distance, position).sum() < self._window
             ):
-                reach *= 2
-        return max(0, position - reach)
+                distance *= 2
+        return max(0, position - distance)
 
-    def _word_after(self, position: int) -> int:
-        """Return the position after a word that no window before `position` goes beyond, or after the text."""
-        reach, length = self._window, len(self._ids)
+    def _last_covered(self, position: int) -> int:
+        """Return a position beyond which no window of a centre before `position` reaches."""
+        distance, length = self._window, len(self._ids)
         if self._keep is not None:
-            while (
-                position + reach < length
-                and self._kept(self._keep, position, position + reach).sum() < self._window
+            while position + distance < length and (
+                self._kept(self._keep, position, position + distance).sum() < self._window
             ):
-                reach *= 2
-        return min(position + reach, length)
+                distance *= 2
+        return min(position + distance, length)
 
     def _windows(self, start: int, stop: int) -> Window:
         """Return the window of all centres, or of the centre at each of these positions."""
         if not self._shrinking_window:
             return self._window
         windows = np.empty(stop - start, np.int32)
-        for first in range(start, stop, SAMPLED_AT_ONCE):
-            last = min(first + SAMPLED_AT_ONCE, stop)
-            drawn = 1 + self._drawn_from * _numbers(self._window_key, first, last)
-            # A window beyond the longest segment is as good as one that reaches over it.
+        for first in range(start, stop, CHUNK_TOKENS):
+            last = min(first + CHUNK_TOKENS, stop)
+            drawn = 1 + self._largest_window * _random_numbers(self._window_key, first, last)
+            # A window wider than the longest segment covers all of it.
             windows[first - start : last - start] = np.minimum(drawn, self._window)
         return windows
 
     def _segments_between(self, begin: int, end: int) -> NDArray[np.int64] | None:
-        """Return the segments that have a part between two positions, as positions counted from the first."""
+        """Return the edges of the segments between two positions, relative to the first."""
         if self._segments is None:
             return None
         first, last = self._segments.searchsorted(begin, "right") - 1, self._segments.searchsorted(end)
         return self._segments[first : last + 1].clip(begin, end) - begin
 
 
-def _numbers(key: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.float64]:
-    """Return the random numbers from 0 to 1 that belong to these positions, (stop − start,).
+def _random_numbers(key: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.float64]:
+    """Return the random numbers in [0, 1) of these positions, (stop − start,).
 
-    Philox (Salmon et al. 2011) makes each number from a key and a count, not from the number before it.
+    Philox (Salmon et al. 2011) makes each number from a key and a counter, not from the previous number.
     """
-    count, skipped = divmod(start, PHILOX_NUMBERS)
-    generator = np.random.Generator(np.random.Philox(key=key, counter=count))
+    counter, skipped = divmod(start, PHILOX_NUMBERS)
+    generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
     return generator.random(skipped + stop - start)[skipped:]

@@ -1,10 +1,11 @@
-"""Statistics of a text's pairs before any are made, and the memory that examples need."""
+"""Pair statistics of a text, estimated without listing its pairs, and the sizes and memory of examples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,31 @@ from w2v_exp.examples.pairs import (
     gap_between,
 )
 from w2v_exp.examples.sampling import NoSubsampling, SampledText, Subsampling, TextSampler, keep_probabilities
+from w2v_exp.machine import Work
 
-LABEL_BYTES = 32  # of a cell of sparse counts: its number, its row, how often it occurs, its share
-LABEL_TEMPORARY_BYTES = 24  # for a cell, while the labels meet the scores
-NEXT_BATCH_BYTES = 52  # for a cell, while a batch is made
-SORTING_BYTES = 33  # for a pair, before equal ones are one cell
+# Bytes per cell of sparse counts, or per pair.
+LABEL_BYTES = 32  # the cell's number, row, count and share
+LABEL_TEMPORARY_BYTES = 24  # while labels are combined with the scores
+NEXT_BATCH_BYTES = 52  # while a batch is built
+SORTING_BYTES = 33  # of a pair, before equal ones are one cell
+
+
+class TreeShape(NamedTuple):
+    """The size of a batch's counts of tree nodes.
+
+    Parameters
+    ----------
+    counts : float
+        Distinct (centre, node) pairs.
+    columns : float
+        Nodes with enough centres to be columns of a dense product.
+    sparse_counts : float
+        Those of the counts whose node is no column.
+    """
+
+    counts: float
+    columns: float
+    sparse_counts: float
 
 
 @dataclass(frozen=True)
@@ -38,32 +59,34 @@ class BlockShape:
         Its centres: `tokens`, or the words of a text that has fewer.
     window : int
         Largest distance between a centre and a context.
-    cbow : bool
-        Whether the contexts of a centre are one example, or an example each.
+    context : {"mean", "sum"}, optional
+        cbow: how context embeddings are combined. None: skip-gram.
     """
 
     tokens: int
     centres: int
     window: int
-    cbow: bool
+    context: str | None = None
 
 
 @dataclass(frozen=True)
 class BatchShape:
-    """The size of a batch, on which the work of a step depends.
+    """The size of a batch, which decides the operations of a step.
 
     Parameters
     ----------
     centres : float
-        Its distinct centres, or bags, or the positions of a block.
+        Distinct centres; for cbow, its examples.
     pairs : float
-        Its pairs, or bags.
+        Pairs; for cbow, its examples.
     cells : float
-        Its distinct pairs; 0 for blocks.
+        Distinct pairs; 0 for blocks.
     words : float
-        The words of its bags, all in all; 0 for skip-gram.
+        cbow: context words of all examples; 0 for skip-gram.
     block : BlockShape, optional
         None: a batch of listed or counted pairs.
+    tree : TreeShape, optional
+        None: its labels are not counts of tree nodes.
     """
 
     centres: float
@@ -71,6 +94,25 @@ class BatchShape:
     cells: float = 0.0
     words: float = 0.0
     block: BlockShape | None = None
+    tree: TreeShape | None = None
+
+
+class EpochShape(NamedTuple):
+    """The batches of an epoch.
+
+    Parameters
+    ----------
+    steps : int
+        Number of batches.
+    batch : BatchShape
+        The mean batch.
+    building : Work
+        Operations to build it.
+    """
+
+    steps: int
+    batch: BatchShape
+    building: Work
 
 
 @dataclass(frozen=True)
@@ -80,17 +122,17 @@ class BatchMemory:
     Parameters
     ----------
     centres : int
-        Its distinct centres, k, on which an objective's memory depends.
+        Its distinct centres, k, which decide the memory of an objective's scores.
     labels : int
-        What its labels take.
+        Of its labels.
     temporary : int
-        What comes and goes, beside them, while they meet the scores.
+        Temporary arrays while labels are combined with the scores.
     next_batch : int
-        What the making of the next batch takes, itself included, while this one and its scores are still there.
+        Peak while the next batch is built, that batch included; this one and its scores still exist.
     block : BlockShape, optional
         None: a batch of listed or counted pairs.
     columns : int, optional
-        Of counts of tree nodes: the nodes that enough centres have to be columns of a dense product.
+        `TreeShape.columns`; None: its labels are not counts of tree nodes.
     """
 
     centres: int
@@ -102,17 +144,17 @@ class BatchMemory:
 
     @classmethod
     def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:
-        """Return the memory of a batch of listed pairs with so many distinct ones, its labels `SparseCounts`."""
+        """Return the memory of a batch of listed pairs, `cells` of them distinct, labelled by `SparseCounts`."""
         next_batch = max(SORTING_BYTES * pairs, NEXT_BATCH_BYTES * cells)
         return cls(centres, LABEL_BYTES * cells, LABEL_TEMPORARY_BYTES * cells, next_batch)
 
     @classmethod
     def counted(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
-        """Return the memory of a slice of counts: of so many distinct pairs, as has the one after it."""
+        """Return the memory of a batch of counted pairs, from its distinct pairs and those of the next batch."""
         return cls(centres, LABEL_BYTES * cells, LABEL_TEMPORARY_BYTES * cells, NEXT_BATCH_BYTES * next_cells)
 
     def alone(self) -> BatchMemory:
-        """Return the memory of this batch where it is all there is: no other is made while it is still there."""
+        """Return the memory of a batch that is the only one of an epoch."""
         return replace(self, next_batch=max(0, self.next_batch - self.labels))
 
 
@@ -123,11 +165,11 @@ class ExamplesMemory:
     Parameters
     ----------
     resident : int
-        What stays while they are trained on.
+        During training.
     peak_build : int
-        The most at once while they are made; what stays included.
+        Peak while they are built, `resident` included.
     batch : BatchMemory
-        The largest of the batches that a run begins with.
+        The largest of a run's first batches.
     """
 
     resident: int
@@ -135,29 +177,29 @@ class ExamplesMemory:
     batch: BatchMemory
 
 
-SURVEYED_AT_ONCE = 1 << 16  # tokens
-SAMPLED_PAIRS = 1 << 18  # about so many are looked at, of however many there are
-SURVEYED_PAIRS = 1 << 34  # which takes 100 seconds; a window over all of 2 M words has 250 times as many
-SMALL_BATCH = 1 << 10  # pairs; the distinct ones of more are counted
-BATCHES = 8  # that are looked at where chance decides which ones a run begins with
-REHEARSED_BATCHES = 3  # where it does not
+CHUNK_TOKENS = 1 << 16  # sampled at a time
+SAMPLED_PAIRS = 1 << 18  # number of pairs that an estimate looks at, approximately
+LARGEST_SAMPLE = 1 << 34  # pairs of a text: 100 seconds; a window over all of 2 M words has 250 times as many
+SMALL_BATCH = 1 << 10  # pairs; larger batches have their distinct pairs counted
+RANDOM_BATCHES = 8  # looked at where chance decides a run's first batches
+FIRST_BATCHES = 3  # looked at otherwise: the steps of the dry run
 
 
 class PairStatistics:
-    """What can be known of the pairs of a text in a few megabytes, without listing or counting them.
+    """Statistics of a text's pairs, computed in a few megabytes without listing or counting them.
 
     Parameters
     ----------
     ids, window, vocabulary_size, segments
         As for `window_pairs`.
     generator : numpy.random.Generator
-        Of a `TextSampler`; in the state in which examples get it, the statistics is of the very text that they draw.
+        Of a `TextSampler`; in the same state as for the examples, the statistics are of the same sample of the text.
     subsampling : Subsampling
-        How frequent words are thinned out.
+        Of frequent words.
     shrinking_window : bool
-        Whether the window of each centre is drawn.
+        Whether the window of each centre is sampled.
     passes : int
-        Over how many draws of the text, if words are dropped, distinct pairs are counted.
+        Number of samples of the text, if words are dropped, whose distinct pairs are counted together.
     """
 
     def __init__(
@@ -178,7 +220,7 @@ class PairStatistics:
         self._shrinking_window = shrinking_window
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         self.drops_words = keep is not None
-        self._draws = [
+        self._samplers = [
             TextSampler(
                 ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=segments
             )
@@ -189,80 +231,80 @@ class PairStatistics:
 
     @property
     def length(self) -> int:
-        """Number of words of the text, before any are dropped."""
+        """Words of the text, before any are dropped."""
         return len(self._ids)
 
     @property
     def tokens(self) -> int:
-        """How many words of the text are expected to be kept."""
+        """Expected number of words that are kept."""
         return round(float(self.frequencies.sum()))
 
     @property
     def sampled_memory(self) -> int:
-        """How many bytes the drawn text takes where it is in memory as a whole: its words, and their windows."""
+        """Bytes of the whole sampled text: its words, and their windows."""
         return 4 * self.tokens * (self.drops_words + self._shrinking_window)
 
     @property
     def gaps(self) -> int:
-        """How many positions between segments a `PairCounter` fills."""
+        """Positions that a `PairCounter` adds between segments."""
         return 0 if self._segments is None else gap_between(self.window) * (len(self._segments) - 2)
 
     @property
     def contexts(self) -> float:
-        """How many contexts a centre has at the most, the mean over the text."""
+        """Mean over the text of the most contexts that a centre can have."""
         if self.window <= WIDE_WINDOW:
             return 2 * self.window
         return count_pairs(len(self._ids), self.window, self._segments) / max(1, len(self._ids))
 
     @cached_property
     def pairs(self) -> int:
-        """How many pairs there are, exactly."""
+        """Number of pairs, exactly."""
         if not self.drops_words and not self._shrinking_window:
             return count_pairs(len(self._ids), self.window, self._segments)
-        return sum(drawn.count_pairs() for drawn in _spans(self._draws[0], 0, len(self._ids)))
+        return sum(sampled.count_pairs() for sampled in _spans(self._samplers[0], 0, len(self._ids)))
 
     @cached_property
     def distinct_by_centre(self) -> NDArray[np.float64]:
-        """How many distinct contexts each centre has, (V,): exactly of fewer than 2¹⁸ pairs, else estimated.
+        """Number of distinct contexts of each centre, (V,): exact below 2¹⁸ pairs, else estimated.
 
-        Every pair has a number, made of a random number of its centre and one of its context (Zobrist's tabulation);
-        of pairs whose number is below a threshold all are looked at, of others none. So repeated pairs are all looked
-        at or not at all, and their distinct ones are counted. A share s of the pairs gives the sum of D to a standard
-        deviation of √(D / s), a per cent of a million at s = 1/100.
+        Each pair is hashed, by a random number of its centre and one of its context (Zobrist's tabulation); pairs
+        whose hash is below a threshold are looked at, all others are not. So repeated pairs are all looked at or not at
+        all, and the distinct ones can be counted. A share s of the pairs gives the sum D to a standard deviation of
+        √(D / s): 1 % of a million at s = 1/100.
 
-        Of more than `SURVEYED_PAIRS`, most words meet nearly all others: then the number is the most there can be.
+        Beyond `LARGEST_SAMPLE` pairs, most words meet nearly all others: then the maximum is returned.
         """
-        # Near enough, and drawing takes time.
+        # An upper bound of the pairs is near enough; sampling the text to count them takes time.
         pairs = min(2 * self.window * self.tokens, count_pairs(len(self._ids), self.window, self._segments))
-        pairs *= len(self._draws)
-        if pairs > SURVEYED_PAIRS:
+        pairs *= len(self._samplers)
+        if pairs > LARGEST_SAMPLE:
             words = np.count_nonzero(self.frequencies)
-            return np.minimum(2.0 * self.window * len(self._draws) * self.frequencies, words)
-        return self._distinct_pairs(self._draws, 0, len(self._ids), pairs)
+            return np.minimum(2.0 * self.window * len(self._samplers) * self.frequencies, words)
+        return self._distinct_pairs(self._samplers, 0, len(self._ids), pairs)
 
     def distinct_in_batch(self, batch_size: int, order: str) -> int:
-        """Return how many distinct pairs a batch has: at most as many as pairs, and near that in small batches."""
+        """Return the distinct pairs of a batch: at most its pairs, and nearly that in small batches."""
         batch_size = min(batch_size, self.pairs)
         if batch_size <= SMALL_BATCH:
             return batch_size
         if order == "shuffled" or batch_size == self.pairs:
             return min(batch_size, int(self.distinct_by_centre.sum()))
         words = batch_size * len(self._ids) // self.pairs
-        return min(batch_size, int(self._distinct_pairs(self._draws[:1], 0, words, batch_size).sum()))
+        return min(batch_size, int(self._distinct_pairs(self._samplers[:1], 0, words, batch_size).sum()))
 
     def _distinct_pairs(
-        self, draws: list[TextSampler], start: int, stop: int, pairs: int
+        self, samplers: list[TextSampler], start: int, stop: int, pairs: int
     ) -> NDArray[np.float64]:
-        """Return how many distinct contexts the centres at these positions have, of about so many pairs: shape (V,)."""
+        """Return the distinct contexts of the centres at these positions, (V,), from about `pairs` pairs."""
         seeded = np.random.default_rng(0)
         tables = seeded.integers(1 << 32, size=(2, self.vocabulary_size), dtype=np.uint32)
         halvings = max(0, (pairs // SAMPLED_PAIRS).bit_length())
-        most = np.uint32((1 << (32 - halvings)) - 1)
+        threshold = np.uint32((1 << (32 - halvings)) - 1)
         found, waiting = np.empty(0, np.int64), 0
         buffer: list[NDArray[np.int64]] = []
-        for draw in draws:
-            for drawn in _spans(draw, start, stop):
-                for keys in _sampled_pairs(drawn, tables, most):
+        for sampler in samplers:
+            for sampled in _spans(sampler, start, stop):
+                for keys in _hashed_pairs(sampled, tables, threshold):
                     buffer.append(keys)
                     waiting += len(keys)
                 if waiting > SAMPLED_PAIRS // 4:
@@ -272,7 +314,7 @@ class PairStatistics:
         return by_centre * np.float64(1 << halvings)
 
     def distinct_centres(self, batch_size: int, order: str, mixed: int | None = None) -> int:
-        """Return the most distinct centres of a batch among those that a run may begin with.
+        """Return the most distinct centres among a run's possible first batches.
 
         Parameters
         ----------
@@ -281,57 +323,54 @@ class PairStatistics:
         order : {"corpus", "blocks", "shuffled"}
             Of the batches.
         mixed : int, optional
-            Among how many neighbouring words ``shuffled`` mixes pairs; None: among all.
+            Number of consecutive words whose pairs ``shuffled`` mixes; None: all.
         """
         length = len(self._ids)
         batch_size = min(batch_size, self.pairs)
         if order == "shuffled" and mixed is None:
             return _expected_distinct(self.frequencies, batch_size)
-        words = batch_size * length // max(1, self.pairs) + 1  # that a batch reaches over
+        words = batch_size * length // max(1, self.pairs) + 1  # covered by a batch
         if order == "corpus":
-            starts = [number * words for number in range(REHEARSED_BATCHES)]
+            starts = [number * words for number in range(FIRST_BATCHES)]
         else:
             words = max(words, mixed or 0) if order == "shuffled" else words
-            starts = np.linspace(0, max(0, length - words), BATCHES).astype(int).tolist()
+            starts = np.linspace(0, max(0, length - words), RANDOM_BATCHES).astype(int).tolist()
         most = 1
         for start in starts:
-            drawn = self._draws[0].span(start, min(start + words, length)) if start < length else None
-            if drawn is not None:
-                counts = count_ids(drawn.ids[drawn.start : drawn.stop], self.vocabulary_size)
-                k = (
-                    np.count_nonzero(counts)
-                    if order != "shuffled"
-                    else _expected_distinct(counts, batch_size)
-                )
-                most = max(most, int(k))
+            if start >= length:
+                continue
+            sampled = self._samplers[0].span(start, min(start + words, length))
+            counts = count_ids(sampled.ids[sampled.start : sampled.stop], self.vocabulary_size)
+            k = np.count_nonzero(counts) if order != "shuffled" else _expected_distinct(counts, batch_size)
+            most = max(most, int(k))
         return most
 
 
-def _spans(draw: TextSampler, start: int, stop: int) -> Iterator[SampledText]:
-    for first in range(start, stop, SURVEYED_AT_ONCE):
-        yield draw.span(first, min(first + SURVEYED_AT_ONCE, stop))
+def _spans(sampler: TextSampler, start: int, stop: int) -> Iterator[SampledText]:
+    for first in range(start, stop, CHUNK_TOKENS):
+        yield sampler.span(first, min(first + CHUNK_TOKENS, stop))
 
 
-def _sampled_pairs(
-    drawn: SampledText, tables: NDArray[np.uint32], most: np.uint32
+def _hashed_pairs(
+    sampled: SampledText, tables: NDArray[np.uint32], threshold: np.uint32
 ) -> Iterator[NDArray[np.int64]]:
-    """Return centre · V + context of all pairs whose number is at most `most`, distance by distance."""
-    ids, start, stop = drawn.ids, drawn.start, drawn.stop
-    left, right = context_sizes(len(ids), start, stop, drawn.window, drawn.segments)
+    """Yield centre · V + context of all pairs whose hash is at most the threshold, distance by distance."""
+    ids, start, stop = sampled.ids, sampled.start, sampled.stop
+    left, right = context_sizes(len(ids), start, stop, sampled.window, sampled.segments)
     of_centre, of_context = tables[0].take(ids), tables[1].take(ids)
     widest = int(max(left.max(initial=0), right.max(initial=0)))
     for distance in range(1, widest + 1):
         first, last = max(start, distance), min(stop, len(ids) - distance)
-        for begin, end, offset, reach in ((first, stop, -distance, left), (start, last, distance, right)):
+        for begin, end, offset, size in ((first, stop, -distance, left), (start, last, distance, right)):
             if begin >= end:
                 continue
-            numbers = of_centre[begin:end] ^ of_context[begin + offset : end + offset]
-            positions = np.flatnonzero(numbers <= most) + begin
-            positions = positions[reach[positions - start] >= distance]
+            hashes = of_centre[begin:end] ^ of_context[begin + offset : end + offset]
+            positions = np.flatnonzero(hashes <= threshold) + begin
+            positions = positions[size[positions - start] >= distance]
             yield ids[positions].astype(np.int64) * tables.shape[1] + ids[positions + offset]
 
 
-def _expected_distinct(counts: NDArray[np.float64] | NDArray[np.int64], drawn: int) -> int:
-    """Return how many distinct words are to be expected of so many that are drawn with these frequencies."""
+def _expected_distinct(counts: NDArray[np.float64] | NDArray[np.int64], draws: int) -> int:
+    """Return the expected number of distinct words in `draws` draws with these frequencies."""
     shares = counts / max(1, counts.sum())
-    return round(float(-np.expm1(drawn * np.log1p(-np.minimum(shares, 1 - 1e-12))).sum()))
+    return round(float(-np.expm1(draws * np.log1p(-np.minimum(shares, 1 - 1e-12))).sum()))

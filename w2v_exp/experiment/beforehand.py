@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from w2v_exp.examples.blocks import BlockRule
-from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import count_pairs, effective_window
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.inputs import Origin
 from w2v_exp.machine import MEGABYTE, available_memory
 from w2v_exp.plan import Plan

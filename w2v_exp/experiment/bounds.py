@@ -11,9 +11,8 @@ import numpy as np
 
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import Bounds, PairCounter, PairCounts, count_window_pairs, information_explained
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.machine import require_memory
 from w2v_exp.plan import Plan
@@ -82,8 +81,8 @@ def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int
 
 
 def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) -> Bounds | None:
-    if isinstance(examples, CountedExamples) and plan.trains_on_all_pairs:
-        return Bounds.of(examples.pairs)
+    if examples.counts and plan.trains_on_all_pairs:
+        return Bounds.of(examples.counts)
     vocabulary_size = examples.vocabulary_size
     try:
         needed = counting_memory(plan, training, vocabulary_size)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from w2v_exp.examples.counts import PairCounts, unigram_cost
-from w2v_exp.examples.held_out import CostSample, MeasuredEpochs, TextPart
+from w2v_exp.examples.held_out import CostSample, MeasuredEpochs
 from w2v_exp.examples.pairs import Pairs
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_cost_sample, held_out_sample
 from w2v_exp.experiment.measured_cost import RunCost
 from w2v_exp.metrics import COST, VALIDATION_COST
@@ -125,7 +126,7 @@ class RunCosts:
         """Return what examples cost with the parameters as they are, as a negative log-likelihood."""
         trainer = self._trainer()
         parameters = trainer.parameters
-        if sample.bags is not None:
-            hidden = (sample.bags @ parameters.embedding).astype(parameters.embedding.dtype)
+        if sample.context_matrix is not None:
+            hidden = (sample.context_matrix @ parameters.embedding).astype(parameters.embedding.dtype)
             parameters = replace(parameters, embedding=hidden)
         return trainer.objective.exact_cost(parameters, sample.counts)

@@ -10,8 +10,8 @@ import numpy as np
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.held_out import TextPart
 from w2v_exp.examples.pairs import count_ids
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.time_estimate import within_stop, workers_speed_up
 from w2v_exp.experiment.trainers import build_trainer
@@ -47,29 +47,29 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    plan: Plan, text: TextPart, vocabulary_size: int, continued: Initialization | None = None
+    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: Initialization | None = None
 ) -> Rehearsal:
     """Rehearse the run of a plan on a text, because measuring memory slows training down.
 
-    `continued` makes the parameters of a plan that goes on from saved embeddings.
+    `pretrained` is the initialization from saved embeddings, if the plan has one.
     """
     # What is loaded on first use is not this run's memory. (Sampling may leave nothing of so few words.)
     with suppress(CorpusError):
-        _prepare(plan, _FEW_IDS, 2, continued)
+        _prepare(plan, _FEW_IDS, 2, pretrained)
     with PeakMemory() as peak:
-        examples, initialization, seconds = _prepare(plan, text, vocabulary_size, continued)
+        examples, initialization, seconds = _prepare(plan, text, vocabulary_size, pretrained)
     return Rehearsal(examples, initialization, peak.megabytes, _training_seconds(plan, examples, seconds))
 
 
 def _prepare(
-    plan: Plan, text: TextPart, vocabulary_size: int, continued: Initialization | None
+    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: Initialization | None
 ) -> tuple[TrainingExamples, Initialization, float]:
     """Build the examples and the initialization, and take the first few steps with a trainer to be thrown away.
 
     The third value is the time of the fastest of these steps.
     """
     examples = build_examples(plan, text.ids, vocabulary_size, text.segments)
-    initialization = build_initialization(plan, examples, text, continued)
+    initialization = build_initialization(plan, examples, text, pretrained)
     word_counts = count_ids(text.ids, vocabulary_size)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
     seconds = trainer.dry_run(REHEARSED_STEPS) if plan.epochs else 0.0

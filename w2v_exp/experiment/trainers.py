@@ -10,16 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.blocks import BlockExamples
-from w2v_exp.examples.held_out import TextPart
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_examples
-from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.objective import Objective
-from w2v_exp.model.parameters import Cbow, Initialization, Parameters
-from w2v_exp.model.softmax import Softmax
+from w2v_exp.model.parameters import Initialization, Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray
-from w2v_exp.training.steps import BlockSteps
 from w2v_exp.training.trainer import Callback, Trainer
 
 
@@ -31,27 +27,36 @@ def build_trainer(
     word_counts: NDArray[np.int64] | None = None,
     text: TextPart | None = None,
 ) -> Trainer:
-    """Return a trainer with new parameters; the same ones whenever it is asked.
+    """Return a trainer with new parameters, the same ones at every call.
 
-    How often words occur in the text, (V,), is what the noise of negative sampling is made of; others do without. The
-    text itself is for workers, who make examples of their own; without it there are none.
+    Parameters
+    ----------
+    plan : Plan
+        Settings of the training.
+    examples : TrainingExamples
+        Of the text.
+    initialization : Initialization
+        As `build_initialization` returns it.
+    callbacks : sequence of Callback
+        Of the trainer.
+    word_counts : ndarray of int64, shape (V,), optional
+        Frequencies of the text's words, for the noise of negative sampling.
+    text : TextPart, optional
+        For workers, which build examples of their own; None: no workers.
     """
     generator = np.random.default_rng(plan.seed)
     drawn = initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
-    output = drawn.output[: plan.objective.output_rows(examples.vocabulary_size)]
-    offset = None
-    if isinstance(plan.objective, Softmax):
-        offset = plan.objective.initial_offset(examples.context_shares, plan.dtype)
-    parameters = Parameters(drawn.embedding, output, offset)
+    objective = plan.objective.bind(examples, word_counts, generator)
+    parameters = objective.initial_parameters(drawn, examples, of_words=plan.initialization.of_words)
     if plan.workers == 1 or text is None:
-        return _trainer(plan, examples, parameters, word_counts, generator, callbacks)
+        return _trainer(plan, examples, parameters, objective, generator, callbacks)
     return HogwildTrainer(
         partial(_worker_trainer, plan, SharedText.of(text), word_counts),
         examples,
         parameters,
         workers=plan.workers,
         threads=plan.threads,
-        objective=_objective(plan, examples, word_counts, generator),
+        objective=objective,
         schedule=plan.schedule,
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
@@ -64,30 +69,27 @@ def _trainer(
     plan: Plan,
     examples: TrainingExamples,
     parameters: Parameters,
-    word_counts: NDArray[np.int64] | None,
+    objective: Objective,
     generator: np.random.Generator,
     callbacks: Sequence[Callback] = (),
 ) -> Trainer:
-    objective = _objective(plan, examples, word_counts, generator)
     return Trainer(
         examples,
         parameters,
         objective=objective,
         optimizer=plan.optimizer,
-        steps=_block_steps(examples, objective, parameters),
         schedule=plan.schedule,
         epochs=plan.epochs,
         learning_rate=plan.learning_rate,
         generator=generator,
         callbacks=callbacks,
-        # What is drawn for a batch must not depend on which thread draws first.
-        threads=1 if isinstance(plan.objective, NegativeSampling) else plan.threads,
+        threads=plan.step_threads,
     )
 
 
 @dataclass(frozen=True)
 class SharedText:
-    """A part of a text, as it goes to other processes."""
+    """A part of a text in memory that worker processes share."""
 
     ids: SharedArray
     segments: SharedArray | None
@@ -107,36 +109,8 @@ def _worker_trainer(
     of: int,
     generator: np.random.Generator,
 ) -> Trainer:
-    """Return what one worker of several trains with: its share of the text, and a generator of its own."""
+    """Return the trainer of worker `number` of `of`, on its share of the text, with its own generator."""
     segments = None if text.segments is None else text.segments.array()
-    share = number, of
-    examples = build_examples(plan, text.ids.array(), len(parameters.embedding), segments, share)
-    return _trainer(plan, examples, parameters, word_counts, generator)
-
-
-def _objective(
-    plan: Plan,
-    examples: TrainingExamples,
-    word_counts: NDArray[np.int64] | None,
-    generator: np.random.Generator,
-) -> Objective:
-    """Return the plan's objective, with what it needs of a text."""
-    if not isinstance(plan.objective, NegativeSampling):
-        return plan.objective.bind(examples)
-    if word_counts is None:
-        raise ValueError("Negative sampling needs word counts to make its noise of.")
-    noise = NoiseDistribution(word_counts, plan.objective.exponent)
-    if not isinstance(examples, BlockExamples):
-        return SampledObjective(plan.objective, noise, generator)
-    context = plan.model.context if isinstance(plan.model, Cbow) else None
-    rule = plan.objective.in_blocks(examples.tokens)
-    return SampledObjective(rule, noise, generator, examples.window, context)
-
-
-def _block_steps(
-    examples: TrainingExamples, objective: Objective, parameters: Parameters
-) -> BlockSteps | None:
-    """Return what takes steps on blocks, if the plan has them."""
-    if not isinstance(examples, BlockExamples) or not isinstance(objective, SampledObjective):
-        return None
-    return BlockSteps(objective, parameters, examples.tokens)
+    examples = build_examples(plan, text.ids.array(), len(parameters.embedding), segments, (number, of))
+    objective = plan.objective.bind(examples, word_counts, generator)
+    return _trainer(plan, examples, parameters, objective, generator)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class HuffmanTree(ShortRepr):
-    """The inner nodes that lie between the root and each word, and which way to turn at each (Huffman 1952).
+    """The path of inner nodes from the root to each word, and the branch at each (Huffman 1952).
 
     Nodes are numbered from the root, 0, by falling frequency: a node comes after those above it, and the first
     ones are those that most words are below. No tree has a smaller mean length of path.
@@ -28,17 +28,17 @@ class HuffmanTree(ShortRepr):
         The path of word w is at ``starts[w]:starts[w + 1]`` of the other two (compressed sparse rows).
     nodes : ndarray of int32, shape (n,)
         The inner nodes on each path, from the root on: rising numbers, from 0 to V − 2.
-    turns : ndarray of int8, shape (n,)
-        1 where the path goes left, −1 where it goes right.
+    branches : ndarray of int8, shape (n,)
+        1 where the path branches left, −1 where right.
     """
 
     starts: NDArray[np.int64]
     nodes: NDArray[np.int32]
-    turns: NDArray[np.int8]
+    branches: NDArray[np.int8]
 
     @classmethod
     def of(cls, frequencies: ArrayLike) -> HuffmanTree:
-        """Return the tree of words with these frequencies: the same one wherever they are the same numbers.
+        """Return the tree of words with these frequencies: deterministic, ties included.
 
         The two least frequent trees are joined until one is left. Of equally frequent ones words come before inner
         nodes, which keeps the longest path as short as can be, and higher ids before lower ones, so no word is deeper
@@ -57,20 +57,20 @@ class HuffmanTree(ShortRepr):
         counts = np.asarray(frequencies)
         words = len(counts)
         rising = np.lexsort((-np.arange(words), counts))
-        parents, turns = _join(counts[rising].tolist())
+        parents, branches = _join(counts[rising].tolist())
         # The root was made last; as number 0, every node has a higher number than the one above it.
         inner = max(words - 1, 0)
         above = np.empty(words, np.int32)
         above[rising] = inner - 1 - parents[:words]
-        turn = np.empty(words, np.int8)
-        turn[rising] = turns[:words]
+        branch = np.empty(words, np.int8)
+        branch[rising] = branches[:words]
         node_above = (inner - 1 - parents[words:])[::-1].astype(np.int32)
-        node_turn = turns[words:][::-1]
-        return cls(*_paths(above, turn, node_above, node_turn))
+        node_branch = branches[words:][::-1]
+        return cls(*_paths(above, branch, node_above, node_branch))
 
     @classmethod
     def of_shares(cls, shares: NDArray[np.float64], total: float) -> HuffmanTree:
-        """Return the tree of counts that are given as shares of their total.
+        """Return the tree of counts given as shares of their total.
 
         Rounded to 1/1024 they are counts again, and sums of them exact: equal ones tie whatever the shares' last bits.
         """
@@ -88,91 +88,93 @@ class HuffmanTree(ShortRepr):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """How many nodes lie between the root and each word, shape (V,)."""
+        """Number of inner nodes on the path of each word, (V,)."""
         lengths: NDArray[np.int64] = np.diff(self.starts)
         return lengths
 
     def mean_length(self, frequencies: ArrayLike) -> float:
-        """Return the mean length of path of words with these frequencies."""
+        """Return the mean path length of words with these frequencies."""
         weights = np.asarray(frequencies, np.float64)
         return float(weights @ self.lengths / weights.sum())
 
 
 def _join(counts: list[float]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-    """Return for each word, by rising count, and each inner node, as they are made, what it is joined to, and how.
+    """Return parent and branch of each word, by rising count, and of each inner node, in the order of joining.
 
     Joined trees are made by rising count, so the least frequent one is always at the head of one of two queues:
     the words, or the joined ones. That is linear where a heap is not.
     """
     words = len(counts)
     made: list[float] = []
-    parents, turns = [0] * max(2 * words - 1, 0), [0] * max(2 * words - 1, 0)
+    parents, branches = [0] * max(2 * words - 1, 0), [0] * max(2 * words - 1, 0)
     word = joined = 0
     for node in range(words - 1):
         total = 0.0
-        for turn in (-1, 1):
+        for branch in (-1, 1):
             if word < words and (joined == node or counts[word] <= made[joined]):
                 total += counts[word]
-                parents[word], turns[word] = node, turn
+                parents[word], branches[word] = node, branch
                 word += 1
             else:
                 total += made[joined]
-                parents[words + joined], turns[words + joined] = node, turn
+                parents[words + joined], branches[words + joined] = node, branch
                 joined += 1
         made.append(total)
-    return np.array(parents, np.int64), np.array(turns, np.int8)
+    return np.array(parents, np.int64), np.array(branches, np.int8)
 
 
 def _paths(
     above: NDArray[np.int32],
-    turn: NDArray[np.int8],
+    branch: NDArray[np.int8],
     node_above: NDArray[np.int32],
-    node_turn: NDArray[np.int8],
+    node_branch: NDArray[np.int8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
-    """Return the paths of all words, all of them climbed at once, a node at a time, from the word to the root.
+    """Return the paths of all words, climbed together from the words to the root.
 
-    `above` and `turn` are the node above each word and how one turns there; `node_above` and `node_turn` those of each
+    `above` and `branch` are the parent of each word and the branch there; `node_above` and `node_branch` those of each
     node, of which the root has none.
     """
     lengths = np.zeros(len(above), np.int64)
-    for climbing, _, _ in _climb(above, turn, node_above, node_turn):
+    for climbing, _, _ in _climb(above, branch, node_above, node_branch):
         lengths[climbing] += 1
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    nodes, turns = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int8)
-    for height, (climbing, node, turned) in enumerate(_climb(above, turn, node_above, node_turn), start=1):
-        places = starts[climbing + 1] - height
-        nodes[places], turns[places] = node, turned
-    return starts, nodes, turns
+    nodes, branches = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int8)
+    for height, (climbing, node, branched) in enumerate(
+        _climb(above, branch, node_above, node_branch), start=1
+    ):
+        positions = starts[climbing + 1] - height
+        nodes[positions], branches[positions] = node, branched
+    return starts, nodes, branches
 
 
 def _climb(
     above: NDArray[np.int32],
-    turn: NDArray[np.int8],
+    branch: NDArray[np.int8],
     node_above: NDArray[np.int32],
-    node_turn: NDArray[np.int8],
+    node_branch: NDArray[np.int8],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]]:
-    """Yield, height by height, the words that are still below the root, the node above each, and its turn there."""
+    """Yield, height by height, the words below the root, the node above each, and its branch there."""
     climbing = np.arange(len(above)) if len(node_above) else np.empty(0, np.int64)
     while climbing.size:
-        yield climbing, above, turn
+        yield climbing, above, branch
         going = above > 0
-        climbing, turn, above = climbing[going], node_turn[above[going]], node_above[above[going]]
+        climbing, branch, above = climbing[going], node_branch[above[going]], node_above[above[going]]
 
 
 def word_vectors(tree: HuffmanTree, shares: NDArray[np.float64], nodes: NDArray[Any]) -> NDArray[Any]:
-    """Return for each word what log p(word | e) of the hierarchical softmax adds for e, to the first order.
+    """Return each word's output vector: the first-order effect of e on its log p(word | e).
 
-    A turn to the left at a node with vector n has the probability σ(n·e). Where a share q of the node's pairs turn
-    left, log σ has the slope 1 − q: the word's vector is the sum over its path of (1 − q)·n where it turns left and of
-    −q·n where it turns right. So score differences between two words are those of a softmax with these vectors, as far
-    as turns are about as likely as they are in all the text.
+    A left branch at a node with vector n has the probability σ(n·e). Where a share q of the node's pairs branch left,
+    log σ has the slope 1 − q: the word's vector is the sum over its path of (1 − q)·n where it branches left and of
+    −q·n where it branches right. So score differences between two words are those of a softmax with these vectors, as
+    far as branches are about as likely as in the whole text.
 
     Parameters
     ----------
     tree : HuffmanTree
         Its leaves are the words.
     shares : ndarray of float64, shape (V,)
-        What share of the pairs each word is the context of.
+        Share of the pairs that have each word as context.
     nodes : ndarray, shape (V − 1, dim)
         The output weights.
 
@@ -183,13 +185,13 @@ def word_vectors(tree: HuffmanTree, shares: NDArray[np.float64], nodes: NDArray[
     """
     left, both = (side.T @ shares for side in (_left(tree, np.float64), _path(tree, np.float64)))
     share = np.divide(left, both, out=np.full_like(both, 0.5), where=both > 0)
-    slopes = (tree.turns > 0) - share[tree.nodes]
+    slopes = (tree.branches > 0) - share[tree.nodes]
     vectors: NDArray[Any] = _matrix(tree, slopes.astype(nodes.dtype)) @ nodes
     return vectors
 
 
 def node_vectors(tree: HuffmanTree, shares: NDArray[np.float64], words: NDArray[Any]) -> NDArray[Any]:
-    """Return the nodes whose words have these vectors, less the mean of all: the inverse of `word_vectors`.
+    """Return node vectors from word vectors less their mean: the inverse of `word_vectors`.
 
     A node is the mean of the words on its left less the mean of those on its right, each weighted by its share. (The
     sum over a path telescopes: (1 − q)·n is the way from the mean below a node to that below its left child.) Words
@@ -216,7 +218,7 @@ def node_vectors(tree: HuffmanTree, shares: NDArray[np.float64], words: NDArray[
 
 
 def _means(below: csr_array, shares: NDArray[Any], weighted: NDArray[Any]) -> NDArray[Any]:
-    """Return the mean of the words that are on one side of each node, zero where they have no pair."""
+    """Return the mean of the words on one side of each node, zero where they have no pair."""
     sums: NDArray[Any] = below.T @ weighted
     weights = (below.T @ shares)[:, None]
     np.divide(sums, weights, out=sums, where=weights > 0)
@@ -225,7 +227,7 @@ def _means(below: csr_array, shares: NDArray[Any], weighted: NDArray[Any]) -> ND
 
 def _left(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
     """Return which words are on the left of each node: shape (V, V − 1)."""
-    return _matrix(tree, (tree.turns > 0).astype(dtype))
+    return _matrix(tree, (tree.branches > 0).astype(dtype))
 
 
 def _path(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import check_number, check_whole, require_choice
+from w2v_exp.errors import SettingError, check_number, check_whole, require_choice
 from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
 from w2v_exp.examples.blocks import Block
+from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, BlockShape
 from w2v_exp.machine import Work
@@ -157,6 +159,10 @@ class NegativeSampling:
     shared: int = 32
 
     cost_metric: ClassVar[str] = "objective_cost"
+    accepts_blocks: ClassVar[bool] = True
+    is_sampled: ClassVar[bool] = True
+    gains_from_threads: ClassVar[bool] = False
+    counted_examples: ClassVar[type[CountedExamples]] = CountedExamples
 
     def __post_init__(self) -> None:
         check_whole(self, "negatives", at_least=1, at_most=10_000)
@@ -164,6 +170,44 @@ class NegativeSampling:
         require_choice("sharing", self.sharing, SHARINGS)
         check_whole(self, "group", at_least=1, at_most=1_000_000)
         check_whole(self, "shared", at_least=1, at_most=1_000_000)
+
+    def check(self, options: TrainingOptions) -> None:
+        """Raise `SettingError` for counts that are smoothed: a label is one word here, not a distribution."""
+        if smoothing := getattr(options.labels, "smoothing", 0):
+            raise SettingError(
+                "labels.smoothing",
+                smoothing,
+                "must be 0 with objective=negative_sampling; it smooths softmax labels.",
+            )
+
+    def bind(
+        self,
+        examples: TrainingExamples,
+        word_counts: NDArray[np.int64] | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> SampledObjective:
+        """Return the objective with the noise of a text and the generator of its negatives.
+
+        Parameters
+        ----------
+        examples : TrainingExamples
+            Batches or blocks.
+        word_counts : ndarray, shape (V,)
+            Frequency of each word in the text.
+        generator : numpy.random.Generator
+            Draws the negatives.
+
+        Raises
+        ------
+        ValueError
+            If one of the latter two is missing.
+        """
+        if word_counts is None or generator is None:
+            raise ValueError("Negative sampling needs the counts of the text's words, and a generator.")
+        noise = NoiseDistribution(word_counts, self.exponent)
+        if (block := examples.block) is None:
+            return SampledObjective(self, noise, generator)
+        return SampledObjective(self.in_blocks(block.tokens), noise, generator, block.window, block.context)
 
     def in_blocks(self, centres: int) -> NegativeSampling:
         """Return the settings for blocks of `centres` centres, with at least four groups in each.
@@ -174,24 +218,27 @@ class NegativeSampling:
         return replace(self, group=min(self.group, max(1, centres // 4)))
 
     @staticmethod
-    def output_rows(vocabulary_size: int) -> int:
-        """Return the rows of the output weights: V."""
-        return vocabulary_size
+    def memory(vocabulary_size: int) -> int:
+        """Return the bytes beside parameters and examples: those of the noise."""
+        return NoiseDistribution.memory(vocabulary_size)
 
     @staticmethod
-    def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
-        """Return the bytes of the scores of a `Batch`, with costs and weights."""
-        return batch.centres * vocabulary_size * (3 * np.dtype(dtype).itemsize + 8)
+    def output_rows(vocabulary_size: int) -> int:
+        """Return the rows of the output weights: one for each word."""
+        return vocabulary_size
 
-    def block_memory(self, block: BlockShape, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return the peak bytes of the gradients of a block."""
+    def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+        """Return the bytes of a batch's scores, costs and weights, or the peak of a block's gradients."""
+        block, size = batch.block, np.dtype(dtype).itemsize
+        if block is None:
+            return batch.centres * vocabulary_size * (3 * size + 8)
         layout = _Layout.of(self.in_blocks(block.tokens), block, vocabulary_size)
         centres, negatives, width = layout.centres, layout.negatives, layout.width
         # The peak is at the gradients of the negatives, or at the sums by word with those gradients kept.
         sampling = (3 * centres + 2 * negatives) * dim + centres * (3 * layout.by_centre + 3 * width)
-        summing = ((4 + block.cbow + layout.reach / layout.run) * centres + negatives) * dim
+        summing = ((4 + (block.context is not None) + layout.reach / layout.run) * centres + negatives) * dim
         summing += centres * (layout.reach + 4 * width)
-        return int(max(sampling, summing)) * np.dtype(dtype).itemsize + 24 * negatives
+        return int(max(sampling, summing)) * size + 24 * negatives
 
     def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
         """Return the operations of cost and gradients: of all words in a `Batch`, of the negatives in a block."""
@@ -239,7 +286,7 @@ class _Layout(NamedTuple):
         if rule.sharing == "all":
             by_centre = negatives = vocabulary_size
         elif rule.sharing == "pair":
-            by_centre = rule.negatives * (1 if block.cbow else width)
+            by_centre = rule.negatives * (width if block.context is None else 1)
             negatives = by_centre * centres
         else:
             by_centre, negatives = rule.shared, rule.shared * centres // group
@@ -542,6 +589,12 @@ class SampledObjective:
         noise = np.maximum(self.noise.probabilities, np.finfo(np.float64).tiny)
         offset = np.log(noise).astype(parameters.output.dtype)
         return Parameters(parameters.embedding, parameters.output, offset)
+
+    def initial_parameters(
+        self, drawn: Parameters, examples: TrainingExamples, *, of_words: bool = False
+    ) -> Parameters:
+        """Return the drawn parameters."""
+        return drawn
 
     def to_word_vectors(self, parameters: Parameters) -> Parameters:
         """Return the parameters unchanged: their output vectors are of words."""

@@ -1,13 +1,15 @@
-"""Objectives: what is chosen, and what a trainer descends."""
+"""Objectives: the choices of the group ``objective``, and the objectives of a text that a trainer minimises."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
+from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.machine import Work
@@ -18,39 +20,75 @@ from w2v_exp.model.softmax import Softmax, Step, Workspace
 
 
 class Objective(Protocol):
-    """Cost and gradients of batches, and what they make of the vocabulary."""
+    """Cost and gradients of batches, and the distributions that parameters imply."""
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch. Nothing is changed; large arrays are made in the workspace."""
+        """Return cost and gradients of a batch; parameters stay unchanged, large arrays are made in the workspace."""
+
+    def initial_parameters(
+        self, drawn: Parameters, examples: TrainingExamples, *, of_words: bool = False
+    ) -> Parameters:
+        """Return initial parameters from drawn ones with V output vectors; `of_words` if these mean words."""
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
-        """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
+        """Return p(context | centre) of every word, (len(centres), V)."""
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
         """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
 
     def to_word_vectors(self, parameters: Parameters) -> Parameters:
-        """Return the parameters with an output vector for each word: these, unless output weights are of others."""
+        """Return parameters with an output vector for each word; the same, unless output vectors are of nodes."""
 
 
 class ObjectiveRule(Protocol):
-    """A choice of the group ``objective``: its settings, before there are examples."""
+    """A choice of the group ``objective``: its settings, and all that follows from them before there is a text.
+
+    Building, estimates of memory and time, and checks all come from it, so another objective is a class with these
+    members in a file of its own and a file ``conf/objective/NAME.yaml``.
+    """
 
     @property
     def cost_metric(self) -> str:
-        """What its cost is logged as: ``cost`` if it is a negative log-likelihood, else ``objective_cost``."""
+        """Metric of its cost: ``cost`` if it is a negative log-likelihood, else ``objective_cost``."""
 
-    def bind(self, examples: TrainingExamples) -> Objective:
-        """Return the objective for some examples, with whatever it has to know of their words."""
+    @property
+    def accepts_blocks(self) -> bool:
+        """Whether it has gradients of blocks: see `SampledObjective`."""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether it draws random numbers in every step, which several threads would do in no fixed order."""
+
+    @property
+    def gains_from_threads(self) -> bool:
+        """Whether several threads shorten its steps."""
+
+    @property
+    def counted_examples(self) -> type[CountedExamples]:
+        """The examples that ``labels=counts`` builds for it."""
+
+    def check(self, options: TrainingOptions) -> None:
+        """Raise `SettingError` for options that this objective excludes."""
+
+    def bind(
+        self,
+        examples: TrainingExamples,
+        word_counts: NDArray[np.int64] | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> Objective:
+        """Return the objective of a text, with its Huffman tree or noise distribution."""
+
+    def memory(self, vocabulary_size: int) -> int:
+        """Return the bytes of a bound objective, beside parameters and examples."""
 
     def output_rows(self, vocabulary_size: int) -> int:
-        """Return how many rows the output weights have."""
+        """Return the rows of the output weights."""
 
-    def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
-        """Return how many bytes the scores of such a batch take at the most."""
+    def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+        """Return the peak bytes of a batch's scores, or of a block's scores and gradients."""
 
     def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of cost and gradients of such a batch."""
+        """Return the operations of cost and gradients of a batch."""
 
 
 OBJECTIVES = {

@@ -1,10 +1,9 @@
-"""The two parameter matrices, their initializations, and the architectures skip-gram and CBOW."""
+"""The two parameter matrices, and their initializations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,7 +13,6 @@ from w2v_exp.errors import (
     ShortRepr,
     check_number,
     require_array,
-    require_choice,
     require_floating,
     require_kind,
     require_whole,
@@ -24,7 +22,7 @@ from w2v_exp.errors import (
 
 @dataclass(frozen=True, repr=False)
 class Parameters(ShortRepr):
-    """What is trained.
+    """The parameters of a model.
 
     Parameters
     ----------
@@ -33,7 +31,7 @@ class Parameters(ShortRepr):
     output : ndarray, shape (V, dim)
         The weights of the dense layer: the vector of each word as a context.
     offset : ndarray, shape (V,), optional
-        A number for each context word that is added to its score, whatever the centre.
+        A number for each context word that is added to its score with every centre.
     """
 
     embedding: NDArray[Any]
@@ -54,17 +52,17 @@ class Parameters(ShortRepr):
 
     @staticmethod
     def memory(vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return how many bytes the two matrices take."""
+        """Return the bytes of both matrices."""
         return 2 * vocabulary_size * dim * np.dtype(dtype).itemsize
 
     @staticmethod
     def drawing_memory(vocabulary_size: int, dim: int) -> int:
-        """Return how many bytes come and go while they are drawn: one of them in float64."""
+        """Return the temporary bytes while they are drawn: one of them in float64."""
         return 8 * vocabulary_size * dim
 
 
 def drawn_shape(vocabulary_size: Any, dim: Any, generator: Any, dtype: Any) -> tuple[int, int]:
-    """Return the shape of matrices that are to be drawn, or raise `SettingError` for what cannot be used."""
+    """Return the shape of matrices to draw, or raise `SettingError` for unusable arguments."""
     require_kind(
         "generator", generator, np.random.Generator, "a generator, such as numpy.random.default_rng(0)"
     )
@@ -76,7 +74,13 @@ def drawn_shape(vocabulary_size: Any, dim: Any, generator: Any, dtype: Any) -> t
 
 
 class Initialization(Protocol):
-    """Makes parameters to start from."""
+    """Builds initial parameters; a choice of the group ``initialization``."""
+
+    needs_counts: ClassVar[bool] = False
+    """Whether its `factorise` is called instead, with the text's pair counts."""
+
+    of_words: ClassVar[bool] = False
+    """Whether its output vectors are of words with every objective."""
 
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
@@ -85,7 +89,7 @@ class Initialization(Protocol):
 
 
 @dataclass(frozen=True)
-class ArticleInitialization:
+class ArticleInitialization(Initialization):
     """Both matrices from N(0, 1)·scale (the article: 0.01)."""
 
     scale: float = 0.01
@@ -105,7 +109,7 @@ class ArticleInitialization:
 
 
 @dataclass(frozen=True)
-class Word2VecInitialization:
+class Word2VecInitialization(Initialization):
     """Embedding from U(−½, ½)·width/dim, output weights zero (word2vec.c, InitNet).
 
     Parameters
@@ -131,8 +135,8 @@ class Word2VecInitialization:
 
 
 @dataclass(frozen=True)
-class GivenInitialization:
-    """Parameters that there are, copied, so that training does not change them."""
+class GivenInitialization(Initialization):
+    """Existing parameters, copied, so that training does not change them."""
 
     parameters: Parameters
 
@@ -144,21 +148,21 @@ class GivenInitialization:
         Raises
         ------
         ValueError
-            If they are of another shape than is asked for.
+            If they have another shape.
         """
         embedding, output = self.parameters.embedding, self.parameters.output
         if embedding.shape != (vocabulary_size, dim):
             raise ValueError(
-                f"Parameters of shape {embedding.shape} are no start for {(vocabulary_size, dim)}."
+                f"Initial parameters have shape {embedding.shape}, not {(vocabulary_size, dim)}."
             )
         return Parameters(embedding.astype(dtype), output.astype(dtype))
 
 
 @dataclass(frozen=True, repr=False)
-class ContinuedInitialization(ShortRepr):
+class ContinuedInitialization(ShortRepr, Initialization):
     """Saved vectors for the words that have them, word2vec's draw for new words.
 
-    gensim adds words to a model that it trains on in the same way (``build_vocab(update=True)``).
+    gensim adds words to a model in the same way (``build_vocab(update=True)``).
 
     Parameters
     ----------
@@ -177,9 +181,9 @@ class ContinuedInitialization(ShortRepr):
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
-        """Return new parameters, for the first so many words of the vocabulary.
+        """Return new parameters, for the first `vocabulary_size` words of the vocabulary.
 
-        Vectors are drawn for all of them: what training draws next does not depend on what has been saved.
+        Vectors are drawn for all of them, so that the later draws of training do not depend on the saved words.
 
         Raises
         ------
@@ -187,7 +191,7 @@ class ContinuedInitialization(ShortRepr):
             If the saved vectors have another number of dimensions.
         """
         if self.embedding.shape[1] != dim:
-            raise ValueError(f"Vectors of {self.embedding.shape[1]} dimensions are no start for {dim}.")
+            raise ValueError(f"The saved vectors have {self.embedding.shape[1]} dimensions, not {dim}.")
         parameters = Word2VecInitialization()(vocabulary_size, dim, generator, dtype)
         rows = self.rows[:vocabulary_size]
         known = np.flatnonzero(rows >= 0)
@@ -197,54 +201,4 @@ class ContinuedInitialization(ShortRepr):
         return parameters
 
 
-@dataclass(frozen=True)
-class ConvertedInitialization:
-    """What another initialization makes, converted: output vectors of words to those of something else.
-
-    Parameters
-    ----------
-    initialization : Initialization
-        Makes parameters whose output vectors are of words.
-    convert : callable
-        Returns other parameters for these.
-    """
-
-    initialization: Initialization
-    convert: Callable[[Parameters], Parameters]
-
-    def __call__(
-        self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
-    ) -> Parameters:
-        """Return new parameters."""
-        return self.convert(self.initialization(vocabulary_size, dim, generator, dtype))
-
-
 INITIALIZATIONS = {"article": ArticleInitialization, "word2vec": Word2VecInitialization}
-
-
-CONTEXTS = ("mean", "sum")
-
-
-@dataclass(frozen=True)
-class SkipGram:
-    """A centre is to predict each of the words around it (Mikolov et al. 2013a, section 3.2)."""
-
-
-@dataclass(frozen=True)
-class Cbow:
-    """The words around a centre, together, are to predict it (Mikolov et al. 2013a, section 3.1).
-
-    Parameters
-    ----------
-    context : {"mean", "sum"}
-        What of their embeddings the hidden vector is. Gradients are exact for both. (word2vec and gensim leave out the
-        division by the number of words in the gradient of the mean; İrsoy et al. 2021.)
-    """
-
-    context: str = "mean"
-
-    def __post_init__(self) -> None:
-        require_choice("context", self.context, CONTEXTS)
-
-
-MODELS = {"skipgram": SkipGram, "cbow": Cbow}

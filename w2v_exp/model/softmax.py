@@ -10,9 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import ShortRepr, check_number, require_choice
+from w2v_exp.errors import SettingError, ShortRepr, check_number, require_choice
 from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
+from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.labels import LabelCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
@@ -298,6 +299,10 @@ class Softmax:
     weight_decay: float = 0.0
 
     cost_metric: ClassVar[str] = "cost"
+    accepts_blocks: ClassVar[bool] = False
+    is_sampled: ClassVar[bool] = False
+    gains_from_threads: ClassVar[bool] = True
+    counted_examples: ClassVar[type[CountedExamples]] = CountedExamples
 
     def __post_init__(self) -> None:
         require_choice("update", self.update, UPDATES)
@@ -306,8 +311,25 @@ class Softmax:
         require_choice("output_offset", self.output_offset, OUTPUT_OFFSETS)
         check_number(self, "weight_decay", at_least=0)
 
+    def check(self, options: TrainingOptions) -> None:
+        """Raise `SettingError` for ``update=overwrite`` where no pair of a centre is the last one."""
+        if self.update == "overwrite" and options.labels.counts_pairs:
+            raise SettingError(
+                "objective.update",
+                "overwrite",
+                f"needs the order of the pairs, which labels={options.option('labels')} does not keep; use "
+                "labels=sparse.",
+            )
+        if self.update == "overwrite" and options.model.context is not None:
+            raise SettingError(
+                "objective.update",
+                "overwrite",
+                f"overwrites a centre's embedding, and is not supported with model={options.option('model')}; use "
+                "objective.update=accumulate.",
+            )
+
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch. Nothing is changed; the scores are made in the workspace."""
+        """Return cost and gradients of a batch; parameters stay unchanged, scores are made in the workspace."""
         embedding, output, labels = parameters.embedding, parameters.output, batch.labels
         hidden = batch.hidden(embedding)  # (k, dim)
         centres, has_prior = len(hidden), batch.prior is not None
@@ -362,17 +384,34 @@ class Softmax:
             sums.cost, article_cost, batch.by_row(embedding_gradient), output_gradient, offset_gradient
         )
 
-    def bind(self, examples: TrainingExamples) -> Softmax:
-        """Return the objective for some examples: itself."""
+    def bind(
+        self,
+        examples: TrainingExamples,
+        word_counts: NDArray[np.int64] | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> Softmax:
+        """Return the objective itself: nothing of it depends on the text."""
         return self
+
+    def initial_parameters(
+        self, drawn: Parameters, examples: TrainingExamples, *, of_words: bool = False
+    ) -> Parameters:
+        """Return drawn parameters with the initial offset of these examples' contexts."""
+        offset = self.initial_offset(examples.context_shares, drawn.output.dtype)
+        return Parameters(drawn.embedding, drawn.output, offset)
+
+    @staticmethod
+    def memory(vocabulary_size: int) -> int:
+        """Return the bytes beside parameters and examples: none."""
+        return 0
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:
-        """Return how many rows the output weights have: one for each word."""
+        """Return the rows of the output weights: one for each word."""
         return vocabulary_size
 
     def to_word_vectors(self, parameters: Parameters) -> Parameters:
-        """Return the parameters: their output vectors are of words."""
+        """Return the parameters unchanged: their output vectors are of words."""
         return parameters
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
@@ -380,13 +419,13 @@ class Softmax:
         return exact_cost(parameters, counts)
 
     @staticmethod
-    def scores_memory(batch: BatchMemory, vocabulary_size: int, dtype: DTypeLike) -> int:
-        """Return how many bytes the scores of such a batch take, a prior's row included."""
+    def scores_memory(batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+        """Return the bytes of a batch's scores, a prior's row included."""
         return (batch.centres + 1) * vocabulary_size * np.dtype(dtype).itemsize
 
     @staticmethod
     def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of cost and gradients of such a batch: three products of all scores."""
+        """Return the operations of cost and gradients of a batch: three products of all scores."""
         scores = batch.centres * vocabulary_size
         return Work(
             products=6.0 * scores * dim,
@@ -397,7 +436,7 @@ class Softmax:
         )
 
     def initial_offset(self, context_shares: NDArray[np.float64], dtype: DTypeLike) -> NDArray[Any] | None:
-        """Return the offset that training starts from, shape (V,), from what share of the pairs each context has."""
+        """Return the initial offset, (V,), from the share of the pairs that have each word as context; or None."""
         if self.output_offset == "none":
             return None
         return np.log(np.maximum(context_shares, RAREST_CONTEXT)).astype(dtype)
@@ -410,7 +449,7 @@ class Softmax:
         return gradient
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
-        """Return p(context | centre) for every word of the vocabulary: shape (len(centres), V)."""
+        """Return p(context | centre) of every word, (len(centres), V)."""
         scores: NDArray[Any] = parameters.embedding[centres].dot(parameters.output.T)
         normalizer, _ = exponentiate(scores, parameters.offset)
         scores /= normalizer[:, None]

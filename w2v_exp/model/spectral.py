@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -47,6 +47,9 @@ class SpectralInitialization:
     shift: float = 1.0
     context_exponent: float = 0.75
     eigenvalue_exponent: float = 0.5
+
+    needs_counts: ClassVar[bool] = True
+    of_words: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number(self, "shift", at_least=1)

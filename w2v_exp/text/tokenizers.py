@@ -11,17 +11,14 @@ other words of a text (`tests/text/test_recorded_words.py` fails if that is forg
 
 from __future__ import annotations
 
-import pkgutil
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from w2v_exp.errors import SettingError, UserError, require_choice, require_kind
+from w2v_exp.errors import SettingError, UserError, require_choice, require_import, require_kind
 
 
 class Tokenizer(Protocol):
@@ -203,15 +200,7 @@ class CustomTokenizer:
 def _import_callable(name: str) -> Callable[[str], Iterable[str]]:
     if "." not in name:
         raise SettingError("callable", name, "must be a dotted name such as my_module.my_tokens.")
-    here = str(Path.cwd())
-    if here not in sys.path:  # the console script, unlike `python -m`, does not look in the current folder
-        sys.path.insert(0, here)
-    try:
-        found = pkgutil.resolve_name(name)
-    except Exception as error:  # a module may raise anything while it is imported
-        raise SettingError(
-            "callable", name, f"cannot be imported ({type(error).__name__}: {error})."
-        ) from error
+    found = require_import("callable", name)
     if not callable(found):
         raise SettingError("callable", name, f"is of type {type(found).__name__} and cannot be called.")
     return found  # type: ignore[no-any-return]

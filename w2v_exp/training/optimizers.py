@@ -30,6 +30,10 @@ class Optimizer(Protocol):
         """Whether the rows of a dense gradient may be updated in several calls."""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether an update is the gradient times the rate, as steps on blocks make it."""
+
+    @property
     def state_matrices(self) -> int:
         """Number of arrays of the matrix's shape in the state."""
 
@@ -51,6 +55,7 @@ class GradientDescent:
     """Stochastic gradient descent: θ ← θ − η·g."""
 
     rows_are_independent: ClassVar[bool] = True
+    is_plain: ClassVar[bool] = True
     state_matrices: ClassVar[int] = 0
     temporary_matrices: ClassVar[int] = 1
 
@@ -77,6 +82,7 @@ class Momentum:
     """
 
     rows_are_independent: ClassVar[bool] = False
+    is_plain: ClassVar[bool] = False
     state_matrices: ClassVar[int] = 1
     temporary_matrices: ClassVar[int] = 1
 
@@ -123,6 +129,7 @@ class Adagrad:
     """
 
     rows_are_independent: ClassVar[bool] = True
+    is_plain: ClassVar[bool] = False
     state_matrices: ClassVar[int] = 1
     temporary_matrices: ClassVar[int] = 2
 
@@ -161,6 +168,7 @@ class Adam:
     """
 
     rows_are_independent: ClassVar[bool] = False
+    is_plain: ClassVar[bool] = False
     state_matrices: ClassVar[int] = 2
     temporary_matrices: ClassVar[int] = 2
 

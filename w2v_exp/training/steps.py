@@ -13,11 +13,12 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import MOST_TOKENS, Block
 from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.machine import Work
-from w2v_exp.model.negative_sampling import NegativeSampling, RowGradients, SampledObjective
+from w2v_exp.model.negative_sampling import RowGradients, SampledObjective
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace
@@ -83,13 +84,13 @@ class Steps:
         dtype: DTypeLike,
         optimizer: Optimizer,
         threads: int = 1,
-        objective: ObjectiveRule | NegativeSampling | None = None,
+        objective: ObjectiveRule | None = None,
     ) -> int:
         """Return the largest memory of a step, in bytes, beside parameters and optimizer state."""
         row = dim * np.dtype(dtype).itemsize
         k, V = batch.centres, vocabulary_size
         parts = _parts(k * V, threads)
-        scores = (objective or Softmax()).scores_memory(batch, V, dtype)
+        scores = (objective or Softmax()).scores_memory(batch, V, dim, dtype)
         gradients = (k + V * parts) * row
         if optimizer.rows_are_independent:
             updating = optimizer.temporary_matrices * max(k, min(V, BLOCK_ROWS)) * row
@@ -109,16 +110,16 @@ class Steps:
         vocabulary_size: int,
         dim: int,
         optimizer: Optimizer,
-        objective: ObjectiveRule | NegativeSampling,
+        objective: ObjectiveRule,
     ) -> Work:
         """Return the operations of a step."""
         rows = objective.output_rows(vocabulary_size) + batch.centres
         passes = 6 + 12 * optimizer.state_matrices
-        bags = Work(
+        averaging = Work(  # context embeddings, of cbow
             passed=4.0 * batch.words * dim, gathered=4.0 * batch.words, calls=40.0 * (batch.words > 0)
         )
         updating = Work(passed=float(passes) * rows * dim, calls=20)
-        return objective.step_work(batch, vocabulary_size, dim) + updating + bags
+        return objective.step_work(batch, vocabulary_size, dim) + updating + averaging
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -133,7 +134,7 @@ class Steps:
     def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
         """Update the parameters; return the batch's summed cost and article cost before that."""
         parts = 1
-        if isinstance(batch.labels, SparseCounts) and batch.bags is None:
+        if isinstance(batch.labels, SparseCounts) and batch.context_matrix is None:
             parts = _parts(len(batch.centres) * len(self._parameters.output), self._threads)
         if parts == 1:
             step = self._objective.step(self._parameters, batch, self._workspaces[0])
@@ -232,12 +233,11 @@ class BlockSteps:
 
     @staticmethod
     def memory(
-        batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike, rule: NegativeSampling
+        batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike, objective: ObjectiveRule
     ) -> int:
         """Return the largest memory of a step, in bytes, beside the parameters."""
-        assert batch.block
-        own = rule.block_memory(batch.block, vocabulary_size, dim, dtype)
-        return 8 * vocabulary_size + batch.labels + max(batch.next_batch, own)
+        gradients = objective.scores_memory(batch, vocabulary_size, dim, dtype)
+        return 8 * vocabulary_size + batch.labels + max(batch.next_batch, gradients)
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -269,3 +269,40 @@ class BlockSteps:
             rates *= learning_rate
             rates /= exponents
             add_scaled_rows(matrix, part.words, part.gradient, rates.astype(matrix.dtype))
+
+
+def build_stepper(
+    examples: TrainingExamples,
+    objective: Objective,
+    optimizer: Optimizer,
+    parameters: Parameters,
+    threads: int = 1,
+) -> Stepper:
+    """Return the stepper for the batches of these examples: `BlockSteps` for blocks, else `Steps`."""
+    if examples.block and isinstance(objective, SampledObjective):
+        return BlockSteps(objective, parameters, examples.block.tokens)
+    return Steps(objective, optimizer, parameters, threads)
+
+
+def step_memory(
+    batch: BatchMemory,
+    vocabulary_size: int,
+    dim: int,
+    dtype: DTypeLike,
+    optimizer: Optimizer,
+    threads: int,
+    objective: ObjectiveRule,
+) -> int:
+    """Return the largest memory of a step of the stepper for such batches, in bytes."""
+    if batch.block is None:
+        return Steps.memory(batch, vocabulary_size, dim, dtype, optimizer, threads, objective)
+    return BlockSteps.memory(batch, vocabulary_size, dim, dtype, objective)
+
+
+def step_work(
+    batch: BatchShape, vocabulary_size: int, dim: int, optimizer: Optimizer, objective: ObjectiveRule
+) -> Work:
+    """Return the operations of a step of the stepper for such batches."""
+    if batch.block is None:
+        return Steps.work(batch, vocabulary_size, dim, optimizer, objective)
+    return objective.step_work(batch, vocabulary_size, dim)

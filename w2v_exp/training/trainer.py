@@ -32,7 +32,7 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.training.optimizers import GradientDescent, Optimizer
 from w2v_exp.training.schedules import Constant, Schedule
-from w2v_exp.training.steps import Stepper, Steps
+from w2v_exp.training.steps import Stepper, build_stepper
 
 DIVERGED = (
     "training diverged. "
@@ -266,7 +266,9 @@ class Trainer:
         self.pairs_done = 0.0
         self.records: list[EpochRecord] = []
         self.ended_by = ""
-        self._stepper: Stepper = steps or Steps(self.objective, self.optimizer, parameters, threads)
+        self._stepper: Stepper = steps or build_stepper(
+            examples, self.objective, self.optimizer, parameters, threads
+        )
         self._timer = Timer()
         self._sums = EpochSums()  # of the current epoch
         self._epoch_generator: GeneratorState = {}  # at the start of the current epoch
