@@ -51,7 +51,7 @@ def _forking() -> Iterator[ForkingCommand]:
 
 @pytest.fixture
 def command(tmp_path: Path, _forking: ForkingCommand) -> Command:
-    """Run ``python -m w2v_exp …`` in a process of its own, in an empty folder."""
+    """Run ``w2v-exp …`` in a process of its own, in an empty folder."""
 
     def run(*arguments: str, folder: Path = tmp_path, **variables: Any) -> subprocess.CompletedProcess[str]:
         return _forking.run(*arguments, folder=folder, **variables)

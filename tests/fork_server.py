@@ -1,4 +1,4 @@
-"""A Python that has loaded everything and forks to run ``python -m w2v_exp …``: the same, seconds sooner.
+"""A Python that has loaded everything and forks to run ``w2v-exp …``: the same, seconds sooner.
 
 Each line of its standard input is a command in JSON; it answers with the exit code on a line. The command has a
 process of its own. What depends on how a process begins or ends (its hash seed, its signals, its terminal, what

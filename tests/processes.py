@@ -37,12 +37,12 @@ def run_python(*arguments: str, folder: Path, **variables: str) -> subprocess.Co
 
 
 def run_command(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m w2v_exp …`` in a folder."""
+    """Run ``w2v-exp …`` in a folder."""
     return run_python("-m", "w2v_exp", *arguments, folder=folder, **variables)
 
 
 def start_command(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
-    """Start ``python -m w2v_exp …`` in a folder."""
+    """Start ``w2v-exp …`` in a folder."""
     return subprocess.Popen(
         [sys.executable, "-m", "w2v_exp", *arguments],
         cwd=folder,
@@ -54,7 +54,7 @@ def start_command(*arguments: str, folder: Path, **variables: str) -> subprocess
 
 
 def run_on_terminal(*arguments: str, folder: Path, **variables: str) -> str:
-    """Run ``python -m w2v_exp …`` with a terminal for its standard error, and return what that has shown."""
+    """Run ``w2v-exp …`` with a terminal for its standard error, and return what that has shown."""
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "w2v_exp", *arguments],
@@ -76,7 +76,7 @@ def run_on_terminal(*arguments: str, folder: Path, **variables: str) -> str:
 
 
 class ForkingCommand:
-    """Runs ``python -m w2v_exp …`` in processes that `fork_server` forks; it starts with the first command."""
+    """Runs ``w2v-exp …`` in processes that `fork_server` forks; it starts with the first command."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[str] | None = None

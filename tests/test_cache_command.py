@@ -34,7 +34,7 @@ def test_a_long_text_is_kept_and_listed_until_the_cache_is_cleared(command: Comm
 
     def cached(what: str) -> str:
         return subprocess.run(
-            [sys.executable, "-m", "w2v_exp.experiment.cache", what, "--folder", str(folder)],
+            [sys.executable, "-m", "w2v_exp", "cache", what, "--folder", str(folder)],
             capture_output=True,
             text=True,
             check=True,

@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 from processes import Command, environment, run_command, run_on_terminal, run_python
 
+from w2v_exp.choices import GROUPS
+from w2v_exp.experiment.cli import run
+from w2v_exp.experiment.reference import default_options, options
+
 MISTAKES = [
     (["windw=3"], "windw: unknown key, did you mean window?"),
     (["optimizer=momentum", "optimizer.momentm=0.3"], "did you mean optimizer.momentum?"),
@@ -95,7 +99,10 @@ MISTAKES = [
         "objective.update=overwrite: needs the order of the pairs",
     ),
     (["labels=counts", "labels.smoothing=-1"], "labels.smoothing=-1.0: must be a number at least 0."),
-    (["window"], "window: not understood; write key=value"),
+    (["window"], "window: not a sub-command. Sub-commands: ask, cache, compare, estimate, sync. Values"),
+    (["aks", "neighbours"], "aks: not a sub-command, did you mean ask?"),
+    (["dim=3", "compare"], "compare: a sub-command comes first: w2v-exp compare"),
+    (["--help", "labls"], "--help labls: not a group, did you mean labels? Groups: corpus, "),
     (["--cfg", "job", "windw=3"], "windw: unknown key, did you mean window?"),
 ]
 
@@ -148,6 +155,48 @@ def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: P
             {name: (run / "artifacts" / f"embeddings.{name}").read_bytes() for name in ("npz", "bin")}
         )
     assert embeddings[0] == embeddings[1]
+
+
+def test_help_of_a_group_shows_every_option_and_setting_with_type_default_and_meaning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for group, chosen in default_options().items():
+        assert run(["--help", group]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert chosen is None or f"{group}={chosen} (default)" in said
+        for option in options(group):
+            assert f"{group}={option.name} " in said
+            for setting in option.settings:
+                key = f"{group.replace('/', '.')}.{setting.key}"
+                kind = f" ({setting.kind})" if group in GROUPS else ""
+                assert f"{key}={' '.join(setting.default.split())[:50]}" in said, key
+                assert kind in said, key
+                assert setting.meaning in said, key
+    assert run(["--help", "window"]) == 0
+    assert capsys.readouterr().out.startswith("window=3  (whole number)\n    number of context words")
+
+
+def test_estimate_is_a_sub_command_too(command: Command) -> None:
+    done = command("estimate", "window=2")
+    assert done.returncode == 0, done.stderr
+    assert "Estimated for 16 tokens of 13 words, window 2" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["w2v_exp.processes", "w2v_exp.experiment.cli", "hydra", "numpy"])
+def test_an_interruption_while_modules_are_imported_is_no_traceback(tmp_path: Path, module: str) -> None:
+    script = f"""if True:
+        import os, signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        class Interrupting:
+            def find_spec(self, name, *_):
+                if name == {module!r}:
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupting())
+        from w2v_exp.__main__ import main
+        main()
+        """
+    done = run_python("-c", script, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["windw=3"], ["tracking=none", "epochs=1"]], ids=" ".join)

@@ -121,8 +121,8 @@ def test_the_command_that_a_named_file_begins_with_runs(
     group, _, option = choice.partition("=")
     lines = (config_folder() / group / f"{option}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
-    python, flag, module, *arguments = shlex.split(lines[1].removeprefix("# "))
-    assert (python, flag, module) == ("python", "-m", "w2v_exp")
+    name, *arguments = shlex.split(lines[1].removeprefix("# "))
+    assert name == "w2v-exp"
     assert arguments[0] == choice  # what follows is what a user has to say, as the path of a file
     (tmp_path / "big.txt").write_text("the cat sat on the mat and the dog sat on the cat " * 50)
     done = command(*arguments, "tracking=none", *SHORTER.get(choice, ["epochs=5"]))

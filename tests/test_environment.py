@@ -85,9 +85,9 @@ def test_a_current_folder_that_cannot_be_written_is_reported_in_a_line(folder: P
     "command",
     [
         RUN,
-        ("-m", "w2v_exp.embeddings", "neighbours", "latest", "word"),
-        ("-m", "w2v_exp.experiment.cache", "list"),
-        ("-m", "w2v_exp.experiment.replay", "outputs"),
+        ("-m", "w2v_exp", "ask", "neighbours", "latest", "word"),
+        ("-m", "w2v_exp", "cache", "list"),
+        ("-m", "w2v_exp", "sync", "outputs"),
     ],
 )
 def test_a_deleted_folder_is_reported_in_a_line(command: tuple[str, ...], tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """The names of `w2v_exp` in a notebook: wrong arguments are refused by name, and nothing fills a screen."""
 
+import ast
 import dataclasses
 import importlib
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +324,24 @@ def test_values_are_shortened(value, text):
 def test_a_long_or_hostile_word_is_shortened_and_escaped():
     assert len(short(["x" * 10**6] * 10)) < 400
     assert "\x1b" not in short(["\x1b[31m"])
+
+
+def test_public_names_are_imported_when_they_are_used_and_are_those_of_the_type_checker() -> None:
+    (checked,) = (
+        node
+        for node in ast.parse(Path(w2v_exp.__file__).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name)
+    )
+    modules = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert modules == w2v_exp._MODULES
+    assert sorted(w2v_exp.__all__) == sorted([*modules, "load_run"])
+    for name, module in modules.items():
+        assert getattr(w2v_exp, name) is getattr(importlib.import_module(module), name)
+    assert set(w2v_exp.__all__) <= set(dir(w2v_exp))
+    with pytest.raises(AttributeError, match="nonsense"):
+        w2v_exp.nonsense  # noqa: B018
+    program = (
+        "import sys, w2v_exp; print('numpy' in sys.modules); w2v_exp.Pairs; print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -150,7 +150,7 @@ def test_the_summary_run_compares_them(
     (summary,) = client.search_runs([runs[0].info.experiment_id], "tags.kind = 'summary'")
     assert summary.data.tags["sweep"] == runs[0].data.tags["sweep"]
     description = summary.data.tags["mlflow.note.content"]
-    assert "python -m w2v_exp window=3,5 dim=10,50 -m" in description
+    assert "w2v-exp window=3,5 dim=10,50 -m" in description
     best = max(runs, key=lambda run: run.data.metrics["information_explained"])
     rows = [line for line in description.splitlines() if line.startswith("| ")]
     first = [cell.strip() for cell in rows[1 if "---" not in rows[1] else 2].split("|")]
@@ -187,14 +187,13 @@ def test_compare_makes_the_same_comparison_from_the_store_alone(
     swept: tuple[Path, str], tmp_path: Path
 ) -> None:
     folder, _ = swept
-    script = Path(__file__).parents[1] / "scripts" / "compare.py"
-    done = run_python(str(script), "--out", str(tmp_path / "out"), folder=folder)
+    done = run_python("-m", "w2v_exp", "compare", "--out", str(tmp_path / "out"), folder=folder)
     assert done.returncode == 0, done.stderr
     (original,) = folder.glob("outputs/sweeps/*/comparison.csv")
     assert (tmp_path / "out" / "comparison.csv").read_text() == original.read_text()
     assert len(list((tmp_path / "out").glob("*.png"))) == 4
     page = (tmp_path / "out" / "summary.html").read_text()
-    assert "python -m w2v_exp window=3,5 dim=10,50 -m epochs=700" in page
+    assert "w2v-exp window=3,5 dim=10,50 -m epochs=700" in page
     assert "4 finished runs of 4 configurations" in page
 
 

@@ -284,6 +284,7 @@ def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
         code = 1
     except KeyboardInterrupt as interruption:
+        print("Interrupted.", file=sys.stderr)
         code = getattr(interruption, "exit_code", INTERRUPTED)
     for name in (
         "SIGINT",

@@ -90,7 +90,7 @@ def runs_of_grid(count: int, points: int = 500) -> list[RunResult]:
 
 def _page_seconds(runs: list[RunResult], folder: Path) -> float:
     began = perf_counter()
-    write_summary_page(compare(runs), Asked("a sweep", "python -m w2v_exp …"), folder / "page.html")
+    write_summary_page(compare(runs), Asked("a sweep", "w2v-exp …"), folder / "page.html")
     return perf_counter() - began
 
 

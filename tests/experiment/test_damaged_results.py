@@ -46,7 +46,7 @@ RESULT = RunResult(
     metrics={"cost": 1 / 3, "unigram_cost": 7.0},
     similar={"日本": ["a", "\u2028"]},
 )
-SWEEP = Sweep("name", "python -m w2v_exp window=3,5 -m", ["window"], 2)
+SWEEP = Sweep("name", "w2v-exp window=3,5 -m", ["window"], 2)
 FUZZED = 20_000
 
 Damage = Callable[[bytes], bytes]

@@ -243,7 +243,7 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
         find_saved(ids["summary: window"][:12], uri)
 
     arguments = ["neighbours", "latest", "king", "--tracking-uri", uri, "--json"]
-    done = run_python("-m", "w2v_exp.embeddings", *arguments, folder=tmp_path)
+    done = run_python("-m", "w2v_exp", "ask", *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["vectors"] == "sum"
@@ -253,15 +253,15 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
 
 def test_a_file_is_asked_without_mlflow_and_a_reader_may_go_away(file: str, tmp_path: Path) -> None:
     script = (
-        "import sys; from w2v_exp.experiment.questions import run; run(sys.argv[1:]);"
-        "print('loaded:', [name for name in ('mlflow', 'scipy', 'matplotlib', 'hydra') if name in sys.modules])"
+        "import sys; from w2v_exp.__main__ import run; run(sys.argv[1:]);"
+        "print('loaded:', [name for name in ('mlflow', 'scipy', 'hydra', 'omegaconf') if name in sys.modules])"
     )
-    done = run_python("-c", script, "neighbours", file, "king", folder=tmp_path)
+    done = run_python("-c", script, "ask", "neighbours", file, "king", folder=tmp_path)
     assert "loaded: []" in done.stdout, done.stdout + done.stderr
     reader, writer = os.pipe()
     os.close(reader)
     gone = subprocess.run(
-        [sys.executable, "-m", "w2v_exp.embeddings", "neighbours", file, "king"],
+        [sys.executable, "-m", "w2v_exp", "ask", "neighbours", file, "king"],
         stdout=writer,
         stderr=subprocess.PIPE,
         cwd=tmp_path,

@@ -81,7 +81,7 @@ def test_a_named_sweep_is_taken_up_where_it_is_incomplete(command: Command, tmp_
     )
     link = f"[{first.info.run_id}](#/runs/{first.info.run_id})"
     assert link in summary.data.tags["mlflow.note.content"]
-    # The store alone knows what was skipped, too: so does scripts/compare.py.
+    # The store alone knows what was skipped, too: so does `w2v-exp compare`.
     results = recorded_results(store, recorded_runs(store, f"tags.sweep = '{named}'")) + skipped_results(
         store, named
     )

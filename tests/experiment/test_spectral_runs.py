@@ -29,7 +29,6 @@ SETTINGS = [
     "initialization=spectral",
     "dim=4",
 ]
-COMPARE = Path(__file__).parents[2] / "scripts" / "compare.py"
 IDS = np.minimum(np.random.default_rng(1).geometric(0.06, 900) - 1, 59).astype(np.int32)
 V = int(IDS.max()) + 1
 
@@ -95,7 +94,7 @@ def test_a_sweep_compares_runs_with_and_without_epochs(command: Command, tmp_pat
     assert all(float(row["validation_cost"]) > 0 for row in rows.values())
     assert rows["0"]["cost_floor"] == rows["3"]["cost_floor"]
     assert float(rows["3"]["cost"]) < float(rows["0"]["cost"])
-    again = run_python(str(COMPARE), "--out", "again", folder=tmp_path)
+    again = run_python("-m", "w2v_exp", "compare", "--out", "again", folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "comparison.csv").read_bytes() == table.read_bytes()
 

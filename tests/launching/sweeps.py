@@ -29,7 +29,7 @@ def runs_of(store: str, chosen: str = "") -> dict[str, Any]:
 
 
 def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
-    """Start ``python -m w2v_exp …`` as the leader of a group of processes, as a shell does."""
+    """Start ``w2v-exp …`` as the leader of a group of processes, as a shell does."""
     return subprocess.Popen(
         [sys.executable, "-m", "w2v_exp", *arguments],
         cwd=folder,

@@ -18,7 +18,7 @@ from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.summary_page import POINTS, ROWS, Asked, summary_page, write_summary_page
 from w2v_exp.runs import RunResult
 
-ASKED = Asked("2026-11-23_12-00-00-abcd", "python -m w2v_exp window=3,5 -m", 4)
+ASKED = Asked("2026-11-23_12-00-00-abcd", "w2v-exp window=3,5 -m", 4)
 HOSTILE = "</script><script>alert(1)</script>\u2028\u202e\ud800'\"&<img src=x onerror=alert(2)>{{ 7 * 6 }}"
 
 
@@ -102,10 +102,10 @@ def curves_of(data):
 
 def test_the_page_says_what_was_varied_by_which_command_and_how_it_went():
     failed = run({"window": "9", "objective.dim": "1"}, math.nan, status="FAILED", reason="training diverged")
-    text = read([*grid(seeds=2), failed], Asked("a sweep", "python -m w2v_exp a=1,2 -m", 12)).text
+    text = read([*grid(seeds=2), failed], Asked("a sweep", "w2v-exp a=1,2 -m", 12)).text
     assert "Sweep of window × dim" in text
     assert "8 finished runs of 4 configurations, 1 failed, 3 not reached" in text
-    assert "python -m w2v_exp a=1,2 -m" in text
+    assert "w2v-exp a=1,2 -m" in text
     assert "window 1, 2, 9 objective.dim 1, 2 seed 0, 1" in text
     assert "window=9 objective.dim=1 0 failed training diverged" in text
 

@@ -90,8 +90,8 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     best = study(folder).best_trial
     (line,) = [line for line in said.splitlines() if line.startswith("Best: ")]
     assert line.startswith(f"Best: cost={best.value:.6g}, trial {best.number} (3 trials). Again: ")
-    python, flag, module, *again = shlex.split(line.partition("Again: ")[2])
-    assert (python, flag, module) == ("python", "-m", "w2v_exp")
+    name, *again = shlex.split(line.partition("Again: ")[2])
+    assert name == "w2v-exp"
     done = command(*again, f"tracking.uri=sqlite:///{store}")
     assert done.returncode == 0, done.stderr
     (run,) = runs_of(store)

@@ -198,7 +198,7 @@ def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
         assert "Traceback" not in done.stderr
         assert "information explained" in done.stdout
         (kept,) = tmp_path.glob("outputs/runs/*/pending.json")
-        assert f"python -m w2v_exp.experiment.replay {kept.parent}\n" in done.stderr
+        assert f"w2v-exp sync {kept.parent}\n" in done.stderr
         client = MlflowClient(f"sqlite:///{store}")
         (run,) = client.search_runs(["1"])
         assert run.info.status == "FAILED"  # until it is whole: resume would take it for done
@@ -329,7 +329,7 @@ def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: P
     server.kill()
     _, said = process.communicate(timeout=900)
     assert process.returncode == 1, said
-    assert f"python -m w2v_exp.experiment.replay {tmp_path}/outputs/runs/" in said
+    assert f"w2v-exp sync {tmp_path}/outputs/runs/" in said
     assert f" --uri {server.uri}\n" in said
     assert "Traceback" not in said
     server.start()

@@ -1,4 +1,4 @@
-"""The command ``python -m w2v_exp.experiment.cache``: lists and clears the cache of encoded texts.
+"""The command ``w2v-exp cache``: lists and clears the cache of encoded texts.
 
 Downloaded corpora are listed, and stay.
 """
@@ -22,7 +22,7 @@ from w2v_exp.text.text8 import Text8Corpus
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments of the command line say, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m w2v_exp.experiment.cache", description=__doc__)
+    parser = argparse.ArgumentParser(prog="w2v-exp cache", description=__doc__)
     parser.add_argument("what", choices=["list", "clear"], help="show the texts in the cache, or remove them")
     parser.add_argument(
         "--folder", help="the cache, where it is not the usual one (cache.folder of the runs)"

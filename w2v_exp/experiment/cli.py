@@ -1,4 +1,4 @@
-"""The command `w2v-exp`, from its arguments to an exit code; `--help`; sweeps through Hydra's launchers.
+"""Runs and sweeps of the command ``w2v-exp``, from its arguments to an exit code.
 
 `hydra.main` would read the command line again, by a parser that Python 3.14 refuses; take the sweep's folder from the
 text of an override; and find our classes only in a package ``hydra_plugins``, which a folder of the user's of that name
@@ -8,7 +8,6 @@ hides.
 from __future__ import annotations
 
 import platform
-import re
 import secrets
 import shlex
 import sys
@@ -31,12 +30,11 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 import w2v_exp
-from w2v_exp.choices import GROUPS, MlflowTracking
+from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
     composition_errors,
-    config_folder,
     literal,
     parse_overrides,
     register_schema,
@@ -62,6 +60,7 @@ from w2v_exp.experiment.folders import (
     require_free_sweep,
     sweep_lock,
 )
+from w2v_exp.experiment.reference import group_help, help_text
 from w2v_exp.launching.settings import is_ours
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
@@ -73,22 +72,6 @@ if TYPE_CHECKING:
     from w2v_exp.searching.study import SearchStudy
 
 
-USAGE = """\
-A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
-
-  python -m w2v_exp                                    one run: the article's model on its sentence
-  python -m w2v_exp window=5 optimizer=adam            other values, other choices
-  python -m w2v_exp window=3,5 dim=10,50 -m            a sweep over all combinations
-  python -m w2v_exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and each change of it
-  python -m w2v_exp experiment=article                 a named experiment
-  python -m w2v_exp sweep=schedules                    a named sweep
-  python -m w2v_exp window=5 estimate=true             only show memory and training time of each label encoding
-  python -m w2v_exp optimizer=adam --cfg job           only show the configuration that this makes
-
-Put quotes around a value with special characters: 'corpus.text="a rose is a rose"'. Your own folder of options
-is added by --config-dir; --hydra-help tells of Hydra's other flags."""
-
-
 def version_text() -> str:
     """Return the version of w2v_exp, and below it those of what decides its results."""
     versions = [f"Python {platform.python_version()}"]
@@ -96,32 +79,6 @@ def version_text() -> str:
         with suppress(PackageNotFoundError):
             versions.append(f"{package} {version(package)}")
     return f"w2v_exp {w2v_exp.__version__}\n{', '.join(versions)}"
-
-
-def help_text() -> str:
-    """Return the help, from the files in ``conf/``."""
-    sections = [USAGE, "Values (key=value):\n" + _knobs()]
-    sections += [
-        _group(group) for group in (*GROUPS, "experiment", "sweep", "hydra/sweeper", "hydra/launcher")
-    ]
-    return "\n\n".join(sections)
-
-
-def _knobs() -> str:
-    text = (config_folder() / "config.yaml").read_text(encoding="utf-8")
-    knobs = re.findall(r"^(\w+): (\S+) *(?:# (.*))?$", text, flags=re.MULTILINE)
-    return "\n".join(f"  {f'{key}={value}':24} {comment}".rstrip() for key, value, comment in knobs)
-
-
-def _group(group: str) -> str:
-    lines = [f"{group}=…"]
-    for file in sorted((config_folder() / group).glob("*.yaml")):
-        comments = [
-            line[2:] for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")
-        ]
-        said = [line for line in comments if not line.startswith(("@package", "python -m"))]
-        lines.append(f"  {file.stem:24} {said[0] if said else ''}".rstrip())
-    return "\n".join(lines)
 
 
 def run_sweep(
@@ -219,7 +176,7 @@ def _run(arguments: list[str]) -> int:
     register_schema()
     parsed = parse(arguments)
     if parsed.help:
-        print(help_text())
+        print(help_text() if parsed.help is True else group_help(parsed.help))
         return 0
     if parsed.version:
         print(version_text())
@@ -364,7 +321,7 @@ def _do_sweep(
     from w2v_exp.experiment.job import job
     from w2v_exp.experiment.report import finish_sweep
 
-    said = f"python -m w2v_exp {shlex.join(arguments)}"
+    said = f"w2v-exp {shlex.join(arguments)}"
     sweep = Sweep(
         folder.name,
         said,

@@ -37,6 +37,7 @@ from w2v_exp.config import (
     without_hydra,
 )
 from w2v_exp.errors import SettingError, UserError, suggestion
+from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.experiment.changes import read_changes, require_distinct, select_changes
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
@@ -200,10 +201,17 @@ class Parser(ArgumentParser):
     """
 
     def __init__(self) -> None:
-        super().__init__(prog="python -m w2v_exp", add_help=False, description="w2v_exp, by Hydra")
+        super().__init__(prog="w2v-exp", add_help=False, description="w2v_exp, by Hydra")
         add = self.add_argument
         add("overrides", nargs="*", help="key=value: what is to differ from the shipped configuration")
-        add("--help", "-h", action="store_true", help="all options and keys")
+        add(
+            "--help",
+            "-h",
+            nargs="?",
+            const=True,
+            metavar="GROUP",
+            help="all keys and options; of a group, all settings",
+        )
         add("--hydra-help", action="store_true", help="Hydra's flags")
         add("--version", action="store_true", help="the versions of w2v_exp and its main packages")
         add("--cfg", "-c", choices=["job", "hydra", "all"], help="print the configuration instead of a run")
@@ -326,6 +334,11 @@ def parse(arguments: Sequence[str]) -> Namespace:
             if kind == "Cc" and character not in "\t\n\r":
                 raise UserError(f"{shown(argument, 80)}: has a control character ({character!r}).")
     parsed: Namespace = Parser().parse_intermixed_args(list(arguments))
+    if parsed.help and parsed.help is not True and "=" in parsed.help:  # an override after --help
+        parsed.help = True
+    for word in parsed.overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise _not_an_override(word)
     kinds = {
         "--run": parsed.run,
         "--multirun": parsed.multirun,
@@ -338,6 +351,14 @@ def parse(arguments: Sequence[str]) -> Namespace:
     if parsed.resolve and not parsed.cfg:
         raise UserError("--resolve: only with --cfg.")
     return parsed
+
+
+def _not_an_override(word: str) -> UserError:
+    """Return the message for a word that is neither ``key=value`` nor a sub-command in the first place."""
+    if word in SUBCOMMANDS:
+        return UserError(f"{word}: a sub-command comes first: w2v-exp {word} …")
+    listed = f"Sub-commands: {', '.join(SUBCOMMANDS)}. Values are written key=value."
+    return UserError(f"{shown(word, 80)}: not a sub-command{suggestion(word, SUBCOMMANDS)} {listed}")
 
 
 def asks_for_information(parsed: Namespace) -> bool:

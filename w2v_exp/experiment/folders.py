@@ -268,7 +268,7 @@ def require_delivered(folder: Path) -> None:
     if (folder / PENDING).exists():
         raise UserError(
             f"{folder}: holds data of an earlier run that MLflow does not have yet. Send it with "
-            f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}, or choose another folder."
+            f"w2v-exp sync {shlex.quote(str(folder))}, or choose another folder."
         )
 
 

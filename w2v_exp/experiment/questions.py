@@ -136,7 +136,7 @@ def _number(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
-MISTAKE, INTERRUPTED = 2, 130
+MISTAKE = 2
 LONGEST_NUMBER = 9  # digits
 
 DESCRIPTION = "Ask the embeddings of a run or a file."
@@ -144,12 +144,12 @@ EPILOG = """\
 RUN_OR_FILE is a run in MLflow (its id, the beginning of one, its name, or `latest`), a file or pipe (.npz, word2vec's
 text or binary format, GloVe's text; also compressed), or the folder of a run without tracking.
 
-  python -m w2v_exp.embeddings neighbours latest king queen
-  python -m w2v_exp.embeddings similarity 3f1c king queen
-  python -m w2v_exp.embeddings analogy embeddings.npz man king woman     man is to king as woman is to …
-  python -m w2v_exp.embeddings evaluate vectors.bin.gz
-  python -m w2v_exp.embeddings explore latest --out explorer.html
-  python -m w2v_exp.embeddings neighbours latest -- -lrb-                a word that begins with a hyphen follows --"""
+  w2v-exp ask neighbours latest king queen
+  w2v-exp ask similarity 3f1c king queen
+  w2v-exp ask analogy embeddings.npz man king woman     man is to king as woman is to …
+  w2v-exp ask evaluate vectors.bin.gz
+  w2v-exp ask explore latest --out explorer.html
+  w2v-exp ask neighbours latest -- -lrb-                a word that begins with a hyphen follows --"""
 
 
 class _QuestionParser(argparse.ArgumentParser):
@@ -187,8 +187,6 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return MISTAKE
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return 0
 
 
@@ -231,7 +229,7 @@ def _explore(asked: argparse.Namespace, saved: Saved, embeddings: Embeddings, ve
 
 def _parser() -> _QuestionParser:
     parser = _QuestionParser(
-        prog="python -m w2v_exp.embeddings",
+        prog="w2v-exp ask",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

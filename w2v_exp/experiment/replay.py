@@ -1,4 +1,4 @@
-"""Delivers to their store what runs could not: ``python -m w2v_exp.experiment.replay FOLDER``.
+"""Delivers to their store what runs could not: ``w2v-exp sync FOLDER``.
 
 The folder is that of a run, or of a sweep, or any above them. Metrics keep the time at which they were taken; what has
 been delivered already is not stored twice, so the command can be given as often as one likes.
@@ -26,7 +26,7 @@ DELIVERED, FAILED, MISTAKE = 0, 1, 2
 def main(arguments: list[str]) -> int:
     """Deliver what is kept in a folder; 0: nothing is left, 1: something is, 2: there is no such folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m w2v_exp.experiment.replay",
+        prog="w2v-exp sync",
         description="Deliver to their MLflow store what runs could not while it was locked, full or away.",
     )
     parser.add_argument("folder", type=Path, help="of a run or a sweep, or any above them, as outputs")

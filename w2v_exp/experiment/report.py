@@ -1,8 +1,10 @@
-"""What a run and a sweep print at their end, and the files of a comparison."""
+"""Results at the end of a run and a sweep, the files of a comparison, and ``w2v-exp compare``."""
 
 from __future__ import annotations
 
+import argparse
 import math
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -230,3 +232,60 @@ def _summary_metrics(comparison: Comparison) -> dict[str, float]:
     return metrics | {
         f"sweep_best_{ranking.metric}": ranking.sign * max(values) for ranking, values in best.items()
     }
+
+
+_COMPARE = """\
+Compare recorded runs from the store alone: those of the newest sweep, of a named sweep, or of a filter.
+
+  w2v-exp compare                              the newest sweep
+  w2v-exp compare --sweep 2026-11-22_22-30-00-a1b2
+  w2v-exp compare --filter "params.optimizer = 'adam' and metrics.cost < 2"
+  w2v-exp compare --out reports/comparison     writes the table, the pictures and the page there, too"""
+
+
+def compare_runs(arguments: list[str]) -> int:
+    """Run ``w2v-exp compare``: print a comparison, and write it if a folder is given. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="w2v-exp compare", description=_COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--sweep", help="name of a sweep; without it and --filter: the newest one")
+    which.add_argument("--filter", help="filter in MLflow's search syntax")
+    parser.add_argument("--uri", help="of the store; default: MLFLOW_TRACKING_URI or ./mlflow.db")
+    parser.add_argument("--experiment", help="in the store; default: MLFLOW_EXPERIMENT_NAME or w2v_exp")
+    parser.add_argument(
+        "--out", type=Path, help="folder for comparison.csv, comparison.md, summary.html and the pictures"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        comparison, asked = _recorded_comparison(given, shlex.join(["w2v-exp", "compare", *arguments]))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    comparison.print_table(visible_console())
+    if given.out:
+        write_comparison(comparison, given.out)
+        write_summary_page(comparison, asked, given.out / PAGE)
+        with replacing(given.out / "comparison.md") as stream:
+            stream.write(comparison.to_markdown())
+        print(f"Written to {given.out}")
+    return 0
+
+
+def _recorded_comparison(given: argparse.Namespace, command: str) -> tuple[Comparison, Asked]:
+    """Return the comparison of the runs that the arguments name, and the title of its page."""
+    from w2v_exp.tracking.history import recorded_results, recorded_runs, recorded_sweep, skipped_results
+    from w2v_exp.tracking.store import open_store
+
+    store = open_store(given.uri, given.experiment, create=False)
+    sweep = ""
+    if given.filter:
+        wanted, asked = given.filter, Asked(f"runs with {given.filter}", command)
+    else:
+        sweep, recorded = recorded_sweep(store, given.sweep)
+        wanted, asked = f"tags.sweep = '{sweep}'", Asked(sweep, recorded or command)
+    results = recorded_results(store, recorded_runs(store, wanted))
+    results += skipped_results(store, sweep) if sweep else []
+    if not results:
+        raise UserError(f"No run in experiment {store.experiment} of {store.uri} matches {wanted}.")
+    return compare(results), asked

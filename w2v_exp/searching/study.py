@@ -245,7 +245,7 @@ class AskedSearch:
         result = study.result(best.number)
         coverage = Group({}, [result]).qualifier(metric) if result else ""
         found = f"Best: {metric}={best.value:.6g}{f' {coverage}' if coverage else ''}, trial {best.number} ({done})."
-        return f"{found} Again: python -m w2v_exp {command}"
+        return f"{found} Again: w2v-exp {command}"
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, str]:

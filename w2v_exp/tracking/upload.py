@@ -288,7 +288,7 @@ def _batches(tags: dict[str, str], size: int) -> Iterator[dict[str, str]]:
 
 def replay_command(folder: Path, uri: str) -> str:
     """Return the command that delivers what is kept in a folder to the store at an address."""
-    command = f"python -m w2v_exp.experiment.replay {shlex.quote(str(folder))}"
+    command = f"w2v-exp sync {shlex.quote(str(folder))}"
     return command if uri == store_uri(None) else f"{command} --uri {shlex.quote(uri)}"
 
 

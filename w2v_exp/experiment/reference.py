@@ -1,0 +1,279 @@
+"""All values, groups, options and settings, as ``--help`` prints them and the reference page lists them.
+
+They are read from the files in ``conf/`` and from the classes behind the options: defaults and comments from the files,
+types from the classes, and where a file has no comment, the meaning from the class's docstring.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import shutil
+import textwrap
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from w2v_exp.choices import GROUPS
+from w2v_exp.config import config_folder
+from w2v_exp.errors import UserError, suggestion
+from w2v_exp.experiment import SUBCOMMANDS
+from w2v_exp.plan import Plan
+
+PURPOSES = {
+    "corpus": "The text to train on.",
+    "tokenizer": "How a text is split into words.",
+    "vocabulary": "Which words are kept.",
+    "subsampling": "Whether frequent words are dropped at random before pairs are made.",
+    "labels": "How the (centre, context) pairs and their labels are represented in memory.",
+    "model": "Whether a centre word predicts its context, or the context predicts the centre.",
+    "objective": "The cost that training minimises.",
+    "initialization": "The parameters that training starts from.",
+    "optimizer": "How a gradient becomes a step.",
+    "schedule": "How the learning rate changes during training.",
+    "validation": "Whether a part of the text is held out to measure the cost on pairs that are not trained on.",
+    "cache": "Whether encoded texts are kept on disk for later runs.",
+    "evaluation": "Whether embeddings are compared with human ratings and analogy questions.",
+    "explorer": "Whether a run writes a page on which to explore its embeddings in a browser.",
+    "tracking": "Where parameters, metrics and artifacts are logged.",
+    "checkpoint": "Whether a run that is killed can resume.",
+    "stop": "Whether training may end before its last epoch.",
+    "experiment": "Named sets of choices. Any key can still be overridden on the command line.",
+    "sweep": "Named sweeps. The same command resumes an interrupted one.",
+    "hydra/sweeper": "How the runs of a sweep are chosen. Without it: all combinations of the given values.",
+    "hydra/launcher": "Where the runs of a sweep are executed. Without it: one after the other, in one process.",
+}
+_KINDS = {
+    "int": "whole number",
+    "float": "number",
+    "str": "text",
+    "bool": "true or false",
+    "NoneType": "null",
+}
+
+
+class Setting(NamedTuple):
+    """A key with a value.
+
+    Parameters
+    ----------
+    key : str
+        Without its group.
+    kind : str
+        Its type, in words.
+    default : str
+        As it is written on the command line; of an option, the option's.
+    meaning : str
+        From the comment behind it, or the class's docstring.
+    """
+
+    key: str
+    kind: str
+    default: str
+    meaning: str
+
+
+class Option(NamedTuple):
+    """An option of a group: a file in ``conf/``.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, without its suffix.
+    comment : list of str
+        The lines of its first comment.
+    settings : list of Setting
+        Its keys; empty for experiments and sweeps, which set keys of others.
+    """
+
+    name: str
+    comment: list[str]
+    settings: list[Setting]
+
+
+def default_options() -> dict[str, str | None]:
+    """Return the default option of each group, in the order of `PURPOSES`; None: none is chosen."""
+    chosen: dict[str, str | None] = dict.fromkeys(PURPOSES)
+    for entry in _read(config_folder() / "config.yaml")["defaults"]:
+        if isinstance(entry, dict):
+            chosen |= {group: option for group, option in entry.items() if group in PURPOSES}
+    return chosen
+
+
+def top_level_values() -> list[Setting]:
+    """Return the keys of the top level that are no groups."""
+    main = config_folder() / "config.yaml"
+    types, meanings = typing.get_type_hints(Plan), _comments(main)
+    return [
+        Setting(key, _kind(types[key]), spelled(value), meanings.get(key, ""))
+        for key, value in _read(main).items()
+        if key not in ("defaults", "hydra")
+    ]
+
+
+def options(group: str) -> list[Option]:
+    """Return the options of a group in ``conf/``."""
+    files = sorted((config_folder() / group).glob("*.yaml"))
+    return [Option(file.stem, _first_comment(file), list(_settings(group, file))) for file in files]
+
+
+def spelled(value: Any) -> str:
+    """Return a value as it is written on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(spelled, value))}]"
+    return str(value)
+
+
+def _settings(group: str, file: Path) -> Iterator[Setting]:
+    if group in ("experiment", "sweep"):
+        return
+    values, meanings = _read(file), _comments(file)
+    if group not in GROUPS:
+        for key, value in values.items():
+            if key not in ("_target_", "name"):
+                yield Setting(key, "", spelled(value), meanings.get(key, ""))
+        return
+    schema = re.search(r"/schema/\S+/(\w+)@", values["defaults"][0])
+    made = GROUPS[group][schema[1] if schema else file.stem]
+    types, documented = typing.get_type_hints(made), _documented(made)
+    for field in dataclasses.fields(made):
+        make = field.default_factory
+        default = field.default if make is dataclasses.MISSING else make()
+        meaning = meanings.get(field.name) or documented.get(field.name, "")
+        yield Setting(field.name, _kind(types[field.name]), spelled(values.get(field.name, default)), meaning)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+
+
+def _first_comment(file: Path) -> list[str]:
+    lines = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("# "):
+            break
+        if not line.startswith(("# @package", "# w2v-exp", "# python -m")):
+            lines.append(line[2:])
+    return lines
+
+
+def _comments(file: Path) -> dict[str, str]:
+    """Return the comments behind the top-level keys of a configuration file."""
+    found: dict[str, str] = {}
+    key = ""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"(\w+):[^#]*(?:# (.*))?$", line):
+            key = match[1]
+            found[key] = match[2] or ""
+        elif key and (more := re.match(r" {8,}# (.*)$", line)):
+            found[key] += f" {more[1]}"
+    return found
+
+
+def _documented(made: type) -> dict[str, str]:
+    """Return what the docstrings of a class and its bases have on its parameters."""
+    found: dict[str, str] = {}
+    for each in reversed(made.__mro__):
+        text = inspect.cleandoc(each.__doc__ or "") if each is not object else ""
+        if section := re.search(r"^(?:Parameters|Attributes)\n-+\n((?:.+\n?)+)", text, flags=re.MULTILINE):
+            for names, meaning in re.findall(
+                r"^([\w, ]+) : .*\n((?: {4}.*\n?)+)", section[1], flags=re.MULTILINE
+            ):
+                found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
+    return found
+
+
+def _kind(hint: Any) -> str:
+    """Return a type in words.
+
+    >>> _kind(int), _kind(list[str] | None)
+    ('whole number', 'list or null')
+    """
+    alternatives = typing.get_args(hint) if typing.get_origin(hint) not in (list, dict) else ()
+    if alternatives:
+        return " or ".join(map(_kind, alternatives))
+    name = getattr(typing.get_origin(hint) or hint, "__name__", "")
+    return {"dict": "mapping"}.get(name, _KINDS.get(name, name))
+
+
+USAGE = """\
+A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
+
+  w2v-exp                                    one run: the article's model on its sentence
+  w2v-exp window=5 optimizer=adam            other values, other choices
+  w2v-exp window=3,5 dim=10,50 -m            a sweep over all combinations
+  w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and each change of it
+  w2v-exp experiment=article                 a named experiment
+  w2v-exp sweep=schedules                    a named sweep
+  w2v-exp optimizer=adam --cfg job           only show the configuration that this makes
+  w2v-exp --help objective                   every option and setting of a group, with their defaults
+
+`python -m w2v_exp` is the same command. Put quotes around a value with special characters:
+'corpus.text="a rose is a rose"'. --config-dir adds your own folder of options; --hydra-help lists Hydra's other flags.
+
+Sub-commands (w2v-exp SUB-COMMAND --help):"""
+
+
+def help_text() -> str:
+    """Return the overview that ``--help`` prints."""
+    commands = [f"  {name:24} {meaning}" for name, meaning in SUBCOMMANDS.items()]
+    lines = ["Values (key=value):"]
+    lines += [f"  {f'{each.key}={each.default}':24} {each.meaning}".rstrip() for each in top_level_values()]
+    sections = ["\n".join([USAGE, *commands]), "\n".join(lines)]
+    for group, default in default_options().items():
+        lines = [f"{group}=…  {PURPOSES[group]}{f' Default: {default}.' if default else ''}"]
+        lines += [
+            f"  {option.name:24} {option.comment[0] if option.comment else ''}".rstrip()
+            for option in options(group)
+        ]
+        sections.append("\n".join(lines))
+    return "\n\n".join(sections)
+
+
+def group_help(name: str) -> str:
+    """Return what ``--help NAME`` prints: each option of a group with its settings, or one value.
+
+    Raises
+    ------
+    UserError
+        If it is neither a group nor a key.
+    """
+    values = {each.key: each for each in top_level_values()}
+    if name in values:
+        return "\n".join(_setting_lines("", values[name], ""))
+    short = {group.rpartition("/")[2]: group for group in PURPOSES}
+    group = short.get(name, name if name in PURPOSES else name.partition(".")[0])
+    if group not in PURPOSES:
+        raise UserError(
+            f"--help {name}: not a group{suggestion(name, [*PURPOSES, *values])} Groups: {', '.join(PURPOSES)}."
+        )
+    default = default_options()[group]
+    lines = [f"{group}=…  {PURPOSES[group]}"]
+    for option in options(group):
+        lines += ["", f"{group}={option.name}{'  (default)' if option.name == default else ''}"]
+        lines += _wrapped("    ", " ".join(option.comment))
+        for setting in option.settings:
+            lines += _setting_lines("    ", setting, f"{group.replace('/', '.')}.")
+    return "\n".join(lines)
+
+
+def _setting_lines(indent: str, setting: Setting, prefix: str) -> list[str]:
+    """Return ``key=default``, with the type, and below it the meaning."""
+    kind = f"  ({setting.kind})" if setting.kind else ""
+    default = textwrap.shorten(setting.default, 60, placeholder=" …]")
+    return [f"{indent}{prefix}{setting.key}={default}{kind}", *_wrapped(f"{indent}    ", setting.meaning)]
+
+
+def _wrapped(indent: str, text: str) -> list[str]:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    return textwrap.wrap(
+        text, max(width, 40), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
