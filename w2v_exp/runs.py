@@ -121,6 +121,8 @@ class Sweep:
         In the results of its runs: a folder may have those of other sweeps. A search that is resumed keeps it.
     subdirs : list of str, optional
         The folders of its runs below its own; None: they are named by their numbers.
+    changes : dict of str to list of str
+        The overrides of each value of the key ``change``, if it is a sweep of changes.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Sweep:
     started: float = field(default_factory=time)
     id: str = ""
     subdirs: list[str] | None = None
+    changes: dict[str, list[str]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write this down in the sweep's folder."""

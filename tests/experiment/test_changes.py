@@ -165,6 +165,7 @@ def test_changes_of_ones_own_folder_are_resumed_and_compared_with_the_base(
     page = (tmp_path / "again" / "summary.html").read_text(encoding="utf-8")
     assert "difference<br>from base" in page
     assert "<td>base</td>" in page
+    assert "<tr><td>tiny</td><td><code>dim=2 order=shuffled</code></td></tr>" in page
     store = open_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
     params = [run.data.params for run in recorded_runs(store, "params.change = 'tiny'")]
     assert [(each["dim"], each["order"]) for each in params] == [("2", "shuffled")] * 3

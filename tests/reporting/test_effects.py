@@ -154,9 +154,7 @@ def test_findings_on_changes_that_are_within_the_noise_or_whose_noise_is_not_kno
         findings(comparison, [effect])[1].sentence
     )
     comparison, effect, _ = changes({"base": [0.5], "low": [0.3]})
-    assert findings(comparison, [effect])[1].sentence.startswith(
-        "against base: low −0.200; how much of it is noise is not"
-    )
+    assert findings(comparison, [effect])[1].sentence.startswith("against base: low −0.200; noise unknown")
 
 
 def test_a_change_without_a_setting_in_common_with_the_base_is_absent():

@@ -57,7 +57,8 @@ def read_changes(changes: Mapping[Any, Any], swept: Collection[str]) -> dict[str
             overrides = parse_overrides(texts)
         except (HydraException, UserError) as error:
             raise UserError(
-                f"{place}={shown(shlex.join(texts), 80)}: not understood; write key=value."
+                f"{place}={shown(shlex.join(texts), 80)}: not understood; write key=value, "
+                "and quote a value with special characters."
             ) from error
         for override in overrides:
             key = str(override.key_or_group)

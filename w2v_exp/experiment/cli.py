@@ -332,6 +332,7 @@ def _do_sweep(
         # A search that is resumed is the same sweep.
         id=study.mark() if study else secrets.token_hex(8),
         subdirs=command.subdirs,
+        changes=dict(command.changes),
     )
     if not study and not is_shipped_folder(command.config, "sweep"):
         # The user's folder may have been that of another sweep, which MLflow has by this name.

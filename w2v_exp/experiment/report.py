@@ -151,7 +151,8 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
     comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
-    write_summary_page(comparison, Asked(sweep.name, sweep.command, sweep.total - repeated), page)
+    asked = Asked(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
+    write_summary_page(comparison, asked, page)
     console = visible_console()
     comparison.print_table(console)
     if repeated:

@@ -288,8 +288,7 @@ def _sentence_on_changes(effect: KeyEffect, column: Metric) -> str:
         f"{shown(value.value)} {written_change(value, effect, column)}" for value in (sure or changes)[:NAMED]
     )
     if not known:
-        noise = "how much of it is noise is not known: they share fewer than two seeds"
-        return f"against {effect.reference}: {named}; {noise}."
+        return f"against {effect.reference}: {named}; noise unknown (fewer than two shared seeds: add repeats=5)."
     if not sure:
         return f"no change differs from {effect.reference} by more than the noise; the largest: {named}."
     rest = len(sure) - NAMED

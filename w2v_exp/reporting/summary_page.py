@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +190,14 @@ class Asked:
         The command line.
     total : int, optional
         How many runs it asked for, where that is known.
+    changes : mapping of str to list of str
+        The overrides of each change, of a sweep of changes.
     """
 
     name: str
     command: str
     total: int | None = None
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def write_summary_page(comparison: Comparison, asked: Asked, path: Path | str) -> None:
@@ -223,6 +227,9 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
     return environment.get_template("page.html").render(
         name=shown(asked.name, 200),
         command="\n".join(shown(line, 20_000) for line in asked.command.split("\n")),
+        changes=[
+            (shown(name), shown(shlex.join(texts), 500)) for name, texts in asked.changes.items() if texts
+        ],
         style=style,
         style_hash=_digest(style),
         script=script,
