@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -108,7 +109,7 @@ class Plan:
         require_choice("order", self.order, ORDERS)
         require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)
-        if self.resume and isinstance(self.tracking, NoTracking):
+        if self.resume and self.mlflow is None:
             raise SettingError(
                 "resume", True, "finished runs are looked up in MLflow; it needs tracking=mlflow."
             )
@@ -135,6 +136,16 @@ class Plan:
     def encoding(self) -> str:
         """The name of the label encoding."""
         return self.option("labels")
+
+    @property
+    def mlflow(self) -> MlflowTracking | None:
+        """Settings of the MLflow store; None without tracking."""
+        return self.tracking if isinstance(self.tracking, MlflowTracking) else None
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Folder of the text cache; None without one."""
+        return self.cache.path if isinstance(self.cache, TextCache) else None
 
     @property
     def step_threads(self) -> int:

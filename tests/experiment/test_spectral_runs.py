@@ -16,6 +16,7 @@ from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
+from w2v_exp.experiment.estimation import estimate_run
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.softmax import exact_cost
 from w2v_exp.model.spectral import SpectralInitialization
@@ -109,6 +110,17 @@ def test_all_label_encodings_start_from_the_same_factors() -> None:
     for other in started[1:]:
         assert other.embedding.tobytes() == started[0].embedding.tobytes()
         assert other.output.tobytes() == started[0].output.tobytes()
+
+
+@pytest.mark.parametrize("excluded", ["model=cbow", "objective.update=overwrite"])
+def test_factors_are_a_start_also_where_labels_cannot_be_counts(excluded: str) -> None:
+    chosen = plan(excluded)
+    assert estimate_run(chosen, TextPart(IDS), V).total > 0
+    examples = build_examples(chosen, IDS, V)
+    trainer = build_trainer(chosen, examples, build_initialization(chosen, examples, TextPart(IDS)))
+    counts = count_window_pairs([IDS], chosen.window, V)
+    factors = SpectralInitialization().factorise(counts, 5, np.random.default_rng(9))
+    np.testing.assert_allclose(trainer.parameters.embedding, factors.embedding, atol=1e-9)
 
 
 def test_the_counts_of_the_examples_are_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from w2v_exp.examples.sampling import TextPart
 from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.machine import require_memory
 from w2v_exp.plan import Plan
-from w2v_exp.text.cache import TextCache, read_figures, write_figures
+from w2v_exp.text.cache import read_figures, write_figures
 
 FORMAT = 1  # of the bounds that are kept: one more whenever they mean something else
 _HASHED_AT_ONCE = 1 << 20
@@ -47,7 +47,7 @@ def training_bounds(
     """
     if not plan.bounds:
         return None
-    cache = plan.cache.path if isinstance(plan.cache, TextCache) else None
+    cache = plan.cache_folder
     if cache is None or not isinstance(training.ids, np.memmap):
         return _count_bounds(plan, training, examples)
     key = _key(plan, training, examples.vocabulary_size)

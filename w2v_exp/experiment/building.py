@@ -15,7 +15,6 @@ from w2v_exp.examples.sampling import TextPart, keep_probabilities
 from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.model.parameters import GivenInitialization, Initialization
 from w2v_exp.plan import Plan
-from w2v_exp.text.cache import TextCache
 from w2v_exp.text.encoding import EncodedText
 
 # Whatever is drawn before training has a child of the run's generator, so that it does not change what training draws.
@@ -33,9 +32,8 @@ def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None
     whole = TextPart(text.ids, text.segments if len(text.segments) > 2 else None)  # None is faster
     if not plan.validation.share:
         return whole, None
-    folder = plan.cache.path if isinstance(plan.cache, TextCache) else None
     try:
-        return plan.validation.split(whole, child_generator(plan, VALIDATION), folder)
+        return plan.validation.split(whole, child_generator(plan, VALIDATION), plan.cache_folder)
     except SettingError as error:
         raise error.within("validation") from None
 

@@ -30,7 +30,6 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 import w2v_exp
-from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
@@ -233,10 +232,10 @@ def _estimate(command: Command) -> int:
 
 def _check_tracking(command: Command) -> None:
     """Refuse a store that cannot be used, before anything is written or read."""
-    if isinstance(command.plan.tracking, MlflowTracking):
+    if tracking := command.plan.mlflow:
         from w2v_exp.tracking.store import check_store
 
-        check_store(command.plan.tracking.uri, command.plan.tracking.experiment)
+        check_store(tracking.uri, tracking.experiment)
 
 
 def _run_once(command: Command) -> int:
@@ -271,9 +270,8 @@ def _deliver_earlier(command: Command, folders: Sequence[Path]) -> None:
     from w2v_exp.experiment.replay import deliver_earlier
     from w2v_exp.tracking.store import PATIENCE_SECONDS
 
-    tracking = command.plan.tracking if isinstance(command.plan.tracking, MlflowTracking) else None
     for folder in folders:
-        deliver_earlier(folder, tracking, PATIENCE_SECONDS if command.is_sweep else 0.0)
+        deliver_earlier(folder, command.plan.mlflow, PATIENCE_SECONDS if command.is_sweep else 0.0)
 
 
 def _attempt(config: DictConfig) -> RunResult | UserError:
@@ -338,11 +336,11 @@ def _do_sweep(
         # The user's folder may have been that of another sweep, which MLflow has by this name.
         sweep = replace(sweep, name=f"{folder.absolute().name}-{sweep.id[:4]}")
     sweep.write(folder)
-    if isinstance(command.plan.tracking, MlflowTracking):
+    if tracking := command.plan.mlflow:
         from w2v_exp.tracking.store import open_store
 
         # Before any run: several processes that make the database at once get into each other's way.
-        open_store(command.plan.tracking.uri, command.plan.tracking.experiment)
+        open_store(tracking.uri, tracking.experiment)
     try:
         run_sweep(command, folder, job, study)
     finally:

@@ -100,12 +100,12 @@ def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
 
 def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
     """Say how to browse what was logged."""
-    if not isinstance(plan.tracking, MlflowTracking):
+    if plan.mlflow is None:
         return
     from w2v_exp.tracking.store import browse_address, browse_command, open_store
 
     try:
-        store = open_store(plan.tracking.uri, plan.tracking.experiment)
+        store = open_store(plan.mlflow.uri, plan.mlflow.experiment)
     except UserError as error:
         console.print(Text(f"It cannot be browsed now. {error}"), soft_wrap=True)
         return
@@ -159,8 +159,8 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
         console.print(Text(f"{repeated} of {sweep.total} trials proposed values that were tried before."))
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
-    if isinstance(plan.tracking, MlflowTracking):
-        _log(sweep, comparison, folder, plan.tracking)
+    if plan.mlflow:
+        _log(sweep, comparison, folder, plan.mlflow)
         announce_store(console, plan)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
