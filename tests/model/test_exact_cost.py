@@ -46,7 +46,7 @@ def plain_cost(of, ids, weigh=lambda distance: 1.0):
 @pytest.mark.parametrize("offset", [False, True])
 @pytest.mark.parametrize("scores_at_once", [1, 5 * V, 1 << 22])
 def test_it_is_the_mean_over_the_pairs_one_by_one(offset, scores_at_once, monkeypatch):
-    monkeypatch.setattr(module, "SCORES_AT_ONCE", scores_at_once)
+    monkeypatch.setattr(module, "CHUNK_SCORES", scores_at_once)
     found = exact_cost(parameters(offset=offset), count_window_pairs([IDS], WINDOW, V))
     assert found == pytest.approx(plain_cost(parameters(offset=offset), IDS), abs=1e-10)
 

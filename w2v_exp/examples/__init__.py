@@ -1,1 +1,1 @@
-"""From ids to what a training step eats: pairs, their order, their labels, batches."""
+"""From ids to batches: pairs, their labels, and their order."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Prior(ShortRepr):
-    """A distribution over the vocabulary that takes a share of each centre's label distribution.
+    """A distribution over the vocabulary that replaces a share of each centre's label distribution.
 
     Parameters
     ----------
@@ -45,18 +45,18 @@ class Batch(ShortRepr):
     rows : slice or ndarray of int32, shape (k,)
         The same as an index of the embedding's rows: a slice, without copies, where every word is a centre.
     weights : ndarray of float64, shape (k,)
-        How many pairs of the batch each of them has.
+        Number of the batch's pairs that each of them has.
     labels : LabelCounts
         Their context words, counted: a (k, V) matrix.
     pairs : float
         The number of pairs, or the sum of their weights.
     all_pairs : float
-        What a mean gradient divides by: the batch's pairs, or all pairs of the text where a batch is a slice of
-        the centres. (If a slice divided by its own, one of rare centres would weigh as much as one with `the`.)
+        Divisor of a mean gradient: the batch's pairs, or all pairs of the text where a batch is a slice of the
+        centres. (If a slice divided by its own, one of rare centres would weigh as much as one with `the`.)
     centre_weights : ndarray of float64, shape (k,)
-        How much each centre counts in the gradients: as many times as it has pairs, unless examples say otherwise.
+        Weight of each centre in the gradients: its number of pairs, unless examples reweight centres.
     prior : Prior, optional
-        What every centre's labels are smoothed with.
+        Distribution that smooths every centre's labels.
     context_matrix : csr_array, shape (k, r), optional
         cbow: share of each of the r embedding `rows` in each of the k hidden vectors; `centres` are then numbers of
         examples. None: a centre's hidden vector is its own row.
@@ -95,7 +95,7 @@ class Batch(ShortRepr):
         `all_pairs` stays, so that the mean gradients of the parts add up.
         """
         if not isinstance(self.labels, SparseCounts):
-            raise TypeError("Only sparse labels can be divided.")
+            raise TypeError("Only batches with SparseCounts can be divided.")
         edges = np.linspace(0, len(self.centres), number + 1).astype(int).tolist()
         parts = []
         for start, stop in pairwise(edges):

@@ -1,7 +1,7 @@
-"""Counts of distinct pairs, made from a text in one pass, and the bounds of a cost that follow.
+"""Counts of distinct pairs, from a text in one pass, and the bounds of the cost that follow from them.
 
 The gradient of the full softmax depends on the pairs only through these counts (Pennington et al. 2014 make the same
-observation for GloVe), so training from them is exact, and costs what the distinct pairs cost.
+observation for GloVe), so training from them is exact, in time proportional to the distinct pairs.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from w2v_exp.machine import available_cores
 
 
 def centre_ranges(frequency: NDArray[np.int64], ranges: int, most: int) -> NDArray[np.int64]:
-    """Divide the vocabulary into ranges of words that occur about as often, all in all.
+    """Divide the vocabulary into ranges of words with about the same total frequency.
 
     Parameters
     ----------
     frequency : ndarray of int64, shape (V,)
-        How often each word occurs.
+        Frequency of each word.
     ranges : int
-        How many there should be. A word that is more frequent than a range should be has one to itself.
+        Target number. A word that is more frequent than a range should be has its own.
     most : int
-        Words that a range may have; where it would have more there are more ranges.
+        Most words of a range; longer ones are divided further.
 
     Returns
     -------
@@ -61,7 +61,7 @@ class PairCounts(ShortRepr):
     contexts : ndarray of int32, shape (n,)
         The contexts of each row, by rising id.
     counts : ndarray of float32, shape (n,)
-        How often, or with what weight, each occurs. All above 0.
+        Number of occurrences, or their summed weight, each above 0.
     """
 
     starts: NDArray[np.int64]
@@ -77,12 +77,12 @@ class PairCounts(ShortRepr):
 
     @staticmethod
     def memory(distinct: int, vocabulary_size: int) -> int:
-        """Return how many bytes the counts of so many distinct pairs take."""
+        """Return the bytes of the counts of `distinct` distinct pairs."""
         return 8 * distinct + 8 * vocabulary_size
 
     @staticmethod
     def summing_memory(distinct: int) -> int:
-        """Return how many bytes sums over so many counts take while they are computed, beside the counts."""
+        """Return the temporary bytes of sums over `distinct` counts."""
         # By centre a copy in float64, by context two copies of a part.
         return max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
 
@@ -139,7 +139,7 @@ def pairs_of(packed: Packed) -> NDArray[np.uint64]:
 
 
 def weights_of(packed: Packed) -> NDArray[np.uint64]:
-    """Return what each pair weighs."""
+    """Return the weights."""
     return packed & np.uint64((1 << KEY_BITS) - 1)
 
 
@@ -151,7 +151,7 @@ def count_sorted(keys: NDArray[np.uint32], weight_bits: int) -> Packed:
     keys : ndarray of uint32
         At least one: a pair, and in the lowest bits its weight.
     weight_bits : int
-        How many these are; 0: there are none, and each pair weighs 1.
+        Number of these bits; 0: each pair weighs 1.
     """
     if weight_bits:
         pairs = keys >> np.uint32(weight_bits)
@@ -167,7 +167,7 @@ def count_sorted(keys: NDArray[np.uint32], weight_bits: int) -> Packed:
 
 
 def merge(runs: list[Packed]) -> Packed:
-    """Return several as one, with the weights of equal pairs added. A sum has to fit into its half of a number."""
+    """Return several merged, the weights of equal pairs added; a sum must fit into 32 bits."""
     if len(runs) == 1:
         return runs[0]
     if not runs:
@@ -183,7 +183,7 @@ def merge(runs: list[Packed]) -> Packed:
 
 
 def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Return where each distinct value of a sorted array, which is not empty, begins."""
+    """Return the first index of each distinct value of a sorted, non-empty array."""
     is_first = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
     return np.flatnonzero(is_first)
@@ -196,17 +196,17 @@ def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[np.uint64]
     return sums
 
 
-CHUNK_TOKENS = 1 << 21  # whose pairs are counted at a time
-RANGES = 128  # of centres; each is counted, merged and freed by itself
-RANGE_BYTES = 10  # for each pair of a range while it is counted, most of them several times the same
+CHUNK_TOKENS = 1 << 21  # whose pairs are counted together
+RANGES = 128  # of centres; each is counted, merged and freed separately
+RANGE_BYTES = 10  # for each pair of a range while it is counted; most pairs are repeats
 
 
 class PairCounter:
     """Counts (centre, context) pairs of tokens that arrive in several arrays.
 
-    The centres are divided into ranges of about as many pairs each. The pairs of a span of text that have their
-    centre in one range are numbered, sorted and counted, and merged with what that range has counted before. So all
-    cores can count, each in another range, and only what a range needs is ever held twice.
+    The centres are divided into ranges with about the same number of pairs. The pairs of a span of text that have their
+    centre in one range are numbered, sorted and counted, and merged with the earlier counts of that range. So all cores
+    can count, each in another range, and only one range per core is in memory twice.
 
     Memory: 8 bytes a distinct pair, 8 to 16 while they grow; about 40 bytes for each token of a chunk; and, in each
     core, up to 40 bytes for each pair of a chunk that falls into one range.
@@ -223,7 +223,7 @@ class PairCounter:
         The greatest distance between two words of a segment, if the window is wider: see `effective_window`. None: the
         window.
     threads : int, optional
-        How many ranges are counted at once; None: one for each core. The counts do not depend on it.
+        Number of ranges counted in parallel; None: one for each core. The counts do not depend on it.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class PairCounter:
         self._weights = (window + 1 - np.abs(self._offsets)) if shrinking else np.ones(2 * window, np.int64)
         # A key numbers a centre of its range, its context, and (where weights differ) the weight.
         self._weight_bits = int(window).bit_length() if shrinking else 0
-        self._none = vocabulary_size  # stands where there is no word: before, behind and between segments
+        self._none = vocabulary_size  # fills positions without a word: before, behind and between segments
         self._gap = np.full(window, self._none, np.int32)
         self._waiting: list[NDArray[np.int32]] = [self._gap]
         self._waiting_tokens = 0
@@ -262,7 +262,7 @@ class PairCounter:
 
     @staticmethod
     def memory(statistics: PairStatistics, threads: int | None = None) -> int:
-        """Return how many bytes counting the pairs of a text will take at the most, the counts included."""
+        """Return the peak bytes of counting the pairs of a text, the counts included."""
         tokens, distinct = statistics.tokens + statistics.gaps, int(statistics.distinct_by_centre.sum())
         chunk = min(tokens, CHUNK_TOKENS)
         in_range = max(1 / RANGES, float(statistics.frequencies.max(initial=0)) / max(1, statistics.tokens))
@@ -277,14 +277,14 @@ class PairCounter:
         )
 
     def add(self, ids: NDArray[np.int32], segments: NDArray[np.int64] | None = None) -> None:
-        """Take the next tokens, which go on with the segment that is under way.
+        """Add the next tokens, which continue the current segment.
 
         Parameters
         ----------
         ids : ndarray of int32
             The tokens.
         segments : ndarray of int64, optional
-            Where segments begin and end among them; None: nowhere.
+            Edges of segments among them; None: there is none.
         """
         for start in range(0, len(ids), CHUNK_TOKENS):
             chunk = ids[start : start + CHUNK_TOKENS]
@@ -296,13 +296,13 @@ class PairCounter:
             self._others.add(ids, segments)
 
     def cut(self) -> None:
-        """End a segment: no window crosses from what has been added to what will be."""
+        """End a segment: no window sizes from earlier tokens to later ones."""
         if self._others:
             self._others.cut()
         self._wait(self._gap)
 
     def finish(self) -> PairCounts:
-        """Return the counts of all that has been added. The counter is empty afterwards."""
+        """Return the counts of all added tokens, and empty the counter."""
         self.cut()
         self._count_waiting()
         counts = self._collect()
@@ -320,7 +320,7 @@ class PairCounter:
             self._count_waiting()
 
     def _count_waiting(self) -> None:
-        """Count the pairs of the centres that wait, but for the last ones, whose contexts are still to come."""
+        """Count the pairs of waiting centres, except the last ones, whose contexts have not been added yet."""
         ids = np.concatenate(self._waiting)
         self._waiting, self._waiting_tokens = [ids[-2 * self._window :]], 0
         centres = ids[self._window : -self._window]
@@ -336,7 +336,9 @@ class PairCounter:
                 )
             self._bounds = centre_ranges(self._count(centres), RANGES, most)
             self._runs = [[] for _ in self._bounds[1:]]
-        reaches = _reaches_to(ids == self._none, self._window) if self._window > WIDE_WINDOW else None
+        sizes = (
+            _context_sizes_between(ids == self._none, self._window) if self._window > WIDE_WINDOW else None
+        )
         order = np.argsort(centres)
         starts = np.searchsorted(centres, self._bounds, sorter=order)
         has_gaps = bool((ids == self._none).any())
@@ -344,7 +346,7 @@ class PairCounter:
         def count(number: int) -> None:
             positions = order[starts[number] : starts[number + 1]]
             if len(positions):
-                self._push(number, self._count_range(ids, positions, number, has_gaps, reaches))
+                self._push(number, self._count_range(ids, positions, number, has_gaps, sizes))
 
         self._for_all_ranges(count)
 
@@ -354,19 +356,19 @@ class PairCounter:
         positions: NDArray[np.intp],
         number: int,
         has_gaps: bool,
-        reaches: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+        sizes: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
     ) -> Packed:
         """Return the pairs of the centres at these positions (of `ids` without its first window), counted.
 
-        With reaches, those of all centres to the left and to the right, only contexts within them are looked at.
+        With `sizes`, the contexts of all centres on the left and on the right, only these are looked at.
         """
         assert self._bounds is not None
         wide = self._vocabulary_size + 1
         rows = ids[self._window :][positions]
         rows -= np.int32(self._bounds[number])
         bases = rows.astype(np.uint32) * np.uint32(wide)
-        if reaches is not None:
-            return self._count_reached(ids, positions, bases, reaches)
+        if sizes is not None:
+            return self._count_within(ids, positions, bases, sizes)
         keys = np.empty((len(self._offsets), len(positions)), np.uint32)
         for at_offset, offset, weight in zip(keys, self._offsets, self._weights, strict=True):
             # No position is past an end; where it need not be checked, `take` writes straight to its place.
@@ -380,23 +382,23 @@ class PairCounter:
         counted = count_sorted(ordered, self._weight_bits)
         return counted[pairs_of(counted) % np.uint64(wide) != self._none] if has_gaps else counted
 
-    def _count_reached(
+    def _count_within(
         self,
         ids: NDArray[np.int32],
         positions: NDArray[np.intp],
         bases: NDArray[np.uint32],
-        reaches: tuple[NDArray[np.int64], NDArray[np.int64]],
+        sizes: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> Packed:
-        """Return the pairs of these centres with the contexts within their reaches, counted."""
-        own = [reach[positions] for reach in reaches]
-        keys = np.empty(sum(int(reach.sum()) for reach in own), np.uint32)
+        """Return the pairs of these centres with the contexts within these sizes, counted."""
+        own = [size[positions] for size in sizes]
+        keys = np.empty(sum(int(size.sum()) for size in own), np.uint32)
         done = 0
-        for sign, reach in zip((-1, 1), own, strict=True):
-            # By falling reach, the centres that have a context at a distance are the first ones.
-            order = np.argsort(-reach, kind="stable")
+        for sign, size in zip((-1, 1), own, strict=True):
+            # By falling size, the centres that have a context at a distance are the first ones.
+            order = np.argsort(-size, kind="stable")
             centres, ordered = positions[order] + self._window, bases[order]
-            farthest = int(reach.max(initial=0))
-            numbers = len(reach) - np.bincount(reach, minlength=farthest + 1).cumsum()
+            farthest = int(size.max(initial=0))
+            numbers = len(size) - np.bincount(size, minlength=farthest + 1).cumsum()
             for distance, number in enumerate(numbers[:farthest].tolist(), start=1):
                 at_distance = keys[done : done + number]
                 np.add(
@@ -413,7 +415,7 @@ class PairCounter:
         return count_sorted(keys, self._weight_bits) if len(keys) else np.empty(0, np.uint64)
 
     def _push(self, number: int, run: Packed) -> None:
-        """Add what has been counted to a range, merging runs of like size, so that few are merged often."""
+        """Add counts to a range, merging runs of similar size, so that few are merged often."""
         if not len(run):
             return
         runs = self._runs[number]
@@ -455,21 +457,23 @@ class PairCounter:
                 pass  # an error in a thread is raised here
 
     def _count(self, centres: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return how often each word is among the centres, without what stands where there is none."""
+        """Return the frequency of each word among the centres, without empty positions, (V,)."""
         return np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
 
     def _require_room(self, centres: NDArray[np.int32]) -> None:
-        """See that no weight can outgrow its half of a number: a word has no more pairs than its own."""
+        """Raise `CorpusError` if a weight might exceed 32 bits: a pair weighs at most what its word's pairs do."""
         self._heaviest += self._count(centres)
         if self._heaviest.max(initial=0) * int(self._weights.sum()) >= 1 << KEY_BITS:
             raise CorpusError(
-                "The text is too long to count its pairs: a word may meet another 4 billion times. "
+                "The text is too long to count its pairs: a pair of words may occur 4 billion times. "
                 "Use a smaller window, labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
             )
 
 
-def _reaches_to(is_none: NDArray[np.bool_], window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far each centre reaches to the left and to the right: to an empty position, or a window.
+def _context_sizes_between(
+    is_none: NDArray[np.bool_], window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the number of contexts of each centre on the left and on the right, up to an empty position.
 
     The centres are all positions but the first and the last `window` ones.
     """
@@ -480,7 +484,7 @@ def _reaches_to(is_none: NDArray[np.bool_], window: int) -> tuple[NDArray[np.int
     centres = slice(window, length - window)
     left = np.minimum(window, positions - before - 1)[centres]
     right = np.minimum(window, after - positions - 1)[centres]
-    return np.maximum(left, 0), np.maximum(right, 0)  # a position without a word reaches nowhere
+    return np.maximum(left, 0), np.maximum(right, 0)  # an empty position has no contexts
 
 
 def count_window_pairs(
@@ -524,7 +528,7 @@ def count_window_pairs(
 
 @dataclass(frozen=True)
 class Bounds:
-    """The two ends of what pairs can cost, in nats a pair.
+    """The bounds of the cost of pairs, in nats a pair.
 
     Parameters
     ----------
@@ -544,23 +548,23 @@ class Bounds:
 
 
 def unigram_cost(pairs: Pairs | PairCounts) -> float:
-    """Return H(context), in nats: the least cost of a model that knows only how frequent words are."""
+    """Return H(context), in nats: the least cost of a model of word frequencies alone."""
     require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
     return _entropy(pairs.by_context())
 
 
 def cost_floor(pairs: Pairs | PairCounts) -> float:
-    """Return H(context | centre) = H(centre, context) − H(centre), in nats: no model costs less."""
+    """Return H(context | centre) = H(centre, context) − H(centre), in nats: the least cost of any model."""
     require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
     counts = pairs.counts if isinstance(pairs, PairCounts) else pairs.distinct()[2]
     return _entropy(counts) - _entropy(pairs.by_centre())
 
 
 def information_explained(cost: float, unigram: float, floor: float) -> float:
-    """Return how far a cost has come from `unigram` (0: knows only word frequencies) to `floor` (1).
+    """Return (unigram − cost) / (unigram − floor): 0 for a model of word frequencies, 1 for the best one.
 
-    It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. Where the
-    floor is as high as the unigram cost there is nothing to explain, and the result is NaN.
+    It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. NaN where the floor
+    is as high as the unigram cost.
     """
     for key, value in (("cost", cost), ("unigram", unigram), ("floor", floor)):
         require_kind(key, value, Real, "a number")
@@ -568,7 +572,7 @@ def information_explained(cost: float, unigram: float, floor: float) -> float:
 
 
 def _entropy(counts: NDArray[Any]) -> float:
-    """Return the entropy of counts, in spans: what is worked with is wider than they are."""
+    """Return the entropy of counts, computed by spans: its arrays are wider than the counts."""
     total, entropy = counts.sum(dtype=np.float64), 0.0
     for start in range(0, len(counts), SUMMED_AT_ONCE):
         span = counts[start : start + SUMMED_AT_ONCE]

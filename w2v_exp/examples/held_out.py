@@ -1,4 +1,4 @@
-"""A part of the text that is held out, and a sample of examples on which objectives compare."""
+"""The held-out part of a text, and the sample of examples whose cost compares objectives."""
 
 from __future__ import annotations
 
@@ -125,11 +125,10 @@ class ValidationRule:
         text : TextPart
             All of it.
         generator : numpy.random.Generator
-            Chooses what is held out.
+            Chooses the held-out tokens.
         folder : Path, optional
-            Where a text that is mapped from a file is split, in files that go with the arrays; None: where
-            temporary files are kept. A text in memory, and one for whose parts there is no room on the disk, is
-            split in memory.
+            For temporary files of the parts of a memory-mapped text; None: the system's folder. A text in memory, or
+            whose parts do not fit the disk, is split in memory.
 
         Returns
         -------
@@ -144,7 +143,7 @@ class ValidationRule:
         length = len(text.ids)
         edges = np.array([0, length]) if text.segments is None else text.segments
         ranges = self._blocks(length, generator) if self.by == "block" else self._segments(edges, generator)
-        # NumPy's `union1d` takes twenty times as long to sort what is sorted nearly.
+        # NumPy's `union1d` takes twenty times as long, for arrays that are nearly sorted.
         cuts = without_repeats(np.sort(np.concatenate([edges, ranges.ravel()]), kind="stable"))
         lengths, is_held_out = (
             np.diff(cuts),
@@ -166,7 +165,7 @@ class ValidationRule:
         return training, held_out
 
     def _blocks(self, length: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return where the blocks that are held out begin and end, shape (n, 2); those side by side are one."""
+        """Return start and stop of the held-out blocks, (n, 2), adjacent ones joined."""
         blocks = -(-length // self.block)
         number = round(self.share * blocks)
         if not 0 < number < blocks:
@@ -180,7 +179,7 @@ class ValidationRule:
         return _joined(chosen * self.block, np.minimum((chosen + 1) * self.block, length))
 
     def _segments(self, edges: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return where the segments that are held out begin and end, shape (n, 2); those side by side are one."""
+        """Return start and stop of the held-out segments, (n, 2), adjacent ones joined."""
         starts, lengths = edges[:-1][np.diff(edges) > 0], np.diff(edges)[np.diff(edges) > 0]
         if len(lengths) < 2:
             raise SettingError(
@@ -196,13 +195,13 @@ class ValidationRule:
 
 
 def _joined(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return ranges, in order, as rows of start and stop, those that touch as one."""
+    """Return sorted ranges as rows of start and stop, adjacent ones joined."""
     apart = starts[1:] != stops[:-1]
     return np.column_stack([starts[np.r_[True, apart]], stops[np.r_[apart, True]]])
 
 
 def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | None) -> NDArray[np.int32]:
-    """Return the ids in these ranges one after the other: mapped from a file if `ids` are."""
+    """Return the ids in these ranges, concatenated; mapped from a file if `ids` are."""
     if isinstance(ids, np.memmap):
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -216,7 +215,7 @@ def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | No
 
 
 def _spans(ids: NDArray[np.int32], ranges: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
-    """Yield the ids in these ranges, those of a span of the text at a time: there may be millions of ranges."""
+    """Yield the ids in these ranges, span by span of the text: there may be millions of ranges."""
     edges = ranges.ravel()
     for start in range(0, len(ids), GATHERED_AT_ONCE):
         span = ids[start : start + GATHERED_AT_ONCE]

@@ -20,29 +20,29 @@ from w2v_exp.scatter import scatter_add
 
 
 class LabelCounts(Protocol):
-    """The labels of a batch, counted by distinct centre: a matrix of shape (k, V), however it is held."""
+    """The labels of a batch, counted by distinct centre: a matrix of shape (k, V), dense or sparse."""
 
     @property
     def counts(self) -> NDArray[np.float64]:
-        """How often labels occur with centres: shape (n,), for n cells of the matrix."""
+        """Counts of labels by centre, (n,), for n cells of the matrix."""
 
     def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
         """Return the counts as shares of their centre's pairs, times a number for each centre, (k,): shape (n,)."""
 
     def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Return, of a number for each centre, (k,), that of each of the counts: shape (n,)."""
+        """Return the number of each count's centre, (n,), from a number for each centre, (k,)."""
 
     def part(self, rows: slice, vocabulary_size: int) -> LabelCounts:
         """Return the counts of some consecutive centres, as the matrix of these alone."""
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """Return the entries of a (k, V) matrix that the counts belong to: shape (n,)."""
+        """Return the entries of a (k, V) matrix at the cells of the counts, (n,)."""
 
     def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
         """Subtract `values`, of shape (n,), by default the counts, from a (k, V) matrix, in place."""
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
-        """Return, of a (V, n) matrix, the row of the last label of each centre: shape (k, n)."""
+        """Return the row of a (V, n) matrix of each centre's last label, (k, n)."""
 
 
 class Labels(Protocol):
@@ -53,8 +53,8 @@ class Labels(Protocol):
     ) -> LabelCounts:
         """Return the labels of the chosen pairs, counted by row.
 
-        A row is the number of a pair's centre among the distinct ones of the batch; weights, of shape (k,),
-        say how many pairs each of these has.
+        A row is the number of a pair's centre among the distinct ones of the batch; `weights`, (k,), are the numbers
+        of pairs of these centres.
         """
 
 
@@ -67,7 +67,7 @@ class DenseCounts(ShortRepr):
     last: NDArray[Any]
 
     def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
-        """Return the shares, times a number for each centre; not kept, for it is another (k, V) matrix."""
+        """Return the shares, times a number for each centre; not cached, as it is another (k, V) matrix."""
         scaled: NDArray[Any] = self.counts * self.by_centre(scales / self.weights)
         return scaled
 
@@ -128,14 +128,14 @@ class DenseLabels:
 
     @staticmethod
     def memory(pairs: int, vocabulary_size: int, dtype: DTypeLike) -> int:
-        """Return how many bytes the labels of so many pairs take."""
+        """Return the bytes of the labels of `pairs` pairs."""
         return pairs * vocabulary_size * np.dtype(dtype).itemsize
 
     @staticmethod
     def batch_memory(
         centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
     ) -> BatchMemory:
-        """Return what a batch of so many distinct centres, pairs and distinct pairs takes."""
+        """Return the memory of a batch, from its distinct centres, pairs and distinct pairs."""
         size, cells = np.dtype(dtype).itemsize, centres * vocabulary_size
         labels = (8 + size) * cells  # counts in float64, and the one-hot vectors of each centre's last label
         # To be added up by centre, the one-hot vectors are put in order, as a copy, and summed.
@@ -163,9 +163,9 @@ class SparseCounts(ShortRepr):
     cells, rows : ndarray of int, shape (n,)
         The number of each cell in the flat matrix, and that of its row.
     counts, shares : ndarray of float64, shape (n,)
-        How often each label occurs, and that divided by the number of pairs that its centre has.
+        Count of each label, and that count divided by the pairs of its centre.
     last : ndarray of int, shape (k,)
-        The last label of each centre; empty where nobody knows.
+        The last label of each centre; empty where pairs have no order.
     """
 
     cells: NDArray[np.intp]
@@ -201,7 +201,7 @@ class SparseCounts(ShortRepr):
         return scores.take(self.cells)
 
     def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
-        """Subtract the cells' counts or values from `scores`, in place. No cell is named twice."""
+        """Subtract the cells' counts or values from `scores`, in place. No cell occurs twice."""
         scores.reshape(-1)[self.cells] -= self.counts if values is None else values
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
@@ -220,7 +220,7 @@ class SparseLabels:
     vocabulary_size : int
         V.
     dtype : dtype
-        Not used: ids are int32 whatever the parameters are.
+        Not used: ids are int32.
     """
 
     def __init__(self, contexts: NDArray[np.int32], vocabulary_size: int, dtype: DTypeLike) -> None:
@@ -229,14 +229,14 @@ class SparseLabels:
 
     @staticmethod
     def memory(pairs: int, vocabulary_size: int, dtype: DTypeLike) -> int:
-        """Return how many bytes the labels of so many pairs take."""
+        """Return the bytes of the labels of `pairs` pairs."""
         return 4 * pairs
 
     @staticmethod
     def batch_memory(
         centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
     ) -> BatchMemory:
-        """Return what a batch of so many distinct centres, pairs and distinct pairs takes."""
+        """Return the memory of a batch, from its distinct centres, pairs and distinct pairs."""
         return BatchMemory.listed(centres, pairs, distinct)
 
     def count_by(

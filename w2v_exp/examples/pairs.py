@@ -13,31 +13,31 @@ from w2v_exp.errors import SettingError, ShortRepr, require_array, require_whole
 from w2v_exp.machine import require_memory
 
 Integer = TypeVar("Integer", bound=np.integer[Any])
-COUNTED_AT_ONCE = 1 << 20
+CHUNK_IDS = 1 << 20
 
 
 def count_distinct(values: NDArray[Integer]) -> tuple[NDArray[Integer], NDArray[np.float64]]:
-    """Return the distinct values, by size, and how often each occurs: two arrays of one length.
+    """Return the distinct values, ascending, and their counts: two arrays of one length.
 
-    ``np.unique`` does the same and takes twice as long for the few hundred pairs of a batch, in many calls.
+    ``np.unique`` takes twice as long for the few hundred pairs of a batch.
     """
     ordered = np.sort(values)
-    is_first = np.ones(len(ordered) + 1, bool)  # the end counts as the first of what would follow
+    is_first = np.ones(len(ordered) + 1, bool)  # the last one marks the end
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:-1])
     starts = is_first.nonzero()[0]
     return ordered[starts[:-1]], (starts[1:] - starts[:-1]).astype(np.float64)
 
 
 def count_ids(ids: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int64]:
-    """Return how often each id occurs, (V,). In chunks, since bincount first makes a copy of twice the size."""
+    """Return the count of each id, (V,), by chunks: bincount first copies its argument in twice the size."""
     counts = np.zeros(vocabulary_size, np.int64)
-    for start in range(0, len(ids), COUNTED_AT_ONCE):
-        counts += np.bincount(ids[start : start + COUNTED_AT_ONCE], minlength=vocabulary_size)
+    for start in range(0, len(ids), CHUNK_IDS):
+        counts += np.bincount(ids[start : start + CHUNK_IDS], minlength=vocabulary_size)
     return counts
 
 
-WIDE_WINDOW = 64  # above which counting looks only at the contexts that centres have within their segments
-SPAN_PAIRS = 1 << 16  # the two columns of so many fit the second-level cache
+WIDE_WINDOW = 64  # above it, counting looks only at contexts within the centres' segments
+SPAN_PAIRS = 1 << 16  # whose two columns fit the second-level cache
 
 Window = int | NDArray[np.integer[Any]]  # of all centres, or of each of some
 
@@ -63,7 +63,7 @@ class Pairs(ShortRepr):
             require_array(key, getattr(self, key), "iu", 1, "an array of ids, one for each pair")
         if len(self.centres) != len(self.contexts):
             raise SettingError(
-                "contexts", short(self.contexts), f"must be as many as centres: {len(self.centres):,}."
+                "contexts", short(self.contexts), f"must have the length of centres, {len(self.centres):,}."
             )
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class Pairs(ShortRepr):
 
     @staticmethod
     def memory(pairs: int) -> int:
-        """Return how many bytes so many pairs take."""
+        """Return the bytes of `pairs` pairs."""
         return 8 * pairs
 
     def by_centre(self) -> NDArray[np.int64]:
@@ -83,7 +83,7 @@ class Pairs(ShortRepr):
         return count_ids(self.contexts, self.vocabulary_size)
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the distinct (centre, context) pairs and how often each occurs: three arrays of one length."""
+        """Return the distinct (centre, context) pairs and their counts: three arrays of one length."""
         keys, counts = np.unique(
             self.centres.astype(np.int64) * self.vocabulary_size + self.contexts, return_counts=True
         )
@@ -91,10 +91,10 @@ class Pairs(ShortRepr):
 
 
 def effective_window(window: int, tokens: int, segments: NDArray[np.int64] | None = None) -> int:
-    """Return the greatest distance that a window reaches over in a text, at least 1.
+    """Return the largest distance within a window that two words of a text can have, at least 1.
 
-    A window that is wider than the longest segment reaches from its first word to its last one. All that is sized by
-    the window is sized by this, so that it costs what the text costs.
+    A window that is wider than the longest segment covers all of it. Arrays are sized by this number, which the
+    length of the text bounds, instead of the window.
 
     >>> effective_window(3, 16), effective_window(2**62, 16), effective_window(2**62, 16, np.array([0, 5, 16]))
     (3, 15, 10)
@@ -120,7 +120,7 @@ def mean_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = No
         *(array.tolist() for array in np.unique(lengths, return_counts=True)), strict=True
     ):
         # The sum over distances d = 1 … reach of 2 (length − d) pairs, in (window + 1 − d) of the windows: in Python's
-        # whole numbers, because the window may be of any size.
+        # whole numbers, since the window may be of any size.
         reach = max(0, min(window, length - 1))
         squares = reach * (reach + 1) * (2 * reach + 1) // 6
         distances = reach * (reach + 1) // 2
@@ -129,7 +129,7 @@ def mean_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = No
 
 
 def count_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = None) -> int:
-    """Return how many pairs `window_pairs` makes of a text of so many tokens.
+    """Return the number of pairs of `window_pairs` for a text of `tokens` tokens.
 
     Offset d has a context word for all but d tokens of a segment, on both sides.
 
@@ -159,7 +159,7 @@ def window_pairs(
         The text.
     window : int or ndarray of int, shape (n,)
         The greatest distance between the words of a pair, at least 1: one for all, or one for each centre. One that is
-        wider than the longest segment reaches over all of it.
+        wider than the longest segment covers all of it.
     vocabulary_size : int
         V.
     segments : ndarray of int64, shape (p + 1,), optional
@@ -169,7 +169,7 @@ def window_pairs(
     Returns
     -------
     Pairs
-        8 bytes a pair; made span by span, so that nothing else grows with the text.
+        8 bytes a pair; built span by span, so that no other array grows with the text.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def window_pairs(
 def _checked_text(
     ids: Any, vocabulary_size: Any, segments: Any
 ) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
-    """Return ids and segments as arrays, or raise `SettingError` for what cannot be used."""
+    """Return ids and segments as arrays, or raise `SettingError`."""
     size = require_whole("vocabulary_size", vocabulary_size, at_least=0)
     if isinstance(ids, (list, tuple)):
         ids = np.array(ids, np.int32 if not ids else None)
@@ -230,7 +230,7 @@ def _checked_text(
 
 
 def _checked_windows(windows: Any, tokens: int) -> NDArray[np.int64]:
-    """Return a window for each of so many words, or raise `SettingError`."""
+    """Return a window for each of `tokens` words, or raise `SettingError`."""
     require_array("window", windows, "iu", 1, "a whole number, or an array of one for each word")
     if len(windows) != tokens or windows.min(initial=1) < 1:
         raise SettingError("window", short(windows), f"must be 1 or more for each of the {tokens:,} words.")
@@ -246,12 +246,12 @@ def span_pairs(
     segments: NDArray[np.int64] | None = None,
     out: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the pairs whose centres are at the positions from start to stop, in the order of `window_pairs`.
+    """Return the pairs of the centres at positions start to stop, in the order of `window_pairs`.
 
     Parameters
     ----------
     ids : ndarray of int32, shape (n,)
-        The text, or as much of it as the windows of these centres reach.
+        The text, or the part of it that the windows of these centres cover.
     start, stop : int
         The first position, and the one after the last.
     window : int or ndarray of int, shape (stop − start,)
@@ -259,7 +259,7 @@ def span_pairs(
     segments : ndarray of int64, shape (p + 1,), optional
         As in `window_pairs`.
     out : pair of ndarray of int32, optional
-        Where there is room for them; what is returned is then the beginning of these two.
+        Buffers for the pairs, which are returned as views of their beginning.
 
     Returns
     -------
@@ -279,7 +279,7 @@ def span_pairs(
     whole = total == centres * 2 * widest
     table = made[1].reshape(centres, 2 * widest) if whole else np.empty((centres, 2 * widest), np.int32)
     for distance in range(1, widest + 1):
-        # From `first` on centres have a word so far before them, up to `last` one so far after them.
+        # Centres from `first` on have a word at this distance before them, those up to `last` after them.
         first = min(max(0, distance - start), centres)
         last = max(0, min(centres, len(ids) - distance - start))
         table[first:, widest - distance] = ids[start + first - distance : stop - distance]
@@ -292,7 +292,7 @@ def span_pairs(
         np.greater_equal(left, distance, out=inside[:, widest - distance])
         np.greater_equal(right, distance, out=inside[:, widest + distance - 1])
     made[0][:] = np.repeat(ids[start:stop], lengths)
-    # Twice as fast as table[inside]; no position is outside the table, and to check that it would be copied.
+    # Twice as fast as table[inside]; mode="clip" avoids a copy for a check of the indices, which are in range.
     table.reshape(-1).take(np.flatnonzero(inside), out=made[1], mode="clip")
     return made
 
@@ -304,7 +304,7 @@ def count_span_pairs(
     window: Window,
     segments: NDArray[np.int64] | None = None,
 ) -> int:
-    """Return how many pairs `span_pairs` makes, of a text of so many tokens."""
+    """Return the number of pairs of `span_pairs`, for a text of `tokens` tokens."""
     left, right = context_sizes(tokens, start, stop, window, segments)
     return int(left.sum() + right.sum())
 
@@ -316,9 +316,9 @@ def context_sizes(
     window: Window,
     segments: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many contexts each centre from start to stop has before it, and after it, (stop − start,) each.
+    """Return the number of contexts before and after each centre from start to stop, (stop − start,) each.
 
-    That is, in a text of so many tokens, within its window and its segment.
+    Contexts are within the centre's window and segment, in a text of `tokens` tokens.
     """
     if segments is None and isinstance(window, int) and window <= start and stop + window <= tokens:
         everywhere = np.full(stop - start, window, np.int64)

@@ -72,7 +72,7 @@ class HuffmanTree(ShortRepr):
     def of_shares(cls, shares: NDArray[np.float64], total: float) -> HuffmanTree:
         """Return the tree of counts given as shares of their total.
 
-        Rounded to 1/1024 they are counts again, and sums of them exact: equal ones tie whatever the shares' last bits.
+        Rounded to 1/1024 they are counts again, and sums of them exact: equal ones tie despite rounded shares.
         """
         return cls.of(np.rint(shares * (total * 1024)))
 

@@ -24,37 +24,36 @@ SMALLEST_KEPT = 1 << 16  # bytes; allocating less costs nothing
 
 
 class Workspace:
-    """One array that every step shapes as it needs it.
+    """A buffer that the large arrays of all steps share.
 
-    The system hands out large arrays page by page, cleared, at first touch; for the scores of a step that takes as
-    long as their exponentials.
+    New memory is cleared page by page at first access, which takes as long as the exponentials of a step's scores.
     """
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array of this shape with anything in it. It is good until the next one is asked for."""
+        """Return an uninitialized array of this shape; it is valid until the next call."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < SMALLEST_KEPT:
             return np.empty(shape, dtype)
         if len(self._memory) < size:
-            self._memory = np.empty(0, np.uint8)  # let go of the old one before there is a new one
+            self._memory = np.empty(0, np.uint8)  # free the old one before a new one is allocated
             self._memory = np.empty(size, np.uint8)
         return self._memory[:size].view(dtype).reshape(shape)
 
 
 SAFE_SCORE = 50  # exp of it, and sums of many of them, are far from the ends of float32
 SMALLEST_SUM, LARGEST_SUM = 1e-25, 1e35  # of exponentials in float32 that have lost nothing that counts
-FEW_SCORES = 4096  # each call then takes longer than the arithmetic in it
-CACHED_SCORES = 1 << 21  # stay in the third-level cache; with fewer at a time, threads wait for each other
+FEW_SCORES = 4096  # below, a call takes longer than its arithmetic
+CACHED_SCORES = 1 << 21  # stay in the third-level cache; with smaller blocks, threads wait for each other
 SMALL_PRODUCT = 1_000_000  # multiplications
 SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
 
 @dataclass(frozen=True, repr=False)
 class ScoreSums(ShortRepr):
-    """What is known of the scores of a batch once they have become exponentials.
+    """Sums over the exponentials of a batch's scores.
 
     Parameters
     ----------
@@ -81,10 +80,11 @@ def differentiate(
     epsilon: float = 0.0,
     subtract: bool = True,
 ) -> ScoreSums:
-    """Put normalizer · (p − the shares that labels have of their centre's pairs) in the place of every score.
+    """Replace scores by normalizer · (p − label shares), and return their sums.
 
-    It is the gradient of a centre's mean cost by its scores, not yet divided by the normalizer: that goes into smaller
-    matrices. All passes over some rows are made while they are in the cache.
+    Label shares are those of a centre's pairs. That is the gradient of a centre's mean cost by its scores, not yet
+    divided by the normalizer, which is left to smaller matrices. All passes over a block of rows are made while it is
+    in the cache.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def differentiate(
     labels : LabelCounts
         The labels of the k centres.
     weights : ndarray of float64, shape (k,)
-        How many labels each centre has.
+        Number of labels of each centre.
     compute : callable
-        Makes the scores of some rows anew: where their exponentials turn out to be too large or too small.
+        Recomputes the scores of some rows, whose exponentials were too large or too small.
     offset : ndarray, shape (V,), optional
         Added to the scores.
     epsilon : float
@@ -131,7 +131,7 @@ def differentiate(
 def exponentiate(
     scores: NDArray[Any], offset: NDArray[Any] | None = None
 ) -> tuple[NDArray[Any], NDArray[Any] | float]:
-    """Put exp(score + offset − largest) in the place of every score, and return the sums by row and `largest`.
+    """Replace scores by exp(score + offset − largest); return the sums by row, and `largest`.
 
     `largest`, by row, shape (k,), is the row's largest score where `exp` of one could overflow, or be zero for a whole
     row; elsewhere it is 0, for nothing needs to be subtracted from scores within ±50. In a large matrix some rows at a
@@ -161,8 +161,8 @@ def exponentiate(
 def transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
     """Return scoresᵀ · hidden, shape (V, dim), by blocks of words.
 
-    OpenBLAS has a kernel for products of up to 10⁶ multiplications that does without copying the factors into
-    an order of its own. With as few rows as a batch has distinct centres, copying is half of the work.
+    OpenBLAS has a kernel for products of up to 10⁶ multiplications that does not copy the factors into its own
+    order. With the few rows of a batch's distinct centres, copying is half of the work.
     """
     vocabulary_size, dim = scores.shape[1], hidden.shape[1]
     block = SMALL_PRODUCT // hidden.size
@@ -176,16 +176,16 @@ def transposed_product(scores: NDArray[Any], hidden: NDArray[Any]) -> NDArray[An
 
 
 def _cached_rows(scores: NDArray[Any]) -> Iterator[slice]:
-    """Return slices of as many rows as stay in the cache from one pass to the next."""
+    """Yield slices of rows that stay in the cache from one pass to the next."""
     rows = max(1, CACHED_SCORES // scores.shape[1])
     return (slice(start, min(start + rows, len(scores))) for start in range(0, len(scores), rows))
 
 
 def _quick_exponentials(block: NDArray[Any]) -> NDArray[Any] | None:
-    """Take the exponentials without a look at the scores, in place; return their sums by row, None if it went wrong.
+    """Replace scores by exponentials without looking for the largest; return sums by row, or None if out of range.
 
-    Sums tell whether an exponential was too large, or all of a row's too small. Looking for the largest score takes
-    as long as half of the exponentials.
+    Sums show whether an exponential was too large, or all of a row's too small. Looking for the largest score takes
+    half as long as the exponentials.
     """
     if block.size <= FEW_SCORES:
         flat = block.reshape(-1)
@@ -201,25 +201,25 @@ def _quick_exponentials(block: NDArray[Any]) -> NDArray[Any] | None:
     return None
 
 
-SCORES_AT_ONCE = 1 << 22  # 32 MB in float64
+CHUNK_SCORES = 1 << 22  # 32 MB in float64
 
 
 def exact_cost(parameters: Parameters, counts: PairCounts) -> float:
     """Return the mean negative log-likelihood of these pairs, in nats a pair.
 
-    It is the cost of the pairs themselves, without a constant in the logarithm (epsilon) and whatever training
-    smooths or weights. One product of matrices gives the scores of a slice of centres; so it takes a third of an
-    exact epoch of the same pairs, and 50 MB besides the parameters (or two rows of scores, where these are more).
+    It is the cost of the pairs themselves, without the constant in the logarithm (epsilon), smoothing and weights of
+    training. One matrix product gives the scores of a slice of centres; so it takes a third of an exact epoch of the
+    same pairs, and 50 MB besides the parameters (or two rows of scores, where these are more).
 
     Parameters
     ----------
     parameters : Parameters
-        With their offset, if there is one.
+        With their offset, if they have one.
     counts : PairCounts
-        At least one pair. Its rows are those of the embedding, whatever these are of: words, or bags of them.
+        At least one pair. Its rows are those of the embedding: words, or examples of cbow.
     """
     centres = np.flatnonzero(np.diff(counts.starts))
-    at_once = max(1, SCORES_AT_ONCE // len(parameters.output))
+    at_once = max(1, CHUNK_SCORES // len(parameters.output))
     cost = 0.0
     for first in range(0, len(centres), at_once):
         chosen = centres[first : first + at_once]
@@ -244,7 +244,7 @@ RAREST_CONTEXT = 1e-12  # a share of the pairs, for words that are no context at
 
 
 class Step(NamedTuple):
-    """What one batch gives, at the parameters before the step.
+    """Cost and gradients of a batch, at the parameters before the step.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ class Softmax:
     Parameters
     ----------
     update : {"accumulate", "overwrite"}
-        What becomes of several gradients for one embedding row in a batch. ``accumulate`` sums them.
+        Treatment of several gradients for one embedding row in a batch. ``accumulate`` sums them.
         ``overwrite`` keeps the last one only: the article's ``E[ids] -= …``, where NumPy's fancy indexing
         loses the others.
     embedding_gradient : {"sum", "mean"}
@@ -284,7 +284,7 @@ class Softmax:
         0, or a constant that is added to the sum of exponentials and inside the logarithm (the article:
         0.001). With it the article's p − Y is kept, although it then is no longer the gradient of its cost.
     output_offset : {"none", "unigram", "learned"}
-        What is added to the score of a context word whatever the centre. ``none``: nothing, as in the article.
+        Addend to the score of a context word with every centre. ``none``: nothing, as in the article.
         ``unigram``: log p(context), fixed, so that the matrices have only the departure from word frequencies to
         model. ``learned``: a parameter that starts there.
     weight_decay : float
@@ -333,9 +333,9 @@ class Softmax:
         embedding, output, labels = parameters.embedding, parameters.output, batch.labels
         hidden = batch.hidden(embedding)  # (k, dim)
         centres, has_prior = len(hidden), batch.prior is not None
-        # The (k, V) matrix takes most of the time, and is passed over as seldom as can be: it becomes the scores, then
-        # their exponentials less the labels. What it is to be divided by or multiplied with goes into small matrices.
-        # A prior, the same row for all centres, is one more row of the products.
+        # The (k, V) matrix takes most of the time, so passes over it are few: it becomes the scores, then their
+        # exponentials less the labels. Divisors and factors go into small matrices. A prior, the same row for all
+        # centres, is one more row of the products.
         table = (workspace or Workspace()).array((centres + has_prior, len(output)), hidden.dtype)
         scores = hidden.dot(output.T, table[:centres])
         overwrite = self.update == "overwrite"
@@ -415,7 +415,7 @@ class Softmax:
         return parameters
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
-        """Return the mean negative log-likelihood of counted pairs, in nats a pair, whatever epsilon is."""
+        """Return the mean negative log-likelihood of counted pairs, in nats a pair, with epsilon 0."""
         return exact_cost(parameters, counts)
 
     @staticmethod

@@ -17,9 +17,8 @@ from w2v_exp.model.parameters import Parameters
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-DENSE_WORDS = (
-    3  # a vocabulary of up to so many words a dimension: as a dense matrix it takes O(V·dim) all the same
-)
+# Words a dimension up to which the matrix is dense, in O(V·dim) numbers like the factors.
+DENSE_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class SpectralInitialization:
     """The truncated singular value decomposition U·Σ·Vᵀ of positive PMI: a baseline, and a start for training.
 
     The embedding is U·Σ^p, the output weights are V·Σ^(1 − p), so that their product is the best approximation of
-    the PMI matrix M of that rank, whatever p is. It is a start for the softmax because the least cost is at
+    the PMI matrix M of that rank, for every p. It is a start for the softmax because the least cost is at
     scores log p(context | centre) = log p(context) + PMI, of which ``objective.output_offset=unigram`` has the first
     term. Without an offset training has word frequencies still to learn.
 
@@ -83,7 +82,7 @@ class SpectralInitialization:
         if not matrix.nnz:
             raise CorpusError(
                 f"initialization=spectral, shift={self.shift:g}: no pair of this text is that much more frequent than "
-                "by chance. Take a smaller initialization.shift or a longer text."
+                "by chance. Use a smaller initialization.shift or a longer text."
             )
         left, values, right = truncated_svd(matrix, dim, generator)
         embedding, output = (np.zeros((counts.vocabulary_size, dim), dtype) for _ in range(2))
@@ -93,7 +92,7 @@ class SpectralInitialization:
 
     @staticmethod
     def memory(distinct: int, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return how many bytes factorising the counts of so many distinct pairs takes at the most, beside them."""
+        """Return the peak bytes of factorising the counts of `distinct` distinct pairs, beside the counts."""
         size, words = np.dtype(dtype).itemsize, vocabulary_size
         matrix = (4 + size) * distinct  # all pairs may be more frequent than by chance
         # The matrix as a dense one, a copy and its vectors; or the iteration's vectors, and those that it ends with.
@@ -160,7 +159,7 @@ def truncated_svd(
 def _lanczos_svd(
     matrix: csr_array, rank: int, generator: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Do what `scipy.sparse.linalg.svds` does, which has no generator for the iteration's new starts."""
+    """Return a truncated SVD like `scipy.sparse.linalg.svds`, which has no generator for its restarts."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     words = matrix.shape[0]
