@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from processes import Command, ForkingCommand, run_python
 from properties import load_profile
 
 from w2v_exp.files import locked, replacing
+from w2v_exp.processes import messages_on_stderr
 
 load_profile()
 
@@ -40,6 +42,24 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("W2V_EXP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _messages_on_stderr() -> Iterator[None]:
+    """Show what is logged as the command line does."""
+    with messages_on_stderr():
+        yield
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Return a list that grows by every message that the package logs."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("w2v_exp").addHandler(handler)
+    yield messages
+    logging.getLogger("w2v_exp").removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

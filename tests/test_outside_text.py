@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from omegaconf import OmegaConf
-from processes import Command
+from processes import Command, run_python
 
 import w2v_exp
 from w2v_exp.config import recorded_values
 from w2v_exp.errors import JOINERS, SettingError, UserError, refuse_secret, visible
-from w2v_exp.processes import VisibleStream
+from w2v_exp.processes import VisibleStream, messages_on_stderr
 from w2v_exp.reporting.escape import code_span, table_cells, table_text, visible_console
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\x85"
@@ -296,3 +297,41 @@ def test_a_code_span_ends_where_its_text_does(text: str) -> None:
         assert kinds == ["text", "code_inline", "text"]
         code = (paragraph.children or [])[1].content
         assert code.split() == text.split()
+
+
+PROGRAM = """if True:
+    import logging, sys
+    from w2v_exp.runs import read_result
+    from pathlib import Path
+    {before}
+    Path("result.json").write_text("damaged")
+    read_result(Path())
+    """
+
+
+@pytest.mark.parametrize(
+    ("before", "stdout", "stderr"),
+    [
+        ("", "", "result.json: cannot be read (it is not what was written); its run counts as unfinished.\n"),
+        ("logging.getLogger('w2v_exp').setLevel(logging.ERROR)", "", ""),
+        (
+            "logging.basicConfig(stream=sys.stdout, format='%(name)s %(levelname)s')",
+            "w2v_exp.runs WARNING\n",
+            "",
+        ),
+    ],
+    ids=["as it comes", "silenced", "captured"],
+)
+def test_a_notebook_can_silence_and_capture_messages(
+    tmp_path: Path, before: str, stdout: str, stderr: str
+) -> None:
+    done = run_python("-c", PROGRAM.format(before=before), folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, stdout, stderr)
+
+
+def test_messages_of_a_command_are_visible_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("w2v_exp.a.module")
+    with messages_on_stderr():
+        logger.info("a%s\x1b[31mb")
+        logger.debug("not shown")
+    assert capsys.readouterr().err == "a%s�[31mb\n"

@@ -21,10 +21,10 @@ def run(arguments: list[str]) -> int:
 
     What a command needs is imported after signals are handled: it takes up to a second.
     """
-    from w2v_exp.processes import termination_as_exception
+    from w2v_exp.processes import messages_on_stderr, termination_as_exception
 
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    with termination_as_exception():
+    with termination_as_exception(), messages_on_stderr():
         if name == "ask":
             from w2v_exp.experiment.questions import run as ask
 

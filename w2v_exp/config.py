@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import os
 import re
@@ -43,6 +44,8 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.errors import UserError
 from w2v_exp.plan import MOST_RUNS, Plan, make_plan
 from w2v_exp.reporting.escape import shown
+
+_log = logging.getLogger(__name__)
 
 PRIMARY = "config"
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)
@@ -196,7 +199,7 @@ def _require_search_path(warned: list[warnings.WarningMessage]) -> None:
         ):
             raise UserError(f"hydra.searchpath=[{found[1]}]: no such folder.")
     for warning in warned:
-        print(f"{type(warning.message).__name__}: {' '.join(str(warning.message).split())}", file=sys.stderr)
+        _log.warning(f"{type(warning.message).__name__}: {' '.join(str(warning.message).split())}")
 
 
 def parse_overrides(texts: Sequence[str]) -> list[Override]:
@@ -486,7 +489,7 @@ def load_plugins() -> None:
     try:
         Plugins.instance()
     except (Exception, SystemExit) as error:
-        print(f"hydra_plugins: ignored, it cannot be imported ({_first_line(error)}).", file=sys.stderr)
+        _log.warning(f"hydra_plugins: ignored, it cannot be imported ({_first_line(error)}).")
         shadowed = {
             name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("hydra_plugins")
         }

@@ -10,6 +10,7 @@ cache. Symbolic links are not followed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -21,6 +22,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
+
+_log = logging.getLogger(__name__)
 
 CHECKSUM = "checksum"  # key in a file of `write_checked`
 
@@ -213,9 +216,7 @@ def _wait_for(stream: IO[bytes], path: Path) -> None:
     message_at = time.monotonic() + MESSAGE_SECONDS
     while not _try_to_lock(stream):
         if time.monotonic() >= message_at:
-            print(
-                f"Waiting for {path}: another process{_holder(stream)} holds it.", file=sys.stderr, flush=True
-            )
+            _log.warning(f"Waiting for {path}: another process{_holder(stream)} holds it.")
             _lock(stream)
             break
         time.sleep(_LOOK_EVERY)

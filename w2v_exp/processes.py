@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -265,6 +266,40 @@ class VisibleStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.rich_proxied_file, name)
+
+
+class _StandardErrorHandler(logging.Handler):
+    """Writes messages, and nothing else, to the standard error of the moment: a progress bar replaces it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # a full disk, or no reader any more: a run does not end for that
+            print(visible(self.format(record)), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def messages_on_stderr() -> Iterator[None]:
+    """Show what the package logs as lines of the standard error, as a command does; of other packages only errors.
+
+    Elsewhere, as in a notebook, the loggers ``w2v_exp.…`` are as Python has them: warnings are shown, and can be
+    silenced, redirected or captured. Within another one of its kind this does nothing.
+    """
+    logger, root = logging.getLogger("w2v_exp"), logging.getLogger()
+    if any(isinstance(handler, _StandardErrorHandler) for handler in logger.handlers):
+        yield
+        return
+    handler = _StandardErrorHandler()
+    levels, propagate = (logger.level, root.level), logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    root.setLevel(logging.ERROR)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(levels[0])
+        root.setLevel(levels[1])
+        logger.propagate = propagate
 
 
 INTERRUPTED = 130  # by Ctrl-C: 128 and the signal's number, as shells have it

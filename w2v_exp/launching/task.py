@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +22,14 @@ from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.identity import Identity
 from w2v_exp.plan import Plan
+from w2v_exp.processes import messages_on_stderr
 from w2v_exp.runs import RunResult, read_result, write_result
 
 if TYPE_CHECKING:
     from w2v_exp.tracking.store import Store
     from w2v_exp.tracking.upload import Pending
+
+_log = logging.getLogger(__name__)
 
 OUTPUT_FILE = "output.txt"
 
@@ -74,13 +78,14 @@ def task_identity(config: DictConfig) -> Identity:
 
 def perform(task: Task) -> None:
     """Do a run, in whatever process: its result is in its folder then, and in its store."""
-    _perform(task, _composed_here(task))
+    with messages_on_stderr():
+        _perform(task, _composed_here(task))
 
 
 def perform_quietly(task: Task) -> None:
     """Do a run whose words go to a file in its folder, for several runs would talk at the same time."""
     config = _composed_here(task)
-    with output_to(task_identity(config).folder):
+    with output_to(task_identity(config).folder), messages_on_stderr():
         _perform(task, config)
 
 
@@ -166,7 +171,7 @@ def record_end(task: Task, status: str, reason: str) -> RunResult:
             result = end_lost_record(plan.tracking, identity.tags(), identity.folder, result)
         write_result(result, identity.folder, identity.sweep)
     except OSError as error:  # a full disk; the other runs go on
-        print(f"{identity.folder}: {error.strerror or error}.", file=sys.stderr)
+        _log.warning(f"{identity.folder}: {error.strerror or error}.")
     return result
 
 
@@ -238,7 +243,7 @@ def _pending_end(
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        print(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.", file=sys.stderr)
+        _log.warning(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.")
     if pending.status != "FINISHED":  # else it was lost while it waited for the store
         pending.tags["reason"] = result.reason
         pending.status, pending.end_time = result.status, int(time() * 1000)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from w2v_exp.reporting.comparison import Group
 from w2v_exp.runs import RESULT_FILE, RunResult, read_result
 from w2v_exp.searching.settings import KEY, SearchSettings
 from w2v_exp.searching.space import Space
+
+_log = logging.getLogger(__name__)
 
 FILE = "study.db"
 MARK_FILE = "search.id"
@@ -103,9 +105,7 @@ class SearchStudy:
         except FileNotFoundError:
             pass
         except (OSError, DamagedFileError, KeyError) as error:
-            print(
-                f"{file}: cannot be read ({error}); trials that were interrupted stay open.", file=sys.stderr
-            )
+            _log.warning(f"{file}: cannot be read ({error}); trials that were interrupted stay open.")
         mark = secrets.token_hex(8)
         write_checked(file, {MARK: mark})
         return mark

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -32,6 +33,8 @@ from w2v_exp.text.encoding import (
 from w2v_exp.text.tokenizers import TOKENIZERS, Tokenizer
 from w2v_exp.text.tokenizing import available_processes
 from w2v_exp.text.vocabulary import VocabularyRule
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 4  # of an entry's files, and of what its ids mean: one more whenever either changes
 
@@ -147,7 +150,6 @@ def encode_cached(
     cache: TextCache,
     *,
     progress: Progress = lambda _done, _of: None,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> EncodedText:
     """Return what `encode_text` returns; for long texts with the ids in a mapped file, which stays in the cache.
 
@@ -157,9 +159,9 @@ def encode_cached(
     when they are no longer used: whether it still makes the same words is not known.
 
     Files that have been encoded before are not read again while their paths, sizes and times are the same. Every byte
-    of an entry is checked when it is used; one that is damaged is made again, and `say` is told. So it is where the
-    cache cannot be written, for whatever reason: the text is then encoded in memory. The ids of a text take no more
-    disk than `cache.limit_gb`, and leave `LEAVE_FREE` bytes of it free.
+    of an entry is checked when it is used; one that is damaged is made again, with a warning in the log. If the
+    cache cannot be written, for whatever reason, a warning is logged and the text is encoded in memory. The ids of a
+    text take no more disk than `cache.limit_gb`, and leave `LEAVE_FREE` bytes of it free.
 
     Raises
     ------
@@ -202,9 +204,9 @@ def encode_cached(
                 if text := cache.read(entry_key(identity, segment_end, tokenizer_described, rule)):
                     return text
             except DamagedEntryError as error:
-                say(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
+                _log.warning(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
         if line := cache.moved:
-            say(line)
+            _log.info(line)
         with cache.making() as folder:
             with (folder / IDS).open("x+b") as file:
                 encoded = encode(file)
@@ -223,7 +225,9 @@ def encode_cached(
         return text
     except OSError as error:  # one of the corpus would be a CorpusError
         reason = error.strerror or str(error)
-        say(f"The cache of texts in {cache.path} cannot be used ({reason}); this goes on without it.")
+        _log.warning(
+            f"The cache of texts in {cache.path} cannot be used ({reason}); this goes on without it."
+        )
         if isinstance(error, _NoRoomError):
             require_ids_memory(corpus.source, error.size)  # at once, not when so much has been read again
         return encode_text(corpus, tokenizer, rule)

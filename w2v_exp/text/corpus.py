@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +25,8 @@ from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
 from w2v_exp.text.documents import holds_several, is_pipe, printable, spooled
 from w2v_exp.text.file_search import Found, find_files
 from w2v_exp.text.text8 import Text8Corpus
+
+_log = logging.getLogger(__name__)
 
 
 class Corpus(Protocol):
@@ -165,7 +167,7 @@ class FileCorpus:
         yield from texts_of_files(files, skipped, name=name)
         if skipped:
             listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
-            print_once(f"corpus.path={printable(self.path)}: skipped: {listed}.")
+            _warn_once(f"corpus.path={printable(self.path)}: skipped: {listed}.")
 
     def chunks(self) -> Iterator[str]:
         """Yield the text of the files, chunk by chunk."""
@@ -267,9 +269,9 @@ def texts_of(corpus: Corpus) -> Iterator[Iterator[str]]:
 
 
 @cache
-def print_once(line: str) -> None:
-    """Print a line to the standard error, the first time that it is given: a text may be read several times."""
-    print(line, file=sys.stderr)
+def _warn_once(message: str) -> None:
+    """Log a warning the first time that it is given: a text may be read several times."""
+    _log.warning(message)
 
 
 CORPORA = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import shutil
@@ -30,6 +31,8 @@ from w2v_exp.compression import (
 from w2v_exp.errors import CorpusError, SettingError, visible
 from w2v_exp.machine import readable_bytes
 from w2v_exp.text.file_search import OTHER, reason_to_skip
+
+_log = logging.getLogger(__name__)
 
 STANDARD_INPUT = "-"
 LEAVE_FREE = 1_000_000_000  # bytes of a disk that are never filled
@@ -76,7 +79,7 @@ def spooled(path: str) -> Path:
     status = _status(path)
     key = path, status.st_dev, status.st_ino
     if key not in _spools:
-        print(f"corpus.path={visible(path)}: reading the pipe into a temporary file.", file=sys.stderr)
+        _log.info(f"corpus.path={visible(path)}: reading the pipe into a temporary file.")
         _spools[key] = _spool(path)
     return Path(f"/dev/fd/{_spools[key]}")
 

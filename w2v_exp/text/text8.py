@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.client
+import logging
 import re
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -32,6 +32,8 @@ from w2v_exp.files import (
 )
 from w2v_exp.text.chunks import texts_of_files
 from w2v_exp.text.documents import promised_format
+
+_log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
 _BLOCK = 1 << 16
@@ -233,7 +235,6 @@ class PublishedText:
         folder: Path,
         *,
         progress: Progress = lambda _done, _of: None,
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
         timeout: float = 30.0,
     ) -> Path:
         """Return the verified file in a folder, after downloading and unpacking it if it is not there.
@@ -248,8 +249,6 @@ class PublishedText:
             Where the file is kept; made if it is not there.
         progress : callable
             Is told of the bytes of the zip.
-        say : callable
-            Is told in a sentence if the file was there but damaged.
         timeout : float
             Seconds to wait for the server's next byte.
 
@@ -269,7 +268,7 @@ class PublishedText:
                 if self._is_intact(file):  # another process has just fetched it
                     return file
                 if file.exists():
-                    say(f"{file} is damaged; it is downloaded again.")
+                    _log.warning(f"{file} is damaged; it is downloaded again.")
                 archive = folder / f"{self.name}.zip.partial"
                 # Anything may be compressed badly, but not to a zip that is longer than what it holds and a bit.
 
@@ -439,7 +438,6 @@ class Text8Corpus:
         self,
         *,
         progress: Progress = lambda _done, _of: None,
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
     ) -> list[Path]:
         """Return the one file that is read; it is downloaded if it is not there.
 
@@ -453,13 +451,12 @@ class Text8Corpus:
         with suppress(OSError):
             if file.stat().st_size == self.published.size:
                 return [file]
-        return [self.fetch(progress=progress, say=say)]
+        return [self.fetch(progress=progress)]
 
     def fetch(
         self,
         *,
         progress: Progress = lambda _done, _of: None,
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
     ) -> Path:
         """Return the verified file, downloading it if need be.
 
@@ -467,8 +464,6 @@ class Text8Corpus:
         ----------
         progress : callable
             Is told how many bytes of the download there are, of how many (None if the server does not say).
-        say : callable
-            Is told in a sentence if a file in the cache was damaged.
 
         Raises
         ------
@@ -476,7 +471,7 @@ class Text8Corpus:
             If it cannot be downloaded or kept, or is not text8.
         """
         if self.path is None:
-            return self.published.fetch(self.url, self.folder(), progress=progress, say=say)
+            return self.published.fetch(self.url, self.folder(), progress=progress)
         file = self._own_file(self.path)
         try:
             if self.verify:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,6 +18,8 @@ from typing import Any
 from w2v_exp.errors import UserError
 from w2v_exp.files import locked, sync_folder
 from w2v_exp.tracking.locations import StoreAddress, sqlite_uri
+
+_log = logging.getLogger(__name__)
 
 MARKER = "made_by_w2v_exp"  # in a folder that may be deleted if its process is gone
 SIDE_FILES = ("-journal", "-wal", "-shm")
@@ -144,7 +146,7 @@ def _create(address: StoreAddress, database: Path) -> None:
                 f"tracking.uri={address.uri}: {side.name} is left of a database that is gone. "
                 f"Delete {side}, or restore its database."
             )
-    print(f"creating {database.name} (once)", file=sys.stderr, flush=True)
+    _log.info(f"creating {database.name} (once)")
     with _own_folder(database) as folder:
         new = folder / database.name
         _build(new, database.parent / "mlartifacts")
@@ -187,11 +189,9 @@ def _migrate(address: StoreAddress, database: Path) -> None:
             database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
             new.replace(database)
         sync_folder(database.parent)
-    print(
+    _log.warning(
         f"{database.name}: migrated from schema {schema.revision} to {_current_revision()}; an older MLflow cannot "
-        f"open it any more. The copy {kept.name} is as it was. Restart an MLflow UI that serves it.",
-        file=sys.stderr,
-        flush=True,
+        f"open it any more. The copy {kept.name} is as it was. Restart an MLflow UI that serves it."
     )
 
 

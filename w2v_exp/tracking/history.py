@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import socket
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +24,8 @@ from w2v_exp.tracking.upload import Delivery, Pending, Taken
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+_log = logging.getLogger(__name__)
 
 
 SUMMARY = "summary"
@@ -221,9 +223,7 @@ def skipped_results(store: Store, sweep: str) -> list[RunResult]:
         try:
             runs = read_checked(download_artifact(store.client, summary, FILE, folder))["runs"]
         except (DamagedFileError, KeyError) as error:
-            print(
-                f"{FILE} of the sweep's summary is damaged ({error}): its runs are left out.", file=sys.stderr
-            )
+            _log.warning(f"{FILE} of the sweep's summary is damaged ({error}): its runs are left out.")
             return []
     return [
         replace(
