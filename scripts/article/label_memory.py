@@ -79,14 +79,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
         ),
         pictures={
             "label_memory.svg": partial(
-                draw_label_memory,
-                dense=[(each.vocabulary_size, each.pairs, each.peak) for each in dense],
-                sparse=[(each.vocabulary_size, each.pairs, each.peak) for each in sparse],
-                dense_line=(lines["dense by V·m"].intercept, lines["dense by V·m"].slope),
-                sparse_line=(lines["sparse by m"].intercept, lines["sparse by m"].slope),
-                sparse_line_from=min(each.pairs for each in large),
-                refused=(refusal.pairs, refusal.needed, refusal.sparse.peak) if refusal else None,
-                available=available_memory(),
+                draw_label_memory, dense=dense, sparse=sparse, large=large, lines=lines, refusal=refusal
             )
         },
     )
@@ -169,15 +162,7 @@ def _refused(refusal: Refusal | None) -> str:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The peak memory of the beginning of a training.
-
-    Parameters
-    ----------
-    vocabulary_size, pairs : int
-        V and m.
-    peak : float
-        Bytes.
-    """
+    """V, m, and the peak memory in bytes of the beginning of a training."""
 
     vocabulary_size: int
     pairs: int
@@ -186,15 +171,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line through measurements: peak = intercept + slope · x, in bytes.
-
-    Parameters
-    ----------
-    intercept, slope : float
-        By least squares.
-    determination : float
-        R²: the share of the peaks' variance that the line explains.
-    """
+    """A line through measurements, peak = intercept + slope · x in bytes, and its R² (`determination`)."""
 
     intercept: float
     slope: float
@@ -211,21 +188,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A training that was refused.
-
-    Parameters
-    ----------
-    vocabulary_size, pairs : int
-        V and m.
-    needed : int
-        Bytes of one-hot labels.
-    message : str
-        The error message.
-    allocated : float
-        Bytes that were allocated until then, beside the pairs.
-    sparse : Measurement
-        The same text with ids.
-    """
+    """A training that was refused: V, m, bytes of one-hot labels, the message, bytes allocated until then; with ids."""
 
     vocabulary_size: int
     pairs: int
@@ -306,56 +269,39 @@ def refuse(seed: int) -> Refusal | None:
 def draw_label_memory(
     path: Path,
     *,
-    dense: Sequence[tuple[int, int, float]],
-    sparse: Sequence[tuple[int, int, float]],
-    dense_line: tuple[float, float],
-    sparse_line: tuple[float, float],
-    sparse_line_from: int,
-    refused: tuple[int, float, float] | None,
-    available: int | None,
+    dense: Sequence[Measurement],
+    sparse: Sequence[Measurement],
+    large: Sequence[Measurement],
+    lines: dict[str, Line],
+    refusal: Refusal | None,
 ) -> None:
-    """Draw peak memory by number of pairs, both axes logarithmic.
-
-    Parameters
-    ----------
-    path : Path
-        The SVG to write.
-    dense, sparse : sequence of (int, int, float)
-        Vocabulary size, pairs and bytes of every measurement.
-    dense_line, sparse_line : (float, float)
-        Intercept and slope in bytes: of dense by V·m, of sparse by m.
-    sparse_line_from : int
-        From how many pairs on the line of sparse is fitted.
-    refused : (int, float, float), optional
-        Pairs of the refused text, bytes it needs with one-hot labels, bytes it took with ids.
-    available : int, optional
-        Bytes that the machine has.
-    """
+    """Draw peak memory by number of pairs, both axes logarithmic; the line of ids is fitted to `large`."""
+    by_cells, by_pairs = lines["dense by V·m"], lines["sparse by m"]
     with style.drawing(path, height=5.2) as figure:
         axes = figure.add_subplot()
         axes.set(xscale="log", yscale="log", xlabel="pairs (m)")
-        vocabulary_sizes = sorted({vocabulary_size for vocabulary_size, _, _ in sparse})
-        shades = dict(zip(vocabulary_sizes, np.linspace(0.4, 1, len(vocabulary_sizes)), strict=True))
-        for vocabulary_size, shade in shades.items():
+        vocabulary_sizes = sorted({each.vocabulary_size for each in sparse})
+        for V, shade in zip(vocabulary_sizes, np.linspace(0.4, 1, len(vocabulary_sizes)), strict=True):
             look: dict[str, Any] = {"color": PUBLISHED, "alpha": shade}
-            pairs, peaks = _of(dense, vocabulary_size)
-            axes.plot(pairs, dense_line[0] + dense_line[1] * vocabulary_size * pairs, lw=1.2, **look)
+            pairs, peaks = _of(dense, V)
+            axes.plot(pairs, by_cells.intercept + by_cells.slope * V * pairs, lw=1.2, **look)
             axes.scatter(pairs, peaks, s=18, lw=0, **look)
-            _note(axes, f"V = {vocabulary_size:,}", pairs[0], peaks[0], PUBLISHED, left=True)
-            axes.scatter(*_of(sparse, vocabulary_size), s=18, lw=0, color=OURS, alpha=shade)
-        pairs = np.geomspace(sparse_line_from, max(m for _, m, _ in sparse))
-        axes.plot(pairs, sparse_line[0] + sparse_line[1] * pairs, color=OURS, lw=1.2)
-        _note(axes, "ids, any V", pairs[-1], sparse_line[0] + sparse_line[1] * pairs[-1], OURS)
-        if available is not None:
+            _note(axes, f"V = {V:,}", pairs[0], peaks[0], PUBLISHED, left=True)
+            axes.scatter(*_of(sparse, V), s=18, lw=0, color=OURS, alpha=shade)
+        pairs = np.geomspace(min(each.pairs for each in large), max(each.pairs for each in sparse))
+        axes.plot(pairs, by_pairs.intercept + by_pairs.slope * pairs, color=OURS, lw=1.2)
+        _note(axes, "ids, any V", pairs[-1], by_pairs.intercept + by_pairs.slope * pairs[-1], OURS)
+        if (available := available_memory()) is not None:
             axes.axhline(available, color=style.GREY, lw=1, ls=(0, (4, 3)))
             left, _ = axes.get_xlim()
             _note(axes, f"available here: {readable_bytes(available)}", left, 1.3 * available, style.GREY)
-        if refused is not None:
-            at, needed, taken = refused
-            axes.scatter([at], [needed], marker="x", s=50, color=PUBLISHED)
-            _note(axes, f"refused: {readable_bytes(needed)}", at, needed, PUBLISHED)
-            axes.scatter([at], [taken], marker="D", s=28, color=OURS)
-            _note(axes, "that text with ids", at, taken, OURS, left=True)
+        if refusal is not None:
+            axes.scatter([refusal.pairs], [refusal.needed], marker="x", s=50, color=PUBLISHED)
+            _note(
+                axes, f"refused: {readable_bytes(refusal.needed)}", refusal.pairs, refusal.needed, PUBLISHED
+            )
+            axes.scatter([refusal.pairs], [refusal.sparse.peak], marker="D", s=28, color=OURS)
+            _note(axes, "that text with ids", refusal.pairs, refusal.sparse.peak, OURS, left=True)
         axes.grid(which="major")
         axes.margins(x=0.15, y=0.1)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: readable_bytes(value)))
@@ -363,18 +309,19 @@ def draw_label_memory(
         axes.minorticks_off()
         style.add_title(
             axes,
-            f"One-hot labels take {dense_line[1]:.2f} bytes · V · m, ids {sparse_line[1]:.2f} bytes · m",
+            f"One-hot labels take {by_cells.slope:.2f} bytes · V · m, ids {by_pairs.slope:.2f} bytes · m",
             f"peak memory; points measured, lines fitted; {len(vocabulary_sizes)} vocabulary sizes, "
             "the darker the larger",
         )
 
 
 def _of(
-    measurements: Sequence[tuple[int, int, float]], vocabulary_size: int
+    measurements: Sequence[Measurement], vocabulary_size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return pairs and peaks of one vocabulary size."""
-    chosen = np.array([(pairs, peak) for size, pairs, peak in measurements if size == vocabulary_size])
-    return chosen[:, 0], chosen[:, 1]
+    chosen = [(each.pairs, each.peak) for each in measurements if each.vocabulary_size == vocabulary_size]
+    pairs, peaks = np.array(chosen).T
+    return pairs, peaks
 
 
 def _note(axes: Axes, text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:

@@ -46,7 +46,7 @@ def test_the_cost_is_logged_by_epoch_and_stands_beside_that_of_training(
 
     done = command(*SETTINGS, "epochs=50", "validation.every=4", "tracking.points=4", "tracking.plots=false")
     assert done.returncode == 0, done.stderr
-    assert "validation cost (held-out pairs)" in done.stdout
+    assert "validation cost, nats per pair" in done.stdout
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     (run,) = client.search_runs(["1"])
     history = {
