@@ -242,7 +242,7 @@ def test_a_refusal_says_what_is_needed_what_there_is_and_what_fits() -> None:
         require_fit(plan, text, 1000, estimates["dense"])
     first, second = str(refusal.value).splitlines()
     assert first == "labels=dense with 1,000 words needs 1.6 GB, and 60 MB are available."
-    assert second.startswith("What fits: labels=sparse (")
+    assert second.startswith("Encodings that fit: labels=sparse (")
     for encoding in ("sparse", "counts", "streamed"):
         assert f"labels={encoding} ({machine.readable_bytes(estimates[encoding].total)})" in second
 
@@ -288,7 +288,7 @@ def test_a_run_that_cannot_fit_is_refused_in_two_lines_and_leaves_nothing(
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
     assert "TB, and " in first
-    assert second.startswith("What fits: labels=sparse (")
+    assert second.startswith("Encodings that fit: labels=sparse (")
     assert not (tmp_path / "mlflow.db").exists()
 
 

@@ -134,7 +134,7 @@ def test_they_are_left_out_where_there_is_no_memory_to_count(
     assert training_bounds(plan, DIGEST, TextPart(IDS), examples) is None
     said = capsys.readouterr().err
     needed = machine.readable_bytes(counting_memory(plan, TextPart(IDS), V))
-    assert f"goes on without the bounds of its cost. Counting the pairs needs {needed}, and 100 B" in said
+    assert f"Skipping unigram_cost and cost_floor: Counting the pairs needs {needed}, and 100 B" in said
     assert "bounds=false" in said
 
 

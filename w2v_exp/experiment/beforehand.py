@@ -5,11 +5,11 @@ from __future__ import annotations
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.pairs import count_pairs, effective_window
 from w2v_exp.examples.sampling import TextPart
+from w2v_exp.experiment.estimation import MemoryEstimate
 from w2v_exp.experiment.inputs import Origin
 from w2v_exp.machine import MEGABYTE, available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.training.memory_estimate import MemoryEstimate
 
 
 def metrics_beforehand(

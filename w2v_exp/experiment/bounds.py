@@ -1,4 +1,4 @@
-"""What the cost of a run's pairs can be: outside the time of training, and only once for the same text in the cache."""
+"""Bounds of the cost of a run's pairs, computed after training, once for a text in the cache."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from w2v_exp.text.cache import read_figures, write_figures
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the bounds that are kept: one more whenever they mean something else
+FORMAT = 1  # of the cached bounds: raise by one whenever their meaning changes
 _HASHED_AT_ONCE = 1 << 20
 
 
 def training_bounds(
     plan: Plan, text_digest: str, training: TextPart, examples: TrainingExamples
 ) -> Bounds | None:
-    """Return the bounds of all pairs of the text that a plan trains on, whichever of them it samples.
+    """Return the bounds of all pairs of the training text, sampled or not.
 
-    Where windows shrink, pairs weigh what their distance makes of them.
+    Where windows shrink, pairs are weighted by their distance.
 
     Parameters
     ----------
     plan : Plan
-        What is trained.
+        Settings of the run.
     text_digest : str
         SHA-256 of the whole text.
     training : TextPart
-        The part that is trained on. If its ids are mapped from a file, bounds are kept in the cache.
+        The training part. If its ids are mapped from a file, bounds are cached.
     examples : TrainingExamples
-        What has been made of it; not counted again if it is the counts of all pairs.
+        Its examples, whose counts are used if they are those of all pairs.
 
     Returns
     -------
     Bounds or None
-        None if the plan does without, or if pairs cannot be counted in the memory there is, which is said.
+        None with ``bounds=false``, or if counting the pairs does not fit the memory, which is printed.
     """
     if not plan.bounds:
         return None
@@ -63,7 +63,7 @@ def training_bounds(
 
 
 def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
-    """Return the bounds, and where the cost of the same pairs, if there is one, stands between them."""
+    """Return the metrics of the bounds, and of the cost of the same pairs relative to them, if it is given."""
     metrics = dict(vars(bounds))
     if cost is not None:
         metrics["cost_gap"] = cost - bounds.cost_floor
@@ -72,7 +72,7 @@ def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
 
 
 def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int:
-    """Return how many bytes counting all pairs of a text, and their bounds, take at the most."""
+    """Return the peak bytes of counting all pairs of a text and computing their bounds."""
     nothing_drawn = np.random.default_rng(0)
     statistics = PairStatistics(
         training.ids, plan.window, vocabulary_size, nothing_drawn, segments=training.segments
@@ -88,7 +88,7 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
     vocabulary_size = examples.vocabulary_size
     try:
         needed = counting_memory(plan, training, vocabulary_size)
-        require_memory(needed, "Counting the pairs", "bounds=false does without.")
+        require_memory(needed, "Counting the pairs", "Use bounds=false.")
         counts = count_window_pairs(
             [training.ids],
             plan.window,
@@ -96,14 +96,14 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
             shrinking=plan.shrinking_window,
             segments=training.segments,
         )
-    except UserError as error:  # of the counting; what has been trained is of use without bounds, too
-        _log.warning(f"The run goes on without the bounds of its cost. {error}")
+    except UserError as error:  # the trained embeddings are useful without bounds
+        _log.warning(f"Skipping unigram_cost and cost_floor: {error}")
         return None
     return Bounds.of(counts)
 
 
 def _key(plan: Plan, training: TextPart, vocabulary_size: int) -> str:
-    """Return what the bounds are known by: the content of all that they are computed from."""
+    """Return the cache key of the bounds: a digest of all that they are computed from."""
     described = [FORMAT, plan.window, plan.shrinking_window, vocabulary_size]
     digest = hashlib.sha256(json.dumps(described).encode())
     for array in (training.ids, training.segments):

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.experiment.building import pair_statistics, split_text
-from w2v_exp.experiment.estimation import estimate_run, plans_by_encoding
+from w2v_exp.experiment.estimation import MemoryEstimate, estimate_run, plans_by_encoding
 from w2v_exp.experiment.inputs import Origin, read_trainable_text
 from w2v_exp.experiment.time_estimate import (
     LONG,
@@ -24,15 +24,14 @@ from w2v_exp.experiment.time_estimate import (
 from w2v_exp.machine import available_memory, readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
-from w2v_exp.training.memory_estimate import MemoryEstimate
 
-NOTE = "Up to the first steps. Python with its packages, and what is measured after training, come on top."
+NOTE = "Peak until the first steps, without Python and its packages, and without measurements after training."
 MOST_ESTIMATED = 200  # runs: to compose the configuration of one takes a fifth of a second
 CHOSEN, FITS, DOES_NOT = "bold", "green", "red"
 
 
 class Estimates(NamedTuple):
-    """What the label encodings would need for a run.
+    """Memory and training time of a run with each label encoding.
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ class Estimates(NamedTuple):
 
 
 def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Console) -> None:
-    """Read the text of every plan, and print what its run would need: one table, or one for a sweep."""
+    """Read the text of every plan, and print the estimates of its run: a table, or one for a sweep."""
     estimates = []
     for swept, plan in plans:
         origin = Origin.read(plan).memory  # which is free again when the memory available is asked for

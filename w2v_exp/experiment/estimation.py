@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.errors import SettingError
@@ -15,10 +15,35 @@ from w2v_exp.experiment.building import SAMPLING, child_generator, pair_statisti
 from w2v_exp.machine import readable_bytes, require_memory
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan
-from w2v_exp.training.memory_estimate import MemoryEstimate, estimate_memory
 from w2v_exp.training.steps import step_memory
 
 WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, NumPy and other loaded modules
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """The memory of a run, in bytes.
+
+    Parameters
+    ----------
+    examples, parameters, optimizer : int
+        Resident during training: the examples, both matrices, and the optimizer's state.
+    step : int
+        Peak of temporary memory during the first steps.
+    peak_build : int
+        Peak before the first step, while examples and parameters are built.
+    """
+
+    examples: int
+    parameters: int
+    optimizer: int
+    step: int
+    peak_build: int
+
+    @property
+    def total(self) -> int:
+        """The peak."""
+        return max(self.peak_build, self.examples + self.parameters + self.optimizer + self.step)
 
 
 def estimate_run(
@@ -43,12 +68,12 @@ def estimate_run(
     examples = plan.labels.memory(statistics, plan)
     if plan.initialization.needs_counts:
         examples = _with_factors(plan, examples, text, vocabulary_size)
-    estimate = estimate_memory(
-        examples,
-        vocabulary_size,
-        plan.dim,
-        plan.dtype,
-        optimizer=plan.optimizer,
+    parameters = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
+    drawing = Parameters.drawing_memory(vocabulary_size, plan.dim)
+    estimate = MemoryEstimate(
+        examples=examples.resident + plan.objective.memory(vocabulary_size),
+        parameters=parameters,
+        optimizer=plan.optimizer.state_matrices * parameters,
         step=step_memory(
             examples.batch,
             vocabulary_size,
@@ -58,7 +83,7 @@ def estimate_run(
             plan.step_threads,
             plan.objective,
         ),
-        objective=plan.objective.memory(vocabulary_size),
+        peak_build=max(examples.peak_build, examples.resident + parameters + drawing),
     )
     if not plan.epochs:
         estimate = replace(estimate, step=0)
@@ -134,7 +159,7 @@ def require_fit(
             f"{name} ({readable_bytes(total)})" for name, total in totals.items() if total <= available
         ]
         if fitting:
-            return f"What fits: {', '.join(fitting)}."
+            return f"Encodings that fit: {', '.join(fitting)}."
         least = min(totals, key=lambda name: totals[name])
         return (
             f"No label encoding fits; the least needs {readable_bytes(totals[least])} ({least}). "
