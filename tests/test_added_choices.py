@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from test_golden_runs import inputs  # noqa: F401  the text
 
+import w2v_exp
 from w2v_exp import Embeddings
 from w2v_exp.choices import option_name
 from w2v_exp.config import Sources, plan_of, register_schema
@@ -205,6 +207,13 @@ def test_an_option_that_cannot_be_made_is_explained(folder: Path) -> None:
     Path("options/labels/wrong.yaml").write_text("name: added_labels.Thinned\nevry: 3\n", encoding="utf-8")
     with pytest.raises(SettingError, match=r"labels.evry=3: unknown key, did you mean every\?"):
         plan("labels=wrong")
+
+
+def test_no_module_asks_for_the_class_of_a_choice_that_answers_itself() -> None:
+    groups = "labels|model|objective|optimizer|initialization|subsampling"
+    asked = re.compile(rf"isinstance\([^()]*\bplan\.({groups})\b")
+    package = Path(w2v_exp.__file__).parent
+    assert not [file.name for file in package.rglob("*.py") if asked.search(file.read_text(encoding="utf-8"))]
 
 
 def test_options_of_the_package_keep_their_names(folder: Path) -> None:

@@ -126,7 +126,7 @@ def test_shuffled_pairs_are_refused() -> None:
 
 @given(st.integers(0, 10**12), st.integers(1, 2**62))
 def test_a_block_s_size_follows_from_the_text(words: int, window: int) -> None:
-    tokens = BlockRule().centres(words, window)
+    tokens = BlockRule().block_tokens(words, window)
     assert max(FEWEST_TOKENS, min(2 * window, MOST_TOKENS)) <= tokens <= MOST_TOKENS
     assert tokens.bit_count() == 1
     if tokens > max(FEWEST_TOKENS, 4 * window):
@@ -138,7 +138,7 @@ def test_a_block_s_size_follows_from_the_text(words: int, window: int) -> None:
 @pytest.mark.parametrize("tokens", [1, 7, 1024, 100_000, np.int64(5)])
 def test_a_number_of_tokens_is_that_of_any_text(tokens: int) -> None:
     for words in (0, 10, 10**7):
-        assert BlockRule(tokens).centres(words, 5) == tokens
+        assert BlockRule(tokens).block_tokens(words, 5) == tokens
 
 
 @pytest.mark.parametrize("tokens", [0, -1, 1.5, True, "automatic", "", None])

@@ -270,6 +270,10 @@ class LabelEncoding(ABC):
         """Return the most distinct centres of a step."""
         return options.batch_size
 
+    def block_tokens(self, words: int, window: int) -> int | None:
+        """Return the centres per block for a text of `words` words; None unless `in_blocks`."""
+        return None
+
 
 @dataclass(frozen=True)
 class SparseEncoding(LabelEncoding):

@@ -139,10 +139,10 @@ class BlockRule(LabelEncoding):
         return EpochShape(steps, batch, Work(passed=60.0 * block.centres, calls=60))
 
     def _block(self, statistics: PairStatistics, options: TrainingOptions) -> BlockShape:
-        tokens = self.centres(statistics.length, statistics.window)
+        tokens = self.block_tokens(statistics.length, statistics.window)
         return BlockShape(tokens, min(tokens, statistics.tokens), statistics.window, options.model.context)
 
-    def centres(self, words: int, window: int) -> int:
+    def block_tokens(self, words: int, window: int) -> int:
         """Return the number of centres per block for a text of `words` words and a window that it can fill.
 
         A text of a million words or more has 1,024 with ``auto``. A short one has too few steps with such blocks: of
@@ -222,7 +222,7 @@ class BlockExamples(ResampledExamples):
         _refuse_shuffling(order)
         self.rule = rule or BlockRule()
         largest = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
-        self.tokens = self.rule.centres(len(ids), largest)
+        self.tokens = self.rule.block_tokens(len(ids), largest)
         self.block = BlockShape(self.tokens, self.tokens, largest, context)
         span = max(SAMPLED_WORDS, SAMPLED_BLOCKS * self.tokens)
         super().__init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.pairs import count_pairs, effective_window
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.estimation import MemoryEstimate
@@ -43,9 +42,9 @@ def metrics_beforehand(
     } | origin.metrics(text.vocabulary)
     if plan.epochs:
         metrics["estimated_seconds"] = seconds
-    if isinstance(plan.labels, BlockRule):
-        reach = effective_window(plan.window, len(training.ids), training.segments)
-        metrics["block_tokens"] = plan.labels.centres(len(training.ids), reach)
+    window = effective_window(plan.window, len(training.ids), training.segments)
+    if (tokens := plan.labels.block_tokens(len(training.ids), window)) is not None:
+        metrics["block_tokens"] = tokens
     if (available := available_memory()) is not None:
         metrics["memory_available_mb"] = available / MEGABYTE
     return metrics
