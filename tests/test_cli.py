@@ -26,6 +26,13 @@ MISTAKES = [
     (["vector_size=3"], "vector_size: unknown key. Here it is dim."),
     (["+min_count=3"], "Here it is vocabulary.min_count."),
     (["corpus.path=a.txt"], "corpus.path: unknown key. It belongs to corpus=file or corpus=text8; add that"),
+    (
+        ["objective.negative=3"],
+        "objective.negative: unknown key, did you mean objective.negatives? "
+        "It belongs to objective=negative_sampling; add that option.",
+    ),
+    (["objective.updat=sum"], "objective.updat: unknown key, did you mean objective.update?"),
+    (["vocabulary.min_cont=3"], "vocabulary.min_cont: unknown key, did you mean vocabulary.min_count?"),
     (["objective.negatives=3"], "It belongs to objective=negative_sampling; add that option."),
     (["corpus=."], "corpus=.: not an option. To train on this path: corpus=file corpus.path=."),
     (["~window"], "window: needs a value"),

@@ -41,9 +41,8 @@ from omegaconf.resolvers import oc
 from yaml import MarkedYAMLError, YAMLError
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, shown
 from w2v_exp.plan import MOST_RUNS, Plan, make_plan
-from w2v_exp.reporting.escape import shown
 
 _log = logging.getLogger(__name__)
 

@@ -49,6 +49,19 @@ def visible(text: str) -> str:
     return "".join(c if has_shape(c) or c in "\n\t" else "�" for c in text)
 
 
+def shown(text: str, longest: int = 24) -> str:
+    r"""Return a text as it can be shown on one line.
+
+    What has no shape of its own (control characters, lone surrogates, marks that turn the direction of
+    writing) becomes ``�``, and a text of more than `longest` characters is cut.
+
+    >>> shown("a\x1b[31mb"), shown("wordlessness", longest=5)
+    ('a�[31mb', 'word…')
+    """
+    plain = "".join(c if c.isprintable() or c in JOINERS else "�" for c in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
 class UserError(Exception):
     """A mistake in what was asked for, written for the person who asked.
 

@@ -22,10 +22,10 @@ from article.model import (
     train_article,
 )
 from article.report import Claim, Point, all_within, prose, spread, table
+from w2v_exp.errors import shown
 from w2v_exp.examples.counts import cost_floor
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.reporting import style
-from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.style import EndLabel, label_ends
 from w2v_exp.text.corpus import SotuCorpus
 from w2v_exp.text.encoding import encode_text

@@ -19,8 +19,8 @@ from peers.contenders import LINE_WORDS, NEGATIVE, SAMPLE
 from peers.matches import Match
 from peers.training import Trained
 from peers.verdict import Figure
+from w2v_exp.errors import shown
 from w2v_exp.reporting.escape import markdown as escaped
-from w2v_exp.reporting.escape import shown
 
 TITLES = {"wordsim353": "WS-353", "simlex999": "SimLex-999", "analogies": "analogies"}
 VECTOR_NAMES = {"input": "input", "sum": "input + output", "balanced": "balanced"}

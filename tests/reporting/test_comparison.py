@@ -228,6 +228,18 @@ def test_hostile_values_are_only_text_on_a_terminal():
     assert "\x1b" not in text
 
 
+def test_runs_that_ended_alike_share_a_line():
+    ended = [
+        run(0.1, swept={"dim": str(dim)}, status="FAILED", reason="training diverged.") for dim in range(5)
+    ]
+    other = run(0.1, swept={"dim": "5"}, status="KILLED", reason="interrupted")
+    text = " ".join(printed(compare([*ended, other]), 200).split())
+    assert (
+        "FAILED dim=0 seed=0, dim=1 seed=0, dim=2 seed=0 and 2 more: training diverged. KILLED dim=5" in text
+    )
+    assert text.count("training diverged.") == 1
+
+
 def test_the_table_fits_80_columns_with_the_most_telling_ones():
     lines = printed(compare(sweep())).splitlines()
     assert max(map(len, lines)) <= 80

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from w2v_exp.reporting.escape import JOINERS, markdown, shown
+from w2v_exp.errors import JOINERS, shown
+from w2v_exp.reporting.escape import markdown
 
 anything = st.text(st.characters(codec=None), max_size=40)
 # Hypothesis seldom finds a way into markup by itself.

@@ -53,7 +53,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, _forki
     """Return the folder of a search of three trials, and what it said."""
     folder = tmp_path_factory.mktemp("search")
     shutil.copy(empty_store, folder / "mlflow.db")
-    done = _forking.run(*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=3", folder=folder)
+    fixed = "learning_rate=0.02"  # the search replaces it
+    done = _forking.run(*SEARCH, fixed, *SPACE, *STORED, "hydra.sweeper.n_trials=3", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -92,6 +93,8 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     assert line.startswith(f"Best: cost={best.value:.6g}, trial {best.number} (3 trials). Again: ")
     name, *again = shlex.split(line.partition("Again: ")[2])
     assert name == "w2v-exp"
+    keys = [text.partition("=")[0] for text in again]
+    assert sorted(keys) == sorted({*keys})
     done = command(*again, f"tracking.uri=sqlite:///{store}")
     assert done.returncode == 0, done.stderr
     (run,) = runs_of(store)

@@ -225,7 +225,7 @@ def test_a_zip_with_a_password_is_refused_with_a_remedy(tmp_path):
         (zipped({"a.pdf": b"%PDF-1.7 text"}), r"\(member a\.pdf\) is a PDF document"),
         (b"\x28\xb5\x2f\xfd text", "is Zstandard data, which is not read. Decompress it first: zstd -d"),
         (tarred(TEXTS) + tarred(TEXTS), "goes on behind its end"),
-        (tarred({"a\n\x1b[2J": b"\xff"}), r"\(member a\\n\\x1b\[2J\) is not UTF-8"),
+        (tarred({"a\n\x1b[2J": b"\xff"}), r"\(member a��\[2J\) is not UTF-8"),
     ],
 )  # fmt: skip
 def test_what_is_no_text_is_refused_with_a_remedy(tmp_path, content, message):

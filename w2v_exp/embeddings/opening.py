@@ -31,7 +31,7 @@ from w2v_exp.compression import (
     open_member,
     open_zip,
 )
-from w2v_exp.errors import FormatError, check_whole, require_choice
+from w2v_exp.errors import FormatError, check_whole, require_choice, shown
 from w2v_exp.machine import readable_bytes, require_memory
 
 _log = logging.getLogger(__name__)
@@ -208,9 +208,8 @@ def _read_full(source: Any, count: int) -> bytes:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why something failed, for a message: short, and without control characters of the file."""
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in reason[:200]).rstrip(".")
+    """Return why something failed, for a message."""
+    return shown(getattr(error, "strerror", None) or str(error) or type(error).__name__, 200).rstrip(".")
 
 
 class _Joined(io.RawIOBase):

@@ -11,10 +11,9 @@ from typing import Any
 from hydra.errors import HydraException
 
 from w2v_exp.config import parse_overrides
-from w2v_exp.errors import UserError, suggestion
+from w2v_exp.errors import UserError, shown, suggestion
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.plan import Plan
-from w2v_exp.reporting.escape import shown
 from w2v_exp.runs import BASE, CHANGE
 
 # A name is the value of an override and part of a run's name. Hydra reads some words as other values than text.

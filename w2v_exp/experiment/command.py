@@ -8,6 +8,7 @@ import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from itertools import product
 from math import prod
 from os.path import lexists
@@ -36,14 +37,13 @@ from w2v_exp.config import (
     swept_values,
     without_hydra,
 )
-from w2v_exp.errors import SettingError, UserError, suggestion
+from w2v_exp.errors import SettingError, UserError, shown, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.experiment.changes import read_changes, require_distinct, select_changes
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import require_usable
 from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.reporting.escape import shown
 from w2v_exp.runs import BASE, CHANGE
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search
@@ -143,6 +143,11 @@ def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
     if options := _options_with(prefix, last):
         return UserError(f"{key}: unknown key. It belongs to {' or '.join(options)}; add that option.")
     known = list(known_keys)
+    settings = {each.name for made in GROUPS.get(prefix, {}).values() for each in fields(made)}
+    for close in get_close_matches(last, sorted(settings), n=1, cutoff=0.7):
+        belongs = f" It belongs to {' or '.join(_options_with(prefix, close))}; add that option."
+        is_known = f"{prefix}.{close}" in known
+        return UserError(f"{key}: unknown key, did you mean {prefix}.{close}?{'' if is_known else belongs}")
     siblings = [name for name in known if name.rpartition(".")[0] == prefix]
     nearest = suggestion(key, siblings if siblings else known)
     if nearest == "." and (elsewhere := [name for name in known if name.rpartition(".")[2] == last]):

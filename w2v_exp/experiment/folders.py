@@ -18,9 +18,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import composition_errors, hydra_values, parse_overrides
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, shown
+from w2v_exp.experiment.outputs import RUN_FILES
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
-from w2v_exp.reporting.escape import shown
 from w2v_exp.runs import RESULT_FILE, SWEEP_FILE
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.upload import FILE as PENDING
@@ -29,12 +29,7 @@ SWEEP_LOCK = "sweep.lock"  # in a sweep's folder, held by the process of the swe
 SUBDIR = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: two runs never have the same
 OURS = ("summary", "submitit")  # folders of a sweep that are no run's
 ARTIFACTS = "artifacts"  # the folder of a run's files, in its folder
-# What a run writes there; beside them there may be their temporary names, of one that was killed.
-RUN_FILES = re.compile(
-    r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
-    r"|(evaluation|neighbours|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png|traceback\.txt"
-)
-TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}")  # see `w2v_exp.files.replacing`
+TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}")  # name by `files.replacing`, of a run that was killed
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # a file system without locks
 
 

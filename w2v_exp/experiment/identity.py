@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.config import recorded_values
-from w2v_exp.reporting.escape import shown
+from w2v_exp.errors import shown
 from w2v_exp.runs import Sweep
 
 SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".lzma", ".zip", ".tar", ".tgz"}

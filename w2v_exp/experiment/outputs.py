@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import EpochRecord, Trainer
+
+# All files that a run writes into its folder ``artifacts``.
+RUN_FILES = re.compile(
+    r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
+    r"|(evaluation|neighbours|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png|traceback\.txt"
+)
 
 
 def write_config(identity: Identity, folder: Path) -> None:

@@ -25,10 +25,10 @@ from w2v_exp.embeddings.opening import (
     load_warnings_printed,
 )
 from w2v_exp.embeddings.similarity import Similar
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, shown
 from w2v_exp.experiment.evaluation import evaluation_rows
 from w2v_exp.machine import readable_bytes
-from w2v_exp.reporting.escape import shown, visible_console
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.projections import PROJECTIONS
 from w2v_exp.tracking.load import Saved, find_saved

@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, shown
 from w2v_exp.files import is_locked
 from w2v_exp.processes import exit_with
-from w2v_exp.reporting.escape import shown
 from w2v_exp.tracking.history import FOLDER, LOCK, is_alive
 from w2v_exp.tracking.store import connect, first_line, open_store, patiently, problem_of, store_uri
 from w2v_exp.tracking.upload import FILE, Pending, replay_command

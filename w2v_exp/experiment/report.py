@@ -16,12 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.errors import UserError
+from w2v_exp.errors import UserError, shown
 from w2v_exp.files import replacing
 from w2v_exp.metrics import COST, CURVES, ESTIMATED, REPORTED, Metric, Ranking
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
-from w2v_exp.reporting.escape import shown, visible_console
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Asked, ranked_metrics, write_summary_page
 from w2v_exp.runs import RunResult, Sweep, read_results

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.metrics import COLUMNS, ESTIMATED, QUALITIES, Metric, Ranking, metric_of
-from w2v_exp.reporting.escape import markdown, shown, table_cells
+from w2v_exp.reporting.escape import markdown, table_cells
 from w2v_exp.runs import LEAST_KNOWN, RunResult
 
 if TYPE_CHECKING:
@@ -216,6 +217,9 @@ NOTE = (
 )
 NOTE_ON_OBJECTIVES = "Objective cost, in nats per pair, compares only runs with the same objective and pairs."
 NOTE_ON_SEEDS = "± is the standard deviation over seeds, where they differ."
+
+
+MOST_NAMED = 3  # runs that ended alike, in the line on how
 
 
 @dataclass(frozen=True)
@@ -421,11 +425,14 @@ class Comparison:
             if hidden:
                 names = ", ".join(hidden)
                 console.print(Text(f"Columns hidden (terminal too narrow): {names}.", style="dim"))
+        ends: dict[tuple[str, str], list[RunResult]] = {}
         for run in self.unfinished:
-            line = Text(f"{run.status} ", style="bold red")
-            console.print(
-                line.append(f"{shown(_named(run), 60)}: ", style="bold").append(shown(run.reason, 500), "")
-            )
+            ends.setdefault((run.status, run.reason), []).append(run)
+        for (status, reason), runs in ends.items():
+            named = ", ".join(shown(_named(run), 60) for run in runs[:MOST_NAMED])
+            more = f" and {len(runs) - MOST_NAMED:,} more" if len(runs) > MOST_NAMED else ""
+            line = Text(f"{status} ", style="bold red").append(f"{named}{more}: ", style="bold")
+            console.print(line.append(shown(reason, 500), ""))
 
     def _key_headings(self) -> list[list[str]]:
         """Return the headings of the swept keys, each time narrower: in full, without groups, in several lines."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import NamedTuple
 
+from w2v_exp.errors import shown
 from w2v_exp.metrics import Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison, Group, values_of
-from w2v_exp.reporting.escape import shown
 from w2v_exp.runs import BASE, CHANGE
 
 SURE = 0.95

@@ -7,23 +7,10 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from w2v_exp.errors import JOINERS, has_shape, visible
+from w2v_exp.errors import has_shape, shown, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-def shown(text: str, longest: int = 24) -> str:
-    r"""Return a text as it can be shown on one line.
-
-    What has no shape of its own (control characters, lone surrogates, marks that turn the direction of
-    writing) becomes ``�``, and a text of more than `longest` characters is cut.
-
-    >>> shown("a\x1b[31mb"), shown("wordlessness", longest=5)
-    ('a�[31mb', 'word…')
-    """
-    plain = "".join(c if c.isprintable() or c in JOINERS else "�" for c in text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
 # What no Markdown dialect reads anything into: letters, digits, some signs, and others where harmless:

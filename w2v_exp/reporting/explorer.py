@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
-from w2v_exp.errors import UserError, check_number, check_whole
+from w2v_exp.errors import UserError, check_number, check_whole, shown
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
-from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.projections import project, require_projection
 
 WIDE_BYTES = 1_000_000  # vectors that take no more with 16 bits a number have them; others have 8

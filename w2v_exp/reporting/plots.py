@@ -16,11 +16,11 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from w2v_exp.errors import shown
 from w2v_exp.examples.counts import information_explained
 from w2v_exp.metrics import MORE, QUALITIES, Metric, Ranking, heading_of, metric_of
 from w2v_exp.reporting import style
 from w2v_exp.reporting.comparison import SPREAD, Comparison, Group, Layout, layout_of, pareto_front
-from w2v_exp.reporting.escape import shown
 from w2v_exp.reporting.projections import principal_components
 from w2v_exp.reporting.style import EndLabel, label_ends, label_points
 

@@ -21,12 +21,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
+from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.reporting.colours import COLOURS as COLOURS  # pictures have it from here
 from w2v_exp.reporting.colours import GREY as GREY
 from w2v_exp.reporting.colours import INK as INK
 from w2v_exp.reporting.colours import PALE as PALE
-from w2v_exp.reporting.escape import shown
 
 
 def spread(wanted: Sequence[float], distance: float, low: float, high: float) -> NDArray[np.float64]:

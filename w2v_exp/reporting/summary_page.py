@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.metrics import CURVES, QUALITIES, RESOURCES, Metric, Ranking, metric_of
 from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
@@ -34,7 +35,6 @@ from w2v_exp.reporting.comparison import (
     values_of,
 )
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_change, written_difference
-from w2v_exp.reporting.escape import shown
 from w2v_exp.runs import RunResult
 
 POINTS = 100_000  # of all curves of a metric together: half a megabyte

@@ -238,7 +238,12 @@ class AskedSearch:
         metric = self.settings.metric
         if best is None or best.value is None:
             return f"No trial can be ranked by {metric} ({done})."
-        kept = [text for text in fixed if not text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+        keys = [text.lstrip("+~").partition("=")[0] for text in fixed]
+        kept = [
+            text
+            for key, text in zip(keys, fixed, strict=True)
+            if not key.startswith(("hydra.", "hydra/")) and key not in self.space.distributions
+        ]
         if any(text.startswith("sweep=") for text in kept):
             kept.append("hydra.mode=RUN")  # its other settings are wanted, but no sweep
         command = shlex.join([*flags, *kept, *self.space.overrides(best.params)])

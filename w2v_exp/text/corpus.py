@@ -20,9 +20,10 @@ from w2v_exp.errors import (
     install_command,
     require_choice,
     require_kind,
+    shown,
 )
 from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
-from w2v_exp.text.documents import holds_several, is_pipe, printable, spooled
+from w2v_exp.text.documents import holds_several, is_pipe, spooled
 from w2v_exp.text.file_search import Found, find_files
 from w2v_exp.text.text8 import Text8Corpus
 
@@ -167,7 +168,7 @@ class FileCorpus:
         yield from texts_of_files(files, skipped, name=name)
         if skipped:
             listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
-            _warn_once(f"corpus.path={printable(self.path)}: skipped: {listed}.")
+            _warn_once(f"corpus.path={shown(self.path, 300)}: skipped: {listed}.")
 
     def chunks(self) -> Iterator[str]:
         """Yield the text of the files, chunk by chunk."""

@@ -28,7 +28,7 @@ from w2v_exp.compression import (
     open_member,
     open_zip,
 )
-from w2v_exp.errors import CorpusError, SettingError, visible
+from w2v_exp.errors import CorpusError, SettingError, shown, visible
 from w2v_exp.machine import readable_bytes
 from w2v_exp.text.file_search import OTHER, reason_to_skip
 
@@ -222,17 +222,8 @@ def reading(name: str) -> Iterator[None]:
         ) from error
     except (OSError, *DAMAGE) as error:
         raise CorpusError(
-            f"{name} cannot be read: {printable(str(error) or type(error).__name__)}."
+            f"{name} cannot be read: {shown(str(error) or type(error).__name__, 300)}."
         ) from error
-
-
-def printable(text: str) -> str:
-    r"""Return a text of somebody else's for a message: control characters escaped, 300 characters at most.
-
-    >>> printable("a\nb\x1b[2J")
-    'a\\nb\\x1b[2J'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:300])
 
 
 def _documents(
@@ -276,7 +267,7 @@ def _refuse_foreign(name: str, beginning: bytes) -> None:
 
 def _member_document(stream: IO[bytes], name: str, member: str) -> Document:
     """Return the document of an archive's member, decompressed if need be."""
-    full_name = f"{name} (member {printable(member)})"
+    full_name = f"{name} (member {shown(member, 300)})"
     reader = ReadStream(stream.read).buffered()
     compression = _compression(reader, promised_format(member))
     if compression not in ("", "zip"):
@@ -309,7 +300,7 @@ def _zip_documents(file: IO[bytes], name: str, skipped: Counter[str]) -> Iterato
     _refuse_empty(name, len(members))
     for member in members:
         with (
-            reading(f"{name} (member {printable(member.filename)})"),
+            reading(f"{name} (member {shown(member.filename, 300)})"),
             open_member(archive, file, member) as stream,
         ):
             yield _member_document(stream, name, member.filename)
@@ -362,7 +353,7 @@ def _tar_documents(stream: IO[bytes], name: str, skipped: Counter[str]) -> Itera
             skipped[reason] += 1
             continue
         number += 1
-        with reading(f"{name} (member {printable(member.name)})"):
+        with reading(f"{name} (member {shown(member.name, 300)})"):
             yield _member_document(member, name, member.name)  # type: ignore[arg-type]
     _refuse_empty(name, number)
 
@@ -438,7 +429,7 @@ def _tar_header(stream: IO[bytes]) -> tarfile.TarInfo | None:
 
 def _size(number: int | str) -> int:
     if not str(number).isdecimal():
-        raise tarfile.ReadError(f"a header of the tar archive is damaged (size {printable(str(number))})")
+        raise tarfile.ReadError(f"a header of the tar archive is damaged (size {shown(str(number), 300)})")
     return int(number)
 
 
