@@ -1,4 +1,4 @@
-"""The groups of choices that a configuration has, and the class of every option.
+"""The groups of choices of a configuration, and the class of each option.
 
 An option is described by its class: the fields of the class, with their types, are the keys that its YAML file may
 have. A class that is not in `GROUPS` is chosen by its dotted name: a dataclass ``Windows`` in a file ``my_labels.py``
@@ -48,7 +48,10 @@ from w2v_exp.training.schedules import SCHEDULES
 
 
 class Pretrained:
-    """Base of initializations from saved embeddings, which the run reads: see `Origin.initialization`."""
+    """Base of initializations from saved embeddings.
+
+    The run reads them: see `Origin.initialization`.
+    """
 
     needs_counts: ClassVar[bool] = False
     of_words: ClassVar[bool] = True
@@ -60,7 +63,7 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class FromRun(Pretrained):
-    """Initialization from the embeddings of a run in MLflow, in the store of `tracking`.
+    """Initialization from the embeddings of a run in the MLflow store.
 
     Parameters
     ----------
@@ -77,7 +80,7 @@ class FromRun(Pretrained):
 
 @dataclass(frozen=True)
 class FromFile(LoadOptions, Pretrained):
-    """Initialization from the embeddings in a file; its other settings are those of `LoadOptions`.
+    """Initialization from the embeddings in a file, read by `LoadOptions`.
 
     Parameters
     ----------
@@ -166,7 +169,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
 
 
 def option_class(group: str, name: str) -> type:
-    """Return the class of a group's option: of `GROUPS`, or another one by its dotted name.
+    """Return the class of an option, by its name or its dotted class name.
 
     Raises
     ------
@@ -183,14 +186,14 @@ def option_class(group: str, name: str) -> type:
 
 
 def option_name(group: str, chosen: object) -> str:
-    """Return the name of the option that made a choice, as `option_class` reads it."""
+    """Return the name of the option that made a choice."""
     made = type(chosen)
     names = (name for name, known in GROUPS[group].items() if known is made)
     return next(names, f"{made.__module__}.{made.__qualname__}")
 
 
 def make_choice(group: str, values: dict[str, Any]) -> Any:
-    """Return the choice of a group's configuration, which has a name and settings.
+    """Return the choice that a group's configuration describes.
 
     Raises
     ------

@@ -45,7 +45,7 @@ EMBEDDINGS = ("input", "sum", "balanced")
 
 @dataclass(frozen=True)
 class Plan:
-    """A configuration that has been checked, as the objects it describes. Nothing has been read or allocated.
+    """A checked configuration, as objects; nothing is read or allocated.
 
     The same plan on the same text gives the same bytes where `workers` is 1. Another number of `threads` changes the
     last bits of softmax and hierarchical runs, since sums are made in another order; not those of runs on blocks.
@@ -149,18 +149,18 @@ class Plan:
 
     @property
     def step_threads(self) -> int:
-        """Threads of a step: one where a step draws random numbers, so that their order is fixed."""
+        """Threads of a step: one where a step draws random numbers."""
         return 1 if self.objective.is_sampled else self.threads
 
     @property
     def trains_on_all_pairs(self) -> bool:
-        """Whether the cost of training is that of all pairs of the text: whether none of them are sampled."""
+        """Whether the cost of training is that of all pairs of the text."""
         exact_windows = not self.shrinking_window or self.labels.counts_pairs
         return exact_windows and not self.subsampling.drops_words
 
     @property
     def costs_all_pairs(self) -> bool:
-        """Whether `cost` is that of the pairs that its bounds are of, or of a sample of them."""
+        """Whether `cost` is that of the bounds' pairs, or of a sample of them."""
         if self.model.context is not None:
             return False
         if self.trains_on_all_pairs:
@@ -170,7 +170,7 @@ class Plan:
 
 
 def make_plan(config: DictConfig) -> Plan:
-    """Check every value of a composed configuration and make what it describes.
+    """Return the plan of a composed configuration, checked.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The architectures skip-gram and CBOW: the examples that each has of a text."""
+"""The architectures skip-gram and CBOW: the examples each has of a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ CONTEXTS = ("mean", "sum")
 
 @dataclass(frozen=True)
 class SkipGram:
-    """A centre predicts each of the words around it (Mikolov et al. 2013a, section 3.2)."""
+    """A centre predicts each of the words around it.
+
+    Source: Mikolov et al. 2013a, section 3.2.
+    """
 
     context: ClassVar[None] = None
 
@@ -88,7 +91,10 @@ class SkipGram:
         generator: np.random.Generator,
         keep: NDArray[np.float64] | None = None,
     ) -> CostSample:
-        """Return the pairs of a text: words dropped as in training, shrinking windows as weights."""
+        """Return the pairs of a text, with shrinking windows as weights.
+
+        Words are dropped as in training.
+        """
         return sample_pairs(
             text,
             options.window,
@@ -101,7 +107,9 @@ class SkipGram:
 
 @dataclass(frozen=True)
 class Cbow:
-    """The words around a centre, together, predict it (Mikolov et al. 2013a, section 3.1).
+    """The words around a centre, together, predict it.
+
+    Source: Mikolov et al. 2013a, section 3.1.
 
     Parameters
     ----------
@@ -183,7 +191,7 @@ class Cbow:
         generator: np.random.Generator,
         keep: NDArray[np.float64] | None = None,
     ) -> CostSample:
-        """Return the centres of a text with their contexts, sampled as in training."""
+        """Return the centres of a text with contexts, sampled as in training."""
         return sample_cbow(
             text,
             options.window,

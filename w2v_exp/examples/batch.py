@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Prior(ShortRepr):
-    """A distribution over the vocabulary that replaces a share of each centre's label distribution.
+    """A distribution over V that replaces a share of each centre's labels.
 
     Parameters
     ----------
@@ -36,7 +36,9 @@ class Prior(ShortRepr):
 
 @dataclass(frozen=True, repr=False)
 class Batch(ShortRepr):
-    """Some pairs, gathered by distinct centre, so that logits are computed once for each of the k centres.
+    """Some pairs, gathered by distinct centre.
+
+    Logits are computed once for each of the k centres.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ class Batch(ShortRepr):
         return rows if self.context_matrix is None else self.context_matrix @ rows
 
     def by_row(self, hidden_gradient: NDArray[Any]) -> NDArray[Any]:
-        """Return the gradient by the embedding's `rows` from that by the hidden vectors, (k, dim)."""
+        """Return the gradient by the embedding's `rows` from the hidden one."""
         if self.context_matrix is None:
             return hidden_gradient
         gradient: NDArray[Any] = self.context_matrix.T @ hidden_gradient
@@ -90,7 +92,9 @@ class Batch(ShortRepr):
         return self.centre_weights / self.all_pairs
 
     def parts(self, number: int, vocabulary_size: int) -> list[Batch]:
-        """Return this batch divided into `number` batches of consecutive centres; labels must be `SparseCounts`.
+        """Return this batch divided into batches of consecutive centres.
+
+        Labels must be `SparseCounts`.
 
         `all_pairs` stays, so that the mean gradients of the parts add up.
         """
@@ -120,7 +124,10 @@ class Batch(ShortRepr):
 def gather_batch(
     pair_centres: NDArray[np.int32], labels: Labels, chosen: slice | NDArray[Any], vocabulary_size: int
 ) -> Batch:
-    """Return pairs gathered by distinct centre, from their centres and the chosen labels of all labels."""
+    """Return pairs gathered by distinct centre.
+
+    `pair_centres` are their centres, and the chosen ones of `labels` their labels.
+    """
     centres, weights = count_distinct(pair_centres)
     every_word = len(centres) == vocabulary_size
     counts = labels.count_by(chosen, centres.searchsorted(pair_centres), weights)

@@ -1,4 +1,4 @@
-"""Training examples, the label encodings that build them, and the encodings ``dense`` and ``sparse``."""
+"""Training examples, label encodings, and the encodings dense and sparse."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ class TrainingExamples(ABC):
     @property
     @abstractmethod
     def context_shares(self) -> NDArray[np.float64]:
-        """Share of the pairs that have each word as context, (V,); for cbow, as the word to predict."""
+        """Share of the pairs, by the word to predict, (V,)."""
 
     @property
     @abstractmethod
     def batches_per_epoch(self) -> int:
-        """Number of batches of an epoch; where pairs are sampled, the expected number."""
+        """Number of batches of an epoch, expected if pairs are sampled."""
 
     @abstractmethod
     def batches(self, generator: np.random.Generator) -> Iterator[Any]:
@@ -101,16 +101,16 @@ def no_pair_error() -> CorpusError:
 
 
 class Architecture(Protocol):
-    """A choice of the group ``model``: the examples that a text has, as inputs and words to predict."""
+    """A choice of the group ``model``: the inputs and labels of a text."""
 
     @property
     def context(self) -> str | None:
-        """How context embeddings are combined to one input, "mean" or "sum"; None: each centre is an input."""
+        """Combination of context embeddings, "mean" or "sum"; None: skip-gram."""
 
     def listed_examples(
         self, sampled: SampledText, vocabulary_size: int, labels: str, options: TrainingOptions
     ) -> ListedExamples:
-        """Return all examples of a sampled text, with labels encoded as "dense" or "sparse"."""
+        """Return all examples of a sampled text, labels "dense" or "sparse"."""
 
     def listed_memory(
         self, statistics: PairStatistics, labels: str, options: TrainingOptions
@@ -125,7 +125,7 @@ class Architecture(Protocol):
         options: TrainingOptions,
         generator: np.random.Generator,
     ) -> TrainingExamples:
-        """Return the examples of a text, built by a `StreamRule` while they are trained on."""
+        """Return the examples of a text, built block by block by a `StreamRule`."""
 
     def streamed_memory(
         self, statistics: PairStatistics, rule: Any, options: TrainingOptions
@@ -135,7 +135,10 @@ class Architecture(Protocol):
     def batch_shape(
         self, statistics: PairStatistics, options: TrainingOptions, mixed: int | None = None
     ) -> tuple[BatchShape, int]:
-        """Return the size of a batch and the examples of an epoch; `mixed` as for `distinct_centres`."""
+        """Return the size of a batch, and the examples of an epoch.
+
+        `mixed` as for `PairStatistics.distinct_centres`.
+        """
 
     def cost_sample(
         self,
@@ -145,7 +148,10 @@ class Architecture(Protocol):
         generator: np.random.Generator,
         keep: NDArray[np.float64] | None = None,
     ) -> Any:
-        """Return the examples of a text as a `CostSample`; `keep` as for `TextSampler`."""
+        """Return the examples of a text as a `CostSample`.
+
+        `keep` as for `TextSampler`.
+        """
 
 
 class TrainingOptions(Protocol):
@@ -173,7 +179,7 @@ class TrainingOptions(Protocol):
 
     @property
     def objective(self) -> Any:
-        """The objective, of which an encoding needs `counted_examples` and `accepts_blocks`."""
+        """The objective, with `counted_examples` and `accepts_blocks`."""
 
     @property
     def optimizer(self) -> Any:
@@ -213,7 +219,7 @@ class LabelEncoding(ABC):
     """Whether batches are blocks, which several worker processes can share out."""
 
     def check(self, options: TrainingOptions) -> None:  # noqa: B027  most exclude nothing
-        """Raise `SettingError` for options that this encoding excludes; none unless overridden."""
+        """Raise `SettingError` for options that this encoding excludes."""
 
     @abstractmethod
     def examples(
@@ -247,7 +253,7 @@ class LabelEncoding(ABC):
         options: TrainingOptions,
         generator: np.random.Generator,
     ) -> PairStatistics:
-        """Return statistics of the pairs of `examples`, for the same state of the generator."""
+        """Return statistics of the pairs of `examples`, for the same generator."""
         return PairStatistics(
             text.ids,
             options.window,
@@ -271,7 +277,7 @@ class LabelEncoding(ABC):
         return options.batch_size
 
     def block_tokens(self, words: int, window: int) -> int | None:
-        """Return the centres per block for a text of `words` words; None unless `in_blocks`."""
+        """Return the centres per block for `words` words; None without blocks."""
         return None
 
 
@@ -313,7 +319,7 @@ class SparseEncoding(LabelEncoding):
     def _building(
         self, batch: BatchShape, steps: int, statistics: PairStatistics, options: TrainingOptions
     ) -> Work:
-        """Return the operations to build a batch: none if batches are kept from epoch to epoch."""
+        """Return the operations to build a batch; none if batches are kept."""
         labels = LABELS["sparse"].memory(statistics.pairs, statistics.vocabulary_size, options.dtype)
         if options.order != "shuffled" and labels <= KEPT_LABEL_BYTES and steps <= KEPT_BATCHES:
             return Work()
@@ -441,7 +447,10 @@ class Examples(ListedExamples):
     def memory(
         cls, statistics: PairStatistics, *, labels: str, batch_size: int, order: str, dtype: DTypeLike
     ) -> ExamplesMemory:
-        """Return the memory of the examples of a text; the other arguments are those of the constructor."""
+        """Return the memory of the examples of a text.
+
+        The other arguments are those of the constructor.
+        """
         V, pairs = statistics.vocabulary_size, statistics.pairs
         peak_build = resident = Pairs.memory(pairs)
         if labels == "dense":  # the contexts of sparse labels are those of the pairs

@@ -1,4 +1,4 @@
-"""The encoding ``blocks``: consecutive words with their windows, without listing pairs."""
+"""The encoding ``blocks``: consecutive words, without listing pairs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class BlockRule(LabelEncoding):
             check_whole(self, "tokens", at_least=1)
 
     def check(self, options: TrainingOptions) -> None:
-        """Raise `SettingError` for objectives, optimizers and orders that have no blocks."""
+        """Raise `SettingError` for options that are not for blocks."""
         if not options.objective.accepts_blocks:
             raise SettingError(
                 "labels",
@@ -124,7 +124,7 @@ class BlockRule(LabelEncoding):
         )
 
     def memory(self, statistics: PairStatistics, options: TrainingOptions) -> ExamplesMemory:
-        """Return the memory of `examples`: a span of the text, whatever its length."""
+        """Return the memory of `examples`: that of a span of the text."""
         block = self._block(statistics, options)
         sampled = min(statistics.tokens, max(SAMPLED_WORDS, SAMPLED_BLOCKS * block.tokens))
         tables = 8 * statistics.vocabulary_size  # probabilities of keeping words
@@ -143,7 +143,9 @@ class BlockRule(LabelEncoding):
         return BlockShape(tokens, min(tokens, statistics.tokens), statistics.window, options.model.context)
 
     def block_tokens(self, words: int, window: int) -> int:
-        """Return the number of centres per block for a text of `words` words and a window that it can fill.
+        """Return the number of centres per block for a text of `words` words.
+
+        `window` is the largest distance that the text can fill.
 
         A text of a million words or more has 1,024 with ``auto``. A short one has too few steps with such blocks: of
         49,000 words 48 an epoch, which under-train (`docs/objectives.md` has the figures). 1,024 steps more an epoch
@@ -168,7 +170,9 @@ def _refuse_shuffling(order: str) -> None:
 
 
 class BlockExamples(ResampledExamples):
-    """The words of a text, block by block, in memory for a span of 65,536 of them, whatever its length.
+    """The words of a text, block by block.
+
+    Memory holds a span of 65,536 words, whatever the text's length.
 
     Where frequent words are subsampled or windows shrink, both are sampled anew each epoch, from its generator. Words
     are dropped before they are paired, and windows reach over the edges of a block, so its pairs are those of
@@ -240,12 +244,12 @@ class BlockExamples(ResampledExamples):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Number of blocks of an epoch; where words are dropped, the expected number."""
+        """Number of blocks of an epoch, expected if words are dropped."""
         kept = sum(self._kept_words(start, stop) for start, stop in self._spans(self._numbers))
         return max(len(self._numbers), -(-round(kept) // self.tokens))
 
     def batches(self, generator: np.random.Generator) -> Iterator[Block]:
-        """Yield the blocks of one epoch; the generator decides the sample of the text and a random order."""
+        """Yield the blocks of one epoch, sampled and ordered by the generator."""
         is_empty = True
         sampler = self._sampler(generator)
         for start, stop in self._ordered_spans(generator):
@@ -260,7 +264,7 @@ class BlockExamples(ResampledExamples):
         return stop - start if self._keep is None else float(self._keep[self._ids[start:stop]].sum())
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
-        """Return the pairs of an epoch, or for cbow its examples in one sample of the text."""
+        """Return the pairs of an epoch; for cbow, its examples in one sample."""
         if self.block.context is None:
             return super()._expected_pairs(generator)
         sampler = self._sampler(generator)

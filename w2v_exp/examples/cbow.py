@@ -1,4 +1,4 @@
-"""Contexts of CBOW: the words around each centre, and batches of them, listed or streamed."""
+"""Contexts of CBOW, and batches of them, listed or streamed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHUNK_CENTRES = 1 << 14
 
 @dataclass(frozen=True, repr=False)
 class CbowContexts(ShortRepr):
-    """The contexts of each centre of a text, in its order, without centres that have none.
+    """The contexts of each centre of a text that has any, in its order.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class CbowContexts(ShortRepr):
         dtype: DTypeLike = np.float64,
         words: NDArray[np.int32] | None = None,
     ) -> csr_array:
-        """Return the share of each word in the hidden vector of each centre, (n, V).
+        """Return the share of each word in each hidden vector, (n, V).
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class StreamedCbow(StreamedExamples):
     def memory(
         statistics: PairStatistics, rule: StreamRule, *, batch_size: int, order: str
     ) -> ExamplesMemory:
-        """Return the memory of the examples of a text: a block and some batches, whatever its length."""
+        """Return the memory of the examples: a block and some batches."""
         block = min(statistics.tokens, rule.block)
         size = min(batch_size, statistics.tokens)
         contexts = CbowContexts.memory(block, statistics.window) * (2 if order == "shuffled" else 1)
@@ -263,7 +263,7 @@ class StreamedCbow(StreamedExamples):
 
     @cached_property
     def context_shares(self) -> NDArray[np.float64]:
-        """Expected share of the examples in which each word is to be predicted, (V,)."""
+        """Expected share of the examples, by the word to predict, (V,)."""
         shares = np.zeros(self.vocabulary_size)
         for start, stop in self._spans(self._numbers):
             left, right = context_sizes(len(self._ids), start, stop, self._window, self._segments)
@@ -274,7 +274,7 @@ class StreamedCbow(StreamedExamples):
         return shares
 
     def _blocks(self, generator: np.random.Generator) -> Iterator[Columns]:
-        """Yield the centres of each block and their contexts, in the order of an epoch."""
+        """Yield centres and contexts of each block, in the order of an epoch."""
         sampler = self._sampler(generator)
         spans, mixing = self._ordered_spans(generator), self._mixing_generator(generator)
         for start, stop in spans:
@@ -307,7 +307,7 @@ class StreamedCbow(StreamedExamples):
 
 
 def _batch_memory(statistics: PairStatistics, centres: int, labels: BatchMemory) -> BatchMemory:
-    """Return the memory of a batch of `centres` centres, from that of its labels."""
+    """Return the memory of a batch of centres, from that of its labels."""
     words = centres * statistics.pairs // max(1, statistics.tokens)
     table = CbowContexts.memory(centres, statistics.window)
     next_batch = labels.next_batch + table + 2 * ENTRY_BYTES * words

@@ -1,4 +1,4 @@
-"""The encoding ``counts``: batches that are slices of the centres, with all their contexts counted."""
+"""The encoding ``counts``: slices of the centres, all contexts counted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from w2v_exp.machine import Work
 
 @dataclass(frozen=True)
 class CountsRule(LabelEncoding):
-    """Counts of distinct pairs: an epoch is one exact pass over all pairs, whatever their number.
+    """Counts of distinct pairs: an epoch is one exact pass over all pairs.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class CountsRule(LabelEncoding):
         generator: np.random.Generator,
         share: tuple[int, int] = (0, 1),
     ) -> CountedExamples:
-        """Return the counted pairs of a text, in the form that the objective descends."""
+        """Return the counted pairs of a text, in the objective's form."""
         counts = self.count_text(text, vocabulary_size, options, generator)
         made: CountedExamples = options.objective.counted_examples(
             counts, self, order=options.order, dtype=options.dtype
@@ -89,7 +89,7 @@ class CountsRule(LabelEncoding):
         options: TrainingOptions,
         generator: np.random.Generator,
     ) -> PairStatistics:
-        """Return statistics of the pairs of all sampled passes, in windows of full size."""
+        """Return statistics of the pairs of all passes, in full windows."""
         return PairStatistics(
             text.ids,
             options.window,
@@ -145,7 +145,9 @@ class CountsRule(LabelEncoding):
         shrinking_window: bool = False,
         segments: NDArray[np.int64] | None = None,
     ) -> PairCounts:
-        """Count the pairs of a text, a shrinking window as weights; the generator decides the samples.
+        """Count the pairs of a text, shrinking windows as weights.
+
+        The generator decides the samples.
 
         Parameters
         ----------
@@ -174,7 +176,9 @@ class CountsRule(LabelEncoding):
 
 
 class CountedExamples(TrainingExamples):
-    """Counted pairs as batches: an epoch is one exact pass over all pairs, in O(V²·dim) whatever their number.
+    """Counted pairs as batches: an epoch is one exact pass over all pairs.
+
+    It takes O(V²·dim), whatever the number of pairs.
 
     Parameters
     ----------
@@ -234,7 +238,7 @@ class CountedExamples(TrainingExamples):
     def memory(
         statistics: PairStatistics, rule: CountsRule, *, order: str, dtype: DTypeLike = np.float64
     ) -> ExamplesMemory:
-        """Return the memory of the examples of a text, counting its pairs included.
+        """Return the memory of the examples of a text, counting included.
 
         The batch is the largest slice, with the largest but one after it; where chance mixes the centres
         (``order=shuffled``), slices a standard deviation above their mean.
@@ -313,5 +317,8 @@ def _ends(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[list[int], 
 
 
 def _gather(values: NDArray[Any], entries: list[slice]) -> NDArray[Any]:
-    """Return the values of these rows, copied span by span: faster than by an array of positions."""
+    """Return the values of these rows.
+
+    Copying span by span is faster than by an array of positions.
+    """
     return np.concatenate([values[entry] for entry in entries])

@@ -1,4 +1,4 @@
-"""Counts of distinct pairs, from a text in one pass, and the bounds of the cost that follow from them.
+"""Counts of distinct pairs of a text, and the bounds of their cost.
 
 The gradient of the full softmax depends on the pairs only through these counts (Pennington et al. 2014 make the same
 observation for GloVe), so training from them is exact, in time proportional to the distinct pairs.
@@ -22,7 +22,7 @@ from w2v_exp.machine import available_cores
 
 
 def centre_ranges(frequency: NDArray[np.int64], ranges: int, most: int) -> NDArray[np.int64]:
-    """Divide the vocabulary into ranges of words with about the same total frequency.
+    """Return ranges of the vocabulary of about the same total frequency.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ SUMMED_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, repr=False)
 class PairCounts(ShortRepr):
-    """Counts of (centre, context) pairs, by rows of centres (compressed sparse rows).
+    """Counts of (centre, context) pairs, as compressed sparse rows.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class PairCounts(ShortRepr):
         return PairCounts(self.starts, self.contexts, self.counts / number)
 
     def distinct(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
-        """Return the distinct (centre, context) pairs and the count of each: three arrays of one length."""
+        """Return centres and contexts of the distinct pairs, and their counts."""
         centres = np.repeat(np.arange(self.vocabulary_size, dtype=np.int32), np.diff(self.starts))
         return centres, self.contexts, self.counts
 
@@ -144,7 +144,7 @@ def weights_of(packed: Packed) -> NDArray[np.uint64]:
 
 
 def count_sorted(keys: NDArray[np.uint32], weight_bits: int) -> Packed:
-    """Return the distinct pairs of sorted keys, each with the sum of its weights.
+    """Return the distinct pairs of sorted keys, with summed weights.
 
     Parameters
     ----------
@@ -167,7 +167,10 @@ def count_sorted(keys: NDArray[np.uint32], weight_bits: int) -> Packed:
 
 
 def merge(runs: list[Packed]) -> Packed:
-    """Return several merged, the weights of equal pairs added; a sum must fit into 32 bits."""
+    """Return several merged, with the weights of equal pairs added.
+
+    A sum must fit into 32 bits.
+    """
     if len(runs) == 1:
         return runs[0]
     if not runs:
@@ -183,14 +186,17 @@ def merge(runs: list[Packed]) -> Packed:
 
 
 def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Return the first index of each distinct value of a sorted, non-empty array."""
+    """Return the first index of each distinct value of a sorted array."""
     is_first = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
     return np.flatnonzero(is_first)
 
 
 def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """Return the sums of spans: ``np.add.reduceat`` takes five times as long for short ones."""
+    """Return the sums of spans.
+
+    ``np.add.reduceat`` takes five times as long for short ones.
+    """
     sums: NDArray[np.uint64] = np.cumsum(weights, dtype=np.uint64)[np.append(firsts[1:], len(weights)) - 1]
     sums[1:] -= sums[:-1].copy()
     return sums
@@ -262,7 +268,7 @@ class PairCounter:
 
     @staticmethod
     def memory(statistics: PairStatistics, threads: int | None = None) -> int:
-        """Return the peak bytes of counting the pairs of a text, the counts included."""
+        """Return the peak bytes of counting the pairs of a text."""
         tokens, distinct = statistics.tokens + statistics.gaps, int(statistics.distinct_by_centre.sum())
         chunk = min(tokens, CHUNK_TOKENS)
         in_range = max(1 / RANGES, float(statistics.frequencies.max(initial=0)) / max(1, statistics.tokens))
@@ -320,7 +326,7 @@ class PairCounter:
             self._count_waiting()
 
     def _count_waiting(self) -> None:
-        """Count the pairs of waiting centres, except the last ones, whose contexts have not been added yet."""
+        """Count the pairs of waiting centres whose contexts are complete."""
         ids = np.concatenate(self._waiting)
         self._waiting, self._waiting_tokens = [ids[-2 * self._window :]], 0
         centres = ids[self._window : -self._window]
@@ -358,7 +364,9 @@ class PairCounter:
         has_gaps: bool,
         sizes: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
     ) -> Packed:
-        """Return the pairs of the centres at these positions (of `ids` without its first window), counted.
+        """Return the counted pairs of the centres at these positions.
+
+        Positions are those of `ids` without its first window.
 
         With `sizes`, the contexts of all centres on the left and on the right, only these are looked at.
         """
@@ -389,7 +397,7 @@ class PairCounter:
         bases: NDArray[np.uint32],
         sizes: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> Packed:
-        """Return the pairs of these centres with the contexts within these sizes, counted."""
+        """Return the counted pairs of these centres and their contexts."""
         own = [size[positions] for size in sizes]
         keys = np.empty(sum(int(size.sum()) for size in own), np.uint32)
         done = 0
@@ -415,7 +423,7 @@ class PairCounter:
         return count_sorted(keys, self._weight_bits) if len(keys) else np.empty(0, np.uint64)
 
     def _push(self, number: int, run: Packed) -> None:
-        """Add counts to a range, merging runs of similar size, so that few are merged often."""
+        """Add counts to a range; runs of similar size are merged."""
         if not len(run):
             return
         runs = self._runs[number]
@@ -457,11 +465,14 @@ class PairCounter:
                 pass  # an error in a thread is raised here
 
     def _count(self, centres: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return the frequency of each word among the centres, without empty positions, (V,)."""
+        """Return the frequency of each word among the centres, (V,)."""
         return np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
 
     def _require_room(self, centres: NDArray[np.int32]) -> None:
-        """Raise `CorpusError` if a weight might exceed 32 bits: a pair weighs at most what its word's pairs do."""
+        """Raise `CorpusError` if a weight might exceed 32 bits.
+
+        A pair weighs at most what all pairs of its word do.
+        """
         self._heaviest += self._count(centres)
         if self._heaviest.max(initial=0) * int(self._weights.sum()) >= 1 << KEY_BITS:
             raise CorpusError(
@@ -473,7 +484,7 @@ class PairCounter:
 def _context_sizes_between(
     is_none: NDArray[np.bool_], window: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of contexts of each centre on the left and on the right, up to an empty position.
+    """Return the contexts of each centre on the left and on the right.
 
     The centres are all positions but the first and the last `window` ones.
     """
@@ -496,7 +507,7 @@ def count_window_pairs(
     segments: NDArray[np.int64] | None = None,
     threads: int | None = None,
 ) -> PairCounts:
-    """Count the pairs of `window_pairs` over one or more texts, without ever listing them.
+    """Count the pairs of `window_pairs` over texts, without listing them.
 
     Parameters
     ----------
@@ -548,20 +559,25 @@ class Bounds:
 
 
 def unigram_cost(pairs: Pairs | PairCounts) -> float:
-    """Return H(context), in nats: the least cost of a model of word frequencies alone."""
+    """Return H(context), in nats: the least cost of word frequencies alone."""
     require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
     return _entropy(pairs.by_context())
 
 
 def cost_floor(pairs: Pairs | PairCounts) -> float:
-    """Return H(context | centre) = H(centre, context) − H(centre), in nats: the least cost of any model."""
+    """Return H(context | centre), in nats: the least cost of any model.
+
+    It is H(centre, context) − H(centre).
+    """
     require_kind("pairs", pairs, (Pairs, PairCounts), "pairs, listed or counted")
     counts = pairs.counts if isinstance(pairs, PairCounts) else pairs.distinct()[2]
     return _entropy(counts) - _entropy(pairs.by_centre())
 
 
 def information_explained(cost: float, unigram: float, floor: float) -> float:
-    """Return (unigram − cost) / (unigram − floor): 0 for a model of word frequencies, 1 for the best one.
+    """Return (unigram − cost) / (unigram − floor).
+
+    It is 0 for a model of word frequencies, 1 for the best one.
 
     It compares runs whose pairs differ, as neither the cost nor its distance from the floor does. NaN where the floor
     is as high as the unigram cost.
@@ -572,7 +588,10 @@ def information_explained(cost: float, unigram: float, floor: float) -> float:
 
 
 def _entropy(counts: NDArray[Any]) -> float:
-    """Return the entropy of counts, computed by spans: its arrays are wider than the counts."""
+    """Return the entropy of counts, in nats.
+
+    It is computed by spans, since its arrays are wider than the counts.
+    """
     total, entropy = counts.sum(dtype=np.float64), 0.0
     for start in range(0, len(counts), SUMMED_AT_ONCE):
         span = counts[start : start + SUMMED_AT_ONCE]

@@ -1,4 +1,4 @@
-"""The held-out part of a text, and the sample of examples whose cost compares objectives."""
+"""The held-out part of a text, and the sample for comparable costs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GATHERED_AT_ONCE = 1 << 20  # tokens
 
 
 class MeasuredEpochs(Sequence[int]):
-    """Epochs after which a cost is measured: each `every`-th, and the last one; a sequence that is not stored.
+    """Epochs after which a cost is measured, as a sequence that is not stored.
 
     >>> [*MeasuredEpochs(4, 10)], [*MeasuredEpochs(None, 10)], [*MeasuredEpochs(1, 0)]
     ([3, 7, 9], [9], [])
@@ -73,7 +73,7 @@ def has_pairs(part: TextPart) -> bool:
 
 @dataclass(frozen=True)
 class ValidationRule:
-    """Choice of the part of a text that is held out of training, and how often its cost is measured.
+    """Choice of the held-out part of a text, and when its cost is measured.
 
     Words of the vocabulary that occur in the part held out only are never trained: the vocabulary is that of the
     whole text. Where training subsamples frequent words, it learns another distribution of contexts than the part held
@@ -105,7 +105,7 @@ class ValidationRule:
         check_whole(self, "every", at_least=1)
 
     def validated_epochs(self, epochs: int) -> Sequence[int]:
-        """Return the epochs, of `epochs` counted from 0, after which the cost is measured.
+        """Return the epochs after which the cost is measured, from 0.
 
         >>> [*ValidationRule(share=0.1, every=4).validated_epochs(10)]
         [3, 7, 9]
@@ -165,7 +165,10 @@ class ValidationRule:
         return training, held_out
 
     def _blocks(self, length: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return start and stop of the held-out blocks, (n, 2), adjacent ones joined."""
+        """Return start and stop of the held-out blocks, (n, 2).
+
+        Adjacent ones are joined.
+        """
         blocks = -(-length // self.block)
         number = round(self.share * blocks)
         if not 0 < number < blocks:
@@ -179,7 +182,10 @@ class ValidationRule:
         return _joined(chosen * self.block, np.minimum((chosen + 1) * self.block, length))
 
     def _segments(self, edges: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return start and stop of the held-out segments, (n, 2), adjacent ones joined."""
+        """Return start and stop of the held-out segments, (n, 2).
+
+        Adjacent ones are joined.
+        """
         starts, lengths = edges[:-1][np.diff(edges) > 0], np.diff(edges)[np.diff(edges) > 0]
         if len(lengths) < 2:
             raise SettingError(
@@ -201,7 +207,10 @@ def _joined(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | None) -> NDArray[np.int32]:
-    """Return the ids in these ranges, concatenated; mapped from a file if `ids` are."""
+    """Return the ids in these ranges, concatenated.
+
+    They are mapped from a file if `ids` are.
+    """
     if isinstance(ids, np.memmap):
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -215,7 +224,10 @@ def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | No
 
 
 def _spans(ids: NDArray[np.int32], ranges: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
-    """Yield the ids in these ranges, span by span of the text: there may be millions of ranges."""
+    """Yield the ids in these ranges, span by span of the text.
+
+    There may be millions of ranges.
+    """
     edges = ranges.ravel()
     for start in range(0, len(ids), GATHERED_AT_ONCE):
         span = ids[start : start + GATHERED_AT_ONCE]
@@ -249,7 +261,10 @@ class CostSample(ShortRepr):
 
 
 def sample_text(text: TextPart, words: int, generator: np.random.Generator) -> TextPart:
-    """Return `words` words of a text, in random spans of a thousand; all of a text that has no more."""
+    """Return `words` words of a text, in random spans of a thousand.
+
+    A text that has no more is returned as it is.
+    """
     length = len(text.ids)
     if length <= words:
         return text
@@ -277,7 +292,10 @@ def sample_pairs(
     keep: NDArray[np.float64] | None = None,
     shrinking_window: bool = False,
 ) -> CostSample:
-    """Return the pairs of a text for skip-gram: words dropped as in training, shrinking windows as weights."""
+    """Return the pairs of a text for skip-gram, as a sample.
+
+    Words are dropped as in training; shrinking windows are weights.
+    """
     sampled = TextSampler(text.ids, window, generator, keep=keep, segments=text.segments).whole()
     counts = count_window_pairs(
         [sampled.ids], window, vocabulary_size, shrinking=shrinking_window, segments=sampled.segments
@@ -295,7 +313,7 @@ def sample_cbow(
     keep: NDArray[np.float64] | None = None,
     shrinking_window: bool = False,
 ) -> CostSample:
-    """Return the centres of a text with their contexts for cbow, sampled as in training."""
+    """Return the centres of a text with contexts for cbow, as a sample."""
     sampler = TextSampler(
         text.ids, window, generator, keep=keep, shrinking_window=shrinking_window, segments=text.segments
     )

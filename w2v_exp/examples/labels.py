@@ -20,26 +20,26 @@ from w2v_exp.scatter import scatter_add
 
 
 class LabelCounts(Protocol):
-    """The labels of a batch, counted by distinct centre: a matrix of shape (k, V), dense or sparse."""
+    """The labels of a batch, counted by distinct centre: a (k, V) matrix."""
 
     @property
     def counts(self) -> NDArray[np.float64]:
         """Counts of labels by centre, (n,), for n cells of the matrix."""
 
     def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
-        """Return the counts as shares of their centre's pairs, times a number for each centre, (k,): shape (n,)."""
+        """Return counts, (n,), scaled: scale of the centre / its pairs."""
 
     def by_centre(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Return the number of each count's centre, (n,), from a number for each centre, (k,)."""
+        """Return each count's number, (n,), from those of the centres, (k,)."""
 
     def part(self, rows: slice, vocabulary_size: int) -> LabelCounts:
-        """Return the counts of some consecutive centres, as the matrix of these alone."""
+        """Return the counts of some consecutive centres, as their own matrix."""
 
     def gather(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return the entries of a (k, V) matrix at the cells of the counts, (n,)."""
 
     def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
-        """Subtract `values`, of shape (n,), by default the counts, from a (k, V) matrix, in place."""
+        """Subtract `values`, (n,), by default the counts, from a (k, V) matrix."""
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Return the row of a (V, n) matrix of each centre's last label, (k, n)."""
@@ -67,7 +67,10 @@ class DenseCounts(ShortRepr):
     last: NDArray[Any]
 
     def scaled_shares(self, scales: NDArray[Any]) -> NDArray[Any]:
-        """Return the shares, times a number for each centre; not cached, as it is another (k, V) matrix."""
+        """Return the shares, times a number for each centre.
+
+        They are not cached, as they are another (k, V) matrix.
+        """
         scaled: NDArray[Any] = self.counts * self.by_centre(scales / self.weights)
         return scaled
 
@@ -76,7 +79,7 @@ class DenseCounts(ShortRepr):
         return np.repeat(numbers, len(self.counts) // len(numbers))
 
     def part(self, rows: slice, vocabulary_size: int) -> DenseCounts:
-        """Return the counts of some consecutive centres, as the matrix of these alone."""
+        """Return the counts of some consecutive centres, as their own matrix."""
         cells = slice(rows.start * vocabulary_size, rows.stop * vocabulary_size)
         return DenseCounts(self.counts[cells], self.weights[rows], self.last[rows])
 
@@ -90,13 +93,13 @@ class DenseCounts(ShortRepr):
         flat -= self.counts if values is None else values
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
-        """Return the row of the last label of each centre: the product with its one-hot vectors."""
+        """Return the row of each centre's last label, by one-hot vectors."""
         rows: NDArray[Any] = self.last.dot(matrix)
         return rows
 
 
 class DenseLabels:
-    """One-hot vectors for all pairs, built up front, as the article first did it: O(V·m).
+    """One-hot vectors for all pairs, built up front: O(V·m).
 
     Parameters
     ----------
@@ -135,7 +138,7 @@ class DenseLabels:
     def batch_memory(
         centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
     ) -> BatchMemory:
-        """Return the memory of a batch, from its distinct centres, pairs and distinct pairs."""
+        """Return the memory of a batch of this size."""
         size, cells = np.dtype(dtype).itemsize, centres * vocabulary_size
         labels = (8 + size) * cells  # counts in float64, and the one-hot vectors of each centre's last label
         # To be added up by centre, the one-hot vectors are put in order, as a copy, and summed.
@@ -156,7 +159,7 @@ class DenseLabels:
 
 @dataclass(frozen=True, repr=False)
 class SparseCounts(ShortRepr):
-    """Counts held as the cells of a (k, V) matrix that are not zero, by rising number.
+    """Counts held as the cells of a (k, V) matrix that are not zero.
 
     Parameters
     ----------
@@ -185,7 +188,7 @@ class SparseCounts(ShortRepr):
         return spread
 
     def part(self, rows: slice, vocabulary_size: int) -> SparseCounts:
-        """Return the counts of some consecutive centres, as the matrix of these alone."""
+        """Return the counts of some consecutive centres, as their own matrix."""
         first, last = self.rows.searchsorted([rows.start, rows.stop]).tolist()
         cells = slice(first, last)
         return SparseCounts(
@@ -201,7 +204,7 @@ class SparseCounts(ShortRepr):
         return scores.take(self.cells)
 
     def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
-        """Subtract the cells' counts or values from `scores`, in place. No cell occurs twice."""
+        """Subtract the cells' counts or values from `scores`, in place."""
         scores.reshape(-1)[self.cells] -= self.counts if values is None else values
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
@@ -236,7 +239,7 @@ class SparseLabels:
     def batch_memory(
         centres: int, pairs: int, distinct: int, vocabulary_size: int, dtype: DTypeLike
     ) -> BatchMemory:
-        """Return the memory of a batch, from its distinct centres, pairs and distinct pairs."""
+        """Return the memory of a batch of this size."""
         return BatchMemory.listed(centres, pairs, distinct)
 
     def count_by(

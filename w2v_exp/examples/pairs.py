@@ -17,7 +17,7 @@ CHUNK_IDS = 1 << 20
 
 
 def count_distinct(values: NDArray[Integer]) -> tuple[NDArray[Integer], NDArray[np.float64]]:
-    """Return the distinct values, ascending, and their counts: two arrays of one length.
+    """Return the distinct values, ascending, and their counts.
 
     ``np.unique`` takes twice as long for the few hundred pairs of a batch.
     """
@@ -29,7 +29,10 @@ def count_distinct(values: NDArray[Integer]) -> tuple[NDArray[Integer], NDArray[
 
 
 def count_ids(ids: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int64]:
-    """Return the count of each id, (V,), by chunks: bincount first copies its argument in twice the size."""
+    """Return the count of each id, (V,).
+
+    By chunks: bincount first copies its argument in twice the size.
+    """
     counts = np.zeros(vocabulary_size, np.int64)
     for start in range(0, len(ids), CHUNK_IDS):
         counts += np.bincount(ids[start : start + CHUNK_IDS], minlength=vocabulary_size)
@@ -83,7 +86,7 @@ class Pairs(ShortRepr):
         return count_ids(self.contexts, self.vocabulary_size)
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the distinct (centre, context) pairs and their counts: three arrays of one length."""
+        """Return centres and contexts of the distinct pairs, and their counts."""
         keys, counts = np.unique(
             self.centres.astype(np.int64) * self.vocabulary_size + self.contexts, return_counts=True
         )
@@ -91,7 +94,7 @@ class Pairs(ShortRepr):
 
 
 def effective_window(window: int, tokens: int, segments: NDArray[np.int64] | None = None) -> int:
-    """Return the largest distance within a window that two words of a text can have, at least 1.
+    """Return the largest distance of two words in a window, at least 1.
 
     A window that is wider than the longest segment covers all of it. Arrays are sized by this number, which the
     length of the text bounds, instead of the window.
@@ -104,12 +107,17 @@ def effective_window(window: int, tokens: int, segments: NDArray[np.int64] | Non
 
 
 def gap_between(window: int) -> int:
-    """Return the number of empty positions that a `PairCounter` puts between segments; 1 above `WIDE_WINDOW`."""
+    """Return the empty positions between segments of a `PairCounter`.
+
+    One is enough above `WIDE_WINDOW`, where segments are looked at.
+    """
     return window if window <= WIDE_WINDOW else 1
 
 
 def mean_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = None) -> float:
-    """Return the mean of `count_pairs` over all windows from 1 to `window`: the pairs where windows shrink.
+    """Return the mean of `count_pairs` over all windows from 1 to `window`.
+
+    It is the expected number of pairs where windows shrink.
 
     >>> mean_pairs(16, 3) == (count_pairs(16, 1) + count_pairs(16, 2) + count_pairs(16, 3)) / 3
     True
@@ -129,7 +137,7 @@ def mean_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = No
 
 
 def count_pairs(tokens: int, window: int, segments: NDArray[np.int64] | None = None) -> int:
-    """Return the number of pairs of `window_pairs` for a text of `tokens` tokens.
+    """Return the number of pairs of `window_pairs` for `tokens` tokens.
 
     Offset d has a context word for all but d tokens of a segment, on both sides.
 
@@ -149,7 +157,9 @@ def window_pairs(
     vocabulary_size: int,
     segments: NDArray[np.int64] | None = None,
 ) -> Pairs:
-    """Pair every word with each word at most `window` positions before or after it, cut at the ends of the text.
+    """Pair every word with each word at most `window` positions away.
+
+    Windows are cut at the ends of the text.
 
     Pairs come in the article's order: centre by centre, contexts from left to right.
 
@@ -246,7 +256,9 @@ def span_pairs(
     segments: NDArray[np.int64] | None = None,
     out: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the pairs of the centres at positions start to stop, in the order of `window_pairs`.
+    """Return the pairs of the centres at positions start to stop.
+
+    Their order is that of `window_pairs`.
 
     Parameters
     ----------
@@ -304,7 +316,7 @@ def count_span_pairs(
     window: Window,
     segments: NDArray[np.int64] | None = None,
 ) -> int:
-    """Return the number of pairs of `span_pairs`, for a text of `tokens` tokens."""
+    """Return the number of pairs of `span_pairs` for `tokens` tokens."""
     left, right = context_sizes(tokens, start, stop, window, segments)
     return int(left.sum() + right.sum())
 
@@ -316,7 +328,7 @@ def context_sizes(
     window: Window,
     segments: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of contexts before and after each centre from start to stop, (stop − start,) each.
+    """Return the contexts before and after each centre, (stop − start,).
 
     Contexts are within the centre's window and segment, in a text of `tokens` tokens.
     """

@@ -1,4 +1,4 @@
-"""Parts of a text, and samples of them: frequent words subsampled, windows drawn.
+"""Parts of a text, and samples of them, with subsampling and windows.
 
 f is a word's share of the text, t the threshold; 1e-3 to 1e-5 are usual.
 """
@@ -39,14 +39,14 @@ class TextPart(ShortRepr):
 
 
 class Subsampling(Protocol):
-    """A choice of the group ``subsampling``: the probability of keeping each word."""
+    """A choice of the group ``subsampling``: probabilities of keeping words."""
 
     @property
     def drops_words(self) -> bool:
         """Whether any word may be dropped."""
 
     def keep_probabilities(self, counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """Return the probability of keeping an occurrence of each word, (V,), from their counts, (V,).
+        """Return the probability of keeping each word, (V,), from counts, (V,).
 
         It is 1 for words that do not occur.
         """
@@ -92,7 +92,9 @@ class Word2VecSubsampling:
 
 @dataclass(frozen=True)
 class PaperSubsampling:
-    """min(1, √(t/f)): as published (Mikolov et al. 2013b, equation 5, which has the probability of dropping).
+    """min(1, √(t/f)), as published.
+
+    Mikolov et al. 2013b, equation 5, has the probability of dropping.
 
     Parameters
     ----------
@@ -119,13 +121,13 @@ class PaperSubsampling:
 def keep_probabilities(
     subsampling: Subsampling, ids: NDArray[np.int32], vocabulary_size: int
 ) -> NDArray[np.float64] | None:
-    """Return the probability of keeping each word of a text, (V,); None if all are kept."""
+    """Return the probability of keeping each word, (V,); None if all are 1."""
     probabilities = subsampling.keep_probabilities(count_ids(ids, vocabulary_size))
     return None if (probabilities >= 1).all() else probabilities
 
 
 def _threshold_by_share(threshold: float, counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Return t/f of each word; 1 or more, which keeps it, for words that do not occur."""
+    """Return t/f of each word; 1 or more for words that do not occur."""
     shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
     shares[counts == 0] = threshold
     return threshold / shares
@@ -139,7 +141,7 @@ PHILOX_NUMBERS = 4  # per counter value
 
 @dataclass(frozen=True, repr=False)
 class SampledText(ShortRepr):
-    """A span of a sampled text, with the surrounding words that its windows cover.
+    """A span of a sampled text, with the words that its windows cover.
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ class SampledText(ShortRepr):
         return span_pairs(self.ids, self.start, self.stop, self.window, self.segments)
 
     def context_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the number of contexts before and after each centre, (stop − start,) each."""
+        """Return the contexts before and after each centre, (stop − start,)."""
         return context_sizes(len(self.ids), self.start, self.stop, self.window, self.segments)
 
     def count_pairs(self) -> int:
@@ -178,7 +180,7 @@ class SampledText(ShortRepr):
 
 
 class TextSampler:
-    """A sample of a text: frequent words dropped, and a window drawn for each centre.
+    """A sample of a text: words dropped, and a window for each centre.
 
     Words are dropped before they are paired, so windows reach further than in the text itself, as in word2vec. The
     random numbers of a position depend on the position and the sample alone: spans of the text, in whatever order they
@@ -223,7 +225,7 @@ class TextSampler:
         return self.span(0, len(self._ids))
 
     def span(self, start: int, stop: int) -> SampledText:
-        """Return the sample of the positions from start to stop, with the words that their windows cover."""
+        """Return the sample of a span, with the words that its windows cover."""
         begin, end = self._first_covered(start), self._last_covered(stop)
         ids, segments = self._ids[begin:end], self._segments_between(begin, end)
         window = self._windows(start, stop)
@@ -250,7 +252,7 @@ class TextSampler:
         return kept
 
     def _first_covered(self, position: int) -> int:
-        """Return a position before which no window of a centre from `position` on reaches."""
+        """Return a lower bound of the positions covered from `position` on."""
         distance = self._window
         if self._keep is not None:
             while distance < position and (
@@ -260,7 +262,7 @@ class TextSampler:
         return max(0, position - distance)
 
     def _last_covered(self, position: int) -> int:
-        """Return a position beyond which no window of a centre before `position` reaches."""
+        """Return an upper bound of the positions covered before `position`."""
         distance, length = self._window, len(self._ids)
         if self._keep is not None:
             while position + distance < length and (
@@ -270,7 +272,7 @@ class TextSampler:
         return min(position + distance, length)
 
     def _windows(self, start: int, stop: int) -> Window:
-        """Return the window of all centres, or of the centre at each of these positions."""
+        """Return the window of all centres, or of each at these positions."""
         if not self._shrinking_window:
             return self._window
         windows = np.empty(stop - start, np.int32)
@@ -282,7 +284,7 @@ class TextSampler:
         return windows
 
     def _segments_between(self, begin: int, end: int) -> NDArray[np.int64] | None:
-        """Return the edges of the segments between two positions, relative to the first."""
+        """Return the edges of segments between two positions, from the first."""
         if self._segments is None:
             return None
         first, last = self._segments.searchsorted(begin, "right") - 1, self._segments.searchsorted(end)

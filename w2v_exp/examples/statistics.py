@@ -1,4 +1,4 @@
-"""Pair statistics of a text, estimated without listing its pairs, and the sizes and memory of examples."""
+"""Pair statistics of a text, and the sizes and memory of examples."""
 
 from __future__ import annotations
 
@@ -144,13 +144,19 @@ class BatchMemory:
 
     @classmethod
     def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:
-        """Return the memory of a batch of listed pairs, `cells` of them distinct, labelled by `SparseCounts`."""
+        """Return the memory of a batch of listed pairs, `cells` distinct ones.
+
+        Labels are `SparseCounts`.
+        """
         next_batch = max(SORTING_BYTES * pairs, NEXT_BATCH_BYTES * cells)
         return cls(centres, LABEL_BYTES * cells, LABEL_TEMPORARY_BYTES * cells, next_batch)
 
     @classmethod
     def counted(cls, centres: int, cells: int, next_cells: int) -> BatchMemory:
-        """Return the memory of a batch of counted pairs, from its distinct pairs and those of the next batch."""
+        """Return the memory of a batch of counted pairs.
+
+        `cells` are its distinct pairs, `next_cells` those of the next batch.
+        """
         return cls(centres, LABEL_BYTES * cells, LABEL_TEMPORARY_BYTES * cells, NEXT_BATCH_BYTES * next_cells)
 
     def alone(self) -> BatchMemory:
@@ -186,7 +192,9 @@ FIRST_BATCHES = 3  # looked at otherwise: the steps of the dry run
 
 
 class PairStatistics:
-    """Statistics of a text's pairs, computed in a few megabytes without listing or counting them.
+    """Statistics of a text's pairs, in a few megabytes.
+
+    Pairs are neither listed nor counted.
 
     Parameters
     ----------
@@ -265,7 +273,9 @@ class PairStatistics:
 
     @cached_property
     def distinct_by_centre(self) -> NDArray[np.float64]:
-        """Number of distinct contexts of each centre, (V,): exact below 2¹⁸ pairs, else estimated.
+        """Number of distinct contexts of each centre, (V,).
+
+        Exact below 2¹⁸ pairs, else estimated.
 
         Each pair is hashed, by a random number of its centre and one of its context (Zobrist's tabulation); pairs
         whose hash is below a threshold are looked at, all others are not. So repeated pairs are all looked at or not at
@@ -283,7 +293,7 @@ class PairStatistics:
         return self._distinct_pairs(self._samplers, 0, len(self._ids), pairs)
 
     def distinct_in_batch(self, batch_size: int, order: str) -> int:
-        """Return the distinct pairs of a batch: at most its pairs, and nearly that in small batches."""
+        """Return the distinct pairs of a batch, nearly all in small batches."""
         batch_size = min(batch_size, self.pairs)
         if batch_size <= SMALL_BATCH:
             return batch_size
@@ -295,7 +305,7 @@ class PairStatistics:
     def _distinct_pairs(
         self, samplers: list[TextSampler], start: int, stop: int, pairs: int
     ) -> NDArray[np.float64]:
-        """Return the distinct contexts of the centres at these positions, (V,), from about `pairs` pairs."""
+        """Return the distinct contexts of centres, (V,), from sampled pairs."""
         seeded = np.random.default_rng(0)
         tables = seeded.integers(1 << 32, size=(2, self.vocabulary_size), dtype=np.uint32)
         halvings = max(0, (pairs // SAMPLED_PAIRS).bit_length())
@@ -354,7 +364,10 @@ def _spans(sampler: TextSampler, start: int, stop: int) -> Iterator[SampledText]
 def _hashed_pairs(
     sampled: SampledText, tables: NDArray[np.uint32], threshold: np.uint32
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield centre · V + context of all pairs whose hash is at most the threshold, distance by distance."""
+    """Yield centre · V + context of all pairs with a small hash.
+
+    Small is at most the threshold; pairs come distance by distance.
+    """
     ids, start, stop = sampled.ids, sampled.start, sampled.stop
     left, right = context_sizes(len(ids), start, stop, sampled.window, sampled.segments)
     of_centre, of_context = tables[0].take(ids), tables[1].take(ids)
@@ -371,6 +384,6 @@ def _hashed_pairs(
 
 
 def _expected_distinct(counts: NDArray[np.float64] | NDArray[np.int64], draws: int) -> int:
-    """Return the expected number of distinct words in `draws` draws with these frequencies."""
+    """Return the expected number of distinct words in `draws` draws."""
     shares = counts / max(1, counts.sum())
     return round(float(-np.expm1(draws * np.log1p(-np.minimum(shares, 1 - 1e-12))).sum()))

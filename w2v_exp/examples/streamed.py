@@ -1,4 +1,4 @@
-"""Examples that are sampled anew each epoch, and the encoding ``streamed``: pairs built block by block."""
+"""Examples sampled anew each epoch, and the encoding ``streamed``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from w2v_exp.machine import Work
 
 
 class ResampledExamples(TrainingExamples):
-    """Examples of a text that are not kept: each epoch samples the text anew, span by span.
+    """Examples of a text that each epoch samples anew, span by span.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ class ResampledExamples(TrainingExamples):
 
     @property
     def window(self) -> int:
-        """Largest distance between the words of a pair: of the window, or of the longest segment."""
+        """Largest distance between the words of a pair."""
         return self._window
 
     @cached_property
     def pairs(self) -> PairCounts:
-        """The pairs of the text itself, no word dropped, shrinking windows as weights.
+        """The pairs of the text itself, shrinking windows as weights.
 
         They are counted at the first access, in memory proportional to the distinct ones.
         """
@@ -124,7 +124,7 @@ class ResampledExamples(TrainingExamples):
         )
 
     def _expected_pairs(self, generator: np.random.Generator) -> float:
-        """Return the pairs of an epoch: exact, the mean over all windows, or those of one sample."""
+        """Return the pairs of an epoch: exact, expected, or of one sample."""
         if self._keep is not None or self._numbers.step > 1:
             sampler = self._sampler(generator)
             return sum(sampler.span(start, stop).count_pairs() for start, stop in self._spans(self._numbers))
@@ -142,7 +142,9 @@ Columns = tuple[NDArray[np.int32], NDArray[np.int32]]  # centres and contexts
 
 @dataclass(frozen=True)
 class StreamRule(LabelEncoding):
-    """Pairs built while they are trained on, labels as ids: memory for a few batches, whatever the text's length.
+    """Pairs built while they are trained on, labels as ids.
+
+    Memory holds a few batches, whatever the text's length.
 
     Parameters
     ----------
@@ -179,7 +181,9 @@ class StreamRule(LabelEncoding):
 
 
 class StreamedExamples(ResampledExamples):
-    """The pairs of a text, built a block at a time, in memory for some batches and a block.
+    """The pairs of a text, built block by block.
+
+    Memory holds some batches and a block.
 
     Where frequent words are subsampled or windows shrink, both are sampled anew each epoch, from its generator; a
     block's windows reach over its edges into the sample of its neighbours. Labels are ids: without sampling, in the
@@ -248,7 +252,7 @@ class StreamedExamples(ResampledExamples):
     def memory(
         statistics: PairStatistics, rule: StreamRule, *, batch_size: int, order: str
     ) -> ExamplesMemory:
-        """Return the memory of the examples of a text: a block and some batches, whatever its length."""
+        """Return the memory of the examples: a block and some batches."""
         block = min(statistics.tokens, rule.block) * statistics.pairs // max(1, statistics.tokens)
         batch_size = min(batch_size, statistics.pairs)
         centres = statistics.distinct_centres(batch_size, order, mixed=rule.block)
@@ -266,11 +270,11 @@ class StreamedExamples(ResampledExamples):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Number of batches of an epoch; where pairs are sampled, the expected number."""
+        """Number of batches of an epoch, expected if pairs are sampled."""
         return -(-round(self.pairs_per_epoch) // self.batch_size)
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch; the generator decides the sample of the text and a random order."""
+        """Yield the batches of one epoch, sampled and ordered by the generator."""
         waiting: list[Columns] = []
         number = 0
         is_empty = True
@@ -304,7 +308,7 @@ class StreamedExamples(ResampledExamples):
             yield centres, contexts
 
     def _mixing_generator(self, generator: np.random.Generator) -> np.random.Generator | None:
-        """Return the generator that mixes the examples within each block, with ``order=shuffled``.
+        """Return the generator that mixes the examples of each block, or None.
 
         It is seeded before the first block, like all random numbers of an epoch; blocks are built between steps.
         """
@@ -321,7 +325,7 @@ class StreamedExamples(ResampledExamples):
 
 
 def _joined(columns: list[Columns]) -> Columns:
-    """Return columns concatenated, without a copy if there is only one pair of them."""
+    """Return columns concatenated, without a copy of a single pair."""
     if len(columns) == 1:
         return columns[0]
     centres, contexts = zip(*columns, strict=True)

@@ -1,4 +1,4 @@
-"""Bounds of the cost of a run's pairs, computed after training, once for a text in the cache."""
+"""Bounds of the cost of a run's pairs, cached with the text."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def training_bounds(
 
 
 def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
-    """Return the metrics of the bounds, and of the cost of the same pairs relative to them, if it is given."""
+    """Return the metrics of the bounds, and of a cost relative to them."""
     metrics = dict(vars(bounds))
     if cost is not None:
         metrics["cost_gap"] = cost - bounds.cost_floor
@@ -72,7 +72,7 @@ def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
 
 
 def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int:
-    """Return the peak bytes of counting all pairs of a text and computing their bounds."""
+    """Return the peak bytes of counting all pairs of a text."""
     nothing_drawn = np.random.default_rng(0)
     statistics = PairStatistics(
         training.ids, plan.window, vocabulary_size, nothing_drawn, segments=training.segments
@@ -103,7 +103,7 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
 
 
 def _key(plan: Plan, training: TextPart, vocabulary_size: int) -> str:
-    """Return the cache key of the bounds: a digest of all that they are computed from."""
+    """Return the cache key of the bounds: a digest of their inputs."""
     described = [FORMAT, plan.window, plan.shrinking_window, vocabulary_size]
     digest = hashlib.sha256(json.dumps(described).encode())
     for array in (training.ids, training.segments):

@@ -1,4 +1,4 @@
-"""The parts of a run: training and held-out text, examples, samples for costs, and initial parameters."""
+"""The parts of a run: text parts, examples, samples, initialization."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLING, VALIDATION, FACTORS, COSTS = range(4)
 
 
 def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]:
-    """Return the training part of a text, and its held-out part, if there is one.
+    """Return the training part of a text, and its held-out part or None.
 
     Raises
     ------
@@ -52,18 +52,21 @@ def build_examples(
     segments: NDArray[np.int64] | None = None,
     share: tuple[int, int] = (0, 1),
 ) -> TrainingExamples:
-    """Return the training examples of a text; of blocks, only the share (number, of) of one worker."""
+    """Return the training examples of a text.
+
+    Of blocks, only the share (number, of) of one worker.
+    """
     text, generator = TextPart(ids, segments), child_generator(plan, SAMPLING)
     return plan.labels.examples(text, vocabulary_size, plan, generator, share)
 
 
 def pair_statistics(plan: Plan, text: TextPart, vocabulary_size: int) -> PairStatistics:
-    """Return statistics of the pairs of `build_examples`, in the same sample of the text."""
+    """Return statistics of the pairs of `build_examples`."""
     return plan.labels.statistics(text, vocabulary_size, plan, child_generator(plan, SAMPLING))
 
 
 def build_cost_sample(plan: Plan, text: TextPart, vocabulary_size: int) -> CostSample:
-    """Return the sample of a text's examples on which the cost under the full softmax is measured."""
+    """Return the sample of a text's examples for the full softmax's cost."""
     generator = child_generator(plan, COSTS)
     keep = keep_probabilities(plan.subsampling, text.ids, vocabulary_size)
     part = sample_text(text, plan.cost_sample, generator)
@@ -74,7 +77,10 @@ def build_cost_sample(plan: Plan, text: TextPart, vocabulary_size: int) -> CostS
 def build_initialization(
     plan: Plan, examples: TrainingExamples, text: TextPart, pretrained: Initialization | None = None
 ) -> Initialization:
-    """Return the initialization of a run: pretrained vectors, factors of pair counts, or the plan's choice."""
+    """Return the initialization of a run.
+
+    It is pretrained vectors, factors of pair counts, or the plan's choice.
+    """
     if pretrained is not None:
         return pretrained
     if not plan.initialization.needs_counts:

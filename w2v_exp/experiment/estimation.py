@@ -1,4 +1,4 @@
-"""Peak memory of a run, estimated from its plan and text before anything is allocated, and whether that fits."""
+"""Peak memory of a run, estimated before anything is allocated."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def estimate_run(
 
 
 def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
-    """Return the memory of a run whose steps are taken by worker processes, which share the parameters only."""
+    """Return the memory of a run with workers that share the parameters."""
     return replace(
         estimate,
         examples=(1 + workers) * estimate.examples,
@@ -105,7 +105,7 @@ def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
 def _with_factors(
     plan: Plan, examples: ExamplesMemory, text: TextPart, vocabulary_size: int
 ) -> ExamplesMemory:
-    """Return the memory of examples together with factors of the text's pair counts, which stay in memory."""
+    """Return the memory of examples and of factors of the pair counts."""
     labels = plan.labels if plan.labels.counts_pairs else CountsRule()
     statistics = labels.statistics(text, vocabulary_size, plan, child_generator(plan, SAMPLING))
     distinct = int(statistics.distinct_by_centre.sum())
@@ -119,7 +119,10 @@ def _with_factors(
 
 
 def plans_by_encoding(plan: Plan) -> dict[str, Plan]:
-    """Return the plan with each label encoding that the rest of it allows; its own keeps its settings."""
+    """Return the plan with each label encoding that it allows.
+
+    Its own encoding keeps its settings.
+    """
     plans = {}
     for encoding, made in GROUPS["labels"].items():
         with suppress(SettingError):
@@ -130,7 +133,7 @@ def plans_by_encoding(plan: Plan) -> dict[str, Plan]:
 def estimate_encodings(
     plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0
 ) -> dict[str, MemoryEstimate]:
-    """Return the memory of a run with each label encoding of `plans_by_encoding`."""
+    """Return the memory of a run with each of `plans_by_encoding`."""
     return {
         encoding: estimate_run(changed, text, vocabulary_size, origin)
         for encoding, changed in plans_by_encoding(plan).items()
@@ -140,7 +143,7 @@ def estimate_encodings(
 def require_fit(
     plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate, origin: int = 0
 ) -> None:
-    """Raise an error for a run that does not fit the available memory, before anything is allocated.
+    """Raise an error for a run that does not fit the available memory.
 
     Of the estimate, the `origin` bytes of pretrained embeddings are already allocated.
 

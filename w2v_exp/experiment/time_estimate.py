@@ -1,4 +1,4 @@
-"""Training time of a run, estimated from its operations and this machine's rates, and faster alternatives."""
+"""Training time of a run, estimated, and faster alternatives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FEW_EPOCHS = 20
 
 
 def estimate_seconds(plan: Plan, statistics: PairStatistics, rates: Rates | None = None) -> float:
-    """Return how many seconds all epochs of a plan will take, on the pairs of a statistics.
+    """Return the expected seconds of all epochs of a plan.
 
     Within a factor of 2 on an idle machine, mostly within a third. Measurements beside training are not included.
 
@@ -118,7 +118,9 @@ def faster_alternatives(
     seconds: float,
     rates: Callable[[str, int], Rates] = measure_rates,
 ) -> list[Alternative]:
-    """Return alternatives that train a plan in at most `FASTER` of `seconds`, the fastest first.
+    """Return alternatives that are much faster, the fastest first.
+
+    They take at most `FASTER` of `seconds`.
 
     Alternatives that the rest of the plan excludes are skipped.
     """
@@ -148,7 +150,7 @@ def _named_experiment(corpus: FileCorpus) -> Plan:
 
 
 def _kept(plan: Plan, text: TextPart, vocabulary_size: int) -> tuple[TextPart, int]:
-    """Return the part of a text that the vocabulary of a plan keeps, and the size of that vocabulary."""
+    """Return the words of a text that a plan keeps, and their number."""
     counts = count_ids(text.ids, vocabulary_size)
     size = int(np.count_nonzero(counts >= plan.vocabulary.min_count))
     size = max(2, min(size, plan.vocabulary.max_size or size))
@@ -158,7 +160,7 @@ def _kept(plan: Plan, text: TextPart, vocabulary_size: int) -> tuple[TextPart, i
 
 
 def long_run_warning(seconds: float, alternatives: list[Alternative]) -> str:
-    """Return the warning of a run of more than an hour, with faster alternatives; empty for others."""
+    """Return the warning of a run of more than an hour; empty for others."""
     if seconds <= LONG:
         return ""
     named = [f"{other.overrides} ({readable_seconds(other.seconds)})" for other in alternatives[:NAMED]]

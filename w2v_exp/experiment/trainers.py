@@ -109,7 +109,7 @@ def _worker_trainer(
     of: int,
     generator: np.random.Generator,
 ) -> Trainer:
-    """Return the trainer of worker `number` of `of`, on its share of the text, with its own generator."""
+    """Return the trainer of worker `number` of `of`, on its share of the text."""
     segments = None if text.segments is None else text.segments.array()
     examples = build_examples(plan, text.ids.array(), len(parameters.embedding), segments, (number, of))
     objective = plan.objective.bind(examples, word_counts, generator)

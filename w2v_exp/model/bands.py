@@ -1,4 +1,4 @@
-"""Bands: the (centre, context) products of a block of consecutive words as small dense matrices.
+"""Bands: the pair products of a block of words as small dense matrices.
 
 A block of consecutive centres is divided into runs of `size` centres. The windows of a run cover ``size + 2·window``
 consecutive words, so all products of its centres with their contexts lie in one small matrix, in a band of
@@ -61,7 +61,7 @@ class Bands:
         )
 
     def of(self, matrices: NDArray[Any]) -> NDArray[Any]:
-        """Return a view of the bands, (runs, size, width), of matrices (runs, size, reach)."""
+        """Return a view of the bands, (runs, size, width), of matrices."""
         run, centre, word = matrices.strides
         band: NDArray[Any] = as_strided(
             matrices, (self.runs, self.size, self.width), (run, centre + word, word)
@@ -69,23 +69,26 @@ class Bands:
         return band
 
     def matrices(self, band: NDArray[Any]) -> NDArray[Any]:
-        """Return matrices (runs, size, reach) with this band, (centres, width), and zeros outside it."""
+        """Return matrices (runs, size, reach) with this band, else zeros."""
         matrices = np.zeros((self.runs, self.size, self.reach), band.dtype)
         self.of(matrices)[...] = band.reshape(self.runs, self.size, self.width)
         return matrices
 
     def scores(self, rows: NDArray[Any], around: NDArray[Any]) -> NDArray[Any]:
-        """Return the products of each centre's row with those around it, (centres, width)."""
+        """Return products of centres' rows with those around, (centres, width)."""
         products = np.matmul(rows.reshape(self.runs, self.size, -1), around.transpose(0, 2, 1))
         return np.ascontiguousarray(self.of(products)).reshape(self.centres, self.width)
 
     def to_centres(self, matrices: NDArray[Any], around: NDArray[Any]) -> NDArray[Any]:
-        """Return for each centre the sum of the rows around it, weighted by its band, (centres, dim)."""
+        """Return for each centre the weighted sum of rows around it.
+
+        The shape is (centres, dim).
+        """
         summed: NDArray[Any] = np.matmul(matrices, around).reshape(self.centres, -1)
         return summed
 
     def to_words(self, matrices: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-        """Return for each word the sum of the centres' rows, weighted by their bands.
+        """Return for each word the sum of centres' rows, weighted by bands.
 
         The shape is (centres + 2·window, dim).
         """
@@ -99,7 +102,7 @@ class Bands:
         return summed
 
     def sum_to_words(self, band: NDArray[Any]) -> NDArray[Any]:
-        """Return for each word the sum of a band, (centres, width): shape (centres + 2·window,)."""
+        """Return for each word the sum of a band, (centres + 2·window,)."""
         summed = np.zeros(self.centres + 2 * self.window, band.dtype)
         for offset, diagonal in enumerate(np.ascontiguousarray(band.T)):
             summed[offset : offset + self.centres] += diagonal
@@ -107,7 +110,9 @@ class Bands:
 
 
 def window_masks(window: int, dtype: DTypeLike) -> NDArray[Any]:
-    """Return the bands of all windows, ((window + 1)², 2·window + 1): 1 for a context, else 0.
+    """Return the bands of all windows, ((window + 1)², 2·window + 1).
+
+    A cell is 1 for a context, else 0.
 
     Row ``before · (window + 1) + after`` belongs to a centre with that many contexts before and after it.
     """
@@ -117,7 +122,7 @@ def window_masks(window: int, dtype: DTypeLike) -> NDArray[Any]:
 def masks_of(
     before: NDArray[np.int64], after: NDArray[np.int64], window: int, dtype: DTypeLike
 ) -> NDArray[Any]:
-    """Return the bands of centres with these numbers of contexts, (centres, 2·window + 1)."""
+    """Return the bands of centres, (centres, 2·window + 1)."""
     offsets = np.arange(-window, window + 1)
     inside = (offsets >= -before[:, None]) & (offsets <= after[:, None]) & (offsets != 0)
     masks: NDArray[Any] = inside.astype(dtype)

@@ -66,7 +66,10 @@ def branch_cost(counts: BranchCounts, scores: NDArray[Any]) -> float:
 def branch_cost_and_gradient(
     counts: BranchCounts, weighted: BranchCounts, scores: NDArray[Any]
 ) -> tuple[float, NDArray[Any]]:
-    """Return the cost of the counts, and the gradient by each score of the weighted ones: passing·σ(score) − left."""
+    """Return the cost, and the gradient passing·σ(score) − left.
+
+    The cost is that of the counts, the gradient that of the weighted ones.
+    """
     decay = np.exp(-np.abs(scores))  # never overflows
     gradient = np.where(scores >= 0, 1, decay)
     decay += 1
@@ -142,7 +145,9 @@ def _dense_gradients(
     columns: NDArray[np.int32],
     workspace: Workspace,
 ) -> HsGradients:
-    """Return cost and gradients of the nodes that have a column; the second gradient is by these nodes only.
+    """Return cost and gradients of the nodes that have a column.
+
+    The second gradient is by these nodes only.
 
     Scores become gradients in place, a few rows at a time, which stay in the cache.
     """
@@ -189,7 +194,9 @@ def _sparse_gradients(
     counts: NodeCounts,
     hidden_gradient: NDArray[Any],
 ) -> tuple[float, NDArray[Any]]:
-    """Return cost and node gradient of nodes without a column; add to `hidden_gradient` in place.
+    """Return cost and node gradient of nodes without a column.
+
+    Their part of `hidden_gradient` is added in place.
 
     A centre's nodes are fetched once for its scores and its gradient. The nodes' gradient is a product with a sparse
     matrix, in the order of the nodes: several counts of a node are added up without sorting rows.
@@ -227,11 +234,12 @@ CHUNK_SCORES = 1 << 22  # of an evaluation: 32 MB in float64
 
 @dataclass(frozen=True)
 class HierarchicalSoftmax:
-    """Cost −log p(context | centre), p = Π σ(±W·e) over the inner nodes on the context's path (Morin & Bengio 2005).
+    """Cost −log p(context | centre), p = Π σ(±W·e) over a path's nodes.
 
-    The tree is Huffman's (Mikolov et al. 2013b, section 2.1 and equation 3), of the frequencies of words as contexts of
-    the training pairs. Probabilities sum to 1 over the vocabulary, so the cost is comparable with the full softmax's.
-    The output weights are of nodes, (V − 1, dim), not of words; `TreeSoftmax.to_word_vectors` derives those of words.
+    Source: Morin & Bengio 2005. The tree is Huffman's (Mikolov et al. 2013b, section 2.1 and equation 3), of the
+    frequencies of words as contexts of the training pairs. Probabilities sum to 1 over the vocabulary, so the cost is
+    comparable with the full softmax's. The output weights are of nodes, (V − 1, dim), not of words;
+    `TreeSoftmax.to_word_vectors` derives those of words.
 
     Parameters
     ----------
@@ -283,7 +291,7 @@ class HierarchicalSoftmax:
 
     @staticmethod
     def scores_memory(batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return the bytes of a batch's dense scores, and of its node counts where a step computes them."""
+        """Return the bytes of a batch's dense scores and node counts."""
         size, nodes = np.dtype(dtype).itemsize, max(0, vocabulary_size - 1)
         if batch.columns is not None:
             return batch.centres * batch.columns * size
@@ -295,7 +303,9 @@ class HierarchicalSoftmax:
 
     @staticmethod
     def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of cost and gradients of a batch, whose labels may have to become node counts.
+        """Return the operations of cost and gradients of a batch.
+
+        Labels that are not node counts are converted in every step.
 
         A path has log₂ V nodes; pairs of a centre share the upper ones.
         """
@@ -333,7 +343,7 @@ class TreeSoftmax:
         self._shares = np.full(words, 1 / words) if shares is None else shares
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch; parameters stay unchanged, dense scores are made in the workspace."""
+        """Return cost and gradients of a batch; parameters stay unchanged."""
         workspace = workspace or Workspace()
         hidden, nodes = batch.hidden(parameters.embedding), parameters.output
         counts = node_counts_of(batch, self._paths(nodes.dtype))
@@ -359,7 +369,7 @@ class TreeSoftmax:
         return probabilities
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
-        """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
+        """Return the mean negative log-likelihood of pairs, in nats a pair."""
         from scipy.sparse import csr_array
 
         paths = self._paths(np.float64)
@@ -378,22 +388,22 @@ class TreeSoftmax:
     def initial_parameters(
         self, drawn: Parameters, examples: TrainingExamples, *, of_words: bool = False
     ) -> Parameters:
-        """Return drawn parameters with output vectors of nodes: converted from words, or the first V − 1."""
+        """Return drawn parameters with V − 1 output vectors, of nodes."""
         if of_words:
             return self.to_node_vectors(drawn)
         return Parameters(drawn.embedding, drawn.output[: self.tree.inner_nodes])
 
     def to_word_vectors(self, parameters: Parameters) -> Parameters:
-        """Return parameters with output vectors of words, by `word_vectors`; the embedding is the same."""
+        """Return parameters with output vectors of words, by `word_vectors`."""
         return Parameters(parameters.embedding, word_vectors(self.tree, self._shares, parameters.output))
 
     def to_node_vectors(self, parameters: Parameters) -> Parameters:
-        """Return parameters with output vectors of nodes, by `node_vectors`, from those of words."""
+        """Return parameters with output vectors of nodes, by `node_vectors`."""
         return Parameters(parameters.embedding, node_vectors(self.tree, self._shares, parameters.output))
 
     @staticmethod
     def _cost(hidden: NDArray[Any], nodes: NDArray[Any], counts: NodeCounts) -> float:
-        """Return the summed cost of node counts, from dense products of centres with all nodes."""
+        """Return the summed cost of node counts, from dense products."""
         cost = 0.0
         rows = max(1, CHUNK_SCORES // max(1, len(nodes)))
         for first in range(0, len(hidden), rows):

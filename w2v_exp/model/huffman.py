@@ -1,4 +1,4 @@
-"""Huffman's tree of the vocabulary, and output vectors of words from its nodes."""
+"""Huffman's tree of the vocabulary, and word vectors from node vectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class HuffmanTree(ShortRepr):
-    """The path of inner nodes from the root to each word, and the branch at each (Huffman 1952).
+    """The path and branches from the root to each word (Huffman 1952).
 
     Nodes are numbered from the root, 0, by falling frequency: a node comes after those above it, and the first
     ones are those that most words are below. No tree has a smaller mean length of path.
@@ -38,7 +38,7 @@ class HuffmanTree(ShortRepr):
 
     @classmethod
     def of(cls, frequencies: ArrayLike) -> HuffmanTree:
-        """Return the tree of words with these frequencies: deterministic, ties included.
+        """Return the tree of words with these frequencies, deterministically.
 
         The two least frequent trees are joined until one is left. Of equally frequent ones words come before inner
         nodes, which keeps the longest path as short as can be, and higher ids before lower ones, so no word is deeper
@@ -99,7 +99,9 @@ class HuffmanTree(ShortRepr):
 
 
 def _join(counts: list[float]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-    """Return parent and branch of each word, by rising count, and of each inner node, in the order of joining.
+    """Return parent and branch of each word and of each inner node.
+
+    Words are by rising count, nodes in the order of joining.
 
     Joined trees are made by rising count, so the least frequent one is always at the head of one of two queues:
     the words, or the joined ones. That is linear where a heap is not.
@@ -129,7 +131,7 @@ def _paths(
     node_above: NDArray[np.int32],
     node_branch: NDArray[np.int8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
-    """Return the paths of all words, climbed together from the words to the root.
+    """Return the paths of all words, climbed together to the root.
 
     `above` and `branch` are the parent of each word and the branch there; `node_above` and `node_branch` those of each
     node, of which the root has none.
@@ -153,7 +155,7 @@ def _climb(
     node_above: NDArray[np.int32],
     node_branch: NDArray[np.int8],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]]:
-    """Yield, height by height, the words below the root, the node above each, and its branch there."""
+    """Yield, by height, words below the root, their nodes and branches."""
     climbing = np.arange(len(above)) if len(node_above) else np.empty(0, np.int64)
     while climbing.size:
         yield climbing, above, branch
@@ -162,7 +164,9 @@ def _climb(
 
 
 def word_vectors(tree: HuffmanTree, shares: NDArray[np.float64], nodes: NDArray[Any]) -> NDArray[Any]:
-    """Return each word's output vector: the first-order effect of e on its log p(word | e).
+    """Return each word's output vector, to first order.
+
+    It is the first-order effect of e on log p(word | e).
 
     A left branch at a node with vector n has the probability σ(n·e). Where a share q of the node's pairs branch left,
     log σ has the slope 1 − q: the word's vector is the sum over its path of (1 − q)·n where it branches left and of
@@ -191,7 +195,9 @@ def word_vectors(tree: HuffmanTree, shares: NDArray[np.float64], nodes: NDArray[
 
 
 def node_vectors(tree: HuffmanTree, shares: NDArray[np.float64], words: NDArray[Any]) -> NDArray[Any]:
-    """Return node vectors from word vectors less their mean: the inverse of `word_vectors`.
+    """Return node vectors from word vectors: inverse of `word_vectors`.
+
+    The words' mean is lost.
 
     A node is the mean of the words on its left less the mean of those on its right, each weighted by its share. (The
     sum over a path telescopes: (1 − q)·n is the way from the mean below a node to that below its left child.) Words
@@ -218,7 +224,7 @@ def node_vectors(tree: HuffmanTree, shares: NDArray[np.float64], words: NDArray[
 
 
 def _means(below: csr_array, shares: NDArray[Any], weighted: NDArray[Any]) -> NDArray[Any]:
-    """Return the mean of the words on one side of each node, zero where they have no pair."""
+    """Return the mean of the words on one side of each node, or zero."""
     sums: NDArray[Any] = below.T @ weighted
     weights = (below.T @ shares)[:, None]
     np.divide(sums, weights, out=sums, where=weights > 0)
@@ -236,7 +242,7 @@ def _path(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
 
 
 def _matrix(tree: HuffmanTree, values: NDArray[Any]) -> csr_array:
-    """Return a value for each word and each node on its path: shape (V, V − 1)."""
+    """Return a value for each word and node on its path, (V, V − 1)."""
     from scipy.sparse import csr_array
 
     shape = tree.vocabulary_size, tree.inner_nodes

@@ -1,4 +1,4 @@
-"""Negative sampling: its settings, the noise distribution, and cost and gradients of batches and of blocks."""
+"""Negative sampling: settings, noise, and gradients of batches and blocks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGEST_SCORE = {4: 80.0, 8: 700.0}
 
 
 def softplus_and_sigmoid(scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return log(1 + exp(score)) and its derivative 1/(1 + exp(−score)); `scores` is overwritten."""
+    """Return log(1 + exp(score)) and its derivative, overwriting `scores`."""
     exponentials = np.minimum(scores, LARGEST_SCORE[scores.itemsize], out=scores)
     np.exp(exponentials, out=exponentials)
     above = exponentials + 1
@@ -42,7 +42,9 @@ def squared_lengths(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 class NoiseDistribution:
-    """q(v) ∝ count(v)^exponent (Mikolov et al. 2013b, section 2.2), sampled exactly in constant time.
+    """q(v) ∝ count(v)^exponent, sampled exactly in constant time.
+
+    Source: Mikolov et al. 2013b, section 2.2.
 
     word2vec and gensim round q to a table of word ids; here samples follow q to the last bits of float64, by Walker's
     alias method: every word has a column of height 1/V, and the part of its column that a rare word does not fill
@@ -89,7 +91,9 @@ class NoiseDistribution:
 
 
 def alias_table(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Return each word's share of its column, and the word that owns the rest: shape (V,) each.
+    """Return each word's share of its column, and the owner of the rest.
+
+    Both have the shape (V,).
 
     Vose's sweep, without a loop (Hübschle-Schneider & Sanders 2022, section 4): words that do not fill their columns
     lack Σ(1 − V·p) of them, those that overflow have the same amount to give. Laid end to end, the deficits and the
@@ -128,7 +132,9 @@ SHORTEST_RUN = 16  # centres; shorter runs overlap more than they save products
 
 @dataclass(frozen=True)
 class NegativeSampling:
-    """Cost −log σ(w_c·h) − Σ over negatives v of log σ(−w_v·h) for each pair (Mikolov et al. 2013b, equation 4).
+    """Cost −log σ(w_c·h) − Σ over negatives v of log σ(−w_v·h) of a pair.
+
+    Source: Mikolov et al. 2013b, equation 4.
 
     h is the embedding of the centre, or for cbow the mean or sum of the context embeddings, and w are output weights.
     The optimum is w_c·h = PMI − log negatives, with the noise in place of the contexts' distribution (Levy & Goldberg
@@ -172,7 +178,7 @@ class NegativeSampling:
         check_whole(self, "shared", at_least=1, at_most=1_000_000)
 
     def check(self, options: TrainingOptions) -> None:
-        """Raise `SettingError` for counts that are smoothed: a label is one word here, not a distribution."""
+        """Raise `SettingError` for smoothed counts: a label is one word here."""
         if smoothing := getattr(options.labels, "smoothing", 0):
             raise SettingError(
                 "labels.smoothing",
@@ -186,7 +192,7 @@ class NegativeSampling:
         word_counts: NDArray[np.int64] | None = None,
         generator: np.random.Generator | None = None,
     ) -> SampledObjective:
-        """Return the objective with the noise of a text and the generator of its negatives.
+        """Return the objective with a text's noise, and its generator.
 
         Parameters
         ----------
@@ -210,7 +216,9 @@ class NegativeSampling:
         return SampledObjective(self.in_blocks(block.tokens), noise, generator, block.window, block.context)
 
     def in_blocks(self, centres: int) -> NegativeSampling:
-        """Return the settings for blocks of `centres` centres, with at least four groups in each.
+        """Return the settings for blocks of `centres` centres.
+
+        There are at least four groups in each.
 
         The negatives of a single group dominate the steps of a small block: on 58,000 words blocks of 32 centres end
         .004 lower with groups of 8 than of 32, and diverge at larger rates.
@@ -228,7 +236,7 @@ class NegativeSampling:
         return vocabulary_size
 
     def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return the bytes of a batch's scores, costs and weights, or the peak of a block's gradients."""
+        """Return the bytes of a batch's scores, or of a block's gradients."""
         block, size = batch.block, np.dtype(dtype).itemsize
         if block is None:
             return batch.centres * vocabulary_size * (3 * size + 8)
@@ -241,7 +249,10 @@ class NegativeSampling:
         return int(max(sampling, summing)) * size + 24 * negatives
 
     def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of cost and gradients: of all words in a `Batch`, of the negatives in a block."""
+        """Return the operations of cost and gradients.
+
+        In a `Batch` all words count, in a block the negatives only.
+        """
         if batch.block:
             return self._block_work(batch.block, vocabulary_size, dim)
         scores = batch.centres * vocabulary_size
@@ -254,7 +265,10 @@ class NegativeSampling:
         )
 
     def _block_work(self, block: BlockShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of the gradients of a block: three products each, of bands and of negatives."""
+        """Return the operations of the gradients of a block.
+
+        They are three products each, of bands and of negatives.
+        """
         layout = _Layout.of(self.in_blocks(block.tokens), block, vocabulary_size)
         centres, rows = layout.centres, layout.negatives
         scores = centres * (layout.by_centre + layout.width)
@@ -268,7 +282,10 @@ class NegativeSampling:
 
 
 class _Layout(NamedTuple):
-    """Sizes of a block's matrices: padded centres, negatives per centre and in all, words of a run, band width."""
+    """Sizes of a block's matrices.
+
+    Padded centres, negatives of a centre and of the block, centres and words of a run, band width.
+    """
 
     centres: int
     by_centre: int
@@ -294,7 +311,10 @@ class _Layout(NamedTuple):
 
 
 def _group_and_run(rule: NegativeSampling, window: int) -> tuple[int, int]:
-    """Return the centres that share negatives, and those of a run of `Bands`; one number divides the other."""
+    """Return the centres that share negatives, and the centres of a run.
+
+    One number divides the other.
+    """
     group = rule.group if rule.sharing == "group" else 1
     shortest = max(SHORTEST_RUN, 2 * window)
     if group <= shortest:
@@ -341,7 +361,7 @@ class BlockGradients(NamedTuple):
 
 
 class _NoiseGradients(NamedTuple):
-    """Contribution of the negatives to a block's cost and gradients: for its hidden vectors, and for their own rows."""
+    """Contribution of the negatives to a block's cost and gradients."""
 
     cost: float
     hidden_gradient: NDArray[Any]
@@ -350,7 +370,7 @@ class _NoiseGradients(NamedTuple):
 
 
 class _PaddedBlock(NamedTuple):
-    """A block's words, the contexts of its centres as bands, (centres, width), and the layout of the bands."""
+    """A block's words, its contexts as bands, and the bands' layout."""
 
     words: NDArray[np.int32]
     mask: NDArray[Any]
@@ -363,7 +383,7 @@ class _PaddedBlock(NamedTuple):
 
 
 class SampledObjective:
-    """Negative sampling bound to a text: its noise distribution and the generator of the negatives.
+    """Negative sampling of a text, with its noise and its generator.
 
     Batches give the gradients of a dense matrix of scores, blocks those of bands and of groups of shared negatives.
     Gradients are those of the summed cost, for both matrices, as in word2vec.
@@ -401,7 +421,7 @@ class SampledObjective:
         self._group, self._run = _group_and_run(rule, self._window)
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch; parameters stay unchanged, scores are made in the workspace."""
+        """Return cost and gradients of a batch; parameters stay unchanged."""
         hidden, output, labels = batch.hidden(parameters.embedding), parameters.output, batch.labels
         scores = (workspace or Workspace()).array((len(hidden), len(output)), hidden.dtype)
         hidden.dot(output.T, scores)
@@ -416,7 +436,7 @@ class SampledObjective:
         return Step(cost, math.nan, batch.by_row(by_score.dot(output)), by_score.T.dot(hidden))
 
     def _weights_by_word(self, batch: Batch) -> NDArray[np.float64]:
-        """Return the weight of each word as a negative of each centre, (k, V), expected or as drawn."""
+        """Return the weight of each word as a negative, (k, V)."""
         rule, centres, words = self.rule, len(batch.weights), len(self.noise)
         if rule.sharing == "all":
             return np.outer(batch.weights, rule.negatives * self.noise.probabilities)
@@ -433,7 +453,7 @@ class SampledObjective:
         return weights
 
     def draw(self, block: Block) -> NDArray[np.int32]:
-        """Return the negatives of a block, one row for each group of centres, (groups, shared)."""
+        """Return the negatives of a block, (groups, shared)."""
         rule = self.rule
         if rule.sharing == "all":
             return np.arange(len(self.noise), dtype=np.int32)[None]
@@ -444,7 +464,7 @@ class SampledObjective:
     def block_gradients(
         self, parameters: Parameters, block: Block, negatives: NDArray[np.int32]
     ) -> BlockGradients:
-        """Return cost and gradients of a block with these negatives; parameters stay unchanged.
+        """Return cost and gradients of a block; parameters stay unchanged.
 
         Parameters
         ----------
@@ -463,7 +483,7 @@ class SampledObjective:
     def _skipgram(
         self, parameters: Parameters, text: _PaddedBlock, negatives: NDArray[np.int32]
     ) -> BlockGradients:
-        """Return cost and gradients where a centre's embedding predicts each context word."""
+        """Return cost and gradients where centres predict contexts."""
         bands, mask = text.bands, text.mask
         hidden = parameters.embedding.take(text.centres, axis=0)
         contexts = parameters.output.take(text.words, axis=0)
@@ -490,7 +510,7 @@ class SampledObjective:
     def _cbow(
         self, parameters: Parameters, text: _PaddedBlock, negatives: NDArray[np.int32]
     ) -> BlockGradients:
-        """Return cost and gradients where the mean or sum of the context embeddings predicts the centre."""
+        """Return cost and gradients where contexts, combined, predict centres."""
         bands, mask = text.bands, text.mask
         contexts = mask.dot(np.ones((bands.width, 1), mask.dtype))
         shares = mask / np.maximum(contexts, 1) if self._context == "mean" else mask
@@ -526,7 +546,10 @@ class SampledObjective:
         negatives: NDArray[np.int32],
         pairs: NDArray[Any],
     ) -> _NoiseGradients:
-        """Return cost and gradients of all groups' negatives; `pairs`, (centres, …), is 1 for each existing pair."""
+        """Return cost and gradients of all groups' negatives.
+
+        `pairs`, (centres, …), is 1 for each existing pair.
+        """
         groups, shared = negatives.shape
         dim = hidden.shape[1]
         by_group = hidden.reshape(groups, -1, dim)
@@ -550,7 +573,7 @@ class SampledObjective:
         )
 
     def _weights_by_negative(self, pairs: NDArray[Any]) -> NDArray[Any]:
-        """Return the weight of each negative for each centre, (centres, shared) or broadcastable to it."""
+        """Return the weights of negatives, broadcastable to (centres, shared)."""
         rule = self.rule
         if rule.sharing == "pair":
             return np.repeat(pairs, rule.negatives, axis=1)
@@ -562,7 +585,7 @@ class SampledObjective:
         return weights
 
     def _pad(self, block: Block, dtype: DTypeLike) -> _PaddedBlock:
-        """Return a block padded, with centres without context, to a multiple of groups and runs."""
+        """Return a block padded to a multiple of groups and runs."""
         padding, window = self._padding(block), self._window
         centres = len(block.before) + padding
         before, after = block.before, block.after
@@ -582,7 +605,9 @@ class SampledObjective:
         return -len(block.before) % max(self._group, self._run)
 
     def softmax_parameters(self, parameters: Parameters) -> Parameters:
-        """Return parameters of the implied full softmax: p(context | centre) ∝ q(context) · exp(score).
+        """Return parameters of the implied full softmax.
+
+        It is p(context | centre) ∝ q(context) · exp(score).
 
         The best score is log(p/q) − log negatives (Levy & Goldberg 2014, with the noise q).
         """
@@ -601,7 +626,7 @@ class SampledObjective:
         return parameters
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
-        """Return the mean negative log-likelihood of counted pairs under that softmax, in nats a pair."""
+        """Return the mean negative log-likelihood under that softmax, in nats."""
         return exact_cost(self.softmax_parameters(parameters), counts)
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:

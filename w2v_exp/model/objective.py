@@ -1,4 +1,4 @@
-"""Objectives: the choices of the group ``objective``, and the objectives of a text that a trainer minimises."""
+"""Objectives: choices of the group ``objective``, and their protocol."""
 
 from __future__ import annotations
 
@@ -20,28 +20,37 @@ from w2v_exp.model.softmax import Softmax, Step, Workspace
 
 
 class Objective(Protocol):
-    """Cost and gradients of batches, and the distributions that parameters imply."""
+    """Cost and gradients of batches, and the implied distributions."""
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch; parameters stay unchanged, large arrays are made in the workspace."""
+        """Return cost and gradients of a batch; parameters stay unchanged.
+
+        Large arrays are made in the workspace.
+        """
 
     def initial_parameters(
         self, drawn: Parameters, examples: TrainingExamples, *, of_words: bool = False
     ) -> Parameters:
-        """Return initial parameters from drawn ones with V output vectors; `of_words` if these mean words."""
+        """Return initial parameters from drawn ones with V output vectors.
+
+        `of_words`: these vectors are of words.
+        """
 
     def probabilities(self, parameters: Parameters, centres: NDArray[Any]) -> NDArray[Any]:
         """Return p(context | centre) of every word, (len(centres), V)."""
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
-        """Return the mean negative log-likelihood of counted pairs, in nats a pair."""
+        """Return the mean negative log-likelihood of pairs, in nats a pair."""
 
     def to_word_vectors(self, parameters: Parameters) -> Parameters:
-        """Return parameters with an output vector for each word; the same, unless output vectors are of nodes."""
+        """Return parameters with an output vector for each word.
+
+        They are the same, unless output vectors are of nodes.
+        """
 
 
 class ObjectiveRule(Protocol):
-    """A choice of the group ``objective``: its settings, and all that follows from them before there is a text.
+    """A choice of the group ``objective``: settings and their consequences.
 
     Building, estimates of memory and time, and checks all come from it, so another objective is a class with these
     members in a file of its own and a file ``conf/objective/NAME.yaml``.
@@ -49,7 +58,7 @@ class ObjectiveRule(Protocol):
 
     @property
     def cost_metric(self) -> str:
-        """Metric of its cost: ``cost`` if it is a negative log-likelihood, else ``objective_cost``."""
+        """Metric of its cost: ``cost`` of a likelihood, or ``objective_cost``."""
 
     @property
     def accepts_blocks(self) -> bool:
@@ -57,7 +66,7 @@ class ObjectiveRule(Protocol):
 
     @property
     def is_sampled(self) -> bool:
-        """Whether it draws random numbers in every step, which several threads would do in no fixed order."""
+        """Whether a step draws random numbers; then it has one thread."""
 
     @property
     def gains_from_threads(self) -> bool:
@@ -76,7 +85,7 @@ class ObjectiveRule(Protocol):
         word_counts: NDArray[np.int64] | None = None,
         generator: np.random.Generator | None = None,
     ) -> Objective:
-        """Return the objective of a text, with its Huffman tree or noise distribution."""
+        """Return the objective of a text, with its tree or noise."""
 
     def memory(self, vocabulary_size: int) -> int:
         """Return the bytes of a bound objective, beside parameters and examples."""
@@ -85,7 +94,7 @@ class ObjectiveRule(Protocol):
         """Return the rows of the output weights."""
 
     def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return the peak bytes of a batch's scores, or of a block's scores and gradients."""
+        """Return the peak bytes of scores, or of a block's gradients."""
 
     def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
         """Return the operations of cost and gradients of a batch."""

@@ -62,7 +62,7 @@ class Parameters(ShortRepr):
 
 
 def drawn_shape(vocabulary_size: Any, dim: Any, generator: Any, dtype: Any) -> tuple[int, int]:
-    """Return the shape of matrices to draw, or raise `SettingError` for unusable arguments."""
+    """Return the shape of matrices to draw, or raise `SettingError`."""
     require_kind(
         "generator", generator, np.random.Generator, "a generator, such as numpy.random.default_rng(0)"
     )
@@ -85,7 +85,10 @@ class Initialization(Protocol):
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
-        """Return new parameters; the same for the same state of the generator, up to rounding to `dtype`."""
+        """Return new parameters, the same for the same generator state.
+
+        Equal up to rounding to `dtype`.
+        """
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class ArticleInitialization(Initialization):
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
-        """Return new parameters: first the embedding is drawn, then the output weights."""
+        """Return new parameters: the embedding is drawn first."""
         vocabulary_size, dim = drawn_shape(vocabulary_size, dim, generator, dtype)
         embedding, output = (
             (generator.standard_normal((vocabulary_size, dim)) * self.scale).astype(dtype) for _ in range(2)
@@ -110,7 +113,9 @@ class ArticleInitialization(Initialization):
 
 @dataclass(frozen=True)
 class Word2VecInitialization(Initialization):
-    """Embedding from U(−½, ½)·width/dim, output weights zero (word2vec.c, InitNet).
+    """Embedding from U(−½, ½)·width/dim, output weights zero.
+
+    Source: word2vec.c, InitNet.
 
     Parameters
     ----------
@@ -160,7 +165,7 @@ class GivenInitialization(Initialization):
 
 @dataclass(frozen=True, repr=False)
 class ContinuedInitialization(ShortRepr, Initialization):
-    """Saved vectors for the words that have them, word2vec's draw for new words.
+    """Saved vectors for saved words, word2vec's draw for new ones.
 
     gensim adds words to a model in the same way (``build_vocab(update=True)``).
 
@@ -181,7 +186,7 @@ class ContinuedInitialization(ShortRepr, Initialization):
     def __call__(
         self, vocabulary_size: int, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
-        """Return new parameters, for the first `vocabulary_size` words of the vocabulary.
+        """Return new parameters for the first words of the vocabulary.
 
         Vectors are drawn for all of them, so that the later draws of training do not depend on the saved words.
 

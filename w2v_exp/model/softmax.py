@@ -33,7 +33,7 @@ class Workspace:
         self._memory = np.empty(0, np.uint8)
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an uninitialized array of this shape; it is valid until the next call."""
+        """Return an uninitialized array, valid until the next call."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < SMALLEST_KEPT:
             return np.empty(shape, dtype)
@@ -80,7 +80,7 @@ def differentiate(
     epsilon: float = 0.0,
     subtract: bool = True,
 ) -> ScoreSums:
-    """Replace scores by normalizer · (p − label shares), and return their sums.
+    """Replace scores by normalizer · (p − label shares); return sums.
 
     Label shares are those of a centre's pairs. That is the gradient of a centre's mean cost by its scores, not yet
     divided by the normalizer, which is left to smaller matrices. All passes over a block of rows are made while it is
@@ -131,7 +131,9 @@ def differentiate(
 def exponentiate(
     scores: NDArray[Any], offset: NDArray[Any] | None = None
 ) -> tuple[NDArray[Any], NDArray[Any] | float]:
-    """Replace scores by exp(score + offset − largest); return the sums by row, and `largest`.
+    """Replace scores by exp(score + offset − largest); return row sums.
+
+    `largest` is returned as well.
 
     `largest`, by row, shape (k,), is the row's largest score where `exp` of one could overflow, or be zero for a whole
     row; elsewhere it is 0, for nothing needs to be subtracted from scores within ±50. In a large matrix some rows at a
@@ -182,7 +184,9 @@ def _cached_rows(scores: NDArray[Any]) -> Iterator[slice]:
 
 
 def _quick_exponentials(block: NDArray[Any]) -> NDArray[Any] | None:
-    """Replace scores by exponentials without looking for the largest; return sums by row, or None if out of range.
+    """Replace scores by exponentials; return row sums, None if out of range.
+
+    The largest score is not looked for.
 
     Sums show whether an exponential was too large, or all of a row's too small. Looking for the largest score takes
     half as long as the exponentials.
@@ -269,7 +273,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Softmax:
-    """Cost −log p(context | centre), p = softmax(W·e) over all V words (Mikolov et al. 2013a, equation 2).
+    """Cost −log p(context | centre), p = softmax(W·e) over all V words.
+
+    Source: Mikolov et al. 2013a, equation 2.
 
     Parameters
     ----------
@@ -312,7 +318,7 @@ class Softmax:
         check_number(self, "weight_decay", at_least=0)
 
     def check(self, options: TrainingOptions) -> None:
-        """Raise `SettingError` for ``update=overwrite`` where no pair of a centre is the last one."""
+        """Raise `SettingError` for ``update=overwrite`` without ordered pairs."""
         if self.update == "overwrite" and options.labels.counts_pairs:
             raise SettingError(
                 "objective.update",
@@ -329,7 +335,7 @@ class Softmax:
             )
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch; parameters stay unchanged, scores are made in the workspace."""
+        """Return cost and gradients of a batch; parameters stay unchanged."""
         embedding, output, labels = parameters.embedding, parameters.output, batch.labels
         hidden = batch.hidden(embedding)  # (k, dim)
         centres, has_prior = len(hidden), batch.prior is not None
@@ -396,7 +402,7 @@ class Softmax:
     def initial_parameters(
         self, drawn: Parameters, examples: TrainingExamples, *, of_words: bool = False
     ) -> Parameters:
-        """Return drawn parameters with the initial offset of these examples' contexts."""
+        """Return drawn parameters with the initial offset."""
         offset = self.initial_offset(examples.context_shares, drawn.output.dtype)
         return Parameters(drawn.embedding, drawn.output, offset)
 
@@ -415,7 +421,7 @@ class Softmax:
         return parameters
 
     def exact_cost(self, parameters: Parameters, counts: PairCounts) -> float:
-        """Return the mean negative log-likelihood of counted pairs, in nats a pair, with epsilon 0."""
+        """Return the mean negative log-likelihood of pairs, without epsilon."""
         return exact_cost(parameters, counts)
 
     @staticmethod
@@ -425,7 +431,7 @@ class Softmax:
 
     @staticmethod
     def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of cost and gradients of a batch: three products of all scores."""
+        """Return the operations of a batch: three products of all scores."""
         scores = batch.centres * vocabulary_size
         return Work(
             products=6.0 * scores * dim,
@@ -436,13 +442,16 @@ class Softmax:
         )
 
     def initial_offset(self, context_shares: NDArray[np.float64], dtype: DTypeLike) -> NDArray[Any] | None:
-        """Return the initial offset, (V,), from the share of the pairs that have each word as context; or None."""
+        """Return the initial offset, (V,), from context shares; or None."""
         if self.output_offset == "none":
             return None
         return np.log(np.maximum(context_shares, RAREST_CONTEXT)).astype(dtype)
 
     def _offset_gradient(self, scores: NDArray[Any], normalizer: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Return the gradient of the mean cost by the offset: Σ over centres of share · (p − labels), (V,)."""
+        """Return the gradient of the mean cost by the offset, (V,).
+
+        It is Σ over centres of share · (p − labels).
+        """
         gradient: NDArray[Any] = (batch.shares / normalizer).astype(scores.dtype) @ scores
         if batch.prior:
             gradient -= (batch.prior.shares @ batch.shares) * batch.prior.distribution

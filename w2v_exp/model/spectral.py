@@ -1,4 +1,4 @@
-"""Word vectors without training: positive pointwise mutual information of the pair counts, factorised."""
+"""Word vectors without training: PMI of the pair counts, factorised."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DENSE_WORDS = 3
 
 @dataclass(frozen=True)
 class SpectralInitialization:
-    """The truncated singular value decomposition U·Σ·Vᵀ of positive PMI: a baseline, and a start for training.
+    """Truncated SVD U·Σ·Vᵀ of positive PMI: a baseline, or a start.
 
     The embedding is U·Σ^p, the output weights are V·Σ^(1 − p), so that their product is the best approximation of
     the PMI matrix M of that rank, for every p. It is a start for the softmax because the least cost is at
@@ -58,7 +58,7 @@ class SpectralInitialization:
     def factorise(
         self, counts: PairCounts, dim: int, generator: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Parameters:
-        """Return the factors as parameters; the same for the same counts and state of the generator.
+        """Return the factors as parameters, the same for the same generator.
 
         Columns beyond the rank of the matrix, which is at most V, are zero in both matrices.
 
@@ -92,7 +92,7 @@ class SpectralInitialization:
 
     @staticmethod
     def memory(distinct: int, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return the peak bytes of factorising the counts of `distinct` distinct pairs, beside the counts."""
+        """Return the peak bytes of factorising `distinct` distinct pairs."""
         size, words = np.dtype(dtype).itemsize, vocabulary_size
         matrix = (4 + size) * distinct  # all pairs may be more frequent than by chance
         # The matrix as a dense one, a copy and its vectors; or the iteration's vectors, and those that it ends with.
@@ -103,7 +103,9 @@ class SpectralInitialization:
 def positive_pmi(
     counts: PairCounts, shift: float = 1.0, context_exponent: float = 1.0, dtype: DTypeLike = np.float64
 ) -> csr_array:
-    """Return max(0, PMI − log shift), centres by contexts: a sparse matrix of shape (V, V).
+    """Return max(0, PMI − log shift), a sparse (V, V) matrix.
+
+    Rows are centres, columns contexts.
 
     PMI(w, c) = log p(w, c) − log p(w) − log q(c), where q is the distribution of contexts raised to
     `context_exponent` (Levy, Goldberg & Dagan 2015, sections 2.2 and 3.2). Pairs that do not occur are 0.
@@ -131,7 +133,7 @@ def positive_pmi(
 def truncated_svd(
     matrix: csr_array, rank: int, generator: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the `rank` largest singular values of a square matrix, with their vectors.
+    """Return the `rank` largest singular values, with their vectors.
 
     By the eigenvectors of Mᵀ·M, from ARPACK's restarted Lanczos iteration: exact to rounding, where randomised
     methods with few passes lose quality. (On sotu, WordSim-353 .46 instead of .49.)
@@ -159,7 +161,10 @@ def truncated_svd(
 def _lanczos_svd(
     matrix: csr_array, rank: int, generator: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return a truncated SVD like `scipy.sparse.linalg.svds`, which has no generator for its restarts."""
+    """Return a truncated SVD, like `scipy.sparse.linalg.svds`.
+
+    That has no generator for its restarts.
+    """
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     words = matrix.shape[0]

@@ -1,4 +1,4 @@
-"""Counts of tree nodes: how many pairs of each centre pass each node of a Huffman tree, and how many branch left."""
+"""Counts of tree nodes: pairs that pass a node, and that branch left."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DENSE_SHARE = 1 / 16  # of the centres: a node passed by more of them is worth a
 
 
 class BranchCounts(NamedTuple):
-    """Pairs that pass a node, and those of them that branch left: two arrays of one length."""
+    """Pairs that pass a node, and those of them that branch left."""
 
     passing: NDArray[Any]
     left: NDArray[Any]
@@ -54,7 +54,7 @@ class BranchCounts(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class NodeCounts(ShortRepr):
-    """Number of each centre's pairs that pass each node, and of those that branch left there.
+    """Number of each centre's pairs that pass each node, or branch left.
 
     That is the product of the label counts, (k, V), with the matrix of paths, (V, V − 1), in compressed sparse rows:
     where paths of a centre's pairs begin alike, they share an entry.
@@ -78,7 +78,10 @@ class NodeCounts(ShortRepr):
 
     @classmethod
     def of(cls, labels: csr_array, paths: csr_array, weights: csr_array | None = None) -> NodeCounts:
-        """Return the node counts of label counts, (k, V), and of their weights, by the matrix of `path_matrix`."""
+        """Return the node counts of label counts, (k, V), and of their weights.
+
+        `paths` is the matrix of `path_matrix`.
+        """
         product = labels.astype(paths.dtype) @ paths
         pairs = weighted = BranchCounts(product.data.real.copy(), product.data.imag.copy())
         if weights is not None:
@@ -87,7 +90,7 @@ class NodeCounts(ShortRepr):
         return cls(product.indptr, product.indices, pairs, weighted)
 
     def span(self, first: int, stop: int) -> NodeCounts:
-        """Return the counts of the centres from `first` to before `stop`, without a copy."""
+        """Return the counts of centres `first` to `stop`, without a copy."""
         some = slice(self.starts[first], self.starts[stop])
         return self.with_starts(self.starts[first : stop + 1] - self.starts[first], some)
 
@@ -150,7 +153,9 @@ NO_LABELS = SparseCounts(*(np.empty(0, number) for number in (np.intp, np.intp, 
 
 
 def path_matrix(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
-    """Return the paths of all words, (V, V − 1): 1 + i where they branch left, 1 where right, 0 off the path.
+    """Return the paths of all words as complex numbers, (V, V − 1).
+
+    A cell is 1 + i where a path branches left, 1 where right, 0 off the path.
 
     Passing and branching left are counted by one product with complex numbers, because SciPy's sparse products drop
     zeros: two real products would not have the same entries. `dtype`, float32 or float64, is that of each part.
@@ -166,7 +171,7 @@ def path_matrix(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
 
 
 def label_matrix(batch: Batch, values: NDArray[Any], vocabulary_size: int) -> csr_array:
-    """Return a matrix, (k, V), with a value for each of the counts of a batch's labels."""
+    """Return a matrix, (k, V), with a value for each label count."""
     from scipy.sparse import csr_array
 
     labels, shape = batch.labels, (len(batch.centres), vocabulary_size)
@@ -192,7 +197,9 @@ def node_counts_of(batch: Batch, paths: csr_array) -> NodeCounts:
 
 
 class NodeCountChunks:
-    """The node counts of all centres in chunks, as they were computed: joining them would need twice the memory.
+    """The node counts of all centres, in chunks.
+
+    Joining them would need twice the memory.
 
     Parameters
     ----------
@@ -205,7 +212,10 @@ class NodeCountChunks:
         self._firsts = np.concatenate([[0], np.cumsum([len(chunk.starts) - 1 for chunk in chunks])])
 
     def rows(self, centres: NDArray[Any]) -> NodeCounts:
-        """Return the counts of some centres, by rising number: a view, if they are adjacent in one chunk."""
+        """Return the counts of some centres, by rising number.
+
+        They are a view if they are adjacent in one chunk.
+        """
         numbers = self._firsts.searchsorted(centres, "right") - 1
         apart = np.flatnonzero((np.diff(centres) != 1) | (np.diff(numbers) != 0)) + 1
         edges = [0, *apart.tolist(), len(centres)]
@@ -230,12 +240,12 @@ def branch_bytes(dtype: DTypeLike) -> int:
 
 
 def node_count_bytes(dtype: DTypeLike) -> int:
-    """Return the bytes of an entry of `NodeCounts`: its node and its two counts."""
+    """Return the bytes of an entry of `NodeCounts`."""
     return NODE_BYTES + branch_bytes(dtype)
 
 
 def node_count_work(centres: float, tree: TreeShape, dim: int) -> Work:
-    """Return the operations of cost and gradients of the node counts of some centres.
+    """Return the operations of cost and gradients of node counts.
 
     Parameters
     ----------
@@ -256,7 +266,7 @@ def node_count_work(centres: float, tree: TreeShape, dim: int) -> Work:
 
 
 class NodeCountEstimate:
-    """The expected number of nodes that each centre's pairs pass, from its number of distinct contexts.
+    """The expected nodes of each centre, from its distinct contexts.
 
     In n random draws of words with the text's frequencies, the expected number of distinct words, and of distinct nodes
     on their paths, are functions of n. So one follows from the other, and a centre whose contexts are fewer than its
@@ -293,7 +303,10 @@ class NodeCountEstimate:
         return float(self.by_centre.sum())
 
     def largest_slice(self, size: int, order: str) -> tuple[int, TreeShape]:
-        """Return centres and counts of the largest slice: the most frequent centres, unless chance mixes them."""
+        """Return centres and counts of the largest slice.
+
+        It has the most frequent centres, unless chance mixes them.
+        """
         centres = np.flatnonzero(self._statistics.frequencies > 0)
         size = min(size, len(centres))
         nodes = self.by_centre[centres]
@@ -312,7 +325,10 @@ class NodeCountEstimate:
 
 
 def _expected(missed: NDArray[np.float64], draws: float) -> float:
-    """Return the expected number of distinct outcomes in `draws` draws, from log P(not drawn) of each."""
+    """Return the expected number of distinct outcomes in `draws` draws.
+
+    `missed` is log P(not drawn) of each outcome.
+    """
     return float(-np.expm1(draws * missed).sum())
 
 
@@ -362,7 +378,7 @@ class TreeCountExamples(CountedExamples):
     def memory(
         statistics: PairStatistics, rule: CountsRule, *, order: str, dtype: DTypeLike = np.float64
     ) -> ExamplesMemory:
-        """Return the memory of the examples of a text; the nodes of each centre are estimated."""
+        """Return the memory of the examples of a text, with estimated nodes."""
         counted = CountedExamples.memory(statistics, rule, order=order)
         estimate = NodeCountEstimate(statistics)
         damps = rule.count_exponent != 1
@@ -422,7 +438,10 @@ class TreeCountExamples(CountedExamples):
 def _all_node_counts(
     counts: PairCounts, damped: NDArray[Any] | None, paths: csr_array
 ) -> Iterator[NodeCounts]:
-    """Yield the node counts of all V centres, in chunks; `damped` are the counts as they stand in the gradient."""
+    """Yield the node counts of all V centres, in chunks.
+
+    `damped` are the counts as they stand in the gradient.
+    """
     from scipy.sparse import csr_array
 
     words, first = counts.vocabulary_size, 0

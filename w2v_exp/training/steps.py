@@ -86,7 +86,10 @@ class Steps:
         threads: int = 1,
         objective: ObjectiveRule | None = None,
     ) -> int:
-        """Return the largest memory of a step, in bytes, beside parameters and optimizer state."""
+        """Return the largest memory of a step, in bytes.
+
+        Parameters and the state of the optimizer are not included.
+        """
         row = dim * np.dtype(dtype).itemsize
         k, V = batch.centres, vocabulary_size
         parts = _parts(k * V, threads)
@@ -184,7 +187,7 @@ class Steps:
 
 
 def _parts(scores: int, threads: int) -> int:
-    """Return the number of parts into which a batch with this number of scores is divided."""
+    """Return the number of parts of a batch with this number of scores."""
     return threads if scores >= threads * SMALLEST_PART else 1
 
 
@@ -278,7 +281,7 @@ def build_stepper(
     parameters: Parameters,
     threads: int = 1,
 ) -> Stepper:
-    """Return the stepper for the batches of these examples: `BlockSteps` for blocks, else `Steps`."""
+    """Return the stepper of these examples: `BlockSteps` or `Steps`."""
     if examples.block and isinstance(objective, SampledObjective):
         return BlockSteps(objective, parameters, examples.block.tokens)
     return Steps(objective, optimizer, parameters, threads)
@@ -293,7 +296,7 @@ def step_memory(
     threads: int,
     objective: ObjectiveRule,
 ) -> int:
-    """Return the largest memory of a step of the stepper for such batches, in bytes."""
+    """Return the largest memory of a step with such batches, in bytes."""
     if batch.block is None:
         return Steps.memory(batch, vocabulary_size, dim, dtype, optimizer, threads, objective)
     return BlockSteps.memory(batch, vocabulary_size, dim, dtype, objective)
