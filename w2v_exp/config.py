@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra import version
+
+# hydra._internal, here and where it is imported elsewhere, is that of Hydra 1.3: pyproject.toml pins it below 1.4.
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry

@@ -20,7 +20,7 @@ FILES = [
     (HEAD + b"\x00\x01", "mine.yaml: not valid YAML"),
     (HEAD + b"- 1\n- 2\n", "mine.yaml: is a list; a mapping (key: value) is expected."),
     (HEAD + b"probes: " + b"[" * 900 + b"]" * 900, "mine.yaml: is nested too deeply."),
-    (HEAD + b"windw: 3\n", "In 'experiment/mine': windw: unknown key."),
+    (HEAD + b"windw: 3\n", "In 'experiment/mine': windw: unknown key, did you mean window?"),
     (HEAD + b"optimizer: null\n", "optimizer: needs a value."),
     (HEAD + b"dim: null\n", "In 'experiment/mine': dim=null: needs a value."),
     (HEAD + b"hydra: {sweeper: {params: 3}}\n", "In 'experiment/mine': hydra.sweeper.params: "),

@@ -48,6 +48,7 @@ from w2v_exp.experiment.command import (
     asks_for_information,
     explain,
     parse,
+    refuse_sweep,
     understand,
 )
 from w2v_exp.experiment.folders import (
@@ -199,7 +200,9 @@ def _show_information(parsed: Namespace) -> int:
     name, overrides = sources.config_name, parsed.overrides
     try:
         with composition_errors():
-            overrides = [str(override.input_line) for override in parse_overrides(overrides)]
+            parsed_overrides = parse_overrides(overrides)
+            refuse_sweep(parsed_overrides)
+            overrides = [str(override.input_line) for override in parsed_overrides]
             if parsed.hydra_help:
                 hydra.hydra_help(name, args_parser=Parser(), args=parsed)
             elif parsed.cfg:

@@ -22,8 +22,14 @@ from hydra.errors import (
     OverrideParseException,
 )
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import (
@@ -53,10 +59,11 @@ if TYPE_CHECKING:
     from w2v_exp.searching.study import AskedSearch
 
 
-_KINDS = {
-    "Integer": "must be a whole number.",
-    "Float": "must be a number.",
-    "Boolean": "must be true or false.",
+_KINDS: dict[type, str] = {
+    IntegerNode: "must be a whole number.",
+    FloatNode: "must be a number.",
+    BooleanNode: "must be true or false.",
+    StringNode: "must be text.",
 }
 
 
@@ -100,8 +107,8 @@ def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) ->
         return error
     text = str(error)
     if isinstance(error, OverflowError):
-        key = re.search(r"full_key: (\S+)", text)
-        return UserError(f"{key[1] if key else 'A value'}: the number is too large.")
+        named = re.search(r"full_key: (\S+)", text)  # OmegaConf adds it to the text of such an error only
+        return UserError(f"{named[1] if named else 'A value'}: the number is too large.")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         missing = str(error.missing_cfg_file)
         group, _, option = missing.rpartition("/")
@@ -121,18 +128,22 @@ def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) ->
             f"{shown(str(error.override), 80)}: not understood; write key=value, "
             "and quote a value with special characters."
         )
-    if unknown := re.match(r"Could not (?:override|append to config|delete.*?) ?'([^'=]+)", text):
-        return unknown_key(unknown[1].strip(), known_keys())
-    if "Ambiguous value for argument" in text:
-        argument = re.search(r"'([^']*)'", text)
-        return UserError(
-            f"{argument[1] if argument else text}: several values make a sweep; add -m to run it."
-        )
     cause = error.__cause__ or error.__context__ if isinstance(error, ConfigCompositionException) else error
-    if isinstance(cause, OmegaConfBaseException):
-        in_file = re.match(r"In '[^']*': ", text)
-        return UserError(f"{in_file[0] if in_file else ''}{_explain_value(cause)}")
-    return UserError(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
+    if not isinstance(cause, OmegaConfBaseException):
+        return UserError(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
+    in_file = re.match(r"In '[^']*': ", text)
+    key = str(cause.full_key or cause.key)
+    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)):
+        explained = unknown_key(key, known_keys())
+    elif isinstance(cause, MissingMandatoryValue):
+        explained = UserError(f"{key}: needs a value.")
+    elif isinstance(cause, ValidationError) and cause.value is None:
+        explained = UserError(f"{key}=null: needs a value.")
+    elif isinstance(cause, ValidationError) and type(cause.child_node) in _KINDS:
+        explained = SettingError(key, cause.value, _KINDS[type(cause.child_node)])
+    else:
+        explained = UserError(f"{key}: {str(cause.msg or cause).splitlines()[0]}")
+    return UserError(f"{in_file[0]}{explained}") if in_file else explained
 
 
 def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
@@ -174,22 +185,6 @@ def known_keys(config: DictConfig) -> list[str]:
         elif key not in keys:
             keys.append(str(key))
     return keys
-
-
-def _explain_value(error: OmegaConfBaseException) -> UserError:
-    text = str(error.msg or error).splitlines()[0]
-    key = str(error.full_key or error.key)
-    if found := re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", text):
-        return SettingError(key, found[1], _KINDS.get(found[2], f"must be of type {found[2]}."))
-    if found := re.match(r"Value '(.*)' is not a valid bool", text):
-        return SettingError(key, found[1], _KINDS["Boolean"])
-    if "is not Optional" in text or "Incompatible value 'None'" in text:
-        return UserError(f"{key}=null: needs a value.")
-    if "Missing mandatory value" in text:
-        return UserError(f"{key}: needs a value.")
-    if "not in" in text and "Key" in text:
-        return UserError(f"{key}: unknown key.")
-    return UserError(f"{key}: {text}")
 
 
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
@@ -392,10 +387,8 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
     fixed, swept = _split(sources, overrides)
     config = _first(sources, fixed, swept)
     is_sweep = multirun or config.hydra.mode == RunMode.MULTIRUN
-    if swept and not is_sweep:
-        raise UserError(
-            f"{next(iter(swept.values())).input_line}: several values make a sweep; add -m to run it."
-        )
+    if not is_sweep:
+        refuse_sweep(swept.values())
     if is_sweep and (in_file := [text for key, text in _sweep_params(config) if key not in given]):
         fixed_in_file, swept_in_file = _split(sources, parse_overrides(in_file))
         fixed, swept = fixed_in_file + fixed, swept_in_file | swept
@@ -441,6 +434,13 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
     if is_sweep and not search:
         subdirs = _compose_runs(sources, config, fixed, values, changes)
     return Command(fixed, values, sources, plan, config, is_sweep, search, subdirs, changes)
+
+
+def refuse_sweep(overrides: Iterable[Override]) -> None:
+    """Raise `UserError` if an override has several values, which only a sweep can have."""
+    for override in overrides:
+        if override.is_sweep_override():
+            raise UserError(f"{override.input_line}: several values make a sweep; add -m to run it.")
 
 
 def _compose_runs(
