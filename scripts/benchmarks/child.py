@@ -8,10 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from w2v_exp.errors import UserError
 
@@ -20,24 +19,14 @@ CHECKOUT = SCRIPTS.parent
 SECONDS_BETWEEN = 0.05
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Anonymous resident memory at a time.
-
-    Parameters
-    ----------
-    time : float
-        By the clock that all processes of the machine share, in seconds.
-    anonymous : int
-        Bytes, of the process and those that it has started.
-    """
+class Sample(NamedTuple):
+    """Anonymous resident bytes of a process and those that it has started, at a time by `time.monotonic`."""
 
     time: float
     anonymous: int
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a process reported, and its memory over time."""
 
     report: dict[str, Any]

@@ -54,18 +54,8 @@ def real_text(messages: int | None, max_size: int | None = None, min_count: int 
 class Training:
     """A training that both sides can do, from the same initial parameters.
 
-    Parameters
-    ----------
-    pairs : Pairs
-        For the trainer.
-    baseline_ids : pair of ndarray, shape (1, m)
-        The same pairs as the baseline has them.
-    epochs, batch_size : int
-        The same for both.
-    dim : int
-        Of the parameters.
-    ids : ndarray of int32, optional
-        The text that the pairs are of, window `WINDOW`; only streamed labels need it.
+    `baseline_ids` are the pairs as the baseline has them, two arrays of shape (1, m). Streamed labels need the `ids` of
+    the text as well, window `WINDOW`.
     """
 
     pairs: Pairs
@@ -145,20 +135,10 @@ def require_equal(what: str, difference: float, tolerance: float) -> None:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of our ways of doing what the baseline does.
+    """One of our ways of doing what the baseline does, with other arguments of `Training.trainer`.
 
-    Parameters
-    ----------
-    name : str
-        For the table.
-    objective : Softmax
-        Cost and gradients.
-    choices : dict
-        What else `Training.trainer` takes.
-    tolerance : float, optional
-        How far its parameters may be from the baseline's; None where it trains by another rule.
-    at_least, goal : float, optional
-        The ratio that is promised, and the one that is wished for.
+    `tolerance` is the largest difference from the baseline's parameters; None where it trains by another rule.
+    `at_least` and `goal` are the ratios that are promised and wished for.
     """
 
     name: str

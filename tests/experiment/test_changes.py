@@ -102,6 +102,7 @@ def test_quotes_in_a_set_are_those_of_a_shell() -> None:
         (["changes={a: window=5, b: window=5}"], "changes.b: makes the same run as changes.a"),
         (["change=a"], "change=a: there are no changes"),
         ([BOTH, "change=wid"], "change=wid: not a change, did you mean wide?"),
+        ([BOTH, "change=${window}"], "change=3: not a change"),
         ([BOTH, "hydra/sweeper=optuna", "dim=choice(3,4)"], "changes: run as a list, not by another sweeper"),
     ],
 )

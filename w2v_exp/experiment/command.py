@@ -483,7 +483,7 @@ def _asked_changes(
     # As they are spelled: one may refer to the environment.
     spelled: Any = OmegaConf.to_container(config.changes, resolve=False)
     sets = read_changes(spelled, values.keys())
-    return select_changes(sets, values.get(CHANGE) or ([plan.change] if plan.change is not None else []))
+    return select_changes(sets, values.get(CHANGE) or ([str(plan.change)] if plan.change is not None else []))
 
 
 def _combinations(values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
