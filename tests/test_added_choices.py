@@ -152,7 +152,9 @@ def costs(files: Path) -> list[float]:
         return [float(row["cost"]) for row in csv.DictReader(stream)]
 
 
-def test_an_added_encoding_builds_estimates_checks_and_trains(folder: Path) -> None:
+def test_an_added_encoding_builds_estimates_checks_and_trains(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     chosen = plan("labels=thinned")
     assert chosen.encoding == "added_labels.Thinned"
     text = read_corpus(chosen)
@@ -167,6 +169,8 @@ def test_an_added_encoding_builds_estimates_checks_and_trains(folder: Path) -> N
     }
     assert {"added_labels.Thinned", "sparse", "counts"} <= estimates.keys()
     assert estimates["added_labels.Thinned"] == estimates["sparse"] > 0
+    assert run(["--config-dir=options", *COMMON.split(), "labels=thinned", "estimate=true"]) == 0
+    assert "added_labels.Thinned" in capsys.readouterr().out
     with pytest.raises(SettingError, match=r"labels=added_labels\.Thinned: is not supported with model=cbow"):
         plan("labels=thinned", "model=cbow")
     with pytest.raises(SettingError, match=r"labels.every=0"):

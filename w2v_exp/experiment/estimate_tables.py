@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rich import box
@@ -85,14 +85,14 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
 
 
 def _run_table(estimates: Estimates, available: int | None) -> Table:
-    """Return a row for each encoding, with what its peak is made of."""
+    """Return a table of encodings, with the parts of their peaks."""
     table = _empty_table()
     table.add_column("")
     table.add_column("labels", no_wrap=True)
     for heading in ("time", "needs", "examples", "parameters", "optimizer", "step", "building"):
         table.add_column(heading, justify="right")
     table.add_column("fits")
-    for encoding in GROUPS["labels"]:
+    for encoding in _encodings([estimates]):
         mark, style = ("→", CHOSEN) if encoding == estimates.plan.encoding else ("", "")
         if (needs := estimates.by_encoding.get(encoding)) is None:
             table.add_row(mark, encoding, *["–"] * 8)
@@ -108,7 +108,10 @@ def _run_table(estimates: Estimates, available: int | None) -> Table:
 
 
 def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
-    """Return a row for each run, those that differ in their labels or seed in one, with what each encoding needs."""
+    """Return a table of runs, with the memory of each encoding.
+
+    Runs that differ in their labels or seed have one row.
+    """
     keys = [key for key in estimates[0].swept if key not in ("labels", "seed")]
     rows: dict[tuple[str, ...], list[Estimates]] = {}
     for estimate in estimates:
@@ -116,12 +119,12 @@ def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
     table = _empty_table()
     for key in keys:
         table.add_column(Text(key), overflow="fold")
-    for heading in ("tokens", "words", *GROUPS["labels"], "time"):
+    for heading in ("tokens", "words", *_encodings(estimates), "time"):
         table.add_column(heading, justify="right")
     for values, runs in rows.items():
         cells = [Text(value) for value in values]
         cells += [Text(f"{number:,}") for number in (len(runs[0].text.ids), len(runs[0].text.vocabulary))]
-        for encoding in GROUPS["labels"]:
+        for encoding in _encodings(estimates):
             needs = next((run.by_encoding[encoding] for run in runs if encoding in run.by_encoding), None)
             chosen = any(run.plan.encoding == encoding for run in runs)
             cells.append(_cell(needs, available, chosen))
@@ -131,6 +134,12 @@ def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
     table.caption = Text("* chosen; red: does not fit", style="dim")
     table.caption_justify = "left"
     return table
+
+
+def _encodings(estimates: Sequence[Estimates]) -> list[str]:
+    """Return all label encodings of the package, and others that were estimated."""
+    estimated = (encoding for estimate in estimates for encoding in estimate.by_encoding)
+    return [*dict.fromkeys([*GROUPS["labels"], *estimated])]
 
 
 def _empty_table() -> Table:
