@@ -24,7 +24,7 @@ FILES = [
     (HEAD + b"optimizer: null\n", "optimizer: needs a value."),
     (HEAD + b"dim: null\n", "In 'experiment/mine': dim=null: needs a value."),
     (HEAD + b"hydra: {sweeper: {params: 3}}\n", "In 'experiment/mine': hydra.sweeper.params: "),
-    (b"window: 3\n", "In 'experiment/mine': experiment: unknown key."),
+    (b"window: 3\n", "In 'experiment/mine': experiment: unknown key. Begin the file with the line # @pack"),
     (HEAD, ""),
 ]
 

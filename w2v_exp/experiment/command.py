@@ -131,19 +131,26 @@ def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) ->
     cause = error.__cause__ or error.__context__ if isinstance(error, ConfigCompositionException) else error
     if not isinstance(cause, OmegaConfBaseException):
         return UserError(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
-    in_file = re.match(r"In '[^']*': ", text)
     key = str(cause.full_key or cause.key)
-    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)):
-        explained = unknown_key(key, known_keys())
-    elif isinstance(cause, MissingMandatoryValue):
-        explained = UserError(f"{key}: needs a value.")
-    elif isinstance(cause, ValidationError) and cause.value is None:
-        explained = UserError(f"{key}=null: needs a value.")
-    elif isinstance(cause, ValidationError) and type(cause.child_node) in _KINDS:
-        explained = SettingError(key, cause.value, _KINDS[type(cause.child_node)])
-    else:
-        explained = UserError(f"{key}: {str(cause.msg or cause).splitlines()[0]}")
+    in_file = re.match(r"In '[^']*': ", text)
+    if in_file and key in ("experiment", "sweep"):
+        return UserError(f"{in_file[0]}{key}: unknown key. Begin the file with the line # @package _global_.")
+    explained = _explain_value(cause, key, known_keys)
     return UserError(f"{in_file[0]}{explained}") if in_file else explained
+
+
+def _explain_value(
+    error: OmegaConfBaseException, key: str, known_keys: Callable[[], Iterable[str]]
+) -> UserError:
+    if isinstance(error, (ConfigKeyError, ConfigAttributeError)):
+        return unknown_key(key, known_keys())
+    if isinstance(error, MissingMandatoryValue):
+        return UserError(f"{key}: needs a value.")
+    if isinstance(error, ValidationError) and error.value is None:
+        return UserError(f"{key}=null: needs a value.")
+    if isinstance(error, ValidationError) and type(error.child_node) in _KINDS:
+        return SettingError(key, error.value, _KINDS[type(error.child_node)])
+    return UserError(f"{key}: {str(error.msg or error).splitlines()[0]}")
 
 
 def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
