@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from w2v_exp.examples.held_out import CostSample, sample_cbow, sample_pairs
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.sampling import SampledText, TextPart
 from w2v_exp.examples.statistics import BatchShape, ExamplesMemory, PairStatistics
-from w2v_exp.examples.streamed import StreamedExamples, StreamRule
+from w2v_exp.examples.streamed import StreamedExamples
 
 CONTEXTS = ("mean", "sum")
 
@@ -28,6 +28,7 @@ class SkipGram:
     """
 
     context: ClassVar[None] = None
+    streamed: ClassVar[type[StreamedExamples]] = StreamedExamples
 
     def listed_examples(
         self, sampled: SampledText, vocabulary_size: int, labels: str, options: TrainingOptions
@@ -46,33 +47,9 @@ class SkipGram:
             statistics, labels=labels, batch_size=options.batch_size, order=options.order, dtype=options.dtype
         )
 
-    def streamed_examples(
-        self,
-        text: TextPart,
-        vocabulary_size: int,
-        rule: StreamRule,
-        options: TrainingOptions,
-        generator: np.random.Generator,
-    ) -> StreamedExamples:
-        """Return the pairs of a text, built block by block."""
-        return StreamedExamples(
-            text.ids,
-            options.window,
-            vocabulary_size,
-            rule,
-            subsampling=options.subsampling,
-            shrinking_window=options.shrinking_window,
-            segments=text.segments,
-            batch_size=options.batch_size,
-            order=options.order,
-            generator=generator,
-        )
-
-    def streamed_memory(
-        self, statistics: PairStatistics, rule: StreamRule, options: TrainingOptions
-    ) -> ExamplesMemory:
-        """Return the memory of `streamed_examples`."""
-        return StreamedExamples.memory(statistics, rule, batch_size=options.batch_size, order=options.order)
+    def streamed_choices(self, options: TrainingOptions) -> dict[str, Any]:
+        """Return the arguments of `streamed` that other architectures lack."""
+        return {}
 
     def batch_shape(
         self, statistics: PairStatistics, options: TrainingOptions, mixed: int | None = None
@@ -120,6 +97,8 @@ class Cbow:
 
     context: str = "mean"
 
+    streamed: ClassVar[type[StreamedExamples]] = StreamedCbow
+
     def __post_init__(self) -> None:
         require_choice("context", self.context, CONTEXTS)
 
@@ -145,35 +124,9 @@ class Cbow:
             statistics, labels=labels, batch_size=options.batch_size, dtype=options.dtype
         )
 
-    def streamed_examples(
-        self,
-        text: TextPart,
-        vocabulary_size: int,
-        rule: StreamRule,
-        options: TrainingOptions,
-        generator: np.random.Generator,
-    ) -> StreamedCbow:
-        """Return the centres of a text with their contexts, built block by block."""
-        return StreamedCbow(
-            text.ids,
-            options.window,
-            vocabulary_size,
-            rule,
-            mean=self.context == "mean",
-            dtype=options.dtype,
-            subsampling=options.subsampling,
-            shrinking_window=options.shrinking_window,
-            segments=text.segments,
-            batch_size=options.batch_size,
-            order=options.order,
-            generator=generator,
-        )
-
-    def streamed_memory(
-        self, statistics: PairStatistics, rule: StreamRule, options: TrainingOptions
-    ) -> ExamplesMemory:
-        """Return the memory of `streamed_examples`."""
-        return StreamedCbow.memory(statistics, rule, batch_size=options.batch_size, order=options.order)
+    def streamed_choices(self, options: TrainingOptions) -> dict[str, Any]:
+        """Return the arguments of `streamed` that other architectures lack."""
+        return {"mean": self.context == "mean", "dtype": options.dtype}
 
     def batch_shape(
         self, statistics: PairStatistics, options: TrainingOptions, mixed: int | None = None

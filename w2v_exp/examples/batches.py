@@ -117,20 +117,12 @@ class Architecture(Protocol):
     ) -> ExamplesMemory:
         """Return the memory of `listed_examples`."""
 
-    def streamed_examples(
-        self,
-        text: TextPart,
-        vocabulary_size: int,
-        rule: Any,
-        options: TrainingOptions,
-        generator: np.random.Generator,
-    ) -> TrainingExamples:
-        """Return the examples of a text, built block by block by a `StreamRule`."""
+    @property
+    def streamed(self) -> type[Any]:
+        """The `StreamedExamples` of this architecture."""
 
-    def streamed_memory(
-        self, statistics: PairStatistics, rule: Any, options: TrainingOptions
-    ) -> ExamplesMemory:
-        """Return the memory of `streamed_examples`."""
+    def streamed_choices(self, options: TrainingOptions) -> dict[str, Any]:
+        """Return the arguments of `streamed` that other architectures lack."""
 
     def batch_shape(
         self, statistics: PairStatistics, options: TrainingOptions, mixed: int | None = None

@@ -165,13 +165,29 @@ class StreamRule(LabelEncoding):
         options: TrainingOptions,
         generator: np.random.Generator,
         share: tuple[int, int] = (0, 1),
-    ) -> TrainingExamples:
+    ) -> StreamedExamples:
         """Return the examples of a text."""
-        return options.model.streamed_examples(text, vocabulary_size, self, options, generator)
+        examples: StreamedExamples = options.model.streamed(
+            text.ids,
+            options.window,
+            vocabulary_size,
+            self,
+            subsampling=options.subsampling,
+            shrinking_window=options.shrinking_window,
+            segments=text.segments,
+            batch_size=options.batch_size,
+            order=options.order,
+            generator=generator,
+            **options.model.streamed_choices(options),
+        )
+        return examples
 
     def memory(self, statistics: PairStatistics, options: TrainingOptions) -> ExamplesMemory:
         """Return the memory of `examples`."""
-        return options.model.streamed_memory(statistics, self, options)
+        memory: ExamplesMemory = options.model.streamed.memory(
+            statistics, self, batch_size=options.batch_size, order=options.order
+        )
+        return memory
 
     def epoch(self, statistics: PairStatistics, options: TrainingOptions) -> EpochShape:
         """Return the size of an epoch of `examples`."""
