@@ -333,7 +333,7 @@ def _expected(missed: NDArray[np.float64], draws: float) -> float:
 
 
 CHUNK_COUNTS = 1 << 18
-LABEL_TEMPORARY_BYTES = 40  # of a count, while its node counts are computed
+COUNT_TEMPORARY_BYTES = 40  # of a count, while its node counts are computed
 
 
 class TreeCountExamples(CountedExamples):
@@ -392,7 +392,7 @@ class TreeCountExamples(CountedExamples):
         # A chunk's counts are copied from a complex product: of the last full chunk, or of the rest.
         copying = branch_bytes(dtype)
         product = max(copying * (1 - in_full_chunks), copying * in_chunk - size * (1 - in_full_chunks))
-        temporary = LABEL_TEMPORARY_BYTES * min(distinct, CHUNK_COUNTS) + round(product * estimate.total)
+        temporary = COUNT_TEMPORARY_BYTES * min(distinct, CHUNK_COUNTS) + round(product * estimate.total)
         if damps:  # damped counts stay; restored ones, and the nodes of the weights' product, are temporary
             resident += 4 * distinct
             temporary += 16 * distinct + round(in_chunk * NODE_BYTES * estimate.total)
