@@ -50,7 +50,7 @@ from w2v_exp.training.schedules import SCHEDULES
 class Pretrained:
     """Base of initializations from saved embeddings.
 
-    The run reads them: see `Origin.initialization`.
+    The run reads them: see `Pretrained.initialization`.
     """
 
     needs_counts: ClassVar[bool] = False

@@ -33,7 +33,7 @@ from w2v_exp.embeddings import Embeddings, opening
 from w2v_exp.embeddings.opening import LoadOptions, LoadWarning
 from w2v_exp.embeddings.word2vec_formats import MOST_BLANK_LINES
 from w2v_exp.errors import FormatError, SettingError, UserError
-from w2v_exp.experiment.inputs import Origin
+from w2v_exp.experiment.inputs import Pretrained
 from w2v_exp.experiment.questions import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.opening.LoadWarning")
@@ -462,8 +462,11 @@ def test_the_options_reach_a_run_that_starts_from_a_file(tmp_path, capsys):
     path = f"initialization.path={tmp_path / 'vectors.txt'}"
     chosen = ["initialization=from_file", path, "dim=2", "initialization.limit=3"]
     with pytest.raises(SettingError, match=r"initialization.path=.*duplicates=first"):
-        Origin.read(plan_of(*chosen))
-    assert Origin.read(plan_of(*chosen, "initialization.duplicates=first")).embeddings.words == ["the", "of"]
+        Pretrained.read(plan_of(*chosen))
+    assert Pretrained.read(plan_of(*chosen, "initialization.duplicates=first")).embeddings.words == [
+        "the",
+        "of",
+    ]
     assert "skipped 1 row with a repeated word" in capsys.readouterr().err
     with pytest.raises(SettingError, match=r"initialization.malformed=x: .*Options: error, skip"):
         plan_of(*chosen, "initialization.malformed=x")

@@ -14,7 +14,7 @@ from processes import Command
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import content_digest
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.experiment.inputs import Origin
+from w2v_exp.experiment.inputs import Pretrained
 from w2v_exp.tracking.load import find_run
 
 OLD_WORDS = ["boy", "girl", "king", "man", "prince", "princess", "queen", "woman"]
@@ -263,9 +263,9 @@ def test_a_name_finds_the_only_finished_run_that_has_it(store: Path, tmp_path: P
 # ---------------------------------------------------------------- mistakes
 
 
-def read_origin(*overrides: str) -> Origin:
+def read_pretrained(*overrides: str) -> Pretrained:
     """Read what a configuration goes on from, as a run does before it reads its text."""
-    return Origin.read(plan_of("dim=4", *overrides))
+    return Pretrained.read(plan_of("dim=4", *overrides))
 
 
 @pytest.mark.usefixtures("saved")
@@ -309,7 +309,7 @@ def test_what_is_no_start_is_named(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.txt").write_text("2 4\nw0 1 2 3\n")
     with pytest.raises(SettingError, match=answer):
-        read_origin(*f"initialization={setting}".split())
+        read_pretrained(*f"initialization={setting}".split())
 
 
 @pytest.mark.usefixtures("saved")
@@ -333,4 +333,4 @@ def test_a_run_that_is_not_there_or_has_no_embeddings_is_refused(store: Path, tm
     client.set_terminated(failed, "FAILED")
     for run, answer in ((failed, "has no embeddings.npz: it is failed"), ("f" * 32, "cannot be read from")):
         with pytest.raises(SettingError, match=f"^initialization.run={run}: Run {run} .*{answer}|{answer}"):
-            read_origin("initialization=from_run", f"initialization.run={run}", f"tracking.uri={uri}")
+            read_pretrained("initialization=from_run", f"initialization.run={run}", f"tracking.uri={uri}")

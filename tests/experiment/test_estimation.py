@@ -20,7 +20,7 @@ from w2v_exp.errors import CorpusError
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.building import build_examples, build_initialization
 from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
-from w2v_exp.experiment.inputs import Origin
+from w2v_exp.experiment.inputs import Pretrained
 from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.machine import MEGABYTE, NotEnoughMemoryError, PeakMemory
@@ -187,18 +187,20 @@ def test_what_a_run_goes_on_from_stays_in_memory_with_what_it_trains() -> None:
     vectors = np.random.default_rng(0).standard_normal((words, 60))
     saved = Embeddings([f"w{number}" for number in range(words)], None, vectors, vectors.copy())
     plan = plan_of("labels=streamed", "window=5", "dim=60", "initialization=from_run", "initialization.run=x")
-    origin = Origin(FromRun("x"), saved)
-    estimated = estimate_run(plan, text, words, origin.memory).total
+    pretrained = Pretrained(FromRun("x"), saved)
+    estimated = estimate_run(plan, text, words, pretrained.memory).total
     with PeakMemory() as peak:
         examples = build_examples(plan, text.ids, words)
         continued = initialization_from(saved, saved.words)
         trainer = build_trainer(plan, examples, build_initialization(plan, examples, text, continued))
         trainer.dry_run(REHEARSED_STEPS)
-    assert origin.memory == 2 * vectors.nbytes
+    assert pretrained.memory == 2 * vectors.nbytes
     shared = plan_of("labels=blocks", "objective=negative_sampling", "workers=3", "dim=60")
-    without, with_it = (estimate_run(shared, text, words, origin=size).total for size in (0, origin.memory))
-    assert with_it - without == origin.memory, "workers have nothing of it"
-    assert estimated == pytest.approx(peak.megabytes * MEGABYTE + origin.memory, rel=0.15)
+    without, with_it = (
+        estimate_run(shared, text, words, pretrained=size).total for size in (0, pretrained.memory)
+    )
+    assert with_it - without == pretrained.memory, "workers have nothing of it"
+    assert estimated == pytest.approx(peak.megabytes * MEGABYTE + pretrained.memory, rel=0.15)
 
 
 def test_the_estimate_reads_little_of_memory() -> None:

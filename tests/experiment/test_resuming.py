@@ -22,8 +22,8 @@ from processes import Command, environment
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.resuming import resumes
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.runs import Sweep
 from w2v_exp.tracking.history import (
@@ -185,8 +185,8 @@ def test_runs_are_told_apart_by_how_they_are(tmp_path: Path) -> None:
 def test_who_resumes(overrides: list[str], in_named_sweep: bool, expected: bool) -> None:
     choices = {"corpus": "article"} | ({"sweep": "window_dim"} if in_named_sweep else {})
     sweep = Sweep("s", "", ["window"], 2) if in_named_sweep else None
-    identity = Identity("a", 0, sweep, {}, [], choices, OmegaConf.create(), Path())
-    assert resumes(plan_of(*overrides), identity) == expected
+    info = RunInfo("a", 0, sweep, {}, [], choices, OmegaConf.create(), Path())
+    assert resumes(plan_of(*overrides), info) == expected
 
 
 def test_resume_needs_a_store() -> None:

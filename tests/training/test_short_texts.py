@@ -21,7 +21,7 @@ from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.building import build_examples, split_text
 from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.inputs import Origin, read_corpus
+from w2v_exp.experiment.inputs import Pretrained, read_corpus
 from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters
@@ -161,7 +161,7 @@ def test_the_size_of_blocks_is_logged(tokens: int | None, expected: int, plan: P
     vocabulary = Vocabulary([f"w{number}" for number in range(words)], np.bincount(part.ids))
     text = EncodedText(part.ids, vocabulary, len(part.ids), "", np.array([0, len(part.ids)]))
     estimate = estimate_run(plan, part, words)
-    metrics = metrics_beforehand(plan, text, part, Origin.read(plan), estimate, 1.0)
+    metrics = metrics_beforehand(plan, text, part, Pretrained.read(plan), estimate, 1.0)
     assert metrics["block_tokens"] == expected
 
 

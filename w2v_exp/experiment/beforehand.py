@@ -5,7 +5,7 @@ from __future__ import annotations
 from w2v_exp.examples.pairs import count_pairs, effective_window
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.estimation import MemoryEstimate
-from w2v_exp.experiment.inputs import Origin
+from w2v_exp.experiment.inputs import Pretrained
 from w2v_exp.machine import MEGABYTE, available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
@@ -15,7 +15,7 @@ def metrics_beforehand(
     plan: Plan,
     text: EncodedText,
     training: TextPart,
-    origin: Origin,
+    pretrained: Pretrained,
     estimate: MemoryEstimate,
     seconds: float,
 ) -> dict[str, float]:
@@ -27,7 +27,7 @@ def metrics_beforehand(
         What is to be done.
     text, training : EncodedText, TextPart
         The text, and the part of it that is trained on.
-    origin : Origin
+    pretrained : Pretrained
         The embeddings that the run goes on from.
     estimate : MemoryEstimate
         Of the run.
@@ -39,7 +39,7 @@ def metrics_beforehand(
         "pairs": count_pairs(len(training.ids), plan.window, training.segments),
         "tokens": text.tokens,
         "vocabulary_size": len(text.vocabulary),
-    } | origin.metrics(text.vocabulary)
+    } | pretrained.metrics(text.vocabulary)
     if plan.epochs:
         metrics["estimated_seconds"] = seconds
     window = effective_window(plan.window, len(training.ids), training.segments)

@@ -13,7 +13,7 @@ from rich.text import Text
 from w2v_exp.choices import GROUPS
 from w2v_exp.experiment.building import pair_statistics, split_text
 from w2v_exp.experiment.estimation import MemoryEstimate, estimate_run, plans_by_encoding
-from w2v_exp.experiment.inputs import Origin, read_trainable_text
+from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
 from w2v_exp.experiment.time_estimate import (
     LONG,
     estimate_seconds,
@@ -58,13 +58,17 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
     """Read the text of every plan, and print the estimates of its run: a table, or one for a sweep."""
     estimates = []
     for swept, plan in plans:
-        origin = Origin.read(plan).memory  # which is free again when the memory available is asked for
+        pretrained = Pretrained.read(
+            plan
+        ).memory  # which is free again when the memory available is asked for
         text = read_trainable_text(plan)
         training, _ = split_text(plan, text)
         by_encoding, seconds = {}, {}
         for encoding, changed in plans_by_encoding(plan).items():
             statistics = pair_statistics(changed, training, len(text.vocabulary))
-            by_encoding[encoding] = estimate_run(changed, training, len(text.vocabulary), origin, statistics)
+            by_encoding[encoding] = estimate_run(
+                changed, training, len(text.vocabulary), pretrained, statistics
+            )
             seconds[encoding] = estimate_seconds(changed, statistics)
         estimates.append(Estimates(swept, plan, text, by_encoding, seconds))
     available = available_memory()

@@ -50,7 +50,7 @@ def estimate_run(
     plan: Plan,
     text: TextPart,
     vocabulary_size: int,
-    origin: int = 0,
+    pretrained: int = 0,
     statistics: PairStatistics | None = None,
 ) -> MemoryEstimate:
     """Return the memory of a run on a text.
@@ -59,7 +59,7 @@ def estimate_run(
     ----------
     plan, text, vocabulary_size
         Of the run.
-    origin : int
+    pretrained : int
         Bytes of pretrained embeddings, which stay in memory.
     statistics : PairStatistics, optional
         As `pair_statistics` returns them; None: computed here.
@@ -89,7 +89,9 @@ def estimate_run(
         estimate = replace(estimate, step=0)
     elif plan.workers > 1:
         estimate = _with_workers(estimate, plan.workers)
-    return replace(estimate, examples=estimate.examples + origin, peak_build=estimate.peak_build + origin)
+    return replace(
+        estimate, examples=estimate.examples + pretrained, peak_build=estimate.peak_build + pretrained
+    )
 
 
 def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
@@ -131,21 +133,21 @@ def plans_by_encoding(plan: Plan) -> dict[str, Plan]:
 
 
 def estimate_encodings(
-    plan: Plan, text: TextPart, vocabulary_size: int, origin: int = 0
+    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: int = 0
 ) -> dict[str, MemoryEstimate]:
     """Return the memory of a run with each of `plans_by_encoding`."""
     return {
-        encoding: estimate_run(changed, text, vocabulary_size, origin)
+        encoding: estimate_run(changed, text, vocabulary_size, pretrained)
         for encoding, changed in plans_by_encoding(plan).items()
     }
 
 
 def require_fit(
-    plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate, origin: int = 0
+    plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate, pretrained: int = 0
 ) -> None:
     """Raise an error for a run that does not fit the available memory.
 
-    Of the estimate, the `origin` bytes of pretrained embeddings are already allocated.
+    Of the estimate, the `pretrained` bytes of pretrained embeddings are already allocated.
 
     Raises
     ------
@@ -155,8 +157,8 @@ def require_fit(
 
     def advice(available: int) -> str:
         totals = {
-            f"labels={encoding}": other.total - origin
-            for encoding, other in estimate_encodings(plan, text, vocabulary_size, origin).items()
+            f"labels={encoding}": other.total - pretrained
+            for encoding, other in estimate_encodings(plan, text, vocabulary_size, pretrained).items()
         }
         fitting = [
             f"{name} ({readable_bytes(total)})" for name, total in totals.items() if total <= available
@@ -169,4 +171,6 @@ def require_fit(
             "A smaller dim, batch_size or vocabulary.max_size needs less, and so does dtype=float32."
         )
 
-    require_memory(estimate.total - origin, f"labels={plan.encoding} with {vocabulary_size:,} words", advice)
+    require_memory(
+        estimate.total - pretrained, f"labels={plan.encoding} with {vocabulary_size:,} words", advice
+    )

@@ -1,4 +1,4 @@
-"""A run's fingerprint: one name for all that decides its result, so that a run that is done is known again."""
+"""The fingerprint of a run: a digest of all inputs of its result, by which finished runs are found."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
 
-# Raise by one whenever a text and a plan give another result: another draw, order, formula or default of the code. Then
-# finished runs are trained again, and checkpoints of before are not found. `tests/test_golden_runs.py` fails if it is
-# forgotten; `tests/golden_runs.py` says how to record the new results.
+# Raise by one whenever the same text and plan give another result: by another random draw, order, formula or default.
+# Finished runs are then trained again, and earlier checkpoints are not found. `tests/test_golden_runs.py` fails if it
+# is forgotten; `tests/golden_runs.py` describes how to record the new results.
 RESULT_VERSION = 1
 FORMAT = 2  # of the description below: raise by one whenever a key means something else
-# How a run is recorded, kept alive and shown. It trains the same with any of them.
+# Keys that only change how a run is recorded, resumed and shown.
 NOT_OF_THE_RESULT = {
     "cache",
     "tracking",
@@ -36,25 +36,25 @@ NOT_OF_THE_RESULT = {
     "resume",
     "force",
 }
-# Where something was found. The digest of what was found there says more, and is the same on every machine.
+# Paths and runs: the digests of their contents count instead, which are the same on every machine.
 PLACES = {"path", "run", "word_pairs", "analogies"}
 _HASHED_AT_ONCE = 1 << 20
 
 
-def fingerprint(plan: Plan, text: EncodedText, origin_digest: str = "") -> str:
-    """Return the fingerprint of the run that a plan makes of a text: 32 hexadecimal digits.
+def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> str:
+    """Return the fingerprint of a run: 32 hexadecimal digits.
 
-    Two runs of the same fingerprint have the same result, as far as the machine and the versions of NumPy and its
-    BLAS let them. It is the same in every process and folder, and under every hash seed.
+    Two runs with the same fingerprint have the same result, up to differences of the machine and of the versions of
+    NumPy and its BLAS. It does not depend on the process, the folder and the hash seed.
 
     Parameters
     ----------
     plan : Plan
-        Its values count, but for those that do not decide the result (`NOT_OF_THE_RESULT`).
+        All of its values but `NOT_OF_THE_RESULT`.
     text : EncodedText
-        Its words, ids and segments count, so whatever a custom tokenizer depends on does, too.
-    origin_digest : str
-        SHA-256 of the embeddings that the run goes on from; empty if it begins by itself.
+        Words, ids and segments, and with them everything that a custom tokenizer depends on.
+    pretrained_digest : str
+        SHA-256 of the pretrained embeddings; empty without any.
     """
     settings = {
         key.name: _described(key.name, getattr(plan, key.name))
@@ -66,14 +66,14 @@ def fingerprint(plan: Plan, text: EncodedText, origin_digest: str = "") -> str:
         "result_version": RESULT_VERSION,
         "settings": settings,
         "text": text_digest(text),
-        "origin": origin_digest,
+        "origin": pretrained_digest,
         "evaluation": _evaluated_on(plan.evaluation),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def text_digest(text: EncodedText) -> str:
-    """Return the SHA-256, hexadecimal, of all that training sees of a text (half a second for 200 M tokens)."""
+    """Return the hexadecimal SHA-256 of words, ids, segments and counts (0.5 s for 200 M tokens)."""
     digest = hashlib.sha256(json.dumps(text.vocabulary.words).encode())
     for array, stored in ((text.ids, "<i4"), (text.segments, "<i8"), (text.vocabulary.counts, "<i8")):
         digest.update(f"[{len(array)}]".encode())
@@ -83,7 +83,7 @@ def text_digest(text: EncodedText) -> str:
 
 
 def _described(key: str, value: Any) -> Any:
-    """Return a plan's value as JSON has it: a choice as its option's name and its settings, without `PLACES`.
+    """Return a value of a plan for JSON: a choice as its option and settings without `PLACES`.
 
     Names of classes and modules are not in it, so that they can change.
     """
@@ -98,7 +98,7 @@ def _described(key: str, value: Any) -> Any:
 
 
 def _evaluated_on(evaluation: object) -> list[list[str]]:
-    """Return name and SHA-256 of each set that the embeddings will be evaluated on."""
+    """Return the name and SHA-256 of each evaluation set."""
     if not isinstance(evaluation, StandardEvaluation):
         return []
     kinds = (

@@ -28,7 +28,7 @@ from w2v_exp.text.vocabulary import Vocabulary
 
 
 def read_corpus(plan: Plan) -> EncodedText:
-    """Return the corpus of a plan as ids, from its cache if that has them."""
+    """Return the corpus as word ids, from the cache if it has them."""
     if isinstance(plan.corpus, Text8Corpus):
         with _bar("downloading text8") as show:
             plan.corpus.files(progress=show)
@@ -39,7 +39,7 @@ def read_corpus(plan: Plan) -> EncodedText:
 
 
 def read_trainable_text(plan: Plan) -> EncodedText:
-    """Return the encoded corpus, after a check that there is at least one pair to train on."""
+    """Return the encoded corpus; raise `CorpusError` if no pair can be made of it."""
     text = read_corpus(plan)
     if not count_pairs(len(text.ids), plan.window, text.segments):
         segments = len(text.segments) - 1
@@ -54,7 +54,7 @@ def read_trainable_text(plan: Plan) -> EncodedText:
 
 @contextmanager
 def _bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give what shows how many bytes are done: a bar where there is a terminal, elsewhere nothing."""
+    """Yield a function that shows the number of bytes done: as a bar on a terminal, elsewhere not at all."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -65,19 +65,19 @@ def _bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The embeddings that a run goes on from; nothing, for a run that begins by itself.
+class Pretrained:
+    """Pretrained embeddings as the initial parameters of a run; empty without ``initialization=from_…``.
 
     Parameters
     ----------
     choice : FromFile or FromRun, optional
-        How they were asked for.
+        The plan's initialization.
     embeddings : Embeddings, optional
-        Of the plan's dimensions.
+        Of the plan's number of dimensions.
     digest : str
-        SHA-256 of what was read.
+        SHA-256 of the embeddings.
     run_id : str
-        The run in MLflow that they are of.
+        Their run in MLflow; empty for a file.
     """
 
     choice: FromFile | FromRun | None = None
@@ -86,13 +86,13 @@ class Origin:
     run_id: str = ""
 
     @classmethod
-    def read(cls, plan: Plan) -> Origin:
-        """Return what a plan goes on from, checked.
+    def read(cls, plan: Plan) -> Pretrained:
+        """Read the pretrained embeddings of a plan and check that they fit it.
 
         Raises
         ------
         SettingError
-            If it cannot be read, or does not fit the plan.
+            If they cannot be read, or their dimensions or precision are not the plan's.
         """
         choice = plan.initialization
         if not isinstance(choice, (FromFile, FromRun)):
@@ -115,12 +115,12 @@ class Origin:
         return cls(choice, saved, content_digest(saved), run_id)
 
     def initialization(self, vocabulary: Vocabulary) -> ContinuedInitialization | None:
-        """Return what makes a run's parameters, or None for a run that begins by itself.
+        """Return the initialization of the parameters; None without pretrained embeddings.
 
         Raises
         ------
         SettingError
-            If no word of the vocabulary has a saved vector.
+            If no word of the vocabulary has a pretrained vector.
         """
         if self.choice is None or self.embeddings is None:
             return None
@@ -133,20 +133,20 @@ class Origin:
             )
         return start
 
-    def completed(self, trained: Embeddings) -> Embeddings:
-        """Return what a run has trained, with the words of its origin that its text lacks."""
+    def merge_missing_words(self, trained: Embeddings) -> Embeddings:
+        """Return trained embeddings with the pretrained words that the text lacks."""
         return trained if self.embeddings is None else with_other_words(trained, self.embeddings)
 
     @property
     def memory(self) -> int:
-        """How many bytes the vectors take; they stay until the run is over."""
+        """Bytes of the vectors; they stay allocated until the run ends."""
         if self.embeddings is None:
             return 0
         output = self.embeddings.output
         return self.embeddings.input.nbytes + (0 if output is None else output.nbytes)
 
     def metrics(self, vocabulary: Vocabulary) -> dict[str, float]:
-        """Return how many words go on from saved vectors, are new, and are kept though the text lacks them."""
+        """Return the numbers of words with a pretrained vector, without one, and absent from the text."""
         if self.embeddings is None:
             return {}
         continued = sum(word in self.embeddings for word in vocabulary.words)
@@ -157,7 +157,7 @@ class Origin:
         }
 
     def tags(self) -> dict[str, str]:
-        """Return the tags that say where a run's vectors come from."""
+        """Return tags with the digest and the run of the pretrained embeddings."""
         tags = {"initialization.digest": self.digest, "continued_from": self.run_id}
         return {key: value for key, value in tags.items() if value}
 
@@ -169,7 +169,7 @@ def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
 
 
 def _read_run(choice: FromRun, plan: Plan) -> tuple[str, Embeddings]:
-    """Return the id of a run in the plan's store, and its embeddings."""
+    """Return the id and the embeddings of a run in the plan's store."""
     from w2v_exp.tracking.load import find_run, load_run
 
     uri = plan.tracking.uri if isinstance(plan.tracking, MlflowTracking) else None
@@ -183,39 +183,39 @@ def _refusal(choice: FromFile | FromRun, problem: str) -> SettingError:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a run has read.
+class RunInputs:
+    """The loaded inputs of a run.
 
     Parameters
     ----------
     plan : Plan
-        What is to be done with it.
+        The validated configuration.
     sets : mapping
         The evaluation sets, by name.
-    origin : Origin
-        What the run goes on from.
+    pretrained : Pretrained
+        The pretrained embeddings, if any.
     text : EncodedText
-        The corpus; there is something to train on.
+        The corpus, with at least one pair to train on.
     """
 
     plan: Plan
     sets: Sets
-    origin: Origin
+    pretrained: Pretrained
     text: EncodedText
 
     @classmethod
-    def read(cls, plan: Plan) -> Material:
-        """Read what a plan names.
+    def read(cls, plan: Plan) -> RunInputs:
+        """Read the files, runs and texts that a plan names.
 
         Raises
         ------
         UserError
-            If something cannot be read, or leaves nothing to train on.
+            If one cannot be read, or no pair can be made of the text.
         """
         sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
-        return cls(plan, sets, Origin.read(plan), read_trainable_text(plan))
+        return cls(plan, sets, Pretrained.read(plan), read_trainable_text(plan))
 
     @cached_property
     def fingerprint(self) -> str:
-        """All that decides the result, in one name."""
-        return fingerprint(self.plan, self.text, self.origin.digest)
+        """The key of the run's result; see `fingerprint`."""
+        return fingerprint(self.plan, self.text, self.pretrained.digest)

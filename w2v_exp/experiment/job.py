@@ -10,11 +10,11 @@ from omegaconf import DictConfig
 
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.folders import clear_earlier, require_free
-from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.inputs import Material
+from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.resuming import result_of_before
 from w2v_exp.experiment.run import Run
 from w2v_exp.experiment.run_checkpoints import remove_checkpoints
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import locked
 from w2v_exp.plan import make_plan
 from w2v_exp.processes import interruptible, interruptions_deferred, termination_as_exception
@@ -33,46 +33,46 @@ def job(config: DictConfig) -> RunResult:
     UserError
         If a single run cannot begin.
     """
-    identity = Identity.of_current_job(config)
+    info = RunInfo.of_current_job(config)
     with termination_as_exception(), interruptions_deferred(), ExitStack() as held:
         try:
             with interruptible():
-                require_free(identity.folder)
-                clear_earlier(identity.folder)
-                held.enter_context(_seen_to_be_alive(identity))
+                require_free(info.folder)
+                clear_earlier(info.folder)
+                held.enter_context(_seen_to_be_alive(info))
                 plan = make_plan(config)
-                material = Material.read(plan)
-                result = result_of_before(plan, identity, material)
+                inputs = RunInputs.read(plan)
+                result = result_of_before(plan, info, inputs)
             if result is not None and result.done:
-                remove_checkpoints(plan, material.fingerprint)
+                remove_checkpoints(plan, inputs.fingerprint)
             if result is None:
                 with interruptible():
-                    run = Run(plan, identity, material)
+                    run = Run(plan, info, inputs)
                 result = run.execute()
         except UserError as error:
-            if identity.sweep is None:
+            if info.sweep is None:
                 raise
             result = RunResult(
-                name=identity.name,
-                swept=identity.swept,
+                name=info.name,
+                swept=info.swept,
                 seed=int(config.seed),
                 status="FAILED",
                 reason=str(error).replace("\n", " "),
             )
         try:
-            write_result(result, identity.folder, identity.sweep)
+            write_result(result, info.folder, info.sweep)
         except OSError as error:
             print(
-                f"{identity.folder}: its result cannot be written ({error.strerror or error}).",
+                f"{info.folder}: its result cannot be written ({error.strerror or error}).",
                 file=sys.stderr,
             )
         return result
 
 
 @contextmanager
-def _seen_to_be_alive(identity: Identity) -> Iterator[None]:
+def _seen_to_be_alive(info: RunInfo) -> Iterator[None]:
     """Hold a lock by which others see that the run is alive; where files have no locks, its heartbeat must do."""
     with ExitStack() as stack:
         with suppress(OSError):
-            stack.enter_context(locked(identity.folder / LOCK))
+            stack.enter_context(locked(info.folder / LOCK))
         yield

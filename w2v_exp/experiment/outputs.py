@@ -16,8 +16,8 @@ from w2v_exp.config import recorded_values
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import Bounds
-from w2v_exp.experiment.identity import Identity
 from w2v_exp.experiment.measurement import true_neighbours
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
 from w2v_exp.plan import Plan
@@ -33,12 +33,12 @@ RUN_FILES = re.compile(
 )
 
 
-def write_config(identity: Identity, folder: Path) -> None:
+def write_config(info: RunInfo, folder: Path) -> None:
     """Write ``config.yaml``, the composed values as `recorded_values` has them, and ``overrides.yaml``."""
     with replacing(folder / "config.yaml") as stream:
-        stream.write(OmegaConf.to_yaml(OmegaConf.create(recorded_values(identity.config))))
+        stream.write(OmegaConf.to_yaml(OmegaConf.create(recorded_values(info.config))))
     with replacing(folder / "overrides.yaml") as stream:
-        stream.write(OmegaConf.to_yaml(OmegaConf.create(identity.overrides)))
+        stream.write(OmegaConf.to_yaml(OmegaConf.create(info.overrides)))
 
 
 def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:

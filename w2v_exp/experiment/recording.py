@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.inputs import Material
+from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.history import FINGERPRINT, process_tags
 from w2v_exp.tracking.mlflow_run import MlflowRun
@@ -20,7 +20,7 @@ from w2v_exp.tracking.upload import replay_command
 
 
 def begin_record(
-    plan: Plan, identity: Identity, material: Material, checkpoints: RunCheckpoints, files: Path
+    plan: Plan, info: RunInfo, inputs: RunInputs, checkpoints: RunCheckpoints, files: Path
 ) -> MlflowRun | None:
     """Return a new run in the store, with its parameters, tags and corpus; None if the plan does without.
 
@@ -36,28 +36,26 @@ def begin_record(
     """
     if not isinstance(plan.tracking, MlflowTracking):
         return None
-    tracking, patience = plan.tracking, PATIENCE_SECONDS if identity.sweep else 0.0
-    return patiently(
-        lambda: _begin(plan, tracking, identity, material, checkpoints, files), tracking.uri, patience
-    )
+    tracking, patience = plan.tracking, PATIENCE_SECONDS if info.sweep else 0.0
+    return patiently(lambda: _begin(plan, tracking, info, inputs, checkpoints, files), tracking.uri, patience)
 
 
 def _begin(
     plan: Plan,
     tracking: MlflowTracking,
-    identity: Identity,
-    material: Material,
+    info: RunInfo,
+    inputs: RunInputs,
     checkpoints: RunCheckpoints,
     files: Path,
 ) -> MlflowRun:
     store = open_store(tracking.uri, tracking.experiment)
-    text = material.text
-    made_of = {"corpus.digest": text.digest, FINGERPRINT: material.fingerprint} | material.origin.tags()
-    tags = identity.tags() | process_tags(identity.folder) | provenance() | made_of
+    text = inputs.text
+    made_of = {"corpus.digest": text.digest, FINGERPRINT: inputs.fingerprint} | inputs.pretrained.tags()
+    tags = info.tags() | process_tags(info.folder) | provenance() | made_of
     interrupted = _interrupted_run(store, checkpoints)
     tracked = MlflowRun(
         store,
-        identity.name,
+        info.name,
         tags,
         files,
         epochs=plan.epochs,
@@ -68,13 +66,13 @@ def _begin(
     if interrupted:
         return tracked
     try:
-        params = identity.params()
+        params = info.params()
         tracked.log_params(params)
         profile = f'{{"tokens": {text.tokens}, "words": {len(text.vocabulary)}}}'
         # A source from the environment is written as it is spelled, like the parameters.
         from_environment = "${" in params.get("corpus.path", "")
         source = params["corpus.path"] if from_environment else plan.corpus.source
-        tracked.log_corpus(identity.choices["corpus"], text.digest, source, profile)
+        tracked.log_corpus(info.choices["corpus"], text.digest, source, profile)
     except Exception:
         with suppress(Exception):  # a run that has not begun should not seem to be running
             store.client.set_terminated(tracked.run_id, "FAILED")

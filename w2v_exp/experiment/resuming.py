@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.inputs import Material
+from w2v_exp.experiment.inputs import RunInputs
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.plan import Plan
 from w2v_exp.runs import RunResult
 from w2v_exp.tracking.history import EarlierRuns, earlier_runs, recorded_result
 from w2v_exp.tracking.store import PATIENCE_SECONDS, Store, open_store, patiently
 
 
-def resumes(plan: Plan, identity: Identity) -> bool:
+def resumes(plan: Plan, info: RunInfo) -> bool:
     """Return whether a run is left out if it has finished before: as the plan says, or else in a sweep that lasts."""
-    wanted = identity.of_lasting_sweep if plan.resume is None else plan.resume
+    wanted = info.of_lasting_sweep if plan.resume is None else plan.resume
     return wanted and not plan.force and isinstance(plan.tracking, MlflowTracking)
 
 
-def result_of_before(plan: Plan, identity: Identity, material: Material) -> RunResult | None:
+def result_of_before(plan: Plan, info: RunInfo, inputs: RunInputs) -> RunResult | None:
     """Return the result of a run that is not to be done again, or None for one that is to be done.
 
     A run of the same fingerprint that has finished is taken for this one. While one is alive in another process, this
@@ -31,19 +31,19 @@ def result_of_before(plan: Plan, identity: Identity, material: Material) -> RunR
     UserError
         If the store cannot be used.
     """
-    if not resumes(plan, identity) or not isinstance(plan.tracking, MlflowTracking):
+    if not resumes(plan, info) or not isinstance(plan.tracking, MlflowTracking):
         return None
-    tracking, patience = plan.tracking, PATIENCE_SECONDS if identity.sweep else 0.0
-    store, earlier = patiently(lambda: _look_up(tracking, material.fingerprint), tracking.uri, patience)
+    tracking, patience = plan.tracking, PATIENCE_SECONDS if info.sweep else 0.0
+    store, earlier = patiently(lambda: _look_up(tracking, inputs.fingerprint), tracking.uri, patience)
     if earlier.finished:
-        result = recorded_result(store, earlier.finished[0], identity.swept)
-        return dataclasses.replace(result, name=identity.name, status="SKIPPED", reason="")
+        result = recorded_result(store, earlier.finished[0], info.swept)
+        return dataclasses.replace(result, name=info.name, status="SKIPPED", reason="")
     if earlier.alive:
         run = earlier.alive[0]
         place = f"on {run.data.tags['host']}" if "host" in run.data.tags else "elsewhere"
         return RunResult(
-            name=identity.name,
-            swept=identity.swept,
+            name=info.name,
+            swept=info.swept,
             seed=plan.seed,
             status="RUNNING",
             reason=f"run {run.info.run_id} does the same {place}, since it is alive; force=true runs this one, too.",

@@ -24,13 +24,13 @@ from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimation import estimate_run, require_fit
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.folders import ARTIFACTS
-from w2v_exp.experiment.identity import Identity
-from w2v_exp.experiment.inputs import Material
+from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
 from w2v_exp.experiment.probing import probe_run, probe_table
 from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.experiment.time_estimate import (
     LONG,
     estimate_seconds,
@@ -60,44 +60,46 @@ class Run:
     ----------
     plan : Plan
         What is to be done.
-    identity : Identity
+    info : RunInfo
         Who the run is.
-    material : Material
+    inputs : RunInputs
         What has been read for it.
     """
 
-    def __init__(self, plan: Plan, identity: Identity, material: Material) -> None:
+    def __init__(self, plan: Plan, info: RunInfo, inputs: RunInputs) -> None:
         self.plan = plan
-        self.identity = identity
-        self.origin = material.origin
-        self.text = material.text
+        self.info = info
+        self.pretrained = inputs.pretrained
+        self.text = inputs.text
         self.vocabulary = self.text.vocabulary
-        self.continued = self.origin.initialization(self.vocabulary)
+        self.continued = self.pretrained.initialization(self.vocabulary)
         self.training, self.held_out = split_text(plan, self.text)
         statistics = pair_statistics(plan, self.training, len(self.vocabulary))
         self.estimate = estimate_run(
-            plan, self.training, len(self.vocabulary), self.origin.memory, statistics
+            plan, self.training, len(self.vocabulary), self.pretrained.memory, statistics
         )
         seconds = estimate_seconds(plan, statistics)
-        self.metrics = metrics_beforehand(plan, self.text, self.training, self.origin, self.estimate, seconds)
-        if identity.sweep is None:
+        self.metrics = metrics_beforehand(
+            plan, self.text, self.training, self.pretrained, self.estimate, seconds
+        )
+        if info.sweep is None:
             self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
         self.trainer: Trainer | None = None
         self.probes: list[Probe] = []
         self.ended_by = ""
         self.explorer = ""
-        self.files = identity.folder / ARTIFACTS
+        self.files = info.folder / ARTIFACTS
         self.files.mkdir(parents=True, exist_ok=True)
-        self.checkpoints = RunCheckpoints(plan, material.fingerprint)
-        self._material = material
+        self.checkpoints = RunCheckpoints(plan, inputs.fingerprint)
+        self._inputs = inputs
 
     def _begin(self) -> None:
         """Begin the run's record in the store, which has to be ended from here on."""
-        plan, material = self.plan, self._material
-        self.tracked = begin_record(plan, self.identity, material, self.checkpoints, self.files)
+        plan, inputs = self.plan, self._inputs
+        self.tracked = begin_record(plan, self.info, inputs, self.checkpoints, self.files)
         self.costs = RunCosts(plan, self.tracked, self._present_trainer)
         self.evaluation = RunEvaluation(
-            plan.evaluation, material.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
+            plan.evaluation, inputs.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
         )
 
     def execute(self) -> RunResult:
@@ -131,7 +133,7 @@ class Run:
         return self._end("FINISHED")
 
     def _train_and_measure(self) -> None:
-        outputs.write_config(self.identity, self.files)
+        outputs.write_config(self.info, self.files)
         outputs.write_vocabulary(self.vocabulary, self.files)
         self._require_fit()
         resident = PeakResident()
@@ -141,7 +143,7 @@ class Run:
         self.metrics |= memory_metrics(trainer, resident)
         bounds = self._measure_bounds(examples)
         self._measure_embeddings(trainer, examples)
-        self.explorer = outputs.write_explorer(self.plan, self.identity.name, self._embeddings, self.files)
+        self.explorer = outputs.write_explorer(self.plan, self.info.name, self._embeddings, self.files)
         if isinstance(self.plan.tracking, MlflowTracking) and self.plan.tracking.plots:
             outputs.draw_plots(
                 self.plan,
@@ -155,12 +157,12 @@ class Run:
             )
 
     def _require_fit(self) -> None:
-        require_fit(self.plan, self.training, len(self.vocabulary), self.estimate, self.origin.memory)
+        require_fit(self.plan, self.training, len(self.vocabulary), self.estimate, self.pretrained.memory)
 
     def _rehearse(self) -> tuple[TrainingExamples, Initialization]:
         """Make what the run trains on and starts from, and measure its peak memory."""
         rehearsal = rehearse(self.plan, self.training, len(self.vocabulary), self.continued)
-        there_before = self.origin.memory / MEGABYTE
+        there_before = self.pretrained.memory / MEGABYTE
         self.metrics |= {
             "peak_memory_mb": rehearsal.peak_megabytes + there_before,
             "pairs": rehearsal.examples.pairs_per_epoch,
@@ -184,7 +186,7 @@ class Run:
         self.ended_by = train_watched(
             self.trainer,
             self.plan,
-            self.identity.title,
+            self.info.title,
             self.tracked,
             self.costs,
             self.evaluation,
@@ -253,8 +255,8 @@ class Run:
         else:
             self.checkpoints.leave()
         return RunResult(
-            name=self.identity.name,
-            swept=self.identity.swept,
+            name=self.info.name,
+            swept=self.info.swept,
             seed=self.plan.seed,
             status=status,
             reason=reason,
@@ -292,9 +294,9 @@ class Run:
         return self._present_trainer().parameters
 
     def _embeddings(self) -> Embeddings:
-        """Return what has been trained up to now, with the words of its origin that the text lacks."""
+        """Return what has been trained up to now, with the words of its pretrained that the text lacks."""
         parameters = self._present_trainer().word_parameters
-        return self.origin.completed(Embeddings.from_training(self.vocabulary, parameters))
+        return self.pretrained.merge_missing_words(Embeddings.from_training(self.vocabulary, parameters))
 
 
 def _thinned(curve: Mapping[int, float]) -> list[tuple[int, float]]:

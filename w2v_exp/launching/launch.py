@@ -16,7 +16,7 @@ from w2v_exp.config import Sources
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.building import split_text
 from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.inputs import Origin, read_trainable_text
+from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
 from w2v_exp.launching.executors import Engine
 from w2v_exp.launching.settings import (
     JoblibSettings,
@@ -118,7 +118,7 @@ class Appraiser:
     def _estimate(self, plan: Plan) -> int:
         text = self._read(plan)
         training, _ = split_text(plan, text)
-        return estimate_run(plan, training, len(text.vocabulary), Origin.read(plan).memory).total
+        return estimate_run(plan, training, len(text.vocabulary), Pretrained.read(plan).memory).total
 
     def _read(self, plan: Plan) -> EncodedText:
         """Return the plan's text; the last one is kept. A long one is in the cache then, where all runs find it."""

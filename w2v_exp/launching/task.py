@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.identity import Identity
+from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.plan import Plan
 from w2v_exp.processes import messages_on_stderr
 from w2v_exp.runs import RunResult, read_result, write_result
@@ -70,10 +70,10 @@ def task_plan(task: Task) -> Plan:
     return plan_of(task.composed())
 
 
-def task_identity(config: DictConfig) -> Identity:
+def task_info(config: DictConfig) -> RunInfo:
     """Return who the run of a composed configuration is, without beginning it."""
     folder = Path(config.hydra.sweep.dir) / str(OmegaConf.select(config, "hydra.sweep.subdir"))
-    return Identity.of_job(without_hydra(config), config.hydra, folder.absolute())
+    return RunInfo.of_job(without_hydra(config), config.hydra, folder.absolute())
 
 
 def perform(task: Task) -> None:
@@ -85,7 +85,7 @@ def perform(task: Task) -> None:
 def perform_quietly(task: Task) -> None:
     """Do a run whose words go to a file in its folder, for several runs would talk at the same time."""
     config = _composed_here(task)
-    with output_to(task_identity(config).folder), messages_on_stderr():
+    with output_to(task_info(config).folder), messages_on_stderr():
         _perform(task, config)
 
 
@@ -146,8 +146,8 @@ def _flush() -> None:
 
 def has_result(task: Task) -> bool:
     """Return whether a run has told its end."""
-    identity = task_identity(task.composed())
-    return read_result(identity.folder, identity.sweep) is not None
+    info = task_info(task.composed())
+    return read_result(info.folder, info.sweep) is not None
 
 
 def record_end(task: Task, status: str, reason: str) -> RunResult:
@@ -156,22 +156,22 @@ def record_end(task: Task, status: str, reason: str) -> RunResult:
     What it has logged until then stays, and is part of the result.
     """
     config = task.composed()
-    identity = task_identity(config)
+    info = task_info(config)
     plan = plan_of(config)
     result = RunResult(
-        name=identity.name,
-        swept=identity.swept,
+        name=info.name,
+        swept=info.swept,
         seed=plan.seed,
         status=status,
         reason=" ".join(reason.split()),
     )
     try:
-        identity.folder.mkdir(parents=True, exist_ok=True)
+        info.folder.mkdir(parents=True, exist_ok=True)
         if isinstance(plan.tracking, MlflowTracking):
-            result = end_lost_record(plan.tracking, identity.tags(), identity.folder, result)
-        write_result(result, identity.folder, identity.sweep)
+            result = end_lost_record(plan.tracking, info.tags(), info.folder, result)
+        write_result(result, info.folder, info.sweep)
     except OSError as error:  # a full disk; the other runs go on
-        _log.warning(f"{identity.folder}: {error.strerror or error}.")
+        _log.warning(f"{info.folder}: {error.strerror or error}.")
     return result
 
 

@@ -1,4 +1,4 @@
-"""The identity of a run: its name, tags, parameters and folder, as its configuration gives them."""
+"""Name, tags, parameters and folder of a run, from its configuration."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Who a run is.
+class RunInfo:
+    """Name, sweep, overrides and folder of a run.
 
     Parameters
     ----------
     name : str
-        Shown in the UI, which has room for some 22 characters: in a sweep only the swept values; else the experiment,
-        or the corpus, or both where the command line replaces the experiment's corpus.
+        In a sweep the swept values; else the experiment, or the corpus, or both if the command line replaces the
+        experiment's corpus. MLflow's UI shows about 22 characters.
     number : int
         Of the run in its sweep, from 0.
     sweep : Sweep or None
@@ -36,13 +36,13 @@ class Identity:
     swept : dict of str to str
         The swept keys, without the seed, and their values.
     overrides : list of str
-        What was said on the command line for this run.
+        The overrides of this run on the command line.
     choices : dict of str to str
         The option chosen in every group.
     config : DictConfig
         The composed configuration.
     folder : Path
-        Where the run's files are written; Hydra's output folder.
+        Hydra's output folder, for the run's files.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Identity:
     folder: Path
 
     @classmethod
-    def of_current_job(cls, config: DictConfig) -> Identity:
-        """Return the identity of the Hydra job that is running."""
+    def of_current_job(cls, config: DictConfig) -> RunInfo:
+        """Return the info of the Hydra job that is running."""
         hydra = HydraConfig.get()
         return cls.of_job(config, hydra, Path(hydra.runtime.output_dir))
 
     @classmethod
-    def of_job(cls, config: DictConfig, hydra: HydraConf, folder: Path) -> Identity:
-        """Return the identity of a job, by its configuration, Hydra's part of that, and its folder."""
+    def of_job(cls, config: DictConfig, hydra: HydraConf, folder: Path) -> RunInfo:
+        """Return the info of a job from its configuration, Hydra's part of it, and its folder."""
         # As they are spelled: one may refer to the environment.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         choices = {
@@ -88,12 +88,12 @@ class Identity:
 
     @property
     def of_lasting_sweep(self) -> bool:
-        """Whether the run is one of a sweep that is taken up again: one with a name (``sweep=…``), or a search."""
+        """Whether the run belongs to a sweep that resumes by default: a named one (``sweep=…``) or a search."""
         return self.sweep is not None and ("sweep" in self.choices or self.sweep.study is not None)
 
     @property
     def title(self) -> str:
-        """What the run is called while it lasts: in a sweep, which of how many it is."""
+        """Title of the progress bar: in a sweep, the number of the run and of all runs."""
         if self.sweep and self.sweep.study:
             return f"trial {self.number}"
         return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
@@ -111,7 +111,7 @@ class Identity:
         return flat
 
     def tags(self) -> dict[str, str]:
-        """Return the tags that say how the run was asked for."""
+        """Return tags with the overrides, and with the sweep and the number of the run in it."""
         tags = {"overrides": " ".join(self.overrides)}
         if self.sweep:
             tags |= {
@@ -136,7 +136,7 @@ def _single_run_name(config: DictConfig, choices: Mapping[str, str], overrides: 
 
 
 def corpus_name(path: str) -> str:
-    """Return what a run on a file, a folder or a glob is called: its last part, without suffixes of texts and archives.
+    """Return the last part of a path or glob without the suffixes of texts and archives.
 
     >>> corpus_name("books/moby.txt.gz"), corpus_name("books/"), corpus_name("books/*.txt"), corpus_name("v1.2")
     ('moby', 'books', 'books', 'v1.2')

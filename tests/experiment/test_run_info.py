@@ -9,14 +9,14 @@ from hydra import compose, initialize_config_dir
 
 from w2v_exp.config import config_folder, register_schema
 from w2v_exp.experiment.command import without_hydra
-from w2v_exp.experiment.identity import Identity, corpus_name
+from w2v_exp.experiment.run_info import RunInfo, corpus_name
 
 
 def name_of(*overrides: str) -> str:
     register_schema()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("config", [*overrides], return_hydra_config=True)
-    return Identity.of_job(without_hydra(config), config.hydra, Path()).name
+    return RunInfo.of_job(without_hydra(config), config.hydra, Path()).name
 
 
 @pytest.mark.parametrize(
