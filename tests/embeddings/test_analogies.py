@@ -6,7 +6,7 @@ from evaluated import in_gensim, structured_embeddings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2v_exp.embeddings import AnalogySet, Embeddings, similarity
+from w2v_exp.embeddings import AnalogySet, Embeddings, analogies
 from w2v_exp.embeddings.analogies import AnalogyScore, AnalogySection
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, find_set
 from w2v_exp.errors import FormatError, SettingError
@@ -130,7 +130,7 @@ SPELLINGS = ["a", "A", "b", "B", "c", "d", "e", "E", "f"]
     st.integers(0, 2**32 - 1),
     st.lists(st.tuples(*[st.sampled_from([*SPELLINGS, "unknown"])] * 4), min_size=1, max_size=20),
     st.integers(1, 1600),
-    st.sampled_from(list(similarity.SIMILARITY_FUNCTIONS)),
+    st.sampled_from(list(analogies.SIMILARITY_FUNCTIONS)),
 )
 def test_batches_answer_as_one_question_after_another_does(
     words, count, seed, questions, batch_bytes, similarity_function
@@ -139,7 +139,7 @@ def test_batches_answer_as_one_question_after_another_does(
     embeddings = Embeddings(words[:count], None, vectors)
     asked = AnalogySet([AnalogySection(f"{i}", [question]) for i, question in enumerate(questions)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(similarity, "BATCH_BYTES", batch_bytes)
+        patch.setattr(analogies, "BATCH_BYTES", batch_bytes)
         scores = embeddings.evaluate_word_analogies(asked, similarity_function=similarity_function)
     assert [bool(part.correct) if part.known else None for part in scores.sections] == [
         plainly_answered(embeddings, question, similarity_function) for question in questions
@@ -155,7 +155,7 @@ def test_words_of_the_question_are_no_answers_in_whatever_case():
     assert scores.all == AnalogyScore("all", 1, 1, 1)
 
 
-@pytest.mark.parametrize("similarity_function", similarity.SIMILARITY_FUNCTIONS)
+@pytest.mark.parametrize("similarity_function", analogies.SIMILARITY_FUNCTIONS)
 def test_memory_does_not_grow_with_the_questions(similarity_function):
     import tracemalloc
 
@@ -171,11 +171,11 @@ def test_memory_does_not_grow_with_the_questions(similarity_function):
     embeddings.evaluate_word_analogies(asked, similarity_function=similarity_function)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1.3 * similarity.BATCH_BYTES  # all cosines at once would be 200 MB
+    assert peak < 1.3 * analogies.BATCH_BYTES  # all cosines at once would be 200 MB
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("similarity_function", similarity.SIMILARITY_FUNCTIONS)
+@pytest.mark.parametrize("similarity_function", analogies.SIMILARITY_FUNCTIONS)
 def test_all_of_googles_questions_are_answered_among_thirty_thousand_words(similarity_function):
     """100 dimensions, one core: 3 and 4.5 s."""
     from threadpoolctl import threadpool_limits

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.embeddings import content_digest, initialization_from, with_other_words
+from w2v_exp.embeddings.embeddings import content_digest, initialization_from, merge_missing_words
 
 DIM = 3
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True)
@@ -33,7 +33,7 @@ def test_no_word_is_lost_and_no_saved_vector_changes(
         embeddings_of(words, seed, output=output)
         for words, seed, output in ((text, 1, trained_output), (old, 2, saved_output))
     )
-    result = with_other_words(trained, saved)
+    result = merge_missing_words(trained, saved)
     assert result.words == text + [word for word in old if word not in text]
     assert result.counts is not None
     assert list(result.counts) == sorted(result.counts, reverse=True)
@@ -65,7 +65,7 @@ def test_each_word_starts_from_its_own_saved_vector(text: list[str], old: list[s
 def test_other_words_take_the_dtype_of_the_training_and_need_no_counts() -> None:
     trained = replace(embeddings_of(["a", "b"], 1), counts=None)
     saved = embeddings_of(["b", "c"], 2, "float32")
-    result = with_other_words(trained, saved)
+    result = merge_missing_words(trained, saved)
     assert result.counts is None
     assert result.input.dtype == np.float64
     np.testing.assert_array_equal(result["c"], saved["c"])
@@ -96,4 +96,4 @@ def test_the_digest_is_of_words_and_vectors_whatever_file_they_come_from(tmp_pat
 @pytest.mark.parametrize("words", [["a"], ["a", "b"]])
 def test_where_the_text_has_all_words_nothing_is_added(words: list[str]) -> None:
     trained = embeddings_of(["a", "b"], 1)
-    assert with_other_words(trained, embeddings_of(words, 2)) is trained
+    assert merge_missing_words(trained, embeddings_of(words, 2)) is trained

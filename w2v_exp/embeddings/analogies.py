@@ -1,9 +1,9 @@
-"""Analogies: a is to b as c is to which word? Sets of such questions, and their scores."""
+"""Analogy sets (a is to b as c is to which word?), and their scores."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.embeddings.similarity import SIMILARITY_FUNCTIONS, answered
+from w2v_exp.embeddings.similarity import BATCH_BYTES, COSMUL_EPSILON
 from w2v_exp.embeddings.word_pairs import (
     ANALOGY_SETS,
     SAMPLED_LINES,
@@ -26,7 +26,7 @@ from w2v_exp.embeddings.word_pairs import (
 )
 from w2v_exp.errors import FormatError, ShortRepr, require_choice
 
-SYNTACTIC = "gram"  # what the names of Google's syntactic sections begin with
+SYNTACTIC = "gram"  # prefix of the names of Google's syntactic sections
 
 Question = tuple[str, str, str, str]
 
@@ -38,9 +38,9 @@ class AnalogySection(ShortRepr):
     Parameters
     ----------
     name : str
-        Such as ``family``; those that begin with ``gram`` are syntactic.
+        Such as ``family``; syntactic if it begins with ``gram``.
     questions : list of (str, str, str, str)
-        a, b, c, and the word that is to c as b is to a.
+        a, b, c and d: a is to b as c is to d.
     """
 
     name: str
@@ -56,7 +56,7 @@ class AnalogySet(ShortRepr):
     sections : list of AnalogySection
         In the order of the file.
     layout : str
-        How the file was read: separator, sections, skipped lines.
+        Description of the file: separator, sections, skipped lines.
     """
 
     sections: list[AnalogySection]
@@ -64,11 +64,11 @@ class AnalogySet(ShortRepr):
 
     @classmethod
     def read(cls, source: str | Path) -> AnalogySet:
-        """Read a file of four words a line, in sections that begin with a line ``: name`` (Google's format) or without.
+        """Read a file with four words per line, optionally in sections.
 
-        Words are separated by spaces, tabs, semicolons or commas; by the last three, words may have spaces in them.
-        Questions before the first section get one that is named after the file. Lines that begin with
-        ``# `` are comments, and so are others with ``#`` that are no question.
+        A section begins with a line ``: name`` (Google's format); questions before the first one get a section named
+        after the file. Words are separated by spaces, tabs, semicolons or commas, and may contain spaces unless these
+        separate them. Lines that begin with ``# `` are comments, as are other lines with ``#`` that are no question.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class AnalogySet(ShortRepr):
         SettingError
             If there is no such set.
         FormatError
-            If a line is not of this form, with its number.
+            If a line is malformed; names the line.
         """
         path = find_set(source, ANALOGY_SETS)
         numbered = numbered_lines(path)
@@ -92,12 +92,22 @@ class AnalogySet(ShortRepr):
         for number, (where, line) in enumerate(chain(sample, numbered)):
             fields = split_fields(line, separator)
             if line.startswith(":"):
-                sections.append(AnalogySection(_section_name(where, line), []))
+                if not (name := line[1:].strip()):
+                    raise FormatError(
+                        f"{where}: the section has no name; it must be a line such as ': family'."
+                    )
+                sections.append(AnalogySection(name, []))
                 continue
             if line.startswith("#") and (line[1:2].isspace() or not _is_question(fields)):
                 skipped += 1
                 continue
-            question = _question(where, line, fields, separator)
+            if not _is_question(fields):
+                raise FormatError(
+                    f"{where}: must be four words, separated by {SEPARATORS[separator]}, or ': ' and the name of a "
+                    f"section; it is {quoted(line)}."
+                )
+            a, b, c, d = (field.strip() for field in fields)
+            question = a, b, c, d
             if not sections:
                 sections.append(AnalogySection(path.stem, []))
             if number == 0 and _is_header(question):
@@ -111,17 +121,25 @@ class AnalogySet(ShortRepr):
         return cls(sections, f"{layout}; {skipped} comments or headers skipped" if skipped else layout)
 
 
+def _is_question(fields: Sequence[str]) -> bool:
+    return len(fields) == 4 and all(field.strip() for field in fields)
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    """Return whether four fields are the names of columns, such as word1 … word4."""
+    return [field[-1] for field in fields] == list("1234") and len({field[:-1] for field in fields}) == 1
+
+
 @dataclass(frozen=True)
 class AnalogyScore:
-    """How many questions of a section, or of several, are answered rightly.
+    """Numbers of correct answers in a section or a total.
 
     Parameters
     ----------
     name : str
         Of the section; of totals ``semantic``, ``syntactic`` or ``all``.
     correct, known, questions : int
-        How many are answered with the word expected; how many have four known words (or count as if they had: with
-        `dummy4unknown` all); how many there are.
+        Number of questions with the correct answer; with four known words (with `dummy4unknown` all); in all.
     """
 
     name: str
@@ -131,43 +149,43 @@ class AnalogyScore:
 
     @property
     def accuracy(self) -> float:
-        """The share of the known questions that is answered rightly; NaN where none is known."""
+        """Share of correct answers to known questions; NaN if none is known."""
         return self.correct / self.known if self.known else math.nan
 
     @property
     def coverage(self) -> float:
-        """The share of questions that is known, 0 to 1; NaN where there is none."""
+        """Share of known questions, 0 to 1; NaN if there are none."""
         return self.known / self.questions if self.questions else math.nan
 
     @classmethod
     def total(cls, name: str, parts: Iterable[AnalogyScore]) -> AnalogyScore:
-        """Return the sum of some scores."""
+        """Return the sum of several scores."""
         counts = [(part.correct, part.known, part.questions) for part in parts]
         return cls(name, *(sum(column) for column in zip((0, 0, 0), *counts, strict=True)))
 
 
 @dataclass(frozen=True)
 class AnalogyScores:
-    """The scores of all sections of a set, in its order."""
+    """The scores of a set's sections, in its order."""
 
     sections: list[AnalogyScore]
 
     @property
     def all(self) -> AnalogyScore:
-        """Over all questions."""
+        """Total over all sections."""
         return AnalogyScore.total("all", self.sections)
 
     @property
     def semantic(self) -> AnalogyScore:
-        """Over the sections whose names do not begin with ``gram``."""
-        return AnalogyScore.total(
-            "semantic", (part for part in self.sections if not _is_syntactic(part.name))
-        )
+        """Total over the sections whose names do not begin with ``gram``."""
+        sections = [section for section in self.sections if not section.name.startswith(SYNTACTIC)]
+        return AnalogyScore.total("semantic", sections)
 
     @property
     def syntactic(self) -> AnalogyScore:
-        """Over the sections whose names begin with ``gram``."""
-        return AnalogyScore.total("syntactic", (part for part in self.sections if _is_syntactic(part.name)))
+        """Total over the sections whose names begin with ``gram``."""
+        sections = [section for section in self.sections if section.name.startswith(SYNTACTIC)]
+        return AnalogyScore.total("syntactic", sections)
 
 
 def score_analogies(
@@ -179,36 +197,36 @@ def score_analogies(
     dummy4unknown: bool = False,
     similarity_function: str = "most_similar",
 ) -> AnalogyScores:
-    """Answer a set's questions with the word of the highest score that is not in the question.
+    """Answer each question by the word with the highest score, and count correct answers.
 
     Parameters
     ----------
     words : sequence of str
-        The words that are known.
+        The known words.
     directions : ndarray of float, shape (V, dim)
-        Their vectors, of length 1.
+        Their vectors, scaled to length 1.
     analogies : AnalogySet
         The set.
     case_insensitive : bool
-        Whether words that differ only in case are the same; of several, the first is asked with.
+        Whether words that differ only in case are the same word; the first of them has its vector.
     dummy4unknown : bool
-        Whether questions with an unknown word count, as answered wrongly; otherwise they are left out.
+        Whether questions with an unknown word count as wrong answers; otherwise they are skipped.
     similarity_function : str
         ``most_similar`` (3CosAdd) or ``most_similar_cosmul`` (3CosMul).
     """
     require_choice("similarity_function", similarity_function, SIMILARITY_FUNCTIONS)
     spelled = str.upper if case_insensitive else str
     ids = first_ids(words, spelled)
-    asked = [
+    rows = [
         (number, *(ids.get(spelled(word), -1) for word in question))
         for number, section in enumerate(analogies.sections)
         for question in section.questions
     ]
-    section_of, questions = np.split(np.array(asked, np.intp), [1], axis=1)
+    section_of, questions = np.split(np.array(rows, np.intp), [1], axis=1)
     known = (questions >= 0).all(axis=1)
     first_spelling = np.array([ids[spelled(word)] for word in words])
     correct = np.zeros(len(questions), bool)
-    correct[known] = answered(directions, questions[known], first_spelling, similarity_function)
+    correct[known] = _correct(directions, questions[known], first_spelling, similarity_function)
     counting = slice(None) if dummy4unknown else known
     counted = [
         np.bincount(section_of[chosen, 0], minlength=len(analogies.sections)).tolist()
@@ -222,31 +240,91 @@ def score_analogies(
     )
 
 
-def _is_syntactic(section: str) -> bool:
-    return section.startswith(SYNTACTIC)
+def _correct(
+    directions: NDArray[Any],
+    questions: NDArray[np.intp],
+    first_spelling: NDArray[np.intp],
+    similarity_function: str,
+) -> NDArray[np.bool_]:
+    """Return which questions are answered correctly, shape (n,).
+
+    The answer is the word with the highest score, without the words of the question.
+
+    Parameters
+    ----------
+    directions : ndarray of float, shape (V, dim)
+        Vectors of length 1.
+    questions : ndarray of int, shape (n, 4)
+        The ids of a, b, c and d.
+    first_spelling : ndarray of int, shape (V,)
+        For each word, the id of the first word that counts as the same (case may differ).
+    similarity_function : str
+        A key of `SIMILARITY_FUNCTIONS`.
+    """
+    words = len(directions)
+    score, rows_per_question = SIMILARITY_FUNCTIONS[similarity_function]
+    spellings = np.argsort(first_spelling, kind="stable")  # the spellings of a word are adjacent
+    starts = np.searchsorted(first_spelling[spellings], np.arange(words + 1))
+    batch_size = max(1, BATCH_BYTES // (rows_per_question * words * directions.itemsize))
+    scores = np.empty((min(batch_size, len(questions)), words), directions.dtype)
+    answers = np.empty(len(questions), np.intp)
+    for start in range(0, len(questions), batch_size):
+        given = questions[start : start + batch_size, :3]
+        found = score(directions, given, scores[: len(given)])
+        rows, excluded = _spellings_of(given, spellings, starts)
+        found[rows, excluded] = -np.inf
+        answers[start : start + batch_size] = found.argmax(axis=1)
+    expected = questions[:, 3]
+    possible = (questions[:, :3] != expected[:, None]).all(axis=1)
+    return (first_spelling[answers] == expected) & possible  # type: ignore[no-any-return]
 
 
-def _section_name(where: str, line: str) -> str:
-    name = line[1:].strip()
-    if not name:
-        raise FormatError(f"{where}: the section has no name; it must be a line such as ': family'.")
-    return name
+def _spellings_of(
+    given: NDArray[np.intp], spellings: NDArray[np.intp], starts: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return row and id of every spelling of the given words, shape (n, k)."""
+    flat = given.ravel()
+    counts = starts[flat + 1] - starts[flat]
+    rows = np.repeat(np.arange(len(flat)) // given.shape[1], counts)
+    number = np.arange(counts.sum()) - np.repeat(
+        np.cumsum(counts) - counts, counts
+    )  # among the word's spellings
+    return rows, spellings[np.repeat(starts[flat], counts) + number]
 
 
-def _is_question(fields: Sequence[str]) -> bool:
-    return len(fields) == 4 and all(field.strip() for field in fields)
+Scores = NDArray[Any]
 
 
-def _is_header(fields: Sequence[str]) -> bool:
-    """Return whether four fields are the names of columns, such as word1 … word4."""
-    return [field[-1] for field in fields] == list("1234") and len({field[:-1] for field in fields}) == 1
+def _add_cosines(directions: NDArray[Any], given: NDArray[np.intp], out: Scores) -> Scores:
+    """Compute cos(x, b) − cos(x, a) + cos(x, c) for every word x, shape (n, V) (3CosAdd).
+
+    It is one product with b − a + c. Source: Mikolov, Yih & Zweig 2013; Levy & Goldberg 2014 for the name.
+    """
+    a, b, c = (directions[column] for column in given.T)
+    scores: Scores = np.matmul(b - a + c, directions.T, out=out)
+    return scores
 
 
-def _question(where: str, line: str, fields: Sequence[str], separator: str) -> Question:
-    if not _is_question(fields):
-        raise FormatError(
-            f"{where}: must be four words, separated by {SEPARATORS[separator]}, or ': ' and the name of a section; "
-            f"it is {quoted(line)}."
-        )
-    a, b, c, expected = (field.strip() for field in fields)
-    return a, b, c, expected
+def _multiply_similarities(directions: NDArray[Any], given: NDArray[np.intp], out: Scores) -> Scores:
+    """Compute s(x, b)·s(x, c) / (s(x, a) + 1e-6) for every word x, shape (n, V) (3CosMul).
+
+    s is (1 + cosine) / 2. Source: Levy & Goldberg 2014, equation 4 and footnote 7. The questions of a section repeat
+    the same words, so the product with all words is computed once for each distinct word of the batch.
+    """
+    distinct, indices = np.unique(given, return_inverse=True)
+    similarities = directions[distinct] @ directions.T
+    similarities += 1
+    similarities /= 2
+    for row, (a, b, c) in zip(out, indices.reshape(given.shape), strict=True):  # a row stays in the cache
+        np.add(similarities[a], COSMUL_EPSILON, out=row)
+        np.divide(similarities[b], row, out=row)
+        np.multiply(similarities[c], row, out=row)
+    return out
+
+
+Scoring = Callable[[NDArray[Any], NDArray[np.intp], Scores], Scores]
+# By the name of the method that answers a single question; with the largest number of rows of scores per question.
+SIMILARITY_FUNCTIONS: dict[str, tuple[Scoring, int]] = {
+    "most_similar": (_add_cosines, 1),
+    "most_similar_cosmul": (_multiply_similarities, 4),
+}

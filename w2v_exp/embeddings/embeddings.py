@@ -1,9 +1,10 @@
-"""Embeddings: words with counts and both matrices, saved, balanced, extended by a new text's words."""
+"""Embeddings: words with counts, input and output vectors."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,65 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
-from w2v_exp.embeddings.formats import Stored, read, write, write_lines
+from w2v_exp.embeddings.formats import StoredEmbeddings, read, write, write_lines
 from w2v_exp.embeddings.opening import LoadOptions
-from w2v_exp.embeddings.similarity import Similarity, check_counts, check_matrix, numbered_words
+from w2v_exp.embeddings.similarity import WordVectors
 from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.errors import FormatError, ShortRepr, UserError, require_choice, require_kind, require_whole
 from w2v_exp.model.parameters import ContinuedInitialization, Parameters
 from w2v_exp.text.vocabulary import Vocabulary
 
-
-def balanced_vectors(embedding: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]:
-    """Return (U + V)·√S, where U·S·Vᵀ is the singular value decomposition of E·Wᵀ.
-
-    Scores depend on the product of the two matrices alone: (E·A)·(W·A⁻ᵀ)ᵀ is the same for every A, and which of them
-    training arrives at is due to initialization and optimizer. The symmetric factors U·√S and V·√S are those that
-    remain (Levy, Goldberg & Dagan 2015 find them good for PPMI); like input and output vectors, their sum is better
-    than either. The V × V product is never made: it takes O(V·dim²).
-
-    Parameters
-    ----------
-    embedding, output : ndarray, shape (V, dim)
-        E and W.
-
-    Returns
-    -------
-    ndarray, shape (V, dim)
-        Of the embedding's dtype; columns by falling singular value, zeros where V is less than dim.
-    """
-    (left, left_rest), (right, right_rest) = (
-        np.linalg.qr(matrix.astype(np.float64)) for matrix in (embedding, output)
-    )
-    U, values, Vt = np.linalg.svd(left_rest @ right_rest.T)
-    vectors = np.zeros(embedding.shape, embedding.dtype)
-    vectors[:, : len(values)] = (left @ U + right @ Vt.T) * np.sqrt(values)
-    return vectors
-
-
 VECTORS = ("input", "output", "sum", "balanced")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Embeddings(ShortRepr, Similarity):
-    """Words with their vectors; methods named as in gensim's ``KeyedVectors`` mean the same.
+class Embeddings(ShortRepr, WordVectors):
+    """Words with their vectors; methods named as in gensim's ``KeyedVectors`` return the same.
 
     Parameters
     ----------
     words : list of str
-        The word of each row; no word occurs twice.
+        The distinct word of each row.
     counts : ndarray of int64, shape (V,), or None
-        How often each word occurs in the text; None where a file does not tell (word2vec's formats do not).
+        Number of occurrences of each word in the text; None if unknown (word2vec's formats have no counts).
     input : ndarray of float32 or float64, shape (V, dim)
-        The vector of each word as a centre; what similarity is computed from.
+        The vector of each word as a centre; similarities are computed from these.
     output : ndarray of the same dtype, shape (V, dim), or None
-        The vector of each word as a context; None where a file does not tell.
+        The vector of each word as a context; None if unknown.
 
     Raises
     ------
     UserError
-        If the parts do not fit together, or a value is NaN or infinite.
+        If shapes or dtypes do not match, a word is repeated, or a value is NaN or infinite.
     """
 
     words: list[str]
@@ -81,18 +54,18 @@ class Embeddings(ShortRepr, Similarity):
     ids: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ids", numbered_words(self.words))
+        object.__setattr__(self, "ids", _number_words(self.words))
         if self.counts is not None:
-            check_counts(self.counts, len(self))
-        check_matrix("input", self.input, self.words, like=self.input)
+            _check_counts(self.counts, len(self))
+        _check_matrix("input", self.input, self.words, like=self.input)
         if self.output is not None:
-            check_matrix("output", self.output, self.words, like=self.input)
+            _check_matrix("output", self.output, self.words, like=self.input)
 
     @classmethod
     def from_training(cls, vocabulary: Vocabulary, parameters: Parameters) -> Embeddings:
-        """Return what has been trained so far: a copy, so that further training does not change it.
+        """Return a copy of trained parameters that further training does not change.
 
-        Output vectors are to be of words: see `Objective.to_word_vectors`.
+        The output matrix must have a row for each word: see `Trainer.word_parameters`.
         """
         require_kind("vocabulary", vocabulary, Vocabulary, "a Vocabulary")
         require_kind("parameters", parameters, Parameters, "Parameters")
@@ -109,25 +82,25 @@ class Embeddings(ShortRepr, Similarity):
         duplicates: str = "error",
         malformed: str = "error",
     ) -> Embeddings:
-        """Read a file or a pipe: an archive of `save`, word2vec's text or binary format, or GloVe's text.
+        """Read a file or pipe in the format of `save`, word2vec or GloVe.
 
-        The format is that of the content, whatever the file is called; gzip, bzip2, xz and zip are decompressed.
-        Word2vec's and GloVe's formats hold input vectors only, read as float32. Nothing is unpickled. The embeddings of
-        a run in MLflow: `w2v_exp.load_run`.
+        The format is recognised by content, not by name; gzip, bzip2, xz and zip are decompressed. Word2vec's formats
+        (text or binary) and GloVe's text have input vectors only, read as float32. Nothing is unpickled. The embeddings
+        of a run in MLflow are loaded by `w2v_exp.load_run`.
 
         Parameters
         ----------
         path : Path or str
             The file.
         limit, no_header, unicode_errors, duplicates, malformed
-            See `LoadOptions`. Rows that are skipped or changed are counted in one `LoadWarning`.
+            See `LoadOptions`. One `LoadWarning` counts skipped and changed rows.
 
         Raises
         ------
         UserError
-            If the vectors do not fit the memory that is available.
+            If the available memory does not suffice for the vectors.
         FormatError
-            If the file cannot be read or is not what its format says.
+            If the file cannot be read or is malformed.
         """
         require_kind("path", path, (str, Path), "the path of a file")
         if str(path).startswith("runs:/"):
@@ -139,19 +112,18 @@ class Embeddings(ShortRepr, Similarity):
             raise FormatError(f"{path}: {error}") from error
 
     def save(self, path: Path | str) -> None:
-        """Write a file in the format that its suffix names; same embeddings, same bytes.
+        """Write a file in the format of its suffix, the whole file or nothing.
 
-        ``.npz`` keeps everything. ``.txt``, ``.vec`` and ``.bin``, also with ``.gz``, are for other
-        programs: they keep words and input vectors, as float32.
+        ``.npz`` keeps everything. ``.txt``, ``.vec`` and ``.bin``, also with ``.gz``, are for other programs: they
+        keep words and input vectors, as float32. The same embeddings give the same bytes.
 
         Raises
         ------
         UserError
-            If no format has this suffix, the format cannot hold what is to be kept, or the file cannot be
-            written. A file that was there before is then as it was.
+            If no format has this suffix, the format cannot represent a word or value, or the file cannot be written.
         """
         require_kind("path", path, (str, Path), "the path of a file")
-        write(Path(path), Stored(self.words, self.counts, self.input, self.output))
+        write(Path(path), StoredEmbeddings(self.words, self.counts, self.input, self.output))
 
     def save_word2vec_format(
         self,
@@ -161,9 +133,9 @@ class Embeddings(ShortRepr, Similarity):
         write_header: bool = True,
         prefix: str = "",
     ) -> None:
-        """Write words and input vectors in word2vec's text or binary format, whatever the file is called.
+        """Write words and input vectors in word2vec's format, whatever the suffix.
 
-        Words are written by falling count, where counts are known; gzipped if the name ends in ``.gz``.
+        Words are written by falling count, where counts are known. The file is gzipped if its name ends in ``.gz``.
 
         Parameters
         ----------
@@ -172,17 +144,17 @@ class Embeddings(ShortRepr, Similarity):
         fvocab : Path or str, optional
             Also a file of lines ``word count``.
         binary : bool
-            Whether numbers are float32, not text.
+            Whether numbers are written as float32 instead of text.
         write_header : bool
-            Whether there is a first line with the number of words and of dimensions; GloVe's files have none. A file
+            Whether the first line has the numbers of words and dimensions; GloVe's files have no such line. A file
             without it may have to be loaded with ``no_header=True``: see `LoadOptions`.
         prefix : str
-            What is put before each word.
+            Prepended to each word.
 
         Raises
         ------
         UserError
-            If the format cannot hold a word or a value, a file cannot be written, or there are no counts for `fvocab`.
+            If the format cannot represent a word or value, a file cannot be written, or `fvocab` needs counts.
         """
         require_kind("fname", fname, (str, Path), "the path of a file")
         if fvocab is not None and self.counts is None:
@@ -191,7 +163,9 @@ class Embeddings(ShortRepr, Similarity):
         words = [prefix + self.words[i] for i in order.tolist()]
         in_order = bool((np.diff(order) == 1).all())  # then nothing is copied
         if binary and not write_header:
-            raise UserError("write_header=False: nothing can read vectors of binary=True without a header.")
+            raise UserError(
+                "write_header=False: is not supported with binary=True; no program reads such files."
+            )
         rows = binary_rows if binary else text_rows if write_header else headerless_rows
         write_lines(Path(fname), rows(words, self.input if in_order else self.input[order]))
         if fvocab is not None and self.counts is not None:
@@ -212,14 +186,14 @@ class Embeddings(ShortRepr, Similarity):
         case_insensitive: bool = True,
         dummy4unknown: bool = False,
     ) -> WordPairScore:
-        """Return how far cosines agree with people's scores of word pairs, as gensim computes it.
+        """Correlate cosines with human scores of word pairs, as gensim does.
 
         Parameters
         ----------
         pairs : WordPairSet, Path or str
-            The set, or what `WordPairSet.read` makes it of, such as ``"wordsim353"``.
+            The set, or a source for `WordPairSet.read`, such as ``"wordsim353"``.
         restrict_vocab : int
-            Only so many words are known, the first ones.
+            Use only the first `restrict_vocab` words.
         case_insensitive, dummy4unknown : bool
             As in `score_word_pairs`.
         """
@@ -227,11 +201,10 @@ class Embeddings(ShortRepr, Similarity):
         require_kind(
             "pairs", pairs, (WordPairSet, str, Path), "a WordPairSet, its name, or the path of a file"
         )
-        read_pairs = pairs if isinstance(pairs, WordPairSet) else WordPairSet.read(pairs)
         return score_word_pairs(
             self.words[:restrict_vocab],
             self.input,
-            read_pairs,
+            pairs if isinstance(pairs, WordPairSet) else WordPairSet.read(pairs),
             case_insensitive=case_insensitive,
             dummy4unknown=dummy4unknown,
         )
@@ -245,15 +218,15 @@ class Embeddings(ShortRepr, Similarity):
         dummy4unknown: bool = False,
         similarity_function: str = "most_similar",
     ) -> AnalogyScores:
-        """Return how many analogies are answered rightly, by section, as gensim counts it.
+        """Count correct answers to analogies by section, as gensim does.
 
         Parameters
         ----------
         analogies : AnalogySet, Path or str
-            The set, or what `AnalogySet.read` makes it of, such as ``"questions-words"``.
+            The set, or a source for `AnalogySet.read`, such as ``"questions-words"``.
         restrict_vocab : int
-            Only so many words are known and can be answers, the first ones. word2vec takes 30,000 (gensim, if
-            nothing is said, 300,000): compare only scores with the same number.
+            Use only the first `restrict_vocab` words, also as answers. word2vec's default is 30,000, gensim's
+            300,000; scores with different values are not comparable.
         case_insensitive, dummy4unknown, similarity_function
             As in `score_analogies`.
         """
@@ -261,29 +234,28 @@ class Embeddings(ShortRepr, Similarity):
         require_kind(
             "analogies", analogies, (AnalogySet, str, Path), "an AnalogySet, its name, or a file's path"
         )
-        read_analogies = analogies if isinstance(analogies, AnalogySet) else AnalogySet.read(analogies)
         return score_analogies(
             self.words[:restrict_vocab],
             self._directions[:restrict_vocab],
-            read_analogies,
+            analogies if isinstance(analogies, AnalogySet) else AnalogySet.read(analogies),
             case_insensitive=case_insensitive,
             dummy4unknown=dummy4unknown,
             similarity_function=similarity_function,
         )
 
     def using(self, vectors: str) -> Embeddings:
-        """Return embeddings that look up and compare by other vectors, as their ``input``.
+        """Return embeddings with other vectors as their ``input``.
 
         Parameters
         ----------
         vectors : str
-            ``input`` (these embeddings themselves), ``output``, ``sum`` of both, or ``balanced``: both, made of
-            their product alone (`balanced_vectors`).
+            ``input`` (these embeddings themselves), ``output``, ``sum`` of both, or ``balanced``
+            (`balanced_vectors`).
 
         Raises
         ------
         UserError
-            If the choice is none of these, or there are no output vectors.
+            If it is none of these, or there are no output vectors.
         """
         require_choice("vectors", vectors, VECTORS)
         if vectors == "input":
@@ -297,29 +269,113 @@ class Embeddings(ShortRepr, Similarity):
         return Embeddings(self.words, self.counts, balanced_vectors(self.input, self.output))
 
 
-def initialization_from(saved: Embeddings, words: Sequence[str]) -> ContinuedInitialization:
-    """Return what makes the parameters of a vocabulary of these words: saved vectors for those that have them.
+def _number_words(words: list[str]) -> dict[str, int]:
+    """Return the id of each word, or raise `UserError` for the first invalid word."""
+    if not isinstance(words, (list, tuple)):
+        raise UserError(f"words must be a list of strings, not {type(words).__name__}.")
+    if not words:
+        raise UserError("words must not be empty.")
+    ids: dict[str, int] = {}
+    for number, word in enumerate(words):
+        problem = ""
+        if not isinstance(word, str):
+            problem = "is not a string"
+        elif not _is_unicode(word):
+            problem = "has half of a surrogate pair, which UTF-8 cannot encode"
+        elif ids.setdefault(word, number) != number:
+            problem = f"is word number {ids[word] + 1} as well"
+        if problem:
+            raise UserError(f"word number {number + 1}, {reprlib.repr(word)}, {problem}.")
+    return ids
 
-    The matrices are not copied before parameters are made.
+
+def _is_unicode(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_counts(counts: NDArray[np.int64], words: int) -> None:
+    """Raise `UserError` unless there is an int64 of at least 0 for each word."""
+    if not isinstance(counts, np.ndarray):
+        raise UserError(f"counts must be an array of int64, or None, not {type(counts).__name__}.")
+    if counts.shape != (words,) or counts.dtype != np.int64 or counts.min() < 0:
+        raise UserError(
+            f"counts must be int64 of shape ({words},), none below 0; they are {counts.dtype} of shape {counts.shape}."
+        )
+
+
+def _check_matrix(name: str, matrix: NDArray[Any], words: list[str], *, like: NDArray[Any]) -> None:
+    """Raise `UserError` unless each word has a finite vector with dtype and columns of `like`."""
+    if not isinstance(matrix, np.ndarray):
+        raise UserError(f"{name} must be an array of float32 or float64, not {type(matrix).__name__}.")
+    if matrix.dtype not in (np.float32, np.float64) or matrix.dtype != like.dtype:
+        raise UserError(f"{name} must be float32 or float64, input and output alike; it is {matrix.dtype}.")
+    if matrix.ndim != 2 or matrix.shape != (len(words), like.shape[1]) or not matrix.size:
+        raise UserError(
+            f"{name} must have a row for each of the {len(words)} words and at least one column, input and output "
+            f"alike; its shape is {matrix.shape}."
+        )
+    if not np.isfinite([matrix.min(), matrix.max()]).all():  # both are NaN if any value is
+        row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
+        raise UserError(
+            f"{name}: the vector of word number {row + 1}, {reprlib.repr(words[row])}, has a value that is NaN or "
+            "infinite."
+        )
+
+
+def balanced_vectors(embedding: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]:
+    """Return (U + V)·√S for the singular value decomposition U·S·Vᵀ of E·Wᵀ.
+
+    Scores depend on the product of the matrices alone: (E·A)·(W·A⁻ᵀ)ᵀ is the same for every invertible A, and training
+    finds one of these pairs depending on initialization and optimizer. The symmetric factors U·√S and V·√S do not
+    depend on it (Levy, Goldberg & Dagan 2015 find them good for PPMI); like that of input and output vectors, their
+    sum is better than either. The V × V product is never computed: time is O(V·dim²).
+
+    Parameters
+    ----------
+    embedding, output : ndarray, shape (V, dim)
+        E and W.
+
+    Returns
+    -------
+    ndarray, shape (V, dim)
+        Of the embedding's dtype; columns by falling singular value, zeros where V is less than dim.
+    """
+    (left, left_rest), (right, right_rest) = (
+        np.linalg.qr(matrix.astype(np.float64)) for matrix in (embedding, output)
+    )
+    U, values, Vt = np.linalg.svd(left_rest @ right_rest.T)
+    vectors = np.zeros(embedding.shape, embedding.dtype)
+    vectors[:, : len(values)] = (left @ U + right @ Vt.T) * np.sqrt(values)
+    return vectors
+
+
+def initialization_from(saved: Embeddings, words: Sequence[str]) -> ContinuedInitialization:
+    """Return an initialization that uses saved vectors for the words that have them.
+
+    The matrices are copied only when parameters are made.
     """
     rows = np.fromiter((saved.ids.get(word, -1) for word in words), np.int64, len(words))
     return ContinuedInitialization(rows, saved.input, saved.output)
 
 
-def with_other_words(trained: Embeddings, saved: Embeddings) -> Embeddings:
-    """Return trained embeddings with the saved words that they lack behind their own, in the order that these had.
+def merge_missing_words(trained: Embeddings, saved: Embeddings) -> Embeddings:
+    """Append the saved words that trained embeddings lack, in their order.
 
-    Their vectors are the saved ones: nothing has moved them. Their count is 0, which is how often they occur in the
-    text of the training; so words stay in the order of their counts.
+    They keep their saved vectors, and their count is 0: they do not occur in the text of the training, and words stay
+    ordered by count.
 
     Parameters
     ----------
     trained : Embeddings
-        Of the words of a text.
+        Embeddings of the words of a text.
     saved : Embeddings
-        What training went on from; vectors of as many dimensions. They take the dtype of `trained`. Where they have
-        no output vectors and `trained` has, theirs are zero, which is what they would have started at; where
-        `trained` has none, theirs are left out.
+        Initial embeddings of the training, of the same dimension; converted to the dtype of `trained`. If only
+        `trained` has output vectors, those of the appended words are zero, as at initialization; if only `saved` has,
+        they are dropped.
     """
     rows = [row for word, row in saved.ids.items() if word not in trained]
     if not rows:
@@ -336,9 +392,9 @@ def with_other_words(trained: Embeddings, saved: Embeddings) -> Embeddings:
 
 
 def content_digest(embeddings: Embeddings) -> str:
-    """Return the SHA-256, hexadecimal, of all that training depends on that goes on from these embeddings.
+    """Return the hexadecimal SHA-256 of words and vectors, with their dtype.
 
-    That is words and vectors, with their dtype: neither counts, nor the format of the file that they come from.
+    Training that is initialized with embeddings depends on these alone, not on counts or the format of the file.
     """
     digest = hashlib.sha256(json.dumps(embeddings.words).encode())
     for matrix in (embeddings.input, embeddings.output):

@@ -32,7 +32,7 @@ FORMAT_VERSION = 1
 READ_AT_ONCE = 1 << 16  # bytes
 
 
-class Stored(NamedTuple):
+class StoredEmbeddings(NamedTuple):
     """What a file of embeddings holds; None stands for what its format does not keep. See `Embeddings`."""
 
     words: list[str]
@@ -41,7 +41,7 @@ class Stored(NamedTuple):
     output: NDArray[Any] | None
 
 
-def write_archive(stream: IO[bytes], stored: Stored) -> None:
+def write_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
     """Write an archive of these arrays, little-endian and uncompressed.
 
     - ``format_version``: 1.
@@ -61,7 +61,9 @@ def write_archive(stream: IO[bytes], stored: Stored) -> None:
     np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_archive(path: Path, archive: zipfile.ZipFile, size: int, limit: int | None = None) -> Stored:
+def read_archive(
+    path: Path, archive: zipfile.ZipFile, size: int, limit: int | None = None
+) -> StoredEmbeddings:
     """Read an open archive of `size` bytes, or the first `limit` rows of it.
 
     Raises
@@ -87,7 +89,7 @@ def read_archive(path: Path, archive: zipfile.ZipFile, size: int, limit: int | N
     )
     if encoded is None or centres is None:
         raise FormatError(f"{path} has no array {'words' if encoded is None else 'input'}.")
-    return Stored(_decoded(path, encoded)[:limit], counts, centres, contexts)
+    return StoredEmbeddings(_decoded(path, encoded)[:limit], counts, centres, contexts)
 
 
 def _array(
@@ -177,7 +179,7 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 WRITERS = {".txt": text_rows, ".vec": text_rows, ".bin": binary_rows}
 
 
-def write(path: Path, stored: Stored) -> None:
+def write(path: Path, stored: StoredEmbeddings) -> None:
     """Write embeddings in the format that the suffix of `path` names; the whole file or nothing.
 
     Raises
@@ -220,7 +222,7 @@ def _replaced(path: Path) -> Iterator[IO[bytes]]:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def read(path: Path, options: LoadOptions) -> Stored:
+def read(path: Path, options: LoadOptions) -> StoredEmbeddings:
     """Read embeddings in the format that their content shows, whatever the file is called.
 
     Word2vec's formats have the same first line. The numbers of the first word tell them apart; where they are
@@ -248,7 +250,7 @@ def read(path: Path, options: LoadOptions) -> Stored:
             raise FormatError(f"{path} is not a NumPy archive (.npz), or is truncated.")
         binary = is_binary(content.beginning, expected=suffix == ".bin")
         words, vectors = (read_binary if binary else read_text)(path, content, options)
-        return Stored(words, None, vectors, None)
+        return StoredEmbeddings(words, None, vectors, None)
 
 
 def _is_gzip(path: Path) -> bool:

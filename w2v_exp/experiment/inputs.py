@@ -12,7 +12,7 @@ import numpy as np
 
 from w2v_exp.choices import FromFile, FromRun, MlflowTracking, NoCache
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.embeddings import content_digest, initialization_from, with_other_words
+from w2v_exp.embeddings.embeddings import content_digest, initialization_from, merge_missing_words
 from w2v_exp.embeddings.evaluation import Sets
 from w2v_exp.embeddings.opening import load_warnings_printed
 from w2v_exp.errors import CorpusError, SettingError, UserError
@@ -135,7 +135,7 @@ class Pretrained:
 
     def merge_missing_words(self, trained: Embeddings) -> Embeddings:
         """Return trained embeddings with the pretrained words that the text lacks."""
-        return trained if self.embeddings is None else with_other_words(trained, self.embeddings)
+        return trained if self.embeddings is None else merge_missing_words(trained, self.embeddings)
 
     @property
     def memory(self) -> int:
