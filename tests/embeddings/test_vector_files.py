@@ -29,7 +29,7 @@ from test_embedding_formats import (
     solid_words,
 )
 
-from w2v_exp.embeddings import Embeddings, opening
+from w2v_exp.embeddings import Embeddings, opening, word2vec_formats
 from w2v_exp.embeddings.opening import LoadOptions, LoadWarning
 from w2v_exp.embeddings.word2vec_formats import MOST_BLANK_LINES
 from w2v_exp.errors import FormatError, SettingError, UserError
@@ -191,8 +191,8 @@ def test_binary_vectors_without_a_header_are_not_written(tmp_path):
         (b"the 1 2.5\n\nof 1 3\n", "line 2: has 0 values"),
         (b"the  1 2.5\n", "line 1: must be"),
         (b"2 2\nriver  1 0\nbank  0 1\n", "line 2: has two separators in a row"),
-        (b"2 2\nriver 1,5 0\nbank 0 1\n", "line 2: value 1, '1,5', is not a number. Decimal commas are not read"),
-        (b"the 1,5 2,5\n", "line 1: must be .* commas are read neither as separators nor as decimal points"),
+        (b"2 2\nriver 1,5 0\nbank 0 1\n", "line 2: value 1, '1,5', is not a number. Decimal commas are not supported"),
+        (b"the 1,5 2,5\n", "line 1: must be .* commas are supported neither as separators nor as decimal points"),
         (b"2 2\rriver 1 0\rbank 0 1\r", "line 1: .* carriage returns as line ends"),
         (b"the 1 2.5\rof 1 3\r", "line 1: .* carriage returns as line ends"),
         (b"", "line 1: .* the file is empty"),
@@ -201,12 +201,12 @@ def test_binary_vectors_without_a_header_are_not_written(tmp_path):
         (b"9999999999 9999999999\n", "line 1: says 9999999999 words"),
         (b"1 1048577\nw" + b" 0" * 1048577, "line 1: says 1048577 dimensions; at most 1,048,576 are read"),
         (b"w" + b" 0" * 1048577, "line 1: says 1048577 dimensions; at most 1,048,576 are read"),
-        (b"1 1\nw 1\n" + b"\n" * (MOST_BLANK_LINES + 1), "more than 1000 blank lines"),
-        ("2 2\nriver 1 0\n".encode("utf-16"), "is UTF-16 or UTF-32 text, and must be UTF-8"),
+        (b"1 1\nw 1\n" + b"\n" * (MOST_BLANK_LINES + 1), "more than 1000 consecutive blank lines"),
+        ("2 2\nriver 1 0\n".encode("utf-16"), "is UTF-16 or UTF-32 text, but must be UTF-8"),
         ("2 2\nriver 1 0\n".encode("utf-32"), "is UTF-16 or UTF-32 text"),
         (b"vectors.txt" + b"\0" * 246 + b"ustar\x0000" + b"\0" * 249 + GLOVE, "is a tar archive"),
-        (b"\x28\xb5\x2f\xfd\x04", "is Zstandard data, which is not read"),
-        (b"\x89HDF\r\n\x1a\n", "is an HDF5 file, which is not read"),
+        (b"\x28\xb5\x2f\xfd\x04", "is Zstandard data, which is not supported"),
+        (b"\x89HDF\r\n\x1a\n", "is an HDF5 file, which is not supported"),
         (zipped(b"")[:-30], "is not a NumPy archive .* or is truncated"),
         (gzip.compress(lzma.compress(GLOVE)), "is compressed twice: it is xz data inside gzip"),
     ],
@@ -254,7 +254,7 @@ def test_truncated_compressed_data_are_refused(read, compression):
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({}, "holds 0 files, and must hold one"),
+        ({}, "holds 0 files; it must hold a single one"),
         ({"__MACOSX/._a": "x", "a/": ""}, "holds 0 files"),
         ({"glove.50d.txt": "x", "glove.100d.txt": "x"}, r"holds 2 files \('glove.50d.txt', 'glove.100d.txt'\)"),
         ({"\x1b[31m": "x", "b": "y"}, r"holds 2 files \('\\x1b\[31m', 'b'\)"),
@@ -487,7 +487,7 @@ def peak_of(path, **options):
 
 @pytest.mark.parametrize("form", ["headerless", "gzip", "headerless gzip", "pipe"])
 def test_a_matrix_of_unknown_length_grows_with_its_rows(monkeypatch, tmp_path, form):
-    monkeypatch.setattr(opening, "GROWTH", 1 << 16)
+    monkeypatch.setattr(word2vec_formats, "GROWTH", 1 << 16)
     vectors = np.random.default_rng(0).integers(0, 99, (1500, 200)).astype(np.float32)
     row = b" %d" * 200 + b"\n"
     lines = b"".join(b"w%d" % i + row % tuple(map(int, vector)) for i, vector in enumerate(vectors))
@@ -521,21 +521,21 @@ ZEROS = b" 0" * 1000 + b"\n"
     ("content", "problem"),
     [
         (gzip.compress(b"1 60000000\nw" + b" 0" * 1000), "line 1: says 1 words of 60000000 dimensions"),
-        (gzip.compress(b"w" + b" 0" * 3_000_000 + b"\n"), "hold more than"),
-        (gzip.compress(b"".join(b"w%d" % i + ZEROS for i in range(2000))), "hold more than"),
-        (bz2.compress(b"".join(b"w%d" % i + ZEROS for i in range(2000))), "hold more than 1.05 MB"),
-        (zipped(b"".join(b"w%d" % i + ZEROS for i in range(2000))), "hold more than"),
-        (lzma.compress(b"w 1 2.5\n" + b"a" * 5_000_000), "line 2: is longer than|hold more than"),
+        (gzip.compress(b"w" + b" 0" * 3_000_000 + b"\n"), "expand to more than"),
+        (gzip.compress(b"".join(b"w%d" % i + ZEROS for i in range(2000))), "expand to more than"),
+        (bz2.compress(b"".join(b"w%d" % i + ZEROS for i in range(2000))), "expand to more than 1.05 MB"),
+        (zipped(b"".join(b"w%d" % i + ZEROS for i in range(2000))), "expand to more than"),
+        (lzma.compress(b"w 1 2.5\n" + b"a" * 5_000_000), "line 2: is longer than|expand to more than"),
         (gzip.compress(b"the 1 2.5\n" * 900_000), "line 2: the word 'the' is word number 1 as well"),
-        (gzip.compress(b" " * 5_000_000), "hold more than"),
+        (gzip.compress(b" " * 5_000_000), "expand to more than"),
         (gzip.compress(b"\n" * 5_000_000), "line 1: must be"),
-        (bz2.compress(b"\0" * 5_000_000), "hold more than"),
+        (bz2.compress(b"\0" * 5_000_000), "expand to more than"),
         (
             xz_with_a_dictionary_of_4_gb(),
             "cannot be decompressed: it needs more than 256 MiB for its dictionary",
         ),
         (xz_with_a_dictionary_of_4_gb()[:26], "cannot be decompressed|ends in the middle"),
-        (zipped(b"\0" * 30_000_000, zipfile.ZIP_BZIP2), "hold more than"),
+        (zipped(b"\0" * 30_000_000, zipfile.ZIP_BZIP2), "expand to more than"),
     ],
 )
 def test_a_small_file_takes_little_memory(monkeypatch, tmp_path, content, problem):
@@ -553,7 +553,7 @@ def test_a_small_file_takes_little_memory(monkeypatch, tmp_path, content, proble
 def test_a_pipe_is_bounded_by_what_has_come_out_of_it(monkeypatch, tmp_path, compress):
     monkeypatch.setattr(opening, "ALWAYS_READ", 1 << 18)
     rows = b"".join(b"w%d" % i + ZEROS for i in range(2000))
-    with pytest.raises(FormatError, match=r"of compressed data hold more than .* \(100 times as much\)"):
+    with pytest.raises(FormatError, match=r"of compressed data expand to more than .* \(100 times as much\)"):
         piped(tmp_path / "pipe", compress(rows))
 
 

@@ -1,4 +1,4 @@
-"""Formats of embedding files: the archive `.npz`, and which format a file has by its content."""
+"""Formats of embedding files: the archive `.npz`, and reading and writing of any format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ READ_AT_ONCE = 1 << 16  # bytes
 
 
 class StoredEmbeddings(NamedTuple):
-    """What a file of embeddings holds; None stands for what its format does not keep. See `Embeddings`."""
+    """Content of a file of embeddings; None where its format has none. See `Embeddings`."""
 
     words: list[str]
     counts: NDArray[np.int64] | None
@@ -42,14 +42,14 @@ class StoredEmbeddings(NamedTuple):
 
 
 def write_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
-    """Write an archive of these arrays, little-endian and uncompressed.
+    """Write an uncompressed archive of little-endian arrays.
 
     - ``format_version``: 1.
-    - ``words``: uint8, the UTF-8 text of a JSON list of strings. NumPy's own arrays of strings would lose
-      NULs at the end of a word, and give each word the room of the longest one.
-    - ``counts``: int64, shape (V,); missing where unknown.
+    - ``words``: uint8, the UTF-8 text of a JSON list of strings. NumPy's arrays of strings would lose NULs at the end
+      of a word, and store each word in the bytes of the longest one.
+    - ``counts``: int64, shape (V,); missing if unknown.
     - ``input``: float32 or float64, shape (V, dim).
-    - ``output``: likewise; missing where unknown.
+    - ``output``: likewise; missing if unknown.
     """
     arrays = {
         "format_version": np.array(FORMAT_VERSION, "<i8"),
@@ -64,15 +64,15 @@ def write_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
 def read_archive(
     path: Path, archive: zipfile.ZipFile, size: int, limit: int | None = None
 ) -> StoredEmbeddings:
-    """Read an open archive of `size` bytes, or the first `limit` rows of it.
+    """Read an open archive of `size` bytes, or only its first `limit` rows.
 
     Raises
     ------
     FormatError
-        If it is not a whole archive of ours. What an array claims to be is checked against the size of the
-        file before anything is allocated.
+        If it is damaged or not an archive of `write_archive`. The size of an array in its header is checked against
+        that of the file before memory is allocated.
     NotEnoughMemoryError
-        If what is read is larger than the memory that is available.
+        If the arrays are larger than the available memory.
     """
     if limit is None:
         require_memory(size, f"{path}, which is read as a whole,", "Read fewer words with limit=….")
@@ -95,9 +95,9 @@ def read_archive(
 def _array(
     path: Path, archive: zipfile.ZipFile, name: str, size: int, limit: int | None = None
 ) -> NDArray[Any] | None:
-    """Return an array of the archive in the byte order of this machine, or None if it is not there.
+    """Return an array of the archive in native byte order; None if it is missing.
 
-    With a limit only its first rows are read; the checksum, which is that of all its bytes, is not checked then.
+    With a limit, only its first rows are read, and the checksum of the whole array is not checked.
     """
     member = f"{name}.npy"
     members = archive.namelist().count(member)
@@ -108,7 +108,7 @@ def _array(
         raise FormatError(f"{path}: the archive has {members} arrays {name}, and must have one.")
     if information.compress_type != zipfile.ZIP_STORED or information.file_size > size:
         raise FormatError(f"{path}: the array {name} is compressed, or said to be larger than the file.")
-    with _reported(f"{path}: the array {name} is damaged"), archive.open(information) as stream:
+    with _raised_as_format_error(f"{path}: the array {name} is damaged"), archive.open(information) as stream:
         version = npy.read_magic(stream)
         if version != (1, 0):
             raise FormatError(
@@ -116,12 +116,12 @@ def _array(
             )
         shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
         if dtype.hasobject:
-            raise FormatError(f"{path}: the array {name} has pickled objects in it, which are never read.")
+            raise FormatError(f"{path}: the array {name} has pickled objects, which are never read.")
         claimed = stream.tell() + math.prod(shape) * dtype.itemsize
         if claimed != information.file_size or not dtype.itemsize:
             raise FormatError(
-                f"{path}: the array {name} says that it is {dtype.str} of shape {shape}, which takes {claimed} "
-                f"bytes; it has {information.file_size}."
+                f"{path}: the array {name} should take {claimed} bytes ({dtype.str} of shape {shape}) but has "
+                f"{information.file_size}."
             )
         if limit is not None and shape and shape[0] > limit and not is_fortran:
             shape = (limit, *shape[1:])
@@ -135,21 +135,21 @@ def _array(
 
 
 def _read_into(buffer: NDArray[np.uint8], stream: IO[bytes]) -> None:
-    """Fill a buffer piece by piece: what a zip archive reads at once is held twice."""
+    """Fill a buffer in chunks: `zipfile` holds the bytes of a read twice."""
     filled = 0
     while filled < len(buffer):
-        piece = stream.read(min(READ_AT_ONCE, len(buffer) - filled))
-        if not piece:
-            raise EOFError("the file ends in it")
-        buffer[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
-        filled += len(piece)
+        chunk = stream.read(min(READ_AT_ONCE, len(buffer) - filled))
+        if not chunk:
+            raise EOFError("the file ends within it")
+        buffer[filled : filled + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        filled += len(chunk)
 
 
 @contextmanager
-def _reported(problem: str) -> Iterator[None]:
-    """Turn whatever `zipfile` and NumPy raise on bytes that are not what they should be into `FormatError`.
+def _raised_as_format_error(problem: str) -> Iterator[None]:
+    """Convert any error raised for damaged bytes into `FormatError`.
 
-    That is a dozen kinds of error, down to those of Python's own parser: an array's header is Python text.
+    `zipfile` and NumPy raise a dozen kinds, down to those of Python's parser: an array's header is Python text.
     """
     try:
         yield
@@ -168,7 +168,7 @@ def _decoded(path: Path, buffer: NDArray[Any]) -> list[str]:
             problem = f"is not one ({reason_of(error)})"
         else:
             if isinstance(words, list):
-                return words  # whether each of them is a string is looked at by `Embeddings`
+                return words  # `Embeddings` checks that each is a string
     raise FormatError(
         f"{path}: the array words must be the UTF-8 text of a JSON list of strings; it {problem}."
     )
@@ -180,15 +180,19 @@ WRITERS = {".txt": text_rows, ".vec": text_rows, ".bin": binary_rows}
 
 
 def write(path: Path, stored: StoredEmbeddings) -> None:
-    """Write embeddings in the format that the suffix of `path` names; the whole file or nothing.
+    """Write embeddings in the format of the file's suffix, the whole file or nothing.
 
     Raises
     ------
     UserError
-        If no format has this suffix, the format cannot hold what is to be kept, or the file cannot be
-        written.
+        If no format has this suffix, the format cannot represent a word or value, or the file cannot be written.
     """
-    suffix = _format_of(path)
+    suffix = (path.with_suffix("") if _is_gzip(path) else path).suffix.lower()
+    if suffix not in WRITERS and (suffix != ".npz" or _is_gzip(path)):
+        raise UserError(
+            f"{path}: the suffix must name a format: .npz (keeps everything), .txt or .vec (word2vec's text) or "
+            ".bin (word2vec's binary), the last three also with .gz."
+        )
     if suffix == ".npz":
         with _replaced(path) as stream:
             write_archive(stream, stored)
@@ -197,7 +201,7 @@ def write(path: Path, stored: StoredEmbeddings) -> None:
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a file of bytes, gzipped if its name ends in ``.gz``; the whole file or nothing.
+    """Write lines, gzipped if the name ends in ``.gz``, the whole file or nothing.
 
     Raises
     ------
@@ -208,7 +212,7 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> None:
         if not _is_gzip(path):
             stream.writelines(lines)
             return
-        # without a name and a time in its header: same embeddings, same bytes
+        # No name or time in the gzip header: the same embeddings give the same bytes.
         with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as compressed:
             compressed.writelines(lines)
 
@@ -223,28 +227,26 @@ def _replaced(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read(path: Path, options: LoadOptions) -> StoredEmbeddings:
-    """Read embeddings in the format that their content shows, whatever the file is called.
+    """Read embeddings in the format that is recognised by content.
 
-    Word2vec's formats have the same first line. The numbers of the first word tell them apart; where they are
-    neither (a damaged file), the suffix does. That the parts fit together and all numbers are finite is checked by
-    `Embeddings`.
+    Word2vec's two formats have the same first line and are distinguished by the numbers of the first word, or by the
+    suffix if these are neither (in a damaged file). `Embeddings` checks shapes, and that all numbers are finite.
 
     Raises
     ------
     UserError
-        If the vectors do not fit the memory that is available.
+        If the available memory does not suffice for the vectors.
     FormatError
-        If the file cannot be read, or is not of a format or not what its format says; or if it is a pickle: reading
-        one can run any code.
+        If the file cannot be read, has no known format or is malformed, or is a pickle, which could run any code.
     """
     with opened(path) as content:
         if content.archive:
             return read_archive(path, content.archive, content.size or 0, options.limit)
-        suffix = _suffix(path)
+        suffix = (path.with_suffix("") if path.suffix.lower() in COMPRESSED else path).suffix.lower()
         if content.beginning.startswith(PICKLE):
             raise FormatError(
-                f"{path} is a Python pickle, as gensim's save() writes, or NumPy's for objects. It is not read, "
-                "because it could run any code; write the file with save_word2vec_format() instead."
+                f"{path} is a Python pickle, as gensim's save() and NumPy (for objects) write. It is not read, because "
+                "it could run any code; write the file with save_word2vec_format() instead."
             )
         if suffix == ".npz" and not is_word2vec(content.beginning):
             raise FormatError(f"{path} is not a NumPy archive (.npz), or is truncated.")
@@ -255,19 +257,3 @@ def read(path: Path, options: LoadOptions) -> StoredEmbeddings:
 
 def _is_gzip(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
-
-
-def _suffix(path: Path) -> str:
-    """Return the suffix that names a format, that of a compression left out."""
-    return (path.with_suffix("") if path.suffix.lower() in COMPRESSED else path).suffix.lower()
-
-
-def _format_of(path: Path) -> str:
-    """Return the suffix that names the format to write."""
-    suffix = (path.with_suffix("") if _is_gzip(path) else path).suffix.lower()
-    if suffix in WRITERS or (suffix == ".npz" and not _is_gzip(path)):
-        return suffix
-    raise UserError(
-        f"{path}: the suffix must name a format: .npz (keeps everything), .txt or .vec (word2vec's text) or "
-        ".bin (word2vec's binary), the last three also with .gz."
-    )

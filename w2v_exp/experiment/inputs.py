@@ -14,7 +14,7 @@ from w2v_exp.choices import FromFile, FromRun, MlflowTracking, NoCache
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import content_digest, initialization_from, merge_missing_words
 from w2v_exp.embeddings.evaluation import Sets
-from w2v_exp.embeddings.opening import load_warnings_printed
+from w2v_exp.embeddings.opening import load_warnings_logged
 from w2v_exp.errors import CorpusError, SettingError, UserError
 from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment.fingerprint import fingerprint
@@ -164,7 +164,7 @@ class Pretrained:
 
 def _read_file(choice: FromFile) -> tuple[str, Embeddings]:
     options = asdict(choice)
-    with load_warnings_printed():
+    with load_warnings_logged():
         return "", Embeddings.load(expanded(options.pop("path")), **options)
 
 

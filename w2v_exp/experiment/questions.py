@@ -22,7 +22,7 @@ from w2v_exp.embeddings.opening import (
     MALFORMED,
     UNICODE_ERRORS,
     LoadOptions,
-    load_warnings_printed,
+    load_warnings_logged,
 )
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import UserError, shown
@@ -176,7 +176,7 @@ def run(arguments: list[str]) -> int:
     """Answer what a command line asks, and return the exit code: 2 if it cannot be answered."""
     asked = _parser().parse_args(arguments)
     try:
-        with load_warnings_printed():
+        with load_warnings_logged():
             saved = find_saved(asked.run_or_file, asked.tracking_uri, _load_options(asked))
         vectors = asked.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
