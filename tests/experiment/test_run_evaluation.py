@@ -129,7 +129,7 @@ def test_what_diverges_is_told_by_the_trainer_not_by_the_evaluation(command: Com
     [
         ("evaluation.word_pairs=[missing.tsv]", "evaluation.word_pairs=missing.tsv: no such file"),
         ("evaluation.every=0", "evaluation.every=0: must be a whole number, 1 or more."),
-        ("evaluation.analogies=[pairs.tsv,./pairs.tsv]", "is a second set of the name analogies_pairs"),
+        ("evaluation.analogies=[pairs.tsv,./pairs.tsv]", "is the second set named analogies_pairs"),
         (
             "evaluation.word_pairs=[semantic_only.txt] evaluation.analogies=[]",
             "semantic_only.txt, line 1: must be two words",

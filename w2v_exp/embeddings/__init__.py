@@ -1,4 +1,4 @@
-"""What a user keeps of a training: vectors of words, their formats, and how good they are."""
+"""Trained embeddings: vectors of words, their files, similarity and evaluation."""
 
 from w2v_exp.embeddings.analogies import AnalogySet
 from w2v_exp.embeddings.embeddings import Embeddings

@@ -1,4 +1,4 @@
-"""Which sets embeddings are evaluated on, and how: what the configuration chooses."""
+"""Evaluations that a configuration can choose: word pairs and analogies, or none."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Scores = dict[str, WordPairScore | AnalogyScores]
 
 
 class Evaluation(Protocol):
-    """Anything that scores embeddings."""
+    """A choice of evaluation sets and their settings."""
 
     @property
     def every(self) -> int | None:
-        """After how many epochs again and again; None for the end of training only."""
+        """Interval of evaluations, in epochs; None evaluates at the end of training only."""
 
     def read(self) -> Sets:
         """Return the evaluation sets, by name."""
 
     def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
-        """Return the score of embeddings on each set, by its name."""
+        """Return the scores of embeddings, by name of the set."""
 
 
 @dataclass(frozen=True)
 class NoEvaluation:
-    """Nothing is evaluated."""
+    """No evaluation."""
 
     @property
     def every(self) -> None:
-        """Never."""
+        """None: there is nothing to evaluate."""
 
     def read(self) -> Sets:
-        """Return no set."""
+        """Return no sets."""
         return {}
 
     def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
-        """Return no score."""
+        """Return no scores."""
         return {}
 
 
@@ -58,17 +58,17 @@ class StandardEvaluation:
     word_pairs, analogies : list of str
         Names of sets in gensim's test data, or paths of files; see `WordPairSet.read` and `AnalogySet.read`.
     restrict_vocab : int
-        Of analogies: only so many words, the first ones, are known and can be answers.
+        Use only the first `restrict_vocab` words in analogies.
     every : int, optional
-        Evaluate after every so many epochs as well; None: only at the end of training.
+        Interval of evaluations, in epochs; None evaluates at the end of training only.
     columns : list of str, optional
-        Of word pairs in files: the columns of the two words and the score, by number from 1 or by name; None recognises
+        Columns of the two words and the score in files of word pairs, by number from 1 or by name; None recognises
         them. See `WordPairSet.read`.
 
     Raises
     ------
     SettingError
-        If a set is not there, two would have the same name, or there is none.
+        If a set does not exist, two sets have the same name, or there is no set.
     """
 
     word_pairs: list[str] = field(default_factory=lambda: list(WORD_PAIR_SETS))
@@ -82,7 +82,9 @@ class StandardEvaluation:
         if self.every is not None:
             check_whole(self, "every", at_least=1)
         if not self.word_pairs and not self.analogies:
-            raise SettingError("word_pairs", "[]", "without analogies nothing is left; take evaluation=none.")
+            raise SettingError(
+                "word_pairs", "[]", "needs a set if analogies is empty; or use evaluation=none."
+            )
         names: set[str] = set()
         for key, sources, named in (
             ("word_pairs", self.word_pairs, WORD_PAIR_SETS),
@@ -94,7 +96,7 @@ class StandardEvaluation:
                 parts = [name, f"{name}_semantic", f"{name}_syntactic"]
                 taken = {part + end for part in parts for end in ("", "_known", "_coverage")}
                 if taken & names:
-                    raise SettingError(key, source, f"is a second set of the name {name}; rename its file.")
+                    raise SettingError(key, source, f"is the second set named {name}; rename its file.")
                 names |= taken
 
     def read(self) -> Sets:
@@ -103,9 +105,9 @@ class StandardEvaluation:
         Raises
         ------
         UserError
-            If a file is no longer there.
+            If a file no longer exists.
         FormatError
-            If one is malformed, with the line.
+            If a line of a file is malformed; names the line.
         """
         pairs = {
             set_name("word_pairs", source): WordPairSet.read(
@@ -116,7 +118,7 @@ class StandardEvaluation:
         return pairs | {set_name("analogies", source): AnalogySet.read(source) for source in self.analogies}
 
     def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
-        """Return the score of embeddings on each set, by its name."""
+        """Return the scores of embeddings, by name of the set."""
         return {
             name: embeddings.evaluate_word_pairs(evaluated)
             if isinstance(evaluated, WordPairSet)
@@ -126,11 +128,13 @@ class StandardEvaluation:
 
 
 def set_name(key: str, source: str) -> str:
-    """Return what a set is called in metrics: gensim's by their names, Google's ``analogies``, others by kind and file.
+    """Return the name of a set in metrics.
+
+    Gensim's sets have their own names, Google's is ``analogies``, others are named after their kind and file.
 
     >>> set_name("word_pairs", "simlex999"), set_name("analogies", "questions-words.txt")
     ('simlex999', 'analogies')
-    >>> set_name("word_pairs", "sets/EN-WS-353-ALL.txt")  # so that no file has the name of another metric
+    >>> set_name("word_pairs", "sets/EN-WS-353-ALL.txt")  # no file can have the name of another metric
     'word_pairs_en_ws_353_all'
     """
     stem = Path(source).stem

@@ -1,7 +1,4 @@
-"""Neighbours: of probe words, and the article's neighbour precision.
-
-For vocabularies so small that the softmax output of all words, V × V, can be looked at.
-"""
+"""Nearest neighbours of probe words, and the article's neighbour precision."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from w2v_exp.examples.pairs import Pairs
 
 PROBES = 8
 NEIGHBOURS = 10
-# Among more frequent words are the function words, which are near everything; rarer ones are hardly trained.
+# More frequent words are function words, which are near everything; rarer words are hardly trained.
 FIRST_RANK, LAST_RANK = 100, 10_000
 
 
@@ -31,11 +28,11 @@ class Probe:
     Parameters
     ----------
     word : str
-        As it was asked for.
+        The word.
     count : int or None
-        How often it occurs; None where that is unknown, or the word is.
+        Number of its occurrences; None if unknown, or if the word is.
     similar : list of (str, float)
-        The nearest words and their cosines; empty for a word that is not known.
+        The nearest words and their cosines; empty for an unknown word.
     """
 
     word: str
@@ -49,7 +46,7 @@ def chosen_probes(words: Sequence[str]) -> list[str]:
     Parameters
     ----------
     words : sequence of str
-        By falling count. Of large vocabularies ranks 100 to 10,000 are taken, of small ones the last nine tenths.
+        By falling count. Probes have ranks 100 to 10,000 in a large vocabulary, and the last 90 % of a small one.
     """
     first, last = max(1, min(FIRST_RANK, len(words) // 10)), min(LAST_RANK, len(words))
     ranks = np.unique(np.geomspace(first, last, PROBES).round().astype(int))
@@ -57,7 +54,7 @@ def chosen_probes(words: Sequence[str]) -> list[str]:
 
 
 def probe(embeddings: Embeddings, words: Sequence[str], topn: int = NEIGHBOURS) -> list[Probe]:
-    """Return the nearest neighbours of some words; of one that is not known, none."""
+    """Return the nearest neighbours of words; none for an unknown word."""
     known = [word for word in words if word in embeddings]
     found = dict(zip(known, embeddings.most_similar_to_each(known, topn), strict=True))
     counts = embeddings.counts
@@ -72,44 +69,45 @@ def probe(embeddings: Embeddings, words: Sequence[str], topn: int = NEIGHBOURS) 
 
 
 def top_neighbours(probabilities: NDArray[Any], count: int = 4) -> NDArray[np.intp]:
-    """Return for each centre the words with the highest softmax output (the article's "neighbor words").
+    """Return the words with the highest softmax output for each centre.
 
-    The word itself is not excluded, for it can occur in its own context.
+    These are the article's "neighbor words"; the centre itself is included, as a word can occur in its own context. The
+    V × V probabilities limit this to small vocabularies.
 
     Parameters
     ----------
     probabilities : ndarray of float, shape (V, V)
-        p(context | centre): a row for each centre, as `Softmax.probabilities` gives it.
+        p(context | centre), a row per centre, from `Softmax.probabilities`.
     count : int
-        How many words to return for each, at least 1 (the article: 4).
+        Number of words per centre, at least 1 (the article: 4).
 
     Returns
     -------
     ndarray of int, shape (V, min(count, V))
-        Ids, by falling probability, equal ones by rising id.
+        Ids by falling probability, equal ones by rising id.
     """
     count = require_whole("count", count, at_least=1)
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
 
 def neighbour_precision(top: NDArray[np.integer[Any]], pairs: Pairs | PairCounts) -> tuple[int, int]:
-    """Return how many of the words in `top` are true neighbours, and how many could be.
+    """Return the number of true neighbours in `top`, and the largest possible number.
 
-    The true neighbours of a word are the distinct contexts that it has among the training pairs. A word with
-    n of them can have min(count, n) hits; one that is never a centre has none, and takes no part.
+    The true neighbours of a word are its distinct contexts in the training pairs. A word with n of them can have
+    min(count, n) hits; a word that is never a centre has none and does not count.
 
     Parameters
     ----------
     top : ndarray of int, shape (V, count)
-        Ids of the words named for each centre, no word twice, as `top_neighbours` gives them.
+        Distinct ids for each centre, from `top_neighbours`.
     pairs : Pairs or PairCounts
         The training pairs.
 
     Returns
     -------
     hits, possible : int
-        Their quotient is the precision. With the article's sentence at window 3, 50 of the 52 words are
-        possible: `after` and `game` have only 3 neighbours each.
+        Their quotient is the precision. With the article's sentence at window 3, 50 hits of 52 words are possible:
+        `after` and `game` have only 3 neighbours each.
     """
     centres, contexts, _ = pairs.distinct()
     hits = (top[centres] == contexts[:, None]).any(axis=1).sum()

@@ -1,4 +1,4 @@
-"""Word-pair sets: their files, columns and correlations with people's judgements."""
+"""Word-pair sets: their files, columns, and correlation of cosines with human scores."""
 
 from __future__ import annotations
 
@@ -22,68 +22,68 @@ from w2v_exp.files import expanded
 
 
 def pearson(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Return Pearson's correlation of two arrays of shape (n,); NaN where it has no meaning.
+    """Return Pearson's correlation of two arrays of shape (n,).
 
-    It has none for fewer than two values, or where all values of one array are equal.
+    NaN for fewer than two values, or if all values of one array are equal.
     """
     if len(a) < 2 or (a == a[0]).all() or (b == b[0]).all():
         return math.nan
     a, b = _centred(a), _centred(b)
     correlation = (a @ b) / np.sqrt((a @ a) * (b @ b))
-    return float(np.clip(correlation, -1, 1))  # rounding can lead out of the range
+    return float(np.clip(correlation, -1, 1))  # rounding errors can leave the range
 
 
 def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Return Spearman's rank correlation of two arrays of shape (n,): Pearson's of their ranks."""
+    """Return Spearman's rank correlation of two arrays of shape (n,)."""
     return pearson(average_ranks(a), average_ranks(b))
 
 
 def average_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the rank of each value, from 1; equal values share the mean of their ranks.
+    """Return the rank of each value, from 1; ties get the mean of their ranks.
 
     >>> average_ranks(np.array([20, 10, 20, 30])).tolist()
     [2.5, 1.0, 2.5, 4.0]
     """
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, indices, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[places]
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[indices]
     return ranks
 
 
 def _centred(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return values with mean 0, and with 1 as the largest magnitude, so that squares neither overflow nor vanish."""
+    """Return values scaled to mean 0 and largest magnitude 1: squares neither overflow nor vanish."""
     centred = values.astype(np.float64) - values.mean(dtype=np.float64)
     return centred / np.abs(centred).max()  # type: ignore[no-any-return]
 
 
-# Sets by name: files of the test data that gensim installs with itself.
+# Sets by name: files of the test data that are installed with gensim.
 WORD_PAIR_SETS = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
 ANALOGY_SETS = {"questions-words": "questions-words.txt"}
-LONGEST_LINE = 1 << 16  # bytes; a corpus that is named by mistake is not read to its end
+LONGEST_LINE = 1 << 16  # bytes; limits the reading of a corpus that is named by mistake
 MOST_LINES = 1_000_000
-SAMPLED_LINES = 1000  # by which the layout of a file is recognised
+SAMPLED_LINES = 1000  # from which the layout of a file is recognised
 SEPARATORS = {
     "\t": "tabs",
     ";": "semicolons",
     ",": "commas",
     " ": "spaces",
-}  # in the order in which they are tried
+}  # in the order of trial
 
 
 def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
-    """Return the file of an evaluation set. gensim is not imported, only its folder looked for.
+    """Return the path of an evaluation set, without importing gensim.
 
     Parameters
     ----------
     source : str or Path
-        A name of `named`, or the path of a file.
+        A name in `named`, or the path of a file.
     named : mapping of str to str
-        Names, and the files in gensim's test data that they stand for.
+        Files of gensim's test data, by name of the set.
 
     Raises
     ------
     SettingError
-        If there is no such file, or the name needs gensim and it is not installed.
+        If there is no such file, or it is one of gensim's and gensim is not installed.
     """
     if source in named:
         path, missing = _in_gensim(named[str(source)])
@@ -93,13 +93,13 @@ def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
     try:
         if path is not None and path.is_file():
             return path
-    except OSError as error:  # too long a name, a folder that is shut
+    except OSError as error:  # name too long, no permission
         missing = f"cannot be looked up: {error.strerror}."
     raise SettingError("source", source, missing)
 
 
 def _in_gensim(file: str) -> tuple[Path | None, str]:
-    """Return where gensim's installation should have a file, and what to say if it is not there."""
+    """Return the path of a file of gensim's test data, and the problem if it does not exist."""
     package = find_spec("gensim")
     if package is None or package.origin is None:
         return None, (
@@ -107,17 +107,17 @@ def _in_gensim(file: str) -> tuple[Path | None, str]:
             f"{install_command('evaluation')}"
         )
     path = Path(package.origin).parent / "test" / "test_data" / file
-    # some distributors leave the tests of a package out
+    # some distributions come without a package's tests
     return path, f"gensim was installed without its test data ({path}); give the path of the file."
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each line that is not blank, without its end, after the place to name in an error.
+    """Yield file name and number, for messages, and text of each line that is not blank.
 
     Raises
     ------
     FormatError
-        If the file cannot be read, is not UTF-8, or has a line that no word or question can be as long as.
+        If the file cannot be read, is not UTF-8, or has a line of `LONGEST_LINE` bytes.
     """
     try:
         with path.open("rb") as stream:
@@ -126,7 +126,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
                 where = f"{path}, line {number + 1}"
                 if len(line) == LONGEST_LINE:
                     raise FormatError(
-                        f"{where}: is longer than {LONGEST_LINE} bytes; this is no evaluation set."
+                        f"{where}: is longer than {LONGEST_LINE} bytes; it is not an evaluation set."
                     )
                 try:
                     text = line.decode("utf-8" if number else "utf-8-sig")
@@ -134,11 +134,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
                     raise FormatError(
                         f"{where}: is not UTF-8 ({error.reason}). Convert the file, for example with iconv -t UTF-8."
                     ) from error
-                for part in text.rstrip("\r\n").split("\r"):  # a lone \r ends a line of old Mac files
+                for part in text.rstrip("\r\n").split("\r"):  # a line end of old Mac files
                     number += 1
                     if number > MOST_LINES:
                         raise FormatError(
-                            f"{path}: has more than {MOST_LINES} lines; this is no evaluation set."
+                            f"{path}: has more than {MOST_LINES} lines; it is not an evaluation set."
                         )
                     if part.strip():
                         yield f"{path}, line {number}", part
@@ -149,8 +149,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
 def split_fields(line: str, separator: str) -> list[str]:
     """Return the fields of a line.
 
-    Tabs separate fields as they are. Commas and semicolons do as in CSV: a field may be in quotes, and white space
-    around it is dropped. A space stands for white space of any length.
+    Fields between tabs are not changed. Commas and semicolons separate fields as in CSV: fields may be quoted, and
+    white space around them is removed. A space stands for white space of any length.
 
     >>> split_fields('"ice cream", cold, 5.5', ","), split_fields("sun  sunlight 50", " ")
     (['ice cream', 'cold', '5.5'], ['sun', 'sunlight', '50'])
@@ -161,13 +161,13 @@ def split_fields(line: str, separator: str) -> list[str]:
         return line.split()
     try:
         (fields,) = csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True)
-    except (csv.Error, ValueError):  # an open quote
+    except (csv.Error, ValueError):  # an unclosed quote
         return []
     return [field.strip() for field in fields]
 
 
 def separator_of(lines: Sequence[str], is_row: Callable[[list[str]], bool]) -> str | None:
-    """Return the separator by which at least half of the lines are rows; None if there is none.
+    """Return the separator with which at least half of the lines are rows, or None.
 
     Tabs are tried first, then semicolons, commas and white space.
     """
@@ -179,17 +179,17 @@ def separator_of(lines: Sequence[str], is_row: Callable[[list[str]], bool]) -> s
 
 
 def quoted(line: str) -> str:
-    """Return a line for an error message: escaped, and not too long."""
+    """Return a line for a message, escaped and shortened."""
     shortened = reprlib.Repr()
     shortened.maxstring = 60
     return shortened.repr(line)
 
 
 def first_ids(words: Sequence[str], spelled: Callable[[str], str]) -> dict[str, int]:
-    """Return the id of each word by its spelling; of words that are spelled alike, that of the first.
+    """Return the first id of each spelling, as gensim looks up the words of a set.
 
-    The first is the most frequent one where ids are ordered by count. So gensim looks words of a set up
-    (``case_insensitive=True``: by their upper case).
+    With ``case_insensitive=True`` the spelling is the upper case. The first id is that of the most frequent word where
+    ids are ordered by count.
 
     >>> first_ids(["the", "Paris", "PARIS"], str.upper)
     {'THE': 0, 'PARIS': 1}
@@ -205,8 +205,8 @@ SECOND_WORD = re.compile(r"(word|w|term|noun|verb|item|lemma|concept|target)(2|b
 SCORE = re.compile(
     r"(human|gold|average|avg|mean|scores?|ratings?|similarity|relatedness|sim|rel|simlex(999)?|simverb(3500)?|value)+"
 )
-MOSTLY = 0.9  # of a column's fields must be numbers, for it to be a column of numbers
-WITHIN_RATINGS = 0.95  # of scores must lie between the smallest and the largest rating, to be their means
+MOSTLY = 0.9  # smallest share of numbers in a numeric column
+WITHIN_RATINGS = 0.95  # smallest share of mean scores that lie between the lowest and the highest rating
 DECIMAL_COMMA = re.compile(r"^\D*\d+,\d+\D*$")
 
 NOT_FINITE = ("nan", "inf", "-inf", "infinity")
@@ -216,7 +216,7 @@ Row = list[str]
 
 @dataclass(frozen=True)
 class PairLayout:
-    """How two words and a score are found on each line of a file.
+    """Layout of a file with two words and a score per line.
 
     Parameters
     ----------
@@ -225,9 +225,9 @@ class PairLayout:
     first, second, score : int
         Columns, from 0.
     width : int
-        The number of columns of most lines.
-    header : list of str
-        The names of the columns; empty without a header.
+        Number of columns of most lines.
+    header : tuple of str
+        Names of the columns; empty without a header.
     """
 
     separator: str
@@ -247,16 +247,16 @@ class PairLayout:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there are three columns and no header, so that nothing had to be chosen."""
+        """Whether there are three columns and no header: no column was chosen."""
         return self.width == 3 and not self.header
 
     def parsed(self, where: str, line: str) -> tuple[str, str, float]:
-        """Return two words and their score.
+        """Return two words and their score from a line.
 
         Raises
         ------
         FormatError
-            If the line has none.
+            If the line has another layout.
         """
         fields = split_fields(line, self.separator)
         if _has_pair(fields, self.first, self.second, self.score) and (self.width > 3 or len(fields) == 3):
@@ -267,21 +267,21 @@ class PairLayout:
 def pair_layout(
     path: Path, sample: Sequence[tuple[str, str]], columns: Sequence[int | str] | None
 ) -> PairLayout:
-    """Return the layout of a file.
+    """Recognise the layout of a file.
 
     Parameters
     ----------
     path : Path
         The file, for messages.
     sample : sequence of (str, str)
-        Its first lines, each after the place to name in an error.
+        The first lines from `numbered_lines`.
     columns : sequence of int or str, optional
         The columns of the words and of the score, as numbers from 1 or as names; None recognises them.
 
     Raises
     ------
     FormatError
-        If most lines are no word pairs, or several columns could be the score.
+        If most lines are not word pairs, or several columns could be the score.
     SettingError
         If `columns` are not three columns of the file.
     """
@@ -296,7 +296,7 @@ def pair_layout(
     table = [split_fields(line, separator) for line in lines]
     rows = [row for row in table[1:] if is_pair(row)] or table[:1]  # the first line may be a header
     widths = [len(row) for row in table]
-    width = max(widths, key=widths.count)  # of those that are as frequent, that of the first line
+    width = max(widths, key=widths.count)  # of ties, that of the first line
     numeric = [column for column in range(width) if _is_numeric(rows, column)]
     header = table[0] if _is_header(table[0], numeric, rows) else []
     names = [re.sub(r"[\W_]", "", name.lower()) for name in header]
@@ -318,7 +318,7 @@ def pair_layout(
 
 
 def _row_test(columns: tuple[int, ...] | None) -> Callable[[Row], bool]:
-    """Return the test of whether fields are a word pair, whichever column its score is in."""
+    """Return a function that tests whether fields are a word pair, with the score in any column."""
     if columns is not None:
         return lambda fields: _has_pair(fields, *columns)
     return lambda fields: (
@@ -342,13 +342,13 @@ def _is_number(field: str) -> bool:
 
 
 def _is_numeric(rows: Sequence[Row], column: int) -> bool:
-    """Return whether a column has numbers, of the rows that are long enough, and half of all are."""
+    """Return whether a column is numeric in the rows that have it, at least half of all."""
     fields = [row[column] for row in rows if len(row) > column]
     return 2 * len(fields) >= len(rows) and sum(map(_is_number, fields)) >= MOSTLY * len(fields)
 
 
 def _is_header(fields: Row, numeric: Sequence[int], rows: Sequence[Row]) -> bool:
-    """Return whether the first line names columns: the first one with numbers below it has none there."""
+    """Return whether the first line is a header: it has no number in the first numeric column."""
     column = next((column for column in numeric if column > 1), len(fields))
     if column >= len(fields) or fields in rows:
         return False
@@ -362,16 +362,16 @@ def _is_header(fields: Row, numeric: Sequence[int], rows: Sequence[Row]) -> bool
 
 
 def _word_columns(names: Sequence[str]) -> tuple[int, int] | None:
-    """Return the columns of the words by the names in a header, or None."""
+    """Return the columns of the words by their names in a header, or None."""
     first = [i for i, name in enumerate(names) if FIRST_WORD.fullmatch(name)]
     second = [i for i, name in enumerate(names) if SECOND_WORD.fullmatch(name)]
     return (first[0], second[0]) if len(first) == len(second) == 1 else None
 
 
 def _word_problem(rows: Sequence[Row], numeric: Sequence[int]) -> str:
-    """Return why the first two columns do not look like words, but like numbers or labels; "" if they do."""
+    """Return why the first two columns do not look like words, or ""."""
     if 0 in numeric and 2 not in numeric:
-        return "column 1 has numbers, not words"
+        return "column 1 has numbers instead of words"
     texts = {0, 1, *range(len(rows[0]))}.difference(set(numeric) - {0, 1})
     distinct = {i: len({row[i] for row in rows if len(row) > i}) for i in texts}
     for column in (0, 1):
@@ -381,7 +381,7 @@ def _word_problem(rows: Sequence[Row], numeric: Sequence[int]) -> str:
 
 
 def _score_column(numeric: Sequence[int], names: Sequence[str], rows: Sequence[Row]) -> int | None:
-    """Return the column of the score, or None if several could be."""
+    """Return the column of the score, or None if several columns could be."""
     named = [column for column in numeric if column < len(names) and SCORE.fullmatch(names[column])]
     for columns in (named, numeric):
         if len(columns) == 1:
@@ -400,7 +400,7 @@ def _score_column(numeric: Sequence[int], names: Sequence[str], rows: Sequence[R
 
 
 def _given_numbers(columns: Sequence[int | str]) -> tuple[int, ...] | None:
-    """Return columns from 0 where all are given by number; None where a header must name them."""
+    """Return columns from 0 if all are given by number; None if a header must name them."""
     if len(columns) != 3 or len(set(map(str, columns))) != 3:
         raise SettingError(
             "columns", list(columns), "must be three columns: those of the two words and the score."
@@ -436,7 +436,7 @@ def _no_pair(where: str, line: str, separators: str, layout: PairLayout | None) 
         wanted = f"words in columns {words} and a number in column {layout.score + 1}"
     return FormatError(
         f"{where}: must be {wanted}, separated by {separators} (or begin with # as a comment); it is "
-        f"{quoted(line)}.{' Numbers with a decimal comma are not read.' if _has_decimal_comma(line) else ''}"
+        f"{quoted(line)}.{' Decimal commas are not supported.' if _has_decimal_comma(line) else ''}"
     )
 
 
@@ -453,9 +453,9 @@ class WordPairSet(ShortRepr):
     pairs : list of (str, str)
         The words, spelled as in the file.
     scores : ndarray of float64, shape (n,)
-        How similar people find them, on whatever scale.
+        Human scores of similarity, on any scale.
     layout : str
-        How the file was read: separator, columns, header, skipped lines.
+        Description of the file: separator, columns, header, skipped lines.
     """
 
     pairs: list[tuple[str, str]]
@@ -464,12 +464,12 @@ class WordPairSet(ShortRepr):
 
     @classmethod
     def read(cls, source: str | Path, columns: Sequence[int | str] | None = None) -> WordPairSet:
-        """Read a file with two words and a score on each line, as the authors of such sets publish them.
+        """Read a file with two words and a score per line, as published by its authors.
 
-        Columns are separated by tabs, semicolons, commas or spaces, with a header or without. Words are in the first
-        two columns, or those that the header names so (``Word 1``, ``word2``). The score is the only column of numbers,
-        or the one that the header names so (``Human (mean)``, ``SimLex999``), or the first one if the others are single
-        ratings of which it can be the mean. Lines that begin with ``#`` are comments.
+        Columns are separated by tabs, semicolons, commas or spaces, with a header or without. The words are in the
+        first two columns, or in those with such names (``Word 1``, ``word2``). The score is the only numeric column, or
+        the one with such a name (``Human (mean)``, ``SimLex999``), or the first one if the others are single ratings of
+        which it can be the mean. Lines that begin with ``#`` are comments.
 
         Parameters
         ----------
@@ -484,7 +484,7 @@ class WordPairSet(ShortRepr):
         SettingError
             If there is no such set or column.
         FormatError
-            If a line is not of this form, with its number; if several columns could be the score.
+            If a line is malformed (names the line), or several columns could be the score.
         """
         path = find_set(source, WORD_PAIR_SETS)
         comments = 0
@@ -516,15 +516,15 @@ class WordPairSet(ShortRepr):
 
 @dataclass(frozen=True)
 class WordPairScore:
-    """How far vectors agree with the scores of a set.
+    """Correlation of cosines with the scores of a set.
 
     Parameters
     ----------
     spearman, pearson : float
-        Rank and linear correlation of cosines and scores, over the known pairs; NaN where fewer than two are
-        known, or all have the same score or cosine.
+        Rank and linear correlation over the known pairs; NaN if fewer than two are known, or all have the same score
+        or cosine.
     known, pairs : int
-        How many pairs have two known words, and how many there are.
+        Number of pairs with two known words, and of all pairs.
     """
 
     spearman: float
@@ -534,7 +534,7 @@ class WordPairScore:
 
     @property
     def coverage(self) -> float:
-        """The share of pairs that are known, 0 to 1: 1 − gensim's ``oov_ratio`` / 100."""
+        """Share of known pairs, 0 to 1: 1 − gensim's ``oov_ratio`` / 100."""
         return self.known / self.pairs
 
 
@@ -546,20 +546,20 @@ def score_word_pairs(
     case_insensitive: bool = True,
     dummy4unknown: bool = False,
 ) -> WordPairScore:
-    """Compare the cosines of a set's pairs with its scores.
+    """Correlate the cosines of a set's pairs with its scores.
 
     Parameters
     ----------
     words : sequence of str
-        The words that are known.
-    vectors : ndarray of float, shape (V, dim)
-        Their vectors, and perhaps more.
+        The known words.
+    vectors : ndarray of float, shape (≥ V, dim)
+        Their vectors, in the first rows.
     pairs : WordPairSet
         The set.
     case_insensitive : bool
-        Whether words that differ only in case are the same; of several, the first counts.
+        Whether words that differ only in case are the same word; the first of them has its vector.
     dummy4unknown : bool
-        Whether pairs with an unknown word take part, with cosine 0; otherwise they are left out.
+        Whether pairs with an unknown word count with cosine 0; otherwise they are skipped.
     """
     spelled = str.upper if case_insensitive else str
     ids = first_ids(words, spelled)
