@@ -1,4 +1,4 @@
-"""Trained embeddings: vectors of words, their files, similarity and evaluation."""
+"""Trained embeddings: word vectors, their files, similarity, evaluation."""
 
 from w2v_exp.embeddings.analogies import AnalogySet
 from w2v_exp.embeddings.embeddings import Embeddings

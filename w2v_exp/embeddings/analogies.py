@@ -126,7 +126,7 @@ def _is_question(fields: Sequence[str]) -> bool:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-    """Return whether four fields are the names of columns, such as word1 … word4."""
+    """Return whether four fields are column names, such as word1 … word4."""
     return [field[-1] for field in fields] == list("1234") and len({field[:-1] for field in fields}) == 1
 
 
@@ -197,7 +197,7 @@ def score_analogies(
     dummy4unknown: bool = False,
     similarity_function: str = "most_similar",
 ) -> AnalogyScores:
-    """Answer each question by the word with the highest score, and count correct answers.
+    """Count the questions whose answer has the highest score.
 
     Parameters
     ----------
@@ -296,9 +296,9 @@ Scores = NDArray[Any]
 
 
 def _add_cosines(directions: NDArray[Any], given: NDArray[np.intp], out: Scores) -> Scores:
-    """Compute cos(x, b) − cos(x, a) + cos(x, c) for every word x, shape (n, V) (3CosAdd).
+    """Compute cos(x, b) − cos(x, a) + cos(x, c) for every word x (3CosAdd).
 
-    It is one product with b − a + c. Source: Mikolov, Yih & Zweig 2013; Levy & Goldberg 2014 for the name.
+    Shape (n, V), by one product with b − a + c. Source: Mikolov, Yih & Zweig 2013; Levy & Goldberg 2014 for the name.
     """
     a, b, c = (directions[column] for column in given.T)
     scores: Scores = np.matmul(b - a + c, directions.T, out=out)
@@ -306,10 +306,10 @@ def _add_cosines(directions: NDArray[Any], given: NDArray[np.intp], out: Scores)
 
 
 def _multiply_similarities(directions: NDArray[Any], given: NDArray[np.intp], out: Scores) -> Scores:
-    """Compute s(x, b)·s(x, c) / (s(x, a) + 1e-6) for every word x, shape (n, V) (3CosMul).
+    """Compute s(x, b)·s(x, c) / (s(x, a) + 1e-6) for every word x (3CosMul).
 
-    s is (1 + cosine) / 2. Source: Levy & Goldberg 2014, equation 4 and footnote 7. The questions of a section repeat
-    the same words, so the product with all words is computed once for each distinct word of the batch.
+    Shape (n, V); s is (1 + cosine) / 2. Source: Levy & Goldberg 2014, equation 4 and footnote 7. The questions of a
+    section repeat the same words, so the product with all words is computed once for each distinct word of the batch.
     """
     distinct, indices = np.unique(given, return_inverse=True)
     similarities = directions[distinct] @ directions.T

@@ -28,7 +28,9 @@ VECTORS = ("input", "output", "sum", "balanced")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Embeddings(ShortRepr, WordVectors):
-    """Words with their vectors; methods named as in gensim's ``KeyedVectors`` return the same.
+    """Words with input and output vectors.
+
+    Methods that are named as in gensim's ``KeyedVectors`` return the same.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class Embeddings(ShortRepr, WordVectors):
 
     @classmethod
     def from_training(cls, vocabulary: Vocabulary, parameters: Parameters) -> Embeddings:
-        """Return a copy of trained parameters that further training does not change.
+        """Return embeddings with a copy of the trained parameters.
 
         The output matrix must have a row for each word: see `Trainer.word_parameters`.
         """
@@ -270,7 +272,7 @@ class Embeddings(ShortRepr, WordVectors):
 
 
 def _number_words(words: list[str]) -> dict[str, int]:
-    """Return the id of each word, or raise `UserError` for the first invalid word."""
+    """Return the id of each word, or raise `UserError` for an invalid word."""
     if not isinstance(words, (list, tuple)):
         raise UserError(f"words must be a list of strings, not {type(words).__name__}.")
     if not words:
@@ -308,7 +310,7 @@ def _check_counts(counts: NDArray[np.int64], words: int) -> None:
 
 
 def _check_matrix(name: str, matrix: NDArray[Any], words: list[str], *, like: NDArray[Any]) -> None:
-    """Raise `UserError` unless each word has a finite vector with dtype and columns of `like`."""
+    """Raise `UserError` unless each word has a finite vector like `like`'s."""
     if not isinstance(matrix, np.ndarray):
         raise UserError(f"{name} must be an array of float32 or float64, not {type(matrix).__name__}.")
     if matrix.dtype not in (np.float32, np.float64) or matrix.dtype != like.dtype:
@@ -354,7 +356,7 @@ def balanced_vectors(embedding: NDArray[Any], output: NDArray[Any]) -> NDArray[A
 
 
 def initialization_from(saved: Embeddings, words: Sequence[str]) -> ContinuedInitialization:
-    """Return an initialization that uses saved vectors for the words that have them.
+    """Return an initialization by saved vectors for the words that have them.
 
     The matrices are copied only when parameters are made.
     """

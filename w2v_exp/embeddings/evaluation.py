@@ -1,4 +1,4 @@
-"""Evaluations that a configuration can choose: word pairs and analogies, or none."""
+"""Choices of evaluation: word pairs and analogies, or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Evaluation(Protocol):
 
     @property
     def every(self) -> int | None:
-        """Interval of evaluations, in epochs; None evaluates at the end of training only."""
+        """Interval of evaluations, in epochs; None evaluates at the end only."""
 
     def read(self) -> Sets:
         """Return the evaluation sets, by name."""

@@ -1,4 +1,4 @@
-"""Formats of embedding files: the archive `.npz`, and reading and writing of any format."""
+"""Files of embeddings: the archive `.npz`, and the choice of a format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ READ_AT_ONCE = 1 << 16  # bytes
 
 
 class StoredEmbeddings(NamedTuple):
-    """Content of a file of embeddings; None where its format has none. See `Embeddings`."""
+    """Content of a file; None where its format has none. See `Embeddings`."""
 
     words: list[str]
     counts: NDArray[np.int64] | None
@@ -95,7 +95,7 @@ def read_archive(
 def _array(
     path: Path, archive: zipfile.ZipFile, name: str, size: int, limit: int | None = None
 ) -> NDArray[Any] | None:
-    """Return an array of the archive in native byte order; None if it is missing.
+    """Return an array of the archive in native byte order, or None.
 
     With a limit, only its first rows are read, and the checksum of the whole array is not checked.
     """
@@ -180,7 +180,7 @@ WRITERS = {".txt": text_rows, ".vec": text_rows, ".bin": binary_rows}
 
 
 def write(path: Path, stored: StoredEmbeddings) -> None:
-    """Write embeddings in the format of the file's suffix, the whole file or nothing.
+    """Write a whole file or nothing, in the format of its suffix.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def write(path: Path, stored: StoredEmbeddings) -> None:
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
-    """Write lines, gzipped if the name ends in ``.gz``, the whole file or nothing.
+    """Write a whole file of lines or nothing; ``.gz`` is gzipped.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Nearest neighbours of probe words, and the article's neighbour precision."""
+"""Neighbours of probe words, and the article's neighbour precision."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def top_neighbours(probabilities: NDArray[Any], count: int = 4) -> NDArray[np.in
 
 
 def neighbour_precision(top: NDArray[np.integer[Any]], pairs: Pairs | PairCounts) -> tuple[int, int]:
-    """Return the number of true neighbours in `top`, and the largest possible number.
+    """Return the actual and the possible number of true neighbours in `top`.
 
     The true neighbours of a word are its distinct contexts in the training pairs. A word with n of them can have
     min(count, n) hits; a word that is never a centre has none and does not count.

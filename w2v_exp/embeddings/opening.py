@@ -1,4 +1,4 @@
-"""Files of embeddings, opened and decompressed within bounds, and the options for reading them."""
+"""Opening and decompressing files of embeddings, and load options."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _require_ratio(path: Path, decompressed: int, compressed: int) -> None:
 
 
 def _spooled(path: Path, beginning: bytes, pipe: IO[bytes], stack: ExitStack) -> io.BufferedReader:
-    """Copy a pipe to an anonymous temporary file: a zip archive is read from its end."""
+    """Copy a pipe to a temporary file: a zip archive is read from its end."""
     spool: Any = tempfile.TemporaryFile()  # noqa: SIM115
     stack.callback(spool.close)
     spool.write(beginning)
@@ -168,7 +168,7 @@ def _spooled(path: Path, beginning: bytes, pipe: IO[bytes], stack: ExitStack) ->
 
 
 def _unzipped(path: Path, file: IO[bytes], stack: ExitStack) -> tuple[zipfile.ZipFile, IO[bytes] | None]:
-    """Return a zip archive, and the single file in it unless it is a NumPy archive."""
+    """Return a zip archive, and its single file unless it is NumPy's."""
     try:
         archive = stack.enter_context(open_zip(file))
         entries = [entry for entry in archive.infolist() if not _is_companion(entry.filename)]
@@ -192,13 +192,13 @@ def _unzipped(path: Path, file: IO[bytes], stack: ExitStack) -> tuple[zipfile.Zi
 
 
 def _is_companion(name: str) -> bool:
-    """Return whether an entry of a zip archive is a folder or a file that macOS has added."""
+    """Return whether a zip entry is a folder or was added by macOS."""
     *folders, file = name.split("/")
     return not file or "__MACOSX" in folders or file.startswith("._") or file == ".DS_Store"
 
 
 def _read_full(source: Any, count: int) -> bytes:
-    """Read `count` bytes, or fewer at the end of a stream whose `read` may return fewer."""
+    """Read `count` bytes by several calls, or fewer at the stream's end."""
     chunks, missing = [], count
     while missing and (chunk := source.read(missing)):
         chunks.append(chunk)
@@ -212,7 +212,7 @@ def reason_of(error: BaseException) -> str:
 
 
 class _Joined(io.RawIOBase):
-    """Stream of bytes already read and the rest of a stream; checks the count at each read."""
+    """Bytes already read and the rest of a stream; checks each total."""
 
     def __init__(
         self, beginning: bytes, rest: IO[bytes], check: Callable[[int], None] = lambda _: None
@@ -270,7 +270,7 @@ def load_warnings_logged() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Options for reading a file of embeddings; archives have no option but `limit`.
+    """Options for reading a file; archives have none but `limit`.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def nearest(
 
 
 def highest(scores: NDArray[Any], topn: int, excluded: Sequence[int]) -> NDArray[np.intp]:
-    """Return the ids of the `topn` highest scores that are not excluded, equal ones by rising id."""
+    """Return the ids of the `topn` highest scores, equal ones by rising id."""
     scores = scores.copy()
     scores[list(excluded)] = -np.inf
     count = min(topn, len(scores) - len(set(excluded)))
@@ -151,7 +151,7 @@ SUGGESTED_LENGTH = 40
 
 
 class WordVectors:
-    """Words with vectors, compared by cosine; a cosine with a zero vector is 0.
+    """Words with vectors, compared by cosine, which is 0 with a zero vector.
 
     Methods that are named as in gensim's ``KeyedVectors`` return the same; docs/embeddings.md lists differences.
 
@@ -181,7 +181,7 @@ class WordVectors:
         return vector
 
     def __getitem__(self, words: str | Iterable[str]) -> NDArray[Any]:
-        """Return the input vector of a word, shape (dim,), or of several, shape (n, dim)."""
+        """Return the input vector of a word, (dim,), or of several, (n, dim)."""
         if isinstance(words, str):
             return self.vector(words)
         require_kind("words", words, Iterable, "a word or a list of words")
@@ -227,7 +227,7 @@ class WordVectors:
         clip_end: int | None = None,
         restrict_vocab: int | None = None,
     ) -> Similar | NDArray[Any]:
-        """Return the words whose vectors are nearest to a mean of vectors (3CosAdd).
+        """Return the words nearest to a mean of vectors by cosine (3CosAdd).
 
         Source: Mikolov, Yih & Zweig 2013. The vectors of words enter the mean with length 1, other vectors unscaled.
 
@@ -263,7 +263,9 @@ class WordVectors:
     def most_similar_to_each(
         self, queries: Iterable[Query], topn: int = 10, restrict_vocab: int | None = None
     ) -> list[Similar]:
-        """Return the result of `most_similar` for each of many queries, by matrix products.
+        """Return the result of `most_similar` for each of many queries.
+
+        The queries are answered together, by matrix products.
 
         Parameters
         ----------
@@ -314,7 +316,7 @@ class WordVectors:
         topn: int | None = 10,
         restrict_vocab: int | None = None,
     ) -> Similar | NDArray[Any]:
-        """Return the words with the highest ratio of products of similarities (3CosMul).
+        """Return the words with the highest ratios of similarities (3CosMul).
 
         Source: Levy & Goldberg 2014, equation 4, with similarities (1 + cosine) / 2 as in its footnote 7.
 
@@ -351,7 +353,9 @@ class WordVectors:
         return [(self.words[i], float(scores[i])) for i in best.tolist()]
 
     def doesnt_match(self, words: Iterable[str]) -> str:
-        """Return the word farthest from the mean of all, of ties the alphabetically first.
+        """Return the word farthest from the mean of all.
+
+        Of ties, it is the alphabetically first.
 
         Unknown words are skipped with a warning.
 
@@ -449,7 +453,7 @@ class WordVectors:
         )
 
     def _shifted_product(self, side: Sequence[Term], searched: slice) -> NDArray[Any]:
-        """Return the product of (1 + cosine) / 2 over terms, for each word searched."""
+        """Return the product of (1 + cosine) / 2 over terms, by word searched."""
         product = np.ones(searched.stop - searched.start, self.input.dtype)
         for term in side:
             direction = directions(self._vector_of(term)[None, :])[0].astype(self.input.dtype)

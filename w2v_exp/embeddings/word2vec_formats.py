@@ -1,4 +1,4 @@
-"""Word2vec's text and binary formats, and GloVe's text format, which has no header.
+"""Word2vec's text and binary formats, and GloVe's text format.
 
 Word2vec's formats begin with a line ``V dim``, followed by each word with its vector, as text or as float32. Source:
 the end of ``TrainModel`` in word2vec.c (Mikolov et al. 2013). gensim and fastText (``.vec``) write them as well.
@@ -56,7 +56,7 @@ def text_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
 
 
 def headerless_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
-    """Yield the lines of GloVe's text format: those of `text_rows` without the header.
+    """Yield the lines of GloVe's format: `text_rows` without the header.
 
     Raises
     ------
@@ -95,7 +95,7 @@ WORD_MEMORY = 150  # bytes: a short string, and its entries in a list and a dict
 
 
 class Rows:
-    """Words and vectors of a file that is being read; the matrix grows with them.
+    """Words and vectors of a file being read; the matrix grows.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def _read_lines(rows: Rows, lines: Iterator[bytes], first_number: int) -> None:
 
 
 def _lines(path: Path, line: bytes, stream: io.BufferedReader, longest: int) -> Iterator[bytes]:
-    """Yield a line and the following lines of a stream, without blank lines at the end."""
+    """Yield a line and those that follow, without blank lines at the end."""
     blank = 0
     while line:
         if line.strip():
@@ -429,7 +429,7 @@ def _as_float32(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 class _MalformedRowError(Exception):
-    """A row that is not a word with its numbers; the message is a predicate of the row."""
+    """A malformed row; the message is a predicate of the row."""
 
 
 def _rows_of_header(
@@ -501,7 +501,7 @@ def _fields(line: bytes, dim: int) -> tuple[bytes, list[bytes]]:
 
 
 def _spaced_word(line: bytes, word: bytes, values: int, dim: int) -> bytes:
-    """Return a word that contains spaces, unless fields are surplus or oddly separated."""
+    """Return a word with spaces, or raise for surplus or malformed fields."""
     if len(word) > LONGEST_WORD:
         raise _MalformedRowError(f"has a word of more than {LONGEST_WORD} bytes.")
     parts = word.split(b" ")
@@ -542,7 +542,7 @@ def _is_number(field: bytes) -> bool:
 
 
 def _rest_of_word(stream: io.BufferedReader, first: bytes) -> bytes:
-    """Return the bytes before the next space, of which the first has been read."""
+    """Return the bytes before the next space; the first has been read."""
     word, letter = bytearray(), first
     while letter != b" ":
         word += letter

@@ -1,4 +1,4 @@
-"""Word-pair sets: their files, columns, and correlation of cosines with human scores."""
+"""Word-pair sets, and the correlation of cosines with human scores."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def average_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _centred(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return values scaled to mean 0 and largest magnitude 1: squares neither overflow nor vanish."""
+    """Return values with mean 0 and largest magnitude 1.
+
+    Their squares neither overflow nor vanish.
+    """
     centred = values.astype(np.float64) - values.mean(dtype=np.float64)
     return centred / np.abs(centred).max()  # type: ignore[no-any-return]
 
@@ -99,7 +102,7 @@ def find_set(source: str | Path, named: Mapping[str, str]) -> Path:
 
 
 def _in_gensim(file: str) -> tuple[Path | None, str]:
-    """Return the path of a file of gensim's test data, and the problem if it does not exist."""
+    """Return the path of a file of gensim's, and the problem if it is missing."""
     package = find_spec("gensim")
     if package is None or package.origin is None:
         return None, (
@@ -112,7 +115,7 @@ def _in_gensim(file: str) -> tuple[Path | None, str]:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield file name and number, for messages, and text of each line that is not blank.
+    """Yield name (for messages) and text of each line that is not blank.
 
     Raises
     ------
@@ -167,7 +170,9 @@ def split_fields(line: str, separator: str) -> list[str]:
 
 
 def separator_of(lines: Sequence[str], is_row: Callable[[list[str]], bool]) -> str | None:
-    """Return the separator with which at least half of the lines are rows, or None.
+    """Return the separator that makes at least half of the lines rows.
+
+    None if there is none.
 
     Tabs are tried first, then semicolons, commas and white space.
     """
@@ -186,7 +191,7 @@ def quoted(line: str) -> str:
 
 
 def first_ids(words: Sequence[str], spelled: Callable[[str], str]) -> dict[str, int]:
-    """Return the first id of each spelling, as gensim looks up the words of a set.
+    """Return the first id of each spelling, for gensim's look-up of words.
 
     With ``case_insensitive=True`` the spelling is the upper case. The first id is that of the most frequent word where
     ids are ordered by count.
@@ -318,7 +323,7 @@ def pair_layout(
 
 
 def _row_test(columns: tuple[int, ...] | None) -> Callable[[Row], bool]:
-    """Return a function that tests whether fields are a word pair, with the score in any column."""
+    """Return the test for a word pair; None allows a score in any column."""
     if columns is not None:
         return lambda fields: _has_pair(fields, *columns)
     return lambda fields: (
@@ -342,13 +347,13 @@ def _is_number(field: str) -> bool:
 
 
 def _is_numeric(rows: Sequence[Row], column: int) -> bool:
-    """Return whether a column is numeric in the rows that have it, at least half of all."""
+    """Return whether half of the rows have a column, most with numbers."""
     fields = [row[column] for row in rows if len(row) > column]
     return 2 * len(fields) >= len(rows) and sum(map(_is_number, fields)) >= MOSTLY * len(fields)
 
 
 def _is_header(fields: Row, numeric: Sequence[int], rows: Sequence[Row]) -> bool:
-    """Return whether the first line is a header: it has no number in the first numeric column."""
+    """Return whether the first line lacks the first numeric column's number."""
     column = next((column for column in numeric if column > 1), len(fields))
     if column >= len(fields) or fields in rows:
         return False
@@ -400,7 +405,7 @@ def _score_column(numeric: Sequence[int], names: Sequence[str], rows: Sequence[R
 
 
 def _given_numbers(columns: Sequence[int | str]) -> tuple[int, ...] | None:
-    """Return columns from 0 if all are given by number; None if a header must name them."""
+    """Return columns from 0, or None if they are names of a header."""
     if len(columns) != 3 or len(set(map(str, columns))) != 3:
         raise SettingError(
             "columns", list(columns), "must be three columns: those of the two words and the score."
@@ -464,7 +469,7 @@ class WordPairSet(ShortRepr):
 
     @classmethod
     def read(cls, source: str | Path, columns: Sequence[int | str] | None = None) -> WordPairSet:
-        """Read a file with two words and a score per line, as published by its authors.
+        """Read a file with two words and a score per line.
 
         Columns are separated by tabs, semicolons, commas or spaces, with a header or without. The words are in the
         first two columns, or in those with such names (``Word 1``, ``word2``). The score is the only numeric column, or

@@ -37,7 +37,9 @@ class StopRule:
 
 
 class Stopping:
-    """Callback that stops training by a rule; register it after those that measure costs.
+    """Callback that stops training by a rule.
+
+    Register it after the callbacks that measure costs.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class Stopping:
             self._trainer.stop(MINUTES)
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Stop when the time is up or the cost has not fallen for `patience` epochs."""
+        """Stop when the time or the patience is exhausted."""
         if record.epoch + 1 == self._trainer.epochs:
             return
         if record.train_seconds >= self._seconds:
@@ -74,7 +76,7 @@ class Stopping:
 
 
 def epochs_since_lowest(costs: Mapping[int, float]) -> int:
-    """Return the epochs between the lowest cost, the first of equals, and the last.
+    """Return the number of epochs since the (first) lowest cost.
 
     >>> epochs_since_lowest({0: 3.0, 2: 2.5, 4: 2.5, 6: 2.6})
     4
@@ -83,7 +85,7 @@ def epochs_since_lowest(costs: Mapping[int, float]) -> int:
 
 
 class MeasuredCost:
-    """Callback that computes a cost after chosen epochs, outside the training time.
+    """Callback that computes a cost after chosen epochs.
 
     A held-out cost falls with the training cost while the model learns what holds for other texts as well; where it
     rises again, the model memorises its own.

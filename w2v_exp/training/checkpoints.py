@@ -59,7 +59,7 @@ class CheckpointRule:
 
 
 def parse_every(text: str) -> tuple[float, str]:
-    """Return number and unit of an interval: ``s``, ``min``, ``h``, ``epochs``.
+    """Return number and unit (s, min, h or epochs) of an interval.
 
     >>> parse_every("60s"), parse_every("1.5 h"), parse_every("1 epoch")
     ((60.0, 's'), (1.5, 'h'), (1.0, 'epochs'))
@@ -123,7 +123,7 @@ class StepCheckpointing(EpochCheckpointing):
     """Callback that writes checkpoints after steps as well."""
 
     def on_step(self, pairs_done: float) -> None:
-        """Write a checkpoint if one is due; a stopped epoch is written when it has its record."""
+        """Write a checkpoint if one is due; a stopped epoch waits for its record."""
         if monotonic() >= self._due and not self._trainer.ended_by:
             self._write_state()
 
@@ -131,7 +131,7 @@ class StepCheckpointing(EpochCheckpointing):
 def checkpointing(
     rule: CheckpointRule, trainer: Trainer, write: Callable[[TrainingState], None]
 ) -> EpochCheckpointing:
-    """Return the callback for a rule: one that sees steps only where an epoch has several.
+    """Return the callback for a rule; after steps only if epochs have several.
 
     Stopping the timer for a step callback costs a share of the article's epochs, which have a single step.
     """
@@ -144,7 +144,7 @@ _UNFINISHED = re.compile(rf"\.({re.escape(LATEST)}|{re.escape(TAG)})\.[0-9a-f]+"
 
 
 class CheckpointFolder:
-    """Folder with the last two checkpoints of a training, locked by one process.
+    """Folder of a training's last two checkpoints, locked by one process.
 
     The operating system releases the lock when the process ends, however it ends.
 
@@ -218,14 +218,17 @@ class CheckpointFolder:
         return self.is_ours and any((self.path / name).exists() for name in (LATEST, PREVIOUS))
 
     def remove(self) -> None:
-        """Delete the folder, when training is over; files that cannot be deleted stay."""
+        """Delete the folder; files that cannot be deleted stay."""
         delete_own(
             self.path, (LATEST, PREVIOUS, DAMAGED, TAG, LOCK)
         )  # the lock last: then another may take it
         self._unlock()
 
     def release(self) -> bool:
-        """Release the lock and return whether there is a checkpoint; an empty folder is deleted."""
+        """Release the lock and return whether there is a checkpoint.
+
+        A folder without one is deleted.
+        """
         if self.has_checkpoint:
             self._unlock()
             return True

@@ -1,4 +1,4 @@
-"""Hogwild: training in several processes that share parameters without locks."""
+"""Hogwild: training in processes that share parameters without locks."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ class WorkerTask(NamedTuple):
 
 
 class WorkerEpoch(NamedTuple):
-    """A worker's result of an epoch: its sums, and its private memory in bytes, if known."""
+    """A worker's sums of an epoch, and its private memory in bytes or None."""
 
     sums: EpochSums
     own_memory: int | None
 
 
 class WorkerCallback:
-    """Callback in a worker: publishes its pair count, and stops when training does."""
+    """Callback of a worker: publishes its pair count, stops with training."""
 
     def __init__(self, task: WorkerTask, trainer: Trainer) -> None:
         self._done, self._number = task.done.array(), task.number
@@ -160,7 +160,7 @@ class WorkerDiedError(UserError):
 
 
 class WorkerPool:
-    """Worker processes that train together; a context manager that starts and ends them.
+    """Worker processes that train together; a context manager.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ class WorkerPool:
         )
 
     def _end(self) -> None:
-        """End all workers: waiting ones by closing their connections, others by a signal."""
+        """End all workers, by closing connections or by a signal."""
         for connection in self._connections:
             connection.close()
         for process in self._processes:
@@ -289,7 +289,7 @@ class WorkerPool:
 
 
 class HogwildTrainer(Trainer):
-    """Trains shared parameters in several processes, each on its part of the text.
+    """Trains shared parameters in processes, each on its part of the text.
 
     As in word2vec.c and gensim, no process waits: rows are read while others change them, and of two simultaneous
     updates of a row one may be lost. Where steps touch few rows of many, that costs next to nothing (Niu, Recht, Ré &
@@ -392,7 +392,7 @@ class HogwildTrainer(Trainer):
             return super().train()
 
     def train_epoch(self, epoch: int) -> EpochSums:
-        """Train the workers for one epoch and return their sums; called by `train`."""
+        """Train the workers for an epoch and return their sums."""
         assert self._pool is not None
         self._in_epoch = True
         sums = self._pool.train_epoch(epoch, self._update_pairs)
@@ -406,12 +406,12 @@ class HogwildTrainer(Trainer):
         self._stopping.array()[0] = 1
 
     def state(self) -> TrainingState | None:
-        """Return the state between two epochs; None within one, when parameters change while they are read."""
+        """Return the state; None within an epoch, when workers change it."""
         return None if self._in_epoch else super().state()
 
     @property
     def own_memory(self) -> int | None:
-        """The workers' private memory after the last epoch, in bytes; None if unknown."""
+        """The workers' private memory after an epoch, in bytes; None if unknown."""
         return self._pool.own_memory if self._pool else None
 
     def _update_pairs(self) -> None:

@@ -31,7 +31,7 @@ class Optimizer(Protocol):
 
     @property
     def is_plain(self) -> bool:
-        """Whether an update is the gradient times the rate, as steps on blocks make it."""
+        """Whether an update is the gradient times the rate, as for blocks."""
 
     @property
     def state_matrices(self) -> int:
@@ -47,7 +47,10 @@ class Optimizer(Protocol):
     def update(
         self, matrix: NDArray[Any], state: State, rows: Rows, gradient: NDArray[Any], learning_rate: float
     ) -> None:
-        """Update `matrix` and `state` in place; may overwrite `gradient`, shape (len(rows), dim)."""
+        """Update `matrix` and `state` in place.
+
+        May overwrite `gradient`, shape (len(rows), dim).
+        """
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ class LazyMomentum(Momentum):
 
 @dataclass(frozen=True)
 class Adagrad:
-    """Adagrad (Duchi et al. 2011): s ← s + g², θ ← θ − η·g / (√s + ε). Rows without gradient stay.
+    """Adagrad (Duchi et al. 2011): s ← s + g², θ ← θ − η·g / (√s + ε).
+
+    Rows without gradient do not change.
 
     Parameters
     ----------
@@ -157,7 +162,9 @@ class Adagrad:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015, algorithm 1), bias-corrected: θ ← θ − η·m̂ / (√v̂ + ε).
+    """Adam (Kingma & Ba 2015, algorithm 1): θ ← θ − η·m̂ / (√v̂ + ε).
+
+    m̂ and v̂ are corrected for bias.
 
     Parameters
     ----------

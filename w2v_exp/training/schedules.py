@@ -36,7 +36,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """factor = decay^n, n multiples of max(1, ⌊epochs / times⌋) in 0 … epoch − 1: the article's.
+    """factor = decay^n, the article's.
+
+    n is the number of multiples of max(1, ⌊epochs / times⌋) in 0 … epoch − 1.
 
     The article multiplies the rate by 0.98 after each epoch whose number is a multiple of ``epochs // 100``,
     epoch 0 included. That divides by zero below 100 epochs, where this schedule decays after every epoch.
@@ -68,7 +70,7 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Exponential:
-    """factor = final^(step / (total_steps − 1)): from 1 at the first step to `final` at the last.
+    """factor = final^(step / (total_steps − 1)): from 1 to `final`.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Linear:
-    """factor = max(floor, 1 − step / total_steps): word2vec.c's, whose floor is 0.0001.
+    """factor = max(floor, 1 − step / total_steps), word2vec.c's.
 
     Parameters
     ----------
@@ -116,7 +118,9 @@ class Linear:
 
 @dataclass(frozen=True)
 class Cosine:
-    """factor = (step + 1) / w for the first w = ⌊warm_up · total_steps⌋ steps, then half a cosine down.
+    """factor = a linear rise, then half a cosine down.
+
+    The rise is (step + 1) / w over the first w = ⌊warm_up · total_steps⌋ steps.
 
     With t = (step − w) / (total_steps − w), factor = final + (1 − final)·(1 + cos πt) / 2 (Loshchilov &
     Hutter 2017, equation 5, one cycle). t stays below 1, so that with `final` 0 the last step has an effect.

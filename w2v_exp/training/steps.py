@@ -1,4 +1,4 @@
-"""Steps: gradients and updates of a batch or a block, on one core or several."""
+"""Steps: gradients and updates of a batch or a block."""
 
 from __future__ import annotations
 
@@ -36,17 +36,19 @@ class Stepper(Protocol):
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Arrays kept from step to step, by name; every step changes them in place."""
+        """Arrays kept from step to step, by name; changed in place."""
 
     def step(self, batch: Any, learning_rate: float) -> tuple[float, float]:
-        """Update the parameters; return the batch's summed cost before that, and its article cost or NaN.
+        """Update the parameters; return the batch's summed cost before that.
+
+        The second value is the batch's article cost, or NaN.
 
         The parameters stay as they are if the cost is not finite.
         """
 
 
 class Steps:
-    """Updates parameters in place by an objective's gradients and an optimizer.
+    """Updates parameters by an objective's gradients and an optimizer.
 
     With several threads, a large batch is divided by centres into a part per thread. That parallelizes all passes over
     the scores, exponentials and sums as well as products; BLAS by itself would parallelize the products only.
@@ -135,7 +137,7 @@ class Steps:
         return {f"{of}.{name}": array for of, state in states.items() for name, array in state.items()}
 
     def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
-        """Update the parameters; return the batch's summed cost and article cost before that."""
+        """Update the parameters; return the batch's costs before that."""
         parts = 1
         if isinstance(batch.labels, SparseCounts) and batch.context_matrix is None:
             parts = _parts(len(batch.centres) * len(self._parameters.output), self._threads)
@@ -157,7 +159,7 @@ class Steps:
         learning_rate: float,
         map_blocks: MapBlocks,
     ) -> tuple[float, float]:
-        """Update the parameters by the summed gradients of a batch's parts; return the summed costs."""
+        """Update by the summed gradients of a batch's parts; return their costs."""
         cost = sum(step.cost for step in steps)
         article_cost = sum(step.article_cost * share for step, share in zip(steps, shares, strict=True))
         if not math.isfinite(cost):
@@ -203,7 +205,7 @@ FEW_WORDS = 128
 
 
 class BlockSteps:
-    """Updates parameters in place by gradient descent on blocks, with bounded row updates.
+    """Updates parameters by descent on blocks, with bounded row updates.
 
     As in word2vec, the learning rate applies to each pair, and the gradients of a row are summed. Word2vec computes
     the gradient of a pair after the update by the previous one; here, all gradients of a block are computed at the
@@ -248,7 +250,7 @@ class BlockSteps:
         return {}
 
     def step(self, batch: Block, learning_rate: float) -> tuple[float, float]:
-        """Update the parameters; return the block's summed cost before that, and NaN."""
+        """Update the parameters; return the block's summed cost before, and NaN."""
         negatives = self._objective.draw(batch)
         cost, embedding, targets, noise = self._objective.block_gradients(self._parameters, batch, negatives)
         if math.isfinite(cost):
@@ -257,7 +259,7 @@ class BlockSteps:
         return cost, math.nan
 
     def _descend(self, matrix: NDArray[np.floating], parts: list[RowGradients], learning_rate: float) -> None:
-        """Subtract gradients from a matrix, each row's bounded by its curvature over all parts."""
+        """Subtract gradients from a matrix, bounded by each row's curvature."""
         sums = self._sums
         for part in parts:
             sums[part.words] = 0

@@ -75,10 +75,13 @@ class Callback(Protocol):
 
 @runtime_checkable
 class StepCallback(Callback, Protocol):
-    """A callback that is called after every step as well: an epoch of a large corpus takes minutes."""
+    """A callback that is called after every step as well.
+
+    An epoch of a large corpus takes minutes.
+    """
 
     def on_step(self, pairs_done: float) -> None:
-        """Handle the end of a step; `pairs_done` counts the pairs since training began."""
+        """Handle the end of a step; `pairs_done` is counted over all epochs."""
 
 
 class StatefulCallback(Protocol):
@@ -281,7 +284,7 @@ class Trainer:
         )
 
     def add_callback(self, callback: Callback) -> None:
-        """Call `callback` after every epoch, and after every step if it is a `StepCallback`."""
+        """Call `callback` after every epoch; a `StepCallback` after steps as well."""
         self.callbacks.append(callback)
         if isinstance(callback, StepCallback):
             self._step_callbacks.append(callback)
@@ -312,7 +315,7 @@ class Trainer:
         return self.records
 
     def train_epoch(self, epoch: int) -> EpochSums:
-        """Train for one epoch, or the rest of a restored one, and return its sums; called by `train`.
+        """Train for an epoch, or the rest of a restored one; return its sums.
 
         Raises
         ------
@@ -351,7 +354,10 @@ class Trainer:
         self.ended_by = self.ended_by or reason
 
     def state(self) -> TrainingState | None:
-        """Return the current state; for callbacks. None where it cannot be resumed, as amid Hogwild's epochs."""
+        """Return the current state; for callbacks.
+
+        None while it cannot be saved, as within the epochs of `HogwildTrainer`.
+        """
         now: GeneratorState = self.generator.bit_generator.state
         return TrainingState(
             records=self.records,
@@ -387,11 +393,14 @@ class Trainer:
 
     @property
     def word_parameters(self) -> Parameters:
-        """The current parameters, with an output vector for each word: see `Objective.to_word_vectors`."""
+        """The parameters with an output vector per word.
+
+        See `Objective.to_word_vectors`.
+        """
         return self.objective.to_word_vectors(self.parameters)
 
     def dry_run(self, steps: int) -> float:
-        """Take the first steps, to measure their memory; return the seconds of the fastest one.
+        """Take the first steps, to measure memory; return the fastest's seconds.
 
         The trainer cannot be used afterwards.
         """
