@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep ui test test-slow reproduce exact-softmax ablation benchmark reference clean
+.PHONY: help sweep ui test test-slow reproduce exact-softmax ablation benchmark reference docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -47,6 +47,14 @@ reference: $(VENV)/.installed ## the pages of docs/reference that are generated 
 
 benchmark: $(VENV)/.installed ## speed, as ratios to a plain rendering of the article's recipe
 	@$(BIN)/python scripts/benchmark.py
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs-installed reference ## these pages as a site in build/docs; tutorials are executed, warnings are errors
+	@$(BIN)/python -m sphinx -q -E -W --keep-going docs build/docs
+	@echo "Open build/docs/index.html"
 
 clean: ## remove the environment and all caches; runs and stores stay
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -7,7 +7,7 @@
 
 Both sides run in turns in this process, with the same number of BLAS threads; a ratio is the median over the
 repeats. Results are compared first: what is faster and wrong is an error. The exit code is 1 if a promise is
-not kept. docs/speed.md says what the figures mean. Against gensim and fastText: scripts/compare_peers.py.
+not kept. docs/log/speed.md says what the figures mean. Against gensim and fastText: scripts/compare_peers.py.
 """
 
 from __future__ import annotations

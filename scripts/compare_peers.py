@@ -8,7 +8,7 @@
 
 Each training is a complete schedule in a process of its own, in turns, seed by seed, and a line of results.jsonl as
 soon as it is done. Writes report.md, report.json and a picture of each match. The exit code is 1 if a bar is missed.
-docs/quality.md and docs/speed.md say how it is measured.
+docs/log/quality.md and docs/log/speed.md say how it is measured.
 """
 
 from __future__ import annotations

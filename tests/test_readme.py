@@ -1,19 +1,25 @@
-"""What the README shows works as it stands there."""
+"""README and docs: every command, example, link and picture works, and generated pages are up to date."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 from processes import Command, run_python
 
+import w2v_exp
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import config_folder
+from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.errors import UserError
+from w2v_exp.experiment import SUBCOMMANDS
+from w2v_exp.experiment.command import parse, understand
 from w2v_exp.plan import Plan
 
 ROOT = Path(__file__).parents[1]
@@ -24,19 +30,34 @@ generate_reference = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate_reference)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")]
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(
+        rf"^ *```(?:{language}|{{code-cell}} ipython3\n%%{language})\n(.*?)```", text, flags=re.S | re.M
+    )
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the arguments of every command of w2v_exp in a page."""
+    pattern = re.compile(r"^(?:\S*on_loopback.sh )?(?:w2v-exp|python -m w2v_exp) (?!.*…)(.*)$", flags=re.M)
+    lines = [line for block in blocks(page, "bash") for line in pattern.findall(block)]
+    return [shlex.split(line, comments=True) for line in lines]
 
 
 def test_the_notebook_runs_and_prints_neighbours(tmp_path: Path) -> None:
-    (code,) = [block for block in blocks("python") if "Trainer(" in block]
+    (code,) = [block for block in blocks(ROOT / "README.md", "python") if "Trainer(" in block]
     done = run_python("-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('is'," in done.stdout
 
 
-def test_embeddings_are_loaded_asked_and_saved(tmp_path: Path) -> None:
-    (code,) = [block for block in blocks("python") if "Embeddings.load" in block]
+def test_embeddings_are_loaded_queried_and_saved(tmp_path: Path) -> None:
+    (code,) = [block for block in blocks(ROOT / "docs" / "embeddings.md", "python") if "print(" in block]
     words = ["man", "woman", "king", "queen", "apple"]
     vectors = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1], [-1, 0, 0.1]], float)
     Embeddings(words, None, vectors).save(tmp_path / "embeddings.npz")
@@ -50,14 +71,58 @@ def test_embeddings_are_loaded_asked_and_saved(tmp_path: Path) -> None:
 
 
 def test_the_tokenizer_of_ones_own_runs(command: Command, tmp_path: Path) -> None:
-    (code,) = [block for block in blocks("python") if "my_tokens" in block]
+    page = ROOT / "docs" / "texts.md"
+    (code,) = [block for block in blocks(page, "python") if "my_tokens" in block]
     (tmp_path / "my_module.py").write_text(code)
-    (line,) = [line for block in blocks("bash") for line in block.splitlines() if "my_module" in line]
-    _, _, _, *arguments = shlex.split(line)
+    (arguments,) = [
+        arguments for arguments in commands(page) if any("my_module" in each for each in arguments)
+    ]
     done = command(*arguments, "tracking=none")
     assert done.returncode == 0, done.stderr
     (vocabulary,) = tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")
     assert "#word2vec\t1" in vocabulary.read_text()
+
+
+def test_the_choice_that_contributing_adds_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    register_schema()
+    (code,), (options,) = blocks(ROOT / "CONTRIBUTING.md", "python"), blocks(ROOT / "CONTRIBUTING.md", "yaml")
+    Path("hashtags.py").write_text(code)
+    Path("my_conf/tokenizer").mkdir(parents=True)
+    Path("my_conf/tokenizer/hashtag.yaml").write_text(options)
+    (_, plan), *_ = understand(parse(["--config-dir", "my_conf", "tokenizer=hashtag"])).plans()
+    assert plan.tokenizer("A #Rose!") == ["a", "#rose"]
+
+
+def test_the_sample_of_output_in_the_readme_is_true(command: Command) -> None:
+    (sample,) = [block for block in blocks(ROOT / "README.md", "text") if "finished" in block]
+    done = command("window=3,5", "dim=10,50", "-m", "tracking=none")
+    measured = re.compile(r"^(\d+ +\d+ +\S+ +\S+ +\S+ +\S+) +\S+ +\S+ +[\d,]+ *$", flags=re.M)  # times vary
+    assert len(measured.findall(sample)) == 4
+    assert measured.findall(done.stdout) == measured.findall(sample)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    register_schema()
+    for name in ("my_text.txt", "big.txt", "vectors.bin.gz"):
+        Path(name).write_text("a rose is a rose")
+    Path("sbatch").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    Path("books").mkdir()
+    Path("books/one.txt.gz").write_text("a rose is a rose")
+    for arguments in commands(page):
+        if arguments[0] in SUBCOMMANDS or "--config-dir" in arguments or "~" in arguments[0]:
+            continue
+        texts = [argument for argument in arguments if "callable" not in argument]
+        if texts != arguments:
+            texts.remove("tokenizer=custom")
+        try:
+            assert understand(parse(texts)).runs >= 1
+        except UserError as error:
+            pytest.fail(f"{' '.join(arguments)}: {error}")
 
 
 def test_the_reference_is_that_of_the_code() -> None:
@@ -88,11 +153,44 @@ def test_every_setting_of_the_reference_has_a_meaning() -> None:
     assert [row for row in rows if row.endswith("| |") or row.endswith("|  |")] == []
 
 
-def test_the_pictures_are_there() -> None:
-    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
-        assert (ROOT / picture).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+    included = page.read_text(encoding="utf-8").startswith("```{include}")
+    for target in [] if included else re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        if anchor and file.suffix == ".md":
+            text = file.read_text(encoding="utf-8")
+            if text.startswith("```{include}"):
+                text = (file.parent / text.split()[1]).read_text(encoding="utf-8")
+            titles = re.findall(r"^#+ (.*)$", text, flags=re.M)
+            slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert anchor in slugs, (target, slugs)
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_architecture_fits_two_screens() -> None:
+    assert len((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()) <= 110
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"auto\w+:: (\w+)", page)) == set(w2v_exp.__all__)
+
+
+def test_tutorials_are_notebooks_and_the_toctree_has_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^[\w/]+$", index, flags=re.M))
+    docs = ROOT / "docs"
+    pages = {page.relative_to(docs).with_suffix("").as_posix() for page in docs.rglob("*.md")}
+    assert {page for page in pages if not page.startswith("log/")} - {"index"} == {
+        page for page in listed if not page.startswith("log/")
+    }
+    log = (docs / "log" / "index.md").read_text(encoding="utf-8")
+    assert {page.stem for page in (docs / "log").glob("*.md")} - {"index"} <= set(log.split())

@@ -148,8 +148,8 @@ class BlockRule(LabelEncoding):
         `window` is the largest distance that the text can fill.
 
         A text of a million words or more has 1,024 with ``auto``. A short one has too few steps with such blocks: of
-        49,000 words 48 an epoch, which under-train (`docs/objectives.md` has the figures). 1,024 steps more an epoch
-        take 0.2 s.
+        49,000 words 48 an epoch, which under-train (figures: `docs/log/objectives.md`). 1,024 steps more an epoch take
+        0.2 s.
         """
         if not isinstance(self.tokens, str):
             return int(self.tokens)
