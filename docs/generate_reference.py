@@ -100,8 +100,8 @@ def metrics_page() -> str:
         NOTICE,
         "# Metrics\n",
         "All metrics that runs log in MLflow; `comparison.csv` of a sweep has their means. Those that are known before",
-        "training are logged with the others at the end. Metrics after epochs are measured as often as the",
-        "configuration sets it (`validation.every`, `cost_every`, `evaluation.every`); the last value is the run's.",
+        "training are logged with the others at the end. The interval of metrics after epochs is set by",
+        "`validation.every`, `cost_every` and `evaluation.every`; the last value is that of the run.",
         "`*` stands for a name: of an evaluation set, or of another metric.\n",
         "| metric | meaning | unit | better | logged |\n| --- | --- | --- | --- | --- |",
     ]
