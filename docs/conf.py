@@ -21,6 +21,7 @@ html_title = "w2v_exp"
 html_static_path: list[str] = ["static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_theme_options = {"footer_icons": []}
 

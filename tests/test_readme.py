@@ -36,7 +36,7 @@ PAGES = sorted(
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    text = page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8").replace(":tags: [remove-stderr]\n", "").replace("\\\n", "")
     return re.findall(
         rf"^ *```(?:{language}|{{code-cell}} ipython3\n%%{language})\n(.*?)```", text, flags=re.S | re.M
     )
