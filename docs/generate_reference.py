@@ -36,6 +36,8 @@ def group_section(group: str) -> Iterator[str]:
     """Yield the lines on a group: its options, then the settings that they have."""
     yield f"## {group}\n"
     yield f"{PURPOSES[group]}\n"
+    if group == "schedule":
+        yield "![Factor of the learning rate by epoch, for each schedule](../schedules.png)\n"
     yield "| option | |\n| --- | --- |"
     found = options(group)
     rows: dict[Setting, list[str]] = {}
