@@ -21,7 +21,9 @@ from w2v_exp.metrics import (
     metric_of,
 )
 
-README = Path(__file__).parents[1] / "README.md"
+README, DOCS = (Path(__file__).parents[1] / name for name in ("README.md", "docs"))
+ENDINGS = {"cost", "explained", "floor", "gap", "mb", "precision", "second", "seconds"}  # of a metric's name
+OF_OTHER_SOFTWARE = {"auth_cache_ttl_seconds"}
 NOT_EVERYWHERE = {
     "wordsim353",
     "simlex999",
@@ -117,9 +119,10 @@ def test_runs_log_the_metrics_of_the_table_and_when_it_says(
     assert {metric.name for metric in METRICS} - seen - NOT_EVERYWHERE == set()
 
 
-def test_the_readme_names_metrics_that_there_are() -> None:
-    text = README.read_text(encoding="utf-8")
-    section = text.split("## What a run tells")[1].split("\n## ")[0]
-    named = set(re.findall(r"`([a-z]+_(?:cost|floor|explained|precision|seconds?|mb))`", section))
-    assert len(named) > 5
-    assert [name for name in named if described(name) is None] == []
+def test_the_documentation_names_metrics_that_there_are() -> None:
+    pages = [page for page in DOCS.rglob("*.md") if page.parent.name != "log"]
+    texts = [page.read_text(encoding="utf-8") for page in [README, *pages]]
+    named = {name for text in texts for name in re.findall(r"`([a-z]+_(?:[a-z]+_)*[a-z]+)`", text)}
+    metrics = {name for name in named if name.rpartition("_")[2] in ENDINGS} - OF_OTHER_SOFTWARE
+    assert len(metrics) > 12
+    assert [name for name in metrics if described(name) is None] == []
