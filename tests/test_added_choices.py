@@ -18,12 +18,11 @@ from w2v_exp import Embeddings
 from w2v_exp.choices import option_name
 from w2v_exp.config import Sources, plan_of, register_schema
 from w2v_exp.errors import SettingError
-from w2v_exp.experiment.building import pair_statistics, split_text
+from w2v_exp.experiment.build import pair_statistics, split_text
 from w2v_exp.experiment.cli import run
-from w2v_exp.experiment.estimation import estimate_run, plans_by_encoding
+from w2v_exp.experiment.estimate import epoch_work, estimate_run, plans_by_encoding
 from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.experiment.inputs import read_corpus
-from w2v_exp.experiment.time_estimate import epoch_work
 from w2v_exp.plan import Plan
 
 LABELS = '''

@@ -10,10 +10,10 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import HYDRA_ERRORS
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.building import split_text
+from w2v_exp.experiment.build import split_text
 from w2v_exp.experiment.command import explain
 from w2v_exp.experiment.costs import RunCosts
-from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
+from w2v_exp.experiment.estimate import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import read_trainable_text
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.plan import MOST_RUNS, Plan

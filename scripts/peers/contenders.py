@@ -21,9 +21,8 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation import Evaluation, Sets
 from w2v_exp.errors import UserError, install_command
-from w2v_exp.experiment.building import build_examples, build_initialization, split_text
+from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer, split_text
 from w2v_exp.experiment.evaluation import evaluation_rows
-from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.files import replacing
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
@@ -204,7 +203,8 @@ def train_ours(plan: Plan, text: EncodedText, witness: Witness) -> None:
     witness.has_counted()
     observer = _Observer(witness, text)
     initialization = build_initialization(plan, examples, part)
-    observer.trainer = build_trainer(plan, examples, initialization, [observer], text.vocabulary.counts, part)
+    observer.trainer = build_trainer(plan, examples, initialization, text.vocabulary.counts, part)
+    observer.trainer.add_callback(observer)
     observer.trainer.train()
     if not plan.epochs:  # the initial vectors are all there is
         witness.after_epoch(0, observer.embeddings)

@@ -16,9 +16,8 @@ from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window, mea
 from w2v_exp.examples.sampling import TextPart, TextSampler
 from w2v_exp.examples.streamed import StreamedExamples
 from w2v_exp.experiment.bounds import training_bounds
-from w2v_exp.experiment.building import build_examples, held_out_sample, pair_statistics
-from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.experiment.build import build_examples, build_trainer, held_out_sample, pair_statistics
+from w2v_exp.experiment.estimate import estimate_run
 
 V = 7
 IDS = np.random.default_rng(3).integers(V, size=60, dtype=np.int32)

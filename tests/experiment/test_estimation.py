@@ -18,11 +18,10 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.embeddings import initialization_from
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.sampling import TextPart
-from w2v_exp.experiment.building import build_examples, build_initialization
-from w2v_exp.experiment.estimation import estimate_encodings, estimate_run, require_fit
+from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer
+from w2v_exp.experiment.estimate import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import Pretrained
 from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
-from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.machine import MEGABYTE, NotEnoughMemoryError, PeakMemory
 from w2v_exp.plan import Plan
 

@@ -23,7 +23,7 @@ from w2v_exp.experiment.bounds import (
     counting_memory,
     training_bounds,
 )
-from w2v_exp.experiment.building import build_examples
+from w2v_exp.experiment.build import build_examples
 from w2v_exp.machine import MEGABYTE, PeakMemory
 from w2v_exp.plan import Plan
 

@@ -15,9 +15,8 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.sampling import TextPart
-from w2v_exp.experiment.building import build_examples, build_initialization
-from w2v_exp.experiment.estimation import estimate_run
-from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer
+from w2v_exp.experiment.estimate import estimate_run
 from w2v_exp.model.softmax import exact_cost
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.plan import Plan

@@ -8,8 +8,8 @@ from plans import plan_of
 
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.building import build_examples, pair_statistics
-from w2v_exp.experiment.time_estimate import (
+from w2v_exp.experiment.build import build_examples, pair_statistics
+from w2v_exp.experiment.estimate import (
     ALTERNATIVES,
     FASTER,
     LONG,
@@ -17,6 +17,7 @@ from w2v_exp.experiment.time_estimate import (
     epoch_work,
     estimate_seconds,
     faster_alternatives,
+    long_run_message,
     long_run_warning,
     readable_seconds,
 )
@@ -137,11 +138,11 @@ def test_a_file_is_given_the_experiment_for_files(tmp_path):
 
 def test_a_long_run_is_warned_of_with_its_time_and_those_of_alternatives():
     faster = [Alternative("labels=counts", 60.0), Alternative("epochs=20", 7200.0)]
-    assert long_run_warning(LONG, faster) == ""
-    assert long_run_warning(5000 * 3600, faster) == (
+    assert long_run_warning(plan_of(), TEXT, V, LONG) == ""
+    assert long_run_message(5000 * 3600, faster) == (
         "Training will take about 210 days. Faster: labels=counts (1 min); epochs=20 (2 h)."
     )
-    assert "vocabulary" in long_run_warning(LONG + 1, [])
+    assert "vocabulary" in long_run_message(LONG + 1, [])
 
 
 @pytest.mark.parametrize(
@@ -182,8 +183,7 @@ def test_the_estimates_of_a_run_of_hours_end_in_what_would_be_faster(capsys):
 
 def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for module in ("run", "time_estimate"):
-        monkeypatch.setattr(f"w2v_exp.experiment.{module}.LONG", 1e-9)
+    monkeypatch.setattr("w2v_exp.experiment.estimate.LONG", 1e-9)
     assert cli.run([*CHOICES, "epochs=100"]) == 0
     shown = capsys.readouterr()
     assert shown.err.startswith("Training will take about ")

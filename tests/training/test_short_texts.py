@@ -19,10 +19,9 @@ from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.beforehand import metrics_beforehand
-from w2v_exp.experiment.building import build_examples, split_text
-from w2v_exp.experiment.estimation import estimate_run
+from w2v_exp.experiment.build import build_examples, build_trainer, split_text
+from w2v_exp.experiment.estimate import estimate_run
 from w2v_exp.experiment.inputs import Pretrained, read_corpus
-from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan, make_plan

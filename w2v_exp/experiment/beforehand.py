@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from w2v_exp.examples.pairs import count_pairs, effective_window
 from w2v_exp.examples.sampling import TextPart
-from w2v_exp.experiment.estimation import MemoryEstimate
+from w2v_exp.experiment.estimate import MemoryEstimate
 from w2v_exp.experiment.inputs import Pretrained
 from w2v_exp.machine import MEGABYTE, available_memory
 from w2v_exp.plan import Plan

@@ -222,7 +222,7 @@ def _show_information(parsed: Namespace) -> int:
 
 def _estimate(command: Command) -> int:
     """Show what every run would need of memory; nothing is trained, written or logged."""
-    from w2v_exp.experiment.estimate_tables import MOST_ESTIMATED, show_estimates
+    from w2v_exp.experiment.estimate import MOST_ESTIMATED, show_estimates
 
     runs = prod(len(values) for values in command.swept.values())
     if runs > MOST_ESTIMATED:

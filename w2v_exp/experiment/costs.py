@@ -10,7 +10,7 @@ from w2v_exp.examples.counts import PairCounts, unigram_cost
 from w2v_exp.examples.held_out import CostSample, MeasuredEpochs
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.examples.sampling import TextPart
-from w2v_exp.experiment.building import build_cost_sample, held_out_sample
+from w2v_exp.experiment.build import build_cost_sample, held_out_sample
 from w2v_exp.experiment.measured_cost import RunCost
 from w2v_exp.metrics import COST, VALIDATION_COST
 from w2v_exp.plan import Plan

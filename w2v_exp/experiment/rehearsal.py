@@ -12,9 +12,8 @@ from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.sampling import TextPart
-from w2v_exp.experiment.building import build_examples, build_initialization
-from w2v_exp.experiment.time_estimate import within_stop, workers_speed_up
-from w2v_exp.experiment.trainers import build_trainer
+from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer
+from w2v_exp.experiment.estimate import within_stop, workers_speed_up
 from w2v_exp.machine import PeakMemory
 from w2v_exp.model.parameters import Initialization
 from w2v_exp.plan import Plan

@@ -19,9 +19,14 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.bounds import bound_metrics, training_bounds
-from w2v_exp.experiment.building import pair_statistics, split_text
+from w2v_exp.experiment.build import build_trainer, pair_statistics, split_text
 from w2v_exp.experiment.costs import RunCosts
-from w2v_exp.experiment.estimation import estimate_run, require_fit
+from w2v_exp.experiment.estimate import (
+    estimate_run,
+    estimate_seconds,
+    long_run_warning,
+    require_fit,
+)
 from w2v_exp.experiment.evaluation import RunEvaluation
 from w2v_exp.experiment.folders import ARTIFACTS
 from w2v_exp.experiment.inputs import RunInputs
@@ -31,13 +36,6 @@ from w2v_exp.experiment.recording import begin_record, end_record
 from w2v_exp.experiment.rehearsal import rehearse
 from w2v_exp.experiment.run_checkpoints import RunCheckpoints
 from w2v_exp.experiment.run_info import RunInfo
-from w2v_exp.experiment.time_estimate import (
-    LONG,
-    estimate_seconds,
-    faster_alternatives,
-    long_run_warning,
-)
-from w2v_exp.experiment.trainers import build_trainer
 from w2v_exp.experiment.watched_training import train_watched
 from w2v_exp.files import replacing
 from w2v_exp.machine import MEGABYTE, PeakResident
@@ -174,9 +172,9 @@ class Run:
 
     def _warn_of_long_training(self) -> None:
         """Print what would be faster, if training will take more than an hour."""
-        if (seconds := self.metrics.get("estimated_seconds", 0.0)) > LONG:
-            faster = faster_alternatives(self.plan, self.training, len(self.vocabulary), seconds)
-            print(long_run_warning(seconds, faster), file=sys.stderr)
+        seconds = self.metrics.get("estimated_seconds", 0.0)
+        if warning := long_run_warning(self.plan, self.training, len(self.vocabulary), seconds):
+            print(warning, file=sys.stderr)
 
     def _train(self, examples: TrainingExamples, initialization: Initialization) -> Trainer:
         word_counts = count_ids(self.training.ids, len(self.vocabulary))

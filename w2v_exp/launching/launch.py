@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 
 from w2v_exp.config import Sources
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.building import split_text
-from w2v_exp.experiment.estimation import estimate_run
+from w2v_exp.experiment.build import split_text
+from w2v_exp.experiment.estimate import estimate_run
 from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
 from w2v_exp.launching.executors import Engine
 from w2v_exp.launching.settings import (

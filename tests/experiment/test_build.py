@@ -7,7 +7,7 @@ import pytest
 from plans import plan_of
 
 from w2v_exp.examples.pairs import count_pairs
-from w2v_exp.experiment.building import build_examples, split_text
+from w2v_exp.experiment.build import build_examples, split_text
 from w2v_exp.experiment.inputs import read_corpus
 
 V = 50

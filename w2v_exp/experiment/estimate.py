@@ -1,0 +1,505 @@
+"""Memory and training time of a run, estimated before anything is allocated, and the tables of ``estimate=true``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from omegaconf import OmegaConf
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from w2v_exp.choices import GROUPS
+from w2v_exp.errors import SettingError
+from w2v_exp.examples.blocks import BlockRule
+from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.counts import PairCounter, PairCounts
+from w2v_exp.examples.pairs import count_ids
+from w2v_exp.examples.sampling import TextPart
+from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
+from w2v_exp.experiment.build import SAMPLING, child_generator, pair_statistics, split_text
+from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
+from w2v_exp.machine import (
+    Rates,
+    Work,
+    available_cores,
+    available_memory,
+    measure_rates,
+    readable_bytes,
+    require_memory,
+)
+from w2v_exp.model.negative_sampling import NegativeSampling
+from w2v_exp.model.parameters import Parameters
+from w2v_exp.plan import Plan, make_plan
+from w2v_exp.text.corpus import FileCorpus
+from w2v_exp.text.encoding import EncodedText
+from w2v_exp.training.steps import SMALLEST_PART, step_memory, step_work
+
+WORKER_BYTES = 100_000_000  # of a process that has not trained yet: Python, NumPy and other loaded modules
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """The memory of a run, in bytes.
+
+    Parameters
+    ----------
+    examples, parameters, optimizer : int
+        Resident during training: the examples, both matrices, and the optimizer's state.
+    step : int
+        Peak of temporary memory during the first steps.
+    peak_build : int
+        Peak before the first step, while examples and parameters are built.
+    """
+
+    examples: int
+    parameters: int
+    optimizer: int
+    step: int
+    peak_build: int
+
+    @property
+    def total(self) -> int:
+        """The peak."""
+        return max(self.peak_build, self.examples + self.parameters + self.optimizer + self.step)
+
+
+def estimate_run(
+    plan: Plan,
+    text: TextPart,
+    vocabulary_size: int,
+    pretrained: int = 0,
+    statistics: PairStatistics | None = None,
+) -> MemoryEstimate:
+    """Return the memory of a run on a text.
+
+    Parameters
+    ----------
+    plan, text, vocabulary_size
+        Of the run.
+    pretrained : int
+        Bytes of pretrained embeddings, which stay in memory.
+    statistics : PairStatistics, optional
+        As `pair_statistics` returns them; None: computed here.
+    """
+    statistics = statistics or pair_statistics(plan, text, vocabulary_size)
+    examples = plan.labels.memory(statistics, plan)
+    if plan.initialization.needs_counts:
+        examples = _with_factors(plan, examples, text, vocabulary_size)
+    parameters = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
+    drawing = Parameters.drawing_memory(vocabulary_size, plan.dim)
+    estimate = MemoryEstimate(
+        examples=examples.resident + plan.objective.memory(vocabulary_size),
+        parameters=parameters,
+        optimizer=plan.optimizer.state_matrices * parameters,
+        step=step_memory(
+            examples.batch,
+            vocabulary_size,
+            plan.dim,
+            plan.dtype,
+            plan.optimizer,
+            plan.step_threads,
+            plan.objective,
+        ),
+        peak_build=max(examples.peak_build, examples.resident + parameters + drawing),
+    )
+    if not plan.epochs:
+        estimate = replace(estimate, step=0)
+    elif plan.workers > 1:
+        estimate = _with_workers(estimate, plan.workers)
+    return replace(
+        estimate, examples=estimate.examples + pretrained, peak_build=estimate.peak_build + pretrained
+    )
+
+
+def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
+    """Return the memory of a run with workers that share the parameters."""
+    return replace(
+        estimate,
+        examples=(1 + workers) * estimate.examples,
+        step=workers * (estimate.step + WORKER_BYTES),
+        peak_build=estimate.peak_build + estimate.parameters,  # drawn, and then copied into shared memory
+    )
+
+
+def _with_factors(
+    plan: Plan, examples: ExamplesMemory, text: TextPart, vocabulary_size: int
+) -> ExamplesMemory:
+    """Return the memory of examples and of factors of the pair counts."""
+    labels = plan.labels if plan.labels.counts_pairs else CountsRule()
+    statistics = labels.statistics(text, vocabulary_size, plan, child_generator(plan, SAMPLING))
+    distinct = int(statistics.distinct_by_centre.sum())
+    counting = counts = 0
+    if not plan.labels.counts_pairs:  # else the examples are these counts
+        counting, counts = PairCounter.memory(statistics), PairCounts.memory(distinct, vocabulary_size)
+    factorising = counts + plan.initialization.memory(distinct, vocabulary_size, plan.dim, plan.dtype)
+    factors = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
+    peak_build = max(examples.peak_build, examples.resident + max(counting, factorising))
+    return replace(examples, resident=examples.resident + factors, peak_build=peak_build)
+
+
+def plans_by_encoding(plan: Plan) -> dict[str, Plan]:
+    """Return the plan with each label encoding that it allows.
+
+    Its own encoding keeps its settings.
+    """
+    plans = {}
+    for encoding, made in GROUPS["labels"].items():
+        with suppress(SettingError):
+            plans[encoding] = plan if encoding == plan.encoding else replace(plan, labels=made())
+    return plans if plan.encoding in plans else {plan.encoding: plan} | plans
+
+
+def estimate_encodings(
+    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: int = 0
+) -> dict[str, MemoryEstimate]:
+    """Return the memory of a run with each of `plans_by_encoding`."""
+    return {
+        encoding: estimate_run(changed, text, vocabulary_size, pretrained)
+        for encoding, changed in plans_by_encoding(plan).items()
+    }
+
+
+def require_fit(
+    plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate, pretrained: int = 0
+) -> None:
+    """Raise an error for a run that does not fit the available memory.
+
+    Of the estimate, the `pretrained` bytes of pretrained embeddings are already allocated.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        With the needed and the available memory, and the label encodings that fit, with their memory.
+    """
+
+    def advice(available: int) -> str:
+        totals = {
+            f"labels={encoding}": other.total - pretrained
+            for encoding, other in estimate_encodings(plan, text, vocabulary_size, pretrained).items()
+        }
+        fitting = [
+            f"{name} ({readable_bytes(total)})" for name, total in totals.items() if total <= available
+        ]
+        if fitting:
+            return f"Encodings that fit: {', '.join(fitting)}."
+        least = min(totals, key=lambda name: totals[name])
+        return (
+            f"No label encoding fits; the least needs {readable_bytes(totals[least])} ({least}). "
+            "A smaller dim, batch_size or vocabulary.max_size needs less, and so does dtype=float32."
+        )
+
+    require_memory(
+        estimate.total - pretrained, f"labels={plan.encoding} with {vocabulary_size:,} words", advice
+    )
+
+
+EVERYDAY = 1.2  # factor to the time at the measured rates, which are the best of an idle machine
+LONG = 3600  # seconds of training, above which a run prints faster alternatives
+FASTER = 2 / 3  # largest share of the time for an alternative to be named
+NAMED = 4  # most alternatives that are named
+FOR_FILES = "file_softmax"  # the experiment for large files
+PARALLEL_EFFICIENCY = 0.7  # of several cores
+LARGER_BATCH = 8192  # pairs
+FEW_EPOCHS = 20
+
+
+def estimate_seconds(plan: Plan, statistics: PairStatistics, rates: Rates | None = None) -> float:
+    """Return the expected seconds of all epochs of a plan, without measurements beside training.
+
+    Within a factor of 2 on an idle machine, mostly within a third.
+
+    Parameters
+    ----------
+    plan : Plan
+        Settings of the run.
+    statistics : PairStatistics
+        Of the text's pairs, as `pair_statistics` returns them for this plan.
+    rates : Rates, optional
+        Of the machine; None: they are measured.
+    """
+    steps, work = epoch_work(plan, statistics)
+    rates = rates or measure_rates(plan.dtype, plan.dim)
+    seconds = plan.epochs * steps * EVERYDAY * work.seconds(rates) / _speed_up(plan, statistics)
+    return within_stop(plan, seconds)
+
+
+def epoch_work(plan: Plan, statistics: PairStatistics) -> tuple[int, Work]:
+    """Return the steps of an epoch of a plan, and the mean operations of one."""
+    steps, batch, building = plan.labels.epoch(statistics, plan)
+    work = step_work(batch, statistics.vocabulary_size, plan.dim, plan.optimizer, plan.objective)
+    return steps, work + building
+
+
+def _speed_up(plan: Plan, statistics: PairStatistics) -> float:
+    """Return the speed of a plan's threads or workers relative to one core."""
+    if plan.workers > 1:
+        return workers_speed_up(plan)
+    scores = 0
+    if plan.objective.gains_from_threads:
+        scores = min(plan.labels.step_size(plan), statistics.vocabulary_size) * statistics.vocabulary_size
+    threads = plan.threads if scores >= plan.threads * SMALLEST_PART else 1
+    return max(1.0, PARALLEL_EFFICIENCY * min(threads, available_cores()))
+
+
+def within_stop(plan: Plan, seconds: float) -> float:
+    """Return the time of all epochs, or of ``stop.minutes`` if that is less."""
+    return seconds if plan.stop.minutes is None else min(seconds, 60 * plan.stop.minutes)
+
+
+def workers_speed_up(plan: Plan) -> float:
+    """Return the speed of a plan's workers relative to one process."""
+    return max(1.0, PARALLEL_EFFICIENCY * min(plan.workers, available_cores()))
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A faster run: its additional overrides, and its seconds."""
+
+    overrides: str
+    seconds: float
+
+
+def _with_counts(plan: Plan) -> Plan:
+    return replace(plan, labels=CountsRule())
+
+
+def _with_blocks(plan: Plan) -> Plan:
+    return replace(plan, objective=NegativeSampling(), labels=BlockRule())
+
+
+ALTERNATIVES: Mapping[str, Callable[[Plan], Plan]] = {
+    "labels=counts": _with_counts,
+    f"batch_size={LARGER_BATCH}": lambda plan: replace(plan, batch_size=LARGER_BATCH),
+    "dtype=float32": lambda plan: replace(plan, dtype="float32"),
+    "labels=counts dtype=float32": lambda plan: replace(_with_counts(plan), dtype="float32"),
+    f"labels=counts dtype=float32 epochs={FEW_EPOCHS}": lambda plan: replace(
+        _with_counts(plan), dtype="float32", epochs=min(plan.epochs, FEW_EPOCHS)
+    ),
+    f"objective=negative_sampling labels=blocks dtype=float32 epochs={FEW_EPOCHS}": lambda plan: replace(
+        _with_blocks(plan), dtype="float32", epochs=min(plan.epochs, FEW_EPOCHS)
+    ),
+    f"epochs={FEW_EPOCHS}": lambda plan: replace(plan, epochs=min(plan.epochs, FEW_EPOCHS)),
+}
+
+
+def faster_alternatives(
+    plan: Plan,
+    text: TextPart,
+    vocabulary_size: int,
+    seconds: float,
+    rates: Callable[[str, int], Rates] = measure_rates,
+) -> list[Alternative]:
+    """Return alternatives that take at most `FASTER` of `seconds`, the fastest first.
+
+    Alternatives that the rest of the plan excludes are skipped.
+    """
+    changes = {}
+    for overrides, change in ALTERNATIVES.items():
+        with suppress(SettingError):
+            changes[overrides] = change(plan), text, vocabulary_size
+    if isinstance(plan.corpus, FileCorpus):
+        named = _named_experiment(plan.corpus)
+        changes[f"experiment={FOR_FILES}"] = named, *_kept(named, text, vocabulary_size)
+    found = []
+    for overrides, (changed, training, size) in changes.items():
+        statistics = pair_statistics(changed, training, size)
+        expected = estimate_seconds(changed, statistics, rates(changed.dtype, changed.dim))
+        if expected <= FASTER * seconds:
+            found.append(Alternative(overrides, expected))
+    return sorted(found, key=lambda alternative: alternative.seconds)
+
+
+def _named_experiment(corpus: FileCorpus) -> Plan:
+    """Return the plan of the experiment for large files, on this corpus."""
+    from w2v_exp.config import Sources, without_hydra
+
+    config = without_hydra(Sources().compose([f"experiment={FOR_FILES}"]))
+    OmegaConf.update(config, "corpus.path", corpus.path)
+    return make_plan(config)
+
+
+def _kept(plan: Plan, text: TextPart, vocabulary_size: int) -> tuple[TextPart, int]:
+    """Return the words of a text that a plan keeps, and their number."""
+    counts = count_ids(text.ids, vocabulary_size)
+    size = int(np.count_nonzero(counts >= plan.vocabulary.min_count))
+    size = max(2, min(size, plan.vocabulary.max_size or size))
+    kept = text.ids < size  # ids are by falling count
+    segments = None if text.segments is None else np.concatenate([[0], np.cumsum(kept)])[text.segments]
+    return TextPart(text.ids[kept], segments), size
+
+
+def long_run_warning(plan: Plan, text: TextPart, vocabulary_size: int, seconds: float) -> str:
+    """Return the warning of a run of more than an hour, with faster alternatives; empty for others."""
+    if seconds <= LONG:
+        return ""
+    return long_run_message(seconds, faster_alternatives(plan, text, vocabulary_size, seconds))
+
+
+def long_run_message(seconds: float, alternatives: Sequence[Alternative]) -> str:
+    """Return a line with the training time and the times of up to `NAMED` alternatives."""
+    named = [f"{other.overrides} ({readable_seconds(other.seconds)})" for other in alternatives[:NAMED]]
+    faster = f" Faster: {'; '.join(named)}." if named else " Fewer epochs or a smaller vocabulary take less."
+    return f"Training will take about {readable_seconds(seconds)}.{faster}"
+
+
+def readable_seconds(seconds: float) -> str:
+    """Return a time with two digits, in the largest unit that it fills.
+
+    >>> readable_seconds(0.0123), readable_seconds(75), readable_seconds(5400), readable_seconds(1.8e7)
+    ('12 ms', '1.2 min', '1.5 h', '210 days')
+    """
+    units = (("years", 365.25 * 86400), ("days", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    for unit, size in units:
+        if seconds >= size * (2 if unit in ("years", "days") else 1):
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(1000 * seconds)} ms"
+
+
+def _two_digits(number: float) -> str:
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
+
+
+NOTE = "Peak until the first steps, without Python and its packages, and without measurements after training."
+MOST_ESTIMATED = 200  # runs: to compose the configuration of one takes a fifth of a second
+CHOSEN, FITS, DOES_NOT = "bold", "green", "red"
+
+
+class Estimates(NamedTuple):
+    """Memory and training time of a run with each label encoding.
+
+    Parameters
+    ----------
+    swept : dict of str to str
+        The run's values of the swept keys.
+    plan : Plan
+        The run.
+    text : EncodedText
+        Its text.
+    by_encoding : dict of str to MemoryEstimate
+        Without encodings that the plan excludes.
+    seconds : dict of str to float
+        The training time of the same encodings.
+    """
+
+    swept: Mapping[str, str]
+    plan: Plan
+    text: EncodedText
+    by_encoding: dict[str, MemoryEstimate]
+    seconds: dict[str, float]
+
+
+def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Console) -> None:
+    """Read the text of every plan, and print a table of the run's estimates, or one of all runs of a sweep."""
+    estimates = []
+    for swept, plan in plans:
+        pretrained = Pretrained.read(plan).memory  # freed again before the available memory is measured
+        text = read_trainable_text(plan)
+        training, _ = split_text(plan, text)
+        by_encoding, seconds = {}, {}
+        for encoding, changed in plans_by_encoding(plan).items():
+            statistics = pair_statistics(changed, training, len(text.vocabulary))
+            by_encoding[encoding] = estimate_run(
+                changed, training, len(text.vocabulary), pretrained, statistics
+            )
+            seconds[encoding] = estimate_seconds(changed, statistics)
+        estimates.append(Estimates(swept, plan, text, by_encoding, seconds))
+    available = available_memory()
+    (first, *others) = estimates
+    if others:
+        console.print(_sweep_table(estimates, available))
+    else:
+        words = f"{len(first.text.ids):,} tokens of {len(first.text.vocabulary):,} words"
+        console.print(Text(f"Estimated for {words}, window {first.plan.window}", style="bold"))
+        console.print(_run_table(first, available))
+    if available is not None:
+        console.print(Text(f"Available: {readable_bytes(available)}."))
+    if not others:
+        training, _ = split_text(first.plan, first.text)
+        expected = first.seconds[first.plan.encoding]
+        if warning := long_run_warning(first.plan, training, len(first.text.vocabulary), expected):
+            console.print(Text(warning), soft_wrap=True)
+    console.print(Text(NOTE, style="dim"))
+
+
+def _run_table(estimates: Estimates, available: int | None) -> Table:
+    """Return a table of encodings, with the parts of their peaks."""
+    table = _empty_table()
+    table.add_column("")
+    table.add_column("labels", no_wrap=True)
+    for heading in ("time", "needs", "examples", "parameters", "optimizer", "step", "building"):
+        table.add_column(heading, justify="right")
+    table.add_column("fits")
+    for encoding in _encodings([estimates]):
+        mark, style = ("→", CHOSEN) if encoding == estimates.plan.encoding else ("", "")
+        if (needs := estimates.by_encoding.get(encoding)) is None:
+            table.add_row(mark, encoding, *["–"] * 8)
+            continue
+        parts = (needs.total, needs.examples, needs.parameters, needs.optimizer, needs.step, needs.peak_build)
+        fits = _fits(needs, available)
+        answer = Text({True: "yes", False: "no", None: "unknown"}[fits], style=_style(fits))
+        cells = (readable_bytes(part) for part in parts)
+        table.add_row(
+            mark, encoding, readable_seconds(estimates.seconds[encoding]), *cells, answer, style=style
+        )
+    return table
+
+
+def _sweep_table(estimates: list[Estimates], available: int | None) -> Table:
+    """Return a table of runs, with the memory of each encoding.
+
+    Runs that differ in their labels or seed have one row.
+    """
+    keys = [key for key in estimates[0].swept if key not in ("labels", "seed")]
+    rows: dict[tuple[str, ...], list[Estimates]] = {}
+    for estimate in estimates:
+        rows.setdefault(tuple(estimate.swept[key] for key in keys), []).append(estimate)
+    table = _empty_table()
+    for key in keys:
+        table.add_column(Text(key), overflow="fold")
+    for heading in ("tokens", "words", *_encodings(estimates), "time"):
+        table.add_column(heading, justify="right")
+    for values, runs in rows.items():
+        cells = [Text(value) for value in values]
+        cells += [Text(f"{number:,}") for number in (len(runs[0].text.ids), len(runs[0].text.vocabulary))]
+        for encoding in _encodings(estimates):
+            needs = next((run.by_encoding[encoding] for run in runs if encoding in run.by_encoding), None)
+            chosen = any(run.plan.encoding == encoding for run in runs)
+            cells.append(_cell(needs, available, chosen))
+        times = {run.plan.encoding: readable_seconds(run.seconds[run.plan.encoding]) for run in runs}
+        cells.append(Text(", ".join(times.values())))
+        table.add_row(*cells)
+    table.caption = Text("* chosen; red: does not fit", style="dim")
+    table.caption_justify = "left"
+    return table
+
+
+def _encodings(estimates: Sequence[Estimates]) -> list[str]:
+    """Return all label encodings of the package, and others that were estimated."""
+    estimated = (encoding for estimate in estimates for encoding in estimate.by_encoding)
+    return [*dict.fromkeys([*GROUPS["labels"], *estimated])]
+
+
+def _empty_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+
+
+def _cell(needs: MemoryEstimate | None, available: int | None, chosen: bool) -> Text:
+    if needs is None:
+        return Text("–")
+    mark = "*" if chosen else ""
+    return Text(f"{mark}{readable_bytes(needs.total)}", style=_style(_fits(needs, available)))
+
+
+def _fits(needs: MemoryEstimate, available: int | None) -> bool | None:
+    return None if available is None else needs.total <= available
+
+
+def _style(fits: bool | None) -> str:
+    return {True: FITS, False: DOES_NOT, None: ""}[fits]
