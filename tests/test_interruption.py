@@ -141,7 +141,6 @@ def of_group(group: int) -> list[str]:
 
 WAYS = {
     "joblib": ("seed=1,2,3", "-m", "hydra/launcher=joblib"),
-    "submitit": ("seed=1,2,3", "-m", "hydra/launcher=submitit_local"),
     "hogwild": ("workers=2", "objective=negative_sampling", "labels=blocks", "labels.tokens=8"),
     "sweep": ("seed=1,2,3", "-m"),
 }

@@ -17,9 +17,8 @@ from properties import examples
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
 from w2v_exp.runs import RESULT_FILE, SWEEP_FILE, RunResult, Sweep, read_result, read_results, write_result
+from w2v_exp.searching.search import FOLDER_ID_FILE, STUDY_FILE, SearchStudy
 from w2v_exp.searching.settings import SearchSettings
-from w2v_exp.searching.study import FILE as STUDY_FILE
-from w2v_exp.searching.study import MARK_FILE, SearchStudy
 from w2v_exp.text import cached_encoding
 from w2v_exp.text.cache import (
     DESCRIPTION,
@@ -329,12 +328,12 @@ def test_a_damaged_study_is_a_mistake_in_a_line(number: int, tmp_path: Path) -> 
             assert "\n" not in str(error)
 
 
-def test_a_damaged_mark_of_a_search_is_made_again_and_that_is_said(
+def test_a_damaged_folder_id_of_a_search_is_replaced_with_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = SearchStudy(SEARCH, tmp_path, "minimize")
-    mark = study.mark()
-    assert study.mark() == mark
-    (tmp_path / MARK_FILE).write_bytes(b"\xff")
-    assert study.mark() != mark
+    before = study.folder_id()
+    assert study.folder_id() == before
+    (tmp_path / FOLDER_ID_FILE).write_bytes(b"\xff")
+    assert study.folder_id() != before
     assert "cannot be read (it is not what was written)" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Whoever spreads a sweep, its runs and its summary are the same; who dies takes one run along."""
+"""Runs and summary of a sweep do not depend on the launcher; a process that is killed loses its run alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,11 @@ from sweeps import end_group, processes_that_hold, runs_of, start, wait_for
 
 from w2v_exp.config import Sources
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.launching.task import Task, perform
+from w2v_exp.launching.task import Task, run_task
 from w2v_exp.processes import Terminated
 from w2v_exp.runs import Sweep, read_result, write_result
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
-submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="submitit is not installed")
-launchers = pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=submitit)])
 SWEEP = ["window=2,3", "dim=4", "epochs=5", "tracking.plots=false", "-m"]
 LONG = "100000000"  # epochs that nobody waits for
 OF_THE_TIME = ("seconds", "pairs_per_second", "resident", "available", "peak_memory")
@@ -97,9 +94,8 @@ def summary(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-@launchers
-def test_runs_names_tags_and_summary_are_those_of_the_basic_launcher(launcher: str, swept: Any) -> None:
-    plain, spread = swept("basic"), swept(launcher)
+def test_runs_names_tags_and_summary_are_those_of_the_basic_launcher(swept: Any) -> None:
+    plain, spread = swept("basic"), swept("joblib")
     assert sorted(facts(plain)) == ["window=2", "window=3"]
     assert facts(spread) == facts(plain)
     assert summary(spread) == summary(plain)
@@ -148,14 +144,11 @@ def begun(tmp_path: Path, store: Path) -> Iterator[Any]:
 
 
 @linux
-@pytest.mark.parametrize(
-    "launcher", ["joblib", pytest.param("submitit_local", marks=[submitit, pytest.mark.slow])]
-)
 def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
-    launcher: str, tmp_path: Path, begun: Any, command: Command
+    tmp_path: Path, begun: Any, command: Command
 ) -> None:
     sweep = [f"epochs=5,{LONG},6", "stop.minutes=0.1"]  # enough for the kill, also on a busy machine
-    process = begun(*sweep, f"hydra/launcher={launcher}", "hydra.launcher.n_jobs=2", training=[1])
+    process = begun(*sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", training=[1])
     (folder,) = tmp_path.glob("outputs/sweeps/*/1")
     (worker,) = processes_that_hold(folder / "running.lock")
     os.kill(worker, signal.SIGKILL)
@@ -210,14 +203,13 @@ def test_a_worker_that_is_killed_while_the_database_is_locked_ends_its_own_run_a
 
 @linux
 @pytest.mark.slow
-@launchers
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_all_and_keeps_what_there_is(
-    signal_number: int, launcher: str, tmp_path: Path, begun: Any
+    signal_number: int, tmp_path: Path, begun: Any
 ) -> None:
     process = begun(
         f"epochs={LONG},{LONG[:-1]}",
-        f"hydra/launcher={launcher}",
+        "hydra/launcher=joblib",
         "hydra.launcher.n_jobs=2",
         "checkpoint.every=1s",
         training=[0, 1],
@@ -286,7 +278,7 @@ def test_a_signal_that_comes_when_a_run_has_ended_does_not_change_its_result(
     quick = ("tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false")
     overrides = ("hydra.mode=MULTIRUN", "hydra.sweep.dir=many", *quick, "window=2")
     with pytest.raises(Terminated):
-        perform(Task(0, overrides, Sources().absolute()))
+        run_task(Task(0, overrides, Sources().absolute()))
     result = read_result(tmp_path / "many" / "0", sweep)
     assert result is not None
     assert (result.status, result.reason) == ("FINISHED", "")

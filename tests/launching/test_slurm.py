@@ -114,13 +114,11 @@ def test_a_job_that_is_queued_again_goes_on_in_the_same_run(tmp_path: Path, stor
     assert (run.info.status, run.data.tags["continued"]) == ("FINISHED", "1")
 
 
-def test_what_slurm_does_not_take_is_said_in_its_words(tmp_path: Path, store: Path) -> None:
+def test_jobs_that_slurm_rejects_are_reported_in_its_words(tmp_path: Path, store: Path) -> None:
     process = on_slurm("dim=4,6", "hydra.launcher.partition=nowhere", folder=tmp_path)
     _, errors = process.communicate()
     assert process.returncode == 2
-    assert errors.startswith(
-        "hydra/launcher=submitit_slurm: Slurm does not take the jobs. sbatch: error: invalid"
-    )
+    assert errors.startswith("hydra/launcher=submitit_slurm: Slurm rejects the jobs. sbatch: error: invalid")
 
 
 def test_slurm_is_asked_for_what_the_neediest_run_needs(tmp_path: Path, store: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is proposed depends on the seed and on what is known, not on the process that asks."""
+"""Proposed values depend on the seed and the earlier trials, not on the process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.study import Study
 
-from w2v_exp.searching.search import launchable
+from w2v_exp.searching.search import split_launchable
 from w2v_exp.searching.space import ReadableSampler
 
 SPACE = {"rate": FloatDistribution(0.001, 1, log=True), "dim": IntDistribution(1, 100)}
@@ -32,7 +32,7 @@ def test_the_same_seed_proposes_the_same_and_another_one_something_else() -> Non
     assert len({tuple(values.values()) for values in first}) == 5
 
 
-def test_what_is_known_is_made_use_of() -> None:
+def test_earlier_trials_are_used() -> None:
     """After as many trials, the median of searches is nearer to the optimum than that of random draws."""
     found, drawn = [], []
     for seed in range(5):
@@ -58,11 +58,11 @@ def test_the_same_values_are_not_launched_at_once() -> None:
     for value in (1, 2, 1, 1, 3):
         searched.enqueue_trial({"dim": value})
     trials = [searched.ask({"dim": IntDistribution(1, 9)}) for _ in range(5)]
-    spans = [[trial.number for trial in span] for span in launchable(trials)]
+    spans = [[trial.number for trial in span] for span in split_launchable(trials)]
     assert spans == [[0, 1], [2], [3, 4]]
 
 
 def test_numbers_that_another_search_has_taken_are_left_out() -> None:
     searched = study()
     trials = [searched.ask(SPACE) for _ in range(4)]
-    assert [[t.number for t in span] for span in launchable([trials[0], *trials[2:]])] == [[0], [2, 3]]
+    assert [[t.number for t in span] for span in split_launchable([trials[0], *trials[2:]])] == [[0], [2, 3]]

@@ -1,4 +1,4 @@
-"""What a search draws from: Hydra's syntax means to Optuna what it says."""
+"""Search spaces: distributions of Optuna from Hydra's syntax."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def space(*texts: str) -> Space:
 
 
 @pytest.mark.parametrize(
-    ("text", "distribution", "tried"),
+    ("text", "distribution", "samples"),
     [
         ("dim=choice(10,50,100)", CategoricalDistribution(["10", "50", "100"]), ["10", "50", "100"]),
         ("dim=10,50", CategoricalDistribution(["10", "50"]), ["10", "50"]),
@@ -41,40 +41,40 @@ def space(*texts: str) -> Space:
         ("dim=tag(log,int(interval(4,50)))", IntDistribution(4, 50, log=True), ["4", "50"]),
     ],
 )
-def test_what_is_written_is_what_is_drawn_from(
-    text: str, distribution: BaseDistribution, tried: list[str] | None
+def test_distribution_of_each_syntax(
+    text: str, distribution: BaseDistribution, samples: list[str] | None
 ) -> None:
     made = space(text)
     (key,) = made.texts
     assert f"{key}={made.texts[key]}" == text
     assert made.distributions[key] == distribution
-    assert tried is None or made.tried()[key] == tried
+    assert samples is None or made.sample_values()[key] == samples
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("rate=interval(5,1)", "an interval goes from a number to a higher one."),
-        ("rate=interval(0,inf)", "an interval goes from a number to a higher one."),
-        ("rate=tag(log,interval(0,1))", "an interval with the tag log begins above 0."),
-        ("rate=tag(lg,interval(1,2))", "tag lg: only log means something."),
-        ("rate=tag(log,choice(1,2))", "the tag log is for an interval or a range."),
+        ("rate=interval(5,1)", "the end of an interval must be above its start."),
+        ("rate=interval(0,inf)", "the end of an interval must be above its start."),
+        ("rate=tag(log,interval(0,1))", "an interval with the tag log must start above 0."),
+        ("rate=tag(lg,interval(1,2))", "tag lg: not supported; the only tag is log."),
+        ("rate=tag(log,choice(1,2))", "the tag log needs an interval or a range."),
         (
             "rate=tag(log,range(1,10,2))",
-            "a range with the tag log has whole numbers from 1 on, in steps of 1.",
+            "a range with the tag log must start at 1 or above, with step 1.",
         ),
         ("rate=range(3,3)", "the range is empty."),
         ("rate=range(1,10,0)", "the range is empty."),
     ],
 )
-def test_what_nothing_can_be_drawn_from_is_refused(text: str, said: str) -> None:
+def test_keys_without_a_distribution_are_rejected(text: str, said: str) -> None:
     with pytest.raises(UserError) as raised:
         space(text)
     assert str(raised.value) == f"{text}: {said}"
 
 
-def test_a_search_of_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match="there is nothing to search"):
+def test_a_search_without_a_space_is_rejected() -> None:
+    with pytest.raises(UserError, match="needs a search space"):
         space()
 
 

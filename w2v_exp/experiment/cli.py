@@ -15,6 +15,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
@@ -25,7 +26,6 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.core.utils import run_job
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -61,7 +61,7 @@ from w2v_exp.experiment.folders import (
     sweep_lock,
 )
 from w2v_exp.experiment.reference import group_help, help_text
-from w2v_exp.launching.settings import is_ours
+from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.runs import RunResult, Sweep
@@ -69,7 +69,9 @@ from w2v_exp.tracking.provenance import PACKAGES
 from w2v_exp.tracking.upload import FILE as PENDING
 
 if TYPE_CHECKING:
-    from w2v_exp.searching.study import SearchStudy
+    from w2v_exp.searching.search import SearchStudy
+
+Launch = Callable[[list[list[str]], int], Any]
 
 
 def version_text() -> str:
@@ -105,10 +107,9 @@ def run_sweep(
     callbacks.on_multirun_start(config=config, config_name=sources.config_name)
     OmegaConf.save(config, folder / "multirun.yaml")
     if command.search and study:
-        from w2v_exp.searching.search import Search
+        from w2v_exp.searching.search import run_search
 
-        launcher = _launcher(command, config, context, job)
-        Search(command.search.settings, study, command.search.space, command.task, launcher).run()
+        run_search(command.search, study, command.task, _launcher(command, config, context, job))
     elif config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
         _launch_grid(command, config, _launcher(command, config, context, job))
     else:
@@ -119,31 +120,31 @@ def run_sweep(
     callbacks.on_multirun_end(config=config, config_name=sources.config_name)
 
 
-def _launch_grid(command: Command, config: DictConfig, launcher: Launcher) -> None:
+def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
     runs = command.run_overrides()
     at_once = config.hydra.sweeper.get("max_batch_size") or len(runs)
     for first in range(0, len(runs), at_once):
-        for done in launcher.launch(runs[first : first + at_once], initial_job_idx=first):
+        for done in launch(runs[first : first + at_once], first) or ():
             _ = done.return_value  # raises the error of a run that has failed by an error of the code
 
 
 def _launcher(
     command: Command, config: DictConfig, context: HydraContext, job: Callable[[Any], Any]
-) -> Launcher:
-    """Return what starts the runs. Ours are not plugins that Hydra has to find."""
-    settings = config.hydra.launcher
-    if not is_ours(settings):
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=job, config=config
-        )
-    from w2v_exp.launching.launch import SweepLauncher
+) -> Launch:
+    """Return the function that executes runs, given their overrides and the number of the first of them.
 
-    return SweepLauncher(
-        settings.name,
-        {key: value for key, value in settings.items() if key not in ("_target_", "name")},
-        config,
-        command.sources.absolute(),
+    That of a launcher of Hydra's returns their ends; ours are not plugins that Hydra has to find.
+    """
+    if is_ours(config.hydra.launcher):
+        from w2v_exp.launching.launch import launch_runs
+
+        return partial(launch_runs, read_settings(config.hydra.launcher), config, command.sources.absolute())
+    launch: Launch = (
+        Plugins.instance()
+        .instantiate_launcher(hydra_context=context, task_function=job, config=config)
+        .launch
     )
+    return launch
 
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
@@ -304,11 +305,11 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
                 require_free(folder / subdir)
             results = _do_sweep(command, arguments, folder)
             return 0 if len(results) == command.runs and all(map(_went_well, results)) else FAILED
-        study = command.search.begin(without_hydra(command.config), folder)
+        study = command.search.open_study(without_hydra(command.config), folder)
         try:
             _do_sweep(command, arguments, folder, study)
         finally:
-            print(command.search.outcome(study, command.fixed, command.sources.flags))
+            print(command.search.summarize(study, command.fixed, command.sources.flags))
         return 0 if study.best and len(study.ended) >= command.runs else FAILED
 
 
@@ -329,9 +330,9 @@ def _do_sweep(
         list(command.swept),
         command.runs,
         study.name if study else None,
-        command.search.sought if command.search else None,
+        command.search.target if command.search else None,
         # A search that is resumed is the same sweep.
-        id=study.mark() if study else secrets.token_hex(8),
+        id=study.folder_id() if study else secrets.token_hex(8),
         subdirs=command.subdirs,
         changes=dict(command.changes),
     )

@@ -48,15 +48,16 @@ from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.experiment.changes import read_changes, require_distinct, select_changes
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
-from w2v_exp.launching.settings import require_usable
+from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.plan import MOST_RUNS, Plan
 from w2v_exp.runs import BASE, CHANGE
 from w2v_exp.searching.settings import GROUP as SWEEPERS
-from w2v_exp.searching.settings import is_search
+from w2v_exp.searching.settings import is_search, require_optuna
+from w2v_exp.searching.settings import read_settings as read_search
 from w2v_exp.text.corpus import FileCorpus
 
 if TYPE_CHECKING:
-    from w2v_exp.searching.study import AskedSearch
+    from w2v_exp.searching.search import SearchRequest
 
 
 _KINDS: dict[type, str] = {
@@ -263,7 +264,7 @@ class Command:
         The first run's configuration, Hydra's own part included.
     is_sweep : bool
         Whether Hydra is to sweep, be it over one run.
-    search : AskedSearch or None
+    search : SearchRequest or None
         What is searched, and how, if the sweep is a search.
     subdirs : list of str or None
         The folder of each run below that of the sweep; None if it is the run's number.
@@ -277,7 +278,7 @@ class Command:
     plan: Plan
     config: DictConfig
     is_sweep: bool
-    search: AskedSearch | None = None
+    search: SearchRequest | None = None
     subdirs: list[str] | None = None
     changes: Mapping[str, list[str]] = field(default_factory=dict)
 
@@ -401,8 +402,8 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
         fixed, swept = fixed_in_file + fixed, swept_in_file | swept
         config = _first(sources, fixed, swept)
     plan = plan_of(config)
-    search = _asked_search(config, plan, swept, given, is_sweep)
-    values = search.space.tried() if search else {key: swept_values(swept[key]) for key in swept}
+    search = _search_request(config, plan, swept, given, is_sweep)
+    values = search.space.sample_values() if search else {key: swept_values(swept[key]) for key in swept}
     if plan.repeats > 1:
         if search or "seed" in swept or "repeats" in swept:
             raise SettingError(
@@ -572,9 +573,9 @@ def _sweep_params(config: DictConfig) -> Iterator[tuple[str, str]]:
         yield str(key).lstrip("+~"), f"{key!s}={'null' if value is None else value}"
 
 
-def _asked_search(
+def _search_request(
     config: DictConfig, plan: Plan, swept: dict[str, Override], given: set[str], is_sweep: bool
-) -> AskedSearch | None:
+) -> SearchRequest | None:
     """Return the search that is asked for, checked; None if the sweep is no search, or there is no sweep."""
     if not is_search(config.hydra.sweeper):
         return None
@@ -582,14 +583,12 @@ def _asked_search(
         if SWEEPERS in given:
             raise UserError(f"{SWEEPERS}=optuna: searches by many runs; add -m.")
         return None
-    from w2v_exp.searching.settings import make_settings, require_optuna
-
     require_optuna()
+    from w2v_exp.searching.search import SearchRequest
     from w2v_exp.searching.space import Space
-    from w2v_exp.searching.study import AskedSearch
 
-    settings = make_settings(config.hydra.sweeper)
-    return AskedSearch(settings, settings.direction_for(plan), Space.of(swept))
+    settings = read_search(config.hydra.sweeper)
+    return SearchRequest(settings, settings.direction_for(plan), Space.of(swept))
 
 
 def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: Plan) -> None:
@@ -608,7 +607,8 @@ def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: 
             plan.corpus.path,
             f"is a pipe, which other processes cannot read; save the text to a file, or leave out {LAUNCHERS}.",
         )
-    require_usable(config.hydra.launcher)
+    if is_ours(config.hydra.launcher):
+        read_settings(config.hydra.launcher).require_usable()
 
 
 def _check_swept(

@@ -1,1 +1,1 @@
-"""How the runs of a sweep are spread: over cores, processes, machines."""
+"""Execution of the runs of a sweep on cores, in processes, or on the machines of a cluster."""

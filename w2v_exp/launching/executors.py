@@ -1,8 +1,6 @@
-"""Executors: joblib's processes, submitit's jobs on this machine or by Slurm.
+"""Executors of runs: joblib's worker processes on this machine, or jobs of a Slurm cluster.
 
-The processes are those of joblib (its executor, loky). They start clean, receive functions from anywhere, and are
-replaced when their memory grows from run to run. One executor of several processes ends them all where one is
-killed; so each process has an executor of its own, and a lost process is one lost run.
+joblib and submitit are optional, so each is imported where it is used.
 """
 
 from __future__ import annotations
@@ -12,84 +10,66 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 from time import monotonic, sleep
 from types import FrameType
-from typing import Any, NamedTuple, Protocol
-
-from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
-from submitit import JobEnvironment, LocalExecutor, SlurmExecutor
-from submitit.core.core import Job
-from submitit.core.utils import FailedJobError, FailedSubmissionError
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from w2v_exp.errors import UserError
-from w2v_exp.launching.task import OUTPUT_FILE, Task, has_result, perform_quietly
+from w2v_exp.launching.task import OUTPUT_FILE, Task, has_result, run_task
 from w2v_exp.processes import HELD_BACK, Terminated, interruptions_held_back
+
+if TYPE_CHECKING:
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor
+    from submitit.core.core import Job
 
 
 class Ended(NamedTuple):
-    """A run that goes on no more.
+    """A run whose process has ended.
 
     Parameters
     ----------
     task : Task
         The run.
-    fate : str
-        What has become of its process, should the run not have told its end; empty where it certainly has.
+    exit_reason : str
+        Reason to record if the run has written no result; empty if it certainly has.
     """
 
     task: Task
-    fate: str
+    exit_reason: str
 
 
-class Engine(Protocol):
-    """Processes, here or on other machines, that do runs."""
+class Executor(Protocol):
+    """Processes on this or other machines that execute runs."""
 
     def start(self, tasks: Sequence[Task]) -> None:
-        """Start these runs, all of them at once."""
+        """Start all of these runs at once."""
 
-    def ended(self, patience: float) -> list[Ended]:
-        """Return the runs that have ended since the last time, after waiting for one for some seconds."""
+    def ended(self, seconds: float) -> list[Ended]:
+        """Return the runs that have ended since the last call; wait up to `seconds` for the first one."""
 
     def terminate(self) -> None:
-        """Ask all runs to end, as SIGTERM does."""
+        """Send SIGTERM to all runs."""
 
     def close(self) -> None:
-        """End all processes that are left, at once."""
+        """End all remaining processes at once."""
 
 
-LAST_SECONDS = 20.0  # that a run has to write down what there is
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process when its parent has died: after a SIGTERM, and a while to write down what there is.
-
-    Parameters
-    ----------
-    parent : int
-        The number of the parent's process.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(LAST_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-# One thread to begin with: a run sets the number of its own, and on many cores all others would only wait.
+# At the start: each run sets its own number of threads. BLAS would start one per core, and all would wait.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+ORPHAN_SECONDS = 20.0  # in which a run saves its results after the sweep's process has died
 
 
-class Workers:
-    """As many processes as there are runs at once; idle ones do the next."""
+class JoblibWorkers:
+    """Worker processes of joblib (its executor, loky), each of which is reused for the next run.
+
+    loky starts them without a copy of this process, and replaces those whose memory grows from run to run. If one
+    process of an executor is killed, loky ends all of them. So each has an executor of its own: only its run is lost.
+    """
 
     def __init__(self) -> None:
         self._idle: list[ProcessPoolExecutor] = []
@@ -101,9 +81,9 @@ class Workers:
             future, worker = self._submit(task)
             self._busy[future] = worker, task
 
-    def ended(self, patience: float) -> list[Ended]:
-        """Return the runs that have ended; their processes are idle, or gone."""
-        done, _ = wait(self._busy, timeout=patience, return_when=FIRST_COMPLETED)
+    def ended(self, seconds: float) -> list[Ended]:
+        """Return the runs that have ended."""
+        done, _ = wait(self._busy, timeout=seconds, return_when=FIRST_COMPLETED)
         ended = []
         for future in done:
             worker, task = self._busy.pop(future)
@@ -112,18 +92,18 @@ class Workers:
                 worker.shutdown(kill_workers=True)
             else:
                 self._idle.append(worker)
-            ended.append(Ended(task, "" if error is None else _fate(error)))
+            ended.append(Ended(task, "" if error is None else _exit_reason(error)))
         return ended
 
     def terminate(self) -> None:
-        """Ask all runs to end."""
+        """Send SIGTERM to all runs."""
         for worker, _ in self._busy.values():
             for process in list(worker._processes):
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
 
     def close(self) -> None:
-        """End all processes. Idle ones clean up first; the interpreter waits for them at its own end."""
+        """End all processes: busy ones at once, idle ones when they have cleaned up."""
         for worker in self._idle:
             worker.shutdown(wait=False)
         for worker, _ in self._busy.values():
@@ -133,30 +113,39 @@ class Workers:
 
     def _submit(self, task: Task) -> tuple[Future[None], ProcessPoolExecutor]:
         while True:
-            # A process that starts meanwhile never sees Ctrl-C, or it would be interrupted twice.
+            # A worker that starts meanwhile never receives Ctrl-C; `terminate` would interrupt it a second time.
             with interruptions_held_back():
                 worker = self._idle.pop() if self._idle else _new_worker()
                 try:
-                    return worker.submit(perform_quietly, task), worker
+                    return worker.submit(run_task, task), worker
                 except BrokenProcessPool:  # it was killed while it was idle
                     worker.shutdown(kill_workers=True)
 
 
 def _new_worker() -> ProcessPoolExecutor:
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
     return ProcessPoolExecutor(
         max_workers=1, initializer=_begin_worker, initargs=(os.getpid(),), env=ONE_THREAD
     )
 
 
 def _begin_worker(parent: int) -> None:
-    """Leave Ctrl-C and the end of the terminal to the parent, which sends SIGTERM, and end when it has died."""
+    """Ignore Ctrl-C and SIGHUP, for which the parent sends SIGTERM, and end if the parent dies."""
     for number in HELD_BACK:
         signal.signal(number, signal.SIG_IGN)
-    end_with_parent(parent)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        sleep(ORPHAN_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def _fate(error: BaseException) -> str:
-    """Return what has become of a worker, by the error that its executor tells."""
+def _exit_reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if not isinstance(error, BrokenProcessPool):
@@ -164,119 +153,41 @@ def _fate(error: BaseException) -> str:
     found = re.search(r"exit codes of the workers are \{(\w+)", str(error))
     signal_name = found[1] if found else "unknown"
     if signal_name == "SIGKILL":
-        return "its process was killed (SIGKILL); if nobody did, memory ran out"
-    return f"its process ended without a word ({signal_name}); see {OUTPUT_FILE} in its folder"
+        return "the process was killed (SIGKILL), probably because memory ran out"
+    return f"the process crashed ({signal_name}); see {OUTPUT_FILE} in its folder"
 
 
-LONGEST_MINUTES = 60 * 24 * 365  # submitit ends what takes longer; on this machine nothing should
-QUEUE_SECONDS = 10.0  # between questions to Slurm, which has others to answer
-RESULT_SECONDS = 30.0  # that a file may take through a cluster's file system
-# What Slurm calls a job that may still come to something.
-GOING_ON = {
-    "PENDING",
-    "CONFIGURING",
-    "RUNNING",
-    "COMPLETING",
-    "SUSPENDED",
-    "STOPPED",
-    "STAGE_OUT",
-    "SIGNALING",
+POLL_SECONDS = 1.0  # between checks for the files of results
+QUEUE_SECONDS = 10.0  # between calls of squeue, which load Slurm's server
+RESULT_SECONDS = 30.0  # in which a result becomes visible through a cluster's file system
+# Slurm's states of jobs that have not ended.
+UNFINISHED = {
+    *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING"),
+    *("REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "SPECIAL_EXIT"),
 }
-GOING_ON |= {"REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "SPECIAL_EXIT"}
 
 
-def perform_as_job(task: Task) -> None:
-    """Do a run in the process of a job.
+class SlurmJobs:
+    """Jobs of a Slurm cluster, submitted by submitit as one array.
 
-    On this machine, a run ends when the process of submitit's that watches it has died. On a cluster, it ends itself
-    when Slurm says that its time is nearly over, or that another job is to have its place: submitit would raise an
-    error of its own, or begin anew without what there is.
-    """
-    job = JobEnvironment()
-    if job.cluster == "local":
-        end_with_parent(int(job.job_id))  # that process gives the job its name
-
-    def end_soon(number: int, frame: FrameType | None) -> None:
-        raise Terminated("Slurm has asked it to end: its time (timeout_min) was nearly over")
-
-    signal.signal(getattr(signal, f"SIG{job.USR_SIG}"), end_soon)
-    perform_quietly(task)
-
-
-class LocalJobs:
-    """Each run is a process of its own, started by one of submitit's that watches it.
+    Their states come from ``squeue``, which every cluster has. submitit would use ``sacct``, which some clusters lack,
+    and would wait forever for a job that was killed there.
 
     Parameters
     ----------
     folder : str
-        Where submitit writes what it sends, and what the jobs say.
-    """
-
-    pause = 0.1  # seconds between looks at the jobs
-
-    def __init__(self, folder: str) -> None:
-        self._jobs: dict[str, tuple[Job[None], Task]] = {}
-        self._executor = LocalExecutor(_place(folder))
-        self._executor.update_parameters(timeout_min=LONGEST_MINUTES)
-
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Start these runs; on a cluster, as one array."""
-        with interruptions_held_back():  # of the terminal; they would reach the jobs a second time
-            jobs = self._executor.map_array(perform_as_job, tasks)
-        self._jobs |= {job.job_id: (job, task) for job, task in zip(jobs, tasks, strict=True)}
-
-    def ended(self, patience: float) -> list[Ended]:
-        """Return the runs whose jobs are over."""
-        until = monotonic() + patience
-        while not (over := self._over()) and monotonic() < until:
-            sleep(self.pause)
-        return [Ended(self._jobs.pop(name)[1], fate) for name, fate in over.items()]
-
-    def terminate(self) -> None:
-        """Ask all runs to end."""
-        self._send(signal.SIGTERM)
-
-    def close(self) -> None:
-        """End all jobs that are left."""
-        self._send(signal.SIGKILL)
-        self._jobs.clear()
-
-    def _send(self, signal_number: int) -> None:
-        """Send a signal to the processes that watch the runs, after which the jobs are named."""
-        for name in self._jobs:
-            with suppress(ProcessLookupError):
-                os.kill(int(name), signal_number)
-
-    def _over(self) -> dict[str, str]:
-        """Return the jobs that are over, and what has become of those without a result."""
-        return {
-            name: f"its process ended without a word: it was killed, or memory ran out; see {job.paths.stderr}"
-            for name, (job, _) in self._jobs.items()
-            if job.done()
-        }
-
-
-class SlurmJobs(LocalJobs):
-    """Each run is a job of Slurm's, all of them one array.
-
-    Slurm is asked by ``squeue``, which every cluster has; submitit asks its accounting, which some have not, and
-    waits for ever for a job that was killed there.
-
-    Parameters
-    ----------
-    folder : str
-        As above; all machines must see it.
+        The sweep's folder, which all machines can read.
     parameters : mapping of str to object
-        What submitit is to ask Slurm for, by sbatch's names.
+        Resources of a job, by sbatch's names.
     """
-
-    pause = 1.0
 
     def __init__(self, folder: str, parameters: Mapping[str, Any]) -> None:
-        self._jobs = {}
-        self._over_since: dict[str, float] = {}
-        self._ask_after = 0.0
-        self._executor = SlurmExecutor(_place(folder))
+        from submitit import SlurmExecutor
+
+        self._jobs: dict[str, tuple[Job[None], Task]] = {}
+        self._ended_at: dict[str, float] = {}
+        self._next_query = 0.0
+        self._executor = SlurmExecutor(f"{folder}/submitit/%j")
         self._executor.update_parameters(job_name="w2v_exp", **parameters)
 
     def start(self, tasks: Sequence[Task]) -> None:
@@ -285,58 +196,81 @@ class SlurmJobs(LocalJobs):
         Raises
         ------
         UserError
-            With Slurm's words, if it does not take them.
+            With Slurm's message, if it rejects them.
         """
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
         try:
-            with redirect_stderr(StringIO()):  # where submitit says what the error says
-                super().start(tasks)
+            # submitit prints the message of the error as well.
+            with redirect_stderr(StringIO()), interruptions_held_back():
+                jobs = self._executor.map_array(run_as_job, tasks)
         except (FailedJobError, FailedSubmissionError) as error:
-            said = " ".join(line for line in str(error).splitlines() if line.startswith("sbatch: "))
+            message = " ".join(line for line in str(error).splitlines() if line.startswith("sbatch: "))
             raise UserError(
-                f"hydra/launcher=submitit_slurm: Slurm does not take the jobs. {said or error}"
+                f"hydra/launcher=submitit_slurm: Slurm rejects the jobs. {message or error}"
             ) from None
+        self._jobs |= {job.job_id: (job, task) for job, task in zip(jobs, tasks, strict=True)}
+
+    def ended(self, seconds: float) -> list[Ended]:
+        """Return the runs whose jobs have ended."""
+        until = monotonic() + seconds
+        while not (ended := self._ended()) and monotonic() < until:
+            sleep(POLL_SECONDS)
+        return [Ended(self._jobs.pop(name)[1], reason) for name, reason in ended.items()]
 
     def terminate(self) -> None:
-        """Ask all runs to end: Slurm sends SIGTERM, and half a minute later SIGKILL."""
+        """Cancel all jobs: Slurm sends SIGTERM, and SIGKILL half a minute later."""
         if self._jobs:
             subprocess.run(["scancel", *self._jobs], check=False)
 
     def close(self) -> None:
-        """Cancel what is left."""
+        """Cancel all remaining jobs."""
         self.terminate()
         self._jobs.clear()
 
-    def _over(self) -> dict[str, str]:
-        over = {
-            name: f"it ended with an error; see {job.paths.stderr}"
+    def _ended(self) -> dict[str, str]:
+        """Return the names of the jobs that have ended, with the reason if they have written no result."""
+        ended = {
+            name: f"the job ended with an error; see {job.paths.stderr}"
             for name, (job, _) in self._jobs.items()
             if job.paths.result_pickle.exists()
         }
-        if over or monotonic() < self._ask_after:
-            return over
+        if ended or monotonic() < self._next_query:
+            return ended
         states = slurm_states()
-        self._ask_after = monotonic() + QUEUE_SECONDS
+        self._next_query = monotonic() + QUEUE_SECONDS
         if states is None:
             return {}
         for name, (job, task) in self._jobs.items():
             state = states.get(name, "COMPLETED")  # Slurm forgets jobs after some minutes
-            if state in GOING_ON:
-                self._over_since.pop(name, None)
+            if state in UNFINISHED:
+                self._ended_at.pop(name, None)
                 continue
-            since = self._over_since.setdefault(name, monotonic())
-            if has_result(task) or monotonic() - since > RESULT_SECONDS:
-                over[name] = f"its job {name} ended as {state}; see {job.paths.stderr}"
-        return over
+            ended_at = self._ended_at.setdefault(name, monotonic())
+            if has_result(task) or monotonic() - ended_at > RESULT_SECONDS:
+                ended[name] = f"job {name} ended as {state}; see {job.paths.stderr}"
+        return ended
+
+
+def run_as_job(task: Task) -> None:
+    """Execute a run in the process of a Slurm job.
+
+    On the signal that Slurm sends shortly before the time limit or a preemption, the run saves its results and ends.
+    submitit's own handler would raise an error or start the job again from its beginning.
+    """
+    from submitit import JobEnvironment
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated("stopped by Slurm: its time limit (timeout_min) was nearly reached")
+
+    signal.signal(getattr(signal, f"SIG{JobEnvironment().USR_SIG}"), stop)
+    run_task(task)
 
 
 def slurm_states() -> dict[str, str] | None:
-    """Return the states of this user's jobs, by name; None where Slurm does not answer for a moment."""
+    """Return the states of this user's jobs by name, or None if Slurm does not respond."""
     command = ["squeue", "--me", "--array", "--noheader", "--states=all", "--format=%i %T"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if asked.returncode:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
         return None
-    return dict(line.split(maxsplit=1) for line in asked.stdout.splitlines())
-
-
-def _place(folder: str) -> str:
-    return f"{folder}/submitit/%j"
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())

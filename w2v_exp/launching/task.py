@@ -1,11 +1,11 @@
-"""One run of a sweep: as it is sent to a process, done there, and recorded if that process was lost."""
+"""A run of a sweep: as it is sent to a process, executed there, and recorded if that process crashed."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,92 +35,65 @@ OUTPUT_FILE = "output.txt"
 
 
 class Task(NamedTuple):
-    """A run of a sweep: a few words, from which any process makes the same configuration.
+    """A run of a sweep, from which every process composes the same configuration.
 
     Parameters
     ----------
     number : int
-        Of the run in its sweep, from 0.
+        Number of the run in its sweep, from 0.
     overrides : tuple of str
-        What makes its configuration, Hydra's own part included.
+        All overrides, those of Hydra's own part included.
     sources : Sources
-        Where its options are; by absolute paths.
+        Sources of its options, with absolute paths.
     """
 
     number: int
     overrides: tuple[str, ...]
     sources: Sources
 
-    @classmethod
-    def of_sweep(cls, sweep: DictConfig, sources: Sources, number: int, overrides: Sequence[str]) -> Task:
-        """Return a run of the sweep that Hydra has composed."""
-        return cls(number, tuple(map(str, [*sweep.hydra.overrides.hydra, *overrides])), sources)
-
-    def composed(self) -> DictConfig:
-        """Return the run's configuration, as Hydra's own launcher would make it."""
+    def compose(self) -> DictConfig:
+        """Return the run's configuration, as Hydra's own launcher composes it."""
+        register_schema()
         config = self.sources.compose(self.overrides)
         with read_write(config.hydra.job), open_dict(config.hydra.job):
             config.hydra.job.num = self.number
             config.hydra.job.id = str(self.number)
         return config
 
-
-def task_plan(task: Task) -> Plan:
-    """Return the plan of a run, checked."""
-    return plan_of(task.composed())
-
-
-def task_info(config: DictConfig) -> RunInfo:
-    """Return who the run of a composed configuration is, without beginning it."""
-    folder = Path(config.hydra.sweep.dir) / str(OmegaConf.select(config, "hydra.sweep.subdir"))
-    return RunInfo.of_job(without_hydra(config), config.hydra, folder.absolute())
+    def plan(self) -> Plan:
+        """Return the run's plan, checked."""
+        return plan_of(self.compose())
 
 
-def perform(task: Task) -> None:
-    """Do a run, in whatever process: its result is in its folder then, and in its store."""
-    with messages_on_stderr():
-        _perform(task, _composed_here(task))
+def run_task(task: Task) -> None:
+    """Execute a run: afterwards its result is in its folder and in MLflow, and its output in `OUTPUT_FILE`.
 
+    Raises
+    ------
+    KeyboardInterrupt, Exception
+        What interrupted the run, or an error of the code; both are recorded like other failures, since whoever started
+        this process may be far away, or gone.
+    """
+    from w2v_exp.experiment.job import job  # a process that only sends tasks need not import it
 
-def perform_quietly(task: Task) -> None:
-    """Do a run whose words go to a file in its folder, for several runs would talk at the same time."""
-    config = _composed_here(task)
-    with output_to(task_info(config).folder), messages_on_stderr():
-        _perform(task, config)
-
-
-def _composed_here(task: Task) -> DictConfig:
-    """Return a run's configuration, in a process that has perhaps seen nothing of Hydra yet."""
-    register_schema()
-    return task.composed()
-
-
-def _perform(task: Task, config: DictConfig) -> None:
-    from w2v_exp.experiment.job import job  # late: who only sends tasks need not load what trains
-
+    config = task.compose()
     context = HydraContext(config_loader=None, callbacks=Callbacks(config))
-    try:
-        done = run_job(
-            job,
-            config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-            hydra_context=context,
-        )
-    except KeyboardInterrupt as interruption:
-        if not has_result(task):  # else the signal came when the run had ended
-            record_end(task, "KILLED", str(interruption) or "interrupted")
-        raise
-    if done.status == JobStatus.FAILED:
-        # An error of the code is told like a run's other failures: who has started this may be far away, or gone.
-        error = done._return_value  # the public property would raise it
-        record_end(task, "FAILED", f"{type(error).__name__}: {error}")
-        raise error
+    with redirect_output(_run_info(config).folder), messages_on_stderr():
+        try:
+            done = run_job(job, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+        except KeyboardInterrupt as interruption:
+            if not has_result(task):  # else the signal came after the end of the run
+                record_end(task, "KILLED", str(interruption) or "interrupted")
+            raise
+        if done.status == JobStatus.FAILED:
+            error = done._return_value  # the public property raises it
+            record_end(task, "FAILED", f"{type(error).__name__}: {error}")
+            raise error
 
 
 @contextmanager
-def output_to(folder: Path) -> Iterator[None]:
-    """Send all that this process says to a file in a folder, what C code says included; an empty one is deleted."""
+def redirect_output(folder: Path) -> Iterator[None]:
+    """Redirect the output of this process, that of C code included, to a file; if that is empty, delete it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / OUTPUT_FILE
     _flush()
@@ -144,19 +117,24 @@ def _flush() -> None:
     sys.stderr.flush()
 
 
+def _run_info(config: DictConfig) -> RunInfo:
+    folder = Path(config.hydra.sweep.dir) / str(OmegaConf.select(config, "hydra.sweep.subdir"))
+    return RunInfo.of_job(without_hydra(config), config.hydra, folder.absolute())
+
+
 def has_result(task: Task) -> bool:
-    """Return whether a run has told its end."""
-    info = task_info(task.composed())
+    """Return whether a run has written its result."""
+    info = _run_info(task.compose())
     return read_result(info.folder, info.sweep) is not None
 
 
 def record_end(task: Task, status: str, reason: str) -> RunResult:
-    """Write down, in the run's folder and in its store, how a run ended that could not do so itself.
+    """Record the end of a run that could not do so itself, in its folder and in MLflow.
 
-    What it has logged until then stays, and is part of the result.
+    Everything that it has logged is kept, and is part of the result.
     """
-    config = task.composed()
-    info = task_info(config)
+    config = task.compose()
+    info = _run_info(config)
     plan = plan_of(config)
     result = RunResult(
         name=info.name,
@@ -170,7 +148,7 @@ def record_end(task: Task, status: str, reason: str) -> RunResult:
         if isinstance(plan.tracking, MlflowTracking):
             result = end_lost_record(plan.tracking, info.tags(), info.folder, result)
         write_result(result, info.folder, info.sweep)
-    except OSError as error:  # a full disk; the other runs go on
+    except OSError as error:  # a full disk must not stop the other runs
         _log.warning(f"{info.folder}: {error.strerror or error}.")
     return result
 
@@ -182,23 +160,23 @@ def end_lost_record(
     result: RunResult,
     patience: float | None = None,
 ) -> RunResult:
-    """End a run in the store, if it had begun there, and return its result with what was logged.
+    """End a crashed run in the store, if it was created there, and return its result with the logged metrics.
 
-    A run that the store has as finished stays so, and its result is that of the store.
+    A run that has the status FINISHED in the store keeps it, and its result is that of the store.
 
-    A store that is locked or away is retried for `patience` seconds, by default a minute. After that the end is kept
-    in the run's folder, with the metrics that the run itself could not deliver, and the result's reason says so.
+    If the store does not respond, retry for `patience` seconds, by default a minute. After that the end stays pending
+    in the run's folder, with the metrics that the run itself could not upload, and the result's reason mentions it.
 
     Parameters
     ----------
     tracking : MlflowTracking
         The store.
     tags : mapping of str to str
-        The run's, by which it is found.
+        Tags of the run, by which it is found.
     folder : Path
         The run's folder.
     result : RunResult
-        How the run has ended.
+        Status and reason of its end.
     """
     from w2v_exp.tracking.store import PATIENCE_SECONDS, open_store, patiently
     from w2v_exp.tracking.upload import Delivery
@@ -217,7 +195,7 @@ def end_lost_record(
         if pending:
             pending.write(folder)
         return replace(result, reason=f"{result.reason} ({error})")
-    if logged.status == "FINISHED":  # it was lost between its last call of the store and its result
+    if logged.status == "FINISHED":  # it crashed after its last upload, before it wrote its result
         return replace(logged, name=result.name, swept=result.swept)
     return replace(result, run_id=pending.run_id, metrics=logged.metrics, curves=logged.curves)
 
@@ -225,7 +203,7 @@ def end_lost_record(
 def _pending_end(
     tracking: MlflowTracking, tags: Mapping[str, str], folder: Path, result: RunResult
 ) -> Pending:
-    """Return what the store lacks of a lost run: its end, and what the run itself has left."""
+    """Return the pending data of a crashed run: its end, and the data that the run itself could not upload."""
     from w2v_exp.tracking.store import experiment_id, experiment_name, store_uri
     from w2v_exp.tracking.upload import FILE, Pending
 
@@ -244,7 +222,7 @@ def _pending_end(
         pass
     except (OSError, ValueError) as error:
         _log.warning(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.")
-    if pending.status != "FINISHED":  # else it was lost while it waited for the store
+    if pending.status != "FINISHED":  # else it crashed while it waited for the store
         pending.tags["reason"] = result.reason
         pending.status, pending.end_time = result.status, int(time() * 1000)
     return pending

@@ -1,1 +1,1 @@
-"""Search instead of a grid: Optuna proposes the runs of a sweep, one by those before it."""
+"""Search: Optuna proposes the runs of a sweep from the results of earlier ones."""

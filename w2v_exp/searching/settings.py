@@ -1,4 +1,4 @@
-"""What can be said to a search, checked before it begins."""
+"""Settings of a search, checked before it starts."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from w2v_exp.machine import MOST_CORES
 from w2v_exp.metrics import Direction, logged_metrics
 from w2v_exp.plan import MOST_RUNS, Plan
 
-OURS = "w2v_exp.searching.search.Search"
+OURS = "w2v_exp.searching.search.run_search"
 GROUP = "hydra/sweeper"
 KEY = "hydra.sweeper"
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search.
+    """Metric, number of trials, sampler and study of a search.
 
     Parameters
     ----------
     metric : str
-        What is sought, of all that a run logs.
+        Target metric, any that a run logs.
     direction : str, optional
-        ``minimize`` or ``maximize``; None takes what is better of the metric.
+        ``minimize`` or ``maximize``; None: the better direction of the metric.
     n_trials : int
-        In all, those of before included.
+        Total number of trials, earlier ones included.
     n_jobs : int
-        Trials at once.
+        Number of simultaneous trials.
     startup_trials : int
-        The first ones, which are random.
+        Number of random trials before the TPE sampler starts.
     seed : int
-        Of what is proposed.
+        Seed of the sampler.
     study_name : str, optional
-        By which the study is found again; None takes that of the sweep's folder.
+        Name of the study, and of its folder; None: that of the sweep's folder.
     storage : str, optional
-        URL of the database that has the study; None keeps it in the sweep's folder.
+        Database URL of the study; None: a file in the sweep's folder.
 
     Raises
     ------
     SettingError
-        For the first setting that cannot be used.
+        For the first invalid setting.
     """
 
     metric: str = "cost"
@@ -76,11 +76,11 @@ class SearchSettings:
             raise SettingError(
                 "study_name",
                 self.study_name,
-                "names a folder, too; use letters, digits, _, - and . (not at the beginning).",
+                "must be the name of a folder: letters, digits, _, - and . (not as the first character).",
             )
 
     def direction_for(self, plan: Plan) -> Direction:
-        """Return whether the search minimizes or maximizes its metric.
+        """Return the direction of the search, from the metrics that runs of this plan log.
 
         Raises
         ------
@@ -92,18 +92,18 @@ class SearchSettings:
             raise SettingError(
                 f"{KEY}.metric",
                 self.metric,
-                f"is not what such a run logs{suggestion(self.metric, known)} It logs: {', '.join(known)}.",
+                f"is not logged by these runs{suggestion(self.metric, known)} They log: {', '.join(known)}.",
             )
         return self.direction or known[self.metric]
 
 
-def make_settings(sweeper: Mapping[str, Any]) -> SearchSettings:
-    """Return what a search was told, checked.
+def read_settings(sweeper: Mapping[str, Any]) -> SearchSettings:
+    """Return the checked settings of a search, from ``hydra.sweeper``.
 
     Raises
     ------
     SettingError
-        For the first setting that cannot be used.
+        For the first invalid setting.
     """
     try:
         return SearchSettings(
@@ -114,18 +114,12 @@ def make_settings(sweeper: Mapping[str, Any]) -> SearchSettings:
 
 
 def is_search(sweeper: Mapping[str, Any]) -> bool:
-    """Return whether a sweep's configuration, ``hydra.sweeper``, is that of a search."""
+    """Return whether ``hydra.sweeper`` is that of a search."""
     return sweeper.get("_target_") == OURS
 
 
 def require_optuna() -> None:
-    """Refuse to search without Optuna.
-
-    Raises
-    ------
-    UserError
-        If it is not installed.
-    """
+    """Raise `UserError` if Optuna is not installed."""
     if find_spec("optuna") is None:
         raise UserError(
             f"{GROUP}=optuna: needs the package optuna, which is not installed: {install_command('search')}"

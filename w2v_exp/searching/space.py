@@ -23,20 +23,20 @@ from optuna.trial import FrozenTrial
 from w2v_exp.config import swept_values
 from w2v_exp.errors import UserError
 
-DIGITS = 4  # of a number from an interval: enough to search by, and to read
-WITHIN = 0.382  # where between its ends an interval is tried
+DIGITS = 4  # of a value from an interval: precise enough for a search, and readable
+INNER = 0.382  # position of a sample value between the ends of an interval
 
 
 @dataclass(frozen=True)
 class Space:
-    """What is searched.
+    """The searched keys.
 
     Parameters
     ----------
     texts : dict of str to str
-        What each key was given, in Hydra's syntax: ``choice(10,50)``.
+        The value of each key in Hydra's syntax, such as ``choice(10,50)``.
     distributions : dict of str to BaseDistribution
-        What that means to Optuna.
+        The same as distributions of Optuna.
     """
 
     texts: dict[str, str]
@@ -44,44 +44,44 @@ class Space:
 
     @classmethod
     def of(cls, overrides: Mapping[str, Override]) -> Space:
-        """Return the space of some swept keys.
+        """Return the space of swept keys.
 
         Raises
         ------
         UserError
-            If there is none, or for the first that nothing can be drawn from.
+            If there are none, or for the first that has no distribution.
         """
         if not overrides:
             raise UserError(
-                "hydra/sweeper=optuna: there is nothing to search; add keys with choice(…), range(…) or "
-                "interval(…), as 'learning_rate=tag(log, interval(0.001,1))'."
+                "hydra/sweeper=optuna: needs a search space. Add keys with choice(…), range(…) or "
+                "interval(…), such as 'learning_rate=tag(log, interval(0.001,1))'."
             )
         texts = {key: str(override.input_line).split("=", 1)[1] for key, override in overrides.items()}
         return cls(texts, {key: _distribution(override) for key, override in overrides.items()})
 
-    def tried(self) -> dict[str, list[str]]:
-        """Return values of each key by which it can be checked: all choices; of numbers both ends and one between."""
-        return {key: _tried(distribution) for key, distribution in self.distributions.items()}
+    def sample_values(self) -> dict[str, list[str]]:
+        """Return values that validate each key: all choices, or both ends of a range of numbers and one between."""
+        return {key: _sample_values(distribution) for key, distribution in self.distributions.items()}
 
     def hint(self, key: str) -> str:
-        """Return how whole numbers are drawn, where a key that does not take others was given an interval."""
+        """Return the syntax for whole numbers, for a message about a key that was given an interval."""
         distribution = self.distributions[key]
         if not isinstance(distribution, FloatDistribution) or distribution.step is not None:
             return ""
         return f" For whole numbers write int({self.texts[key]})."
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """Return what makes a run of the values that a trial has."""
+        """Return the overrides of a trial's run."""
         return [f"{key}={as_text(params[key])}" for key in self.distributions]
 
 
 def as_text(value: Any) -> str:
-    """Return a trial's value as it stands on a command line."""
+    """Return a trial's value as text of the command line."""
     return value if isinstance(value, str) else repr(value)
 
 
 def readable(value: Any, distribution: BaseDistribution) -> Any:
-    """Return a number in as few digits as tell it from others; what is not from an interval stays as it is.
+    """Return a number from an interval, rounded to `DIGITS` digits of its range; other values unchanged.
 
     >>> readable(0.0123456789, FloatDistribution(0.001, 1, log=True))
     0.01235
@@ -112,22 +112,24 @@ def _distribution(override: Override) -> BaseDistribution:
     tags = set(getattr(value, "tags", ()))
     logarithmic = "log" in tags
     if tags - {"log"}:
-        raise _problem(override, f"tag {', '.join(sorted(tags - {'log'}))}: only log means something")
+        raise _problem(
+            override, f"tag {', '.join(sorted(tags - {'log'}))}: not supported; the only tag is log"
+        )
     if isinstance(value, IntervalSweep):
         return _interval(override, value, logarithmic)
     if isinstance(value, RangeSweep):
         return _range(override, value, logarithmic)
     if logarithmic:
-        raise _problem(override, "the tag log is for an interval or a range")
+        raise _problem(override, "the tag log needs an interval or a range")
     return CategoricalDistribution(list(dict.fromkeys(swept_values(override))))
 
 
 def _interval(override: Override, value: IntervalSweep, logarithmic: bool) -> BaseDistribution:
     low, high = value.start, value.end
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise _problem(override, "an interval goes from a number to a higher one")
+        raise _problem(override, "the end of an interval must be above its start")
     if logarithmic and low <= 0:
-        raise _problem(override, "an interval with the tag log begins above 0")
+        raise _problem(override, "an interval with the tag log must start above 0")
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=logarithmic)
     return FloatDistribution(low, high, log=logarithmic)
@@ -145,7 +147,7 @@ def _range(override: Override, value: RangeSweep, logarithmic: bool) -> BaseDist
     last = Decimal(str(value.start)) + (count - 1) * Decimal(str(value.step))
     low, high = sorted((Decimal(str(value.start)), last))
     if logarithmic and (step != 1 or low < 1):
-        raise _problem(override, "a range with the tag log has whole numbers from 1 on, in steps of 1")
+        raise _problem(override, "a range with the tag log must start at 1 or above, with step 1")
     if all(isinstance(number, int) for number in (value.start, value.step)):
         return IntDistribution(int(low), int(high), log=logarithmic, step=int(step))
     return FloatDistribution(float(low), float(high), step=float(step))
@@ -155,34 +157,34 @@ def _problem(override: Override, problem: str) -> UserError:
     return UserError(f"{override.input_line}: {problem}.")
 
 
-def _tried(distribution: BaseDistribution) -> list[str]:
+def _sample_values(distribution: BaseDistribution) -> list[str]:
     if isinstance(distribution, CategoricalDistribution):
         return [str(choice) for choice in distribution.choices]
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     low, high = distribution.low, distribution.high
     if isinstance(distribution, IntDistribution) or distribution.step is not None:
         return [as_text(number) for number in dict.fromkeys((low, high))]
-    return [as_text(number) for number in (low, readable(low + WITHIN * (high - low), distribution), high)]
+    return [as_text(number) for number in (low, readable(low + INNER * (high - low), distribution), high)]
 
 
 class ReadableSampler(TPESampler):
-    """Tree-structured Parzen estimators (Bergstra et al. 2011), whose numbers have no more digits than help.
+    """Tree-structured Parzen estimators (Bergstra et al. 2011) with values of few digits.
 
     Parameters
     ----------
     seed : int
-        Of the search.
-    place : int
-        Of the trial in it, from 0. What is proposed depends on these two and on the trials before only: a search that
-        goes on in another process proposes what it would have proposed anyway.
+        Seed of the search.
+    number : int
+        Number of the trial, from 0. Its values depend on the seed, this number and the earlier trials only, so a
+        resumed search proposes the same values as an uninterrupted one.
     startup_trials : int
-        So many of the first ones are random.
+        Number of random trials at the start.
     """
 
-    def __init__(self, seed: int, place: int, startup_trials: int) -> None:
-        # Of trials at once, one keeps away from what the others are at (constant_liar).
+    def __init__(self, seed: int, number: int, startup_trials: int) -> None:
+        # constant_liar: simultaneous trials keep a distance from one another.
         super().__init__(
-            seed=int(np.random.SeedSequence([seed, place]).generate_state(1)[0]),
+            seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0]),
             n_startup_trials=startup_trials,
             constant_liar=True,
         )
@@ -190,13 +192,13 @@ class ReadableSampler(TPESampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return values that are drawn together."""
+        """Return values that are sampled jointly."""
         drawn = super().sample_relative(study, trial, search_space)
         return {name: readable(value, search_space[name]) for name, value in drawn.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return a value that is drawn by itself, as all are while they are random."""
+        """Return a value that is sampled independently, as in the random trials."""
         drawn = super().sample_independent(study, trial, param_name, param_distribution)
         return readable(drawn, param_distribution)
