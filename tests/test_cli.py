@@ -193,21 +193,42 @@ def test_estimate_is_a_sub_command_too(command: Command) -> None:
     assert "Estimated for 16 tokens of 13 words, window 2" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["w2v_exp.processes", "w2v_exp.experiment.cli", "hydra", "numpy"])
-def test_an_interruption_while_modules_are_imported_is_no_traceback(tmp_path: Path, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "lost"),
+    [
+        ("signal", False),
+        ("w2v_exp.processes", True),
+        ("w2v_exp.experiment.cli", False),
+        ("hydra", True),
+        ("numpy", False),
+        ("w2v_exp.experiment.job", True),
+    ],
+)
+@pytest.mark.parametrize("start", ["w2v-exp", "-m"])
+def test_an_interruption_while_modules_are_imported_ends_in_one_line(
+    tmp_path: Path, module: str, lost: bool, start: str
+) -> None:
+    """Also in one of the places where Python drops exceptions, such as a finalizer."""
+    if start == "-m":
+        begin = "runpy.run_module('w2v_exp', run_name='__main__', alter_sys=True)"
+    else:
+        begin = "from w2v_exp.__main__ import main; main()"  # as the script does
     script = f"""if True:
-        import os, signal, sys
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        import _signal, os, runpy, sys
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         class Interrupting:
+            def __del__(self):
+                os.kill(os.getpid(), _signal.SIGINT)
             def find_spec(self, name, *_):
                 if name == {module!r}:
-                    os.kill(os.getpid(), signal.SIGINT)
+                    Interrupting() if {lost} else self.__del__()
+        sys.modules.pop("signal", None)
         sys.meta_path.insert(0, Interrupting())
-        from w2v_exp.__main__ import main
-        main()
+        {begin}
         """
-    done = run_python("-c", script, folder=tmp_path)
+    done = run_python("-c", script, "tracking=none", "epochs=1", folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["windw=3"], ["tracking=none", "epochs=1"]], ids=" ".join)

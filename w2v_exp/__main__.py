@@ -1,49 +1,54 @@
 """The command ``w2v-exp``, the same as ``python -m w2v_exp``: runs, sweeps and sub-commands."""
 
-from __future__ import annotations
-
-import sys
+import os
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     try:
-        from w2v_exp.processes import exit_with
+        import signal
 
-        exit_with(run)
-    except KeyboardInterrupt:  # while that was imported
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                signal.signal(number, _quit)
+        from w2v_exp.processes import exit_with
+    except KeyboardInterrupt:  # before it was handled
+        _quit(2)
+    exit_with(run)
+
+
+def _quit(number: int, _frame: object = None) -> None:
+    """End the process at once, as a signal may while nothing has been done yet.
+
+    Importing the packages takes up to a second, in which an exception may be lost, or turned into another one.
+    """
+    try:
+        os.write(2, b"Interrupted.\n")
+    finally:
+        os._exit(128 + number)
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line and return its exit code; a sub-command comes first in it.
-
-    What a command needs is imported after signals are handled: it takes up to a second.
-    """
+    """Run a command line and return its exit code; a sub-command comes first in it."""
     from w2v_exp.processes import messages_on_stderr, termination_as_exception
 
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    with termination_as_exception(), messages_on_stderr():
-        if name == "ask":
-            from w2v_exp.experiment.questions import run as ask
-
-            return ask(rest)
-        if name == "cache":
-            from w2v_exp.experiment.cache import main as cache
-
-            return cache(rest)
-        if name == "compare":
-            from w2v_exp.experiment.report import compare_runs
-
-            return compare_runs(rest)
-        if name == "sync":
-            from w2v_exp.experiment.replay import main as sync
-
-            return sync(rest)
+    if name == "ask":
+        from w2v_exp.experiment.questions import run as command
+    elif name == "cache":
+        from w2v_exp.experiment.cache import main as command
+    elif name == "compare":
+        from w2v_exp.experiment.report import compare_runs as command
+    elif name == "sync":
+        from w2v_exp.experiment.replay import main as command
+    else:
         from w2v_exp.experiment.cli import run as run_or_sweep
 
-        return run_or_sweep([*rest, "estimate=true"] if name == "estimate" else arguments)
+        with messages_on_stderr():
+            return run_or_sweep([*rest, "estimate=true"] if name == "estimate" else arguments)
+    with termination_as_exception(), messages_on_stderr():
+        return command(rest)
 
 
 if __name__ == "__main__":

@@ -157,8 +157,7 @@ def run(arguments: list[str]) -> int:
     143: SIGHUP, Ctrl-C or SIGTERM has ended it.
     """
     try:
-        with termination_as_exception():
-            return _run(arguments)
+        return _run(arguments)
     except UserError as error:
         print(error, file=sys.stderr)
         return MISTAKE
@@ -189,7 +188,12 @@ def _run(arguments: list[str]) -> int:
         if command.plan.estimate:
             return _estimate(command)
         _check_tracking(command)
-        return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
+        # Imported before signals raise exceptions, which may be lost in an import.
+        import w2v_exp.experiment.job
+        import w2v_exp.experiment.report  # noqa: F401
+
+        with termination_as_exception():
+            return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
     except HYDRA_ERRORS as error:
         raise explain(error) from error
 
