@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import lock_descriptor
 
 from w2v_exp import files
 from w2v_exp.files import is_locked, locked, try_lock
@@ -100,8 +101,8 @@ def test_a_long_wait_is_mentioned_once_with_the_process_that_holds_the_lock(tmp_
 def test_what_a_lock_file_holds_need_not_be_ours(tmp_path, content, capsys, monkeypatch):
     monkeypatch.setattr(files, "MESSAGE_SECONDS", 0.0)
     (tmp_path / "lock").write_bytes(content)
-    holder = files._opened(tmp_path / "lock")  # locked by a version that wrote nothing into it
-    assert files._try_to_lock(holder)
+    holder = (tmp_path / "lock").open("rb")  # locked by a version that wrote nothing into it
+    assert lock_descriptor(holder.fileno(), blocking=False)
     waiting = threading.Thread(target=lambda: locked(tmp_path / "lock").__enter__(), daemon=True)
     waiting.start()
     while not (message := capsys.readouterr().err):

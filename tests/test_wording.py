@@ -51,7 +51,6 @@ UNMENDED: set[str] = {
     "w2v_exp/experiment/report.py",
     "w2v_exp/experiment/resuming.py",
     "w2v_exp/experiment/run_checkpoints.py",
-    "w2v_exp/files.py",
     "w2v_exp/machine.py",
     "w2v_exp/processes.py",
     "w2v_exp/reporting/colours.py",

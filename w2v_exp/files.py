@@ -1,10 +1,7 @@
-"""Files written whole, folders that may be deleted from, and locks between processes.
+"""Files that are written completely, folders that w2v_exp may delete from, and locks between processes.
 
-The locks are `flock`'s, not those of the library filelock: a lock has to be looked at by a user who may only read the
-file, and a holder may delete its file, for both of which that has no function.
-
-No name of a file or folder is a reason to delete it: MLflow's run folders, for one, are called like entries of the
-cache. Symbolic links are not followed.
+The name of a file or folder is no reason to delete it: MLflow's run folders, for example, are named like entries of
+the cache. Only marked folders are deleted from (`CACHEDIR.TAG`), and symbolic links are not followed.
 """
 
 from __future__ import annotations
@@ -15,13 +12,15 @@ import os
 import re
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
+
+from filelock import lock_descriptor
+from platformdirs import user_cache_path
 
 _log = logging.getLogger(__name__)
 
@@ -30,16 +29,15 @@ CHECKSUM = "checksum"  # key in a file of `write_checked`
 
 @contextmanager
 def replacing(path: Path | str, mode: str = "w", *, durable: bool = True) -> Iterator[IO[Any]]:
-    r"""Open a temporary file beside `path`, and rename it to `path` if the block ends well.
+    r"""Open a temporary file beside `path`; rename it to `path` at the end.
 
-    Text is UTF-8 with ``\n`` line ends on every platform. If the block raises, the temporary file is deleted
-    and what was at `path` before stays. The file is on the disk before it gets its name, and its name when this
-    returns, so that neither is lost with the machine's power; ``durable=False`` saves that time for what can be made
-    again and is checked when it is read.
+    Text is UTF-8 with ``\n`` line ends on every platform. If the block raises, the temporary file is deleted and
+    `path` is unchanged. The file is synced before it is renamed, and its folder afterwards, so that neither is lost
+    in a power failure; ``durable=False`` saves that time for files that can be made again and are checked when read.
     """
     path = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    # Not by `tempfile`, which lets only the owner read: this file gets the permissions of any other.
+    # Not by `tempfile`, whose files only the owner can read: this file gets the permissions of any other.
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}")
     try:
         with temporary.open(mode.replace("w", "x"), **text) as stream:  # type: ignore[call-overload]
@@ -55,12 +53,22 @@ def replacing(path: Path | str, mode: str = "w", *, durable: bool = True) -> Ite
         raise
 
 
+def is_unfinished(file: str, names: Collection[str]) -> bool:
+    """Return whether a file name is that of a temporary file that `replacing` makes for one of these names.
+
+    >>> is_unfinished(".result.json.01ab23cd", ["result.json"])
+    True
+    """
+    match = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}", file)
+    return match is not None and any(match[1] == name[:50] for name in names)
+
+
 class DamagedFileError(Exception):
-    """A file that is not what was written; the message says why, as the end of a sentence."""
+    """A file that does not contain the data written to it; the message is the end of a sentence."""
 
 
 def write_checked(path: Path, values: Mapping[str, Any], *, durable: bool = True) -> None:
-    """Write values as a JSON object, with a checksum among them.
+    """Write values as a JSON object that includes a checksum.
 
     Raises
     ------
@@ -72,14 +80,14 @@ def write_checked(path: Path, values: Mapping[str, Any], *, durable: bool = True
 
 
 def read_checked(path: Path) -> dict[str, Any]:
-    """Return the values that `write_checked` has written to a file.
+    """Return the values written to a file by `write_checked`.
 
     Raises
     ------
     OSError
         If it cannot be read; `FileNotFoundError` if it does not exist.
     DamagedFileError
-        If they are not what was written.
+        If the values are not those written.
     """
     content = path.read_bytes()
     if not content:
@@ -99,15 +107,15 @@ def _checksum(values: Mapping[str, Any]) -> int:
 
 
 def expanded(path: Path | str) -> Path:
-    """Return a path whose ``~`` or ``~user`` is that user's home folder; as it is where there is none."""
+    """Return a path with ``~`` or ``~user`` replaced by that user's home folder; unchanged if there is none."""
     try:
         return Path(path).expanduser()
-    except (RuntimeError, ValueError):  # no such user or no home folder; a NUL byte, which no name has
+    except (RuntimeError, ValueError):  # no such user or no home folder; a NUL byte, which no name contains
         return Path(path)
 
 
 def sync_folder(folder: Path) -> None:
-    """Write a folder's names to the disk, where the system can."""
+    """Write the names in a folder to the disk, on systems that can."""
     with suppress(OSError):  # Windows opens no folders
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -117,18 +125,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the project's cache folder, as an absolute path. It need not exist.
+    """Return the absolute path of the project's cache folder, which need not exist.
 
-    ``W2V_EXP_CACHE`` names it; without that it is ``w2v_exp`` in ``XDG_CACHE_HOME``, or in ``~/.cache``. A user without
-    a home folder (``docker run --user 12345``) has it in ``outputs`` of the current folder, beside the runs.
-    Whoever keeps something here makes a folder of its own below it.
+    It is ``W2V_EXP_CACHE``, or else ``w2v_exp`` in the system's folder for caches (on Linux ``XDG_CACHE_HOME``, or
+    ``~/.cache``). For a user without a home folder (``docker run --user 12345``) it is in ``outputs`` of the current
+    folder. Callers make subfolders of their own.
     """
     if own := os.environ.get("W2V_EXP_CACHE"):
         return expanded(own).absolute()
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative XDG_CACHE_HOME is to be ignored: XDG Base Directory Specification.
-    base = Path(shared) if Path(shared).is_absolute() else expanded("~/.cache")
-    return base / "w2v_exp" if base.is_absolute() else Path("outputs/.cache/w2v_exp").absolute()
+    with suppress(RuntimeError):  # no home folder
+        if (folder := user_cache_path("w2v_exp", appauthor=False)).is_absolute():
+            return folder
+    return Path("outputs/.cache/w2v_exp").absolute()
 
 
 def own_files(cache: Path, name: str) -> list[Path]:
@@ -145,17 +153,19 @@ def _is_checked(file: Path) -> bool:
     return False
 
 
-MESSAGE_SECONDS = 2.0  # a wait that is shorter is not mentioned
-_LOOK_EVERY = 0.05
-_HOLDER_BYTES = 300  # of the file, at most: a process id and the longest name of a host
+# ---------------------------------------------------------------- locks
+
+MESSAGE_SECONDS = 2.0  # a shorter wait is not logged
+_POLL_SECONDS = 0.05
+_HOLDER_BYTES = 300  # read from a lock's file: a process id and the longest name of a host
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of this file while the block runs, after waiting for whoever holds it.
+    """Hold the lock of a file during the block, after waiting for its present holder.
 
-    The system frees it when its holder ends, however that happens. The file stays: to delete it would let two
-    processes hold locks of the same name. A wait of more than two seconds is mentioned once on standard error.
+    The operating system releases the lock when the process ends, however it ends. The file stays: if it were deleted,
+    two processes could hold locks of the same name. A wait of more than two seconds is logged once.
 
     Raises
     ------
@@ -163,14 +173,21 @@ def locked(path: Path) -> Iterator[None]:
         If the file cannot be made, or its file system has no locks.
     """
     with _opened(path) as stream:
-        _wait_for(stream, path)
-        yield  # closing the file frees it
+        message_at = time.monotonic() + MESSAGE_SECONDS
+        while not lock_descriptor(stream.fileno(), blocking=False):
+            if time.monotonic() >= message_at:
+                _log.warning(f"Waiting for {path}: another process{_holder(stream)} holds it.")
+                lock_descriptor(stream.fileno(), poll_interval=_POLL_SECONDS)
+                break
+            time.sleep(_POLL_SECONDS)
+        _write_holder(stream)
+        yield  # closing the file releases the lock
 
 
 def try_lock(path: Path) -> IO[bytes] | None:
-    """Return this file, made if need be and locked until it is closed; None if somebody else holds it.
+    """Return a file, made if need be, that is locked until it is closed; None if another process holds the lock.
 
-    Unlike with `locked`, its holder may delete it.
+    Unlike with `locked`, the holder may delete the file.
 
     Raises
     ------
@@ -180,9 +197,9 @@ def try_lock(path: Path) -> IO[bytes] | None:
     while True:
         with ExitStack() as closing:
             stream = closing.enter_context(_opened(path))
-            if not _try_to_lock(stream):
+            if not lock_descriptor(stream.fileno(), blocking=False):
                 return None
-            with suppress(FileNotFoundError):  # deleted meanwhile: the next one of this name is another file
+            with suppress(FileNotFoundError):  # deleted meanwhile: the next file of this name is another one
                 if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                     _write_holder(stream)
                     closing.pop_all()
@@ -190,7 +207,7 @@ def try_lock(path: Path) -> IO[bytes] | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether somebody holds the lock of a file that exists, without waiting; it is only read.
+    """Return whether a process holds the lock of a file that exists, without waiting or writing.
 
     Raises
     ------
@@ -198,11 +215,15 @@ def is_locked(path: Path) -> bool:
         If the file cannot be opened, or its file system has no locks.
     """
     with path.open("rb") as stream:
-        return not _try_to_lock(stream, shared=True)
+        return not lock_descriptor(stream.fileno(), blocking=False)
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open a lock's file, made if need be; for reading if it belongs to another user, which `flock` does with."""
+    """Open a lock's file, made if need be; only for reading if it belongs to another user.
+
+    filelock's own `FileLock` cannot lock a file of another user, and cannot report whether a file is locked without
+    making it; its `lock_descriptor` locks any open file.
+    """
     try:
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
     except PermissionError:
@@ -211,80 +232,37 @@ def _opened(path: Path) -> IO[bytes]:
         raise
 
 
-def _wait_for(stream: IO[bytes], path: Path) -> None:
-    """Lock a file, and print who holds it if that takes long."""
-    message_at = time.monotonic() + MESSAGE_SECONDS
-    while not _try_to_lock(stream):
-        if time.monotonic() >= message_at:
-            _log.warning(f"Waiting for {path}: another process{_holder(stream)} holds it.")
-            _lock(stream)
-            break
-        time.sleep(_LOOK_EVERY)
-    _write_holder(stream)
-
-
 def _write_holder(stream: IO[bytes]) -> None:
-    """Write into a file who holds its lock, for those who wait for it."""
-    with suppress(OSError):  # a full disk, or the file of another user: it is locked all the same
+    """Write the process that holds a lock into its file, for the message of those that wait."""
+    with suppress(OSError):  # a full disk, or the file of another user
         stream.seek(0)
         stream.truncate()
         stream.write(f"{os.getpid()} {socket.gethostname()}".encode())
 
 
 def _holder(stream: IO[bytes]) -> str:
-    """Return the process that holds a lock, as the file says, in parentheses; nothing if it does not say."""
+    """Return the holder of a lock in parentheses, as its file has it; "" if the file does not name it."""
     try:
         stream.seek(0)
         process, host = stream.read(_HOLDER_BYTES).decode().split()
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # on Windows, nobody else can read a locked file
         return ""
     if not process.isdecimal():
         return ""
     return f" (pid {process})" if host == socket.gethostname() else f" (pid {process} of another machine)"
 
 
-if sys.platform == "win32":
-    import msvcrt
+# ---------------------------------------------------------------- folders that are deleted from
 
-    _LOCKED_BYTE = 1 << 30  # Windows lets nobody read what is locked, and the file says who holds it
-
-    def _try_to_lock(stream: IO[bytes], *, shared: bool = False) -> bool:
-        stream.seek(_LOCKED_BYTE)
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-    def _lock(stream: IO[bytes]) -> None:
-        while not _try_to_lock(stream):
-            time.sleep(_LOOK_EVERY)
-
-else:
-    import fcntl
-
-    def _try_to_lock(stream: IO[bytes], *, shared: bool = False) -> bool:
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(stream.fileno(), kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _lock(stream: IO[bytes]) -> None:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-
-
-TAG = "CACHEDIR.TAG"  # known to programs that make backups, which leave such folders out: bford.info/cachedir
+TAG = "CACHEDIR.TAG"  # known to backup programs, which exclude such folders: bford.info/cachedir
 CONTENT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This folder belongs to w2v_exp, which deletes files in it. Keep nothing of your own here.
 """
-SUBFOLDER = "w2v_exp"  # of a folder that belongs to somebody else
-_UNFINISHED_TAG = re.compile(rf"\.{re.escape(TAG)}\.[0-9a-f]+")
+SUBFOLDER = "w2v_exp"  # used in a folder that contains other files
 
 
 def is_own(folder: Path) -> bool:
-    """Return whether a folder has the mark. A mark that is a symbolic link is none."""
+    """Return whether a folder has the marker. A marker that is a symbolic link does not count."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would block
     try:
         opened = os.open(folder / TAG, flags)
@@ -299,28 +277,28 @@ def is_own(folder: Path) -> bool:
 
 
 def is_foreign(folder: Path, besides: Collection[str] = ()) -> bool:
-    """Return whether a folder holds files, others than those of the names `besides`, and has no mark."""
+    """Return whether a folder without the marker contains files other than those named in `besides`."""
     if is_own(folder):
         return False
     try:
         names = {path.name for path in folder.iterdir()} - {*besides}
-    except OSError:  # it does not exist; or nothing can be written to it either
+    except OSError:  # it does not exist, or cannot be listed, and then cannot be written to either
         return False
-    return not all(_UNFINISHED_TAG.fullmatch(name) for name in names)
+    return not all(is_unfinished(name, [TAG]) for name in names)
 
 
 def own_place(folder: Path) -> Path:
-    """Return where to put files for which a user has named a folder: there, or in a subfolder if it is in use."""
+    """Return the folder to use for a folder that a user names: itself, or a subfolder if it contains other files."""
     return folder / SUBFOLDER if is_foreign(folder) else folder
 
 
 def make_own(folder: Path, besides: Collection[str] = ()) -> None:
-    """Make a folder with the mark, or mark one that may get it.
+    """Make a folder with the marker, or mark one that contains nothing else.
 
     Raises
     ------
     OSError
-        If it cannot be made, or is in use for something else.
+        If it cannot be made, or contains other files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if is_own(folder):
@@ -331,22 +309,44 @@ def make_own(folder: Path, besides: Collection[str] = ()) -> None:
         stream.write(CONTENT)
 
 
-def delete_own(folder: Path, names: Sequence[str]) -> bool:
-    """Delete a marked folder that holds nothing but files of these names, in their order; return whether it is gone.
+def holds_only(folder: Path, names: Collection[str]) -> bool:
+    """Return whether a marked folder contains only files of these names, finished or not.
 
-    Anything else in it, and the folder itself then, is left alone.
+    Raises
+    ------
+    OSError
+        If it cannot be listed.
+    """
+    listed = {path.name for path in folder.iterdir()} - {*names, TAG}
+    return not folder.is_symlink() and is_own(folder) and all(is_unfinished(name, names) for name in listed)
+
+
+def delete_own(folder: Path, names: Sequence[str]) -> bool:
+    """Delete a marked folder that contains only files of these names, in their order; return whether it is gone.
+
+    If it contains anything else, nothing is deleted.
     """
     try:
-        if (
-            folder.is_symlink()
-            or not is_own(folder)
-            or not {path.name for path in folder.iterdir()} <= {*names, TAG}
-        ):
+        if not holds_only(folder, names):
             return False
-        # The mark last, if nothing else is asked for: what is left by an interruption can still be deleted.
+        remove_unfinished(folder, names)
+        # The marker last, unless `names` has a place for it: what an interruption leaves can still be deleted.
         for name in names if TAG in names else (*names, TAG):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
     except OSError:
         return False
     return True
+
+
+def remove_unfinished(folder: Path, names: Collection[str]) -> None:
+    """Delete the temporary files that processes which were killed left beside files of these names.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be listed, or a file not be deleted.
+    """
+    for path in folder.iterdir():
+        if is_unfinished(path.name, names):
+            path.unlink(missing_ok=True)

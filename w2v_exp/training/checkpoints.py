@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from w2v_exp.errors import SettingError
-from w2v_exp.files import TAG, delete_own, make_own, replacing, try_lock
+from w2v_exp.files import TAG, delete_own, make_own, remove_unfinished, replacing, try_lock
 from w2v_exp.training.trainer import EpochRecord, EpochSums, Trainer, TrainingState
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -140,7 +140,6 @@ def checkpointing(
 
 
 LATEST, PREVIOUS, DAMAGED, LOCK = "checkpoint.npz", "previous.npz", "damaged.npz", "lock"
-_UNFINISHED = re.compile(rf"\.({re.escape(LATEST)}|{re.escape(TAG)})\.[0-9a-f]+")
 
 
 class CheckpointFolder:
@@ -180,9 +179,7 @@ class CheckpointFolder:
             except OSError:
                 self._unlock()
                 raise
-            for unfinished in path.iterdir():  # left by a process that was killed while it wrote
-                if _UNFINISHED.fullmatch(unfinished.name):
-                    unfinished.unlink()
+            remove_unfinished(path, (LATEST, TAG))
 
     def write(self, state: TrainingState, notes: Mapping[str, Any]) -> None:
         """Write a checkpoint and keep the one before it.
