@@ -27,7 +27,7 @@ LOADED = [  # what the application imports late
     "optuna.storages",
     "scipy.sparse.linalg",
     "w2v_exp.experiment.cli",
-    "w2v_exp.experiment.job",
+    "w2v_exp.experiment.run",
     "w2v_exp.experiment.report",
     "w2v_exp.reporting.memory_ladder",
     "w2v_exp.reporting.plots",

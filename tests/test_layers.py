@@ -230,8 +230,7 @@ def test_the_trainer_loads_nothing_heavy():
 
 def test_a_run_without_tracking_loads_no_pictures_pages_and_stores():
     """They take from 0.1 to 2 seconds to load, and are loaded where they are needed."""
-    modules = "w2v_exp.experiment.cli, w2v_exp.experiment.job, w2v_exp.experiment.run"
-    loaded = loaded_by(f"import {modules}")
+    loaded = loaded_by("import w2v_exp.experiment.cli, w2v_exp.experiment.run")
     assert "hydra" in loaded
     assert (
         loaded & {"matplotlib", "mlflow", "jinja2", "pandas", "scipy", "sklearn", "optuna", "joblib"} == set()

@@ -9,13 +9,14 @@ from plans import plan_of
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import HYDRA_ERRORS
 from w2v_exp.errors import UserError
+from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.build import split_text
+from w2v_exp.experiment.build import build_trainer, split_text
 from w2v_exp.experiment.command import explain
-from w2v_exp.experiment.costs import RunCosts
 from w2v_exp.experiment.estimate import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import read_trainable_text
-from w2v_exp.experiment.rehearsal import rehearse
+from w2v_exp.experiment.measures import RunCosts
+from w2v_exp.experiment.run import dry_run
 from w2v_exp.plan import MOST_RUNS, Plan
 from w2v_exp.tracking.mlflow_run import kept_epochs
 
@@ -73,9 +74,9 @@ def begin(plan):
     size = len(text.vocabulary)
     estimate_encodings(plan, training, size)
     require_fit(plan, training, size, estimate_run(plan, training, size))
-    rehearse(plan, training, size)
-    costs = RunCosts(plan, None, lambda: None)
-    costs.prepare(training, held_out, size)
+    built = dry_run(plan, training, size)
+    trainer = build_trainer(plan, built.examples, built.initialization, count_ids(training.ids, size))
+    RunCosts(plan, trainer).sample(training, held_out)
     kept_epochs(plan.epochs, 500)
 
 

@@ -77,7 +77,7 @@ class RunResult:
 
     @property
     def has_estimated_cost(self) -> bool:
-        """Whether the metric ``cost`` was measured on a sample of the text: see `RunCosts.prepare`."""
+        """Whether the metric ``cost`` was measured on a sample of the text: see `RunCosts.sample`."""
         return "cost_pairs" in self.metrics and self.metrics.get("cost_sample_share", 0.0) < 1.0
 
     def known(self, metric: str) -> float:

@@ -22,7 +22,7 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation import Evaluation, Sets
 from w2v_exp.errors import UserError, install_command
 from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer, split_text
-from w2v_exp.experiment.evaluation import evaluation_rows
+from w2v_exp.experiment.measures import evaluation_rows
 from w2v_exp.files import replacing
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText

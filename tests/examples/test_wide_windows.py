@@ -15,9 +15,9 @@ from w2v_exp.examples.held_out import sample_pairs
 from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window, mean_pairs, window_pairs
 from w2v_exp.examples.sampling import TextPart, TextSampler
 from w2v_exp.examples.streamed import StreamedExamples
-from w2v_exp.experiment.bounds import training_bounds
 from w2v_exp.experiment.build import build_examples, build_trainer, held_out_sample, pair_statistics
 from w2v_exp.experiment.estimate import estimate_run
+from w2v_exp.experiment.measures import training_bounds
 
 V = 7
 IDS = np.random.default_rng(3).integers(V, size=60, dtype=np.int32)

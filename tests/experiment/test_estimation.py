@@ -21,7 +21,7 @@ from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer
 from w2v_exp.experiment.estimate import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import Pretrained
-from w2v_exp.experiment.rehearsal import REHEARSED_STEPS
+from w2v_exp.experiment.run import DRY_STEPS
 from w2v_exp.machine import MEGABYTE, NotEnoughMemoryError, PeakMemory
 from w2v_exp.plan import Plan
 
@@ -34,20 +34,20 @@ def text_of(tokens: int, vocabulary_size: int, segment: int | None = None) -> Te
     return TextPart(drawn.astype(np.int32), segments)
 
 
-def rehearse(plan: Plan, text: TextPart, vocabulary_size: int) -> None:
+def take_first_steps(plan: Plan, text: TextPart, vocabulary_size: int) -> None:
     examples = build_examples(plan, text.ids, vocabulary_size, text.segments)
     word_counts = np.bincount(text.ids, minlength=vocabulary_size)
     initialization = build_initialization(plan, examples, text)
     trainer = build_trainer(plan, examples, initialization, word_counts=word_counts)
     if plan.epochs:
-        trainer.dry_run(REHEARSED_STEPS)
+        trainer.dry_run(DRY_STEPS)
 
 
 def measured(plan: Plan, text: TextPart, vocabulary_size: int) -> float:
     with suppress(CorpusError):
-        rehearse(plan, TextPart(np.array([0, 1, 0, 1], np.int32)), 2)
+        take_first_steps(plan, TextPart(np.array([0, 1, 0, 1], np.int32)), 2)
     with PeakMemory() as peak:
-        rehearse(plan, text, vocabulary_size)
+        take_first_steps(plan, text, vocabulary_size)
     return peak.megabytes
 
 
@@ -192,7 +192,7 @@ def test_what_a_run_goes_on_from_stays_in_memory_with_what_it_trains() -> None:
         examples = build_examples(plan, text.ids, words)
         continued = initialization_from(saved, saved.words)
         trainer = build_trainer(plan, examples, build_initialization(plan, examples, text, continued))
-        trainer.dry_run(REHEARSED_STEPS)
+        trainer.dry_run(DRY_STEPS)
     assert pretrained.memory == 2 * vectors.nbytes
     shared = plan_of("labels=blocks", "objective=negative_sampling", "workers=3", "dim=60")
     without, with_it = (

@@ -22,6 +22,7 @@ from w2v_exp.experiment.estimate import (
     readable_seconds,
 )
 from w2v_exp.machine import Rates, Work, measure_rates
+from w2v_exp.processes import messages_on_stderr
 from w2v_exp.text.corpus import FileCorpus
 
 V = 300
@@ -184,7 +185,8 @@ def test_the_estimates_of_a_run_of_hours_end_in_what_would_be_faster(capsys):
 def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("w2v_exp.experiment.estimate.LONG", 1e-9)
-    assert cli.run([*CHOICES, "epochs=100"]) == 0
+    with messages_on_stderr():
+        assert cli.run([*CHOICES, "epochs=100"]) == 0
     shown = capsys.readouterr()
     assert shown.err.startswith("Training will take about ")
     assert "epochs=20" in shown.err
@@ -193,5 +195,6 @@ def test_a_long_run_prints_what_would_be_faster_before_it_trains(tmp_path, monke
 
 def test_a_short_run_prints_nothing_of_its_time_before_it_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.run([*CHOICES, "epochs=2"]) == 0
+    with messages_on_stderr():
+        assert cli.run([*CHOICES, "epochs=2"]) == 0
     assert "Training will take" not in capsys.readouterr().err

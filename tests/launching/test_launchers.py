@@ -274,7 +274,7 @@ def test_a_signal_that_comes_when_a_run_has_ended_does_not_change_its_result(
         write_result(*arguments)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("w2v_exp.experiment.job.write_result", write_and_interrupt)
+    monkeypatch.setattr("w2v_exp.experiment.run.write_result", write_and_interrupt)
     quick = ("tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false")
     overrides = ("hydra.mode=MULTIRUN", "hydra.sweep.dir=many", *quick, "window=2")
     with pytest.raises(Terminated):

@@ -18,10 +18,10 @@ from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
 from w2v_exp.examples.sampling import TextPart
-from w2v_exp.experiment.beforehand import metrics_beforehand
 from w2v_exp.experiment.build import build_examples, build_trainer, split_text
 from w2v_exp.experiment.estimate import estimate_run
 from w2v_exp.experiment.inputs import Pretrained, read_corpus
+from w2v_exp.experiment.run import estimate_metrics
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan, make_plan
@@ -159,8 +159,7 @@ def test_the_size_of_blocks_is_logged(tokens: int | None, expected: int, plan: P
     part, words = TextPart(zipf(70_000, 50)), 50
     vocabulary = Vocabulary([f"w{number}" for number in range(words)], np.bincount(part.ids))
     text = EncodedText(part.ids, vocabulary, len(part.ids), "", np.array([0, len(part.ids)]))
-    estimate = estimate_run(plan, part, words)
-    metrics = metrics_beforehand(plan, text, part, Pretrained.read(plan), estimate, 1.0)
+    _, metrics = estimate_metrics(plan, text, part, Pretrained.read(plan))
     assert metrics["block_tokens"] == expected
 
 

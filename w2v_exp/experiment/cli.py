@@ -189,8 +189,8 @@ def _run(arguments: list[str]) -> int:
             return _estimate(command)
         _check_tracking(command)
         # Imported before signals raise exceptions, which may be lost in an import.
-        import w2v_exp.experiment.job
-        import w2v_exp.experiment.report  # noqa: F401
+        import w2v_exp.experiment.report
+        import w2v_exp.experiment.run  # noqa: F401
 
         with termination_as_exception():
             return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
@@ -284,10 +284,10 @@ def _deliver_earlier(command: Command, folders: Sequence[Path]) -> None:
 
 def _attempt(config: DictConfig) -> RunResult | UserError:
     """Run a job and return its result, or the mistake that kept it from beginning: Hydra would print that itself."""
-    from w2v_exp.experiment.job import job
+    from w2v_exp.experiment.run import execute
 
     try:
-        return job(config)
+        return execute(config)
     except UserError as error:
         return error
 
@@ -324,8 +324,8 @@ def _went_well(result: RunResult) -> bool:
 def _do_sweep(
     command: Command, arguments: list[str], folder: Path, study: SearchStudy | None = None
 ) -> list[RunResult]:
-    from w2v_exp.experiment.job import job
     from w2v_exp.experiment.report import finish_sweep
+    from w2v_exp.experiment.run import execute
 
     said = f"w2v-exp {shlex.join(arguments)}"
     sweep = Sweep(
@@ -350,7 +350,7 @@ def _do_sweep(
         # Before any run: several processes that make the database at once get into each other's way.
         open_store(tracking.uri, tracking.experiment)
     try:
-        run_sweep(command, folder, job, study)
+        run_sweep(command, folder, execute, study)
     finally:
         results = finish_sweep(folder, command.plan)
     return results

@@ -1,4 +1,4 @@
-"""The files that a run leaves."""
+"""The files of a run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from omegaconf import OmegaConf
 
 from w2v_exp.config import recorded_values
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counts import Bounds
-from w2v_exp.experiment.measurement import true_neighbours
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
@@ -34,7 +32,7 @@ RUN_FILES = re.compile(
 
 
 def write_config(info: RunInfo, folder: Path) -> None:
-    """Write ``config.yaml``, the composed values as `recorded_values` has them, and ``overrides.yaml``."""
+    """Write ``config.yaml``, the composed values as `recorded_values` returns them, and ``overrides.yaml``."""
     with replacing(folder / "config.yaml") as stream:
         stream.write(OmegaConf.to_yaml(OmegaConf.create(recorded_values(info.config))))
     with replacing(folder / "overrides.yaml") as stream:
@@ -51,31 +49,35 @@ def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
 
 
 def write_costs(
-    records: Sequence[EpochRecord], curves: Mapping[str, Mapping[int, float]], trained: str, folder: Path
+    records: Sequence[EpochRecord],
+    curves: Mapping[str, Mapping[int, float]],
+    training_metric: str,
+    folder: Path,
 ) -> None:
-    """Write ``costs.csv``: every epoch's record and measured costs, each cost by its metric's name.
+    """Write ``costs.csv``: a row per epoch with its record and measured costs, each named as its metric.
 
     Parameters
     ----------
     records : sequence of EpochRecord
         Of all epochs.
     curves : mapping of str to mapping of int to float
-        Costs by epoch, by the name of their metric; empty in the file where one was not measured.
-    trained : str
-        The metric that the records' cost is.
+        Costs by epoch, by the name of their metric; a cell is empty after epochs without a measurement.
+    training_metric : str
+        The metric of the records' cost.
     folder : Path
-        Where to.
+        The destination.
     """
-    measured = {metric: curve for metric, curve in curves.items() if metric != trained}
+    measured = {metric: curve for metric, curve in curves.items() if metric != training_metric}
     with replacing(folder / "costs.csv") as stream:
         rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow([*(trained if name == "cost" else name for name in EpochRecord._fields), *measured])
+        names = [training_metric if name == "cost" else name for name in EpochRecord._fields]
+        rows.writerow([*names, *measured])
         for record in records:
             rows.writerow([*record, *(curve.get(record.epoch, "") for curve in measured.values())])
 
 
 def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> None:
-    """Write a table by its columns as a CSV file, if it has any; what is not known is empty."""
+    """Write a table, given by its columns, as a CSV file; unknown values are empty. No columns, no file."""
     if not table:
         return
     with replacing(folder / f"{name}.csv") as stream:
@@ -85,14 +87,14 @@ def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> 
 
 
 def write_embeddings(embeddings: Embeddings, chosen: str, folder: Path) -> None:
-    """Write ``embeddings.npz`` (both matrices), ``.txt`` and ``.bin`` (word2vec's formats: the chosen vectors)."""
+    """Write ``embeddings.npz`` with both matrices, ``.txt`` and ``.bin`` with the chosen vectors."""
     embeddings.save(folder / "embeddings.npz")
     for suffix in ("txt", "bin"):
         embeddings.using(chosen).save(folder / f"embeddings.{suffix}")
 
 
 def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings], folder: Path) -> str:
-    """Write ``explorer.html``, if the plan asks for it and it is not too large; return a line that says so."""
+    """Write ``explorer.html``, if the plan has it and it is not too large; return a line about it."""
     if isinstance(plan.explorer, NoExplorer):
         return ""
     page = ExplorerPage(embeddings().using(plan.embedding), plan.explorer, title, plan.embedding, plan.seed)
@@ -105,7 +107,6 @@ def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings],
 def draw_plots(
     plan: Plan,
     bounds: Bounds | None,
-    examples: TrainingExamples,
     vocabulary: Vocabulary,
     trainer: Trainer,
     curves: Mapping[str, Mapping[int, float]],
@@ -113,7 +114,7 @@ def draw_plots(
     *,
     estimated: bool,
 ) -> None:
-    """Draw the pictures of a run: costs if it has epochs, embeddings, softmax output of a small vocabulary."""
+    """Draw the pictures of a run: its costs, its embeddings, and the softmax output of a small vocabulary."""
     from w2v_exp.reporting import plots
 
     if trainer.records:
@@ -129,6 +130,7 @@ def draw_plots(
     plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
     if len(vocabulary) <= plots.SOFTMAX_WORDS:
         probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
-        plots.draw_softmax(
-            vocabulary.words, probabilities, true_neighbours(examples.pairs), folder / "softmax.png"
-        )
+        centres, contexts, _ = trainer.examples.pairs.distinct()
+        neighbours = np.zeros((len(vocabulary), len(vocabulary)), bool)
+        neighbours[centres, contexts] = True
+        plots.draw_softmax(vocabulary.words, probabilities, neighbours, folder / "softmax.png")

@@ -26,7 +26,7 @@ from w2v_exp.embeddings.opening import (
 )
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import UserError, shown
-from w2v_exp.experiment.evaluation import evaluation_rows
+from w2v_exp.experiment.measures import evaluation_rows
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule

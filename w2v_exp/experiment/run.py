@@ -1,303 +1,478 @@
-"""One run: from a checked configuration to trained embeddings, measured and recorded."""
+"""One run from its configuration to its results: `execute` reads from top to bottom."""
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from typing import NamedTuple
 
+import numpy as np
+from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
-from w2v_exp.choices import MlflowTracking
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.neighbours import Probe
-from w2v_exp.errors import TrainingDivergedError, UserError
+from w2v_exp.embeddings.neighbours import Probe, chosen_probes, probe
+from w2v_exp.errors import CorpusError, TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.counts import Bounds
-from w2v_exp.examples.pairs import count_ids
+from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window
+from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment import outputs
-from w2v_exp.experiment.beforehand import metrics_beforehand
-from w2v_exp.experiment.bounds import bound_metrics, training_bounds
-from w2v_exp.experiment.build import build_trainer, pair_statistics, split_text
-from w2v_exp.experiment.costs import RunCosts
+from w2v_exp.experiment.build import (
+    build_examples,
+    build_initialization,
+    build_trainer,
+    pair_statistics,
+    split_text,
+)
 from w2v_exp.experiment.estimate import (
+    MemoryEstimate,
     estimate_run,
     estimate_seconds,
     long_run_warning,
     require_fit,
+    within_stop,
+    workers_speed_up,
 )
-from w2v_exp.experiment.evaluation import RunEvaluation
-from w2v_exp.experiment.folders import ARTIFACTS
-from w2v_exp.experiment.inputs import RunInputs
-from w2v_exp.experiment.measurement import memory_metrics, neighbour_metrics, neighbour_table
-from w2v_exp.experiment.probing import probe_run, probe_table
+from w2v_exp.experiment.folders import ARTIFACTS, clear_earlier, require_free
+from w2v_exp.experiment.inputs import Pretrained, RunInputs
+from w2v_exp.experiment.measures import (
+    RunCosts,
+    RunEvaluation,
+    bound_metrics,
+    memory_metrics,
+    neighbour_metrics,
+    neighbour_table,
+    probe_table,
+    training_bounds,
+)
 from w2v_exp.experiment.recording import begin_record, end_record
-from w2v_exp.experiment.rehearsal import rehearse
-from w2v_exp.experiment.run_checkpoints import RunCheckpoints
+from w2v_exp.experiment.resuming import result_of_before
+from w2v_exp.experiment.run_checkpoints import RECORD, RunCheckpoints, remove_checkpoints
 from w2v_exp.experiment.run_info import RunInfo
-from w2v_exp.experiment.watched_training import train_watched
-from w2v_exp.files import replacing
-from w2v_exp.machine import MEGABYTE, PeakResident
-from w2v_exp.metrics import COST, CURVES
-from w2v_exp.model.parameters import Initialization, Parameters
-from w2v_exp.plan import Plan
-from w2v_exp.processes import interruptible, interruptions_deferred
-from w2v_exp.runs import RunResult
-from w2v_exp.tracking.mlflow_run import kept_epochs
-from w2v_exp.training.callbacks import EPOCHS
-from w2v_exp.training.trainer import EpochRecord, Trainer
+from w2v_exp.files import locked, replacing
+from w2v_exp.machine import MEGABYTE, PeakMemory, PeakResident, available_memory
+from w2v_exp.metrics import COST, CURVES, heading_of
+from w2v_exp.model.parameters import Initialization
+from w2v_exp.plan import Plan, make_plan
+from w2v_exp.processes import interruptible, interruptions_deferred, termination_as_exception
+from w2v_exp.runs import RunResult, write_result
+from w2v_exp.text.encoding import EncodedText
+from w2v_exp.tracking.history import LOCK
+from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
+from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
+from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 
-CURVE_POINTS = 500
+_log = logging.getLogger(__name__)
 
 
-class Run:
-    """A run while it lasts.
+def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, but one step after the other)
+    """Execute the run of a configuration in its Hydra job, or reuse an earlier one with the same result.
+
+    However the run ends, its results up to there are kept: see `Outcome.kept`.
+
+    Raises
+    ------
+    UserError
+        If a single run cannot begin. In a sweep that is a result, and the other runs are executed.
+    KeyboardInterrupt
+        If it was interrupted.
+    """
+    info = RunInfo.of_current_job(config)
+    outcome = Outcome(info, int(config.seed))
+    with outcome.kept():
+        # Inputs; or the result of an earlier run with the same inputs.
+        plan = make_plan(config)
+        inputs = RunInputs.read(plan)
+        if (earlier := result_of_before(plan, info, inputs)) is not None:
+            if earlier.done:
+                remove_checkpoints(plan, inputs.fingerprint)
+            outcome.result = earlier
+            return earlier
+        text, pretrained = inputs.text, inputs.pretrained
+        vocabulary, words = text.vocabulary, len(text.vocabulary)
+        initial = pretrained.initialization(vocabulary)
+        training, held_out = split_text(plan, text)
+
+        # Memory and time, before anything is allocated. A single run that cannot be done leaves no record.
+        estimate, metrics = estimate_metrics(plan, text, training, pretrained)
+        if info.sweep is None:
+            require_fit(plan, training, words, estimate, pretrained.memory)
+
+        record, checkpoints = outcome.begin(plan, inputs, metrics)
+        outputs.write_config(info, outcome.files)
+        outputs.write_vocabulary(vocabulary, outcome.files)
+        require_fit(plan, training, words, estimate, pretrained.memory)
+
+        with threadpool_limits(limits=plan.threads, user_api="blas"):
+            # Examples and initialization, and the peak memory of building them and of the first steps.
+            resident = PeakResident()
+            examples, initialization, peak_megabytes, seconds = dry_run(plan, training, words, initial)
+            metrics["peak_memory_mb"] = peak_megabytes + pretrained.memory / MEGABYTE
+            metrics["pairs"] = examples.pairs_per_epoch
+            if seconds is not None:
+                metrics["estimated_seconds"] = seconds
+            if warning := long_run_warning(plan, training, words, metrics.get("estimated_seconds", 0.0)):
+                _log.warning(warning)
+
+            # The trainer, and its callbacks: each after those whose results it needs, checkpoints last.
+            word_counts = count_ids(training.ids, words)
+            trainer = build_trainer(plan, examples, initialization, word_counts, text=training)
+            costs = RunCosts(plan, trainer, record)
+            metrics |= costs.sample(training, held_out)
+            evaluation = RunEvaluation(plan, inputs.sets, trainer, outcome.embeddings, record)
+            outcome.training = Training(trainer, costs, evaluation)
+            stateful: dict[str, StatefulCallback] = {"costs": costs, "evaluation": evaluation}
+            if record:
+                stateful[RECORD] = record
+            with _progress_bar(info.title, trainer, heading_of(costs.training_metric)) as bar:
+                shown: list[Callback] = [callback for callback in (record, bar) if callback]
+                for callback in (*shown, *costs.measured, evaluation):
+                    trainer.add_callback(callback)
+                if plan.stop != StopRule():
+                    trainer.add_callback(Stopping(plan.stop, trainer, costs.validation_curve))
+                checkpoints.attach(trainer, stateful)
+                for epoch in trainer.records:  # of before an interruption
+                    for callback in shown:
+                        callback.on_epoch(epoch)
+                records = trainer.train()
+            outcome.ended_by = trainer.ended_by or EPOCHS
+            if record:
+                record.set_tag("ended_by", outcome.ended_by)
+
+            # Costs, and the bounds that they lie between.
+            if records:
+                costs.measure_last(records[-1].epoch)
+                train_seconds = records[-1].train_seconds
+                metrics[costs.training_metric] = records[-1].cost
+                metrics["train_seconds"] = train_seconds
+                metrics["pairs_per_second"] = trainer.pairs_done / train_seconds
+            else:
+                metrics |= costs.measure_untrained(examples.pairs)
+            if outcome.ended_by != EPOCHS:
+                metrics["epochs_trained"] = len(records)
+            metrics |= memory_metrics(trainer, resident)
+            bounds = training_bounds(plan, text.digest, training, examples)
+            metrics |= costs.last()
+            if bounds:
+                metrics |= bound_metrics(bounds, metrics[COST] if plan.costs_all_pairs else None)
+                metrics |= costs.validation_bound()
+
+            # The embeddings: scores, neighbours, pictures. Their files are written when the run ends.
+            metrics |= evaluation.finish()
+            metrics |= neighbour_metrics(trainer)
+            if record:
+                record.log_table("neighbours", neighbour_table(vocabulary, trainer))
+            if probe_words := chosen_probes(vocabulary.words) if plan.probes is None else plan.probes:
+                outcome.probes = probe(outcome.embeddings().using(plan.embedding), probe_words)
+                if record:
+                    record.log_table("similar_words", probe_table(outcome.probes))
+            outcome.explorer = outputs.write_explorer(plan, info.name, outcome.embeddings, outcome.files)
+            if plan.mlflow and plan.mlflow.plots:
+                outputs.draw_plots(
+                    plan,
+                    bounds if plan.costs_all_pairs else None,
+                    vocabulary,
+                    trainer,
+                    costs.curves(),
+                    outcome.files,
+                    estimated=metrics.get("cost_sample_share", 1.0) < 1.0,
+                )
+    return outcome.result
+
+
+class Training(NamedTuple):
+    """The trainer of a run, with the callbacks whose results are written however the run ends."""
+
+    trainer: Trainer
+    costs: RunCosts
+    evaluation: RunEvaluation
+
+
+class Outcome:
+    """The results of a run so far.
 
     Parameters
     ----------
-    plan : Plan
-        What is to be done.
     info : RunInfo
-        Who the run is.
-    inputs : RunInputs
-        What has been read for it.
+        Name, sweep and folder of the run.
+    seed : int
+        Its seed.
+
+    Attributes
+    ----------
+    result : RunResult
+        The result, once `kept` has ended.
+    files : Path
+        The folder of the run's files.
+    training : Training or None
+        The trainer and its measurements; None before there are any.
+    ended_by : str
+        Reason for which training ended.
+    probes : list of Probe
+        The probe words.
+    explorer : str
+        A line on the explorer's page.
     """
 
-    def __init__(self, plan: Plan, info: RunInfo, inputs: RunInputs) -> None:
-        self.plan = plan
-        self.info = info
-        self.pretrained = inputs.pretrained
-        self.text = inputs.text
-        self.vocabulary = self.text.vocabulary
-        self.continued = self.pretrained.initialization(self.vocabulary)
-        self.training, self.held_out = split_text(plan, self.text)
-        statistics = pair_statistics(plan, self.training, len(self.vocabulary))
-        self.estimate = estimate_run(
-            plan, self.training, len(self.vocabulary), self.pretrained.memory, statistics
-        )
-        seconds = estimate_seconds(plan, statistics)
-        self.metrics = metrics_beforehand(
-            plan, self.text, self.training, self.pretrained, self.estimate, seconds
-        )
-        if info.sweep is None:
-            self._require_fit()  # a command that cannot be done leaves nothing; a run of a sweep is recorded
-        self.trainer: Trainer | None = None
-        self.probes: list[Probe] = []
-        self.ended_by = ""
-        self.explorer = ""
+    result: RunResult
+    _plan: Plan
+    _inputs: RunInputs
+    _record: MlflowRun | None  # None without tracking
+    _checkpoints: RunCheckpoints
+
+    def __init__(self, info: RunInfo, seed: int) -> None:
         self.files = info.folder / ARTIFACTS
-        self.files.mkdir(parents=True, exist_ok=True)
-        self.checkpoints = RunCheckpoints(plan, inputs.fingerprint)
-        self._inputs = inputs
+        self.training: Training | None = None
+        self.ended_by = ""
+        self.probes: list[Probe] = []
+        self.explorer = ""
+        self._info = info
+        self._seed = seed
+        self._metrics: dict[str, float] = {}
+        self._has_begun = False
 
-    def _begin(self) -> None:
-        """Begin the run's record in the store, which has to be ended from here on."""
-        plan, inputs = self.plan, self._inputs
-        self.tracked = begin_record(plan, self.info, inputs, self.checkpoints, self.files)
-        self.costs = RunCosts(plan, self.tracked, self._present_trainer)
-        self.evaluation = RunEvaluation(
-            plan.evaluation, inputs.sets, self._embeddings, self._parameters, plan.embedding, self.tracked
-        )
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Hold the run's folder; however the block ends, write the results that there are.
 
-    def execute(self) -> RunResult:
-        """Train, measure and record; whatever happens, what there is up to then is kept.
-
-        A mistake of the user's, or an error of the code, is recorded and told in the result. An interruption is
-        recorded, and goes on to the caller. Before and after the training it waits until the record is begun, or ended.
+        An error becomes the result's reason: after the record has begun any error, before that a user's mistake in
+        a sweep. Interruptions are recorded and raised again; outside the block they are deferred.
         """
-        with interruptions_deferred():
+        folder = self._info.folder
+        with termination_as_exception(), interruptions_deferred(), ExitStack() as held:
             try:
-                self._begin()
-            except BaseException:
-                self.checkpoints.leave()  # or their lock stays held for the next runs of this process
+                with interruptible():
+                    require_free(folder)
+                    clear_earlier(folder)
+                    with suppress(
+                        OSError
+                    ):  # where files have no locks, the heartbeat shows that the run is alive
+                        held.enter_context(locked(folder / LOCK))
+                    yield
+            except UserError as error:
+                if not self._has_begun and self._info.sweep is None:
+                    raise
+                if isinstance(error, TrainingDivergedError):
+                    self._checkpoints.finish()  # a resumed run would diverge again
+                self._end("FAILED", str(error))
+            except KeyboardInterrupt as interruption:
+                if self._has_begun:
+                    self._end("KILLED", str(interruption) or "interrupted")
                 raise
-            return self._train_to_an_end()
+            except Exception as error:
+                if not self._has_begun:
+                    raise
+                self._end("FAILED", f"{type(error).__name__}: {error}")
+            else:
+                if self._has_begun:  # else it has the result of an earlier run
+                    self._end("FINISHED")
+            try:
+                write_result(self.result, folder, self._info.sweep)
+            except OSError as error:
+                _log.warning(f"{folder}: its result cannot be written ({error.strerror or error}).")
 
-    def _train_to_an_end(self) -> RunResult:
-        try:
-            with interruptible(), threadpool_limits(limits=self.plan.threads, user_api="blas"):
-                self._train_and_measure()
-        except TrainingDivergedError as error:
-            self.checkpoints.finish()  # it would diverge again
-            return self._end("FAILED", str(error))
-        except UserError as error:
-            return self._end("FAILED", str(error))
-        except KeyboardInterrupt as interruption:
-            self._end("KILLED", str(interruption) or "interrupted")
-            raise
-        except Exception as error:
-            return self._end("FAILED", f"{type(error).__name__}: {error}")
-        return self._end("FINISHED")
+    def begin(
+        self, plan: Plan, inputs: RunInputs, metrics: dict[str, float]
+    ) -> tuple[MlflowRun | None, RunCheckpoints]:
+        """Begin the record and open the checkpoints: from here on the run is recorded, however it ends.
 
-    def _train_and_measure(self) -> None:
-        outputs.write_config(self.info, self.files)
-        outputs.write_vocabulary(self.vocabulary, self.files)
-        self._require_fit()
-        resident = PeakResident()
-        examples, initialization = self._rehearse()
-        self.metrics |= self.costs.prepare(self.training, self.held_out, len(self.vocabulary))
-        trainer = self._train(examples, initialization)
-        self.metrics |= memory_metrics(trainer, resident)
-        bounds = self._measure_bounds(examples)
-        self._measure_embeddings(trainer, examples)
-        self.explorer = outputs.write_explorer(self.plan, self.info.name, self._embeddings, self.files)
-        if isinstance(self.plan.tracking, MlflowTracking) and self.plan.tracking.plots:
-            outputs.draw_plots(
-                self.plan,
-                bounds,
-                examples,
-                self.vocabulary,
-                trainer,
-                self.costs.curves(trainer.records),
-                self.files,
-                estimated=self.metrics.get("cost_sample_share", 1.0) < 1.0,
-            )
+        Parameters
+        ----------
+        plan, inputs : Plan, RunInputs
+            Of the run.
+        metrics : dict of str to float
+            All metrics without an epoch; the caller adds to them.
+        """
+        self._plan, self._inputs, self._metrics = plan, inputs, metrics
+        self.files.mkdir(parents=True, exist_ok=True)
+        with interruptions_deferred():
+            self._checkpoints = RunCheckpoints(plan, inputs.fingerprint)
+            try:
+                self._record = begin_record(plan, self._info, inputs, self._checkpoints, self.files)
+            except BaseException:
+                self._checkpoints.leave()  # or this process's next runs would find them locked
+                raise
+            self._has_begun = True
+        return self._record, self._checkpoints
 
-    def _require_fit(self) -> None:
-        require_fit(self.plan, self.training, len(self.vocabulary), self.estimate, self.pretrained.memory)
+    def embeddings(self) -> Embeddings:
+        """Return the embeddings as trained so far, with the pretrained words that the text lacks."""
+        if self.training is None:
+            raise RuntimeError("There are no embeddings without a trainer.")
+        vocabulary, parameters = self._inputs.text.vocabulary, self.training.trainer.word_parameters
+        return self._inputs.pretrained.merge_missing_words(Embeddings.from_training(vocabulary, parameters))
 
-    def _rehearse(self) -> tuple[TrainingExamples, Initialization]:
-        """Make what the run trains on and starts from, and measure its peak memory."""
-        rehearsal = rehearse(self.plan, self.training, len(self.vocabulary), self.continued)
-        there_before = self.pretrained.memory / MEGABYTE
-        self.metrics |= {
-            "peak_memory_mb": rehearsal.peak_megabytes + there_before,
-            "pairs": rehearsal.examples.pairs_per_epoch,
-        }
-        if rehearsal.seconds is not None:
-            self.metrics["estimated_seconds"] = rehearsal.seconds
-        self._warn_of_long_training()
-        return rehearsal.examples, rehearsal.initialization
-
-    def _warn_of_long_training(self) -> None:
-        """Print what would be faster, if training will take more than an hour."""
-        seconds = self.metrics.get("estimated_seconds", 0.0)
-        if warning := long_run_warning(self.plan, self.training, len(self.vocabulary), seconds):
-            print(warning, file=sys.stderr)
-
-    def _train(self, examples: TrainingExamples, initialization: Initialization) -> Trainer:
-        word_counts = count_ids(self.training.ids, len(self.vocabulary))
-        self.trainer = build_trainer(
-            self.plan, examples, initialization, word_counts=word_counts, text=self.training
-        )
-        self.ended_by = train_watched(
-            self.trainer,
-            self.plan,
-            self.info.title,
-            self.tracked,
-            self.costs,
-            self.evaluation,
-            self.checkpoints,
-        )
-        if self.ended_by != EPOCHS:
-            self.metrics["epochs_trained"] = len(self.trainer.records)
-        records = self.trainer.records
-        if records:
-            seconds = records[-1].train_seconds
-            self.metrics |= {
-                self.costs.trained: records[-1].cost,
-                "train_seconds": seconds,
-                "pairs_per_second": self.trainer.pairs_done / seconds,
-            }
-        else:
-            self.metrics |= self.costs.untrained(examples.pairs)
-        return self.trainer
-
-    def _measure_bounds(self, examples: TrainingExamples) -> Bounds | None:
-        """Measure where the costs stand between their bounds; return the bounds if the run's cost is of these pairs."""
-        bounds = training_bounds(self.plan, self.text.digest, self.training, examples)
-        self.metrics |= self.costs.last()
-        if bounds is None:
-            return None
-        comparable = self.plan.costs_all_pairs
-        self.metrics |= bound_metrics(bounds, self.metrics[COST] if comparable else None)
-        self.metrics |= self.costs.validation_bound()
-        return bounds if comparable else None
-
-    def _measure_embeddings(self, trainer: Trainer, examples: TrainingExamples) -> None:
-        """Evaluate the embeddings, and look at the neighbours of some words."""
-        parameters, objective = trainer.parameters, trainer.objective
-        last = trainer.records[-1].epoch if trainer.records else -1  # before the first
-        self.metrics |= self.evaluation.finish(last)
-        self.metrics |= neighbour_metrics(parameters, objective, examples)
-        if self.tracked:
-            table = neighbour_table(self.vocabulary, parameters, objective)
-            self.tracked.log_table("neighbours", table)
-        self.probes = probe_run(self.plan, self.vocabulary, self._embeddings)
-        if self.tracked and self.probes:
-            self.tracked.log_table("similar_words", probe_table(self.probes))
-
-    def _end(self, status: str, reason: str = "") -> RunResult:
-        """Record how the run ended, with the files there are, and return its result."""
-        records = self.trainer.records if self.trainer else []
+    def _end(self, status: str, reason: str = "") -> None:
+        """Write the files and end the record, if it has begun, and set the result."""
         reason = " ".join(reason.splitlines())
+        if not self._has_begun:
+            self.result = RunResult(self._info.name, self._info.swept, self._seed, status, reason)
+            return
         try:
             if status == "FAILED":
                 with replacing(self.files / "traceback.txt") as stream:
                     stream.write(traceback.format_exc())
-            self._write_results(records, status)
-        except (UserError, OSError) as error:  # a full disk; what is there is recorded all the same
+            self._write_files(status)
+        except (UserError, OSError) as error:  # such as a full disk; the record is ended all the same
             status = "FAILED" if status == "FINISHED" else status
             reason = reason or " ".join(str(error).splitlines())
-        metrics = {name: float(value) for name, value in self.metrics.items() if math.isfinite(value)}
-        if self.tracked:
-            by_epoch = self.evaluation.logged_by_epoch + self.costs.logged_by_epoch(records)
+        metrics = {name: float(value) for name, value in self._metrics.items() if math.isfinite(value)}
+        if self._record:
+            resumable = status != "FINISHED" and self._checkpoints.can_be_resumed
+            by_epoch: list[str] = []
+            if self.training:
+                by_epoch = self.training.evaluation.logged_by_epoch + self.training.costs.logged_by_epoch()
+                if not resumable:
+                    self.training.costs.log_last()
             once = {name: value for name, value in metrics.items() if name not in by_epoch}
-            resumable = status != "FINISHED" and self.checkpoints.can_be_resumed
-            if not resumable:
-                self.costs.finish()
-            reason = end_record(self.tracked, status, reason, once, self.files, resumable=resumable) or reason
+            problem = end_record(self._record, status, reason, once, self.files, resumable=resumable)
+            reason = problem or reason
         if status == "FINISHED":
-            self.checkpoints.finish()
+            self._checkpoints.finish()
         else:
-            self.checkpoints.leave()
-        return RunResult(
-            name=self.info.name,
-            swept=self.info.swept,
-            seed=self.plan.seed,
-            status=status,
-            reason=reason,
-            metrics=metrics,
-            curves={
-                metric: _thinned(curve)
-                for metric, curve in self.costs.curves(records).items()
-                if metric in CURVES
-            },
-            run_id=self.tracked.run_id if self.tracked else "",
+            self._checkpoints.leave()
+        curves = self.training.costs.curves() if self.training else {}
+        self.result = RunResult(
+            self._info.name,
+            self._info.swept,
+            self._seed,
+            status,
+            reason,
+            metrics,
+            {metric: _thinned(curve) for metric, curve in curves.items() if metric in CURVES},
             ended_by=self.ended_by,
+            run_id=self._record.run_id if self._record else "",
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
             explorer=self.explorer,
         )
 
-    def _write_results(self, records: list[EpochRecord], status: str) -> None:
-        """Write the files of what has been trained and measured up to now, however the run ended."""
-        if records:
-            outputs.write_costs(records, self.costs.curves(records), self.costs.trained, self.files)
-            self.metrics[self.costs.trained] = records[-1].cost
-            # NaN, and so left out, where epsilon is 0
-            self.metrics["article_cost"] = records[-1].article_cost
-            self.metrics |= self.costs.last()
-        outputs.write_table("evaluation", self.evaluation.table(), self.files)
+    def _write_files(self, status: str) -> None:
+        """Write the files of all that has been trained and measured; no embeddings of a failed run."""
+        if self.training is None:
+            return
+        trainer, costs, evaluation = self.training
+        if records := trainer.records:
+            outputs.write_costs(records, costs.curves(), costs.training_metric, self.files)
+            self._metrics[costs.training_metric] = records[-1].cost
+            self._metrics["article_cost"] = records[-1].article_cost  # NaN, so not logged, if epsilon is 0
+            self._metrics |= costs.last()
+        outputs.write_table("evaluation", evaluation.table(), self.files)
         outputs.write_table("similar_words", probe_table(self.probes), self.files)
-        if self.trainer and status != "FAILED":  # what diverged is of no use
-            outputs.write_embeddings(self._embeddings(), self.plan.embedding, self.files)
+        if status != "FAILED":
+            outputs.write_embeddings(self.embeddings(), self._plan.embedding, self.files)
 
-    def _present_trainer(self) -> Trainer:
-        if self.trainer is None:
-            raise RuntimeError("There are no parameters before there is a trainer.")
-        return self.trainer
 
-    def _parameters(self) -> Parameters:
-        return self._present_trainer().parameters
-
-    def _embeddings(self) -> Embeddings:
-        """Return what has been trained up to now, with the words of its pretrained that the text lacks."""
-        parameters = self._present_trainer().word_parameters
-        return self.pretrained.merge_missing_words(Embeddings.from_training(self.vocabulary, parameters))
+CURVE_POINTS = 500
 
 
 def _thinned(curve: Mapping[int, float]) -> list[tuple[int, float]]:
-    """Return at most `CURVE_POINTS` points of a curve, evenly spaced, the first and the last among them."""
+    """Return at most `CURVE_POINTS` points of a curve, evenly spaced, with the first and the last."""
     points = list(curve.items())
     return [points[place] for place in sorted(kept_epochs(len(points), CURVE_POINTS))]
+
+
+def estimate_metrics(
+    plan: Plan, text: EncodedText, training: TextPart, pretrained: Pretrained
+) -> tuple[MemoryEstimate, dict[str, float]]:
+    """Return the memory estimate of a run, and the metrics that are known before anything is allocated.
+
+    Parameters
+    ----------
+    plan : Plan
+        The settings.
+    text, training : EncodedText, TextPart
+        The text, and its training part.
+    pretrained : Pretrained
+        The pretrained embeddings, if any.
+    """
+    words, tokens = len(text.vocabulary), len(training.ids)
+    statistics = pair_statistics(plan, training, words)
+    estimate = estimate_run(plan, training, words, pretrained.memory, statistics)
+    metrics = {
+        "estimated_memory_mb": estimate.total / MEGABYTE,
+        "pairs": count_pairs(tokens, plan.window, training.segments),
+        "tokens": text.tokens,
+        "vocabulary_size": words,
+    } | pretrained.metrics(text.vocabulary)
+    if plan.epochs:
+        metrics["estimated_seconds"] = estimate_seconds(plan, statistics)
+    window = effective_window(plan.window, tokens, training.segments)
+    if (block_tokens := plan.labels.block_tokens(tokens, window)) is not None:
+        metrics["block_tokens"] = block_tokens
+    if (available := available_memory()) is not None:
+        metrics["memory_available_mb"] = available / MEGABYTE
+    return estimate, metrics
+
+
+DRY_STEPS = 3
+SHORTEST_STEP = 0.005  # seconds; tracemalloc adds up to a fifth of a millisecond to a step
+_FEW_IDS = TextPart(np.array([0, 1, 0, 1], np.int32))
+
+
+class DryRun(NamedTuple):
+    """The parts that a run is built from, and the memory and time of its first steps.
+
+    Parameters
+    ----------
+    examples : TrainingExamples
+        Its examples.
+    initialization : Initialization
+        Makes its parameters, the same as in the dry run.
+    peak_megabytes : float
+        Peak of allocated memory while examples and parameters were built, and during the first steps.
+    seconds : float or None
+        Training time of all epochs at the pace of the fastest of these steps. None if steps are so short that most
+        of their time is that of measuring memory.
+    """
+
+    examples: TrainingExamples
+    initialization: Initialization
+    peak_megabytes: float
+    seconds: float | None
+
+
+def dry_run(
+    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: Initialization | None = None
+) -> DryRun:
+    """Build examples and initialization, and take the first steps with a trainer that is discarded.
+
+    Measuring memory slows steps down, so training itself is not measured. `pretrained` is the initialization from
+    pretrained embeddings, if any.
+    """
+    # Modules that are loaded on first use do not belong to this run's memory. (Sampling may drop all of so few words.)
+    with suppress(CorpusError):
+        _first_steps(plan, _FEW_IDS, 2, pretrained)
+    with PeakMemory() as peak:
+        examples, initialization, step_seconds = _first_steps(plan, text, vocabulary_size, pretrained)
+    seconds = None
+    if SHORTEST_STEP <= step_seconds < math.inf:
+        steps = plan.epochs * examples.batches_per_epoch
+        seconds = within_stop(plan, steps * step_seconds / workers_speed_up(plan))
+    return DryRun(examples, initialization, peak.megabytes, seconds)
+
+
+def _first_steps(
+    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: Initialization | None
+) -> tuple[TrainingExamples, Initialization, float]:
+    """Return examples, initialization, and the time of the fastest of the first steps."""
+    examples = build_examples(plan, text.ids, vocabulary_size, text.segments)
+    initialization = build_initialization(plan, examples, text, pretrained)
+    trainer = build_trainer(plan, examples, initialization, count_ids(text.ids, vocabulary_size))
+    seconds = trainer.dry_run(DRY_STEPS) if plan.epochs else 0.0
+    return examples, initialization, seconds
+
+
+@contextmanager
+def _progress_bar(title: str, trainer: Trainer, cost: str) -> Iterator[Callback | None]:
+    """Yield a callback that shows a progress bar; None without a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from w2v_exp.tracking.progress import ProgressBar
+
+    with ProgressBar(title, trainer.epochs, trainer.examples.pairs_per_epoch, cost) as bar:
+        yield bar

@@ -74,13 +74,13 @@ def run_task(task: Task) -> None:
         What interrupted the run, or an error of the code; both are recorded like other failures, since whoever started
         this process may be far away, or gone.
     """
-    from w2v_exp.experiment.job import job  # a process that only sends tasks need not import it
+    from w2v_exp.experiment.run import execute  # a process that only sends tasks need not import it
 
     config = task.compose()
     context = HydraContext(config_loader=None, callbacks=Callbacks(config))
     with redirect_output(_run_info(config).folder), messages_on_stderr():
         try:
-            done = run_job(job, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+            done = run_job(execute, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
         except KeyboardInterrupt as interruption:
             if not has_result(task):  # else the signal came after the end of the run
                 record_end(task, "KILLED", str(interruption) or "interrupted")
