@@ -29,8 +29,6 @@ LOADED = [  # what the application imports late
     "w2v_exp.experiment.cli",
     "w2v_exp.experiment.run",
     "w2v_exp.experiment.report",
-    "w2v_exp.reporting.memory_ladder",
-    "w2v_exp.reporting.plots",
     "w2v_exp.reporting.plots",
     "w2v_exp.experiment.cli",
     "w2v_exp.searching.search",

@@ -13,10 +13,12 @@ from string import Template
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from w2v_exp.reporting.pages import render_page
+
 PROSE = Path(__file__).parent / "prose"
+PAGE = Path(__file__).parent / "page"
 RESULTS = {True: "✓ within", False: "✗ out of tolerance", None: "– not measured"}
 VERDICTS = {"holds": "✓ holds", "does not hold": "✗ does not hold", "not reproduced": "‼ not reproduced"}
-TEMPLATE = Path(__file__).parent / "page.html"
 CLASSES = {
     RESULTS[True]: "good",
     RESULTS[False]: "bad",
@@ -221,7 +223,7 @@ def page(markdown: str, folder: Path) -> str:
     body = renderer.renderer.render(tokens, renderer.options, {})
     # A wide table scrolls by itself on a narrow screen.
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(body=body)
+    return render_page(PAGE, body=body)
 
 
 def _add_anchors(tokens: list[Token]) -> None:

@@ -155,7 +155,7 @@ def test_changes_of_ones_own_folder_are_resumed_and_compared_with_the_base(
     assert command(*mine, "change=wide").returncode == 0
     done = command(*mine, "hydra.sweep.dir=again")
     assert done.returncode == 0, done.stderr
-    assert "9 finished runs of 3 configurations, 6 of them before" in done.stdout
+    assert "9 finished runs of 3 configurations, 6 reused from earlier runs" in done.stdout
     with (tmp_path / "again" / "comparison.csv").open(encoding="utf-8") as stream:
         rows = {row["change"]: row for row in csv.DictReader(stream)}
     assert {name: (row["status"], row["runs"]) for name, row in rows.items()} == {

@@ -61,7 +61,7 @@ def test_a_named_sweep_is_taken_up_where_it_is_incomplete(command: Command, tmp_
     (first,) = runs_in(tmp_path)
     done = command(*sweep)
     assert done.returncode == 0, done.stderr
-    assert "2 finished runs of 2 configurations, 1 of them before, and not run again" in done.stdout
+    assert "2 finished runs of 2 configurations, 1 reused from earlier runs" in done.stdout
     runs = {run.data.params["dim"]: run for run in runs_in(tmp_path)}
     assert len(runs_in(tmp_path)) == len(runs) == 2
     assert runs["10"].info.run_id == first.info.run_id

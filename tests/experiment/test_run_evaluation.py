@@ -151,7 +151,7 @@ def test_a_sweep_compares_scores(command: Command, tmp_path: Path) -> None:
     done = command(*SETTINGS, "epochs=3", "dim=2,4", "-m", "tracking=none")
     assert done.returncode == 0, done.stderr
     assert "analogies" in done.stdout
-    assert "analogies ranks nothing: 2 of 4 questions are known, fewer than 30." in " ".join(
+    assert "analogies ranks no configuration: 2 of 4 questions are known, fewer than 30." in " ".join(
         done.stdout.split()
     )
     (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")

@@ -169,7 +169,7 @@ def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
 
     again = command(*sweep, "resume=true", "tracking.plots=false", "-m")
     assert again.returncode == 0, again.stderr
-    assert "3 finished runs of 3 configurations, 2 of them before" in again.stdout
+    assert "3 finished runs of 3 configurations, 2 reused from earlier runs" in again.stdout
     finished = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}", "attributes.status = 'FINISHED'")
     assert finished[lost].data.tags["ended_by"] == "minutes"
 

@@ -98,24 +98,24 @@ def swept_runs(**metrics):
 @pytest.mark.parametrize(
     ("metrics", "order", "said"),
     [
-        ({"validation_cost": [2.0, 1.0, 3.0]}, "102", "Ranked by validation cost, the least first."),
-        ({"wordsim353": [0.2, 0.1, 0.3]}, "201", "Ranked by WS-353, the most first."),
+        ({"validation_cost": [2.0, 1.0, 3.0]}, "102", "Ranked by validation cost, lowest first."),
+        ({"wordsim353": [0.2, 0.1, 0.3]}, "201", "Ranked by WS-353, highest first."),
         (  # what all runs have goes before what one of them lacks
             {"validation_cost": [2.0, None, 3.0], "analogies": [0.1, 0.2, 0.3]},
             "210",
-            "Ranked by analogies, the most first.",
+            "Ranked by analogies, highest first.",
         ),
         (
             {"information_explained": [0.1, 0.2, 0.3], "validation_cost": [1.0, 2.0, 3.0]},
             "210",
-            "Ranked by information explained, the most first.",
+            "Ranked by information explained, highest first.",
         ),
         (
             {"validation_cost": [2.0, 1.0, None], "analogies": [None, 0.2, 0.3]},
             "102",
-            "Ranked by validation cost, the least first.",
+            "Ranked by validation cost, lowest first.",
         ),
-        ({"cost": [3.0, 1.0, 2.0]}, "012", "Not ranked: there is no measure of quality by which all"),
+        ({"cost": [3.0, 1.0, 2.0]}, "012", "Not ranked: no quality metric is known for all runs."),
     ],
 )
 def test_runs_are_ranked_by_what_all_of_them_have_and_the_note_says_by_what(metrics, order, said):
@@ -198,7 +198,7 @@ def test_the_markdown_is_a_table_of_all_columns():
     assert html.count("</th>") == 2 + 1 + len(COLUMNS)
     assert "0.981 ± 0.001" in html
     assert "12 finished runs of 4 configurations, 1 failed, 1 killed" in html
-    assert "compare only runs with the same pairs" in html
+    assert "comparable only between runs with the same pairs" in html
     assert "window=9 dim=10 seed=0: FAILED, The cost is nan in epoch 3: training diverged." in html
 
 
@@ -248,7 +248,7 @@ def test_the_table_fits_80_columns_with_the_most_telling_ones():
         assert heading in text
     assert "0.981 ± 0.001" in text
     assert "Columns hidden (terminal too narrow): pairs/s, words." in text
-    assert "compare only runs with the" in text
+    assert "comparable only between" in text
 
 
 def test_scores_of_evaluation_sets_come_before_memory_and_speed():
@@ -349,7 +349,7 @@ def test_a_score_of_fewer_than_30_known_pairs_ranks_nothing_and_says_so(metric, 
     for text in (comparison.note, " ".join(printed(comparison, 400).split())):
         explained = f"{max(below)} of 353 {what} are known, fewer than 30." if below else "fewer than 30"
         assert (explained in text) == bool(below)
-        assert ("ranks nothing" in text) == (not ranked)
+        assert ("ranks no configuration" in text) == (not ranked)
 
 
 def test_coverage_stands_in_the_heading_where_it_is_the_same_and_else_in_the_cells():
@@ -360,21 +360,23 @@ def test_coverage_stands_in_the_heading_where_it_is_the_same_and_else_in_the_cel
     other = compare([scored("1", 203), scored("2", 3)])
     assert "| 0.500 (203/353) |" in other.to_markdown()
     assert "| 0.500 (3/353) |" in other.to_markdown()
-    assert "Ranked by WS-353, the most first. WS-353 does not rank k=2: 3 of 353 pairs" in other.note
+    assert "Ranked by WS-353, highest first. WS-353 does not rank k=2: 3 of 353 pairs" in other.note
 
 
 def test_a_score_that_is_not_there_since_no_pair_is_known_is_explained_as_well():
     nothing = [scored(k, 0) for k in "12"]
     for result in nothing:
         del result.metrics["wordsim353"]
-    assert "WS-353 ranks nothing: no pairs are known, fewer than 30." in compare(nothing).note
+    assert "WS-353 ranks no configuration: no pairs are known, fewer than 30." in compare(nothing).note
 
 
 def test_what_a_search_is_for_ranks_nothing_either_where_too_few_is_known():
     runs = [scored(str(i), 29, metric="word_pairs_own", information_explained=i / 10) for i in range(3)]
     comparison = compare(runs, Ranking("word_pairs_own", 1))
     assert comparison.ranking == Ranking("information_explained", 1)
-    assert "word pairs own ranks nothing: 29 of 353 pairs are known, fewer than 30." in comparison.note
+    assert (
+        "word pairs own ranks no configuration: 29 of 353 pairs are known, fewer than 30." in comparison.note
+    )
 
 
 KEYS = [

@@ -40,7 +40,7 @@ def test_one_key_with_two_values_is_the_paired_test_of_the_seeds_that_both_have(
     assert behind == pytest.approx(np.mean(three[:3]) - np.mean(five))
     assert (behind - margin, behind + margin) == pytest.approx((expected.low, expected.high))
     assert values["3"].margin == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(three[:3]))
-    assert (values["3"].behind, values["3"].behind_margin, values["3"].exceeds_noise) == (0, 0, False)
+    assert (values["3"].behind, values["3"].behind_margin, values["3"].is_significant) == (0, 0, False)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.005, 0.5])
@@ -48,7 +48,7 @@ def test_a_difference_exceeds_the_noise_when_its_interval_is_without_0(gap):
     noise = np.array([-0.01, 0.0, 0.01])
     _, values = effects_of({("3",): 0.5 + noise, ("5",): 0.5 - gap - noise})
     other = values["5"] if gap else min(values.values(), key=lambda value: value.runs)
-    assert other.exceeds_noise is (gap > 0.1)
+    assert other.is_significant is (gap > 0.1)
 
 
 def test_of_many_values_each_difference_must_be_larger_as_there_are_more_pairs():
@@ -68,7 +68,7 @@ def test_noise_is_that_within_configurations_not_between_them():
     assert values["3"].deviation == pytest.approx(0.001)
     assert values["3"].margin < 0.003
     assert values["3"].ahead == 6
-    assert values["3"].exceeds_noise
+    assert values["3"].is_significant
 
 
 def test_the_intervals_of_a_grid_hold_as_often_as_they_say():
@@ -82,7 +82,7 @@ def test_the_intervals_of_a_grid_hold_as_often_as_they_say():
         table = {(w, d): noise[2 * i + j] + j for i, w in enumerate("35") for j, d in enumerate("12")}
         effect, _ = effects_of(table)
         worse = effect.from_best[1]
-        inside += not worse.exceeds_noise
+        inside += not worse.is_significant
     assert 0.91 < inside / repeats <= 0.99
 
 
@@ -97,10 +97,10 @@ def test_a_failed_configuration_is_left_out_for_all_values():
 def test_a_single_seed_says_nothing_of_noise():
     effect, values = effects_of({("3",): [0.9], ("5",): [0.8]})
     assert math.isnan(values["5"].behind_margin)
-    assert values["5"].exceeds_noise is None
+    assert values["5"].is_significant is None
     assert math.isnan(values["3"].deviation)
     (_, finding) = findings(compare(runs({("3",): [0.9], ("5",): [0.8]})), [effect])
-    assert "noise is not known" in finding.sentence
+    assert "significance unknown (fewer than two shared seeds" in finding.sentence
 
 
 def test_what_a_seed_does_to_all_values_alike_is_no_noise_of_their_differences():
@@ -108,7 +108,7 @@ def test_what_a_seed_does_to_all_values_alike_is_no_noise_of_their_differences()
     _, values = effects_of({("3",): 0.9 + seeds, ("5",): 0.8 + seeds + [0.0, 0.001, -0.001]})
     assert values["5"].margin > 0.5
     assert values["5"].behind_margin < 0.003
-    assert values["5"].exceeds_noise
+    assert values["5"].is_significant
 
 
 def test_seeds_that_are_not_shared_say_nothing_of_noise():
@@ -116,7 +116,7 @@ def test_seeds_that_are_not_shared_say_nothing_of_noise():
     effect = key_effect(compare(results), "window", EXPLAINED)
     (best, other) = effect.from_best
     assert (best.mean, other.mean, other.behind) == pytest.approx((0.85, 0.5, 0.35))
-    assert other.exceeds_noise is None
+    assert other.is_significant is None
     assert math.isnan(other.margin)
 
 
@@ -137,24 +137,26 @@ def test_changes_are_compared_each_with_the_base_and_with_no_other():
     expected = stats.ttest_rel(table["base"], table["up"]).confidence_interval(1 - 0.05 / 3)
     behind, margin = values["up"].behind, values["up"].behind_margin
     assert (behind - margin, behind + margin) == pytest.approx((expected.low, expected.high))
-    assert values["up"].exceeds_noise
-    assert (values["once"].behind, values["once"].exceeds_noise) == (pytest.approx(-0.4), None)
-    assert (values["base"].behind, values["base"].behind_margin, values["base"].exceeds_noise) == (
+    assert values["up"].is_significant
+    assert (values["once"].behind, values["once"].is_significant) == (pytest.approx(-0.4), None)
+    assert (values["base"].behind, values["base"].behind_margin, values["base"].is_significant) == (
         0,
         0,
         False,
     )
     (_, finding) = findings(comparison, [effect])
-    assert finding.sentence.startswith("1 of 3 differ from base by more than the noise: up +0.100 ± 0.04")
+    assert finding.sentence.startswith("1 of 3 differ significantly from base: up +0.100 ± 0.04")
 
 
 def test_findings_on_changes_that_are_within_the_noise_or_whose_noise_is_not_known():
     comparison, effect, _ = changes({"base": [0.5, 0.6], "near": [0.7, 0.5], "nearer": [0.5, 0.61]})
-    assert "no change differs from base by more than the noise; the largest: near +0.050" in (
+    assert "no change differs significantly from base; the largest differences: near +0.050" in (
         findings(comparison, [effect])[1].sentence
     )
     comparison, effect, _ = changes({"base": [0.5], "low": [0.3]})
-    assert findings(comparison, [effect])[1].sentence.startswith("against base: low −0.200; noise unknown")
+    assert findings(comparison, [effect])[1].sentence.startswith(
+        "against base: low −0.200; significance unknown"
+    )
 
 
 def test_a_change_without_a_setting_in_common_with_the_base_is_absent():
@@ -172,8 +174,8 @@ def test_settings_without_repeats_are_left_out_where_others_have_some():
 def test_seeds_that_make_no_difference_leave_no_noise():
     _, values = effects_of({("3",): [0.5, 0.5], ("5",): [0.4, 0.4], ("9",): [0.5, 0.5]})
     assert values["5"].behind_margin == 0
-    assert values["5"].exceeds_noise
-    assert values["9"].exceeds_noise is False
+    assert values["5"].is_significant
+    assert values["9"].is_significant is False
     assert not math.copysign(1, values["9"].behind) < 0
 
 
@@ -201,12 +203,12 @@ def test_findings_say_what_is_best_and_what_is_noise():
     noise = np.array([-0.001, 0.0, 0.001])
     best, said = sentences({("3",): 0.9 + noise, ("5",): 0.8 - noise})
     assert best == "information explained 0.900 ± 0.001"
-    assert said == "3 is best, ahead of 5 by 0.1000 ± 0.0050, more than the noise."
+    assert said == "3 is best, better than 5 by 0.1000 ± 0.0050 (significant)."
     _, said = sentences({("3",): 0.9 + noise, ("5",): 0.8995 - noise, ("9",): 0.1 + noise})
-    assert "ahead of 5 by 0.0005" in said
-    assert "within the noise; ahead of 9 by 0.800" in said
+    assert "better than 5 by 0.0005" in said
+    assert "(not significant), and better than 9 by 0.800" in said
     _, said = sentences({("3",): [0.5], ("5",): [0.5]})
-    assert said == "makes no difference."
+    assert said == "no effect."
 
 
 def test_one_configuration_has_no_findings():

@@ -52,7 +52,7 @@ def test_the_cost_is_drawn_with_its_bounds_named(article, tmp_path, texts_in):
     texts = texts_in(tmp_path / "cost.svg")
     assert {"cost floor 1.7230", "unigram cost 2.4437", f"cost {costs[-1]:.4f}", "epoch"} <= set(texts)
     explained = (unigram_cost(pairs) - costs[-1]) / (unigram_cost(pairs) - cost_floor(pairs))
-    assert any(f"Ends with {explained:.3f} of the information explained" in text for text in texts)
+    assert any(f"Information explained at the end: {explained:.3f} (" in text for text in texts)
     assert not any("article cost" in text for text in texts)
 
 
@@ -75,14 +75,14 @@ def test_the_cost_of_held_out_pairs_is_a_curve_of_its_own(tmp_path, texts_in):
 @pytest.mark.parametrize(
     ("costs", "floor", "unigram", "sentence"),
     [
-        ([2.0], 1.0, 2.5, "Ends with 0.333 of"),
-        ([3.0, 3.0], 1.0, 2.0, "Ends with −1.000 of"),
-        ([0.0] * 5, 0.0, 0.0, "nothing to learn"),
-        ([1.0, np.nan, np.nan], 1.0, 2.5, "did not come to a finite cost"),
-        ([np.nan] * 2, 1.0, 2.5, "did not come to a finite cost"),
-        ([1e7, np.inf], 1.0, 2.5, "did not come to a finite cost"),
-        ([], 1.0, 2.5, "did not come to a finite cost"),
-        ([2.0] * 3, np.nan, np.nan, "Ends with a cost of 2.0000 nats per pair."),
+        ([2.0], 1.0, 2.5, "at the end: 0.333"),
+        ([3.0, 3.0], 1.0, 2.0, "at the end: −1.000"),
+        ([0.0] * 5, 0.0, 0.0, "no information beyond"),
+        ([1.0, np.nan, np.nan], 1.0, 2.5, "not finite"),
+        ([np.nan] * 2, 1.0, 2.5, "not finite"),
+        ([1e7, np.inf], 1.0, 2.5, "not finite"),
+        ([], 1.0, 2.5, "not finite"),
+        ([2.0] * 3, np.nan, np.nan, "Last cost: 2.0000 nats per pair."),
     ],
 )
 def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence, tmp_path, texts_in):
@@ -172,7 +172,7 @@ def test_the_softmax_output_is_drawn_with_the_share_of_true_neighbours(article, 
     texts = texts_in(tmp_path / "softmax.svg")
     assert all(texts.count(word) == 2 for word in vocabulary.words)
     share = np.mean([probabilities[i][true[i]].sum() for i in range(len(vocabulary))])
-    assert any(f"They get {share:.1%} of" in text for text in texts)
+    assert any(f"share of the probability: {share:.1%}" in text for text in texts)
 
 
 def test_dark_cells_are_probable_words_and_frames_true_neighbours(tmp_path):
@@ -218,5 +218,5 @@ def test_vocabularies_of_any_small_size_have_a_heat_map(size, tmp_path):
 
 
 def test_too_many_words_for_a_heat_map_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="51 words are more than the 50"):
+    with pytest.raises(ValueError, match="51 words: a heat map shows at most 50"):
         draw_softmax(["w"] * 51, np.eye(51), np.eye(51, dtype=bool), tmp_path / "s.png")

@@ -204,7 +204,7 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
         assert page.title().endswith("onerror=alert(1)>")
         assert page.locator("img").count() == 0
         assert watch.complaints == []
-        assert watch.requests == [(tmp_path / "summary.html").as_uri()]
+        assert set(watch.requests) <= {(tmp_path / "summary.html").as_uri(), "data:,"}
 
 
 def test_each_cost_has_a_chart_of_its_own_with_whole_epochs(browser: Any, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_page_says_what_was_varied_by_which_command_and_how_it_went():
     failed = run({"window": "9", "objective.dim": "1"}, math.nan, status="FAILED", reason="training diverged")
     text = read([*grid(seeds=2), failed], Asked("a sweep", "w2v-exp a=1,2 -m", 12)).text
     assert "Sweep of window × dim" in text
-    assert "8 finished runs of 4 configurations, 1 failed, 3 not reached" in text
+    assert "8 finished runs of 4 configurations, 1 failed, 3 not started" in text
     assert "w2v-exp a=1,2 -m" in text
     assert "window 1, 2, 9 objective.dim 1, 2 seed 0, 1" in text
     assert "window=9 objective.dim=1 0 failed training diverged" in text
@@ -115,16 +115,16 @@ def test_runs_that_have_ended_early_are_counted():
         [run({"k": str(i)}, 0.5, ended_by=how) for i, how in enumerate(["patience", "minutes", "patience"])]
     ).text
     assert (
-        "3 finished runs of 3 configurations, 2 ended by patience, 1 ended by minutes, 1 not reached." in text
+        "3 finished runs of 3 configurations, 2 ended by patience, 1 ended by minutes, 1 not started." in text
     )
 
 
 def test_skipped_runs_are_listed_with_the_run_that_has_their_results():
     skipped = run({"window": "9", "objective.dim": "1"}, 0.5, status="SKIPPED", run_id="abc123")
     text = read([*grid(), skipped]).text
-    assert "Skipped: finished before" in text
+    assert "Reused from earlier runs" in text
     assert "abc123" in text
-    assert "Not finished" not in text
+    assert "Unfinished runs" not in text
 
 
 def test_the_table_has_every_configuration_with_numbers_to_sort_by():
@@ -185,26 +185,26 @@ def test_charts_without_a_point_are_left_out():
     del scored.metrics["peak_memory_mb"]
     page = read([baseline, scored])
     names = [metric["name"] for metric in page.data["metrics"]]
-    drawn = [(names[front["metric"]], names[front["effort"]]) for front in page.data["fronts"]]
+    drawn = [(names[front["metric"]], names[front["resource"]]) for front in page.data["fronts"]]
     assert drawn == [("information_explained", "peak_memory_mb"), ("wordsim353", "train_seconds")]
-    assert "Quality against what it takes" in page.text
-    assert "Quality against what it takes" not in read([run({"k": k}, math.nan) for k in "12"]).text
+    assert "Quality against resources" in page.text
+    assert "Quality against resources" not in read([run({"k": k}, math.nan) for k in "12"]).text
 
 
 def test_one_seed_says_that_the_noise_is_not_known():
     text = read(grid()).text
-    assert "noise is not known" in text
-    assert "noise unknown" in text
-    assert "more than the noise" not in text
+    assert "significance unknown" in text
+    assert "too few seeds" in text
+    assert "(significant)" not in text
 
 
 def test_two_swept_keys_make_a_heat_map_and_three_several():
     text = read(grid(2, 2)).text
-    assert "Every combination" in text
+    assert "All combinations" in text
     three = [run({"a": a, "b": b, "c": c}, 0.5) for a in "12" for b in "345" for c in "67"]
     captions = [a for tag, a in read(three).elements if tag == "caption"]
     assert len(captions) == 2
-    assert "Every combination" not in read([run({"a": a}, 0.5) for a in "123"]).text
+    assert "All combinations" not in read([run({"a": a}, 0.5) for a in "123"]).text
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,8 @@ def test_hostile_texts_are_shown_and_do_nothing():
     runs.append(run({HOSTILE: HOSTILE[:9]}, 0.1))
     page = read(runs, Asked(HOSTILE, HOSTILE))
     assert [tag for tag, _ in page.elements if tag == "script"] == ["script", "script"]
-    assert not [tag for tag, _ in page.elements if tag in ("img", "iframe", "object", "base", "form", "link")]
+    assert not [tag for tag, _ in page.elements if tag in ("img", "iframe", "object", "base", "form")]
+    assert [link for tag, link in page.elements if tag == "link"] == [{"rel": "icon", "href": "data:,"}]
     assert not [
         name
         for _, attributes in page.elements
@@ -279,7 +280,7 @@ def test_the_same_sweep_gives_the_same_page(tmp_path):
 
 def test_a_page_of_very_many_configurations_has_the_best_of_them():
     page = read([run({"k": str(i)}, i / 5000) for i in range(ROWS + 10)])
-    assert f"The first {ROWS} of {ROWS + 10}" in page.text
+    assert f"the first {ROWS} of {ROWS + 10}" in page.text
     assert len([a for tag, a in page.elements if tag == "tr" and "data-group" in a]) == ROWS
 
 

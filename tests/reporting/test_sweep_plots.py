@@ -38,7 +38,7 @@ def test_a_few_cost_curves_are_all_named_with_where_they_end(tmp_path, texts_in)
     assert draw_cost_curves(compare(runs), tmp_path / "c.svg")
     texts = texts_in(tmp_path / "c.svg")
     assert {"window=3  1.7500", "window=5  2.1250"} <= set(texts)
-    assert any("Costs compare only runs with the same pairs." in text for text in texts)
+    assert any("Comparable only between runs with the same pairs." in text for text in texts)
 
 
 def test_of_many_cost_curves_the_best_are_named_and_the_others_counted(tmp_path, texts_in):
@@ -49,7 +49,7 @@ def test_of_many_cost_curves_the_best_are_named_and_the_others_counted(tmp_path,
         int(text.split()[0].removeprefix("window=")) for text in texts if text.startswith("window=")
     )
     assert named == [34, 35, 36, 37, 38, 39]
-    assert any("The 6 that explain most in colour, 34 in grey." in text for text in texts)
+    assert any("The best 6 in colour, 34 others in grey." in text for text in texts)
 
 
 def test_curves_of_several_seeds_are_one_with_their_mean(tmp_path, texts_in):
@@ -119,7 +119,7 @@ def test_points_of_quality_against_time_leave_out_what_was_not_trained(tmp_path,
     runs = [run({"k": "slow"}, 0.5, train_seconds=9.0), run({"k": "fast"}, 0.4, train_seconds=1.0)]
     assert draw_explained_by_time(compare([*runs, run({"k": "untrained"}, 0.3)]), tmp_path / "t.svg")
     texts = set(texts_in(tmp_path / "t.svg"))
-    assert {"k=slow", "k=fast", "seconds of training"} <= texts
+    assert {"k=slow", "k=fast", "training time, s"} <= texts
     assert "k=untrained" not in texts
 
 

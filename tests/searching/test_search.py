@@ -83,7 +83,7 @@ def test_it_ends_as_a_grid_does_and_names_its_best(searched: Any, command: Comma
     assert len(rows) == 3
     costs = [float(row["cost"]) for row in rows]
     assert costs == sorted(costs)  # by what was sought
-    assert "Ranked by cost, the least first." in searched[1]
+    assert "Ranked by cost, lowest first." in searched[1]
     assert "<html" in (folder / FOLDER / "summary.html").read_text()
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     (summary,) = client.search_runs(["1"], "tags.kind = 'summary'")

@@ -202,7 +202,7 @@ def test_what_has_finished_is_found_through_the_server(
     assert command(*arguments, "seed=1,2").returncode == 0
     again = command(*arguments, "seed=1,2,3", folder=tmp_path / "other")  # another of the team
     assert again.returncode == 0, again.stderr
-    assert "2 of them before, and not run again" in again.stdout
+    assert "2 reused from earlier runs" in again.stdout
     seeds = [run.data.params["seed"] for run in runs_of(server.uri, "resumed") if run.data.params]
     assert sorted(seeds) == ["1", "2", "3"]
 
@@ -317,4 +317,4 @@ def test_a_server_with_passwords_takes_runs_of_those_it_knows(
     )
     again = command(*arguments, "tracking.experiment=anns", "window=2,3,5", "resume=true", "-m", **home)
     assert again.returncode == 0, again.stderr
-    assert "2 of them before, and not run again" in again.stdout
+    assert "2 reused from earlier runs" in again.stdout

@@ -35,12 +35,12 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
     folder.mkdir(parents=True, exist_ok=True)
     comparison.write_csv(folder / "comparison.csv")
     if plots:
-        from w2v_exp.reporting.memory_ladder import draw_memory_ladder
         from w2v_exp.reporting.plots import (
             draw_cost_curves,
             draw_explained_by_memory,
             draw_explained_by_time,
             draw_heat_map,
+            draw_memory_ladder,
             heat_maps,
         )
         from w2v_exp.reporting.summary_page import drawn_curves

@@ -1,4 +1,4 @@
-"""The runs of a sweep side by side: groups that differ in seed, rankings, the Pareto front."""
+"""Comparison of the runs of a sweep: means over seeds, ranking, Pareto front, tables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Group:
 
     @property
     def status(self) -> str:
-        """``SKIPPED`` if all runs had finished before, else ``FINISHED``."""
+        """``SKIPPED`` if all runs were reused from earlier ones, else ``FINISHED``."""
         return "SKIPPED" if all(run.finished_before for run in self.runs) else "FINISHED"
 
     def mean(self, metric: str) -> float:
@@ -57,7 +57,7 @@ class Group:
             return float(np.std(self._values(metric), ddof=1))
 
     def written(self, column: Metric, *, with_deviation: bool = True) -> str:
-        """Return the mean as text, ± the standard deviation if the seeds differ; – for what is not known."""
+        """Return the mean as text, ± the standard deviation if the seeds differ; – for an unknown value."""
         mean, deviation = self.mean(column.name), self.deviation(column.name)
         if not math.isfinite(mean):
             return "–"
@@ -72,7 +72,7 @@ class Group:
         return math.isfinite(self.mean(metric))
 
     def ranked_mean(self, metric: str) -> float:
-        """Return the mean of a metric, if all runs can be ranked by it; else NaN."""
+        """Return the mean of a metric if all runs can be ranked by it, else NaN."""
         return self.mean(metric) if all(run.ranks(metric) for run in self.runs) else math.nan
 
     def ranks(self, metric: str) -> bool:
@@ -84,7 +84,7 @@ class Group:
         return min(self.runs, key=lambda run: run.known(metric))
 
     def qualifier(self, metric: str) -> str:
-        """Return what has to stand beside a value: the coverage of a score, or that a cost is an estimate."""
+        """Return the text to show beside a value: the coverage of a score, or that a cost is an estimate."""
         if metric == "cost" and any(run.has_estimated_cost for run in self.runs):
             return ESTIMATED
         least = self.least_known(metric)
@@ -114,25 +114,25 @@ def common_ranking(groups: Sequence[Group]) -> Ranking | None:
     return None
 
 
-def pareto_front(groups: Sequence[Group], ranking: Ranking, effort: str) -> list[Group]:
-    """Return the groups than which no other is as good for less effort, or better for as much.
+def pareto_front(groups: Sequence[Group], ranking: Ranking, resource: str) -> list[Group]:
+    """Return the Pareto front: the groups that no other group dominates.
 
     Parameters
     ----------
     groups : sequence of Group
-        Those that lack one of the metrics are never returned.
+        Groups without one of the metrics are never on the front.
     ranking : Ranking
-        What is wanted.
-    effort : str
+        The quality metric.
+    resource : str
         A metric of which less is better.
 
     Returns
     -------
     list of Group
-        By rising effort, and so by rising quality. Of groups that are equal in both, the first.
+        By rising resource, and so by rising quality. Of groups that are equal in both, the first.
     """
-    known = [g for g in groups if g.ranks(ranking.metric) and math.isfinite(g.mean(effort))]
-    known.sort(key=lambda group: (group.mean(effort), -ranking.sign * group.mean(ranking.metric)))
+    known = [g for g in groups if g.ranks(ranking.metric) and math.isfinite(g.mean(resource))]
+    known.sort(key=lambda group: (group.mean(resource), -ranking.sign * group.mean(ranking.metric)))
     front: list[Group] = []
     best = -math.inf
     for group in known:
@@ -143,12 +143,12 @@ def pareto_front(groups: Sequence[Group], ranking: Ranking, effort: str) -> list
     return front
 
 
-PANELS = 4  # so many heat maps fit side by side
-SPREAD = 0.1  # configurations that differ by much less look about the same
+PANELS = 4  # heat maps that fit side by side
+SPREAD = 0.1  # smallest range of the colours of a heat map, so that small differences look small
 
 
 class Layout(NamedTuple):
-    """Where each configuration of a sweep is shown.
+    """Rows, columns and panels of a heat map of a sweep.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class Layout(NamedTuple):
     rows, columns : list of str
         Their values.
     panel_key : str, optional
-        A third one, if three are swept: that with the fewest values.
+        The key with the fewest values, if three are swept.
     panels : list of str
         Its values; one empty value if there is none.
     """
@@ -173,17 +173,17 @@ class Layout(NamedTuple):
         """Return whether a configuration belongs to a panel."""
         return self.panel_key is None or swept.get(self.panel_key, "") == panel
 
-    def place(self, swept: Mapping[str, str]) -> tuple[int, int]:
+    def position(self, swept: Mapping[str, str]) -> tuple[int, int]:
         """Return the row and the column of a configuration."""
         row, column = swept.get(self.row_key, ""), swept.get(self.column_key, "")
         return self.rows.index(row), self.columns.index(column)
 
 
 def layout_of(comparison: Comparison) -> Layout | None:
-    """Return the layout of a sweep of two keys, or of three of which one has no more than `PANELS` values.
+    """Return the layout of a sweep of two keys, or of three if one has at most `PANELS` values.
 
-    None also where less than half of the combinations were run, as in a search over continuous values: most cells
-    would be empty, and their columns as many as the trials.
+    None also if less than half of the combinations were run, as in a search over continuous values: most cells would be
+    empty, and there would be a column for every trial.
     """
     values = {key: values_of(key, comparison) for key in comparison.keys}
     panel_key = min(reversed(values), key=lambda key: len(values[key])) if len(values) == 3 else None
@@ -203,7 +203,7 @@ def settings_of(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def values_of(key: str, comparison: Comparison) -> list[str]:
-    """Return the values of a key: numbers by size, others in the order in which they turn up."""
+    """Return the values of a key: numbers by size, others in the order of the runs."""
     values = list(dict.fromkeys(settings.get(key, "") for settings in settings_of(comparison)))
     try:
         return sorted(values, key=float)
@@ -212,14 +212,16 @@ def values_of(key: str, comparison: Comparison) -> list[str]:
 
 
 NOTE = (
-    "Information explained: 0 knows only word frequencies, 1 is the floor; it compares any runs. "
-    "Cost and gap, in nats per pair, compare only runs with the same pairs."
+    "Information explained is 0 at the unigram cost and 1 at the cost floor; it is comparable between all runs. "
+    "Cost and gap, in nats per pair, are comparable only between runs with the same pairs."
 )
-NOTE_ON_OBJECTIVES = "Objective cost, in nats per pair, compares only runs with the same objective and pairs."
-NOTE_ON_SEEDS = "± is the standard deviation over seeds, where they differ."
+NOTE_ON_OBJECTIVES = (
+    "Objective cost, in nats per pair, is comparable only between runs with the same objective and pairs."
+)
+NOTE_ON_SEEDS = "± is the standard deviation over seeds."
 
 
-MOST_NAMED = 3  # runs that ended alike, in the line on how
+MOST_NAMED = 3  # runs that ended alike, by name in one line
 
 
 @dataclass(frozen=True)
@@ -235,9 +237,9 @@ class Comparison:
     keys : list of str
         The swept keys that have more than one value among all runs, in the order of the command.
     ranking : Ranking, optional
-        By what the groups are sorted; None: they are in the order of the command.
+        The metric that sorts the groups; None: they are in the order of the command.
     sought : Ranking, optional
-        What a search was for; it ranks the groups if they can be ranked by it.
+        The target metric of a search; it ranks the groups if they can be ranked by it.
     """
 
     groups: list[Group]
@@ -248,23 +250,23 @@ class Comparison:
 
     @property
     def headline(self) -> str:
-        """How many runs there are of what, in one line."""
+        """The numbers of finished runs, configurations, reused and unfinished runs, in one line."""
         finished = sum(len(group.runs) for group in self.groups)
         runs = f"{_counted(finished, 'finished run')} of {_counted(len(self.groups), 'configuration')}"
-        said = [runs if finished else "No run finished"]
+        parts = [runs if finished else "No run finished"]
         if self.skipped:
-            said.append(f"{len(self.skipped):,} of them before, and not run again")
+            parts.append(f"{len(self.skipped):,} reused from earlier runs")
         others = Counter(run.status.lower() for run in self.unfinished)
-        return ", ".join([*said, *(f"{n} {s}" for s, n in others.items())])
+        return ", ".join([*parts, *(f"{n} {s}" for s, n in others.items())])
 
     @property
     def skipped(self) -> list[RunResult]:
-        """The runs that had finished before."""
+        """The runs that were reused from earlier ones."""
         return [run for group in self.groups for run in group.runs if run.finished_before]
 
     @property
     def note(self) -> str:
-        """What the figures mean, and which of them compare which runs."""
+        """Explanation of the metrics: their scales, and between which runs they are comparable."""
         seeds = any(len(group.runs) > 1 for group in self.groups)
         objectives = any(group.has("objective_cost") for group in self.groups)
         ranked = [self._ranked_by(), *self.too_few_known] if len(self.groups) > 1 else []
@@ -273,34 +275,34 @@ class Comparison:
 
     @property
     def too_few_known(self) -> list[str]:
-        """A sentence for each score that ranks no configuration, or not all, since too few of its set is known."""
+        """A sentence for each score that cannot rank all configurations, since too little of its set is known."""
         sentences = []
         scores = [quality.name for quality in QUALITIES if quality.items]
         for metric in dict.fromkeys([*([self.sought.metric] if self.sought else []), *scores]):
             below = [g for g in self.groups if g.least_known(metric).known(metric) < LEAST_KNOWN]
             if not below:
                 continue
-            what = metric_of(metric).items
+            items = metric_of(metric).items
             names = ", ".join(self.name_of(group) for group in below[:3]) + ", …" * (len(below) > 3)
             ranked = any(group.ranks(metric) for group in self.groups)
-            whom = f"does not rank {names}" if ranked else "ranks nothing"
+            effect = f"does not rank {names}" if ranked else "ranks no configuration"
             most = max((group.least_known(metric) for group in below), key=lambda run: run.known(metric))
             known, total = most.known(metric), most.total(metric)
-            figures = f"{known:.0f} of {total} {what} are known" if known else f"no {what} are known"
-            sentences.append(f"{metric_of(metric).heading} {whom}: {figures}, fewer than {LEAST_KNOWN}.")
+            figures = f"{known:.0f} of {total} {items} are known" if known else f"no {items} are known"
+            sentences.append(f"{metric_of(metric).heading} {effect}: {figures}, fewer than {LEAST_KNOWN}.")
         return sentences
 
     @property
     def common_floor(self) -> float:
-        """The cost floor, if all runs with costs have the same and train on the pairs that it is of; else NaN."""
+        """The cost floor, if all runs with costs train on the same pairs and have the same floor; else NaN."""
         groups = [group for group in self.groups if all(run.curves.get("cost") for run in group.runs)]
         floors = {round(group.mean("cost_floor"), 9) for group in groups}
-        # Without a gap a cost is of other pairs than the floor: of sampled ones.
+        # A run without a gap trained on sampled pairs, not on those of the floor.
         comparable = all(group.has("cost_gap") for group in groups)
         return floors.pop() if comparable and len(floors) == 1 else math.nan
 
     def name_of(self, group: Group) -> str:
-        """Return a configuration's swept values, without the groups of their keys where that leaves no doubt."""
+        """Return the swept values of a configuration; their keys without groups where that is unambiguous."""
         names = self._short_names()
         values = [group.swept.get(key, "–") for key in self.keys]
         settings = [f"{shown(name)}={shown(value, 16)}" for name, value in zip(names, values, strict=True)]
@@ -312,24 +314,24 @@ class Comparison:
 
     def _ranked_by(self) -> str:
         if self.ranking is None:
-            return "Not ranked: there is no measure of quality by which all runs can be ranked."
+            return "Not ranked: no quality metric is known for all runs."
         heading = metric_of(self.ranking.metric).heading
-        return f"Ranked by {heading}, the {'most' if self.ranking.sign > 0 else 'least'} first."
+        return f"Ranked by {heading}, {'highest' if self.ranking.sign > 0 else 'lowest'} first."
 
     @property
     def columns(self) -> list[Metric]:
-        """The columns of which at least one row has a value, that of a search's metric among them."""
+        """The columns in which at least one row has a value, the target metric of a search included."""
         known = {column.name for column in COLUMNS}
         sought = [metric_of(r.metric) for r in (self.sought,) if r is not None and r.metric not in known]
         return [c for c in (*sought, *COLUMNS) if any(group.has(c.name) for group in self.groups)]
 
     def heading_of(self, column: Metric) -> str:
-        """Return a column's heading, with what has to stand beside its values if that is the same for all."""
+        """Return the heading of a column, with the qualifier of its values if all have the same."""
         common = self._common_qualifier(column)
         return f"{column.heading} {common}" if common else column.heading
 
     def written(self, group: Group, column: Metric, *, with_deviation: bool = True) -> str:
-        """Return a configuration's value as text, with what has to stand beside it if the heading has it not."""
+        """Return the value of a configuration as text, with its qualifier unless the heading has it."""
         text = group.written(column, with_deviation=with_deviation)
         qualifier = group.qualifier(column.name)
         if not qualifier or not group.has(column.name) or self._common_qualifier(column):
@@ -341,10 +343,10 @@ class Comparison:
         return found.pop() if len(found) == 1 else ""
 
     def write_csv(self, path: Path | str) -> None:
-        """Write every metric of every row with all its digits, and below them the runs that did not finish.
+        """Write all metrics of all configurations with all digits, and below them the unfinished runs.
 
-        For each metric there are a column for the mean and one, ``…_std``, for the standard deviation; ``skipped`` has
-        the ids of runs that had finished before. What is not known is empty.
+        Each metric has a column for the mean and one, ``…_std``, for the standard deviation; ``skipped`` has the ids of
+        reused runs. Unknown values are empty.
         """
         runs = [run for group in self.groups for run in group.runs]
         keys = _keys(runs + self.unfinished)
@@ -362,15 +364,15 @@ class Comparison:
                 seeds = " ".join(str(run.seed) for run in group.runs)
                 numbers = [number(metric) for metric in metrics for number in (group.mean, group.deviation)]
                 cells = ["" if math.isnan(number) else repr(number) for number in numbers]
-                before = " ".join(run.run_id for run in group.runs if run.finished_before)
-                writer.writerow([*settings, group.status, len(group.runs), seeds, *cells, "", before])
+                reused = " ".join(run.run_id for run in group.runs if run.finished_before)
+                writer.writerow([*settings, group.status, len(group.runs), seeds, *cells, "", reused])
             for run in self.unfinished:
                 settings = [run.swept.get(key, "") for key in keys]
                 row = [*settings, run.status, 1, run.seed, *[""] * len(names), run.reason, ""]
                 writer.writerow(table_cells(row))
 
     def to_markdown(self) -> str:
-        """Return the comparison as Markdown in which no value and no reason is read as markup or HTML."""
+        """Return the comparison as Markdown; values and reasons are escaped."""
         lines = [f"**{self.headline}**"]
         if self.groups:
             keys, columns = self.keys, self.columns
@@ -384,11 +386,11 @@ class Comparison:
                 rows.append([*settings, str(len(group.runs)), *values])
             lines += ["", *(f"| {' | '.join(row)} |" for row in rows), "", self.note]
         if self.skipped:
-            lines += ["", "**Finished before**", ""]
+            lines += ["", "**Reused from earlier runs**", ""]
             for run in self.skipped:
                 lines.append(f"- {markdown(_named(run))}: run [{run.run_id}](#/runs/{run.run_id})")
         if self.unfinished:
-            lines += ["", "**Not finished**", ""]
+            lines += ["", "**Unfinished runs**", ""]
             for run in self.unfinished:
                 lines.append(
                     f"- {markdown(_named(run))}: {markdown(run.status)}, {markdown(run.reason, 500)}"
@@ -396,7 +398,7 @@ class Comparison:
         return "\n".join(lines) + "\n"
 
     def print_table(self, console: Console) -> None:
-        """Print the comparison; columns for which the console is too narrow are left out, and named."""
+        """Print the comparison; columns that do not fit into the console are hidden, and listed below the table."""
         from rich.measure import Measurement
         from rich.text import Text
 
@@ -407,7 +409,7 @@ class Comparison:
             def fits(table: Table) -> bool:
                 return Measurement.get(console, unlimited, table).maximum <= console.width
 
-            # The swept values and the column that ranks them are the last to go; headings of keys get shorter before.
+            # Before the swept values or the column that ranks them are hidden, the headings of keys get shorter.
             ranked = [c for c in self.columns if self.ranking is not None and c.name == self.ranking.metric]
             chosen = ranked
             headings = next((h for h in self._key_headings() if fits(self._table(ranked, h))), None)
@@ -435,12 +437,12 @@ class Comparison:
             console.print(line.append(shown(reason, 500), ""))
 
     def _key_headings(self) -> list[list[str]]:
-        """Return the headings of the swept keys, each time narrower: in full, without groups, in several lines."""
+        """Return the headings of the swept keys, ever narrower: in full, without groups, in several lines."""
         short = self._short_names()
         return [self.keys, short, [name.replace("_", "_\n") for name in short]]
 
     def _table(self, columns: Sequence[Metric], key_headings: Sequence[str], *, tight: bool = False) -> Table:
-        """Return the table with some columns; a tight one has neither deviations nor numbers of runs."""
+        """Return the table with some columns; a tight table has neither deviations nor numbers of runs."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -458,7 +460,7 @@ class Comparison:
             table.add_column("\n".join(words), justify="right", no_wrap=True)
         for group in self.groups:
             settings = [Text(shown(group.swept.get(key, ""))) for key in self.keys]
-            # of the figures that are not about quality, the mean says enough and leaves room for more columns
+            # Resources are shown without deviations, which leaves room for more columns.
             numbers = [
                 self.written(group, column, with_deviation=column.priority <= 2 and not tight)
                 for column in columns
@@ -468,12 +470,11 @@ class Comparison:
 
 
 def compare(results: Sequence[RunResult], sought: Ranking | None = None) -> Comparison:
-    """Group the finished runs that differ only in seed, and sort them by the first of `QUALITIES` that all have.
+    """Return the comparison of runs: those that differ only in seed are a group, and groups are ranked.
 
-    What a search has sought, if any has it, comes before those.
-
-    The best mean over seeds comes first. Where there is no measure that all have, the first that any has is taken, and
-    groups without it come last. Groups that are as good stay in the order of the results.
+    The ranking is by the target metric of a search if any group has it, else by the first of `QUALITIES` that all
+    groups have, else by the first that any group has. The best mean over seeds is first, groups without the metric are
+    last, and equal groups are in the order of the results.
     """
     groups = group_runs(results)
     has_sought = sought is not None and any(group.ranks(sought.metric) for group in groups)

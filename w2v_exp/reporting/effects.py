@@ -1,4 +1,4 @@
-"""Effects of swept values beside the noise of seeds, as intervals and in sentences."""
+"""Effects of swept values, with confidence intervals over seeds, as numbers and in sentences."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from w2v_exp.runs import BASE, CHANGE
 
 SURE = 0.95
 NAMED = 5  # changes in a sentence
-_DUST = 1e-12  # equal figures may differ by this much of their size once they are averaged
+UNKNOWN = "significance unknown (fewer than two shared seeds: add repeats=5)"
+_DUST = 1e-12  # relative difference of averages of equal numbers, by rounding
 
 Setting = tuple[str, ...]  # values of the other keys
-Cells = Mapping[Setting, Mapping[int, float]]  # the configurations of a value: a metric by seed
+Cells = Mapping[Setting, Mapping[int, float]]  # a metric by setting and seed, of one value of the key
 
 
 @dataclass(frozen=True)
 class ValueEffect:
-    """A value of a swept key: how good the configurations with it are.
+    """The effect of a value of a swept key on a metric.
 
-    All figures are of the settings of the other keys, and of the seeds, that it shares with what it is compared with.
+    All numbers are taken over the settings of the other keys and the seeds that the value shares with the reference.
 
     Parameters
     ----------
@@ -40,14 +41,14 @@ class ValueEffect:
     margin : float
         Half the width of the 95 % confidence interval of the mean; NaN likewise.
     behind : float
-        By how much the reference's mean is better; 0 for the reference.
+        The mean of the reference minus this mean, positive if the reference is better; 0 for the reference.
     behind_margin : float
-        Half the width of that difference's interval. The intervals of all differences that may be looked at hold
-        together with 95 % (Bonferroni).
+        Half the width of the confidence interval of ``behind``. The intervals of all differences hold together with
+        95 % (Bonferroni).
     ahead : int
-        In how many settings of the other keys the reference is better than this.
+        Number of settings of the other keys in which the reference is better.
     settings : int
-        Of how many.
+        Number of settings of the other keys.
     """
 
     value: str
@@ -61,8 +62,8 @@ class ValueEffect:
     settings: int
 
     @property
-    def exceeds_noise(self) -> bool | None:
-        """Whether the difference from the reference is more than other seeds would have made; None if not known."""
+    def is_significant(self) -> bool | None:
+        """Whether the interval of the difference does not contain 0; None without two shared seeds."""
         if math.isnan(self.behind_margin):
             return None
         return abs(self.behind) > max(self.behind_margin, _DUST * abs(self.mean))
@@ -70,21 +71,21 @@ class ValueEffect:
 
 @dataclass(frozen=True)
 class KeyEffect:
-    """What the values of a swept key do to a metric.
+    """The effects of the values of a swept key on a metric.
 
     Parameters
     ----------
     key : str
         The swept key.
     metric : Ranking
-        What is compared.
+        The metric, with its direction.
     reference : str
         The value that the others are compared with: the best, or the base of a sweep of changes.
     values : list of ValueEffect
-        The values, as the axis of a picture has them; none if they have no setting of the other keys in common.
+        In the order of the axis; empty if no setting of the other keys is common to all values.
     absent : list of str
-        Values that are not compared: no finished run of theirs can be ranked by the metric, or none has a setting of
-        the base.
+        Values without a comparable run: no finished run that can be ranked by the metric, or none with a setting of the
+        base.
     """
 
     key: str
@@ -95,26 +96,25 @@ class KeyEffect:
 
     @property
     def from_best(self) -> list[ValueEffect]:
-        """The values, the best first."""
+        """The values; the best is first."""
         return sorted(self.values, key=lambda effect: effect.behind)
 
     @property
     def of_changes(self) -> bool:
-        """Whether the values are changes of a base, which are compared with the base, not with the best of them."""
+        """Whether the values are changes of a base, each compared with the base instead of the best value."""
         return self.key == CHANGE and self.reference == BASE
 
 
 def key_effect(comparison: Comparison, key: str, metric: Ranking) -> KeyEffect:
-    """Return what the values of a key do to a metric, from the configurations that allow a fair comparison.
+    """Return the effects of the values of a key on a metric, from the comparable configurations.
 
-    Only settings of the other keys count that every value has been run with, so that a difference is the key's
-    alone; where one failed with a setting, that setting counts for none of them. Where configurations are repeated with
-    several seeds, those that are not are left out, because their noise is not known. Changes of a base are compared
-    each with the base alone, so what one of them lacks does not count against the others.
+    Only settings of the other keys that every value was run with count, so that a difference is due to the key alone.
+    If some settings are repeated with several seeds, only these count, because the noise of the others is unknown. Each
+    change of a base is compared with the base alone, whatever settings the other changes lack.
 
-    Seeds are shared: runs of the same seed begin alike, and rise and fall together. So differences are paired by seed:
-    the difference of each seed is averaged over the settings, and the interval is Student's t over the seeds, which
-    holds however runs of a seed depend on each other. Values that have no two seeds in common have no interval.
+    Runs with the same seed are correlated, so differences are paired by seed: the difference at each seed is averaged
+    over the settings, and the interval is Student's t over the seeds. It holds for any dependence between the runs of a
+    seed. Values without two seeds in common have no interval.
     """
     others = [other for other in comparison.keys if other != key]
     cells: dict[str, dict[Setting, Mapping[int, float]]] = {value: {} for value in values_of(key, comparison)}
@@ -147,7 +147,7 @@ def key_effect(comparison: Comparison, key: str, metric: Ranking) -> KeyEffect:
 
 
 def _by_seed(group: Group, metric: str) -> dict[int, float]:
-    """Return a configuration's metric by seed: the mean, where a seed was run more than once."""
+    """Return a metric of a configuration by seed; the mean if a seed was run more than once."""
     found: dict[int, list[float]] = {}
     for run in group.runs:
         found.setdefault(run.seed, []).append(run.metrics[metric])
@@ -155,9 +155,9 @@ def _by_seed(group: Group, metric: str) -> dict[int, float]:
 
 
 def _shared(values: Sequence[Cells]) -> tuple[list[Setting], list[int]]:
-    """Return the settings that all values have, and the seeds that all of them have in all of these.
+    """Return the settings common to all values, and the seeds common to all values in all of these.
 
-    If some settings are repeated with all values, only these count.
+    If all values have several seeds in some settings, only these settings are returned.
     """
     settings = (
         [setting for setting in values[0] if all(setting in found for found in values)] if values else []
@@ -172,7 +172,7 @@ def _seeds(values: Sequence[Cells], settings: Sequence[Setting]) -> list[int]:
 
 
 def _sample(cells: Cells, settings: Sequence[Setting], seeds: Sequence[int]) -> list[float]:
-    """Return the mean over the settings for each seed; without a seed in common, the mean over all runs alone."""
+    """Return the mean over the settings for each seed; without common seeds, the mean over all runs only."""
     if not seeds:
         return [fmean(fmean(cells[setting].values()) for setting in settings)]
     return [fmean(cells[setting][seed] for setting in settings) for seed in seeds]
@@ -200,7 +200,7 @@ def _value_effect(
         mean=fmean(sample),
         deviation=math.sqrt(fmean(spreads)) if spreads else math.nan,
         margin=_margin(sample, SURE),
-        behind=fmean(differences) + 0.0,  # + 0.0: no minus before a zero
+        behind=fmean(differences) + 0.0,  # + 0.0: 0 instead of -0
         behind_margin=0.0 if cells is reference else _margin(differences, confidence),
         ahead=sum(metric.sign * gap > 0 for gap in gaps),
         settings=len(settings),
@@ -208,7 +208,7 @@ def _value_effect(
 
 
 def _margin(sample: Sequence[float], confidence: float) -> float:
-    """Return half the width of Student’s interval of a mean: NaN of a single value, 0 if all are equal."""
+    """Return half the width of Student’s interval of a mean; NaN for a single number, 0 if all are equal."""
     if len(sample) < 2:
         return math.nan
     deviation = stdev(sample)
@@ -226,9 +226,9 @@ class Finding(NamedTuple):
     Parameters
     ----------
     about : str
-        What it is about: a swept key, or the best configuration.
+        Subject: a swept key, or the best configuration.
     sentence : str
-        What is said of it.
+        The finding.
     """
 
     about: str
@@ -236,14 +236,14 @@ class Finding(NamedTuple):
 
 
 def findings(comparison: Comparison, effects: Sequence[KeyEffect]) -> list[Finding]:
-    """Return what is to be said first of a sweep: the best configuration, and what each key does to the ranking.
+    """Return the main findings of a sweep: the best configuration, and the effect of each key.
 
     Parameters
     ----------
     comparison : Comparison
         The sweep.
     effects : sequence of KeyEffect
-        Of every key on the metric that ranks the configurations.
+        The effect of every key on the metric that ranks the configurations.
     """
     if comparison.ranking is None or len(comparison.groups) < 2:
         return []
@@ -256,56 +256,55 @@ def findings(comparison: Comparison, effects: Sequence[KeyEffect]) -> list[Findi
 
 def _sentence(effect: KeyEffect, column: Metric) -> str:
     if not effect.values:
-        return "its values share no setting of the other keys, so they cannot be compared."
+        return "no combination of the other keys was run with every value, so its effect cannot be estimated."
     if effect.of_changes:
         return _sentence_on_changes(effect, column)
     best, second, *others = effect.from_best
     if second.behind == 0:
-        return "makes no difference." if not others else "the best values do not differ."
-    sentence = (
-        f"{shown(best.value)} is best, ahead of {shown(second.value)} by {written_difference(second, column)}"
-    )
-    if second.exceeds_noise is None:
-        return f"{sentence}; how much of it is noise is not known: no configuration has several seeds."
-    if second.exceeds_noise:
-        return f"{sentence}, more than the noise."
-    sure = [value for value in others if value.exceeds_noise]
-    if not sure:
-        return f"{sentence}, within the noise."
+        return "no effect." if not others else "the best values do not differ."
+    sentence = f"{shown(best.value)} is best, better than {shown(second.value)} by {written_difference(second, column)}"
+    if second.is_significant is None:
+        return f"{sentence}; {UNKNOWN}."
+    if second.is_significant:
+        return f"{sentence} (significant)."
+    significant = [value for value in others if value.is_significant]
+    if not significant:
+        return f"{sentence} (not significant)."
     return (
-        f"{sentence}, within the noise; ahead of {shown(sure[0].value)} by "
-        f"{written_difference(sure[0], column)}, more than the noise."
+        f"{sentence} (not significant), and better than {shown(significant[0].value)} by "
+        f"{written_difference(significant[0], column)} (significant)."
     )
 
 
 def _sentence_on_changes(effect: KeyEffect, column: Metric) -> str:
-    """Return which changes differ from the base, the largest difference first."""
+    """Return which changes differ significantly from the base; the largest difference is first."""
     changes = [value for value in effect.values if value.value != effect.reference]
     changes.sort(key=lambda value: -abs(value.behind))
-    sure = [value for value in changes if value.exceeds_noise]
-    known = [value for value in changes if value.exceeds_noise is not None]
+    significant = [value for value in changes if value.is_significant]
+    known = [value for value in changes if value.is_significant is not None]
     named = ", ".join(
-        f"{shown(value.value)} {written_change(value, effect, column)}" for value in (sure or changes)[:NAMED]
+        f"{shown(value.value)} {written_change(value, effect, column)}"
+        for value in (significant or changes)[:NAMED]
     )
     if not known:
-        return f"against {effect.reference}: {named}; noise unknown (fewer than two shared seeds: add repeats=5)."
-    if not sure:
-        return f"no change differs from {effect.reference} by more than the noise; the largest: {named}."
-    rest = len(sure) - NAMED
+        return f"against {effect.reference}: {named}; {UNKNOWN}."
+    if not significant:
+        return f"no change differs significantly from {effect.reference}; the largest differences: {named}."
+    rest = len(significant) - NAMED
     more = f" and {rest} more" if rest > 0 else ""
     return (
-        f"{len(sure)} of {len(changes)} differ from {effect.reference} by more than the noise: {named}{more}."
+        f"{len(significant)} of {len(changes)} differ significantly from {effect.reference}: {named}{more}."
     )
 
 
 def written_change(value: ValueEffect, effect: KeyEffect, column: Metric) -> str:
-    """Return by how much a change raises (+) or lowers (−) a metric, ± the margin if it is known."""
+    """Return the change of a metric with its sign, ± the margin if it is known."""
     sign = "+" if -effect.metric.sign * value.behind >= 0 else "−"
     return sign + written_difference(replace(value, behind=abs(value.behind)), column)
 
 
 def written_difference(effect: ValueEffect, column: Metric) -> str:
-    """Return by how much a value is behind the best, ± the margin if it is known, with digits enough to tell."""
+    """Return the difference from the reference, ± the margin if it is known, with enough decimals for both."""
     decimals = column.decimals_for(effect.behind)
     smallest = min(
         (abs(x) for x in (effect.behind, effect.behind_margin) if x and math.isfinite(x)), default=1

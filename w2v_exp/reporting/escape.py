@@ -1,4 +1,4 @@
-"""Words and values from outside, made safe to show: on terminals, in tables and pages."""
+"""Escaping of outside text: for terminals, Markdown, CSV and spreadsheets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-# What no Markdown dialect reads anything into: letters, digits, some signs, and others where harmless:
-# an underscore or full stop inside a word (but not that of www.), a full stop or colon at its end.
+# Characters without a meaning in any Markdown dialect: letters, digits, some signs; an underscore or full stop inside
+# a word (but not that of www.), a full stop or colon at its end.
 _PLAIN = re.compile(
     r"""[^\W_] | [^\x00-\x7f] | [ =,()/%+?'"-] | (?<=[^\W_])(?<![wW]{3})[_.](?=[^\W_]) | [.:](?=\ |$)""",
     re.VERBOSE,
@@ -22,7 +22,7 @@ _PLAIN = re.compile(
 
 
 def markdown(text: str, longest: int = 60) -> str:
-    """Return a text that Markdown shows as it is, in a table as well; whatever is doubtful becomes an entity.
+    """Return a text escaped for Markdown and its tables; doubtful characters become entities.
 
     >>> markdown("objective.update=sum"), markdown("<b>|*")
     ('objective.update=sum', '&#60;b&#62;&#124;&#42;')
@@ -32,7 +32,7 @@ def markdown(text: str, longest: int = 60) -> str:
 
 
 def code_span(text: str) -> str:
-    """Return a text as a code span of Markdown, whatever backticks it has (CommonMark, section 6.1).
+    """Return a text as a code span of Markdown, for any backticks in it (CommonMark, section 6.1).
 
     >>> code_span("window=3"), code_span("corpus.text='a `b`'")
     ('`window=3`', "`` corpus.text='a `b`' ``")
@@ -42,20 +42,16 @@ def code_span(text: str) -> str:
     return f"{fence}{line}{fence}" if len(fence) == 1 else f"{fence} {line} {fence}"
 
 
-_FORMULA = re.compile(
-    r"'*[=+@\t\r-]"
-)  # the beginning of what a spreadsheet computes, or of such a text made safe
-
-
+_FORMULA = re.compile(r"'*[=+@\t\r-]")  # the start of a formula of a spreadsheet, or of an escaped one
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def table_cells(row: Iterable[Any]) -> list[Any]:
-    r"""Return the cells of a CSV or TSV row; texts are safe for terminals and spreadsheets, and can be read back.
+    r"""Return the cells of a CSV or TSV row, escaped for terminals and spreadsheets; `table_text` is the inverse.
 
-    Backslashes and characters without a shape are written as Python's escapes (``\x1b``). A text that a spreadsheet
-    would take for a formula gets an apostrophe before it (OWASP, CSV injection), and so does one that begins with
-    apostrophes before a formula, so that `table_text` can drop one. Numbers stay as they are.
+    Backslashes and invisible characters become Python's escapes (``\x1b``). A text that a spreadsheet would take for a
+    formula gets a leading apostrophe (OWASP, CSV injection), and so does one with apostrophes before a formula. Numbers
+    are unchanged.
 
     >>> table_cells(["word", "=1+1", "-0.5", "a\x1b[0m", 3])
     ['word', "'=1+1", '-0.5', 'a\\x1b[0m', 3]
@@ -77,7 +73,7 @@ def _escaped(character: str) -> str:
 
 
 def table_text(cell: str) -> str:
-    """Return the text that `table_cells` has written as a cell."""
+    """Return the text of a cell that `table_cells` escaped."""
     text = re.sub(
         r"\\(?:\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})",
         lambda found: found[0].encode().decode("unicode_escape"),
@@ -87,7 +83,7 @@ def table_text(cell: str) -> str:
 
 
 def visible_console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """Return a Rich console that shows no control characters of the texts that it is given."""
+    """Return a Rich console that replaces control characters in printed texts."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,12 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import ArrayLike, NDArray
 
 from w2v_exp.errors import shown
 from w2v_exp.examples.counts import information_explained
+from w2v_exp.machine import readable_bytes
 from w2v_exp.metrics import MORE, QUALITIES, Metric, Ranking, heading_of, metric_of
 from w2v_exp.reporting import style
 from w2v_exp.reporting.comparison import SPREAD, Comparison, Group, Layout, layout_of, pareto_front
@@ -25,101 +27,29 @@ from w2v_exp.reporting.projections import principal_components
 from w2v_exp.reporting.style import EndLabel, label_ends, label_points
 
 EXPLAINED, MEMORY, TIME = "information_explained", "peak_memory_mb", "train_seconds"
-ANNOTATED_COLUMNS = 12  # so many figures fit side by side; a heat map of more has a scale instead
 
 
-class Shades(NamedTuple):
-    """What the colours of all panels mean.
-
-    Parameters
-    ----------
-    metric : Metric
-        What is shown.
-    palest, darkest : float
-        Between which values the colours are.
-    """
-
-    metric: Metric
-    palest: float
-    darkest: float
-
-
-def heat_maps() -> dict[str, str]:
-    """Return the metrics with heat maps by the names of these: the qualities of which more is better."""
-    names = [metric.name for metric in QUALITIES if metric.better == MORE]
-    return {"heat_map" if name == EXPLAINED else f"heat_map_{name}": name for name in names}
-
-
-def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = EXPLAINED) -> bool:
-    """Draw a metric of every combination of two swept values, as a heat map.
-
-    Where three keys are swept, there is one for each value of the key that has the fewest.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The sweep.
-    path : path-like
-        The picture to write, ``.png`` or ``.svg``.
-    metric : str
-        Its name in the store, one of those of `heat_maps`.
-
-    Returns
-    -------
-    bool
-        False, and nothing is drawn, if `layout_of` has no layout for the sweep, or no run has the metric.
-    """
-    known = [value for group in comparison.groups if np.isfinite(value := group.ranked_mean(metric))]
-    layout = layout_of(comparison)
-    if layout is None or not known:
-        return False
-    best = max(known)
-    shades = Shades(metric_of(metric), min(*known, best - SPREAD), best)
-    with style.drawing(path, height=min(10.0, 1.9 + 0.55 * len(layout.rows))) as figure:
-        all_axes = figure.subplots(1, len(layout.panels), squeeze=False)[0].tolist()
-        for axes, panel in zip(all_axes, layout.panels, strict=True):
-            _draw_cells(figure, axes, comparison, layout, panel, shades)
-            axes.set_xlabel(shown(layout.column_key))
-            axes.tick_params(labelleft=panel == layout.panels[0])
-            if layout.panel_key:
-                axes.set_title(shown(f"{layout.panel_key}={panel}"))
-        all_axes[0].set_ylabel(shown(layout.row_key))
-        said = "0: knows only word frequencies, 1: the floor of a run's pairs."
-        panel_title = shown(f"{layout.panel_key}={layout.panels[0]}") if layout.panel_key else ""
-        told = panel_title or (said if metric == EXPLAINED else "")
-        coverage = comparison.heading_of(shades.metric).removeprefix(shades.metric.heading)
-        title = shades.metric.title()
-        style.add_title(all_axes[0], f"{title[0].upper()}{title[1:]}{coverage}", told)
-    return True
-
-
-def _draw_cells(
-    figure: Figure, axes: Axes, comparison: Comparison, layout: Layout, panel: str, shades: Shades
+def _draw_curve(
+    axes: Axes,
+    epochs: Sequence[float] | NDArray[Any],
+    values: Sequence[float] | NDArray[Any],
+    colour: str,
+    width: float,
 ) -> None:
-    """Draw the runs of a panel."""
-    metric, palest, darkest = shades
-    means, texts = np.full((len(layout.rows), len(layout.columns)), np.nan), {}
-    for run in comparison.unfinished:
-        if layout.is_in(panel, run.swept):
-            texts[layout.place(run.swept)] = run.status.lower()
-    for group in comparison.groups:
-        if layout.is_in(panel, group.swept):
-            means[layout.place(group.swept)] = group.ranked_mean(metric.name)
-            texts[layout.place(group.swept)] = comparison.written(group, metric).replace(" ± ", "\n± ")
-    heat: QuadMesh = style.show_cells(axes, means, layout.rows, layout.columns)
-    heat.set_clim(palest, darkest)
-    if len(layout.columns) > ANNOTATED_COLUMNS:
-        style.show_scale(figure, axes, heat, "")
-        return
-    size = style.SMALL if len(layout.columns) > 6 else 11
-    for (row, column), text in texts.items():
-        dark = means[row, column] > palest + 0.55 * (darkest - palest)
-        colour = "white" if dark else style.INK if np.isfinite(means[row, column]) else style.GREY
-        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=size)
+    """Draw a curve; a single finite value is a dot."""
+    lone = int(np.isfinite(values).sum()) == 1
+    marker = "o" if lone else None  # not clipped: at an edge of the axes it would be cut in half
+    axes.plot(epochs, values, color=colour, lw=width, marker=marker, clip_on=not lone)
 
 
-MAP_WORDS = 300  # more dots than that are a cloud without words
-# Metrics that are drawn on the same axes: likelihoods together, the cost of another objective alone.
+def _draw_level(axes: Axes, name: str, level: float) -> EndLabel:
+    """Draw a horizontal line, and return its label."""
+    axes.axhline(level, color=style.GREY, lw=1, ls=style.DASHES)
+    return EndLabel(level, f"{name} {level:.4f}", style.GREY)
+
+
+MAP_WORDS = 300  # more dots have hardly any labels
+# Metrics on the same axes: likelihoods together, the cost of another objective alone.
 PANELS = [("article_cost", "validation_cost", "cost"), ("objective_cost",)]
 LINES = {  # colour and width
     "cost": (style.COLOURS[0], 2.0),
@@ -127,7 +57,7 @@ LINES = {  # colour and width
     "article_cost": (style.COLOURS[1], 1.2),
     "objective_cost": (style.COLOURS[3], 2.0),
 }
-SOFTMAX_WORDS = 50  # more cells than that are no longer seen one by one
+SOFTMAX_WORDS = 50  # more cells are too small to distinguish
 
 
 def draw_costs(
@@ -138,17 +68,17 @@ def draw_costs(
     estimated: bool = False,
     path: Path | str,
 ) -> None:
-    """Draw the costs of a run by epoch; those that are likelihoods between the unigram cost and the floor.
+    """Draw the costs of a run by epoch, with the unigram cost and the cost floor.
 
-    The cost of another objective is another quantity, and has axes of its own.
+    The cost of an objective other than the full softmax is another quantity, and has its own axes.
 
     Parameters
     ----------
     curves : mapping of str to mapping of int to float
-        By the name of a metric, its values by epoch: ``cost``, ``validation_cost``, ``article_cost``,
+        Values by epoch, by the name of the metric: ``cost``, ``validation_cost``, ``article_cost``,
         ``objective_cost``. Values that are not finite leave a gap.
     floor, unigram : float
-        H(context | centre) and H(context) of the pairs, in nats; NaN, and not drawn, where they are not known.
+        H(context | centre) and H(context) of the pairs, in nats; NaN, and not drawn, if unknown.
     estimated : bool
         Whether ``cost`` was measured on a sample of the text.
     path : path-like
@@ -172,7 +102,7 @@ def draw_costs(
         style.add_title(all_axes[0], "Cost by epoch", _explained_sentence(cost, unigram, floor, estimated))
         for axes in all_axes[1:]:
             style.add_title(
-                axes, "Objective cost by epoch", "What training descends: another quantity than cost."
+                axes, "Objective cost by epoch", "The cost that training minimises; not comparable with cost."
             )
         label_ends(figure, ends)
 
@@ -183,19 +113,13 @@ def _draw_panel(
     levels: Sequence[tuple[str, float]],
     estimated: bool,
 ) -> list[EndLabel]:
-    """Draw curves and levels of one quantity, and return the labels of their ends."""
-    values, ends = [level for _, level in levels], []
-    for name, level in levels:
-        axes.axhline(level, color=style.GREY, lw=1, ls=style.DASHES)
-        ends.append(EndLabel(level, f"{name} {level:.4f}", style.GREY))
+    """Draw curves and levels of one quantity, and return their labels."""
+    values, ends = [level for _, level in levels], [_draw_level(axes, *level) for level in levels]
     for name, curve in curves.items():
         finite = [value for value in curve.values() if np.isfinite(value)]
         if finite:
             colour, width = LINES[name]
-            lone = len(finite) == 1
-            marker = "o" if lone else None  # at an edge, where it would be cut in half
-            line = list(curve.values())
-            axes.plot(list(curve), line, color=colour, lw=width, marker=marker, clip_on=not lone, zorder=3)
+            _draw_curve(axes, list(curve), list(curve.values()), colour, width)
             ends.append(
                 EndLabel(finite[-1], f"{heading_of(name, estimated=estimated)} {finite[-1]:.4f}", colour)
             )
@@ -206,17 +130,14 @@ def _draw_panel(
 
 def _explained_sentence(costs: Sequence[float], unigram: float, floor: float, estimated: bool) -> str:
     if not len(costs) or not np.isfinite(costs[-1]):
-        return "The run did not come to a finite cost."
+        return "The last cost is not finite."
     if not (np.isfinite(unigram) and np.isfinite(floor)):
-        return f"Ends with a {heading_of('cost', estimated=estimated)} of {costs[-1]:.4f} nats per pair."
+        return f"Last {heading_of('cost', estimated=estimated)}: {costs[-1]:.4f} nats per pair."
     explained = information_explained(costs[-1], unigram, floor)
     if not np.isfinite(explained):
-        return "These pairs have nothing to learn beyond word frequencies: the floor is the unigram cost."
+        return "The cost floor is the unigram cost: the pairs contain no information beyond word frequencies."
     number = f"{explained:.3f}".replace("-", "−")
-    return (
-        f"Ends with {number} of the information explained "
-        "(0: knows only word frequencies, 1: the floor of these pairs)."
-    )
+    return f"Information explained at the end: {number} (0: unigram cost, 1: cost floor)."
 
 
 def draw_embedding_map(
@@ -229,10 +150,10 @@ def draw_embedding_map(
     words : sequence of str
         The vocabulary.
     vectors : ndarray, shape (V, dim)
-        Their embeddings. A word whose vector is not finite is left out.
+        Their embeddings. Words whose vectors are not finite are omitted.
     counts : array-like, shape (V,)
-        How often each word occurs: the most frequent are drawn, at most 300, and the most frequent of these
-        find room for their label first. A dot without room for a label is pale.
+        Occurrences of each word. At most 300 words are drawn, the most frequent, which are also labelled first. A dot
+        whose label does not fit is pale.
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
     """
@@ -243,21 +164,21 @@ def draw_embedding_map(
 def map_embeddings(
     figure: Figure, words: Sequence[str], vectors: NDArray[Any], counts: ArrayLike
 ) -> list[Text | None]:
-    """Draw the map into a figure; return the label of each dot, by falling count, None if it has none."""
+    """Draw the map into a figure; return the label of each dot, by falling count, None if it does not fit."""
     finite = np.flatnonzero(np.isfinite(vectors).all(axis=1))
     chosen = finite[np.argsort(-np.asarray(counts)[finite], kind="stable")][:MAP_WORDS]
-    places, shares = principal_components(np.asarray(vectors, np.float64)[chosen])
+    positions, shares = principal_components(np.asarray(vectors, np.float64)[chosen])
     axes = figure.add_subplot()
-    axes.set_aspect("equal", adjustable="datalim")  # a distance is as long in one direction as in the other
+    axes.set_aspect("equal", adjustable="datalim")  # both axes have the same scale
     axes.margins(0.06)
     axes.grid(True)
-    dots = axes.scatter(places[::-1, 0], places[::-1, 1], s=14, lw=0, zorder=3)  # frequent words on top
+    dots = axes.scatter(positions[::-1, 0], positions[::-1, 1], s=14, lw=0, zorder=3)  # frequent words on top
     for axis, number, share in zip((axes.xaxis, axes.yaxis), ("first", "second"), shares, strict=True):
         axis.set_label_text(f"{number} principal component ({share:.0%} of the variance)")
         axis.set_tick_params(length=0)
         axis.set_major_formatter("{x:g}")
     style.add_title(axes, "Embeddings in two dimensions", "-")
-    labels = label_points(figure, axes, places[:, 0], places[:, 1], [shown(words[i]) for i in chosen])
+    labels = label_points(figure, axes, positions[:, 0], positions[:, 1], [shown(words[i]) for i in chosen])
     dots.set_facecolor([style.PALE if label is None else style.COLOURS[0] for label in reversed(labels)])
     axes.set_title(_map_sentence(len(words), len(chosen), sum(label is not None for label in labels)))
     return labels
@@ -267,38 +188,38 @@ def _map_sentence(words: int, drawn: int, labelled: int) -> str:
     if drawn == words == labelled:
         return "Every word of the vocabulary." if words > 1 else "The only word of the vocabulary."
     who = f"All {words:,} words" if drawn == words else f"The {drawn:,} most frequent of {words:,} words"
-    return f"{who}. Pale dots had no room for a label; frequent words come first."
+    return f"{who}. Pale dots: the label does not fit; frequent words are labelled first."
 
 
 def draw_softmax(
     words: Sequence[str], probabilities: NDArray[Any], true_neighbours: NDArray[np.bool_], path: Path | str
 ) -> None:
-    """Draw what the model gives for each centre as a row of a heat map, with the true neighbours marked.
+    """Draw the softmax output of each centre as a row of a heat map, with framed true neighbours.
 
     Parameters
     ----------
     words : sequence of str
         The vocabulary, at most 50 words.
     probabilities : ndarray, shape (V, V)
-        p(context | centre), a row for each centre.
+        p(context | centre), one row per centre.
     true_neighbours : ndarray of bool, shape (V, V)
-        Whether the text has the pair.
+        Whether the text contains the pair.
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
 
     Raises
     ------
     ValueError
-        If there are more words than can be shown.
+        If there are more than 50 words.
     """
     size = len(words)
     if size > SOFTMAX_WORDS:
-        raise ValueError(f"{size} words are more than the {SOFTMAX_WORDS} a heat map can show.")
+        raise ValueError(f"{size} words: a heat map shows at most {SOFTMAX_WORDS}.")
     with style.drawing(path, height=min(7.6, 2.4 + 0.34 * size)) as figure:
         axes = figure.add_subplot()
         heat = style.show_cells(axes, probabilities, words, words)
         heat.set_clim(vmin=0)
-        # A frame within the cell leaves the value to be seen: its colour is that of the whole cell.
+        # The frame is inside the cell, so that the colour of the cell stays visible.
         for row, column in np.argwhere(true_neighbours):
             axes.add_patch(
                 Rectangle(
@@ -318,19 +239,19 @@ def draw_softmax(
         style.add_title(
             axes,
             "Softmax output by centre word",
-            f"Framed: true neighbours in the text. They get {share:.1%} of a centre's probability, on average.",
+            f"Framed: true neighbours in the text. Their mean share of the probability: {share:.1%}.",
         )
 
 
-FOCUS = len(style.COLOURS)  # so many curves are told apart by colour; of more, the best are, among grey ones
-LABELLED_POINTS = 12  # of more, only those that no other beats have a label
+FOCUS = len(style.COLOURS)  # curves that colour can distinguish; of more, only the best have a colour
+LABELLED_POINTS = 12  # of more, only the Pareto front has labels
 
 
 def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "cost") -> bool:
-    """Draw a cost of all finished runs by epoch: mean over seeds, in a band of ± a standard deviation.
+    """Draw a cost of all finished runs by epoch: mean over seeds, with a band of ± one standard deviation.
 
-    Of more curves than can be told apart by colour, those that explain most are coloured and labelled, the
-    others grey. Where all runs have the same cost floor, and train on the pairs that it is of, it is drawn as well.
+    Of more curves than colour can distinguish, the best configurations are coloured and labelled, the others are grey.
+    The cost floor is drawn if all runs train on the same pairs.
 
     Parameters
     ----------
@@ -339,7 +260,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
     metric : str
-        The cost, one of `CURVES`; runs that do not have it by epoch are left out.
+        The cost, one of `CURVES`; runs without this curve are omitted.
 
     Returns
     -------
@@ -356,10 +277,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
         values, ends = [], []
         for rank, (group, epochs, means, deviations) in reversed(list(enumerate(curves))):
             colour = style.COLOURS[rank] if rank < focus else style.PALE
-            lone = np.isfinite(means).sum() == 1
-            marker = "o" if lone else None  # at an edge, where it would be cut in half
-            width = 1.6 if rank < focus else 0.9
-            axes.plot(epochs, means, color=colour, lw=width, marker=marker, clip_on=not lone)
+            _draw_curve(axes, epochs, means, colour, 1.6 if rank < focus else 0.9)
             if rank < focus:
                 axes.fill_between(
                     epochs, means - deviations, means + deviations, color=colour, alpha=0.2, lw=0
@@ -369,8 +287,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
                 ends.append(EndLabel(end, f"{comparison.name_of(group)}  {end:.4f}{qualifier}", colour))
             values += means[np.isfinite(means)].tolist()
         if metric == "cost" and math.isfinite(floor := comparison.common_floor):
-            axes.axhline(floor, color=style.GREY, lw=1, ls=style.DASHES)
-            ends.append(EndLabel(floor, f"cost floor  {floor:.4f}", style.GREY))
+            ends.append(_draw_level(axes, "cost floor ", floor))
             values.append(floor)
         style.show_epochs(axes, max(float(epochs[-1]) for _, epochs, _, _ in curves))
         style.show_values(axes, f"{heading_of(metric)}, nats per pair", values)
@@ -383,7 +300,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
 def _mean_curve(
     group: Group, metric: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return epochs, and mean and standard deviation of a metric over the seeds, where all have it."""
+    """Return the epochs common to all seeds, and mean and standard deviation of a metric over the seeds."""
     costs = [dict(run.curves.get(metric, [])) for run in group.runs]
     epochs = sorted(set.intersection(*map(set, costs)))
     table = np.array([[run[epoch] for epoch in epochs] for run in costs]).reshape(len(costs), len(epochs))
@@ -393,16 +310,16 @@ def _mean_curve(
 
 def _curves_sentence(metric: str, curves: int, focus: int, comparison: Comparison) -> str:
     same = "pairs" if metric == "cost" else "objective and pairs"
-    sentences = [f"Costs compare only runs with the same {same}."]
+    sentences = [f"Comparable only between runs with the same {same}."]
     if any(len(group.runs) > 1 for group in comparison.groups):
-        sentences.append("Bands: ± standard deviation over seeds.")
+        sentences.append("Bands: ± one standard deviation over seeds.")
     if curves > focus:
-        sentences.append(f"The {focus} that explain most in colour, {curves - focus} in grey.")
+        sentences.append(f"The best {focus} in colour, {curves - focus} others in grey.")
     return " ".join(sentences)
 
 
 def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
-    """Draw the information explained against the peak memory, a point for each configuration.
+    """Draw the information explained against the peak memory, one point per configuration.
 
     Parameters
     ----------
@@ -416,30 +333,30 @@ def draw_explained_by_memory(comparison: Comparison, path: Path | str) -> bool:
     bool
         Whether there was anything to draw.
     """
-    return _draw_explained(comparison, path, MEMORY, "peak memory, MB", "peak memory", "with less memory")
+    return _draw_explained(comparison, path, MEMORY, "peak memory, MB", "peak memory", "less memory")
 
 
 def draw_explained_by_time(comparison: Comparison, path: Path | str) -> bool:
-    """Draw the information explained against the seconds of training, likewise. Runs without training have none."""
-    return _draw_explained(comparison, path, TIME, "seconds of training", "time", "in less time")
+    """Draw the information explained against the training time; see `draw_explained_by_memory`."""
+    return _draw_explained(comparison, path, TIME, "training time, s", "training time", "less time")
 
 
 def _draw_explained(
-    comparison: Comparison, path: Path | str, effort: str, label: str, title: str, saving: str
+    comparison: Comparison, path: Path | str, resource: str, label: str, title: str, saving: str
 ) -> bool:
-    """Draw the information explained against a metric of which less is better.
+    """Draw the information explained against a resource metric, with the Pareto front in colour.
 
-    Where there are several seeds, a point is their mean with bars of ± a standard deviation. Configurations
-    that no other beats in both respects are coloured, and find room for their label first.
+    With several seeds, a point is their mean, with bars of ± one standard deviation. Configurations on the front are
+    labelled first.
     """
-    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(effort) > 0]
+    groups = [g for g in comparison.groups if math.isfinite(g.mean(EXPLAINED)) and g.mean(resource) > 0]
     if not groups:
         return False
-    front = pareto_front(groups, Ranking(EXPLAINED, 1), effort)
+    front = pareto_front(groups, Ranking(EXPLAINED, 1), resource)
     groups.sort(key=lambda group: group not in front)
-    x = np.array([group.mean(effort) for group in groups])
+    x = np.array([group.mean(resource) for group in groups])
     y = np.array([group.mean(EXPLAINED) for group in groups])
-    bars = [np.nan_to_num([group.deviation(metric) for group in groups]) for metric in (effort, EXPLAINED)]
+    bars = [np.nan_to_num([group.deviation(metric) for group in groups]) for metric in (resource, EXPLAINED)]
     colours = [style.COLOURS[0] if group in front else style.GREY for group in groups]
     with style.drawing(path) as figure:
         axes = figure.add_subplot()
@@ -453,8 +370,253 @@ def _draw_explained(
         axes.grid(True)
         axes.set_xlabel(label)
         axes.set_ylabel("information explained")
-        subtitle = f"Blue: no other configuration explains as much {saving}."
+        subtitle = f"Blue: the Pareto front; no other configuration explains as much with {saving}."
         style.add_title(axes, f"Information explained and {title}", subtitle)
         named = max(LABELLED_POINTS, len(front))
         label_points(figure, axes, x, y, [comparison.name_of(group) for group in groups[:named]])
     return True
+
+
+ANNOTATED_COLUMNS = 12  # numbers that fit side by side; a wider heat map has a colour bar instead
+
+
+class Shades(NamedTuple):
+    """The colour scale of all panels.
+
+    Parameters
+    ----------
+    metric : Metric
+        The metric of the cells.
+    palest, darkest : float
+        The values with the palest and the darkest colour.
+    """
+
+    metric: Metric
+    palest: float
+    darkest: float
+
+
+def heat_maps() -> dict[str, str]:
+    """Return the names of heat maps with their metrics: the quality metrics of which more is better."""
+    names = [metric.name for metric in QUALITIES if metric.better == MORE]
+    return {"heat_map" if name == EXPLAINED else f"heat_map_{name}": name for name in names}
+
+
+def draw_heat_map(comparison: Comparison, path: Path | str, metric: str = EXPLAINED) -> bool:
+    """Draw a metric for every combination of two swept values, as a heat map.
+
+    If three keys are swept, there is one panel for each value of the key with the fewest values.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The sweep.
+    path : path-like
+        The picture to write, ``.png`` or ``.svg``.
+    metric : str
+        The name of the metric in the store, one of `heat_maps`.
+
+    Returns
+    -------
+    bool
+        False, and no picture, if `layout_of` has no layout for the sweep, or no run has the metric.
+    """
+    known = [value for group in comparison.groups if np.isfinite(value := group.ranked_mean(metric))]
+    layout = layout_of(comparison)
+    if layout is None or not known:
+        return False
+    best = max(known)
+    shades = Shades(metric_of(metric), min(*known, best - SPREAD), best)
+    with style.drawing(path, height=min(10.0, 1.9 + 0.55 * len(layout.rows))) as figure:
+        all_axes = figure.subplots(1, len(layout.panels), squeeze=False)[0].tolist()
+        for axes, panel in zip(all_axes, layout.panels, strict=True):
+            _draw_cells(figure, axes, comparison, layout, panel, shades)
+            axes.set_xlabel(shown(layout.column_key))
+            axes.tick_params(labelleft=panel == layout.panels[0])
+            if layout.panel_key:
+                axes.set_title(shown(f"{layout.panel_key}={panel}"))
+        all_axes[0].set_ylabel(shown(layout.row_key))
+        explanation = "0: unigram cost, 1: cost floor of the pairs of a run." if metric == EXPLAINED else ""
+        panel_title = shown(f"{layout.panel_key}={layout.panels[0]}") if layout.panel_key else ""
+        coverage = comparison.heading_of(shades.metric).removeprefix(shades.metric.heading)
+        title = shades.metric.title()
+        style.add_title(all_axes[0], f"{title[0].upper()}{title[1:]}{coverage}", panel_title or explanation)
+    return True
+
+
+def _draw_cells(
+    figure: Figure, axes: Axes, comparison: Comparison, layout: Layout, panel: str, shades: Shades
+) -> None:
+    """Draw the cells of a panel."""
+    metric, palest, darkest = shades
+    means, texts = np.full((len(layout.rows), len(layout.columns)), np.nan), {}
+    for run in comparison.unfinished:
+        if layout.is_in(panel, run.swept):
+            texts[layout.position(run.swept)] = run.status.lower()
+    for group in comparison.groups:
+        if layout.is_in(panel, group.swept):
+            means[layout.position(group.swept)] = group.ranked_mean(metric.name)
+            texts[layout.position(group.swept)] = comparison.written(group, metric).replace(" ± ", "\n± ")
+    heat: QuadMesh = style.show_cells(axes, means, layout.rows, layout.columns)
+    heat.set_clim(palest, darkest)
+    if len(layout.columns) > ANNOTATED_COLUMNS:
+        style.show_scale(figure, axes, heat, "")
+        return
+    size = style.SMALL if len(layout.columns) > 6 else 11
+    for (row, column), text in texts.items():
+        dark = means[row, column] > palest + 0.55 * (darkest - palest)
+        colour = "white" if dark else style.INK if np.isfinite(means[row, column]) else style.GREY
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=size)
+
+
+LABELS, MEGABYTE = "labels", 1_000_000
+ENCODINGS = ("dense", "sparse", "counts", "streamed")  # by memory; each has its colour in every picture
+NEAR = 1e3  # ratio of numbers of pairs below which labels would overlap
+FURTHEST = 3e3  # times the pairs of the longest text: end of the extrapolated lines
+
+
+class Rung(NamedTuple):
+    """A run with a label encoding.
+
+    Parameters
+    ----------
+    pairs : float
+        Number of pairs of its text.
+    estimated, measured : float
+        Peak memory in MB; ``measured`` is NaN if the run was refused or failed.
+    available : float
+        Available memory in MB; NaN if unknown.
+    """
+
+    pairs: float
+    estimated: float
+    measured: float
+    available: float
+
+
+def draw_memory_ladder(comparison: Comparison, path: Path | str) -> bool:
+    """Draw measured and estimated peak memory against the number of pairs, one line per label encoding.
+
+    Both axes are logarithmic. Lines are estimates, points measured peaks, filled crosses refused runs. A thin cross
+    marks the intersection with the available memory. Beyond the longest text, lines are extrapolated and dashed.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The sweep.
+    path : path-like
+        The picture to write, ``.png`` or ``.svg``.
+
+    Returns
+    -------
+    bool
+        False, and no picture, unless label encodings were swept over texts with different numbers of pairs.
+    """
+    rungs = _rungs(comparison)
+    lengths = {rung.pairs for line in rungs.values() for rung in line}
+    if len(rungs) < 2 or len(lengths) < 2:
+        return False
+    found = [rung.available for line in rungs.values() for rung in line if math.isfinite(rung.available)]
+    limit = float(np.median(found)) if found else math.inf
+    with style.drawing(path, height=5.4) as figure:
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        ends = []
+        for encoding, line in rungs.items():
+            colour = style.COLOURS[_rank(encoding)]
+            ends.append((*_draw_rungs(axes, line, limit, FURTHEST * max(lengths), colour), encoding, colour))
+        if math.isfinite(limit):
+            axes.axhline(limit, color=style.INK, lw=1.2)
+            axes.annotate(
+                f"{readable_bytes(limit * MEGABYTE)} available",
+                (0, limit),
+                (4, -4),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="top",
+            )
+        _label_lines(axes, ends, limit)
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=20))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _readable_number(value)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: readable_bytes(value * MEGABYTE)))
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.set_xlabel("pairs in the text")
+        axes.set_ylabel("peak memory")
+        subtitle = "Lines: estimated. Points: measured. Filled crosses: refused runs. Dashed: extrapolated."
+        style.add_title(axes, "Peak memory of the label encodings", subtitle)
+    return True
+
+
+def _rungs(comparison: Comparison) -> dict[str, list[Rung]]:
+    """Return the runs of each encoding, by rising number of pairs."""
+    runs = [*(run for group in comparison.groups for run in group.runs), *comparison.unfinished]
+    rungs: dict[str, list[Rung]] = defaultdict(list)
+    for run in runs:
+        names = ("pairs", "estimated_memory_mb", "peak_memory_mb", "memory_available_mb")
+        rung = Rung(*(run.metrics.get(name, math.nan) for name in names))
+        if LABELS in run.swept and rung.pairs > 0 and rung.estimated > 0:
+            rungs[run.swept[LABELS]].append(rung)
+    return {name: sorted(rungs[name]) for name in sorted(rungs, key=_rank)}
+
+
+def _rank(encoding: str) -> int:
+    return ENCODINGS.index(encoding) if encoding in ENCODINGS else len(ENCODINGS)
+
+
+def _draw_rungs(
+    axes: Axes, line: Sequence[Rung], limit: float, furthest: float, colour: str
+) -> tuple[float, float]:
+    """Draw the memory of an encoding; return the point where it exceeds the limit, else the end of its line."""
+    pairs, estimated = np.array([rung[:2] for rung in line]).T
+    refused = estimated > limit
+    axes.plot(pairs, estimated, color=colour)
+    axes.plot(pairs, [rung.measured for rung in line], "o", color=colour, ms=6)
+    axes.plot(pairs[refused], estimated[refused], "X", color=colour, ms=9, mec="white")
+    if refused.any():
+        end = float(np.exp(np.interp(math.log(limit), np.log(estimated), np.log(pairs))))
+    elif len(line) > 1 and math.isfinite(limit):
+        slope = math.log(estimated[-1] / estimated[-2]) / math.log(pairs[-1] / pairs[-2])
+        end = furthest
+        if slope > 0:
+            end = float(min(furthest, pairs[-1] * (limit / estimated[-1]) ** (1 / slope)))
+        height = estimated[-1] * (end / pairs[-1]) ** slope
+        axes.plot([pairs[-1], end], [estimated[-1], height], color=colour, lw=1.2, ls=style.DASHES)
+        if end == furthest:
+            return end, height
+    else:
+        return float(pairs[-1]), float(estimated[-1])
+    axes.plot(end, limit, "x", color=colour, ms=9, mew=1.8)
+    return end, limit
+
+
+def _label_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], limit: float) -> None:
+    """Write the name of each encoding at its end, with the number of pairs if it ends at the memory limit."""
+    before, raised = 0.0, False
+    for pairs, height, encoding, colour in sorted(ends):
+        ending = height == limit
+        if ending:
+            raised = pairs < NEAR * before and not raised
+            before = pairs
+        axes.annotate(
+            f"{encoding}: {_readable_number(pairs)} pairs" if ending else encoding,
+            (pairs, height),
+            (-7, 20 if raised else 6) if ending else (0, -26),
+            textcoords="offset points",
+            color=colour,
+            weight="bold",
+            ha="right",
+        )
+
+
+def _readable_number(number: float) -> str:
+    """Return a number of pairs in words.
+
+    >>> _readable_number(84), _readable_number(2_000_000), _readable_number(3.14e9)
+    ('84', '2 million', '3.1 billion')
+    """
+    for size, name in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if number >= 0.9999 * size:
+            return f"{number / size:.2g}{name}" if number < 99.5 * size else f"{number / size:.0f}{name}"
+    return f"{number:.0f}"

@@ -1,13 +1,11 @@
 """A sweep as one HTML page.
 
-Its texts, tables and heat maps are HTML; its charts are drawn by scripts of its own in `summary/`, as SVG, from data
-that is in the page. A policy in its head allows these scripts and this style, known by their SHA-256, and nothing else.
+Texts, tables and heat maps are HTML; scripts of `web/summary` draw the charts as SVG, from the data in the page.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 import shlex
 from collections import Counter
@@ -17,15 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.metrics import CURVES, QUALITIES, RESOURCES, Metric, Ranking, metric_of
-from w2v_exp.reporting.colours import COLOURS, COLOURS_ON_DARK
 from w2v_exp.reporting.comparison import (
-    NOTE,
-    NOTE_ON_SEEDS,
     SPREAD,
     Comparison,
     Group,
@@ -35,42 +29,47 @@ from w2v_exp.reporting.comparison import (
     values_of,
 )
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_change, written_difference
+from w2v_exp.reporting.pages import COLOURS, WEB, render_page
 from w2v_exp.runs import RunResult
 
+FILE = "summary.html"
+SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js")
+ROWS = 1000  # of the table; comparison.csv has all
+SHADES = 20  # of a heat map
 POINTS = 100_000  # of all curves of a metric together: half a megabyte
 LONGEST = 60  # characters of a value
 LARGEST = float(np.finfo(np.float32).max)
+VERDICTS = {True: "significant", False: "not significant", None: "too few seeds"}
 
 
 def ranked_metrics(comparison: Comparison) -> list[Ranking]:
-    """Return the measures of quality that some configuration has, the one that ranks them first."""
+    """Return the quality metrics that some configuration has; the one that ranks them is first."""
     first = [comparison.ranking] if comparison.ranking else []
     others = [quality.ranking for quality in QUALITIES if quality.ranking not in first]
     return [r for r in first + others if any(group.ranks(r.metric) for group in comparison.groups)]
 
 
-def efforts(comparison: Comparison) -> list[Ranking]:
-    """Return the measures of what a run takes that some configuration has."""
+def resources(comparison: Comparison) -> list[Ranking]:
+    """Return the resource metrics that some configuration has: memory and time."""
     return [r.ranking for r in RESOURCES if any(group.has(r.name) for group in comparison.groups)]
 
 
 def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str, Any]:
-    """Return what the charts show as JSON has it: no NaN, no text that is not fit to be shown.
+    """Return the data of the charts, ready for JSON: None for NaN, texts without control characters.
 
-    Runs say which configuration they are of by its place in the table, −1 for one that did not finish.
+    The ``group`` of a run is the row of its configuration in the table, −1 for an unfinished run.
     """
-    metrics = [*ranked_metrics(comparison), *efforts(comparison)]
-    runs = [(place, run) for place, group in enumerate(comparison.groups) for run in group.runs]
+    metrics = [*ranked_metrics(comparison), *resources(comparison)]
+    runs = [(row, run) for row, group in enumerate(comparison.groups) for run in group.runs]
     runs += [(-1, run) for run in comparison.unfinished]
     names = [metric.metric for metric in metrics]
     values = {
-        key: {value: place for place, value in enumerate(values_of(key, comparison))}
-        for key in comparison.keys
+        key: {value: i for i, value in enumerate(values_of(key, comparison))} for key in comparison.keys
     }
     return {
         "keys": [
-            {"name": shown(key, LONGEST), "values": [shown(value, LONGEST) for value in places]}
-            for key, places in values.items()
+            {"name": shown(key, LONGEST), "values": [shown(value, LONGEST) for value in indices]}
+            for key, indices in values.items()
         ],
         "metrics": [
             {"name": m.metric, "heading": comparison.heading_of(metric_of(m.metric)), "sign": m.sign}
@@ -79,7 +78,7 @@ def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str
         "groups": [
             {
                 "name": comparison.name_of(group),
-                "values": _places(group.swept, values),
+                "values": _value_indices(group.swept, values),
                 "means": [_number(group.ranked_mean(name)) for name in names],
                 "deviations": [_number(group.deviation(name)) for name in names],
             }
@@ -87,13 +86,13 @@ def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str
         ],
         "runs": [
             {
-                "group": place,
+                "group": row,
                 "name": shown(run.name, LONGEST),
                 "seed": run.seed,
-                "values": _places(run.swept, values),
+                "values": _value_indices(run.swept, values),
                 "metrics": [_number(run.metrics[name]) if run.ranks(name) else None for name in names],
             }
-            for place, run in runs
+            for row, run in runs
         ],
         "curves": {metric: _curves([run for _, run in runs], metric) for metric in drawn_curves(comparison)},
         "estimated": [number for number, (_, run) in enumerate(runs) if run.has_estimated_cost],
@@ -105,10 +104,10 @@ def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str
 
 
 def drawn_curves(comparison: Comparison) -> list[str]:
-    """Return the metrics whose curves are drawn, each on axes of its own.
+    """Return the metrics whose curves are drawn, each on its own axes.
 
-    Where a cost was measured only at the end of all runs, as that of negative sampling is, another metric's curves say
-    more than its dots.
+    A metric with a single point per run is drawn only if there is no curve of another one: the cost of negative
+    sampling is measured at the end by default.
     """
     runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
     longest = {metric: max((len(run.curves.get(metric, [])) for run in runs), default=0) for metric in CURVES}
@@ -116,21 +115,21 @@ def drawn_curves(comparison: Comparison) -> list[str]:
     return lines or [metric for metric, points in longest.items() if points][:1]
 
 
-def _places(swept: Mapping[str, str], values: Mapping[str, Mapping[str, int]]) -> list[int]:
-    """Return which of its values each key has."""
-    return [places[swept.get(key, "")] for key, places in values.items()]
+def _value_indices(swept: Mapping[str, str], values: Mapping[str, Mapping[str, int]]) -> list[int]:
+    """Return the index of the value of each key."""
+    return [indices[swept.get(key, "")] for key, indices in values.items()]
 
 
 def _curves(runs: Sequence[RunResult], metric: str) -> dict[str, Any]:
-    """Return a metric's curves: heading, distinct lists of epochs, and each run's values as base64 of float32."""
+    """Return the curves of a metric: heading, distinct lists of epochs, values of each run as float32 in base64."""
     kept = max(2, POINTS // max(1, len(runs)))
     epochs: dict[tuple[int, ...], int] = {}
     values = []
     for run in runs:
         points = [(epoch, value) for epoch, value in run.curves.get(metric, []) if abs(value) < LARGEST]
         if len(points) > kept:
-            places = np.unique(np.linspace(0, len(points) - 1, kept).round().astype(int))
-            points = [points[place] for place in places]
+            chosen = np.unique(np.linspace(0, len(points) - 1, kept).round().astype(int))
+            points = [points[i] for i in chosen]
         which = epochs.setdefault(tuple(epoch for epoch, _ in points), len(epochs))
         packed = np.array([value for _, value in points], "<f4").tobytes()
         values.append([which, base64.b64encode(packed).decode("ascii")])
@@ -138,60 +137,52 @@ def _curves(runs: Sequence[RunResult], metric: str) -> dict[str, Any]:
 
 
 def _fronts(comparison: Comparison, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return, for each measure of quality and each of what it takes, the configurations that no other beats, if any."""
-    places = {id(group): place for place, group in enumerate(comparison.groups)}
+    """Return the Pareto front of each quality metric against each resource, where there is one."""
+    rows = {id(group): row for row, group in enumerate(comparison.groups)}
     return [
         {
             "metric": names.index(ranking.metric),
-            "effort": names.index(effort.metric),
-            "front": [places[id(group)] for group in front],
+            "resource": names.index(resource.metric),
+            "front": [rows[id(group)] for group in front],
         }
         for ranking in ranked_metrics(comparison)
-        for effort in efforts(comparison)
-        if (front := pareto_front(comparison.groups, ranking, effort.metric))
+        for resource in resources(comparison)
+        if (front := pareto_front(comparison.groups, ranking, resource.metric))
     ]
 
 
 def _effect(
     effect: KeyEffect, names: Sequence[str], values: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
-    places = values[effect.key]
+    indices = values[effect.key]
     return {
         "key": [*values].index(effect.key),
         "metric": names.index(effect.metric.metric),
         "values": [
-            [places[value.value], _number(value.mean), _number(value.margin)] for value in effect.values
+            [indices[value.value], _number(value.mean), _number(value.margin)] for value in effect.values
         ],
     }
 
 
 def _number(value: float) -> float | None:
-    """Return a number as JSON can have it, with more digits than a chart shows."""
+    """Return a number with more digits than a chart shows; None if it is not finite."""
     return float(f"{value:.7g}") if math.isfinite(value) else None
-
-
-FILE = "summary.html"
-PARTS = Path(__file__).parent / "summary"
-SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js")
-ROWS = 1000  # of the table; comparison.csv has all
-SHADES = 20  # of a heat map
-VERDICTS = {True: "more than the noise", False: "within the noise", None: "noise unknown"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for.
+    """The request that a page answers.
 
     Parameters
     ----------
     name : str
-        Of the sweep, or of what else the runs have in common.
+        Name of the sweep, or a description of the selected runs.
     command : str
         The command line.
     total : int, optional
-        How many runs it asked for, where that is known.
+        Number of requested runs, if known.
     changes : mapping of str to list of str
-        The overrides of each change, of a sweep of changes.
+        Overrides of each change, for a sweep of changes.
     """
 
     name: str
@@ -208,32 +199,21 @@ def write_summary_page(comparison: Comparison, asked: Asked, path: Path | str) -
 
 
 def summary_page(comparison: Comparison, asked: Asked) -> str:
-    """Return the page of a sweep. The same sweep gives the same page."""
-    environment = Environment(
-        loader=FileSystemLoader(PARTS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = environment.get_template("page.css").render(
-        colours=COLOURS, on_dark=COLOURS_ON_DARK, shades=SHADES
-    )
-    script = _script()
-    ranked, taken = ranked_metrics(comparison), efforts(comparison)
-    effects = [key_effect(comparison, key, m) for m in [*ranked, *taken] for key in comparison.keys]
+    """Return the page of a sweep; the same sweep gives the same bytes."""
+    ranked, used = ranked_metrics(comparison), resources(comparison)
+    effects = [key_effect(comparison, key, m) for m in [*ranked, *used] for key in comparison.keys]
     columns, data = comparison.columns, chart_data(comparison, effects)
     runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
-    return environment.get_template("page.html").render(
+    return render_page(
+        WEB / "summary",
+        SCRIPTS,
+        data,
+        shades=SHADES,
         name=shown(asked.name, 200),
         command="\n".join(shown(line, 20_000) for line in asked.command.split("\n")),
         changes=[
             (shown(name), shown(shlex.join(texts), 500)) for name, texts in asked.changes.items() if texts
         ],
-        style=style,
-        style_hash=_digest(style),
-        script=script,
-        script_hash=_digest(script),
         comparison=comparison,
         headline=_headline(comparison, runs),
         title=" × ".join(shown(key.rpartition(".")[2]) for key in comparison.keys) or "one configuration",
@@ -249,43 +229,29 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
             for metric in drawn_curves(comparison)
         ],
         estimated=any(run.has_estimated_cost for run in runs),
-        notes=NOTE,
-        note_on_seeds=NOTE_ON_SEEDS,
         fronts=bool(data["fronts"]),
-        effects=[_effect_table(comparison, metric, effects) for metric in [*ranked, *taken]],
+        effects=[_effect_table(comparison, metric, effects) for metric in [*ranked, *used]],
         of_changes=any(effect.of_changes for effect in effects),
         heat_maps=_heat_maps(comparison, ranked),
         skipped=[_ended(run) for run in comparison.skipped],
         unfinished=[_ended(run) for run in comparison.unfinished],
-        data=data,
     )
 
 
 def _headline(comparison: Comparison, runs: Sequence[RunResult]) -> str:
-    """Return how many runs there are of what, and how many ended before their last epoch."""
+    """Return the numbers of configurations and runs, and of those that ended before their last epoch."""
     early = Counter(run.ended_by for run in runs if run.ended_by not in ("", "epochs"))
     return shown(", ".join([comparison.headline, *(f"{n} ended by {how}" for how, n in early.items())]), 300)
 
 
-def _script() -> str:
-    """Return the page's script: its parts in a block, so that none of their names is one of the window's."""
-    parts = [(PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    return "\n".join(['"use strict";', "{", *parts, "}"])
-
-
-def _digest(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
 def _listed(values: Sequence[str]) -> str:
-    """Return values with commas between them, of very many the first and the last."""
+    """Return values separated by commas; of more than 30, the first 20 and the last 3."""
     texts = [shown(value, LONGEST) for value in values]
     return ", ".join(texts if len(texts) <= 30 else [*texts[:20], "…", *texts[-3:]])
 
 
 def _row(group: Group, comparison: Comparison, columns: Sequence[Metric]) -> dict[str, Any]:
-    """Return a configuration as a row: texts to show, and numbers to sort by."""
+    """Return a configuration as a row of the table: texts, and numbers to sort by."""
     numbers = [(comparison.written(group, column), group.mean(column.name)) for column in columns]
     return {
         "name": comparison.name_of(group),
@@ -296,11 +262,11 @@ def _row(group: Group, comparison: Comparison, columns: Sequence[Metric]) -> dic
 
 
 def _effect_table(comparison: Comparison, metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
-    """Return what all keys do to a metric, as tables."""
+    """Return the effects of all keys on a metric, as tables."""
     column = metric_of(metric.metric)
     return {
         "heading": comparison.heading_of(column),
-        "better": "more" if metric.sign > 0 else "less",
+        "better": "higher" if metric.sign > 0 else "lower",
         "keys": [_key_table(effect, column) for effect in effects if effect.metric == metric],
     }
 
@@ -321,8 +287,8 @@ def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
                 "mean": f"{value.mean:,.{decimals}f}",
                 "spread": spread or "–",
                 "behind": ("–" if effect.of_changes else "best") if is_reference else written,
-                "verdict": "" if is_reference else VERDICTS[value.exceeds_noise],
-                "sure": value.exceeds_noise,
+                "verdict": "" if is_reference else VERDICTS[value.is_significant],
+                "significant": value.is_significant,
                 "ahead": "" if is_reference else f"{value.ahead} of {value.settings}",
             }
         )
@@ -338,7 +304,7 @@ def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
 
 
 def _heat_maps(comparison: Comparison, metrics: Sequence[Ranking]) -> list[dict[str, Any]]:
-    """Return a heat map of each metric for two swept keys, or several for three; none for any other number."""
+    """Return a heat map of each metric for two swept keys, or several for three; none if there is no layout."""
     layout = layout_of(comparison)
     if layout is None:
         return []
@@ -365,7 +331,7 @@ def _heat_maps(comparison: Comparison, metrics: Sequence[Ranking]) -> list[dict[
 def _cells(
     comparison: Comparison, layout: Layout, panel: str, metric: Ranking
 ) -> list[list[tuple[str, int | None]]]:
-    """Return the texts of a heat map's cells with their shades, 0 for the worst and `SHADES` for the best."""
+    """Return the texts of the cells of a heat map with their shades, 0 for the worst and `SHADES` for the best."""
     column = metric_of(metric.metric)
     known = [
         metric.sign * group.ranked_mean(metric.metric)
@@ -376,14 +342,14 @@ def _cells(
     cells: list[list[tuple[str, int | None]]] = [[("", None) for _ in layout.columns] for _ in layout.rows]
     for run in comparison.unfinished:
         if layout.is_in(panel, run.swept):
-            row, place = layout.place(run.swept)
-            cells[row][place] = (shown(run.status.lower()), None)
+            row, cell = layout.position(run.swept)
+            cells[row][cell] = (shown(run.status.lower()), None)
     for group in comparison.groups:
         if layout.is_in(panel, group.swept):
-            row, place = layout.place(group.swept)
+            row, cell = layout.position(group.swept)
             share = (metric.sign * group.ranked_mean(metric.metric) - low) / (max(known) - low)
             shade = round(SHADES * share) if math.isfinite(share) else None
-            cells[row][place] = (comparison.written(group, column), shade)
+            cells[row][cell] = (comparison.written(group, column), shade)
     return cells
 
 

@@ -1,24 +1,27 @@
-/** A field that completes words. */
+/** A text field with suggestions of words. */
 
-const COMPLETIONS = 8;
+const SUGGESTIONS = 8;
 
-/** Return the ids of words that a text may mean: spelled so, then beginning with it, then containing it. */
+/** Return the ids of at most `count` words that match a text without case: equal to it, then beginning with it, then containing it. */
 function matching(text, lowered, count) {
   const wanted = text.trim().toLowerCase();
   if (!wanted) return [];
-  const [same, beginning, containing] = [[], [], []];
+  const [equal, beginning, containing] = [[], [], []];
   for (let id = 0; id < lowered.length; id++) {
-    const place = lowered[id].indexOf(wanted);
-    if (place < 0) continue;
-    if (lowered[id].length === wanted.length) same.push(id);
-    else if (place === 0 && beginning.length < count) beginning.push(id);
-    else if (place > 0 && containing.length < count) containing.push(id);
+    const start = lowered[id].indexOf(wanted);
+    if (start < 0) continue;
+    if (lowered[id].length === wanted.length) equal.push(id);
+    else if (start === 0 && beginning.length < count) beginning.push(id);
+    else if (start > 0 && containing.length < count) containing.push(id);
   }
-  return [...same, ...beginning, ...containing].slice(0, count);
+  return [...equal, ...beginning, ...containing].slice(0, count);
 }
 
 class Completion {
-  /** `lowered`: the words in small letters; `detail`: what is said beside a word; `onChoose` gets its id; `chosen` is the last one. */
+  /**
+   * `lowered`: the words in lower case; `detail(id)`: the text beside a suggestion; `onChoose(id)`: called for a chosen word.
+   * `chosen` is the id of the chosen word; null once something else is typed.
+   */
   constructor(input, list, words, lowered, detail, onChoose) {
     Object.assign(this, { input, list, words, lowered, detail, onChoose, ids: [], active: -1, chosen: null });
     input.addEventListener("input", () => {
@@ -38,42 +41,29 @@ class Completion {
   }
 
   #open() {
-    this.ids = matching(this.input.value, this.lowered, COMPLETIONS);
-    const items = this.ids.map((id, place) => this.#item(id, place));
-    if (!items.length && this.input.value.trim()) items.push(this.#none());
-    this.list.replaceChildren(...items);
-    this.list.hidden = !items.length;
+    this.ids = matching(this.input.value, this.lowered, SUGGESTIONS);
+    this.list.replaceChildren();
+    this.ids.forEach((id, rank) => this.#addItem(id, rank));
+    if (!this.ids.length && this.input.value.trim()) element("li", { class: "none" }, this.list, "no such word");
+    this.list.hidden = !this.list.children.length;
     this.input.setAttribute("aria-expanded", String(this.ids.length > 0));
     this.#activate(this.ids.length ? 0 : -1);
   }
 
-  #item(id, place) {
-    const item = document.createElement("li");
-    const word = document.createElement("bdi");
-    const detail = document.createElement("span");
-    word.textContent = shown(this.words[id]);
-    detail.textContent = this.detail(id);
-    item.append(word, detail);
-    item.id = `${this.list.id}-${place}`;
-    item.setAttribute("role", "option");
+  #addItem(id, rank) {
+    const item = element("li", { id: `${this.list.id}-${rank}`, role: "option" }, this.list);
+    element("bdi", {}, item, shown(this.words[id]));
+    element("span", {}, item, this.detail(id));
     item.addEventListener("pointerdown", (event) => {
       event.preventDefault(); // the field keeps the focus
       this.#choose(id);
     });
-    return item;
   }
 
-  #none() {
-    const item = document.createElement("li");
-    item.className = "none";
-    item.textContent = "no such word";
-    return item;
-  }
-
-  #activate(place) {
-    this.active = place;
-    this.ids.forEach((_, i) => this.list.children[i].setAttribute("aria-selected", String(i === place)));
-    if (place >= 0) this.input.setAttribute("aria-activedescendant", `${this.list.id}-${place}`);
+  #activate(rank) {
+    this.active = rank;
+    this.ids.forEach((_, i) => this.list.children[i].setAttribute("aria-selected", String(i === rank)));
+    if (rank >= 0) this.input.setAttribute("aria-activedescendant", `${this.list.id}-${rank}`);
     else this.input.removeAttribute("aria-activedescendant");
   }
 

@@ -1,15 +1,16 @@
-// What the reader is looking at: one configuration, one run; told by a tip, and by every chart and the table at once.
+/** Highlighting: one configuration or run in all charts and the table at once, with a tooltip. */
 
 const focus = { group: null, run: null, marked: null, listeners: [] };
 
-function lookAt(group, run = null) {
+/** Highlight a configuration, or one of its runs; with null the marked configuration, if there is one. */
+function highlight(group, run = null) {
   if (group === null) group = focus.marked;
   if (group === focus.group && run === focus.run) return;
   Object.assign(focus, { group, run });
   for (const listener of focus.listeners) listener(group, run);
 }
 
-// Show which of a chart's marks are looked at: each says its configuration, and its run if it is of one.
+/** Highlight the marks of a chart from now on: each has the number of its configuration, and of its run if it is one. */
 function follow(svg, marks, paint = painter(svg)) {
   function show(group, run) {
     const isChosen = (mark) => (run !== null && mark.run !== undefined ? mark.run === run : mark.group === group);
@@ -20,7 +21,7 @@ function follow(svg, marks, paint = painter(svg)) {
   show(focus.group, focus.run);
 }
 
-// Paint the chosen marks as they are looked at, and all others pale.
+/** Return the function that highlights marks, and fades all others. */
 function painter(svg) {
   let before = [];
   return (chosen) => {
@@ -31,14 +32,12 @@ function painter(svg) {
   };
 }
 
-const tip = document.getElementById("tip");
+const tip = byId("tip");
 
 function showTip(title, lines, x, y) {
-  const name = document.createElement("b");
-  name.textContent = title;
-  const rest = document.createElement("div");
-  rest.textContent = lines.join("\n");
-  tip.replaceChildren(name, rest);
+  tip.replaceChildren();
+  element("b", {}, tip, title);
+  element("div", {}, tip, lines.join("\n"));
   tip.hidden = false;
   const right = x + 16 + tip.offsetWidth > window.innerWidth;
   const low = y + 16 + tip.offsetHeight > window.innerHeight;
@@ -50,17 +49,17 @@ function hideTip() {
   tip.hidden = true;
 }
 
-// Let pointer and arrow keys go over the spots of a chart: each is at (x, y) in its units, and `told` says what it is.
+/** Let pointer and arrow keys visit the spots of a chart: each has a position (x, y), and `describe` returns its tooltip. */
 function explore(svg, spots, find) {
   let current = -1;
-  const order = spots.map((_, place) => place).sort((a, b) => spots[a].y - spots[b].y || spots[a].x - spots[b].x);
+  const order = spots.map((_, i) => i).sort((a, b) => spots[a].y - spots[b].y || spots[a].x - spots[b].x);
   function show(spot, clientX, clientY) {
-    lookAt(spot.group, spot.run ?? null);
-    showTip(...spot.told(), clientX, clientY);
+    highlight(spot.group, spot.run ?? null);
+    showTip(...spot.describe(), clientX, clientY);
   }
   function leave() {
     hideTip();
-    lookAt(null);
+    highlight(null);
   }
   svg.addEventListener("pointermove", (event) => {
     const spot = find(...pointed(svg, event));
@@ -82,6 +81,7 @@ function explore(svg, spots, find) {
   });
 }
 
+/** Return the spot nearest to a position, at most `reach` away; null if there is none. */
 function nearest(spots, x, y, reach) {
   let [best, least] = [null, reach];
   for (const spot of spots) {

@@ -1,13 +1,6 @@
-// What all charts are made of: SVG elements, scales with their ticks, a frame with axes. Texts are only ever set as text.
+/** Parts of all charts: scales with ticks, number formats, axes. */
 
-function element(name, attributes, parent, text) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes ?? {})) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  if (parent) parent.append(made);
-  return made;
-}
-
+/** Return about `wanted` ticks from low to high, at multiples of 1, 2 or 5 times a power of ten. */
 function steps(low, high, wanted) {
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -17,6 +10,7 @@ function steps(low, high, wanted) {
   return ticks;
 }
 
+/** Return ticks of a logarithmic scale: powers of ten; over less than 1.5 decades 2 and 5 times them as well. */
 function decades(low, high) {
   const ticks = [];
   const factors = high / low < 30 ? [1, 2, 5] : [1];
@@ -26,9 +20,10 @@ function decades(low, high) {
   return ticks.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
 }
 
-// Making a formatter takes longer than drawing a line: each is made once.
+// Creating a formatter takes longer than drawing a line, so each is created once.
 const formats = new Map();
 
+/** Return a number with `least` to `most` decimals. */
 function written(value, least, most) {
   const key = 10 * least + most;
   if (!formats.has(key)) {
@@ -37,7 +32,8 @@ function written(value, least, most) {
   return formats.get(key).format(value);
 }
 
-function figure(value, digits = 4) {
+/** Return a number with about `digits` significant digits; – for null. */
+function rounded(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (size && (size < 1e-4 || size >= 1e9)) return value.toExponential(digits - 1);
@@ -45,15 +41,15 @@ function figure(value, digits = 4) {
   return written(value, 0, Math.max(0, decimals));
 }
 
-// How ticks are written: all with as many decimals as tell them apart, unless they go by ratio.
+/** Return the function that formats ticks: on a linear scale all have the decimals that distinguish them. */
 function tickTexts(ticks, kind) {
-  if (kind !== "linear" || ticks.length < 2) return (tick) => figure(tick);
+  if (kind !== "linear" || ticks.length < 2) return (tick) => rounded(tick);
   const decimals = Math.min(9, Math.max(0, -Math.floor(Math.log10(ticks[1] - ticks[0]) + 1e-6)));
-  if (Math.abs(ticks[ticks.length - 1]) >= 1e9) return (tick) => figure(tick);
+  if (Math.abs(ticks[ticks.length - 1]) >= 1e9) return (tick) => rounded(tick);
   return (tick) => written(tick, decimals, decimals);
 }
 
-// A map from values low … high to pixels from … to; "log" by ratio, "log1p" by ratio from 1 on, so that 0 has a place.
+/** Return a scale from values low … high to pixels from … to; "log1p" is the logarithm of value + 1, which 0 has, too. */
 function scale(low, high, from, to, kind = "linear") {
   const forth = { linear: (v) => v, log: Math.log10, log1p: (v) => Math.log10(v + 1) }[kind];
   const back = { linear: (v) => v, log: (v) => 10 ** v, log1p: (v) => 10 ** v - 1 }[kind];
@@ -75,7 +71,7 @@ function scale(low, high, from, to, kind = "linear") {
   };
 }
 
-// The range of some numbers with a little room at both ends; around a single number, room enough to see it.
+/** Return the range of numbers, wider by the share `room` at both ends; a single number is in the middle of a range. */
 function range(numbers, room = 0.05) {
   let [low, high] = [Infinity, -Infinity];
   for (const number of numbers) {
@@ -87,22 +83,24 @@ function range(numbers, room = 0.05) {
   return high - low === span ? [low - room * span, high + room * span] : [low - span / 2, high + span / 2];
 }
 
-// An empty SVG that fills its place, as wide as that is now.
-function canvas(place, height, label) {
-  const width = Math.max(280, place.clientWidth || 600);
-  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, tabindex: "0" });
-  place.replaceChildren(...[...place.children].filter((child) => child.tagName === "FIGCAPTION"), svg);
+/** Return a new empty SVG that fills the width of a figure. */
+function canvas(holder, height, label) {
+  const width = Math.max(280, holder.clientWidth || 600);
+  holder.replaceChildren();
+  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, tabindex: "0" }, holder);
   return { svg, width, height };
 }
 
-// One more drawing on top of another, which the pointer does not notice. The browser keeps its pixels: it can become
-// pale, or what lies on it change, without hundreds of lines being drawn anew.
-function layer(place, svg) {
+/**
+ * Return a new SVG on top of another one, transparent for the pointer. The browser keeps the pixels of each layer, so that
+ * fading one or changing another does not redraw hundreds of lines.
+ */
+function layer(holder, svg) {
   const attributes = { class: "layer", viewBox: svg.getAttribute("viewBox"), "aria-hidden": "true" };
-  return element("svg", attributes, place);
+  return element("svg", attributes, holder);
 }
 
-// Axes with their ticks; `names` instead of numbers below, or only whole numbers.
+/** Draw axes with ticks; below them `names` instead of numbers, or only whole numbers. */
 function frame(svg, x, y, labels, names = null, whole = false) {
   const [left, right] = [x.at(x.low), x.at(x.high)];
   const [bottom, top] = [y.at(y.low), y.at(y.high)];
@@ -114,14 +112,14 @@ function frame(svg, x, y, labels, names = null, whole = false) {
   }
   element("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }, svg);
   if (names) {
-    names.forEach((name, place) => {
+    names.forEach((name, i) => {
       const short = name.length > 14 ? `${name.slice(0, 13)}…` : name;
-      element("text", { class: "name", x: x.at(place), y: bottom + 18, "text-anchor": "middle" }, svg, short);
+      element("text", { class: "name", x: x.at(i), y: bottom + 18, "text-anchor": "middle" }, svg, short);
     });
   } else {
-    const places = x.ticks(Math.max(3, (right - left) / 90), whole);
-    const text = tickTexts(places, x.kind);
-    for (const tick of places) {
+    const ticks = x.ticks(Math.max(4, (right - left) / 90), whole);
+    const text = tickTexts(ticks, x.kind);
+    for (const tick of ticks) {
       element("line", { class: "axis", x1: x.at(tick), x2: x.at(tick), y1: bottom, y2: bottom + 4 }, svg);
       element("text", { x: x.at(tick), y: bottom + 18, "text-anchor": "middle" }, svg, text(tick));
     }
@@ -130,7 +128,7 @@ function frame(svg, x, y, labels, names = null, whole = false) {
   element("text", { x: left - 42, y: top - 10 }, svg, labels.y);
 }
 
-// Where in a chart's own units the pointer is.
+/** Return the position of the pointer in the units of a chart. */
 function pointed(svg, event) {
   const box = svg.getBoundingClientRect();
   const ratio = svg.viewBox.baseVal.width / box.width;

@@ -1,60 +1,57 @@
-// A metric of every run by epoch: point at a line to see its run, drag to enlarge.
+/** A metric of every run by epoch: the pointer identifies the run of a line, dragging zooms in. */
 
+/** Return the float32 numbers, little-endian, of a text in base64. */
 function decoded(packed) {
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: bytes.length / 4 }, (_, place) => view.getFloat32(4 * place, true));
+  const view = new DataView(bytesOf(packed).buffer);
+  return Float32Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
 
-// How a configuration is coloured: by its rank, the best in colours, or by the value of a key.
+/** Return the colours of configurations: by rank, where the best have colours, or by the value of a key. */
 function colouring(data, by) {
   const key = by === "rank" ? null : data.keys[Number(by)];
   const count = key ? key.values.length : data.groups.length;
   const graded = key && count > 3 && key.values.every((value) => value !== "" && Number.isFinite(Number(value)));
   const coloured = count <= data.colours ? count : data.colours - 1;
-  const colour = (place) => {
-    if (graded) return `color-mix(in srgb, var(--c0), var(--c4) ${Math.round((100 * place) / (count - 1))}%)`;
-    return place < coloured ? `var(--c${place})` : "var(--other)";
+  const colour = (i) => {
+    if (graded) return `color-mix(in srgb, var(--c0), var(--c4) ${Math.round((100 * i) / (count - 1))}%)`;
+    return i < coloured ? `var(--c${i})` : "var(--other)";
   };
   const named = graded ? count : coloured;
   return {
     of: (group) => (group < 0 ? "var(--other)" : colour(key ? data.groups[group].values[Number(by)] : group)),
-    legend: Array.from({ length: Math.min(named, 30) }, (_, place) => ({
-      text: key ? `${key.name}=${key.values[place]}` : data.groups[place].name,
-      group: key ? null : place,
-      colour: colour(place),
+    legend: Array.from({ length: Math.min(named, 30) }, (_, i) => ({
+      text: key ? `${key.name}=${key.values[i]}` : data.groups[i].name,
+      group: key ? null : i,
+      colour: colour(i),
     })).concat(named < count ? [{ text: `${count - named} others`, group: null, colour: "var(--other)" }] : []),
   };
 }
 
-function drawLegend(place, entries) {
-  place.replaceChildren(
-    ...entries.map((entry) => {
-      const item = document.createElement("li");
-      const sample = document.createElement("span");
-      sample.style.background = entry.colour;
-      item.append(sample, entry.text);
-      if (entry.group !== null) {
-        item.addEventListener("pointerenter", () => lookAt(entry.group));
-        item.addEventListener("pointerleave", () => lookAt(null));
-      }
-      return item;
-    }),
-  );
+function drawLegend(list, entries) {
+  list.replaceChildren();
+  for (const entry of entries) {
+    const item = element("li", {}, list);
+    element("span", {}, item).style.background = entry.colour;
+    item.append(entry.text);
+    if (entry.group !== null) {
+      item.addEventListener("pointerenter", () => highlight(entry.group));
+      item.addEventListener("pointerleave", () => highlight(null));
+    }
+  }
 }
 
 function readCurves(data, metric) {
   const { epochs, values } = data.curves[metric];
   return data.runs
-    .map((run, place) => {
-      const [which, packed] = values[place];
-      return { run: place, group: run.group, metric, epochs: epochs[which], values: decoded(packed) };
+    .map((run, i) => {
+      const [which, packed] = values[i];
+      return { run: i, group: run.group, metric, epochs: epochs[which], values: decoded(packed) };
     })
     .filter((curve) => curve.values.length);
 }
 
-// The place of the point that is nearest to an epoch.
-function placeOf(epochs, epoch) {
+/** Return the index of the epoch that is nearest to `epoch`, in rising `epochs`. */
+function nearestIndex(epochs, epoch) {
   let [low, high] = [0, epochs.length - 1];
   while (high - low > 1) {
     const middle = (low + high) >> 1;
@@ -64,7 +61,7 @@ function placeOf(epochs, epoch) {
   return Math.abs(epochs[high] - epoch) < Math.abs(epochs[low] - epoch) ? high : low;
 }
 
-// Whether a point, or the line to the next one or from the one before, lies between two epochs.
+/** Return whether a point of a curve, or a line to one of its neighbours, lies between two epochs. */
 function isBetween(curve, i, first, last) {
   const end = curve.epochs.length - 1;
   return curve.epochs[Math.min(i + 1, end)] >= first && curve.epochs[Math.max(0, i - 1)] <= last;
@@ -79,9 +76,9 @@ function curvePath(curve, x, y, first, last) {
   return path;
 }
 
-function drawCurves(place, data, metric, curves, settings) {
+function drawCurves(holder, data, metric, curves, settings) {
   const { heading } = data.curves[metric];
-  const { svg, width, height } = canvas(place, 420, `${heading} by epoch of ${curves.length} runs`);
+  const { svg, width, height } = canvas(holder, 420, `${heading} by epoch of ${curves.length} runs`);
   const longest = Math.max(1, ...curves.map((curve) => curve.epochs[curve.epochs.length - 1]));
   const [first, last] = settings.epochs ?? [0, longest];
   const inside = (curve) => curve.values.filter((_, i) => isBetween(curve, i, first, last));
@@ -93,18 +90,18 @@ function drawCurves(place, data, metric, curves, settings) {
   const x = scale(first, last, 58, width - 14, settings.logEpochs ? "log1p" : "linear");
   const y = scale(low, high, height - 46, 24);
   frame(svg, x, y, { x: "epoch", y: `${heading}, nats per pair` }, null, true);
-  const inner = `inside-${metric}`; // an id is one of the whole page
+  const inner = `inside-${metric}`; // ids are unique in the page
   const clip = element("clipPath", { id: inner }, svg);
   element("rect", { x: 58, y: 14, width: width - 72, height: height - 59 }, clip);
   if (level !== null && level >= low && level <= high) {
     element("line", { class: "floor", x1: 58, x2: width - 14, y1: y.at(level), y2: y.at(level) }, svg);
-    element("text", { x: width - 14, y: y.at(level) - 5, "text-anchor": "end" }, svg, `cost floor ${figure(level, 5)}`);
+    element("text", { x: width - 14, y: y.at(level) - 5, "text-anchor": "end" }, svg, `cost floor ${rounded(level, 5)}`);
   }
-  const ground = layer(place, svg);
-  const top = layer(place, svg);
+  const ground = layer(holder, svg);
+  const top = layer(holder, svg);
   const lines = element("g", { "clip-path": `url(#${inner})` }, ground);
   const chosenLines = element("g", { "clip-path": `url(#${inner})` }, top);
-  // the worst first, so that the best lie on top
+  // The worst are first, so that the best lie on top.
   const marks = [...curves]
     .sort((a, b) => (a.group < 0 ? -1 : b.group < 0 ? 1 : b.group - a.group))
     .map((curve) => {
@@ -117,8 +114,8 @@ function drawCurves(place, data, metric, curves, settings) {
     });
   const cursor = element("line", { class: "cursor", y1: 24, y2: height - 46, visibility: "hidden" }, top);
   const spotAt = (curve, epoch) => {
-    const i = placeOf(curve.epochs, epoch);
-    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.values[i]), told: () => told(data, curve, i) };
+    const i = nearestIndex(curve.epochs, epoch);
+    return { group: curve.group, run: curve.run, x: x.at(curve.epochs[i]), y: y.at(curve.values[i]), describe: () => describePoint(data, curve, i) };
   };
   svg.addEventListener("pointerleave", () => cursor.setAttribute("visibility", "hidden"));
   explore(svg, curves.map((curve) => spotAt(curve, last)), (px, py) => {
@@ -133,7 +130,7 @@ function drawCurves(place, data, metric, curves, settings) {
     }
     return best;
   });
-  enlarge(svg, top, x, height, settings.zoom);
+  selectEpochs(svg, top, x, height, settings.zoom);
   follow(svg, marks, (chosen) => {
     ground.classList.toggle("pale", chosen.length > 0);
     chosenLines.replaceChildren(...chosen.map((mark) => mark.node.cloneNode()));
@@ -141,20 +138,20 @@ function drawCurves(place, data, metric, curves, settings) {
   });
 }
 
-// What is said of a run at one of its points.
-function told(data, curve, i) {
+/** Return title and lines of the tooltip of a point of a curve. */
+function describePoint(data, curve, i) {
   const run = data.runs[curve.run];
   const end = curve.values.length - 1;
   const name = curve.group < 0 ? `${run.name} (not finished)` : data.groups[curve.group].name;
   const estimated = curve.metric === "cost" && data.estimated.includes(curve.run) ? " (sampled estimate)" : "";
   const { heading } = data.curves[curve.metric];
-  const lines = [`seed ${run.seed}`, `epoch ${written(curve.epochs[i], 0, 0)}: ${heading} ${figure(curve.values[i], 5)}${estimated}`];
-  if (i < end) lines.push(`last: ${figure(curve.values[end], 5)}`);
+  const lines = [`seed ${run.seed}`, `epoch ${written(curve.epochs[i], 0, 0)}: ${heading} ${rounded(curve.values[i], 5)}${estimated}`];
+  if (i < end) lines.push(`last: ${rounded(curve.values[end], 5)}`);
   return [name, lines];
 }
 
-// Drag over a part of the epochs to see only these.
-function enlarge(svg, top, x, height, zoom) {
+/** Let the pointer select the epochs to zoom to. */
+function selectEpochs(svg, top, x, height, zoom) {
   let from = null;
   const part = element("rect", { class: "window", y: 24, height: height - 70, visibility: "hidden" }, top);
   const clamped = (event) => Math.min(Math.max(pointed(svg, event)[0], x.at(x.low)), x.at(x.high));

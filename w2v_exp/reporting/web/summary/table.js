@@ -1,4 +1,4 @@
-// The table of configurations: a heading sorts by its column; a row tells the charts what it is, and marks it.
+/** The table of configurations: headings sort by their columns; rows highlight their runs in the charts. */
 
 function sortTable(table, heading) {
   const body = table.tBodies[0];
@@ -7,7 +7,7 @@ function sortTable(table, heading) {
   const texts = [...body.rows].map((row) => row.cells[column].dataset.v ?? row.cells[column].textContent.trim());
   const numeric = texts.every((text) => text === "" || Number.isFinite(Number(text)));
   const order = texts.map((_, i) => i).sort((a, b) => {
-    if ((texts[a] === "") !== (texts[b] === "")) return texts[a] === "" ? 1 : -1; // what is not known comes last
+    if ((texts[a] === "") !== (texts[b] === "")) return texts[a] === "" ? 1 : -1; // unknown values are last
     const before = numeric ? Number(texts[a]) - Number(texts[b]) : texts[a].localeCompare(texts[b], "en", { numeric: true });
     return (rising ? before : -before) || a - b;
   });
@@ -23,12 +23,12 @@ function startTable(table) {
   }
   const rows = [...table.tBodies[0].rows].map((row) => ({ row, group: Number(row.dataset.group) }));
   for (const { row, group } of rows) {
-    row.addEventListener("pointerenter", () => lookAt(group));
-    row.addEventListener("pointerleave", () => lookAt(null));
+    row.addEventListener("pointerenter", () => highlight(group));
+    row.addEventListener("pointerleave", () => highlight(null));
     row.querySelector(".mark").addEventListener("click", () => {
       focus.marked = focus.marked === group ? null : group;
       for (const each of rows) each.row.querySelector(".mark").setAttribute("aria-pressed", String(each.group === focus.marked));
-      lookAt(focus.marked);
+      highlight(focus.marked);
     });
   }
   focus.listeners.push((group) => {

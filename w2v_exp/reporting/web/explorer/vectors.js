@@ -1,21 +1,13 @@
-/** Words with vectors, and the questions that Python's `Embeddings` answers alike. */
+/** Vectors of words, with nearest words and analogies as in Python's `Embeddings`. */
 
-/** Return the bytes of a text in base64. */
-function bytesOf(text) {
-  const characters = atob(text);
-  const bytes = new Uint8Array(characters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-  return bytes;
-}
-
-/** Words with vectors of whole numbers, a row for each: its length does not count. */
+/** One vector of whole numbers per word, a row of `rows`; only its direction matters. */
 class Vectors {
   constructor(words, rows, dim) {
     this.words = words;
     this.rows = rows;
     this.dim = dim;
     this.ids = new Map(words.map((word, id) => [word, id]));
-    this.scales = new Float64Array(words.length); // what makes a row's length 1; 0 for a row of zeros
+    this.scales = new Float64Array(words.length); // 1 / length of each row; 0 for a row of zeros
     for (let id = 0; id < words.length; id++) {
       let squares = 0;
       for (let i = id * dim; i < (id + 1) * dim; i++) squares += rows[i] * rows[i];
@@ -34,16 +26,16 @@ class Vectors {
     return product * this.scales[id];
   }
 
-  /** Return `count` words by falling cosine with a direction, equal ones in the order of their ids. */
+  /** Return the `count` words with the highest cosine to a direction; equal cosines are in the order of ids. */
   nearest(direction, excluded, count) {
     const best = [];
     for (let id = 0; id < this.words.length; id++) {
       if (excluded.includes(id)) continue;
       const cosine = this.cosine(id, direction);
       if (best.length === count && cosine <= best[count - 1].cosine) continue;
-      let place = best.length;
-      while (place > 0 && best[place - 1].cosine < cosine) place--;
-      best.splice(place, 0, { id, cosine });
+      let rank = best.length;
+      while (rank > 0 && best[rank - 1].cosine < cosine) rank--;
+      best.splice(rank, 0, { id, cosine });
       if (best.length > count) best.pop();
     }
     return best;
@@ -53,7 +45,7 @@ class Vectors {
     return this.nearest(this.direction(id), [id], count);
   }
 
-  /** Return the words nearest to other − one + third (3CosAdd): what is to the third word as the other is to the one. */
+  /** Return the words nearest to other − one + third (3CosAdd), which answer “one is to other as third is to …”. */
   analogy(one, other, third, count) {
     const [a, b, c] = [one, other, third].map((id) => this.direction(id));
     const wanted = a.map((_, k) => b[k] - a[k] + c[k]);
@@ -62,7 +54,7 @@ class Vectors {
   }
 }
 
-/** Return a word as it can be shown: what has no shape of its own, or turns the direction of writing, becomes �. */
+/** Return a word for display, at most `longest` characters: invisible characters and changes of the writing direction become �. */
 function shown(word, longest = Infinity) {
   const visible = word.replace(/[\p{C}\p{Z}]/gu, (c) => (c === " " || c === "\u200c" || c === "\u200d" ? c : "\ufffd"));
   return visible.length <= longest ? visible : Array.from(visible).slice(0, longest - 1).join("") + "…";

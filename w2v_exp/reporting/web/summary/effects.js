@@ -1,6 +1,6 @@
-// What the values of a key do to a metric: the mean of each with its interval, over the runs.
+/** The effect of the values of a key on a metric: the mean of each with its interval, and its runs as dots. */
 
-function drawEffect(place, data, effect) {
+function drawEffect(holder, data, effect) {
   const key = data.keys[effect.key];
   const metric = data.metrics[effect.metric];
   const values = [...effect.values].sort((a, b) => a[0] - b[0]);
@@ -8,11 +8,11 @@ function drawEffect(place, data, effect) {
   const runs = data.runs
     .map((run, number) => ({ number, group: run.group, seed: run.seed, y: run.metrics[effect.metric], column: column.get(run.values[effect.key]) }))
     .filter((run) => run.group >= 0 && run.y !== null && run.column !== undefined);
-  const { svg, width, height } = canvas(place, 240, `${metric.heading} by ${key.name}`);
+  const { svg, width, height } = canvas(holder, 240, `${metric.heading} by ${key.name}`);
   const x = scale(-0.5, values.length - 0.5, 58, width - 14);
   const ends = values.flatMap(([, mean, margin]) => [mean - (margin ?? 0), mean + (margin ?? 0)]);
   const [lowest, highest] = range(runs.map((run) => run.y), 0);
-  // an interval from two runs can be far wider than all that was seen; it is cut off rather than all else made small
+  // The interval of two runs can be far wider than the range of all runs: it is cut, so that the runs stay apart.
   const room = highest - lowest || Math.abs(highest) || 1;
   const near = ends.map((end) => Math.min(Math.max(end, lowest - room), highest + room));
   const y = scale(...range([...runs.map((run) => run.y), ...near], 0.08), height - 46, 24);
@@ -23,13 +23,13 @@ function drawEffect(place, data, effect) {
   const spots = [];
   const marks = [];
   for (const run of runs) {
-    // runs of a value lie side by side, always in the same places
+    // The runs of a value lie side by side, at positions that depend on their numbers.
     const aside = ((run.number * 0.618) % 1) - 0.5;
     const [cx, cy] = [x.at(run.column + 0.35 * aside), y.at(run.y)];
     const node = element("circle", { class: "run-dot", cx, cy, r: 2.6, "data-run": run.number }, svg);
     marks.push({ node, group: run.group, run: run.number });
-    const told = () => [data.groups[run.group].name, [`seed ${run.seed}`, `${metric.heading} ${figure(run.y)}`]];
-    spots.push({ group: run.group, run: run.number, x: cx, y: cy, told });
+    const describe = () => [data.groups[run.group].name, [`seed ${run.seed}`, `${metric.heading} ${rounded(run.y)}`]];
+    spots.push({ group: run.group, run: run.number, x: cx, y: cy, describe });
   }
   const line = values.map(([, mean], i) => `${i ? "L" : "M"}${x.at(i).toFixed(1)},${y.at(mean).toFixed(1)}`);
   element("path", { class: "mean", d: line.join(""), opacity: 0.35 }, svg);
@@ -39,9 +39,9 @@ function drawEffect(place, data, effect) {
       element("line", { class: "mean", x1: x.at(i), x2: x.at(i), y1: limit(mean - margin), y2: limit(mean + margin) }, svg);
     }
     element("circle", { class: "mean-dot", cx: x.at(i), cy: y.at(mean), r: 4.5 }, svg);
-    const interval = margin === null ? "noise unknown" : `± ${figure(margin)} (95 %)`;
-    const told = () => [`${key.name}=${key.values[value]}`, [`mean ${figure(mean)} ${interval}`]];
-    spots.push({ group: null, x: x.at(i), y: y.at(mean), told });
+    const interval = margin === null ? "interval unknown" : `± ${rounded(margin)} (95 %)`;
+    const describe = () => [`${key.name}=${key.values[value]}`, [`mean ${rounded(mean)} ${interval}`]];
+    spots.push({ group: null, x: x.at(i), y: y.at(mean), describe });
   });
   explore(svg, spots, (px, py) => nearest([...spots].reverse(), px, py, 22));
   follow(svg, marks);

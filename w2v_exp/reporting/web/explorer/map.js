@@ -1,79 +1,79 @@
-/** The map: dots and labels on a canvas that moves and zooms. */
+/** The map: dots and labels on a canvas, which can be moved and zoomed. */
 
 const LABEL_FONT = '"Source Sans 3", "Segoe UI", "Helvetica Neue", Arial, "Liberation Sans", "DejaVu Sans", sans-serif';
 const MARGIN = 48; // pixels around the whole map
-const CLOSEST = 300; // times the scale at which the whole map is seen
+const CLOSEST = 300; // times the scale of the whole map
 const ROUND = 1.6; // pixels; dots of a smaller radius are drawn as squares, which takes a third of the time
-const REACH = 14; // pixels from a dot that still mean it
-const CELL = 4; // pixels; a label takes whole cells of this size
-const PIXELS_A_LABEL = 4200;
-const TRIES_A_LABEL = 60; // words that are tried for each label that there is room for
+const REACH = 14; // pixels from a dot within which a click or the pointer selects it
+const CELL = 4; // pixels; labels are kept apart on a grid of such cells
+const PIXELS_PER_LABEL = 4200; // of the map, so that labels do not crowd it
+const TRIES_PER_LABEL = 60; // words that are tried at most for each label that fits
 
-/** Return the rectangle that all places are in. */
-function boundsOf(places) {
+/** Return the smallest rectangle around all positions. */
+function boundsOf(positions) {
   let [left, right, low, high] = [1, 0, 1, 0];
-  for (let i = 0; i < places.length; i += 2) {
-    left = Math.min(left, places[i]);
-    right = Math.max(right, places[i]);
-    low = Math.min(low, places[i + 1]);
-    high = Math.max(high, places[i + 1]);
+  for (let i = 0; i < positions.length; i += 2) {
+    left = Math.min(left, positions[i]);
+    right = Math.max(right, positions[i]);
+    low = Math.min(low, positions[i + 1]);
+    high = Math.max(high, positions[i + 1]);
   }
   return { left, right, low, high };
 }
 
 class WordMap {
-  /** `places`: x and y of each word, between 0 and 1; `importance`: between 0 and 1, for the size of labels. */
-  constructor(canvas, words, places, importance, colours, onChoose) {
+  /** `positions`: x and y of each word, between 0 and 1; `importance`: between 0 and 1, for the size of labels. */
+  constructor(canvas, words, positions, importance, colours, onChoose) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.labels = words.map((word) => shown(word, 40));
-    this.places = places;
-    this.bounds = boundsOf(places);
+    this.positions = positions;
+    this.bounds = boundsOf(positions);
     const smallest = words.length > 200 ? 11.5 : 14;
     this.sizes = importance.map((share) => Math.round(2 * (smallest + 4.5 * share)) / 2);
-    this.widths = new Float32Array(words.length); // of labels in pixels a pixel of size; 0: not measured yet
+    this.widths = new Float32Array(words.length); // of labels, relative to the font size; 0: not measured yet
     this.colours = colours;
     this.onChoose = onChoose;
     this.chosen = null;
     this.near = [];
     this.hovered = null;
-    this.drawn = []; // labels, with the rectangles that they fill
+    this.drawn = []; // labels with their rectangles
     this.pointers = new Map();
-    this.view = { x: 0.5, y: 0.5, scale: 1 }; // the place in the middle, pixels a unit
-    this.moved = false; // whether the view is another than the whole map
+    this.view = { x: 0.5, y: 0.5, scale: 1 }; // the position in the middle, pixels per unit
+    this.moved = false; // whether the view differs from the whole map
     this.#listen();
     new ResizeObserver(() => this.#resize()).observe(canvas);
     this.#resize();
   }
 
-  /** Return where a word is, in pixels from the upper left corner. */
+  /** Return the position of a word in pixels from the upper left corner. */
   pixel(id) {
     return [
-      (this.places[2 * id] - this.view.x) * this.view.scale + this.width / 2,
-      (this.view.y - this.places[2 * id + 1]) * this.view.scale + this.height / 2,
+      (this.positions[2 * id] - this.view.x) * this.view.scale + this.width / 2,
+      (this.view.y - this.positions[2 * id + 1]) * this.view.scale + this.height / 2,
     ];
   }
 
-  /** Mark a word and those near it, and bring it into view. */
+  /** Highlight a word and its nearest words, and move the word into view. */
   choose(id, near) {
     this.chosen = id;
     this.near = near;
     const [x, y] = this.pixel(id);
     const inside = x > MARGIN && y > MARGIN && x < this.width - MARGIN && y < this.height - MARGIN;
-    if (!inside) this.#glide(this.places[2 * id], this.places[2 * id + 1]);
-    this.#ask();
+    if (!inside) this.#glide(this.positions[2 * id], this.positions[2 * id + 1]);
+    this.#schedule();
   }
 
-  /** Take other colours. */
+  /** Redraw in other colours. */
   paint(colours) {
     this.colours = colours;
-    this.#ask();
+    this.#schedule();
   }
 
   showWhole() {
     this.view = this.#whole();
     this.moved = false;
-    this.#ask();
+    this.#schedule();
   }
 
   zoom(factor, x = this.width / 2, y = this.height / 2) {
@@ -106,7 +106,7 @@ class WordMap {
     const inside = (value) => Math.min(Math.max(value, 0), 1); // the middle stays on the map
     this.view = { x: inside(x), y: inside(y), scale };
     this.moved = true;
-    this.#ask();
+    this.#schedule();
   }
 
   #whole() {
@@ -135,14 +135,14 @@ class WordMap {
     [this.width, this.height, this.ratio] = [width, height, ratio];
     [this.canvas.width, this.canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (!this.moved) this.view = this.#whole();
-    this.#ask();
+    this.#schedule();
   }
 
-  #ask() {
-    if (this.asked) return;
-    this.asked = true;
+  #schedule() {
+    if (this.scheduled) return;
+    this.scheduled = true;
     requestAnimationFrame(() => {
-      this.asked = false;
+      this.scheduled = false;
       this.#draw();
     });
   }
@@ -161,19 +161,19 @@ class WordMap {
     this.#drawLabels(visible, radius);
   }
 
-  /** Return the words whose dot or label can be seen, the most frequent first. */
+  /** Return the ids of the words whose dot or label is within the view; the most frequent word is first. */
   #visible() {
     const { left, top, scale } = this.#origin();
     const visible = [];
     for (let id = 0; id < this.labels.length; id++) {
-      const x = left + this.places[2 * id] * scale;
-      const y = top - this.places[2 * id + 1] * scale;
+      const x = left + this.positions[2 * id] * scale;
+      const y = top - this.positions[2 * id + 1] * scale;
       if (x > -200 && y > -20 && x < this.width + 20 && y < this.height + 20) visible.push(id);
     }
     return visible;
   }
 
-  /** Return the pixel of the place (0, 0), and the scale. */
+  /** Return the pixel of the position (0, 0), and the scale. */
   #origin() {
     const { x, y, scale } = this.view;
     return { left: this.width / 2 - x * scale, top: this.height / 2 + y * scale, scale };
@@ -185,8 +185,8 @@ class WordMap {
     c.fillStyle = colour;
     c.beginPath();
     for (const id of ids) {
-      const x = left + this.places[2 * id] * scale;
-      const y = top - this.places[2 * id + 1] * scale;
+      const x = left + this.positions[2 * id] * scale;
+      const y = top - this.positions[2 * id + 1] * scale;
       if (radius < ROUND) {
         c.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
       } else {
@@ -214,7 +214,7 @@ class WordMap {
     this.#dots([this.chosen], Math.max(radius, 3) + 2, this.colours.near);
   }
 
-  /** Write labels where no other is: those that are asked for first, then by frequency. */
+  /** Write labels without overlap: first the chosen word, the word under the pointer and the nearest words, then by frequency. */
   #drawLabels(visible, radius) {
     this.drawn = [];
     this.columns = Math.ceil(this.width / CELL);
@@ -223,8 +223,8 @@ class WordMap {
     const first = [this.chosen, this.hovered].filter((id) => id !== null);
     for (const id of new Set(first)) this.#label(id, radius, id === this.chosen ? "chosen" : "hovered");
     for (const id of near) if (!first.includes(id)) this.#label(id, radius, "near");
-    const most = (this.width * this.height) / PIXELS_A_LABEL + this.drawn.length;
-    let tries = most * TRIES_A_LABEL;
+    const most = (this.width * this.height) / PIXELS_PER_LABEL + this.drawn.length;
+    let tries = most * TRIES_PER_LABEL;
     for (const id of visible) {
       if (this.drawn.length >= most || --tries < 0) break;
       if (!first.includes(id) && !near.has(id)) this.#label(id, radius, "plain");
@@ -251,7 +251,7 @@ class WordMap {
       c.direction = "ltr";
       c.lineWidth = 3;
       c.lineJoin = "round";
-      c.strokeStyle = this.colours.ground;
+      c.strokeStyle = this.colours.page;
       c.globalAlpha = 0.85;
       c.strokeText(this.labels[id], left, top + half);
       c.globalAlpha = 1;
@@ -266,7 +266,7 @@ class WordMap {
     return kind === "hovered" || this.chosen === null ? this.colours.ink : this.colours.quiet;
   }
 
-  /** Return whether no label is where this one would be, and none to its left or right. */
+  /** Return whether the cells of a label are free. */
   #isFree(label) {
     const { first, last, top, bottom } = this.#cells(label);
     for (let row = top; row <= bottom; row++) {
@@ -280,7 +280,7 @@ class WordMap {
     for (let row = top; row <= bottom; row++) this.taken.fill(1, row * this.columns + first, row * this.columns + last + 1);
   }
 
-  /** Return the cells that a label takes of those that can be seen. */
+  /** Return the visible cells that a label covers, with a margin to its left and right. */
   #cells(label) {
     const within = (pixel, most) => Math.min(Math.max(Math.floor(pixel / CELL), 0), most);
     const [columns, rows] = [this.columns - 1, this.taken.length / this.columns - 1];
@@ -349,7 +349,7 @@ class WordMap {
     if (id === this.hovered) return;
     this.hovered = id;
     this.canvas.classList.toggle("over", id !== null);
-    this.#ask();
+    this.#schedule();
   }
 
   #key(event) {
