@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from article.model import PublishedFigures
 from article.report import Claim, Point, prose, table
+from w2v_exp.examples.batch import DenseLabels, SparseLabels
 from w2v_exp.examples.batches import KEPT_LABEL_BYTES, Examples
-from w2v_exp.examples.labels import DenseLabels, SparseLabels
 from w2v_exp.examples.pairs import count_pairs, window_pairs
 from w2v_exp.machine import MEGABYTE, NotEnoughMemoryError, PeakMemory, available_memory, readable_bytes
 from w2v_exp.model.parameters import ArticleInitialization

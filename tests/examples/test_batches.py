@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.examples.batch import LABELS
 from w2v_exp.examples.batches import ORDERS, Examples
-from w2v_exp.examples.labels import LABELS
 from w2v_exp.examples.pairs import Pairs, window_pairs
 from w2v_exp.machine import NotEnoughMemoryError
 

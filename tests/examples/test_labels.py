@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from w2v_exp.examples.labels import DenseLabels, SparseLabels
+from w2v_exp.examples.batch import DenseLabels, SparseLabels
 
 
 def allocated_by(make):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from w2v_exp.examples.batch import LABELS
 from w2v_exp.examples.batches import ORDERS, Examples
-from w2v_exp.examples.labels import LABELS
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.parameters import ArticleInitialization

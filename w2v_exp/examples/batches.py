@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import CorpusError, require_choice, require_floating, require_kind, require_whole
-from w2v_exp.examples.batch import Batch, gather_batch
+from w2v_exp.examples.batch import LABELS, Batch, DenseLabels, gather_batch
 from w2v_exp.examples.counts import PairCounts
-from w2v_exp.examples.labels import LABELS, DenseLabels
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.examples.sampling import SampledText, Subsampling, TextPart, TextSampler, keep_probabilities
 from w2v_exp.examples.statistics import BatchShape, BlockShape, EpochShape, ExamplesMemory, PairStatistics

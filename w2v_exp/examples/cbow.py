@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import ShortRepr, require_choice
-from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batch import LABELS, Batch, Labels, SparseLabels
 from w2v_exp.examples.batches import ListedExamples
-from w2v_exp.examples.labels import LABELS, Labels, SparseLabels
 from w2v_exp.examples.pairs import Pairs, context_sizes, count_distinct, count_ids, span_pairs
 from w2v_exp.examples.sampling import SampledText
 from w2v_exp.examples.statistics import BatchMemory, ExamplesMemory, PairStatistics

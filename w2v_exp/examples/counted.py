@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError, check_number, check_whole
-from w2v_exp.examples.batch import Batch, Prior
+from w2v_exp.examples.batch import Batch, Prior, SparseCounts
 from w2v_exp.examples.batches import LabelEncoding, TrainingExamples, TrainingOptions
 from w2v_exp.examples.counts import PairCounter, PairCounts
-from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.pairs import effective_window
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart, TextSampler, keep_probabilities
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, EpochShape, ExamplesMemory, PairStatistics

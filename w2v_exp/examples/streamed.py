@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import check_whole, require_whole
-from w2v_exp.examples.batch import Batch, gather_batch
+from w2v_exp.examples.batch import Batch, SparseLabels, gather_batch
 from w2v_exp.examples.batches import LabelEncoding, TrainingExamples, TrainingOptions, no_pair_error
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
-from w2v_exp.examples.labels import SparseLabels
 from w2v_exp.examples.pairs import Pairs, context_sizes, count_pairs, effective_window, mean_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart, TextSampler, keep_probabilities
 from w2v_exp.examples.statistics import BatchMemory, EpochShape, ExamplesMemory, PairStatistics

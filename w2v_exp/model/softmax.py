@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError, ShortRepr, check_number, require_choice
-from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batch import Batch, LabelCounts
 from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
 from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
-from w2v_exp.examples.labels import LabelCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.machine import Work
 from w2v_exp.model.parameters import Parameters

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError, ShortRepr
-from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batch import Batch, DenseCounts, SparseCounts
 from w2v_exp.examples.batches import TrainingOptions
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
-from w2v_exp.examples.labels import DenseCounts, SparseCounts
 from w2v_exp.examples.statistics import (
     BatchMemory,
     BatchShape,

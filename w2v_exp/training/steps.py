@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
-from w2v_exp.examples.batch import Batch
+from w2v_exp.examples.batch import Batch, SparseCounts
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.blocks import MOST_TOKENS, Block
-from w2v_exp.examples.labels import SparseCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.machine import Work
 from w2v_exp.model.negative_sampling import RowGradients, SampledObjective
