@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from processes import Command
 
-from w2v_exp.experiment import cache as cache_command
+from w2v_exp.experiment.subcommands import manage_cache
 from w2v_exp.text import cached_encoding
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.cached_encoding import encode_cached
@@ -52,15 +52,15 @@ def test_what_is_downloaded_is_listed_and_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("W2V_EXP_CACHE", str(tmp_path))
-    cache_command.main(["list"])
+    manage_cache(["list"])
     assert "downloaded:" not in capsys.readouterr().out
     (tmp_path / "text8").mkdir()
     for name, size in (("text8", 2_000_000), ("text8.zip.partial", 500_000)):
         (tmp_path / "text8" / name).write_bytes(bytes(size))
-    cache_command.main(["list"])
+    manage_cache(["list"])
     listed = capsys.readouterr().out
-    assert f"\ntext8\n  downloaded: 2.5 MB in {tmp_path / 'text8'}, which clear leaves there\n" in listed
-    cache_command.main(["clear"])
+    assert f"\ntext8\n  downloaded: 2.5 MB in {tmp_path / 'text8'}; clear does not remove it\n" in listed
+    manage_cache(["clear"])
     assert len(list((tmp_path / "text8").iterdir())) == 2
 
 
@@ -71,7 +71,7 @@ def test_segments_of_a_text_are_listed(
     (tmp_path / "lines.txt").write_text("one line\n" * 1200)
     corpus, folder = FileCorpus(str(tmp_path / "lines.txt"), "line"), str(tmp_path / "cache")
     encode_cached(corpus, WordTokenizer(), VocabularyRule(), TextCache(folder))
-    cache_command.main(["list", "--folder", folder])
+    manage_cache(["list", "--folder", folder])
     assert "2,400 tokens, 1,200 segments, 1" in capsys.readouterr().out
 
 
@@ -89,11 +89,11 @@ def test_names_of_files_are_only_text_and_damage_is_shown(
     file = tmp_path / "[bold red]odd[nosuch].txt"
     file.write_text("some words")
     encode_cached(FileCorpus(str(file)), WordTokenizer(), VocabularyRule(), TextCache(folder))
-    cache_command.main(["list", "--folder", folder])
+    manage_cache(["list", "--folder", folder])
     assert "[bold red]odd[nosuch].txt" in capsys.readouterr().out
     ((key, _, _, _),) = TextCache(folder).entries()
     (tmp_path / "cache" / key / "entry.json").write_text("{}")
-    cache_command.main(["list", "--folder", folder])
-    assert "damaged, or of another version: made again when it is asked for" in capsys.readouterr().out
-    cache_command.main(["clear", "--folder", folder])
+    manage_cache(["list", "--folder", folder])
+    assert "damaged or of another version; it is rebuilt when it is needed" in capsys.readouterr().out
+    manage_cache(["clear", "--folder", folder])
     assert TextCache(folder).entries() == []

@@ -23,8 +23,8 @@ MISTAKES = [
     (["optimizer=momentum", "optimizer.momentm=0.3"], "did you mean optimizer.momentum?"),
     (["optimiser=adam"], "optimiser: unknown key, did you mean optimizer?"),
     (["+foo=3"], "foo=3: unknown key"),
-    (["vector_size=3"], "vector_size: unknown key. Here it is dim."),
-    (["+min_count=3"], "Here it is vocabulary.min_count."),
+    (["vector_size=3"], "vector_size: unknown key. Use dim."),
+    (["+min_count=3"], "Use vocabulary.min_count."),
     (["corpus.path=a.txt"], "corpus.path: unknown key. It belongs to corpus=file or corpus=text8; add that"),
     (
         ["objective.negative=3"],
@@ -104,7 +104,7 @@ MISTAKES = [
     (["window=3,5"], "window=3,5: several values make a sweep; add -m"),
     (["window=3,0", "dim=10", "-m"], "window=0: must be a whole number, 1 or more."),
     (["schedule=step,lin", "-m"], "schedule=lin: not an option, did you mean linear?"),
-    (["repeats=3", "seed=1,2", "-m"], "repeats=3: repeats make seeds of their own"),
+    (["repeats=3", "seed=1,2", "-m"], "repeats=3: sets the seeds itself."),
     (
         ["labels=counts", "objective.update=overwrite"],
         "objective.update=overwrite: needs the order of the pairs",

@@ -11,7 +11,7 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import Sources, config_folder, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.cli import run
-from w2v_exp.experiment.command import all_keys, asks_for_information, parse, understand
+from w2v_exp.experiment.command import all_keys, is_information_request, parse, understand
 from w2v_exp.experiment.folders import new_folder
 
 HYDRA_KEYS = [
@@ -257,7 +257,7 @@ def answer(line: list[str]) -> str:
     """Return the message that refuses a command line, or nothing if it would run. Runs themselves are not begun."""
     try:
         parsed = parse(line)
-        if parsed.help or parsed.version or asks_for_information(parsed):
+        if parsed.help or parsed.version or is_information_request(parsed):
             assert run(line) in (0, 2)
             return ""
         command = understand(parsed)

@@ -12,7 +12,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.experiment import cli
 from w2v_exp.experiment.build import build_trainer, split_text
-from w2v_exp.experiment.command import explain
+from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.estimate import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import read_trainable_text
 from w2v_exp.experiment.measures import RunCosts
@@ -139,7 +139,7 @@ def test_a_sweep_of_too_many_runs_is_refused_before_they_are_listed(arguments, c
         (["window=range(1,10,0)"], "a range needs two finite ends and a step that is not 0."),
         (["learning_rate=range(0.1,inf)"], "a range needs two finite ends and a step that is not 0."),
         (["seed=0," + "7" * 5000], "too many digits"),
-        (["repeats=201", "estimate=true"], "estimates at most 200 runs, and these are 201."),
+        (["repeats=201", "estimate=true"], "estimate=true: 201 runs; at most 200 are estimated."),
         (["probes=[" + "a," * 1000 + "b]", "window=1,2"], "must be at most 1,000 words."),
     ],
 )

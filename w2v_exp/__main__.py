@@ -37,9 +37,9 @@ def run(arguments: list[str]) -> int:
     if name == "ask":
         from w2v_exp.experiment.questions import run as command
     elif name == "cache":
-        from w2v_exp.experiment.cache import main as command
+        from w2v_exp.experiment.subcommands import manage_cache as command
     elif name == "compare":
-        from w2v_exp.experiment.report import compare_runs as command
+        from w2v_exp.experiment.subcommands import compare_runs as command
     elif name == "sync":
         from w2v_exp.experiment.replay import main as command
     else:

@@ -10,9 +10,8 @@ from processes import Command
 
 from w2v_exp.config import Sources, parse_overrides, register_schema
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.changes import read_changes
 from w2v_exp.experiment.command import Command as Understood
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import parse, read_changes, understand
 from w2v_exp.tracking.history import recorded_runs
 from w2v_exp.tracking.store import open_store
 
@@ -103,7 +102,7 @@ def test_quotes_in_a_set_are_those_of_a_shell() -> None:
         (["change=a"], "change=a: there are no changes"),
         ([BOTH, "change=wid"], "change=wid: not a change, did you mean wide?"),
         ([BOTH, "change=${window}"], "change=3: not a change"),
-        ([BOTH, "hydra/sweeper=optuna", "dim=choice(3,4)"], "changes: run as a list, not by another sweeper"),
+        ([BOTH, "hydra/sweeper=optuna", "dim=choice(3,4)"], "changes: not supported with another sweeper"),
     ],
 )
 def test_a_mistake_is_named_before_any_run(arguments: list[str], message: str) -> None:

@@ -76,3 +76,25 @@ def test_a_folder_hydra_plugins_of_the_users_own_breaks_no_sweep(
     done = run_command(*quick, "seed=0,1", "-m", "hydra/launcher=joblib", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fixed", "swept"),
+    [
+        (["dim=4", "window=2", "dim=5"], ["window=2", "dim=5"], {}),
+        (["optimizer=sgd", "optimizer=adam"], ["optimizer=adam"], {}),
+        (["dim=4", "window=2", "dim=5,6", "-m"], ["window=2"], {"dim": ["5", "6"]}),
+        (["dim=5,6", "dim=4", "-m"], ["dim=4"], {}),
+        (
+            ["+probes=[a]", "probes=[b]"],
+            ["+probes=[a]", "probes=[b]"],
+            {},
+        ),  # adding a key is another operation
+    ],
+)
+def test_only_the_last_override_of_a_key_is_kept(
+    overrides: list[str], fixed: list[str], swept: dict[str, list[str]]
+) -> None:
+    register_schema()
+    command = understand(parse(overrides))
+    assert (command.fixed, command.swept) == (fixed, swept)

@@ -100,7 +100,7 @@ def test_a_single_run_is_skipped_if_asked_for_and_a_dead_one_runs_again(
     (run,) = runs_in(tmp_path)
     done = command(*ONCE, "resume=true")
     assert done.returncode == 0, done.stderr
-    assert f"It has finished before, as run {run.info.run_id}" in done.stdout
+    assert f"Skipped: finished earlier as run {run.info.run_id}" in done.stdout
     assert "information explained" in done.stdout
     assert len(runs_in(tmp_path)) == 1
 

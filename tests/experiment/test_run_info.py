@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from w2v_exp.config import config_folder, register_schema
-from w2v_exp.experiment.command import without_hydra
+from w2v_exp.config import config_folder, register_schema, without_hydra
 from w2v_exp.experiment.run_info import RunInfo, corpus_name
 
 

@@ -104,10 +104,10 @@ def test_runs_names_tags_and_summary_are_those_of_the_basic_launcher(swept: Any)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["hydra/launcher=joblib"], "hydra/launcher=joblib: spreads the runs of a sweep; add -m"),
+        (["hydra/launcher=joblib"], "hydra/launcher=joblib: runs a sweep; add -m"),
         (["hydra/launcher=job", "-m"], "hydra/launcher=job: not an option, did you mean joblib?"),
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "-m"], "hydra.launcher.n_jobs=0: must be"),
-        (["hydra/launcher=joblib,basic", "-m"], "hydra/launcher: holds for a sweep"),
+        (["hydra/launcher=joblib,basic", "-m"], "hydra/launcher: applies to the whole sweep"),
     ],
 )
 def test_a_launcher_that_cannot_work_is_refused_before_anything_is_done(

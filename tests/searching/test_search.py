@@ -261,9 +261,9 @@ def test_a_metric_that_turns_out_not_to_be_logged_ends_the_search(command: Comma
         ),
         (
             ["dim=4,5", "hydra.sweep.subdir=x"],
-            "hydra.sweep.subdir: a search finds its trials by their numbers;",
+            "hydra.sweep.subdir: a search numbers the folders of its trials.",
         ),
-        (["dim=4,5", "repeats=3"], "repeats=3: a search tries everything once;"),
+        (["dim=4,5", "repeats=3"], "repeats=3: is not supported in a search"),
     ],
 )
 def test_what_cannot_be_searched_is_said_before_anything_is_done(arguments: list[str], said: str) -> None:
@@ -276,7 +276,7 @@ def test_what_cannot_be_searched_is_said_before_anything_is_done(arguments: list
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["hydra/sweeper=optuna", "dim=4"], "hydra/sweeper=optuna: searches by many runs; add -m."),
+        (["hydra/sweeper=optuna", "dim=4"], "hydra/sweeper=optuna: a search has several runs; add -m."),
         (
             ["dim=interval(4,50)", "-m"],
             "dim=interval(4,50): an interval has no list of values; a search draws from",

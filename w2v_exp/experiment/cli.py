@@ -1,8 +1,8 @@
-"""Runs and sweeps of the command ``w2v-exp``, from its arguments to an exit code.
+"""Runs and sweeps of the command ``w2v-exp``.
 
-`hydra.main` would read the command line again, by a parser that Python 3.14 refuses; take the sweep's folder from the
-text of an override; and find our classes only in a package ``hydra_plugins``, which a folder of the user's of that name
-hides.
+`hydra.main` is not used. It parses the command line a second time with a parser that fails on Python 3.14, takes the
+folder of a sweep from the text of an override, and finds launchers and sweepers only in a package ``hydra_plugins``,
+which a user's folder of that name hides.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from w2v_exp.experiment.command import (
     Command,
     Parser,
     all_keys,
-    asks_for_information,
-    explain,
+    is_information_request,
     parse,
     refuse_sweep,
     understand,
 )
+from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     is_shipped_folder,
@@ -71,90 +71,16 @@ from w2v_exp.tracking.upload import FILE as PENDING
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchStudy
 
+MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
+# Executes runs, given their overrides and the number of the first of them.
 Launch = Callable[[list[list[str]], int], Any]
 
 
-def version_text() -> str:
-    """Return the version of w2v_exp, and below it those of what decides its results."""
-    versions = [f"Python {platform.python_version()}"]
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            versions.append(f"{package} {version(package)}")
-    return f"w2v_exp {w2v_exp.__version__}\n{', '.join(versions)}"
-
-
-def run_sweep(
-    command: Command, folder: Path, job: Callable[[Any], Any], study: SearchStudy | None = None
-) -> None:
-    """Launch the runs of a sweep, and return when all have ended.
-
-    Parameters
-    ----------
-    command : Command
-        A sweep.
-    folder : Path
-        Of the sweep.
-    job : callable
-        Runs one configuration.
-    study : SearchStudy, optional
-        Of a search.
-    """
-    sources = command.sources
-    loader = sources.loader()
-    config = loader.load_configuration(sources.config_name, command.sweep_arguments(folder), RunMode.MULTIRUN)
-    callbacks = Callbacks(config)
-    context = HydraContext(config_loader=loader, callbacks=callbacks)
-    callbacks.on_multirun_start(config=config, config_name=sources.config_name)
-    OmegaConf.save(config, folder / "multirun.yaml")
-    if command.search and study:
-        from w2v_exp.searching.search import run_search
-
-        run_search(command.search, study, command.task, _launcher(command, config, context, job))
-    elif config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
-        _launch_grid(command, config, _launcher(command, config, context, job))
-    else:
-        sweeper = Plugins.instance().instantiate_sweeper(
-            hydra_context=context, task_function=job, config=config
-        )
-        sweeper.sweep(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
-    callbacks.on_multirun_end(config=config, config_name=sources.config_name)
-
-
-def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
-    runs = command.run_overrides()
-    at_once = config.hydra.sweeper.get("max_batch_size") or len(runs)
-    for first in range(0, len(runs), at_once):
-        for done in launch(runs[first : first + at_once], first) or ():
-            _ = done.return_value  # raises the error of a run that has failed by an error of the code
-
-
-def _launcher(
-    command: Command, config: DictConfig, context: HydraContext, job: Callable[[Any], Any]
-) -> Launch:
-    """Return the function that executes runs, given their overrides and the number of the first of them.
-
-    That of a launcher of Hydra's returns their ends; ours are not plugins that Hydra has to find.
-    """
-    if is_ours(config.hydra.launcher):
-        from w2v_exp.launching.launch import launch_runs
-
-        return partial(launch_runs, read_settings(config.hydra.launcher), config, command.sources.absolute())
-    launch: Launch = (
-        Plugins.instance()
-        .instantiate_launcher(hydra_context=context, task_function=job, config=config)
-        .launch
-    )
-    return launch
-
-
-MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
-
-
 def run(arguments: list[str]) -> int:
-    """Do what a command line asks for and return the exit code: 0 if all of it went well.
+    """Execute a command line of a run or sweep, and return the exit code.
 
-    1: a run failed. 2: the command line or the configuration is wrong, and nothing was done. 129, 130 and
-    143: SIGHUP, Ctrl-C or SIGTERM has ended it.
+    0: success. 1: a run failed. 2: the command line or the configuration is wrong; nothing was run. 129, 130 and 143:
+    ended by SIGHUP, Ctrl-C or SIGTERM.
     """
     try:
         return _run(arguments)
@@ -163,12 +89,12 @@ def run(arguments: list[str]) -> int:
         return MISTAKE
     except BrokenPipeError:
         raise
-    except OSError as error:  # a disk that is full, a folder that is shut
+    except OSError as error:  # a full disk, a folder without permission
         place = f"{error.filename}: " if error.filename else ""
         print(visible(f"{place}{error.strerror or error}."), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interruption:
-        print("Interrupted. What was done up to here is kept.", file=sys.stderr)
+        print("Interrupted. Results up to here are kept.", file=sys.stderr)
         return interruption.exit_code if isinstance(interruption, Terminated) else INTERRUPTED
 
 
@@ -181,8 +107,8 @@ def _run(arguments: list[str]) -> int:
     if parsed.version:
         print(version_text())
         return 0
-    if asks_for_information(parsed):
-        return _show_information(parsed)
+    if is_information_request(parsed):
+        return _print_information(parsed)
     command = understand(parsed)
     try:
         if command.plan.estimate:
@@ -198,8 +124,17 @@ def _run(arguments: list[str]) -> int:
         raise explain(error) from error
 
 
-def _show_information(parsed: Namespace) -> int:
-    """Print what Hydra prints of a configuration, or of itself."""
+def version_text() -> str:
+    """Return the versions of w2v_exp and of packages that affect results."""
+    versions = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
+    return f"w2v_exp {w2v_exp.__version__}\n{', '.join(versions)}"
+
+
+def _print_information(parsed: Namespace) -> int:
+    """Print the configuration, or information on Hydra."""
     sources = Sources.of(parsed)
     hydra = Hydra.create_main_hydra2("w2v_exp", sources.search_path())
     name, overrides = sources.config_name, parsed.overrides
@@ -216,7 +151,7 @@ def _show_information(parsed: Namespace) -> int:
                 hydra.show_info(parsed.info, name, overrides)
             else:
                 hydra.shell_completion(name, overrides)
-    except SystemExit:  # after a line of Hydra's
+    except SystemExit:  # Hydra has printed the error
         return MISTAKE
     except HYDRA_ERRORS as error:
         raise explain(error, lambda: all_keys(sources, overrides)) from error
@@ -226,20 +161,20 @@ def _show_information(parsed: Namespace) -> int:
 
 
 def _estimate(command: Command) -> int:
-    """Show what every run would need of memory; nothing is trained, written or logged."""
+    """Print the estimated memory and time of every run, and train nothing."""
     from w2v_exp.experiment.estimate import MOST_ESTIMATED, show_estimates
 
     runs = prod(len(values) for values in command.swept.values())
     if runs > MOST_ESTIMATED:
         raise UserError(
-            f"estimate=true: estimates at most {MOST_ESTIMATED} runs, and these are {runs:,}. Sweep fewer."
+            f"estimate=true: {runs:,} runs; at most {MOST_ESTIMATED} are estimated. Sweep fewer values."
         )
     show_estimates(command.plans(), visible_console())
     return 0
 
 
 def _check_tracking(command: Command) -> None:
-    """Refuse a store that cannot be used, before anything is written or read."""
+    """Refuse an unusable store, before anything is read or written."""
     if tracking := command.plan.mlflow:
         from w2v_exp.tracking.store import check_store
 
@@ -248,31 +183,47 @@ def _check_tracking(command: Command) -> None:
 
 def _run_once(command: Command) -> int:
     folder = new_folder(command.config, "run")
-    _deliver_earlier(command, [folder])
+    _upload_pending(command, [folder])
     require_free(folder)
     with read_write(command.config), open_dict(command.config):
         command.config.hydra.run.dir = literal(str(folder))
         command.config.hydra.mode = RunMode.RUN
-        command.config.hydra.job.chdir = False  # paths are meant from the folder of the command
-    # As Hydra's launchers do it. Its own way to a single run would compose the configuration twice more.
+        command.config.hydra.job.chdir = False  # paths are relative to the current folder of the command
+    # As in Hydra's launchers. `Hydra.run` would compose the configuration twice more.
     context = HydraContext(config_loader=None, callbacks=Callbacks(command.config))
     result = run_job(
         _attempt, command.config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
     ).return_value
     if isinstance(result, UserError):
         raise result
-    from w2v_exp.experiment.report import announce_run
+    from w2v_exp.experiment.report import print_run
 
-    announce_run(visible_console(), result, command.plan, folder / ARTIFACTS)
+    print_run(visible_console(), result, command.plan, folder / ARTIFACTS)
     if result.done:
         return FAILED if result.reason else 0
-    said = "failed" if result.status == "FAILED" else "was not done"
-    print(f"The run {said}. {result.reason}", file=sys.stderr)
+    status = "failed" if result.status == "FAILED" else "did not finish"
+    print(f"The run {status}. {result.reason}", file=sys.stderr)
     return FAILED
 
 
-def _deliver_earlier(command: Command, folders: Sequence[Path]) -> None:
-    """Deliver data that runs of before have left in folders of this command, which is perhaps theirs given again."""
+def _attempt(config: DictConfig) -> RunResult | UserError:
+    """Execute a run and return its result, or the `UserError` that it raised.
+
+    A raised error would be printed by Hydra.
+    """
+    from w2v_exp.experiment.run import execute
+
+    try:
+        return execute(config)
+    except UserError as error:
+        return error
+
+
+def _upload_pending(command: Command, folders: Sequence[Path]) -> None:
+    """Upload the data that earlier runs in these folders could not log.
+
+    The command may be the same as before, and finished runs are recognised by their data in MLflow.
+    """
     if not any((folder / PENDING).exists() for folder in folders):
         return
     from w2v_exp.experiment.replay import deliver_earlier
@@ -282,75 +233,119 @@ def _deliver_earlier(command: Command, folders: Sequence[Path]) -> None:
         deliver_earlier(folder, command.plan.mlflow, PATIENCE_SECONDS if command.is_sweep else 0.0)
 
 
-def _attempt(config: DictConfig) -> RunResult | UserError:
-    """Run a job and return its result, or the mistake that kept it from beginning: Hydra would print that itself."""
-    from w2v_exp.experiment.run import execute
-
-    try:
-        return execute(config)
-    except UserError as error:
-        return error
-
-
 def _run_sweep(command: Command, arguments: list[str]) -> int:
     study_name = command.search.settings.study_name if command.search else None
     folder = new_folder(command.config, "sweep", study_name)
     require_free_sweep(folder)
     with sweep_lock(folder):
         subdirs = command.subdirs or [*map(str, range(command.runs))]
-        if command.search:  # of all trials: which numbers are next is not known yet
+        if command.search:  # all earlier trials: the numbers of the next ones are not known yet
             subdirs = [
                 file.parent.name for file in folder.glob(f"*/{PENDING}") if file.parent.name.isdecimal()
             ]
-        _deliver_earlier(command, [folder, *(folder / subdir for subdir in subdirs)])
+        _upload_pending(command, [folder, *(folder / subdir for subdir in subdirs)])
         require_delivered(folder)
         if not command.search:
             for subdir in subdirs:
                 require_free(folder / subdir)
-            results = _do_sweep(command, arguments, folder)
-            return 0 if len(results) == command.runs and all(map(_went_well, results)) else FAILED
+            results = _recorded_sweep(command, arguments, folder)
+            succeeded = all(result.done and not result.reason for result in results)
+            return 0 if len(results) == command.runs and succeeded else FAILED
         study = command.search.open_study(without_hydra(command.config), folder)
         try:
-            _do_sweep(command, arguments, folder, study)
+            _recorded_sweep(command, arguments, folder, study)
         finally:
             print(command.search.summarize(study, command.fixed, command.sources.flags))
         return 0 if study.best and len(study.ended) >= command.runs else FAILED
 
 
-def _went_well(result: RunResult) -> bool:
-    return result.done and not result.reason
-
-
-def _do_sweep(
+def _recorded_sweep(
     command: Command, arguments: list[str], folder: Path, study: SearchStudy | None = None
 ) -> list[RunResult]:
-    from w2v_exp.experiment.report import finish_sweep
-    from w2v_exp.experiment.run import execute
+    """Write the file of a sweep, launch its runs, and compare them.
 
-    said = f"w2v-exp {shlex.join(arguments)}"
+    Returns
+    -------
+    list of RunResult
+        Of the runs that were started.
+    """
+    from w2v_exp.experiment.report import finish_sweep
+
     sweep = Sweep(
         folder.name,
-        said,
+        f"w2v-exp {shlex.join(arguments)}",
         list(command.swept),
         command.runs,
         study.name if study else None,
         command.search.target if command.search else None,
-        # A search that is resumed is the same sweep.
+        # A resumed search is the same sweep.
         id=study.folder_id() if study else secrets.token_hex(8),
         subdirs=command.subdirs,
         changes=dict(command.changes),
     )
     if not study and not is_shipped_folder(command.config, "sweep"):
-        # The user's folder may have been that of another sweep, which MLflow has by this name.
+        # A user's folder may have had an earlier sweep, which MLflow has by the folder's name.
         sweep = replace(sweep, name=f"{folder.absolute().name}-{sweep.id[:4]}")
     sweep.write(folder)
     if tracking := command.plan.mlflow:
         from w2v_exp.tracking.store import open_store
 
-        # Before any run: several processes that make the database at once get into each other's way.
+        # Before any run: the database must not be created by several processes at once.
         open_store(tracking.uri, tracking.experiment)
     try:
-        run_sweep(command, folder, execute, study)
+        _launch_runs(command, folder, study)
     finally:
         results = finish_sweep(folder, command.plan)
     return results
+
+
+def _launch_runs(command: Command, folder: Path, study: SearchStudy | None) -> None:
+    """Launch the runs of a sweep in its folder, and return when all have ended."""
+    from w2v_exp.experiment.run import execute
+
+    sources = command.sources
+    loader = sources.loader()
+    config = loader.load_configuration(sources.config_name, command.sweep_arguments(folder), RunMode.MULTIRUN)
+    callbacks = Callbacks(config)
+    context = HydraContext(config_loader=loader, callbacks=callbacks)
+    callbacks.on_multirun_start(config=config, config_name=sources.config_name)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    if command.search and study:
+        from w2v_exp.searching.search import run_search
+
+        run_search(command.search, study, command.task, _launcher(command, config, context, execute))
+    elif config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
+        _launch_grid(command, config, _launcher(command, config, context, execute))
+    else:
+        sweeper = Plugins.instance().instantiate_sweeper(
+            hydra_context=context, task_function=execute, config=config
+        )
+        sweeper.sweep(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
+    callbacks.on_multirun_end(config=config, config_name=sources.config_name)
+
+
+def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
+    runs = command.run_overrides()
+    at_once = config.hydra.sweeper.get("max_batch_size") or len(runs)
+    for first in range(0, len(runs), at_once):
+        for done in launch(runs[first : first + at_once], first) or ():
+            _ = done.return_value  # raises the error of a run that failed because of a bug
+
+
+def _launcher(
+    command: Command, config: DictConfig, context: HydraContext, job: Callable[[Any], Any]
+) -> Launch:
+    """Return the function that executes runs: of w2v_exp, or of a plug-in.
+
+    Only a plug-in returns something: how each run ended.
+    """
+    if is_ours(config.hydra.launcher):
+        from w2v_exp.launching.launch import launch_runs
+
+        return partial(launch_runs, read_settings(config.hydra.launcher), config, command.sources.absolute())
+    launch: Launch = (
+        Plugins.instance()
+        .instantiate_launcher(hydra_context=context, task_function=job, config=config)
+        .launch
+    )
+    return launch

@@ -1,4 +1,8 @@
-"""A command line, parsed and checked before any work; messages for what is wrong in it."""
+"""A command line, parsed and checked before any work.
+
+`parse` reads flags and overrides, and `understand` turns them into a `Command`: every key, option and value is checked,
+those of all runs of a sweep included, so that a mistake in the last value does not surface hours later.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +10,23 @@ import re
 import shlex
 import unicodedata
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from itertools import product
 from math import prod
-from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
-from hydra.errors import (
-    ConfigCompositionException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, OverrideType, QuotedString
+from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode
-from omegaconf.errors import (
-    ConfigAttributeError,
-    ConfigKeyError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-    ValidationError,
-)
+from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
     first_value,
-    options_of,
     parse_overrides,
     plan_of,
     quoted,
@@ -45,7 +35,8 @@ from w2v_exp.config import (
 )
 from w2v_exp.errors import SettingError, UserError, shown, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
-from w2v_exp.experiment.changes import read_changes, require_distinct, select_changes
+from w2v_exp.experiment.config_errors import OTHER_NAMES, explain, known_keys, unknown_key
+from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import is_ours, read_settings
@@ -59,271 +50,54 @@ from w2v_exp.text.corpus import FileCorpus
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchRequest
 
-
-_KINDS: dict[type, str] = {
-    IntegerNode: "must be a whole number.",
-    FloatNode: "must be a number.",
-    BooleanNode: "must be true or false.",
-    StringNode: "must be text.",
-}
-
-
-# What gensim, word2vec.c and fastText call a setting, and what it is here.
-OTHER_NAMES = {
-    **dict.fromkeys(("vector_size", "size", "layer1_size"), "dim"),
-    "sg": "model=skipgram or model=cbow",
-    "cbow": "model=cbow or model=skipgram",
-    "hs": "objective=hierarchical_softmax",
-    **dict.fromkeys(("negative", "neg"), "objective=negative_sampling objective.negatives"),
-    **dict.fromkeys(("alpha", "start_alpha", "lr"), "learning_rate"),
-    **dict.fromkeys(("min_alpha", "end_alpha"), "schedule=linear schedule.floor, a share of learning_rate"),
-    **dict.fromkeys(("min_count", "minCount"), "vocabulary.min_count"),
-    **dict.fromkeys(("max_vocab_size", "max_final_vocab"), "vocabulary.max_size"),
-    **dict.fromkeys(("sample", "t"), "subsampling=word2vec subsampling.threshold"),
-    **dict.fromkeys(("iter", "epoch"), "epochs"),
-    "ws": "window",
-    "cbow_mean": "model=cbow model.context, mean or sum",
-    "ns_exponent": "objective=negative_sampling objective.exponent",
-    "shrink_windows": "shrinking_window",
-    "batch_words": "batch_size",
-    "thread": "threads, or workers with labels=blocks",
-    **dict.fromkeys(("sentences", "corpus_file", "train", "input"), "corpus=file corpus.path"),
-    "trim_rule": "vocabulary.min_count, max_size, max_frequency and stop_words",
-    "sorted_vocab": "no option: words are always sorted by count",
-    "hashfxn": "no option: initialization does not depend on it",
-}
-
-
-def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) -> UserError:
-    """Return what a person should read instead of an error of Hydra's or OmegaConf's.
-
-    Parameters
-    ----------
-    error : Exception
-        What Hydra raised while it composed the configuration.
-    known_keys : callable, optional
-        Returns all keys and groups, for suggestions: they have to be composed.
-    """
-    if isinstance(error, UserError):
-        return error
-    text = str(error)
-    if isinstance(error, OverflowError):
-        named = re.search(r"full_key: (\S+)", text)  # OmegaConf adds it to the text of such an error only
-        return UserError(f"{named[1] if named else 'A value'}: the number is too large.")
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        missing = str(error.missing_cfg_file)
-        group, _, option = missing.rpartition("/")
-        if missing.startswith("corpus/") and lexists(path := missing.removeprefix("corpus/")):
-            return UserError(
-                f"corpus={path}: not an option. To train on this path: corpus=file corpus.path={shlex.quote(path)}."
-            )
-        if not group:
-            return UserError(f"--config-name={option}: there is no {option}.yaml in the folders of options.")
-        options = sorted(map(str, error.options or [])) or options_of(group)
-        place = f"{group}={option}"
-        return UserError(
-            f"{place}: not an option{suggestion(option, options)} Options: {', '.join(options)}."
-        )
-    if isinstance(error, OverrideParseException):
-        return UserError(
-            f"{shown(str(error.override), 80)}: not understood; write key=value, "
-            "and quote a value with special characters."
-        )
-    cause = error.__cause__ or error.__context__ if isinstance(error, ConfigCompositionException) else error
-    if not isinstance(cause, OmegaConfBaseException):
-        return UserError(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
-    key = str(cause.full_key or cause.key)
-    in_file = re.match(r"In '[^']*': ", text)
-    if in_file and key in ("experiment", "sweep"):
-        return UserError(f"{in_file[0]}{key}: unknown key. Begin the file with the line # @package _global_.")
-    explained = _explain_value(cause, key, known_keys)
-    return UserError(f"{in_file[0]}{explained}") if in_file else explained
-
-
-def _explain_value(
-    error: OmegaConfBaseException, key: str, known_keys: Callable[[], Iterable[str]]
-) -> UserError:
-    if isinstance(error, (ConfigKeyError, ConfigAttributeError)):
-        return unknown_key(key, known_keys())
-    if isinstance(error, MissingMandatoryValue):
-        return UserError(f"{key}: needs a value.")
-    if isinstance(error, ValidationError) and error.value is None:
-        return UserError(f"{key}=null: needs a value.")
-    if isinstance(error, ValidationError) and type(error.child_node) in _KINDS:
-        return SettingError(key, error.value, _KINDS[type(error.child_node)])
-    return UserError(f"{key}: {str(error.msg or error).splitlines()[0]}")
-
-
-def unknown_key(key: str, known_keys: Iterable[str]) -> UserError:
-    """Return the answer to a key that does not exist."""
-    if key in OTHER_NAMES:
-        return UserError(f"{key}: unknown key. Here it is {OTHER_NAMES[key]}.")
-    prefix, _, last = key.rpartition(".")
-    if options := _options_with(prefix, last):
-        return UserError(f"{key}: unknown key. It belongs to {' or '.join(options)}; add that option.")
-    known = list(known_keys)
-    settings = {each.name for made in GROUPS.get(prefix, {}).values() for each in fields(made)}
-    for close in get_close_matches(last, sorted(settings), n=1, cutoff=0.7):
-        belongs = f" It belongs to {' or '.join(_options_with(prefix, close))}; add that option."
-        is_known = f"{prefix}.{close}" in known
-        return UserError(f"{key}: unknown key, did you mean {prefix}.{close}?{'' if is_known else belongs}")
-    siblings = [name for name in known if name.rpartition(".")[0] == prefix]
-    nearest = suggestion(key, siblings if siblings else known)
-    if nearest == "." and (elsewhere := [name for name in known if name.rpartition(".")[2] == last]):
-        nearest = f", did you mean {elsewhere[0]}?"
-    elif nearest == "." and siblings and prefix:
-        nearest = f". Known: {', '.join(siblings)}."
-    return UserError(f"{key}: unknown key{nearest}")
-
-
-def _options_with(group: str, setting: str) -> list[str]:
-    """Return the options of a group that have a setting, as ``group=option``."""
-    options = {name: made for name, made in GROUPS.get(group, {}).items() if name in options_of(group)}
-    return [
-        f"{group}={name}" for name, made in options.items() if setting in (each.name for each in fields(made))
-    ]
-
-
-def known_keys(config: DictConfig) -> list[str]:
-    """Return every key of a configuration, dotted, and the groups."""
-    keys: list[str] = [*GROUPS, "experiment", "sweep"]
-    for key, value in config.items_ex(resolve=False):
-        if isinstance(value, DictConfig):
-            keys += [f"{key!s}.{setting!s}" for setting in value if setting != "name"]
-        elif key not in keys:
-            keys.append(str(key))
-    return keys
-
-
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-LONGEST_NAME = 200  # of an option, which is the name of a file
+LONGEST_NAME = 200  # characters of an option's name, which is the name of a file
 INFORMATION = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
 
 
 class Parser(ArgumentParser):
     """The flags of Hydra's command line, and the overrides.
 
-    Hydra's own parser (1.3.8) cannot be made on Python 3.14, where help must be text (hydra #3121). It also has a flag
-    that unpickles a file.
+    Hydra's own parser (1.3.8) cannot be constructed on Python 3.14, where help must be text (hydra #3121). It also has
+    a flag that unpickles a file.
     """
 
     def __init__(self) -> None:
         super().__init__(prog="w2v-exp", add_help=False, description="w2v_exp, by Hydra")
         add = self.add_argument
-        add("overrides", nargs="*", help="key=value: what is to differ from the shipped configuration")
+        add("overrides", nargs="*", help="key=value: a value or choice other than the shipped one")
         add(
             "--help",
             "-h",
             nargs="?",
             const=True,
             metavar="GROUP",
-            help="all keys and options; of a group, all settings",
+            help="print all keys and options; with GROUP: all settings of the group",
         )
-        add("--hydra-help", action="store_true", help="Hydra's flags")
-        add("--version", action="store_true", help="the versions of w2v_exp and its main packages")
-        add("--cfg", "-c", choices=["job", "hydra", "all"], help="print the configuration instead of a run")
+        add("--hydra-help", action="store_true", help="print Hydra's flags")
+        add("--version", action="store_true", help="print the versions of w2v_exp and its main packages")
+        add("--cfg", "-c", choices=["job", "hydra", "all"], help="print the configuration, and run nothing")
         add("--resolve", action="store_true", help="with --cfg: resolve interpolations")
         add("--package", "-p", help="with --cfg: print only this part")
         add("--run", "-r", action="store_true", help="one run (the default)")
         add("--multirun", "-m", action="store_true", help="a sweep over all combinations of values")
         add("--shell-completion", "-sc", action="store_true", help="install or uninstall shell completion")
-        add("--config-path", "-cp", help="a folder that comes before the shipped configuration")
-        add("--config-name", "-cn", help="another primary configuration than config")
-        add("--config-dir", "-cd", help="a folder with more options")
+        add("--config-path", "-cp", help="folder that is searched before the shipped configuration")
+        add("--config-name", "-cn", help="primary configuration; default: config")
+        add("--config-dir", "-cd", help="folder with additional options")
         add(
             "--info",
             "-i",
             const="all",
             nargs="?",
             choices=INFORMATION,
-            help=f"print Hydra's information [{'|'.join(INFORMATION)}]",
+            help=f"print information on the configuration or on Hydra [{'|'.join(INFORMATION)}]",
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise `UserError` instead of printing the usage and leaving the process."""
+        """Raise `UserError` instead of printing the usage and ending the process."""
         raise UserError(f"{shown(message, 300)}. --hydra-help lists the flags.")
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command line, checked.
-
-    Parameters
-    ----------
-    fixed : list of str
-        The overrides that hold for every run.
-    swept : dict of str to list of str
-        The values of each swept key, in the order of the command; empty for a single run. Of a search, values by which
-        each key can be checked.
-    sources : Sources
-        Where options are looked for.
-    plan : Plan
-        The first run, checked.
-    config : DictConfig
-        The first run's configuration, Hydra's own part included.
-    is_sweep : bool
-        Whether Hydra is to sweep, be it over one run.
-    search : SearchRequest or None
-        What is searched, and how, if the sweep is a search.
-    subdirs : list of str or None
-        The folder of each run below that of the sweep; None if it is the run's number.
-    changes : dict of str to list of str
-        The overrides of each value of the key ``change``, if it is swept.
-    """
-
-    fixed: list[str]
-    swept: dict[str, list[str]]
-    sources: Sources
-    plan: Plan
-    config: DictConfig
-    is_sweep: bool
-    search: SearchRequest | None = None
-    subdirs: list[str] | None = None
-    changes: Mapping[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def runs(self) -> int:
-        """The number of runs."""
-        if self.search:
-            return self.search.settings.n_trials
-        return prod(len(values) for values in self.swept.values())
-
-    def run_overrides(self) -> list[list[str]]:
-        """Return what is to be overridden for each run of a grid, beside Hydra's own keys."""
-        task = self.task
-        runs = [_with(task, values, self.changes) for values in _combinations(self.swept)]
-        if self.subdirs is None:
-            return runs
-        return [
-            [*run, f"hydra.sweep.subdir={quoted(subdir)}"]
-            for run, subdir in zip(runs, self.subdirs, strict=True)
-        ]
-
-    @property
-    def task(self) -> list[str]:
-        """The overrides that hold for every run and are not of Hydra's own keys."""
-        parsed = parse_overrides(self.fixed)
-        return [str(override.input_line) for override in parsed if not override.is_hydra_override()]
-
-    def sweep_arguments(self, folder: Path) -> list[str]:
-        """Return the overrides of the sweep as a whole, in this folder.
-
-        Hydra composes every run again; so what has been decided for all of them stands last. Paths are meant from the
-        folder of the command, also with ``hydra.job.chdir=true``: a run writes to its own folder anyway.
-        """
-        texts = {key: ",".join(values) for key, values in self.swept.items()}
-        if self.search:
-            texts = self.search.space.texts
-        decided = [f"++hydra.sweep.dir={quoted(str(folder.absolute()))}", "++hydra.mode=MULTIRUN"]
-        if "params" in self.config.hydra.sweeper:  # they are among the arguments
-            decided.append("++hydra.sweeper.params=null")
-        return [*_with(self.fixed, texts), *decided, "++hydra.job.chdir=false"]
-
-    def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
-        """Return the plan of every run, with its swept values; of a search, of its space's corners."""
-        for values in _combinations(self.swept):
-            yield values, plan_of(self.sources.compose(_with(self.fixed, values, self.changes)))
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
@@ -332,7 +106,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
     Raises
     ------
     UserError
-        If it is not understood, or has characters that are no text.
+        For an unknown flag or word, contradicting flags, or characters that are not text.
     """
     for argument in arguments:
         for character in argument:
@@ -362,25 +136,111 @@ def parse(arguments: Sequence[str]) -> Namespace:
 
 
 def _not_an_override(word: str) -> UserError:
-    """Return the message for a word that is neither ``key=value`` nor a sub-command in the first place."""
+    """Return the message for a word that is not an override."""
     if word in SUBCOMMANDS:
         return UserError(f"{word}: a sub-command comes first: w2v-exp {word} …")
     listed = f"Sub-commands: {', '.join(SUBCOMMANDS)}. Values are written key=value."
     return UserError(f"{shown(word, 80)}: not a sub-command{suggestion(word, SUBCOMMANDS)} {listed}")
 
 
-def asks_for_information(parsed: Namespace) -> bool:
-    """Return whether the command line asks for information of Hydra's (``--cfg``, ``--info`` …), not for a run."""
+def is_information_request(parsed: Namespace) -> bool:
+    """Return whether to print information (``--cfg`` …) instead of a run."""
     return bool(parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
 
 
+@dataclass(frozen=True)
+class Command:
+    """A checked command line.
+
+    Parameters
+    ----------
+    fixed : list of str
+        The overrides of every run.
+    swept : dict of str to list of str
+        The values of each swept key, in the order of the command; empty for a single run. In a search, sample values
+        by which each key is checked.
+    sources : Sources
+        The folders of options.
+    plan : Plan
+        The plan of the first run.
+    config : DictConfig
+        The configuration of the first run, with Hydra's own part.
+    is_sweep : bool
+        Whether this is a sweep, possibly of one run.
+    search : SearchRequest or None
+        The search, if the sweep is one.
+    subdirs : list of str or None
+        The folder of each run below that of the sweep; None: the run's number.
+    changes : dict of str to list of str
+        The overrides of each value of the key ``change``, if it is swept.
+    """
+
+    fixed: list[str]
+    swept: dict[str, list[str]]
+    sources: Sources
+    plan: Plan
+    config: DictConfig
+    is_sweep: bool
+    search: SearchRequest | None = None
+    subdirs: list[str] | None = None
+    changes: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> int:
+        """The number of runs."""
+        if self.search:
+            return self.search.settings.n_trials
+        return prod(len(values) for values in self.swept.values())
+
+    def run_overrides(self) -> list[list[str]]:
+        """Return the overrides of each run of a grid, without Hydra's own keys."""
+        task = self.task
+        runs = [_with(task, values, self.changes) for values in _combinations(self.swept)]
+        if self.subdirs is None:
+            return runs
+        return [
+            [*run, f"hydra.sweep.subdir={quoted(subdir)}"]
+            for run, subdir in zip(runs, self.subdirs, strict=True)
+        ]
+
+    @property
+    def task(self) -> list[str]:
+        """The overrides of every run, without those of Hydra's own keys."""
+        parsed = parse_overrides(self.fixed)
+        return [str(override.input_line) for override in parsed if not override.is_hydra_override()]
+
+    def sweep_arguments(self, folder: Path) -> list[str]:
+        """Return the overrides of the sweep as a whole, in this folder.
+
+        Hydra composes every run again, so values that hold for all of them come last. Paths are relative to the
+        current folder of the command, also with ``hydra.job.chdir=true``: a run writes to its own folder anyway.
+        """
+        texts = {key: ",".join(values) for key, values in self.swept.items()}
+        if self.search:
+            texts = self.search.space.texts
+        decided = [f"++hydra.sweep.dir={quoted(str(folder.absolute()))}", "++hydra.mode=MULTIRUN"]
+        if "params" in self.config.hydra.sweeper:  # they are among the arguments
+            decided.append("++hydra.sweeper.params=null")
+        return [*_with(self.fixed, texts), *decided, "++hydra.job.chdir=false"]
+
+    def plans(self) -> Iterator[tuple[dict[str, str], Plan]]:
+        """Yield the swept values and the plan of every run.
+
+        In a search these are corners of its space.
+        """
+        for values in _combinations(self.swept):
+            yield values, plan_of(self.sources.compose(_with(self.fixed, values, self.changes)))
+
+
 def understand(parsed: Namespace) -> Command:
-    """Check a command line: every key, every option and every value, swept ones included.
+    """Return the command of a parsed command line, checked.
+
+    Every key, every option and every value is checked, swept ones included.
 
     Raises
     ------
     UserError
-        With what is wrong and what is meant, perhaps.
+        For the first mistake, with a suggestion if a similar key or option exists.
     """
     sources = Sources.of(parsed)
     try:
@@ -409,16 +269,16 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
             raise SettingError(
                 "repeats",
                 plan.repeats,
-                "a search tries everything once; repeat its best."
+                "is not supported in a search, which runs each trial once. Repeat its best trial."
                 if search
-                else "repeats make seeds of their own; do not sweep seed or repeats.",
+                else "sets the seeds itself. Do not sweep seed or repeats.",
             )
         fixed = [text for text in fixed if text.lstrip("+").partition("=")[0] != "seed"]
         values["seed"] = [str(plan.seed + number) for number in range(plan.repeats)]
         is_sweep = True
     changes: Mapping[str, list[str]] = {}
     if plan.changes or plan.change is not None:
-        changes = _asked_changes(config, plan, values, is_sweep)
+        changes = _changes(config, plan, values, is_sweep)
         fixed = [text for text in fixed if text.lstrip("+").partition("=")[0] != CHANGE]
         values = {CHANGE: [*changes]} | {key: values[key] for key in values if key != CHANGE}
     if not search and (runs := prod(map(len, values.values()))) > MOST_RUNS:
@@ -428,7 +288,7 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
         )
     _check_launcher(config, list(values), is_sweep, plan)
     for key in [key for key in values if key != CHANGE]:
-        # Where all are whole numbers in a row, as the seeds of repeats, the ends do for all of them.
+        # Seeds of repeats are consecutive numbers: the first and the last are enough.
         is_repeated = plan.repeats > 1 and key == "seed"
         for value in (values[key][0], values[key][-1]) if is_repeated else values[key]:
             try:
@@ -438,99 +298,50 @@ def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Comman
                 raise UserError(f"{explain(error)}{hint}") from error
     subdirs = None
     if is_sweep and search and not is_shipped_subdir(config):
-        raise UserError("hydra.sweep.subdir: a search finds its trials by their numbers; leave it as it is.")
+        raise UserError("hydra.sweep.subdir: a search numbers the folders of its trials. Leave it out.")
     if is_sweep and not search:
         subdirs = _compose_runs(sources, config, fixed, values, changes)
     return Command(fixed, values, sources, plan, config, is_sweep, search, subdirs, changes)
 
 
 def refuse_sweep(overrides: Iterable[Override]) -> None:
-    """Raise `UserError` if an override has several values, which only a sweep can have."""
+    """Raise `UserError` if an override has several values."""
     for override in overrides:
         if override.is_sweep_override():
             raise UserError(f"{override.input_line}: several values make a sweep; add -m to run it.")
 
 
-def _compose_runs(
-    sources: Sources,
-    config: DictConfig,
-    fixed: list[str],
-    values: Mapping[str, list[str]],
-    changes: Mapping[str, list[str]],
-) -> list[str] | None:
-    """Compose the runs of a grid and return their folders, None if these are their numbers; check each change."""
-    combinations = [*_combinations(values)]
-    plans: dict[str, Plan] = {}  # of the first run with each change
-
-    def compose(chosen: Mapping[str, str]) -> DictConfig:
-        name = chosen[CHANGE] if changes else BASE
-        try:
-            composed = sources.compose(_with(fixed, chosen, changes))
-            if changes and name not in plans:
-                plans[name] = plan_of(composed)
-        except (UserError, *HYDRA_ERRORS) as error:
-            explained = explain(error, lambda: all_keys(sources, fixed))
-            raise explained if name == BASE else UserError(f"changes.{name}: {explained}") from error
-        return composed
-
-    composed = compose_distinct(compose, combinations)
-    require_distinct(plans)
-    return None if is_shipped_subdir(config) else run_subdirs(composed, fixed, combinations)
-
-
-def _asked_changes(
-    config: DictConfig, plan: Plan, values: Mapping[str, list[str]], is_sweep: bool
-) -> dict[str, list[str]]:
-    """Return the base and the changes that are asked for, with their overrides, checked one by one."""
-    if not plan.changes:
-        raise SettingError(CHANGE, plan.change, "there are no changes. Add changes={name: key=value}.")
-    if not is_sweep:
-        raise UserError("changes: each makes a run of its own; add -m to run them.")
-    if config.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
-        raise UserError(f"changes: run as a list, not by another sweeper. Leave out {SWEEPERS}.")
-    # As they are spelled: one may refer to the environment.
-    spelled: Any = OmegaConf.to_container(config.changes, resolve=False)
-    sets = read_changes(spelled, values.keys())
-    return select_changes(sets, values.get(CHANGE) or ([str(plan.change)] if plan.change is not None else []))
-
-
-def _combinations(values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
-    """Return the values of every run."""
-    for combination in product(*values.values()):
-        yield dict(zip(values, combination, strict=True))
-
-
-def _with(
-    fixed: list[str], values: Mapping[str, str], changes: Mapping[str, list[str]] | None = None
-) -> list[str]:
-    """Return the overrides of a run by its swept values; those of its change stand last, and so prevail."""
-    changed = changes[values[CHANGE]] if changes else []
-    return [*fixed, *(f"{key}={value}" for key, value in values.items()), *changed]
-
-
 def _split(sources: Sources, overrides: Sequence[Override]) -> tuple[list[str], dict[str, Override]]:
-    """Return the overrides that hold for all runs, and those of swept keys, by key; of a key, the last one counts."""
-    fixed: list[str] = []
+    """Return the overrides of all runs, and those of swept keys by key.
+
+    Of several overrides of a key, only the last one is kept.
+    """
+    fixed: dict[str, str] = {}  # by the text before =, with its prefix
     swept: dict[str, Override] = {}
-    for override in overrides:
-        key = str(override.key_or_group)
+    for number, override in enumerate(overrides):
+        key, text = str(override.key_or_group), str(override.input_line)
+        place = text.partition("=")[0] if override.type == OverrideType.CHANGE else f"#{number}"
+        fixed.pop(place, None)
         if key in CHOOSABLE:
-            _require_options(sources, key, override, fixed)
+            _require_options(sources, key, override, [*fixed.values()])
         if not override.is_sweep_override():
             swept.pop(key, None)
-            fixed.append(str(override.input_line))
+            fixed[place] = text
         elif isinstance(override.value(), Glob):
-            options = override.value().filter(sources.options(key, fixed))
+            options = override.value().filter(sources.options(key, [*fixed.values()]))
             if not options:
-                raise UserError(f"{override.input_line}: matches nothing.")
+                raise UserError(f"{text}: matches nothing.")
             (swept[key],) = parse_overrides([f"{override.get_key_element()}=choice({','.join(options)})"])
         else:
             swept[key] = override
-    return fixed, swept
+    return [*fixed.values()], swept
 
 
 def _require_options(sources: Sources, key: str, override: Override, fixed: list[str]) -> None:
-    """Refuse what is no name of an option: of numbers and null Hydra raises errors that do not name the key."""
+    """Refuse a value that cannot be the name of an option.
+
+    For numbers and null, Hydra's errors do not name the key.
+    """
     value = override.value()
     if isinstance(value, Glob) or (
         value is None and (override.is_delete() or key in ("experiment", "sweep"))
@@ -546,7 +357,7 @@ def _require_options(sources: Sources, key: str, override: Override, fixed: list
 
 
 def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) -> DictConfig:
-    """Return the configuration of the first run, of which Hydra's part is whole."""
+    """Return the configuration of the first run, checked for completeness."""
     values = {override.get_key_element(): first_value(override) for override in swept.values()}
     config = sources.compose(_with(fixed, values))
     for part in ("run", "sweep", "sweeper", "launcher", "job", "runtime", "overrides"):
@@ -563,7 +374,7 @@ def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) ->
 
 
 def _sweep_params(config: DictConfig) -> Iterator[tuple[str, str]]:
-    """Return what a file sweeps (``hydra.sweeper.params``): its keys, and as overrides."""
+    """Yield the key and override of each of ``hydra.sweeper.params``."""
     params = config.hydra.sweeper.get("params")
     if params is None:
         return
@@ -576,12 +387,12 @@ def _sweep_params(config: DictConfig) -> Iterator[tuple[str, str]]:
 def _search_request(
     config: DictConfig, plan: Plan, swept: dict[str, Override], given: set[str], is_sweep: bool
 ) -> SearchRequest | None:
-    """Return the search that is asked for, checked; None if the sweep is no search, or there is no sweep."""
+    """Return the checked search of the command; None if it is not a search."""
     if not is_search(config.hydra.sweeper):
         return None
     if not is_sweep:
         if SWEEPERS in given:
-            raise UserError(f"{SWEEPERS}=optuna: searches by many runs; add -m.")
+            raise UserError(f"{SWEEPERS}=optuna: a search has several runs; add -m.")
         return None
     require_optuna()
     from w2v_exp.searching.search import SearchRequest
@@ -592,20 +403,18 @@ def _search_request(
 
 
 def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: Plan) -> None:
-    """Check what spreads the runs: one for all of them, and only where there are several."""
+    """Refuse a launcher without a sweep or for a pipe, and swept Hydra keys."""
     for key in swept:
         if key.startswith("hydra"):
-            raise UserError(f"{key}: holds for a sweep, and cannot be swept itself.")
+            raise UserError(f"{key}: applies to the whole sweep and cannot be swept.")
     chosen = config.hydra.runtime.choices.get(LAUNCHERS, "basic")
     if chosen != "basic" and not is_sweep:
-        raise UserError(
-            f"{LAUNCHERS}={chosen}: spreads the runs of a sweep; add -m, also for a sweep of one run."
-        )
+        raise UserError(f"{LAUNCHERS}={chosen}: runs a sweep; add -m, also for a sweep of one run.")
     if chosen != "basic" and isinstance(plan.corpus, FileCorpus) and plan.corpus.is_pipe:
         raise SettingError(
             "corpus.path",
             plan.corpus.path,
-            f"is a pipe, which other processes cannot read; save the text to a file, or leave out {LAUNCHERS}.",
+            f"is a pipe, which other processes cannot read. Save the text to a file, or leave out {LAUNCHERS}.",
         )
     if is_ours(config.hydra.launcher):
         read_settings(config.hydra.launcher).require_usable()
@@ -619,7 +428,7 @@ def _check_swept(
     key: str,
     value: str,
 ) -> None:
-    """Check one value of one swept key, everything else being as in the first run."""
+    """Check one value of a swept key, with the first values of the others."""
     if key in GROUPS or key in ("experiment", "sweep"):
         first = {each: value if each == key else given[0] for each, given in values.items()}
         changed = sources.compose(_with(fixed, first))
@@ -630,14 +439,177 @@ def _check_swept(
     plan_of(changed)
 
 
+def _compose_runs(
+    sources: Sources,
+    config: DictConfig,
+    fixed: list[str],
+    values: Mapping[str, list[str]],
+    changes: Mapping[str, list[str]],
+) -> list[str] | None:
+    """Compose the runs of a grid, and check each change.
+
+    Returns
+    -------
+    list of str or None
+        The folder of each run below that of the sweep; None if they are numbered.
+    """
+    combinations = [*_combinations(values)]
+    plans: dict[str, Plan] = {}  # of the first run with each change
+
+    def compose(chosen: Mapping[str, str]) -> DictConfig:
+        name = chosen[CHANGE] if changes else BASE
+        try:
+            composed = sources.compose(_with(fixed, chosen, changes))
+            if changes and name not in plans:
+                plans[name] = plan_of(composed)
+        except (UserError, *HYDRA_ERRORS) as error:
+            explained = explain(error, lambda: all_keys(sources, fixed))
+            raise explained if name == BASE else UserError(f"changes.{name}: {explained}") from error
+        return composed
+
+    composed = compose_distinct(compose, combinations)
+    _require_distinct(plans)
+    return None if is_shipped_subdir(config) else run_subdirs(composed, fixed, combinations)
+
+
+def _combinations(values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
+    """Yield the swept values of every run."""
+    for combination in product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
+
+
+def _with(
+    fixed: list[str], values: Mapping[str, str], changes: Mapping[str, list[str]] | None = None
+) -> list[str]:
+    """Return the overrides of a run with these swept values.
+
+    Those of its change come last, so they prevail.
+    """
+    changed = changes[values[CHANGE]] if changes else []
+    return [*fixed, *(f"{key}={value}" for key, value in values.items()), *changed]
+
+
 def all_keys(sources: Sources, overrides: Sequence[str]) -> list[str]:
-    """Return all keys, as far as the choices on the command line can be made."""
+    """Return all known keys, for suggestions.
+
+    The options on the command line, which add keys, are composed where possible.
+    """
     choices = [text for text in overrides if text.split("=", 1)[0] in CHOOSABLE and "," not in text]
     for chosen in (choices, []):
         try:
             config = sources.compose(chosen)
         except (UserError, *HYDRA_ERRORS):
             continue
-        spreading = [f"hydra.{part}.{key}" for part in ("sweeper", "launcher") for key in config.hydra[part]]
-        return [*known_keys(without_hydra(config)), *spreading]
+        of_hydra = [f"hydra.{part}.{key}" for part in ("sweeper", "launcher") for key in config.hydra[part]]
+        return [*known_keys(without_hydra(config)), *of_hydra]
     return []
+
+
+# Sweeps of one change at a time: the base configuration, then the base with each of some named sets of overrides.
+
+# A name is the value of an override and part of a run's name. Hydra parses the excluded words as other types than text.
+CHANGE_NAME = re.compile(r"(?!(?:null|true|false|nan|inf)$)[a-z][\w.+-]{0,39}", re.ASCII | re.IGNORECASE)
+OF_THE_SWEEP = ("changes", CHANGE, "sweep", "seed", "repeats", "estimate", "resume", "force")
+
+
+def _changes(
+    config: DictConfig, plan: Plan, values: Mapping[str, list[str]], is_sweep: bool
+) -> dict[str, list[str]]:
+    """Return the checked overrides of the base and of each change to run.
+
+    Raises
+    ------
+    UserError
+        For ``change`` without ``changes``, an unknown name, or what `read_changes` refuses.
+    """
+    if not plan.changes:
+        raise SettingError(CHANGE, plan.change, "there are no changes. Add changes={name: key=value}.")
+    if not is_sweep:
+        raise UserError("changes: each change is a run of its own; add -m to run them.")
+    if config.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
+        raise UserError(f"changes: not supported with another sweeper. Leave out {SWEEPERS}.")
+    # Unresolved: an override may refer to the environment.
+    spelled: Any = OmegaConf.to_container(config.changes, resolve=False)
+    sets = read_changes(spelled, values.keys())
+    wanted = values.get(CHANGE) or ([str(plan.change)] if plan.change is not None else [])
+    for name in wanted:
+        if name not in sets and name != BASE:
+            raise UserError(f"{CHANGE}={shown(name, 80)}: not a change{suggestion(name, list(sets))}")
+    return {BASE: []} | {name: sets[name] for name in wanted or sets if name != BASE}
+
+
+def read_changes(changes: Mapping[Any, Any], swept: Collection[str]) -> dict[str, list[str]]:
+    """Return the overrides of each change, by its name.
+
+    Parameters
+    ----------
+    changes : mapping
+        The value of ``changes``: for each name a text, as it would be typed on a command line, or a list of overrides.
+    swept : collection of str
+        The other keys of the sweep, which no change may set.
+
+    Raises
+    ------
+    UserError
+        For the first change that cannot be parsed, has several values for a key, or sets a key of the whole sweep.
+    """
+    sets = {}
+    for name, given in changes.items():
+        place = f"changes.{shown(str(name), 40)}"
+        if not isinstance(name, str) or not CHANGE_NAME.fullmatch(name) or name == BASE:
+            raise UserError(
+                f"{place}: not a name of a change. Use up to 40 letters, digits and _.+- after a letter; "
+                f"{BASE} is the configuration without a change."
+            )
+        try:
+            texts = shlex.split(given) if isinstance(given, str) else given
+        except ValueError as error:
+            raise UserError(
+                f"{place}={shown(given, 80)}: {str(error).lower()}. Close the quotation."
+            ) from error
+        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+            raise UserError(f"{place}: must be overrides. Write {place}='key=value key=value'.")
+        try:
+            overrides = parse_overrides(texts)
+        except (HydraException, UserError) as error:
+            raise UserError(
+                f"{place}={shown(shlex.join(texts), 80)}: not understood; write key=value, "
+                "and quote a value with special characters."
+            ) from error
+        for override in overrides:
+            key = str(override.key_or_group)
+            if override.is_sweep_override():
+                raise UserError(
+                    f"{place}: {override.input_line} has several values. Make each a change of its own."
+                )
+            if override.is_hydra_override() or key in OF_THE_SWEEP:
+                raise UserError(f"{place}: {key} applies to the whole sweep. Set it beside the changes.")
+            if key in swept:
+                raise UserError(
+                    f"{place}: {key} is swept as well. Leave it out of the changes or of the sweep."
+                )
+        sets[name] = [str(override.input_line) for override in overrides]
+    return sets
+
+
+def _require_distinct(plans: Mapping[str, Plan]) -> None:
+    """Refuse a change with the same results as the base or another change.
+
+    Parameters
+    ----------
+    plans : mapping of str to Plan
+        By change, the base included; equal in all other swept keys.
+
+    Raises
+    ------
+    UserError
+        With the names of both.
+    """
+    earlier: dict[str, list[Any]] = {}
+    for name, plan in plans.items():
+        values = [getattr(plan, key.name) for key in fields(Plan) if key.name not in NOT_OF_THE_RESULT]
+        for other, others in earlier.items():
+            if values == others:
+                same = "changes nothing" if other == BASE else f"makes the same run as changes.{other}"
+                raise UserError(f"changes.{name}: {same}. Leave it out: '~changes.{name}'.")
+        earlier[name] = values

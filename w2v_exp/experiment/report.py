@@ -1,12 +1,9 @@
-"""Results at the end of a run and a sweep, the files of a comparison, and ``w2v-exp compare``."""
+"""Results at the end of a run and a sweep, and files of a comparison."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
-import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +28,17 @@ _log = logging.getLogger(__name__)
 
 
 def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True) -> None:
-    """Write ``comparison.csv`` and, if wanted, the pictures into a folder; it is made if it is not there."""
+    """Write ``comparison.csv`` and the pictures to a folder.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The compared runs.
+    folder : Path
+        Is created if missing.
+    plots : bool
+        Whether to draw the pictures.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     comparison.write_csv(folder / "comparison.csv")
     if plots:
@@ -64,8 +71,8 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
 SHOWN_NEIGHBOURS = 6
 
 
-def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -> None:
-    """Say what a run has come to, where its files are, and how to look at it."""
+def print_run(console: Console, result: RunResult, plan: Plan, files: Path) -> None:
+    """Print the metrics, nearest words and places of a run."""
     table = Table.grid(padding=(0, 2))
     for metric in REPORTED:
         if metric.name in result.metrics or math.isfinite(result.known(metric.name)):
@@ -78,7 +85,8 @@ def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -
     console.print(Text(f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"))
     if result.finished_before:
         console.print(
-            Text(f"It has finished before, as run {result.run_id}. force=true runs it again."), soft_wrap=True
+            Text(f"Skipped: finished earlier as run {result.run_id}. force=true runs it again."),
+            soft_wrap=True,
         )
     console.print(table)
     if result.similar:
@@ -87,22 +95,22 @@ def announce_run(console: Console, result: RunResult, plan: Plan, files: Path) -
         console.print(Text(result.explorer), soft_wrap=True)
     if not result.run_id:
         console.print(Text(f"files: {files}"), soft_wrap=True)
-    announce_store(console, plan, result.run_id)
+    print_browse_address(console, plan, result.run_id)
 
 
 def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
-    """Return a row for each probe word, with the words nearest to it."""
+    """Return a table of the nearest words of each probe word."""
     table = Table(
         box=None, padding=(0, 2, 0, 0), title="nearest words", title_justify="left", show_header=False
     )
     for word, near in similar.items():
-        said = ", ".join(shown(other) for other in near[:SHOWN_NEIGHBOURS])
-        table.add_row(Text(shown(word)), Text(said or "not in the vocabulary"))
+        listed = ", ".join(shown(other) for other in near[:SHOWN_NEIGHBOURS])
+        table.add_row(Text(shown(word)), Text(listed or "not in the vocabulary"))
     return table
 
 
-def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
-    """Say how to browse what was logged."""
+def print_browse_address(console: Console, plan: Plan, run_id: str = "") -> None:
+    """Print how to browse the runs in MLflow."""
     if plan.mlflow is None:
         return
     from w2v_exp.tracking.store import browse_address, browse_command, open_store
@@ -110,7 +118,7 @@ def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
     try:
         store = open_store(plan.mlflow.uri, plan.mlflow.experiment)
     except UserError as error:
-        console.print(Text(f"It cannot be browsed now. {error}"), soft_wrap=True)
+        console.print(Text(f"MLflow UI not available: {error}"), soft_wrap=True)
         return
     if command := browse_command(store.uri):
         console.print(Text(f"Browse: {command}, then open"))
@@ -120,7 +128,7 @@ def announce_store(console: Console, plan: Plan, run_id: str = "") -> None:
 
 
 def _ended_early(result: RunResult, plan: Plan) -> str:
-    """Return what has ended training before its last epoch, if something has."""
+    """Return the reason of an early end of training; empty without one."""
     if result.ended_by in ("", EPOCHS):
         return ""
     return f", ended by stop.{result.ended_by} after epoch {round(result.metrics['epochs_trained'])} of {plan.epochs}"
@@ -136,7 +144,7 @@ def _figure(metric: Metric, result: RunResult) -> str:
 
 
 def _coverage(metric: Metric, result: RunResult) -> str:
-    """Return the known share of an evaluation set, as its numbers; nothing for other metrics."""
+    """Return the number of known items of an evaluation set; else empty."""
     known, total = result.known(metric.name), result.total(metric.name)
     if math.isinf(known):
         return ""
@@ -144,7 +152,7 @@ def _coverage(metric: Metric, result: RunResult) -> str:
 
 
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
-    """Compare the runs of a sweep's folder, say how they went, and return how each of them ended."""
+    """Compare, print and log the runs of a sweep, and return their results."""
     sweep = Sweep.read(folder)
     results = read_results(folder, sweep)
     if not results:
@@ -159,12 +167,12 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     console = visible_console()
     comparison.print_table(console)
     if repeated:
-        console.print(Text(f"{repeated} of {sweep.total} trials proposed values that were tried before."))
+        console.print(Text(f"{repeated} of {sweep.total} trials repeated the values of an earlier trial."))
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if plan.mlflow:
         _log_summary(sweep, comparison, folder, plan.mlflow)
-        announce_store(console, plan)
+        print_browse_address(console, plan)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
@@ -172,7 +180,10 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
 
 
 def distinct(results: Sequence[RunResult]) -> list[RunResult]:
-    """Return each run once: a search may come back to values that it has tried, which is no repeat with a new seed."""
+    """Return one result per configuration and seed.
+
+    A search may propose the same values twice.
+    """
     kept: dict[tuple[tuple[str, str], ...], RunResult] = {}
     for result in results:
         kept.setdefault((*result.swept.items(), ("seed", str(result.seed))), result)
@@ -204,14 +215,14 @@ def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: M
         metrics=_summary_metrics(comparison),
     )
     if problem:
-        _log.warning(f"The summary could not be logged ({problem}); it is in {files}.")
+        _log.warning(f"Summary not logged to MLflow ({problem}). Its files are in {files}.")
     if list(folder.rglob(PENDING)):
         command = replay_command(folder, store_uri(tracking.uri))
-        _log.warning(f"The store does not have all of this sweep. {command}")
+        _log.warning(f"Part of this sweep is not in MLflow yet. {command}")
 
 
 def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:
-    """Return the swept keys with the values of the runs, and the best configuration, if the runs are ranked."""
+    """Return the swept keys with their values, and the best configuration."""
     runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
     seeds = sorted({run.seed for run in runs})
     swept = {key: ",".join(values_of(key, comparison)) for key in sweep.keys if key != "seed"}
@@ -224,7 +235,10 @@ def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:
 
 
 def _summary_metrics(comparison: Comparison) -> dict[str, float]:
-    """Return how many runs there are, and the best value of every metric that ranks: the mean of a configuration."""
+    """Return the numbers of runs, and the best value of each ranking metric.
+
+    A configuration's value is its mean over seeds.
+    """
     metrics = {
         "runs_finished": sum(len(group.runs) for group in comparison.groups),
         "runs_unfinished": len(comparison.unfinished),
@@ -236,60 +250,3 @@ def _summary_metrics(comparison: Comparison) -> dict[str, float]:
     return metrics | {
         f"sweep_best_{ranking.metric}": ranking.sign * max(values) for ranking, values in best.items()
     }
-
-
-_COMPARE = """\
-Compare recorded runs from the store alone: those of the newest sweep, of a named sweep, or of a filter.
-
-  w2v-exp compare                              the newest sweep
-  w2v-exp compare --sweep 2026-11-22_22-30-00-a1b2
-  w2v-exp compare --filter "params.optimizer = 'adam' and metrics.cost < 2"
-  w2v-exp compare --out reports/comparison     writes the table, the pictures and the page there, too"""
-
-
-def compare_runs(arguments: list[str]) -> int:
-    """Run ``w2v-exp compare``: print a comparison, and write it if a folder is given. Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="w2v-exp compare", description=_COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--sweep", help="name of a sweep; without it and --filter: the newest one")
-    which.add_argument("--filter", help="filter in MLflow's search syntax")
-    parser.add_argument("--uri", help="of the store; default: MLFLOW_TRACKING_URI or ./mlflow.db")
-    parser.add_argument("--experiment", help="in the store; default: MLFLOW_EXPERIMENT_NAME or w2v_exp")
-    parser.add_argument(
-        "--out", type=Path, help="folder for comparison.csv, comparison.md, summary.html and the pictures"
-    )
-    given = parser.parse_args(arguments)
-    try:
-        comparison, asked = _recorded_comparison(given, shlex.join(["w2v-exp", "compare", *arguments]))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    comparison.print_table(visible_console())
-    if given.out:
-        write_comparison(comparison, given.out)
-        write_summary_page(comparison, asked, given.out / PAGE)
-        with replacing(given.out / "comparison.md") as stream:
-            stream.write(comparison.to_markdown())
-        print(f"Written to {given.out}")
-    return 0
-
-
-def _recorded_comparison(given: argparse.Namespace, command: str) -> tuple[Comparison, Asked]:
-    """Return the comparison of the runs that the arguments name, and the title of its page."""
-    from w2v_exp.tracking.history import recorded_results, recorded_runs, recorded_sweep, skipped_results
-    from w2v_exp.tracking.store import open_store
-
-    store = open_store(given.uri, given.experiment, create=False)
-    sweep = ""
-    if given.filter:
-        wanted, asked = given.filter, Asked(f"runs with {given.filter}", command)
-    else:
-        sweep, recorded = recorded_sweep(store, given.sweep)
-        wanted, asked = f"tags.sweep = '{sweep}'", Asked(sweep, recorded or command)
-    results = recorded_results(store, recorded_runs(store, wanted))
-    results += skipped_results(store, sweep) if sweep else []
-    if not results:
-        raise UserError(f"No run in experiment {store.experiment} of {store.uri} matches {wanted}.")
-    return compare(results), asked

@@ -1,0 +1,141 @@
+"""The sub-commands ``compare`` and ``cache`` of ``w2v-exp``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from w2v_exp.errors import UserError
+from w2v_exp.files import TAG, replacing
+from w2v_exp.machine import readable_bytes
+from w2v_exp.reporting.escape import visible_console
+from w2v_exp.text.cache import TextCache
+from w2v_exp.text.text8 import Text8Corpus
+
+MISTAKE = 2
+
+COMPARE = """\
+Compare recorded runs: those of the newest sweep, of a named sweep, or of a filter.
+
+  w2v-exp compare                              the newest sweep
+  w2v-exp compare --sweep 2026-11-22_22-30-00-a1b2
+  w2v-exp compare --filter "params.optimizer = 'adam' and metrics.cost < 2"
+  w2v-exp compare --out reports/comparison     also write the table, the pictures and the page to a folder"""
+
+
+def compare_runs(arguments: list[str]) -> int:
+    """Run ``w2v-exp compare`` and return the exit code: 2 if no run is found."""
+    parser = argparse.ArgumentParser(
+        prog="w2v-exp compare", description=COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    selected = parser.add_mutually_exclusive_group()
+    selected.add_argument("--sweep", help="name of a sweep; default: the newest sweep")
+    selected.add_argument("--filter", help="filter in the syntax of MLflow's search")
+    parser.add_argument("--uri", help="address of the store; default: MLFLOW_TRACKING_URI or ./mlflow.db")
+    parser.add_argument(
+        "--experiment", help="experiment in the store; default: MLFLOW_EXPERIMENT_NAME or w2v_exp"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder for comparison.csv, comparison.md, summary.html and the pictures"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        _compare(given, shlex.join(["w2v-exp", "compare", *arguments]))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    return 0
+
+
+def _compare(given: argparse.Namespace, command: str) -> None:
+    """Print the comparison of the selected runs, and write its files."""
+    from w2v_exp.experiment.report import write_comparison
+    from w2v_exp.reporting.comparison import compare
+    from w2v_exp.reporting.summary_page import FILE as PAGE
+    from w2v_exp.reporting.summary_page import Asked, write_summary_page
+    from w2v_exp.tracking.history import recorded_results, recorded_runs, recorded_sweep, skipped_results
+    from w2v_exp.tracking.store import open_store
+
+    store = open_store(given.uri, given.experiment, create=False)
+    sweep = ""
+    if given.filter:
+        selected, title = given.filter, Asked(f"runs with {given.filter}", command)
+    else:
+        sweep, recorded = recorded_sweep(store, given.sweep)
+        selected, title = f"tags.sweep = '{sweep}'", Asked(sweep, recorded or command)
+    results = recorded_results(store, recorded_runs(store, selected))
+    results += skipped_results(store, sweep) if sweep else []
+    if not results:
+        raise UserError(f"No run in experiment {store.experiment} of {store.uri} matches {selected}.")
+    comparison = compare(results)
+    comparison.print_table(visible_console())
+    if given.out:
+        write_comparison(comparison, given.out)
+        write_summary_page(comparison, title, given.out / PAGE)
+        with replacing(given.out / "comparison.md") as stream:
+            stream.write(comparison.to_markdown())
+        print(f"Written to {given.out}")
+
+
+def manage_cache(arguments: list[str]) -> int:
+    """Run ``w2v-exp cache`` and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="w2v-exp cache",
+        description="List or clear the cache of encoded texts. Downloaded corpora are listed and never removed.",
+    )
+    parser.add_argument(
+        "action", choices=["list", "clear"], help="print the texts in the cache, or remove them"
+    )
+    parser.add_argument("--folder", help="folder of the cache (cache.folder of the runs), if not the default")
+    given = parser.parse_args(arguments)
+    cache, console = TextCache(folder=given.folder), visible_console()
+    if given.action == "list":
+        list_texts(cache, console)
+        if given.folder is None:
+            list_downloads(Text8Corpus.folder(), console)
+    else:
+        entries, size = cache.clear()
+        _print(console, f"{_texts(entries)} of {readable_bytes(size)} removed from {cache.path}")
+    return 0
+
+
+def list_texts(cache: TextCache, console: Console) -> None:
+    """Print source, size and settings of each cached text, newest use first."""
+    entries = cache.entries()
+    size = sum(entry_size for _, _, entry_size, _ in entries)
+    _print(console, f"{_texts(len(entries))} of {readable_bytes(size)} in {cache.path}")
+    for _, entry, entry_size, used in entries:
+        if entry is None:
+            damaged = "damaged or of another version; it is rebuilt when it is needed"
+            _print(console, f"\n{readable_bytes(entry_size)}, {damaged}")
+            continue
+        when = datetime.fromtimestamp(used).strftime("%Y-%m-%d %H:%M")
+        segments = f"{entry.segments:,} segments, " if entry.segment_end != "corpus" else ""
+        figures = f"{entry.tokens:,} tokens, {segments}{readable_bytes(entry_size)}, last used {when}"
+        _print(console, f"\n{entry.source}", style="bold")
+        _print(console, f"  {figures}\n  {entry.tokenizer}\n  {entry.vocabulary}")
+
+
+def list_downloads(folder: Path, console: Console) -> None:
+    """Print the size of the downloaded corpus in a folder, if there is one."""
+    size = sum(file.stat().st_size for file in folder.glob("*") if file.is_file() and file.name != TAG)
+    if size:
+        _print(
+            console,
+            f"\n{folder.name}\n  downloaded: {readable_bytes(size)} in {folder}; clear does not remove it",
+        )
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    """Print a text as it is: a name of a file may look like markup."""
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _texts(number: int) -> str:
+    return f"{number} text" if number == 1 else f"{number} texts"
