@@ -300,7 +300,7 @@ def _recorded_sweep(
 
 
 def _launch_runs(command: Command, folder: Path, study: SearchStudy | None) -> None:
-    """Launch the runs of a sweep in its folder, and return when all have ended."""
+    """Launch the runs of a sweep in its folder, and wait for their end."""
     from w2v_exp.experiment.run import execute
 
     sources = command.sources
