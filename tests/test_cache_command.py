@@ -55,7 +55,7 @@ def test_what_is_downloaded_is_listed_and_stays(
     manage_cache(["list"])
     assert "downloaded:" not in capsys.readouterr().out
     (tmp_path / "text8").mkdir()
-    for name, size in (("text8", 2_000_000), ("text8.zip.partial", 500_000)):
+    for name, size in (("text8", 2_000_000), ("text8.lock", 500_000)):
         (tmp_path / "text8" / name).write_bytes(bytes(size))
     manage_cache(["list"])
     listed = capsys.readouterr().out

@@ -46,7 +46,6 @@ UNMENDED: set[str] = {
     "w2v_exp/text/chunks.py",
     "w2v_exp/text/corpus.py",
     "w2v_exp/text/encoding.py",
-    "w2v_exp/text/text8.py",
     "w2v_exp/text/tokenizers.py",
     "w2v_exp/tracking/__init__.py",
     "w2v_exp/tracking/history.py",

@@ -178,14 +178,8 @@ def documents(files: Iterable[tuple[Path, str]], skipped: Counter[str]) -> Itera
         If a file cannot be read or is damaged, if an archive has no text, or if a file is none.
     """
     for file, name in files:
-        with reading(name):
-            yield from documents_of(file, name, skipped)
-
-
-def documents_of(file: Path, name: str, skipped: Counter[str]) -> Iterator[Document]:
-    """Yield the documents of one file; errors are those of `DAMAGE`, OSError and UserError."""
-    with file.open("rb") as stream:
-        yield from _documents(stream, name, promised_format(name), skipped)
+        with reading(name), file.open("rb") as stream:
+            yield from documents_in(stream, name, skipped)
 
 
 def holds_several(file: Path, name: str) -> bool:
@@ -226,9 +220,12 @@ def reading(name: str) -> Iterator[None]:
         ) from error
 
 
-def _documents(
-    stream: io.BufferedReader, name: str, promised: str, skipped: Counter[str]
-) -> Iterator[Document]:
+def documents_in(stream: io.BufferedReader, name: str, skipped: Counter[str]) -> Iterator[Document]:
+    """Yield the documents of an open file.
+
+    Errors are those of `DAMAGE`, OSError and UserError; `reading` converts them.
+    """
+    promised = promised_format(name)
     compression = _compression(stream, promised)
     if compression == "zip":
         yield from _zip_documents(stream, name, skipped)
