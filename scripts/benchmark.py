@@ -1,146 +1,153 @@
-"""Measure speed, as ratios to a plain rendering of the article's recipe, and memory.
+"""Measure speed, as ratios to a plain implementation of the article's recipe, and the overhead of sweeps.
 
-    python scripts/benchmark.py                               what takes seconds: some minutes
-    python scripts/benchmark.py --only article pairs          some of it
-    python scripts/benchmark.py --all --text big.txt          all of it, with a text of one's own for the long parts
+    python scripts/benchmark.py                               everything but the sweep: some minutes
+    python scripts/benchmark.py --only article pairs          a selection
+    python scripts/benchmark.py --only sweep                  overhead of resume, checkpoints and explorers: minutes
     python scripts/benchmark.py --threads 1 --json speed.json
 
-Both sides run in turns in this process, with the same number of BLAS threads; a ratio is the median over the
-repeats. Results are compared first: what is faster and wrong is an error. The exit code is 1 if a promise is
-not kept. docs/log/speed.md says what the figures mean. Against gensim and fastText: scripts/compare_peers.py.
+Both sides run alternately in this process, with the same number of BLAS threads; a ratio is the median over repeats.
+Before timing, both results must agree. The exit code is 1 if a promise is missed. docs/log/speed.md has the figures.
+Against gensim and fastText: scripts/compare_peers.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
+import statistics
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from benchmarks.long_texts import counting, encoding, long_text, streaming
-from benchmarks.measure import Report, show
-from benchmarks.recipe import article_training, exact_epoch, pair_generation, real_steps, whole_command
-from benchmarks.sweeping import sweeping
+from benchmarks.measure import Bar, bar_table, machine_description
+from benchmarks.recipe import article_training, exact_epoch, pair_generation, real_steps
 from rich.console import Console
 
-from w2v_exp.errors import UserError
 from w2v_exp.files import replacing
 from w2v_exp.machine import available_cores
 
-SHORT_PARTS = ("article", "steps", "epoch", "pairs", "command")
-LONG_PARTS = ("text", "counts", "stream")
-PARTS = (*SHORT_PARTS, "sweep", *LONG_PARTS)
-LONG_TEXT = 100_000_000  # bytes
-# The smallest of each part, to see that it runs.
+PARTS = ("article", "steps", "epoch", "pairs", "command")  # and the sweep, which takes minutes
+# The smallest size of each part, as a test that it runs.
 TINY: dict[str, dict[str, Any]] = {
     "article": {"epochs": 20, "repeats": 2},
-    "steps": {"messages": 1, "vocabulary_size": 300, "steps": 2, "large_steps": 1, "repeats": 2},
+    "steps": {"messages": 1, "vocabulary_size": 300, "steps": 2, "repeats": 2},
     "epoch": {"messages": 1, "steps": 2, "square": 64, "repeats": 2},
     "pairs": {"messages": 1, "vocabulary_size": 300, "tokens": 500, "repeats": 2},
     "command": {"repeats": 2},
-    "sweep": {"epochs": 20, "page_runs": 4, "stored_runs": 20, "repeats": 2},
-    "text": {"repeats": 2},
-    "counts": {"vocabulary_size": 1000},
-    "stream": {"vocabulary_size": 1000, "size": 2_200_000, "steps": 5},
+    "sweep": {"epochs": 20, "repeats": 2},
 }
-TINY_TEXT = 2_100_000  # less would not be cached
-REPEATED = ("article", "steps", "epoch", "pairs", "command", "sweep", "text")
+SWEEP = ("window=3,5", "dim=10,50", "-m")  # that of `make sweep`
+WITH = ("resume=true", "checkpoint=regular", "explorer=auto")
+WITHOUT = ("resume=false", "checkpoint=none", "explorer=none")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script and return its exit code."""
     choices = _parser().parse_args(arguments)
-    sizes = {part: dict(TINY[part]) if choices.tiny else {} for part in PARTS}
-    for part in REPEATED if choices.repeats else ():
-        sizes[part]["repeats"] = choices.repeats
-    report = Report()
+    sizes = {part: dict(TINY[part]) if choices.tiny else {} for part in TINY}
+    for size in sizes.values() if choices.repeats else ():
+        size["repeats"] = choices.repeats
     try:
-        measure(report, choices.only, choices.threads, sizes)
-        if any(part in LONG_PARTS for part in choices.only):
-            measure_long(report, choices.only, choices.text, TINY_TEXT if choices.tiny else LONG_TEXT, sizes)
-    except (UserError, ArithmeticError) as error:
+        bars = measure(choices.only, choices.threads, sizes)
+    except ArithmeticError as error:
         print(error, file=sys.stderr)
         return 2
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    show(report, console)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    machine = machine_description()
+    console.print(
+        f"{machine['processor']}, {machine['cores']} cores; Python {machine['python']}, NumPy {machine['numpy']}, "
+        f"{machine['blas']}"
+    )
+    console.print(bar_table(bars))
     if choices.tiny:
-        console.print("These sizes are tiny: that it runs is all that the figures say.")
+        console.print("With --tiny, the figures only show that the benchmark runs.")
     if choices.json:
         with replacing(choices.json) as stream:
-            json.dump(report.as_dict(), stream, indent=1)
-    return 0 if choices.tiny or report.kept else 1
+            json.dump({"machine": machine, "bars": [bar.as_dict() for bar in bars]}, stream, indent=1)
+    return 0 if choices.tiny or all(bar.kept for bar in bars) else 1
 
 
-def measure(
-    report: Report, parts: Sequence[str], threads: Sequence[int], sizes: dict[str, dict[str, Any]]
-) -> None:
-    """Measure those of the parts that need no long text; what uses BLAS with each of these numbers of threads."""
-    for count in threads:
-        if "article" in parts:
-            report.comparisons.extend(article_training(count, **sizes["article"]))
-        if "steps" in parts:
-            report.comparisons.extend(real_steps(count, **sizes["steps"]))
-        if "epoch" in parts:
-            comparison, share = exact_epoch(count, **sizes["epoch"])
-            report.comparisons.append(comparison)
-            report.bars.append(share)
+def measure(parts: Sequence[str], threads: Sequence[int], sizes: dict[str, dict[str, Any]]) -> list[Bar]:
+    """Measure parts; those that use BLAS with each number of threads."""
+    bars: list[Bar] = []
+    for part, run in (("article", article_training), ("steps", real_steps), ("epoch", exact_epoch)):
+        for count in threads if part in parts else ():
+            bars += run(count, **sizes[part])
     if "pairs" in parts:
-        report.comparisons.extend(pair_generation(**sizes["pairs"]))
+        bars += pair_generation(**sizes["pairs"])
     if "command" in parts:
-        report.bars.append(whole_command(**sizes["command"]))
+        bars.append(whole_command(**sizes["command"]))
     if "sweep" in parts:
-        report.bars.extend(sweeping(**sizes["sweep"]))
+        bars.append(sweep_overhead(**sizes["sweep"]))
+    return bars
 
 
-def measure_long(
-    report: Report, parts: Sequence[str], path: Path | None, size: int, sizes: dict[str, dict[str, Any]]
-) -> None:
-    """Measure those of the parts that take a long text, on all cores, in processes of their own."""
-    with long_text(path, size) as text:
-        if "text" in parts:
-            report.comparisons.append(encoding(text, **sizes["text"]))
-        if "counts" in parts:
-            report.bars.extend(counting(text, **sizes["counts"]))
-        if "stream" in parts:
-            streamed = streaming(text, **sizes["stream"])
-            if isinstance(streamed, str):
-                report.left_out.append(streamed)
-            else:
-                report.bars.extend(streamed)
+def whole_command(*, repeats: int = 11) -> Bar:
+    """Measure the processor time of a run of one epoch, from the start of Python to its end."""
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(repeats + 1):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            _run_command(folder, "tracking=none", "epochs=1")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # The first one may compile modules.
+    return Bar("w2v-exp tracking=none epochs=1: processor time", statistics.median(seconds[1:]), "s", 1)
+
+
+def sweep_overhead(*, epochs: int | None = None, repeats: int = 5) -> Bar:
+    """Measure by how much resume, checkpoints and explorers prolong the default sweep.
+
+    Whole commands are timed alternately, by wall time, with the sweep's own number of epochs by default.
+    """
+    shares = []
+    for repeat in range(repeats + 1):
+        seconds = []
+        for settings in (WITHOUT, WITH):
+            with tempfile.TemporaryDirectory() as folder:
+                began = perf_counter()
+                _run_command(folder, *SWEEP, *settings, *([f"epochs={epochs}"] if epochs else []))
+                seconds.append(perf_counter() - began)
+        if repeat:  # the first one may compile modules, and fills the file cache of the system
+            shares.append(100 * (seconds[1] / seconds[0] - 1))
+    return Bar("the default sweep: resume, checkpoints and explorers", statistics.median(shares), "%", 15)
+
+
+def _run_command(folder: str, *arguments: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "w2v_exp", *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
+    add = parser.add_argument
+    add(
         "--only",
         nargs="+",
-        choices=PARTS,
-        default=SHORT_PARTS,
+        choices=TINY,
+        default=PARTS,
         metavar="PART",
-        help=f"{', '.join(SHORT_PARTS)}; and, if named, {', '.join(PARTS[len(SHORT_PARTS) :])}",
+        help=f"{', '.join(PARTS)} (default: all of these), sweep",
     )
-    chosen.add_argument("--all", dest="only", action="store_const", const=PARTS, help="every part")
-    parser.add_argument(
-        "--text",
-        type=Path,
-        metavar="PATH",
-        help="a plain text file for the long parts; default: 100 MB of the presidents' messages, repeated",
-    )
-    parser.add_argument(
+    add(
         "--threads",
         nargs="+",
         type=int,
         default=sorted({1, available_cores()}),
-        help="of BLAS and of the trainer, one after the other; default: 1, and as many as there are cores",
+        help="numbers of threads of BLAS and of the trainer; default: 1 and the number of cores",
     )
-    parser.add_argument("--repeats", type=int, help="default: 11, and 5 of what takes longer")
-    parser.add_argument("--json", type=Path, help="a file for all figures, repeat by repeat")
-    parser.add_argument("--tiny", action="store_true", help="see that it runs; the figures mean nothing")
+    add("--repeats", type=int, help="default: 11, or 5 for long parts")
+    add("--json", type=Path, help="file for all figures")
+    add("--tiny", action="store_true", help="smallest sizes, as a test that the benchmark runs")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Compare our trainings with those of gensim and fastText: quality, speed and memory on the same words and cores.
+"""Compare our trainings with those of gensim and fastText: quality, speed and memory for the same words and cores.
 
     python scripts/compare_peers.py                                   the exact softmax on the presidents' messages
     python scripts/compare_peers.py --text big.txt.xz --max-size 30000 --gensim-epochs 1,2,5
@@ -6,9 +6,9 @@
     python scripts/compare_peers.py --resume                          resumes a comparison that was interrupted
     python scripts/compare_peers.py dim=200 labels.smoothing=0        other settings of our side
 
-Each training is a complete schedule in a process of its own, in turns, seed by seed, and a line of results.jsonl as
-soon as it is done. Writes report.md, report.json and a picture of each match. The exit code is 1 if a bar is missed.
-docs/log/quality.md and docs/log/speed.md say how it is measured.
+Each training is a complete schedule in a process of its own; contenders alternate, seed by seed. Each is written to
+results.jsonl as soon as it is done. Writes report.md, report.json and a picture of each match. The exit code is 1 if a
+bar is missed. docs/log/quality.md and docs/log/speed.md have results.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.child import require_proc
-from benchmarks.measure import machine_description
+from benchmarks.measure import bar_table, machine_description
 from peers.contenders import require_gensim
 from peers.matches import EXACT, SAMPLED, Match, digest_of, exact_match, plain_text, sampled_match, trainings
 from peers.picture import draw_match
-from peers.report import line, markdown, sets_of, show
-from peers.training import Order, Results
+from peers.report import headline, line, markdown
+from peers.training import Order, Results, require_proc
 from peers.verdict import bars
 from rich.console import Console
 
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare(options: argparse.Namespace, stack: ExitStack, console: Console) -> int:
-    """Train what is not trained yet, and report."""
+    """Carry out the missing trainings, and write the report."""
     require_gensim()
     if options.matches != [EXACT]:
         require_proc()
@@ -70,34 +69,36 @@ def compare(options: argparse.Namespace, stack: ExitStack, console: Console) -> 
         match, seed = make_match(name, options, text, cache)
         matches.append(match)
         orders += match.orders(range(seed, seed + options.seeds))
-    by_name = {match.name: match for match in matches}
     orders.sort(key=lambda order: order.seed)
     results = Results(options.output, resume=options.resume)
     for trained in trainings(orders, text, cache, results):
-        console.print(line(trained, by_name[trained.order.match]), soft_wrap=True, markup=False)
+        console.print(line(trained), soft_wrap=True, markup=False)
     digest = digest_of(text)
     done = [one for order in orders if (one := results.of(order, digest)) is not None]
-    verdicts = []
+    own = {match.name: [one for one in done if one.order.match == match.name] for match in matches}
+    verdicts = [bars(match, own[match.name]) for match in matches]
     for match in matches:
-        own = [one for one in done if one.order.match == match.name]
-        verdicts.append(bars(match, own))
-        show(match, own, verdicts[-1], console)
-        if sets_of(own):
-            draw_match(options.output / f"{match.name}.png", match, own)
+        if own[match.name][0].points[-1].scores:
+            draw_match(options.output / f"{match.name}.png", match, own[match.name])
+    report = markdown(matches, done, verdicts, origin)
     with replacing(options.output / "report.md") as stream:
-        stream.write(markdown(matches, done, verdicts, origin))
+        stream.write(report)
     named = {
         match.name: [bar.as_dict() for bar in verdict]
         for match, verdict in zip(matches, verdicts, strict=True)
     }
     with replacing(options.output / "report.json") as stream:
         json.dump({"machine": machine_description(), "bars": named}, stream, indent=1)
-    console.print(f"Report: {options.output / 'report.md'}")
+    for verdict in verdicts:
+        console.print(bar_table(verdict))
+    console.print(
+        f"{headline(verdicts)} Report: {options.output / 'report.md'}", markup=False, soft_wrap=True
+    )
     return 0 if all(bar.kept for verdict in verdicts for bar in verdict) else 1
 
 
 def make_match(name: str, options: argparse.Namespace, text: Path, cache: Path) -> tuple[Match, int]:
-    """Return a match as the command line asks for it, and its first seed."""
+    """Return a match with the options of the command line, and its first seed."""
     if name != EXACT:
         return sampled_match(name, text, options.overrides, (options.epochs or [5])[-1])
     sizes = [] if options.max_size is None else [f"vocabulary.max_size={options.max_size}"]
@@ -124,24 +125,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="MATCH | key=value",
         help=f"{', '.join(known)} ({EXACT}); and settings of our side",
     )
-    add("--text", type=Path, metavar="PATH", help="a text to use instead: whatever corpus.path takes")
+    add("--text", type=Path, metavar="PATH", help="another text: any value of corpus.path")
     add("--bytes", type=at_least_one, metavar="N", help="only the beginning of the text")
     add("--max-size", type=at_least_one, metavar="V", help="exact: only the V most frequent words")
     add(
         "--experiment",
         help="exact: of conf/experiment (sotu_softmax, or file_softmax for a text of your own)",
     )
-    add("--seeds", type=at_least_one, default=3, help="how many to train from (3)")
+    add("--seeds", type=at_least_one, default=3, help="number of seeds (3)")
     add(
         "--epochs",
         type=schedules,
-        help="exact: our complete schedules, as 5,10,20 (1,2,5,… up to the experiment's); others: of each training (5)",
+        help="exact: our complete schedules, such as 5,10,20 (1,2,5,… up to the experiment's); else: epochs (5)",
     )
     add("--gensim-epochs", type=schedules, default=[1, 2, 5, 10], help="exact: gensim's schedules (1,2,5,10)")
     add("--threads", type=at_least_one, default=available_cores(), help="exact: of both sides (all cores)")
     add("--bars", nargs="+", type=bar, metavar="SET=SCORE", help="exact: scores of ours within gensim's time")
     add("--output", type=Path, help="folder (reports/exact_softmax; of other matches reports/peers)")
-    add("--resume", action="store_true", help="keep the trainings in the folder, and do the rest")
+    add("--resume", action="store_true", help="keep the trainings in the folder, and add the missing ones")
     options = parser.parse_intermixed_args(arguments)
     options.overrides = [text for text in options.given if "=" in text or text.startswith("~")]
     options.matches = [text for text in options.given if text not in options.overrides] or [EXACT]
@@ -178,7 +179,7 @@ def bar(text: str) -> tuple[str, float]:
         score = math.nan
     if not name or not 0 <= score <= 1:
         raise argparse.ArgumentTypeError(
-            f"{text!r} must be a set and a score from 0 to 1, as wordsim353=0.44"
+            f"{text!r} must be a set and a score from 0 to 1, such as wordsim353=0.44"
         )
     return name, score
 

@@ -1,1 +1,1 @@
-"""What `scripts/benchmark.py` measures, and what it measures against."""
+"""Workloads and measurements of `scripts/benchmark.py`."""

@@ -1,4 +1,4 @@
-"""What is measured: times in turns, figures with what is promised of them, and both as tables."""
+"""Measurements: work timed alternately, figures with their promises, and a table of them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import groupby
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from threadpoolctl import threadpool_info
@@ -23,22 +21,24 @@ from threadpoolctl import threadpool_info
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure, and what is promised of it.
+    """A figure, with a promise and a goal.
 
     Parameters
     ----------
     what : str
-        What was measured.
+        Name of the figure.
     value : float
         The figure.
     unit : str
-        Its unit: GB, MB, %.
+        Its unit: ×, MB, %.
     promised : float, optional
-        What it must reach, or must not exceed.
+        Bound that it has to keep.
     goal : float, optional
-        What is wished for.
+        Bound that is the goal.
     at_most : bool
-        Whether less is better.
+        Whether the bounds are upper bounds.
+    note : str
+        The measurements behind a ratio.
     """
 
     what: str
@@ -47,6 +47,7 @@ class Bar:
     promised: float | None = None
     goal: float | None = None
     at_most: bool = True
+    note: str = ""
 
     @property
     def kept(self) -> bool:
@@ -56,113 +57,26 @@ class Bar:
         return self.value <= self.promised if self.at_most else self.value >= self.promised
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything, as JSON has it."""
+        """Return all fields for JSON."""
         return asdict(self) | {"kept": self.kept}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How long the baseline and ours took, repeat by repeat.
-
-    Parameters
-    ----------
-    workload, variant : str
-        What was done, and which of our ways of doing it.
-    unit : str
-        What is counted: epochs, steps, pairs.
-    amount : int
-        How many of them a repeat has.
-    threads : int or None
-        BLAS threads of both sides; None where BLAS has no part in it.
-    baseline_seconds, our_seconds : list of float
-        CPU seconds with one thread, else seconds on the clock.
-    at_least : float, optional
-        The ratio that is promised.
-    goal : float, optional
-        The ratio that is wished for.
-    difference : float, optional
-        The largest difference between the results of the two; None where they are not to be the same.
-    """
-
-    workload: str
-    variant: str
-    unit: str
-    amount: int
-    threads: int | None
-    baseline_seconds: list[float]
-    our_seconds: list[float]
-    at_least: float | None = None
-    goal: float | None = None
-    difference: float | None = None
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast as the baseline ours is: the median over the repeats."""
-        return statistics.median(
-            baseline / ours for baseline, ours in zip(self.baseline_seconds, self.our_seconds, strict=True)
-        )
-
-    @property
-    def baseline_rate(self) -> float:
-        """Units a second, by the median repeat."""
-        return self.amount / statistics.median(self.baseline_seconds)
-
-    @property
-    def our_rate(self) -> float:
-        """Units a second, by the median repeat."""
-        return self.amount / statistics.median(self.our_seconds)
-
-    @property
-    def kept(self) -> bool:
-        """Whether the promise is kept, if there is one."""
-        return self.at_least is None or self.ratio >= self.at_least
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything, as JSON has it."""
-        rates = {"baseline_rate": self.baseline_rate, "our_rate": self.our_rate}
-        return asdict(self) | {"ratio": self.ratio, "kept": self.kept} | rates
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that was measured, and what could not be, with the reason."""
-
-    comparisons: list[Comparison] = field(default_factory=list)
-    bars: list[Bar] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-    @property
-    def kept(self) -> bool:
-        """Whether every promise is kept."""
-        return all(one.kept for one in self.comparisons) and all(bar.kept for bar in self.bars)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report with every repeat, as JSON has it."""
-        return {
-            "machine": machine_description(),
-            "kept": self.kept,
-            "comparisons": [one.as_dict() for one in self.comparisons],
-            "bars": [one.as_dict() for one in self.bars],
-            "left_out": self.left_out,
-        }
 
 
 def alternate(
     prepare: Iterable[Callable[[], Callable[[], object]]], repeats: int, threads: int
 ) -> list[list[float]]:
-    """Time several kinds of work in turns, and return the seconds of each, repeat by repeat.
+    """Time several kinds of work alternately, and return the seconds of each by repeat.
 
-    Neighbours in time share what else goes on in the machine. With one thread it is CPU time, which leaves
-    out what others take; with more it is the time on the clock, for CPU time sums the threads'.
+    Neighbouring measurements share the load of the machine. With one thread, the times are processor time, which does
+    not include that of other processes; with more they are wall time, since processor time adds up over threads.
 
     Parameters
     ----------
     prepare : iterable of callables
-        Each makes work that is ready to be timed; what making it takes is not counted.
+        Each prepares work, which is not timed, and returns it.
     repeats : int
-        How often each is done, after one time that is not counted.
+        Number of repeats, after one that is not timed.
     threads : int
-        Of the work.
+        Number of threads of the work.
     """
     clock = process_time if threads == 1 else perf_counter
     kinds = list(prepare)
@@ -178,8 +92,45 @@ def alternate(
     return seconds
 
 
+def speed_ratio(
+    what: str,
+    baseline_seconds: Sequence[float],
+    our_seconds: Sequence[float],
+    amount: float,
+    unit: str,
+    promised: float | None = None,
+    goal: float | None = None,
+    difference: float | None = None,
+) -> Bar:
+    """Return the ratio of our speed to the baseline's: the median over neighbouring repeats.
+
+    Parameters
+    ----------
+    what : str
+        Name of the workload.
+    baseline_seconds, our_seconds : sequence of float
+        Seconds by repeat.
+    amount : float
+        Number of units in a repeat.
+    unit : str
+        Unit of the amount: epochs, steps, pairs.
+    promised, goal : float, optional
+        Smallest ratio.
+    difference : float, optional
+        Largest difference between both results; None if they train by different rules.
+    """
+    ratio = statistics.median(
+        theirs / ours for theirs, ours in zip(baseline_seconds, our_seconds, strict=True)
+    )
+    rates = [f"{amount / statistics.median(each):,.0f}" for each in (baseline_seconds, our_seconds)]
+    note = f"{rates[0]} → {rates[1]} {unit}/s"
+    if difference is not None:
+        note += f", results differ by {difference:.0e}"
+    return Bar(what, ratio, "×", promised, goal, at_most=False, note=note)
+
+
 def machine_description() -> dict[str, Any]:
-    """Return what the figures depend on: processor and versions."""
+    """Return the processor and the versions that figures depend on."""
     blas = [
         f"{pool['internal_api']} {pool['version']} ({pool.get('architecture')})" for pool in threadpool_info()
     ]
@@ -197,57 +148,24 @@ def machine_description() -> dict[str, Any]:
     }
 
 
-def show(report: Report, console: Console) -> None:
-    """Print a report as tables."""
-    versions = machine_description()
-    console.print(
-        f"{versions['processor']}, {versions['cores']} cores; Python {versions['python']}, "
-        f"NumPy {versions['numpy']}, {versions['blas']}\n",
-        highlight=False,
-    )
-    for (workload, threads), some in groupby(report.comparisons, lambda one: (one.workload, one.threads)):
-        console.print(_comparison_table(workload, threads, list(some)))
-    if report.bars:
-        console.print(bar_table(report.bars))
-    for line in report.left_out:
-        console.print(line, markup=False)
-
-
-def _comparison_table(workload: str, threads: int | None, comparisons: Sequence[Comparison]) -> Table:
-    title = f"{workload[0].upper()}{workload[1:]}"
-    if threads is not None:
-        title += f", {threads} thread{'s' * (threads != 1)}"
-    unit = comparisons[0].unit
-    table = Table(f"{unit} a second", box=box.SIMPLE, title=escape(title), title_justify="left")
-    for heading in ("baseline", "ours", "ratio", "promised", "goal", "differs by"):
-        table.add_column(heading, justify="right")
-    for one in comparisons:
-        table.add_row(
-            one.variant,
-            *(f"{r:,.0f}" if r < 1e6 else f"{r / 1e6:,.1f} M" for r in (one.baseline_rate, one.our_rate)),
-            f"{one.ratio:.2f}",
-            "" if one.at_least is None else f"{one.at_least:g} {_verdict(one.kept)}",
-            "" if one.goal is None else f"{one.goal:g}",
-            "" if one.difference is None else f"{one.difference:.0e}",
-        )
-    return table
+def bar_cells(bar: Bar) -> list[str]:
+    """Return the cells of a figure: its name, value, promise with verdict, goal, and note."""
+    bound, verdict = "≤" if bar.at_most else "≥", "kept" if bar.kept else "missed"
+    return [
+        bar.what,
+        f"{bar.value:.3g} {bar.unit}".strip(),
+        "" if bar.promised is None else f"{bound} {bar.promised:g} {verdict}",
+        "" if bar.goal is None else f"{bound} {bar.goal:g}",
+        bar.note,
+    ]
 
 
 def bar_table(bars: Sequence[Bar]) -> Table:
-    """Return bars as a table."""
+    """Return figures as a table of the terminal."""
     table = Table("", box=box.SIMPLE)
     for heading in ("measured", "promised", "goal"):
         table.add_column(heading, justify="right")
-    for one in bars:
-        bound = "≤" if one.at_most else "≥"
-        table.add_row(
-            escape(one.what),
-            f"{one.value:.3g} {one.unit}",
-            "" if one.promised is None else f"{bound} {one.promised:g} {_verdict(one.kept)}",
-            "" if one.goal is None else f"{bound} {one.goal:g}",
-        )
+    table.add_column("")
+    for bar in bars:
+        table.add_row(*map(escape, bar_cells(bar)), style="" if bar.kept else "red")
     return table
-
-
-def _verdict(kept: bool) -> str:
-    return "[green]kept[/]" if kept else "[red]missed[/]"

@@ -1,4 +1,4 @@
-"""The matches: the exact softmax against gensim, and each sampled objective against gensim's and fastText's."""
+"""The matches: the exact softmax against gensim, and each sampled objective against gensim and fastText."""
 
 from __future__ import annotations
 
@@ -10,71 +10,39 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from peers.contenders import VECTORS, fast_text_is_installed
-from peers.training import FAST_TEXT, GENSIM, OURS, Order, Results, Trained, plan_of, train
+from peers.contenders import FAST_TEXT, GENSIM, OURS, fast_text_is_installed
+from peers.training import Order, Results, Trained, plan_of, train
 from w2v_exp.errors import UserError
 from w2v_exp.examples.counted import CountsRule
 from w2v_exp.experiment.inputs import read_corpus
-from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus
 from w2v_exp.text.documents import promised_format
 
 EXACT = "exact"
-DRAWN, BASELINE = "ours, drawn start", "PPMI, factorised"
-GENSIM_FULL = "gensim, full vocabulary"
 COMMON = ("vocabulary.min_count=5", "window=5", "dim=100")  # of both sides of a sampled match
-RATE = 0.025  # where fastText has another one of its own
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Who trains in a match.
-
-    Parameters
-    ----------
-    name, kind : str
-        As in `Order`.
-    schedules : list of int
-        The epochs of each complete training, rising.
-    overrides : tuple of str
-        Of our configuration, beside those of the match.
-    settings : mapping
-        Of a peer.
-    shared, start : optional
-        As in `Order`.
-    """
-
-    name: str
-    kind: str
-    schedules: list[int]
-    overrides: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    shared: int | None = None
-    start: str = ""
+RATE = 0.025  # ours and gensim's; fastText has another default
 
 
 @dataclass(frozen=True)
 class Match:
-    """Contenders on one text, and what is promised.
+    """Contenders on one text, and the promises.
 
     Parameters
     ----------
     name, title : str
         For the command line, and for tables.
     cores : int
-        Of every contender.
+        Number of cores of every contender.
     overrides : list of str
-        Of our configuration, without the text.
-    contenders : list of Contender
-        Gensim and ours among them.
-    vectors : str
-        Which of our vectors are judged.
-    judged : tuple of str
-        Which vectors are scored.
+        Overrides of our configuration, without the text.
+    schedules : mapping of str to list of int
+        The epochs of each complete training, rising, by contender.
+    settings : mapping of str to mapping
+        Settings of peers.
     promised : mapping of str to float, optional
         Of the exact match: scores by evaluation set, within gensim's time. None for a sampled match.
     at_least, goal : float, optional
-        Of a sampled match: the ratio of speeds that is promised, and the one that is wished for.
+        Of a sampled match: the promised ratio of speeds, and the goal.
     quality_in_time : bool
         Whether a sampled match compares quality after the same time; otherwise after the same epochs.
     """
@@ -83,38 +51,24 @@ class Match:
     title: str
     cores: int
     overrides: list[str]
-    contenders: list[Contender]
-    vectors: str
-    judged: tuple[str, ...]
+    schedules: Mapping[str, list[int]]
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     promised: Mapping[str, float] | None = None
     at_least: float | None = None
     goal: float | None = None
     quality_in_time: bool = False
 
     def orders(self, seeds: range) -> Iterator[Order]:
-        """Yield the trainings seed by seed, so that those who are compared are neighbours in time."""
+        """Yield the trainings seed by seed, so that compared ones are neighbours in time."""
         for seed in seeds:
-            for one in self.contenders:
-                if one.kind == FAST_TEXT and seed != seeds[0]:
-                    continue  # it takes minutes, so once
-                for epochs in one.schedules:
-                    # Scores of an unfinished schedule are shown for the longest one only.
-                    along = epochs == one.schedules[-1] and (self.name == EXACT or self.quality_in_time)
-                    looks = moments(epochs) if along and one.kind != FAST_TEXT else [epochs]
-                    judged = self.judged if self.name == EXACT or one.kind == OURS else ("input",)
+            for contender, schedules in self.schedules.items():
+                if contender == FAST_TEXT and seed != seeds[0]:
+                    continue  # once, since it takes minutes and has a seed of its own
+                for epochs in schedules:
+                    looks = moments(epochs) if self.quality_in_time and contender == OURS else [epochs]
+                    settings = dict(self.settings.get(contender, {}))
                     yield Order(
-                        self.name,
-                        one.name,
-                        one.kind,
-                        self.cores,
-                        [*self.overrides, *one.overrides],
-                        epochs,
-                        seed,
-                        dict(one.settings),
-                        looks,
-                        list(judged),
-                        one.shared,
-                        one.start,
+                        self.name, contender, self.cores, self.overrides, epochs, seed, settings, looks
                     )
 
 
@@ -122,7 +76,7 @@ SAMPLED: dict[str, dict[str, Any]] = {
     "skipgram": {
         "title": "skip-gram, negative sampling, one core",
         "cores": 1,
-        "ours": ["experiment=wikipedia_sgns", "threads=1"],
+        OURS: ["experiment=wikipedia_sgns", "threads=1"],
         GENSIM: {},
         FAST_TEXT: {"model": "skipgram", "loss": "ns"},
         "at_least": 2.5,
@@ -131,7 +85,7 @@ SAMPLED: dict[str, dict[str, Any]] = {
     "two-cores": {
         "title": "skip-gram, negative sampling, two cores",
         "cores": 2,
-        "ours": ["experiment=wikipedia_sgns", "workers=2"],
+        OURS: ["experiment=wikipedia_sgns", "workers=2"],
         GENSIM: {},
         FAST_TEXT: {"model": "skipgram", "loss": "ns"},
         "at_least": 2.5,
@@ -140,7 +94,7 @@ SAMPLED: dict[str, dict[str, Any]] = {
     "hierarchical": {
         "title": "skip-gram, hierarchical softmax, one core",
         "cores": 1,
-        "ours": ["experiment=wikipedia_hierarchical", "threads=1"],
+        OURS: ["experiment=wikipedia_hierarchical", "threads=1"],
         GENSIM: {"hs": 1, "negative": 0},
         FAST_TEXT: {"model": "skipgram", "loss": "hs"},
         "at_least": 1,
@@ -150,7 +104,7 @@ SAMPLED: dict[str, dict[str, Any]] = {
     "cbow": {
         "title": "CBOW, negative sampling, one core",
         "cores": 1,
-        "ours": ["experiment=wikipedia_cbow", "threads=1"],
+        OURS: ["experiment=wikipedia_cbow", "threads=1"],
         GENSIM: {"sg": 0},
         FAST_TEXT: {"model": "cbow", "loss": "ns"},
         "at_least": 1,
@@ -160,32 +114,30 @@ SAMPLED: dict[str, dict[str, Any]] = {
 
 
 def sampled_match(name: str, text: Path, overrides: Sequence[str], epochs: int) -> tuple[Match, int]:
-    """Return a sampled match, and its first seed. Where quality is compared in time, our epochs are the experiment's.
+    """Return a sampled match and its first seed. If it compares quality in time, our epochs are the experiment's.
 
     Raises
     ------
     UserError
-        For whatever cannot be used.
+        If the configuration is invalid.
     """
     made = SAMPLED[name]
-    fixed = ["corpus=file", "evaluation=standard", "tracking=none", *COMMON, *made["ours"], *overrides]
+    fixed = ["corpus=file", "evaluation=standard", "tracking=none", *COMMON, *made[OURS], *overrides]
     plan = plan_of(fixed, str(text), "unused")
     in_time = made.get("quality_in_time", False)
-    contenders = [
-        Contender(GENSIM, GENSIM, [epochs], settings=made[GENSIM]),
-        Contender(OURS, OURS, [plan.epochs if in_time else epochs]),
-    ]
+    schedules = {GENSIM: [epochs], OURS: [plan.epochs if in_time else epochs]}
     if fast_text_is_installed():
-        settings = {"lr": RATE, "thread": made["cores"], **made[FAST_TEXT]}
-        contenders.append(Contender(FAST_TEXT, FAST_TEXT, [epochs], settings=settings))
+        schedules[FAST_TEXT] = [epochs]
     match = Match(
         name,
         made["title"],
         made["cores"],
         fixed,
-        contenders,
-        plan.embedding,
-        (plan.embedding,),
+        schedules,
+        {
+            GENSIM: made[GENSIM],
+            FAST_TEXT: {"lr": RATE, "thread": made["cores"], **made[FAST_TEXT]},
+        },
         at_least=made["at_least"],
         goal=made["goal"],
         quality_in_time=in_time,
@@ -210,22 +162,20 @@ def exact_match(
     text : Path
         A plain file.
     overrides : sequence of str
-        Of our configuration, its experiment first.
+        Overrides of our configuration, its experiment first.
     cache_folder : Path
-        Keeps the ids of the text.
+        Folder of the ids of the text.
     cores : int
-        Of every contender.
-    schedules : list of int or None
-        Ours; None: those of `moments`.
-    gensim_schedules : list of int
-        gensim's.
+        Number of cores of both contenders.
+    schedules, gensim_schedules : list of int
+        Epochs of our trainings (None: those of `moments`), and of gensim's.
     promised : mapping of str to float
         Scores by evaluation set.
 
     Raises
     ------
     UserError
-        For whatever cannot be used.
+        If the configuration is invalid.
     """
     fixed = ["corpus=file", *overrides, "evaluation=standard", "tracking=none", f"threads={cores}"]
     fixed = [*fixed, *(text for text in overrides if text.startswith("evaluation."))]
@@ -235,33 +185,24 @@ def exact_match(
     sets = plan.evaluation.read()
     for name in promised:
         if name not in sets:
-            raise UserError(f"--bars {name}: no such evaluation set. There are {', '.join(sets)}.")
-    words = len(read_corpus(plan).vocabulary)
-    whole = plan_of([*fixed, "vocabulary.max_size=null"], str(text), str(cache_folder))
-    ours = schedules or moments(plan.epochs)
-    contenders = [Contender(OURS, OURS, ours), Contender(GENSIM, GENSIM, gensim_schedules)]
-    if isinstance(plan.initialization, SpectralInitialization):
-        contenders.insert(1, Contender(DRAWN, OURS, ours, start="drawn"))
-    if len(read_corpus(whole).vocabulary) > words:
-        every = ("vocabulary.max_size=null",)
-        contenders.append(Contender(GENSIM_FULL, GENSIM, gensim_schedules, every, shared=words))
-    contenders.append(Contender(BASELINE, OURS, [0], start="factors"))
-    title = f"exact softmax from counts, {words:,} words"
-    return Match(EXACT, title, cores, fixed, contenders, plan.embedding, VECTORS, promised), plan.seed
+            raise UserError(f"--bars {name}: no such evaluation set. Sets: {', '.join(sets)}.")
+    title = f"exact softmax from counts, {len(read_corpus(plan).vocabulary):,} words"
+    made = {OURS: schedules or moments(plan.epochs), GENSIM: gensim_schedules}
+    return Match(EXACT, title, cores, fixed, made, promised=promised), plan.seed
 
 
 def moments(epochs: int) -> list[int]:
     """Return some numbers of epochs, evenly spread in the logarithm, up to all of them.
 
-    >>> moments(5), moments(30), moments(0)
-    ([1, 2, 5], [1, 2, 5, 10, 20, 30], [0])
+    >>> moments(5), moments(30)
+    ([1, 2, 5], [1, 2, 5, 10, 20, 30])
     """
     series = (digit * 10**power for power in range(len(str(epochs))) for digit in (1, 2, 5))
     return [*(number for number in series if number < epochs), epochs]
 
 
 def trainings(orders: Sequence[Order], text: Path, cache_folder: Path, results: Results) -> Iterator[Trained]:
-    """Carry out all orders that are not yet, and yield each when it is done."""
+    """Carry out the orders that have no result yet, and yield each training when it is done."""
     digest = digest_of(text)
     for order in orders:
         if results.of(order, digest) is None:
@@ -283,9 +224,9 @@ def plain_text(path: Path | None, size: int | None) -> Iterator[tuple[Path, str]
     Parameters
     ----------
     path : Path or None
-        Whatever ``corpus.path`` takes; None: the presidents' messages.
+        Any value of ``corpus.path``; None: the presidents' messages.
     size : int or None
-        Bytes, of its beginning, to the end of a word; None: all.
+        Bytes from its beginning, to the end of a word; None: all.
 
     Raises
     ------
@@ -302,7 +243,7 @@ def plain_text(path: Path | None, size: int | None) -> Iterator[tuple[Path, str]
         left = float("inf") if size is None else size
         with file.open("wb") as target:
             for chunk in corpus.chunks():
-                content = chunk.encode() + b" "  # chunks are cut at white space
+                content = chunk.encode() + b" "  # chunks end at white space
                 if len(content) > left:
                     rest = content[: int(left)]
                     target.write(rest[: rest.rfind(b" ") + 1])

@@ -1,4 +1,4 @@
-"""A match as tables: on the terminal, and as Markdown."""
+"""The report of matches, as Markdown: a table, bars and a picture of each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from pathlib import Path
 from string import Template
 
 from article.report import table
-from benchmarks.measure import Bar, bar_table, machine_description
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from benchmarks.measure import Bar, bar_cells, machine_description
 
 from peers.contenders import LINE_WORDS, NEGATIVE, SAMPLE
 from peers.matches import Match
@@ -23,8 +19,7 @@ from w2v_exp.errors import shown
 from w2v_exp.reporting.escape import markdown as escaped
 
 TITLES = {"wordsim353": "WS-353", "simlex999": "SimLex-999", "analogies": "analogies"}
-VECTOR_NAMES = {"input": "input", "sum": "input + output", "balanced": "balanced"}
-UNKNOWN = "–"
+HEADER = ["", "epochs", "seeds", "seconds", "processor seconds", "words/s", "memory, MB"]
 PROSE = Path(__file__).parent / "report.md"
 
 
@@ -33,109 +28,50 @@ def title(name: str) -> str:
     return TITLES.get(name, shown(name.replace("_", " ")))
 
 
-def sets_of(done: Sequence[Trained]) -> list[str]:
-    """Return the evaluation sets of some trainings, without the sections of analogies."""
-    names = dict.fromkeys(score.set for one in done for score in one.points[-1].scores)
-    return [name for name in names if not name.endswith(("_semantic", "_syntactic"))]
-
-
-def line(trained: Trained, match: Match) -> str:
-    """Return a training in a line."""
+def line(trained: Trained) -> str:
+    """Return one line about a training."""
     order = trained.order
-    vectors = match.vectors if match.vectors in order.vectors and order.kind == "ours" else order.vectors[0]
-    scores = ", ".join(
-        f"{title(name)} {value:.3f}"
-        for name in sets_of([trained])
-        if (value := trained.score(name, vectors)) is not None
+    scores = "".join(
+        f", {title(score.set)} {score.value:.3f}"
+        for score in trained.points[-1].scores
+        if score.value is not None
     )
     return (
         f"{order.match}, {order.contender}, seed {order.seed}: {order.epochs} epochs in {trained.seconds:.1f} s "
-        f"({trained.cpu_seconds:.1f} s of processors), {trained.rate:,.0f} words a second, "
-        f"{trained.resident / 1e6:.0f} MB{'; ' if scores else ''}{scores}"
+        f"({trained.cpu_seconds:.1f} s of processors), {trained.rate:,.0f} words/s, "
+        f"{trained.resident / 1e6:.0f} MB{scores}"
     )
 
 
 def written(figure: Figure | None, decimals: int) -> str:
-    """Return a figure with its deviation."""
+    """Return a figure with its deviation as text."""
     if figure is None:
-        return UNKNOWN
+        return "–"
     deviation = "" if figure.deviation is None else f" ± {figure.deviation:.{decimals}f}"
     return f"{figure.mean:,.{decimals}f}{deviation}"
 
 
 def rows(match: Match, done: Sequence[Trained]) -> tuple[list[str], list[list[str]]]:
-    """Return a header, and a row for each contender, schedule and kind of vectors.
-
-    Times, speed and memory are means and medians over the seeds; scores have their standard deviation.
-    """
-    names = sets_of(done)
-    header = [
-        "",
-        "epochs",
-        "vectors",
-        "seeds",
-        "seconds",
-        "of processors",
-        "counting",
-        "words/s",
-        "memory, MB",
-    ]
-    places = {one.name: place for place, one in enumerate(match.contenders)}
-    ordered = sorted(done, key=lambda one: (places[one.order.contender], one.order.epochs))
+    """Return a header, and a row for each contender and schedule: medians over the seeds, and mean scores."""
+    names = [score.set for score in done[0].points[-1].scores]
+    places = [*match.schedules]
+    ordered = sorted(done, key=lambda one: (places.index(one.order.contender), one.order.epochs))
     made = []
     for (contender, epochs), group in groupby(ordered, lambda one: (one.order.contender, one.order.epochs)):
         some = list(group)
-        kinds = dict.fromkeys((score.vectors, score.words) for score in some[0].points[-1].scores)
-        for vectors, words in kinds or {("", "own"): None}:
-            scores = [
-                written(Figure.of(one.score(name, vectors, words) for one in some), 3) for name in names
+        made.append(
+            [
+                contender,
+                str(epochs),
+                str(len(some)),
+                written(Figure.of(one.seconds for one in some), 1),
+                f"{statistics.median(one.cpu_seconds for one in some):,.1f}",
+                f"{statistics.median(one.rate for one in some):,.0f}",
+                f"{statistics.median(one.resident for one in some) / 1e6:,.0f}",
+                *(written(Figure.of(one.score(name) for one in some), 3) for name in names),
             ]
-            made.append(
-                [
-                    contender if words == "own" else f"{contender}, same pairs",
-                    str(epochs),
-                    VECTOR_NAMES.get(vectors, vectors),
-                    str(len(some)),
-                    written(Figure.of(one.seconds for one in some), 1),
-                    f"{statistics.median(one.cpu_seconds for one in some):,.1f}",
-                    f"{statistics.median(one.counting_seconds for one in some):,.1f}",
-                    f"{statistics.median(one.rate for one in some):,.0f}",
-                    f"{statistics.median(one.resident for one in some) / 1e6:,.0f}",
-                    *scores,
-                ]
-            )
-    return [*header, *map(title, names)], made
-
-
-def coverage(match: Match, done: Sequence[Trained]) -> list[str]:
-    """Return a sentence for each contender: the pairs and questions that it knows."""
-    sentences = []
-    for contender in match.contenders:
-        own = [one for one in done if one.order.contender == contender.name]
-        for words in dict.fromkeys(score.words for one in own[:1] for score in one.points[-1].scores):
-            known = {
-                score.set: f"{score.known:,} of {score.total:,} of {title(score.set)}"
-                for score in own[0].points[-1].scores
-                if score.words == words and score.set in sets_of(own)
-            }
-            name = contender.name if words == "own" else f"{contender.name}, same pairs"
-            sentences.append(f"{name}: {', '.join(known.values())}")
-    return sentences
-
-
-def show(match: Match, done: Sequence[Trained], verdict: Sequence[Bar], console: Console) -> None:
-    """Print a match: its trainings, the pairs that are known, and the bars."""
-    header, cells = rows(match, done)
-    drawn = Table(box=box.SIMPLE_HEAD, title=Text(headed(match, done)), title_justify="left", pad_edge=False)
-    for number, name in enumerate(header):
-        drawn.add_column(Text(name), justify="right" if number else "left")
-    for row in cells:
-        drawn.add_row(*map(Text, row))
-    console.print(drawn)
-    for sentence in coverage(match, done):
-        console.print(Text(f"known by {sentence}"))
-    if verdict:
-        console.print(bar_table(verdict))
+        )
+    return [*HEADER, *map(title, names)], made
 
 
 def headed(match: Match, done: Sequence[Trained]) -> str:
@@ -143,6 +79,16 @@ def headed(match: Match, done: Sequence[Trained]) -> str:
     return (
         f"{match.title[0].upper()}{match.title[1:]}: {done[0].words:,} words, {done[0].vocabulary:,} distinct"
     )
+
+
+def headline(verdicts: Sequence[Sequence[Bar]]) -> str:
+    """Return one sentence about the promises of all matches."""
+    every = [bar for verdict in verdicts for bar in verdict]
+    missed = [f"{bar.what} {bar.value:.3g}" for bar in every if not bar.kept]
+    number = sum(bar.promised is not None for bar in every)
+    if missed:
+        return f"{len(missed)} of {number} bars missed: {'; '.join(missed)}."
+    return f"All {number} bars are kept." if number else "No bar was set."
 
 
 def markdown(
@@ -153,30 +99,15 @@ def markdown(
     for match, verdict in zip(matches, verdicts, strict=True):
         own = [one for one in done if one.order.match == match.name]
         parts = [f"## {headed(match, own)}"]
-        if sets_of(own):
+        if scores := own[0].points[-1].scores:
             parts.append(f"![Quality against time]({match.name}.png)")
         if verdict:
-            bound = {True: "at most", False: "at least"}
-            cells = [
-                [
-                    bar.what,
-                    f"{bar.value:.3g} {bar.unit}".strip(),
-                    "" if bar.promised is None else f"{bound[bar.at_most]} {bar.promised:g}",
-                    "" if bar.promised is None else "kept" if bar.kept else "missed",
-                ]
-                for bar in verdict
-            ]
-            parts.append(table(["", "measured", "promised", ""], cells))
-        parts += [table(*rows(match, own)), *(f"- Known by {each}." for each in coverage(match, own))]
+            parts.append(table(["", "measured", "promised", "goal"], [bar_cells(bar)[:4] for bar in verdict]))
+        known = (f"{score.known:,} of {score.total:,} of {title(score.set)}" for score in scores)
+        parts += [table(*rows(match, own)), f"Known pairs and questions: {', '.join(known)}."]
         sections.append("\n\n".join(parts))
-    missed = [f"{bar.what} {bar.value:.3g}" for verdict in verdicts for bar in verdict if not bar.kept]
-    number = sum(bar.promised is not None for verdict in verdicts for bar in verdict)
     values = {
-        "headline": f"{len(missed)} of {number} bars missed: {'; '.join(missed)}."
-        if missed
-        else f"All {number} bars are kept."
-        if number
-        else "No bar was set.",
+        "headline": headline(verdicts),
         "sections": "\n\n".join(sections),
         "origin": escaped(origin, longest=200),
         "digest": done[0].digest,

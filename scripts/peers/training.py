@@ -1,30 +1,35 @@
-"""One training of one contender, in a process of its own: ``python -m peers.training ORDER TEXT CACHE``.
+"""One training of one contender in a process of its own: ``python -m peers.training ORDER TEXT CACHE``.
 
-Every training is a line of ``results.jsonl``, so that a comparison that was interrupted can be resumed.
+Every training is a line of ``results.jsonl``, so that an interrupted comparison can be resumed.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
-from dataclasses import asdict, dataclass, field, replace
+import tempfile
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from benchmarks.child import run_child, shared_out_memory
-
 from peers.contenders import (
-    Examiner,
+    FAST_TEXT,
+    GENSIM,
+    OURS,
+    PACKAGES,
+    Clock,
     Point,
     Score,
-    Witness,
     gensim_settings,
     limited_to_cores,
     lines_of,
+    score_embeddings,
     train_fast_text,
     train_gensim,
     train_ours,
@@ -33,19 +38,12 @@ from w2v_exp.config import register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.command import parse, understand
 from w2v_exp.experiment.inputs import read_corpus
-from w2v_exp.model.parameters import ArticleInitialization
-from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.provenance import provenance
 
-OURS, GENSIM, FAST_TEXT = "ours", "gensim", "fastText"
-PACKAGES = {GENSIM: "gensim.models", FAST_TEXT: "fasttext"}
-SECONDS_BETWEEN = 0.25  # a look at the memory takes milliseconds, in which another core is busy
+SCRIPTS = Path(__file__).parents[1]
+SECONDS_BETWEEN = 0.25  # samples of memory; each takes milliseconds of another core
 FILE = "results.jsonl"
-STARTS: dict[str, ArticleInitialization | SpectralInitialization] = {
-    "drawn": ArticleInitialization(scale=0.1),
-    "factors": SpectralInitialization(context_exponent=1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -55,39 +53,27 @@ class Order:
     Parameters
     ----------
     match, contender : str
-        For which match, and who trains in it.
-    kind : str
-        ``ours``, ``gensim`` or ``fastText``.
+        Name of the match; ``ours``, ``gensim`` or ``fastText``.
     cores : int
-        On how many.
+        Number of cores.
     overrides : list of str
-        Of our configuration, without the text. The peers take window, dim, vocabulary and evaluation from it.
+        Overrides of our configuration, without the text. The peers take window, dim, vocabulary and evaluation from it.
     epochs, seed : int
-        Of the training, a complete schedule.
+        A complete schedule, and its seed.
     settings : dict
-        Of gensim or fastText, beside those of our configuration.
+        Settings of gensim or fastText, in addition to those of our configuration.
     looks : list of int
-        After which epochs vectors are scored; the last one is the end.
-    vectors : list of str
-        Which vectors are scored.
-    shared : int or None
-        The number of words that all contenders have, if this one has more.
-    start : str
-        Of `STARTS`: another initialization than that of our configuration; empty for its own.
+        Epochs after which vectors are scored, the last one included.
     """
 
     match: str
     contender: str
-    kind: str
     cores: int
     overrides: list[str]
     epochs: int
     seed: int
     settings: dict[str, Any] = field(default_factory=dict)
     looks: list[int] = field(default_factory=list)
-    vectors: list[str] = field(default_factory=lambda: ["input"])
-    shared: int | None = None
-    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,22 +83,20 @@ class Trained:
     Parameters
     ----------
     order : Order
-        What was to be done.
+        The order.
     digest : str
         SHA-256 of the text file.
     words, vocabulary : int
-        Words of the vocabulary in the text, those that subsampling drops included, and distinct ones.
+        Number of tokens, those that subsampling drops included, and of distinct words.
     seconds, cpu_seconds : float
-        Of the training: from ids, or words, and a vocabulary in memory to vectors.
-    counting_seconds : float
-        How much of it went into counting pairs.
+        Time of training: from ids, or words, and a vocabulary in memory to vectors.
     memory : int
-        Bytes, anonymous and shared: the peak until vectors are first scored, less what was resident when packages and
-        text had been loaded.
+        Bytes, anonymous and shared: the peak before vectors are first scored, minus those that were resident when
+        packages and text had been loaded.
     packages : int
-        Bytes that the packages take: of a peer, its own ones alone.
+        Bytes of the packages: of a peer, of its own ones alone.
     points : list of Point
-        The scores at some epochs, the end last.
+        Scores after some epochs, the last one included.
     made : dict of str to str
         Date and commit.
     """
@@ -123,7 +107,6 @@ class Trained:
     vocabulary: int
     seconds: float
     cpu_seconds: float
-    counting_seconds: float
     memory: int
     packages: int
     points: list[Point]
@@ -131,17 +114,17 @@ class Trained:
 
     @property
     def rate(self) -> float:
-        """Words a second, on the clock."""
-        return self.words * max(1, self.order.epochs) / self.seconds
+        """Words per second of wall time."""
+        return self.words * self.order.epochs / self.seconds
 
     @property
     def resident(self) -> int:
         """Bytes of the packages and the training."""
         return self.packages + self.memory
 
-    def score(self, name: str, vectors: str, words: str = "own") -> float | None:
-        """Return a score in the end."""
-        return self.points[-1].value(name, vectors, words) if self.points else None
+    def score(self, name: str) -> float | None:
+        """Return the score on a set after training."""
+        return self.points[-1].value(name) if self.points else None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Trained:
@@ -154,14 +137,14 @@ class Trained:
 
 
 class Results:
-    """The trainings in a folder's file. Those of other orders or texts stay there, and are not looked at.
+    """The trainings in the file of a folder, those of other orders or texts included.
 
     Parameters
     ----------
     folder : Path
-        Where the file is, or will be.
+        Folder of the file, which is created.
     resume : bool
-        Whether to keep what is there.
+        Whether to keep the trainings of an existing file.
 
     Raises
     ------
@@ -183,11 +166,11 @@ class Results:
             return Trained.from_json(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{self.file}: cannot be read ({type(error).__name__}: {error}). Begin without --resume."
+                f"{self.file}: cannot be read ({type(error).__name__}: {error}). Start without --resume."
             ) from error
 
     def of(self, order: Order, digest: str) -> Trained | None:
-        """Return the outcome of an order; None if it is still to be carried out."""
+        """Return the outcome of an order; None if there is none yet."""
         return next((one for one in self.trainings if one.order == order and one.digest == digest), None)
 
     def add(self, trained: Trained) -> None:
@@ -203,16 +186,16 @@ def plan_of(overrides: list[str], text: str, cache_folder: str) -> Plan:
     Raises
     ------
     UserError
-        If it is none, or not one that can be compared.
+        If the configuration is invalid, or cannot be compared.
     """
     paths = {"corpus.path": text, "cache.folder": cache_folder}
     escaped = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in paths.items()}
     register_schema()
     command = understand(parse([*overrides, *(f"{key}='{value}'" for key, value in escaped.items())]))
     if command.is_sweep:
-        raise UserError("One configuration is compared at a time; leave out the sweep.")
+        raise UserError("The comparison takes one configuration; leave out the sweep.")
     if command.plan.validation.share:
-        raise UserError("All contenders train on all of the text; leave out validation.")
+        raise UserError("All contenders train on the whole text; leave out validation.")
     return command.plan
 
 
@@ -222,25 +205,18 @@ def train(order: Order, text: str, cache_folder: str, digest: str) -> Trained:
     Parameters
     ----------
     order : Order
-        What is to be done.
+        The order.
     text, cache_folder : str
-        The plain text file, and the folder that keeps its ids.
+        The plain text file, and the folder of its ids.
     digest : str
-        Of the file.
+        SHA-256 of the file.
     """
-    outcome = run_child(
-        "peers.training",
-        json.dumps(asdict(order)),
-        text,
-        cache_folder,
-        memory=shared_out_memory,
-        seconds_between=SECONDS_BETWEEN,
-    )
-    report = outcome.report
-    highest = outcome.highest(report.pop("began"), report.pop("looked"))
+    report, samples = run_child(json.dumps(asdict(order)), text, cache_folder)
+    began, looked = report.pop("began"), report.pop("looked")
+    highest = max((amount for time, amount in samples if began <= time <= looked), default=0)
     memory = max(0, highest - report["packages"])
-    if order.kind in PACKAGES:
-        report["packages"] = package_memory(PACKAGES[order.kind])
+    if order.contender in PACKAGES:
+        report["packages"] = package_memory(PACKAGES[order.contender])
     tags = provenance()
     made = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -251,51 +227,102 @@ def train(order: Order, text: str, cache_folder: str, digest: str) -> Trained:
 
 @cache
 def package_memory(name: str) -> int:
-    """Return the bytes that are resident when a package is loaded into a Python that has nothing else to do."""
-    bytes_there: int = run_child("peers.training", name).report["bytes"]
-    return bytes_there
+    """Return the resident bytes of a Python that has only imported a package."""
+    return int(run_child(name)[0]["bytes"])
+
+
+def run_child(*arguments: str) -> tuple[dict[str, Any], list[tuple[float, int]]]:
+    """Run this module in a process; return its report, and samples of its memory: times and bytes.
+
+    Raises
+    ------
+    UserError
+        If it fails, with the last line of its errors.
+    """
+    paths = [str(SCRIPTS), str(SCRIPTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    samples = []
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        command = [sys.executable, "-m", "peers.training", *arguments]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
+        try:
+            while process.poll() is None:
+                samples.append((monotonic(), resident_memory(process.pid)))
+                try:
+                    process.wait(SECONDS_BETWEEN)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            lines = errors.read().strip().splitlines() or ["no message"]
+            raise UserError(f"The training ended with exit code {process.returncode}: {lines[-1]}")
+        return json.loads(output.read()), samples
+
+
+def resident_memory(process: int | str = "self") -> int:
+    """Return the resident bytes of a process and its descendants, anonymous and shared (Linux only).
+
+    Memory that several of them share counts once.
+    """
+    total = 0
+    try:
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                total += int(line.split()[1]) * 1024
+        for task in Path(f"/proc/{process}/task").iterdir():
+            total += sum(map(resident_memory, (task / "children").read_text().split()))
+    except OSError:  # it has ended
+        pass
+    return total
+
+
+def require_proc() -> None:
+    """Raise `UserError` where the memory of processes cannot be measured."""
+    if not resident_memory():
+        raise UserError(
+            "Memory is measured by /proc/<process>/smaps_rollup, which this system does not have."
+        )
 
 
 def main(order: Order, path: str, cache_folder: str) -> dict[str, Any]:
     """Carry out an order in this process, and return its report."""
     plan = plan_of([*order.overrides, f"epochs={order.epochs}", f"seed={order.seed}"], path, cache_folder)
-    if order.start:
-        plan = replace(plan, initialization=STARTS[order.start])
     text = read_corpus(plan)
-    lines: list[list[str]] = []
-    if order.kind in PACKAGES:
-        import_module(PACKAGES[order.kind])
-    if order.kind == GENSIM:
-        lines = lines_of(text)  # before the measurement: that they are in memory is our choice, not gensim's
-    witness = Witness(
-        Examiner(plan.evaluation, plan.evaluation.read(), order.vectors, order.shared), order.looks
-    )
+    if order.contender in PACKAGES:
+        import_module(PACKAGES[order.contender])
+    # Before memory is measured: that words are in memory is our choice, not gensim's.
+    lines = lines_of(text) if order.contender == GENSIM else []
+    clock = Clock(partial(score_embeddings, plan.evaluation, plan.evaluation.read()), order.looks)
     with limited_to_cores(order.cores):
-        packages, began = shared_out_memory(), monotonic()
-        if order.kind == OURS:
-            train_ours(plan, text, witness)
-        elif order.kind == GENSIM:
+        packages, began = resident_memory(), monotonic()
+        if order.contender == OURS:
+            train_ours(plan, text, clock)
+        elif order.contender == GENSIM:
             settings = gensim_settings(plan, order.cores, order.settings)
-            train_gensim(settings, text, lines, order.epochs, order.seed, witness)
-        else:
-            train_fast_text(plan, order.settings, text, Path(cache_folder), order.epochs, witness)
+            train_gensim(settings, text, lines, order.epochs, order.seed, clock)
+        elif order.contender == FAST_TEXT:
+            train_fast_text(plan, order.settings, text, Path(cache_folder), order.epochs, clock)
     return {
         "order": asdict(order),
         "words": len(text.ids),
         "vocabulary": len(text.vocabulary),
-        "seconds": witness.seconds,
-        "cpu_seconds": witness.cpu_seconds,
-        "counting_seconds": witness.counting_seconds,
+        "seconds": clock.seconds,
+        "cpu_seconds": clock.cpu_seconds,
         "packages": packages,
-        "points": [asdict(point) for point in witness.points],
+        "points": [asdict(point) for point in clock.points],
         "began": began,
-        "looked": witness.first_stop or monotonic(),
+        "looked": clock.first_stop,
     }
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         import_module(sys.argv[1])
-        print(json.dumps({"bytes": shared_out_memory()}))
+        print(json.dumps({"bytes": resident_memory()}))
     else:
         print(json.dumps(main(Order(**json.loads(sys.argv[1])), sys.argv[2], sys.argv[3])))

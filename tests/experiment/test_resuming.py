@@ -197,7 +197,6 @@ def test_resume_needs_a_store() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("store")
 def test_a_run_is_found_by_its_fingerprint_among_ten_thousand(tmp_path: Path) -> None:
-    """How long it takes is in `scripts/benchmark.py --only sweep`."""
     store = opened(tmp_path)
     template = store.client.create_run(store.experiment_id, tags={"fingerprint": "wanted"}).info.run_id
     store.client.set_terminated(template, "FINISHED")
