@@ -113,7 +113,7 @@ MISTAKES = [
     (["window"], "window: not a sub-command. Sub-commands: ask, cache, compare, estimate, sync. Values"),
     (["aks", "neighbours"], "aks: not a sub-command, did you mean ask?"),
     (["dim=3", "compare"], "compare: a sub-command comes first: w2v-exp compare"),
-    (["--help", "labls"], "--help labls: not a group, did you mean labels? Groups: corpus, "),
+    (["--help", "labls"], "--help labls: not a group or key, did you mean labels? Groups: corpus, "),
     (["--cfg", "job", "windw=3"], "windw: unknown key, did you mean window?"),
 ]
 
@@ -191,6 +191,7 @@ def test_estimate_is_a_sub_command_too(command: Command) -> None:
     done = command("estimate", "window=2")
     assert done.returncode == 0, done.stderr
     assert "Estimated for 16 tokens of 13 words, window 2" in done.stdout
+    assert command("estimate", "--help").stdout.startswith("Print the estimated memory and training time")
 
 
 @pytest.mark.parametrize(

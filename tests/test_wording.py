@@ -27,7 +27,6 @@ UNMENDED: set[str] = {
     "w2v_exp/config.py",
     "w2v_exp/embeddings/formats.py",
     "w2v_exp/errors.py",
-    "w2v_exp/experiment/questions.py",
     "w2v_exp/experiment/replay.py",
     "w2v_exp/experiment/resuming.py",
     "w2v_exp/experiment/run_checkpoints.py",

@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
 
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name == "ask":
-        from w2v_exp.experiment.questions import run as command
+        from w2v_exp.experiment.queries import run as command
     elif name == "cache":
         from w2v_exp.experiment.subcommands import manage_cache as command
     elif name == "compare":
@@ -43,10 +43,11 @@ def run(arguments: list[str]) -> int:
     elif name == "sync":
         from w2v_exp.experiment.replay import main as command
     else:
+        from w2v_exp.experiment.cli import estimate
         from w2v_exp.experiment.cli import run as run_or_sweep
 
         with messages_on_stderr():
-            return run_or_sweep([*rest, "estimate=true"] if name == "estimate" else arguments)
+            return estimate(rest) if name == "estimate" else run_or_sweep(arguments)
     with termination_as_exception(), messages_on_stderr():
         return command(rest)
 

@@ -34,7 +34,7 @@ from w2v_exp.embeddings.opening import LoadOptions, LoadWarning
 from w2v_exp.embeddings.word2vec_formats import MOST_BLANK_LINES
 from w2v_exp.errors import FormatError, SettingError, UserError
 from w2v_exp.experiment.inputs import Pretrained
-from w2v_exp.experiment.questions import run
+from w2v_exp.experiment.queries import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::w2v_exp.embeddings.opening.LoadWarning")
 

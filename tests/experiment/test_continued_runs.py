@@ -318,7 +318,7 @@ def test_a_text_without_any_of_the_saved_words_is_refused(command: Command, tmp_
     assert done.returncode == 2
     assert done.stderr == (
         "initialization.path=saved.npz: the vocabulary of this text, 2 words, has none of its 8 words; "
-        "is the tokenizer another one?\n"
+        "is the tokenizer different?\n"
     )
     assert not (tmp_path / "mlflow.db").exists()
 

@@ -219,7 +219,7 @@ def test_a_folder_that_another_run_needs_is_refused(here: Path, capsys: pytest.C
     assert "one: in use by another run" in capsys.readouterr().err
     (one / "pending.json").write_text("{}")
     assert run([*QUICK, "hydra.run.dir=one"]) == 2
-    assert "MLflow does not have yet" in capsys.readouterr().err
+    assert "is not in MLflow yet" in capsys.readouterr().err
     assert not results(here)
 
 

@@ -60,7 +60,7 @@ from w2v_exp.experiment.folders import (
     require_free_sweep,
     sweep_lock,
 )
-from w2v_exp.experiment.reference import group_help, help_text
+from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
@@ -74,6 +74,14 @@ if TYPE_CHECKING:
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 # Executes runs, given their overrides and the number of the first of them.
 Launch = Callable[[list[list[str]], int], Any]
+
+
+def estimate(arguments: list[str]) -> int:
+    """Run ``w2v-exp estimate``, which is a run or sweep with ``estimate=true``."""
+    if arguments in (["--help"], ["-h"]):
+        print(ESTIMATE_USAGE)
+        return 0
+    return run([*arguments, "estimate=true"])
 
 
 def run(arguments: list[str]) -> int:

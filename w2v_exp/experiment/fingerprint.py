@@ -1,4 +1,8 @@
-"""The fingerprint of a run: a digest of all inputs of its result, by which finished runs are found."""
+"""The fingerprint of a run: a digest of all inputs of its result.
+
+A finished run with the same fingerprint is reused instead of a new one (``resume``), and the checkpoint of a killed run
+is found by it.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +77,7 @@ def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> s
 
 
 def text_digest(text: EncodedText) -> str:
-    """Return the hexadecimal SHA-256 of words, ids, segments and counts (0.5 s for 200 M tokens)."""
+    """Return the SHA-256 of words, ids, segments and counts (0.5 s for 200 M)."""
     digest = hashlib.sha256(json.dumps(text.vocabulary.words).encode())
     for array, stored in ((text.ids, "<i4"), (text.segments, "<i8"), (text.vocabulary.counts, "<i8")):
         digest.update(f"[{len(array)}]".encode())
@@ -83,9 +87,9 @@ def text_digest(text: EncodedText) -> str:
 
 
 def _described(key: str, value: Any) -> Any:
-    """Return a value of a plan for JSON: a choice as its option and settings without `PLACES`.
+    """Return a value of a plan for JSON; a choice as its option and settings.
 
-    Names of classes and modules are not in it, so that they can change.
+    Without `PLACES`, and without names of classes and modules, so that these can change.
     """
     if key not in GROUPS:
         return value

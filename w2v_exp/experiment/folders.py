@@ -1,4 +1,7 @@
-"""The folders of runs and sweeps: where they are, that no two runs share one, and that nothing is mixed in them."""
+"""Folders of runs and sweeps: their names, and checks that they are free.
+
+No two runs share a folder, and files of other origin in it are neither overwritten nor deleted.
+"""
 
 from __future__ import annotations
 
@@ -27,31 +30,31 @@ from w2v_exp.tracking.upload import FILE as PENDING
 
 SWEEP_LOCK = "sweep.lock"  # in a sweep's folder, held by the process of the sweep
 SUBDIR = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: two runs never have the same
-OURS = ("summary", "submitit")  # folders of a sweep that are no run's
-ARTIFACTS = "artifacts"  # the folder of a run's files, in its folder
-TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}")  # name by `files.replacing`, of a run that was killed
+RESERVED = ("summary", "submitit")  # folders of a sweep that do not belong to a run
+ARTIFACTS = "artifacts"  # in the folder of a run, the folder of its files
+TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}")  # name by `files.replacing` in a killed run
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # a file system without locks
 
 
 def new_folder(config: DictConfig, mode: str, study_name: str | None = None) -> Path:
-    """Return the folder of a run or a sweep as it is composed; if that is the shipped one, with a unique name.
+    """Return the folder for a new run or sweep.
 
-    The shipped name is the time. To it four random digits are added, for those who start in the same second. A search
-    with a name has it as its folder's name, by which it is found again.
+    It is the user's ``hydra.run.dir`` or ``hydra.sweep.dir``, or by default the time with four random digits, so that
+    runs that start in the same second differ. A search with a name has a folder of this name, by which it is resumed.
 
     Parameters
     ----------
     config : DictConfig
-        Hydra's own part included.
+        With Hydra's own part.
     mode : str
         ``run`` or ``sweep``.
     study_name : str, optional
-        Of a search.
+        The name of a search.
 
     Raises
     ------
     UserError
-        If it cannot be a folder.
+        If the user's value cannot be a folder.
     """
     key = f"hydra.{mode}.dir"
     if is_shipped_folder(config, mode):
@@ -62,8 +65,8 @@ def new_folder(config: DictConfig, mode: str, study_name: str | None = None) -> 
         text = str(OmegaConf.select(config, key, throw_on_missing=True))
     if not text.strip():
         raise UserError(f"{key}=: is empty; name a folder.")
-    if "\0" in text or "${" in text:  # the latter Hydra would resolve once more
-        raise UserError(f"{key}={shown(text, 80)}: has a character that no folder's name can have.")
+    if "\0" in text or "${" in text:  # Hydra would resolve ${…} once more
+        raise UserError(f"{key}={shown(text, 80)}: has a character that is not allowed in a folder's name.")
     folder = Path(text)
     for place in (folder, *folder.parents):
         if os.path.lexists(place) and not os.path.isdir(place):  # noqa: PTH112  (False for a name that is too long)
@@ -72,7 +75,7 @@ def new_folder(config: DictConfig, mode: str, study_name: str | None = None) -> 
 
 
 def is_shipped_folder(config: DictConfig, mode: str) -> bool:
-    """Return whether the folder of a run or sweep is that of ``conf/config.yaml``, not one of the user's."""
+    """Return whether the folder of a run or sweep is the default one."""
     return _unresolved(config, mode, "dir") == f"outputs/{mode}s/${{now:%Y-%m-%d_%H-%M-%S}}"
 
 
@@ -92,10 +95,10 @@ def _unresolved(config: DictConfig, mode: str, key: str) -> str:
 def compose_distinct(
     compose: Callable[[Mapping[str, str]], DictConfig], combinations: Sequence[Mapping[str, str]]
 ) -> dict[tuple[str, ...], DictConfig]:
-    """Return the configurations of a sweep's runs that differ in more than values of plain keys.
+    """Return one configuration for all runs of a sweep with the same options.
 
-    Composing takes a tenth of a second, minutes for a thousand runs. Values of plain keys, such as seeds, are
-    checked by themselves, and nothing else depends on them.
+    A composition takes 0.1 s, so a thousand runs take minutes. Runs that differ only in values of plain keys, such as
+    seeds, share a configuration: no other value depends on them, and each value is checked by itself.
 
     Parameters
     ----------
@@ -129,12 +132,14 @@ def run_subdirs(
     fixed: Sequence[str],
     combinations: Sequence[Mapping[str, str]],
 ) -> list[str]:
-    """Return the folder of each run below that of its sweep, as ``hydra.sweep.subdir`` is composed for it.
+    """Return the folder of each run below that of its sweep.
+
+    It is ``hydra.sweep.subdir``, resolved for each run.
 
     Parameters
     ----------
     composed : mapping
-        From `compose_distinct`; it is changed.
+        From `compose_distinct`; modified in place.
     fixed : sequence of str
         The overrides of all runs.
     combinations : sequence of mappings of str to str
@@ -143,7 +148,7 @@ def run_subdirs(
     Raises
     ------
     UserError
-        If two runs have the same, or one is not below the sweep's folder.
+        If two runs have the same folder, or one is not below the sweep's folder.
     """
     found: dict[str, int] = {}
     master = next(iter(composed.values()))
@@ -155,10 +160,10 @@ def run_subdirs(
             if text not in parsed:
                 (parsed[text],) = parse_overrides([text])
         config = composed[_choices(values)]
-        OmegaConf.copy_cache(master, config)  # as Hydra does it: ${now:…} is the same for all runs of a sweep
+        OmegaConf.copy_cache(master, config)  # as in Hydra: ${now:…} is the same for all runs of a sweep
         subdir = _subdir_of(config, number, common, {key: parsed[text] for key, text in texts.items()})
         place = os.path.normpath(subdir)
-        if place in (".", *OURS) or place.startswith("..") or Path(place).is_absolute() or "\0" in place:
+        if place in (".", *RESERVED) or place.startswith("..") or Path(place).is_absolute() or "\0" in place:
             raise UserError(
                 f"hydra.sweep.subdir={shown(subdir, 80)}: must be a folder of its own below the sweep's folder."
             )
@@ -174,7 +179,7 @@ def run_subdirs(
 def _subdir_of(
     config: DictConfig, number: int, fixed: Sequence[Override], swept: Mapping[str, Override]
 ) -> str:
-    """Return ``hydra.sweep.subdir`` of a run, for which this configuration is changed."""
+    """Return ``hydra.sweep.subdir`` of a run; modifies the configuration."""
     overrides = [*fixed, *swept.values()]
     with read_write(config), open_dict(config):
         for key, override in swept.items():
@@ -191,12 +196,12 @@ def _subdir_of(
 
 @contextmanager
 def sweep_lock(folder: Path) -> Iterator[None]:
-    """Make a sweep's folder, and keep other sweeps out of it while the block runs.
+    """Create and lock a sweep's folder for the duration of the block.
 
     Raises
     ------
     UserError
-        If a sweep that is still running has it.
+        If a running sweep has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -218,13 +223,12 @@ def sweep_lock(folder: Path) -> Iterator[None]:
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder for a new run that another run, or somebody else, still needs.
+    """Refuse a folder in which a new run would overwrite something.
 
     Raises
     ------
     UserError
-        If a run is alive in it, has left data there that MLflow does not have yet (see `replay.deliver_earlier`),
-        or its files are not of a run.
+        If a run is alive in it, if an earlier run has left pending data there, or if it holds files that no run wrote.
     """
     lock = folder / LOCK
     if not lock.exists():
@@ -236,33 +240,33 @@ def require_free(folder: Path) -> None:
     require_delivered(folder)
     if foreign := [file for file in _listed(folder / ARTIFACTS) if not _is_of_run(file)]:
         raise UserError(
-            f"{folder / ARTIFACTS}: holds {shown(foreign[0], 80)}, which is not of a run. Choose another folder."
+            f"{folder / ARTIFACTS}: holds {shown(foreign[0], 80)}, which no run wrote. Choose another folder."
         )
 
 
 def require_free_sweep(folder: Path) -> None:
-    """Refuse a folder for a new sweep in which files of somebody else have the names of a sweep's.
+    """Refuse a folder in which a new sweep would overwrite something.
 
     Raises
     ------
     UserError
-        If there are such files.
+        If files that no sweep wrote have the names of a sweep's files.
     """
     if not (folder / SWEEP_FILE).exists():
-        _require_absent(folder, *OURS, "comparison.csv", "summary.html", "multirun.yaml")
+        _require_absent(folder, *RESERVED, "comparison.csv", "summary.html", "multirun.yaml")
 
 
 def require_delivered(folder: Path) -> None:
-    """Refuse a folder that holds data of an earlier run or sweep which MLflow does not have yet.
+    """Refuse a folder with pending data of an earlier run or sweep.
 
     Raises
     ------
     UserError
-        If it does.
+        With the command that uploads them.
     """
     if (folder / PENDING).exists():
         raise UserError(
-            f"{folder}: holds data of an earlier run that MLflow does not have yet. Send it with "
+            f"{folder}: holds data of an earlier run that is not in MLflow yet. Upload it with "
             f"w2v-exp sync {shlex.quote(str(folder))}, or choose another folder."
         )
 
@@ -270,7 +274,7 @@ def require_delivered(folder: Path) -> None:
 def _require_absent(folder: Path, *names: str) -> None:
     for name in names:
         if (os.path.lexists(folder / name) and not (folder / name).is_dir()) or _listed(folder / name):
-            raise UserError(f"{folder / name}: is there already, and not of a run. Choose another folder.")
+            raise UserError(f"{folder / name}: exists and was not written by a run. Choose another folder.")
 
 
 def _is_of_run(file: str) -> bool:
@@ -282,9 +286,9 @@ def _listed(folder: Path) -> list[str]:
 
 
 def clear_earlier(folder: Path) -> None:
-    """Delete what an earlier run has left in its folder, so that nothing of it is taken for the next one's.
+    """Delete the files of an earlier run in this folder.
 
-    Call `require_free` before. Without the lock file of a run only a result is deleted, and only if it is one.
+    Call `require_free` before. Without the lock file of a run, only the file of a result is deleted.
     """
     if (folder / LOCK).exists():
         for name in filter(_is_of_run, _listed(folder / ARTIFACTS)):
@@ -295,7 +299,7 @@ def clear_earlier(folder: Path) -> None:
 
 
 def _is_result(file: Path) -> bool:
-    """Return whether a file is the result of a run: of one that was killed before it had a lock, too."""
+    """Return whether a file is the result of a run."""
     with suppress(OSError, DamagedFileError):
         return bool(read_checked(file))
     return False

@@ -39,7 +39,7 @@ def read_corpus(plan: Plan) -> EncodedText:
 
 
 def read_trainable_text(plan: Plan) -> EncodedText:
-    """Return the encoded corpus; raise `CorpusError` if no pair can be made of it."""
+    """Return the encoded corpus; raise `CorpusError` if it has no pair."""
     text = read_corpus(plan)
     if not count_pairs(len(text.ids), plan.window, text.segments):
         segments = len(text.segments) - 1
@@ -54,7 +54,7 @@ def read_trainable_text(plan: Plan) -> EncodedText:
 
 @contextmanager
 def _bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function that shows the number of bytes done: as a bar on a terminal, elsewhere not at all."""
+    """Yield a function of the bytes done and in all: a bar on a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -66,7 +66,9 @@ def _bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Pretrained embeddings as the initial parameters of a run; empty without ``initialization=from_…``.
+    """Pretrained embeddings as initial parameters.
+
+    Empty without ``initialization=from_file`` or ``from_run``.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ class Pretrained:
         return cls(choice, saved, content_digest(saved), run_id)
 
     def initialization(self, vocabulary: Vocabulary) -> ContinuedInitialization | None:
-        """Return the initialization of the parameters; None without pretrained embeddings.
+        """Return the initialization; None without pretrained embeddings.
 
         Raises
         ------
@@ -129,7 +131,7 @@ class Pretrained:
             raise _refusal(
                 self.choice,
                 f"the vocabulary of this text, {len(vocabulary)} words, has none of its {len(self.embeddings)} words; "
-                "is the tokenizer another one?",
+                "is the tokenizer different?",
             )
         return start
 
@@ -146,7 +148,7 @@ class Pretrained:
         return self.embeddings.input.nbytes + (0 if output is None else output.nbytes)
 
     def metrics(self, vocabulary: Vocabulary) -> dict[str, float]:
-        """Return the numbers of words with a pretrained vector, without one, and absent from the text."""
+        """Return numbers of words: with a vector, without one, not in the text."""
         if self.embeddings is None:
             return {}
         continued = sum(word in self.embeddings for word in vocabulary.words)

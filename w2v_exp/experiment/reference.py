@@ -1,7 +1,7 @@
-"""All values, groups, options and settings, as ``--help`` prints them and the reference page lists them.
+"""List all groups, options and settings, for ``--help`` and the reference.
 
-They are read from the files in ``conf/`` and from the classes behind the options: defaults and comments from the files,
-types from the classes, and where a file has no comment, the meaning from the class's docstring.
+Defaults and comments are read from the files in ``conf/``, types from the classes of the options. The meaning of a
+setting without a comment is that of the class's docstring.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Setting(NamedTuple):
     key : str
         Without its group.
     kind : str
-        Its type, in words.
+        The type, in words.
     default : str
-        As it is written on the command line; of an option, the option's.
+        As on the command line; in an option, the default of this option.
     meaning : str
-        From the comment behind it, or the class's docstring.
+        From the comment behind the key, or from the class's docstring.
     """
 
     key: str
@@ -83,11 +83,11 @@ class Option(NamedTuple):
     Parameters
     ----------
     name : str
-        Of the file, without its suffix.
+        Name of the file, without its suffix.
     comment : list of str
-        The lines of its first comment.
+        Lines of the first comment.
     settings : list of Setting
-        Its keys; empty for experiments and sweeps, which set keys of others.
+        Keys of the option; empty for experiments and sweeps, which set keys of other groups.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Option(NamedTuple):
 
 
 def default_options() -> dict[str, str | None]:
-    """Return the default option of each group, in the order of `PURPOSES`; None: none is chosen."""
+    """Return the default option of each group of `PURPOSES`; None: no option."""
     chosen: dict[str, str | None] = dict.fromkeys(PURPOSES)
     for entry in _read(config_folder() / "config.yaml")["defaults"]:
         if isinstance(entry, dict):
@@ -105,7 +105,7 @@ def default_options() -> dict[str, str | None]:
 
 
 def top_level_values() -> list[Setting]:
-    """Return the keys of the top level that are no groups."""
+    """Return the keys of the top level that are not groups."""
     main = config_folder() / "config.yaml"
     types, meanings = typing.get_type_hints(Plan), _comments(main)
     return [
@@ -116,7 +116,7 @@ def top_level_values() -> list[Setting]:
 
 
 def options(group: str) -> list[Option]:
-    """Return the options of a group in ``conf/``."""
+    """Return the options of a group in ``conf/``, sorted by name."""
     files = sorted((config_folder() / group).glob("*.yaml"))
     return [Option(file.stem, _first_comment(file), list(_settings(group, file))) for file in files]
 
@@ -179,7 +179,7 @@ def _comments(file: Path) -> dict[str, str]:
 
 
 def _documented(made: type) -> dict[str, str]:
-    """Return what the docstrings of a class and its bases have on its parameters."""
+    """Return the description of each parameter in a class's docstrings."""
     found: dict[str, str] = {}
     for each in reversed(made.__mro__):
         text = inspect.cleandoc(each.__doc__ or "") if each is not object else ""
@@ -210,20 +210,28 @@ A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
   w2v-exp                                    one run: the article's model on its sentence
   w2v-exp window=5 optimizer=adam            other values, other choices
   w2v-exp window=3,5 dim=10,50 -m            a sweep over all combinations
-  w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and each change of it
+  w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and the base with each change
   w2v-exp experiment=article                 a named experiment
   w2v-exp sweep=schedules                    a named sweep
-  w2v-exp optimizer=adam --cfg job           only show the configuration that this makes
-  w2v-exp --help objective                   every option and setting of a group, with their defaults
+  w2v-exp optimizer=adam --cfg job           print the configuration, and run nothing
+  w2v-exp --help objective                   every option and setting of a group, with its default
 
 `python -m w2v_exp` is the same command. Put quotes around a value with special characters:
 'corpus.text="a rose is a rose"'. --config-dir adds your own folder of options; --hydra-help lists Hydra's other flags.
 
 Sub-commands (w2v-exp SUB-COMMAND --help):"""
+ESTIMATE_USAGE = """\
+Print the estimated memory and training time of each label encoding, and train nothing.
+
+  w2v-exp estimate window=5                                             for the article's sentence
+  w2v-exp estimate experiment=file_softmax corpus.path=big.txt          for a text and its experiment
+  w2v-exp estimate window=3,5 dim=100,200 -m                            for each run of a sweep
+
+The values are those of a run: see w2v-exp --help."""
 
 
 def help_text() -> str:
-    """Return the overview that ``--help`` prints."""
+    """Return the text of ``--help``."""
     commands = [f"  {name:24} {meaning}" for name, meaning in SUBCOMMANDS.items()]
     lines = ["Values (key=value):"]
     lines += [f"  {f'{each.key}={each.default}':24} {each.meaning}".rstrip() for each in top_level_values()]
@@ -239,12 +247,12 @@ def help_text() -> str:
 
 
 def group_help(name: str) -> str:
-    """Return what ``--help NAME`` prints: each option of a group with its settings, or one value.
+    """Return the text of ``--help NAME``: the options of a group, or a key.
 
     Raises
     ------
     UserError
-        If it is neither a group nor a key.
+        If `name` is neither a group nor a key.
     """
     values = {each.key: each for each in top_level_values()}
     if name in values:
@@ -253,7 +261,7 @@ def group_help(name: str) -> str:
     group = short.get(name, name if name in PURPOSES else name.partition(".")[0])
     if group not in PURPOSES:
         raise UserError(
-            f"--help {name}: not a group{suggestion(name, [*PURPOSES, *values])} Groups: {', '.join(PURPOSES)}."
+            f"--help {name}: not a group or key{suggestion(name, [*PURPOSES, *values])} Groups: {', '.join(PURPOSES)}."
         )
     default = default_options()[group]
     lines = [f"{group}=…  {PURPOSES[group]}"]
@@ -266,7 +274,7 @@ def group_help(name: str) -> str:
 
 
 def _setting_lines(indent: str, setting: Setting, prefix: str) -> list[str]:
-    """Return ``key=default``, with the type, and below it the meaning."""
+    """Return lines with ``key=default``, the type, and the meaning."""
     kind = f"  ({setting.kind})" if setting.kind else ""
     default = textwrap.shorten(setting.default, 60, placeholder=" …]")
     return [f"{indent}{prefix}{setting.key}={default}{kind}", *_wrapped(f"{indent}    ", setting.meaning)]

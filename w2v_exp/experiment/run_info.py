@@ -27,12 +27,12 @@ class RunInfo:
     Parameters
     ----------
     name : str
-        In a sweep the swept values; else the experiment, or the corpus, or both if the command line replaces the
-        experiment's corpus. MLflow's UI shows about 22 characters.
+        In a sweep the swept values, otherwise the experiment or the corpus; both if the command line replaces the
+        corpus of the experiment. MLflow's UI shows about 22 characters.
     number : int
-        Of the run in its sweep, from 0.
+        The number of the run in its sweep, from 0.
     sweep : Sweep or None
-        The sweep that it belongs to.
+        The sweep of the run.
     swept : dict of str to str
         The swept keys, without the seed, and their values.
     overrides : list of str
@@ -62,8 +62,8 @@ class RunInfo:
 
     @classmethod
     def of_job(cls, config: DictConfig, hydra: HydraConf, folder: Path) -> RunInfo:
-        """Return the info of a job from its configuration, Hydra's part of it, and its folder."""
-        # As they are spelled: one may refer to the environment.
+        """Return the info of a job, from its configuration and its folder."""
+        # Unresolved: an override may refer to the environment.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         choices = {
             group: str(option)
@@ -88,18 +88,21 @@ class RunInfo:
 
     @property
     def of_lasting_sweep(self) -> bool:
-        """Whether the run belongs to a sweep that resumes by default: a named one (``sweep=…``) or a search."""
+        """Whether the sweep of the run, if any, resumes by default.
+
+        That is a named sweep (``sweep=…``) or a search.
+        """
         return self.sweep is not None and ("sweep" in self.choices or self.sweep.study is not None)
 
     @property
     def title(self) -> str:
-        """Title of the progress bar: in a sweep, the number of the run and of all runs."""
+        """Title of the progress bar: in a sweep, ``run 2/8``."""
         if self.sweep and self.sweep.study:
             return f"trial {self.number}"
         return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
 
     def params(self) -> dict[str, str]:
-        """Return the choice made in every group and every value, flattened with dots."""
+        """Return all options and values, with dotted keys."""
         flat = dict(self.choices)
         for key, value in recorded_values(self.config).items():
             if key == "changes" or (key == "change" and value is None):
@@ -111,7 +114,7 @@ class RunInfo:
         return flat
 
     def tags(self) -> dict[str, str]:
-        """Return tags with the overrides, and with the sweep and the number of the run in it."""
+        """Return tags with the overrides, the sweep, and the run's number in it."""
         tags = {"overrides": " ".join(self.overrides)}
         if self.sweep:
             tags |= {
@@ -125,7 +128,7 @@ class RunInfo:
 
 
 def _single_run_name(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
-    """Return the name of a run outside a sweep, from its experiment and its corpus."""
+    """Return the name of a run outside a sweep: experiment or corpus."""
     path = recorded_values(config.corpus).get("path")
     corpus = corpus_name(str(path)) if path else choices["corpus"]
     experiment = choices.get("experiment")
@@ -136,7 +139,7 @@ def _single_run_name(config: DictConfig, choices: Mapping[str, str], overrides: 
 
 
 def corpus_name(path: str) -> str:
-    """Return the last part of a path or glob without the suffixes of texts and archives.
+    """Return the last part of a path or glob, without suffixes of texts.
 
     >>> corpus_name("books/moby.txt.gz"), corpus_name("books/"), corpus_name("books/*.txt"), corpus_name("v1.2")
     ('moby', 'books', 'books', 'v1.2')

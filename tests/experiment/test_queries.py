@@ -1,4 +1,4 @@
-"""Questions from the shell: the answers are those of `Embeddings`, and mistakes are answered in a line."""
+"""Queries from the shell: the results are those of `Embeddings`, and a mistake ends in one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from processes import Command, run_python
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.questions import run
+from w2v_exp.experiment.queries import run
 from w2v_exp.tracking.load import find_saved
 
 WORDS = ["man", "woman", "king", "queen", "apple", "[red]pear", "\x1b[31mplum"]

@@ -1,0 +1,356 @@
+"""The sub-command ``ask``: queries on the embeddings of a run or a file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings.embeddings import VECTORS
+from w2v_exp.embeddings.evaluation import StandardEvaluation
+from w2v_exp.embeddings.opening import (
+    DUPLICATES,
+    MALFORMED,
+    UNICODE_ERRORS,
+    LoadOptions,
+    load_warnings_logged,
+)
+from w2v_exp.embeddings.similarity import Similar
+from w2v_exp.errors import UserError, shown
+from w2v_exp.experiment.measures import evaluation_rows
+from w2v_exp.machine import readable_bytes
+from w2v_exp.reporting.escape import visible_console
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
+from w2v_exp.reporting.projections import PROJECTIONS
+from w2v_exp.tracking.load import Saved, find_saved
+
+ANALOGY_METHODS = ("sum", "product")
+MISTAKE = 2
+LONGEST_NUMBER = 9  # digits
+
+DESCRIPTION = "Query the embeddings of a run or a file."
+EPILOG = """\
+RUN_OR_FILE is a run in MLflow (its id, the beginning of its id, its name, or `latest`), a file or pipe (.npz,
+word2vec's text or binary format, GloVe's text; also compressed), or the folder of a run with tracking=none.
+
+  w2v-exp ask neighbours latest king queen
+  w2v-exp ask similarity 3f1c king queen
+  w2v-exp ask analogy embeddings.npz man king woman     man is to king as woman is to …
+  w2v-exp ask evaluate vectors.bin.gz
+  w2v-exp ask explore latest --out explorer.html
+  w2v-exp ask neighbours latest -- -lrb-                words that begin with a hyphen go after --"""
+
+
+def run(arguments: list[str]) -> int:
+    """Run ``w2v-exp ask`` and return the exit code: 2 for a mistake."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        with load_warnings_logged():
+            saved = find_saved(parsed.run_or_file, parsed.tracking_uri, _load_options(parsed))
+        vectors = parsed.vectors or saved.chosen
+        embeddings = saved.embeddings.using(vectors)
+        if parsed.query == "explore":
+            _explore(parsed, saved, embeddings, vectors)
+        else:
+            _print(_result(parsed, embeddings), parsed.json, {"source": saved.source, "vectors": vectors})
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    return 0
+
+
+def _load_options(parsed: argparse.Namespace) -> LoadOptions:
+    return LoadOptions(**{key.name: getattr(parsed, key.name) for key in dataclasses.fields(LoadOptions)})
+
+
+class Result(NamedTuple):
+    """The result of a query.
+
+    Parameters
+    ----------
+    data : dict
+        For programs: values that JSON can hold.
+    text : renderable
+        For people: text that rich can print.
+    """
+
+    data: dict[str, Any]
+    text: RenderableType
+
+
+def _result(parsed: argparse.Namespace, embeddings: Embeddings) -> Result:
+    if parsed.query == "neighbours":
+        return neighbours(embeddings, parsed.words, parsed.count, parsed.first)
+    if parsed.query == "similarity":
+        return similarity(embeddings, [parsed.word, *parsed.others])
+    if parsed.query == "analogy":
+        words = (parsed.a, parsed.b, parsed.c)
+        return analogy(embeddings, *words, parsed.count, parsed.first, parsed.method)
+    return evaluate(embeddings, _evaluation(parsed))
+
+
+def neighbours(embeddings: Embeddings, words: Sequence[str], count: int, first: int | None) -> Result:
+    """Return the nearest words of each word, by cosine.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        The vectors to compare.
+    words : sequence of str
+        Words of the vocabulary.
+    count : int
+        Number of neighbours of each word.
+    first : int, optional
+        Only the first `first` words of the vocabulary can be neighbours.
+    """
+    found = [embeddings.most_similar(word, topn=count, restrict_vocab=first) for word in words]
+    data = {word: _rows(embeddings, similar) for word, similar in zip(words, found, strict=True)}
+    tables = [
+        _table(embeddings, similar, "cosine", title=_entry(embeddings, word))
+        for word, similar in zip(words, found, strict=True)
+    ]
+    return Result({"neighbours": data}, Columns(tables, padding=(1, 4)))
+
+
+def similarity(embeddings: Embeddings, words: Sequence[str]) -> Result:
+    """Return the cosine of two words, or of every pair of several."""
+    cosines = [[embeddings.similarity(one, other) for other in words] for one in words]
+    data = {"words": list(words), "cosines": cosines}
+    if len(words) == 2:
+        return Result(data, Text(_number(cosines[0][1])))
+    table = _plain_table("", *(shown(word) for word in words))
+    for word, row in zip(words, cosines, strict=True):
+        table.add_row(Text(shown(word)), *(_number(cosine) for cosine in row))
+    return Result(data, table)
+
+
+def analogy(
+    embeddings: Embeddings, a: str, b: str, c: str, count: int, first: int | None, method: str
+) -> Result:
+    """Return the words that complete "a is to b as c is to …".
+
+    They have the largest cosine with b − a + c (``sum``: 3CosAdd), or the largest quotient of similarities
+    (``product``: 3CosMul); `count` and `first` as in `neighbours`.
+    """
+    search = embeddings.most_similar if method == "sum" else embeddings.most_similar_cosmul
+    found = search([b, c], [a], topn=count, restrict_vocab=first)
+    title = f"{shown(a)} is to {shown(b)} as {shown(c)} is to …"
+    data = {"analogy": [a, b, c], "method": method, "answers": _rows(embeddings, found)}
+    return Result(data, _table(embeddings, found, "cosine" if method == "sum" else "score", title=title))
+
+
+def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Result:
+    """Return scores on word pairs and analogies, and the layout of each file."""
+    sets = evaluation.read()
+    rows = evaluation_rows(evaluation.score(embeddings, sets), epoch=0)
+    table = _plain_table("set", "section", "measure", "score", "known", "of")
+    for row in rows:
+        score = "–" if row.score is None else _number(row.score)
+        named = (Text(shown(row.set, 40)), Text(shown(row.section, 40)), row.measure)
+        table.add_row(*named, score, f"{row.known:,}", f"{row.total:,}")
+    data = [{key: value for key, value in row._asdict().items() if key != "epoch"} for row in rows]
+    layouts = {name: one.layout for name, one in sets.items()}
+    notes = [Text(f"{shown(name, 40)}: {layout}", style="dim") for name, layout in layouts.items()]
+    return Result({"evaluation": data, "layouts": layouts}, Group(table, *notes))
+
+
+def _evaluation(parsed: argparse.Namespace) -> StandardEvaluation:
+    """Return an evaluation on the named sets, by default the standard ones."""
+    restricted = {} if parsed.first is None else {"restrict_vocab": parsed.first}
+    if parsed.word_pairs is None and parsed.analogies is None:
+        return StandardEvaluation(**restricted)
+    return StandardEvaluation(
+        parsed.word_pairs or [], parsed.analogies or [], columns=parsed.columns, **restricted
+    )
+
+
+def _explore(parsed: argparse.Namespace, saved: Saved, embeddings: Embeddings, vectors: str) -> None:
+    rule = ExplorerRule(limit_mb=None, words=parsed.words, projection=parsed.projection)
+    size = ExplorerPage(embeddings, rule, saved.title, vectors).write(parsed.out)
+    print(f"{parsed.out}: {readable_bytes(size)}")
+
+
+def _print(result: Result, as_json: bool, source: dict[str, str]) -> None:
+    if as_json:  # in ASCII, so that no word can control a terminal
+        print(json.dumps(source | result.data, indent=1))
+    else:
+        visible_console().print(result.text)
+
+
+def _rows(embeddings: Embeddings, similar: Similar) -> list[dict[str, Any]]:
+    return [{"word": word, "score": score, "count": _count(embeddings, word)} for word, score in similar]
+
+
+def _table(embeddings: Embeddings, similar: Similar, score: str, title: str) -> Group:
+    table = _plain_table("word", score, *(["count"] if embeddings.counts is not None else []))
+    for word, value in similar:
+        count = _count(embeddings, word)
+        table.add_row(Text(shown(word)), _number(value), *([] if count is None else [f"{count:,}"]))
+    return Group(Text(title, style="bold"), table)
+
+
+def _plain_table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first)
+    for name in others:
+        table.add_column(Text(name), justify="left" if name in ("section", "measure") else "right")
+    return table
+
+
+def _entry(embeddings: Embeddings, word: str) -> str:
+    count = _count(embeddings, word)
+    return shown(word) if count is None else f"{shown(word)} ({count:,})"
+
+
+def _count(embeddings: Embeddings, word: str) -> int | None:
+    return None if embeddings.counts is None else int(embeddings.counts[embeddings.ids[word]])
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+class _QueryParser(argparse.ArgumentParser):
+    """A parser whose errors mention ``--`` if a word begins with a hyphen."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, and keep the arguments for `error`."""
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, with the hint, and exit with code 2."""
+        unrecognized = message.partition("unrecognized arguments: ")[2].split() or self._given
+        known = self._option_string_actions
+        words = [
+            text for text in unrecognized if text.startswith("-") and text.partition("=")[0] not in known
+        ]
+        if words and "--" not in self._given:
+            message = (
+                f"{message.rstrip('.')}. If {words[0]} is a word, write -- before the words: -- {words[0]}"
+            )
+        super().error(message)
+
+
+def _parser() -> _QueryParser:
+    parser = _QueryParser(
+        prog="w2v-exp ask",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    queries = parser.add_subparsers(dest="query", required=True)
+    common = _common_options()
+    with_json = _QueryParser(add_help=False, parents=[common])
+    with_json.add_argument("--json", action="store_true", help="print the result as JSON")
+    with_count = _QueryParser(add_help=False, parents=[with_json])
+    with_count.add_argument(
+        "-n", "--count", type=_whole_number, default=10, help="number of words; default: 10"
+    )
+
+    near = queries.add_parser("neighbours", parents=[with_count], help="nearest words of each given word")
+    near.add_argument("words", nargs="+", metavar="WORD")
+    similar = queries.add_parser(
+        "similarity", parents=[with_json], help="cosine of two words, or of every pair of several"
+    )
+    similar.add_argument("word", metavar="WORD")
+    similar.add_argument("others", nargs="+", metavar="WORD")
+    analogy = queries.add_parser("analogy", parents=[with_count], help="A is to B as C is to …")
+    for word in ("a", "b", "c"):  # not one of nargs=3: argparse cannot name its three if one is missing
+        analogy.add_argument(word, metavar=word.upper())
+    analogy.add_argument(
+        "--method",
+        choices=ANALOGY_METHODS,
+        default="sum",
+        help="sum: cosine with B - A + C (3CosAdd); product: product of similarities (3CosMul); default: sum",
+    )
+    evaluation = queries.add_parser(
+        "evaluate", parents=[with_json], help="scores on word pairs and analogies; default: gensim's sets"
+    )
+    evaluation.add_argument("--word-pairs", nargs="+", metavar="SET", help="files, wordsim353 or simlex999")
+    evaluation.add_argument("--analogies", nargs="+", metavar="SET", help="files, or questions-words")
+    evaluation.add_argument(
+        "--columns",
+        nargs=3,
+        metavar=("WORD1", "WORD2", "SCORE"),
+        help="columns of the files of word pairs: numbers from 1, or names; default: recognised",
+    )
+    for limited in (near, analogy, evaluation):
+        limited.add_argument(
+            "--first",
+            type=_whole_number,
+            metavar="N",
+            help="search only the first (most frequent) N words; default: all",
+        )
+    explore = queries.add_parser("explore", parents=[common], help="write a page to explore in a browser")
+    explore.add_argument(
+        "--out", default="explorer.html", metavar="FILE", help="file of the page; default: explorer.html"
+    )
+    explore.add_argument(
+        "--words", type=_whole_number, metavar="N", help="only the most frequent N words; default: all"
+    )
+    explore.add_argument(
+        "--projection", choices=PROJECTIONS, default="pca", help="method of the map; default: pca"
+    )
+    return parser
+
+
+def _common_options() -> _QueryParser:
+    common = _QueryParser(add_help=False)
+    common.add_argument("run_or_file", metavar="RUN_OR_FILE")
+    common.add_argument(
+        "--vectors",
+        choices=VECTORS,
+        help="vectors to compare; default: those chosen by the run's `embedding`, or input for a file",
+    )
+    common.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="address of the MLflow store; default: MLFLOW_TRACKING_URI or ./mlflow.db",
+    )
+    reading = common.add_argument_group("options for files")
+    reading.add_argument(
+        "--limit", type=_whole_number, metavar="N", help="read only the first N rows; default: all"
+    )
+    reading.add_argument(
+        "--no-header",
+        action="store_true",
+        help="line 1 is a word with its vector, even if it looks like a header",
+    )
+    reading.add_argument(
+        "--unicode-errors",
+        choices=UNICODE_ERRORS,
+        default="strict",
+        help="words that are not UTF-8; default: strict, an error",
+    )
+    reading.add_argument(
+        "--duplicates",
+        choices=DUPLICATES,
+        default="error",
+        help="repeated words: an error (default), or keep the first",
+    )
+    reading.add_argument(
+        "--malformed",
+        choices=MALFORMED,
+        default="error",
+        help="rows without a word and its numbers, or a header with a wrong count: an error (default), or skip them",
+    )
+    return common
+
+
+def _whole_number(text: str) -> int:
+    """Return a positive whole number, for argparse."""
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text[:LONGEST_NUMBER]}: must be a whole number from 1 to {10**LONGEST_NUMBER - 1:,}."
+        )
+    return int(text)
