@@ -7,13 +7,16 @@ import importlib.util
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
 from processes import Command, run_python
 
 import w2v_exp
+from w2v_exp.__main__ import run
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
@@ -177,6 +180,31 @@ def test_the_readme_is_short() -> None:
 
 def test_the_architecture_fits_two_screens() -> None:
     assert len((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()) <= 110
+
+
+def test_the_path_of_a_setting_in_the_architecture_is_that_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|]+ \| `([\w/]+\.py)` \| (`.*`) \|$", page, flags=re.M)
+    path = {(file, name) for file, names in rows for name in re.findall(r"`([\w.]+)`", names)}
+    assert len(path) > 10
+    package = Path(w2v_exp.__file__).parent
+    called = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.is_relative_to(package):
+            called.add((file.relative_to(package).as_posix(), frame.f_code.co_qualname))
+
+    monkeypatch.chdir(tmp_path)
+    sys.setprofile(note)
+    try:
+        code = run(["window=5", "epochs=1", "tracking=none", "explorer=none", "probes=[]"])
+    finally:
+        sys.setprofile(None)
+    assert code == 0
+    assert path <= called
 
 
 def test_every_public_name_is_in_the_reference() -> None:

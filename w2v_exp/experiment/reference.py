@@ -30,7 +30,7 @@ PURPOSES = {
     "vocabulary": "The words that are kept.",
     "subsampling": "Random removal of frequent words before pairs are made.",
     "labels": "The representation of (centre, context) pairs and their labels in memory.",
-    "model": "The direction of prediction: from the centre word to its context, or from the context to the centre word.",
+    "model": "The direction of prediction: from the centre word to its context, or from the context to the centre.",
     "objective": "The cost that training minimises.",
     "initialization": "The parameters that training starts from.",
     "optimizer": "The rule that turns gradients into steps.",
