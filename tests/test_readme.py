@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import os
 import re
@@ -96,6 +97,17 @@ def test_the_choice_that_contributing_adds_works(tmp_path: Path, monkeypatch: py
     Path("my_conf/tokenizer/hashtag.yaml").write_text(options)
     (_, plan), *_ = understand(parse(["--config-dir", "my_conf", "tokenizer=hashtag"])).plans()
     assert plan.tokenizer("A #Rose!") == ["a", "#rose"]
+
+
+def test_the_protocols_and_tables_that_contributing_names_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `([\w/]+)\.py`: `(\w+)` \| `(\w+)` in (.*) \|$", page, flags=re.M)
+    assert len(rows) == 7
+    for group, module, protocol, table, place in rows:
+        found = importlib.import_module(f"w2v_exp.{module.replace('/', '.')}")
+        assert isinstance(getattr(found, protocol), type)
+        options = GROUPS if place == "`choices.py`" else vars(found)
+        assert (options["labels"] if table == "GROUPS" else options[table]).items() <= GROUPS[group].items()
 
 
 def test_the_sample_of_output_in_the_readme_is_true(command: Command) -> None:

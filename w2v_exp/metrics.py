@@ -120,6 +120,7 @@ def _trains(plan: Plan) -> bool:
 
 
 def _has_bounds(plan: Plan) -> bool:
+    """Return whether the cost is that of the pairs whose bounds are counted."""
     return plan.bounds and plan.costs_all_pairs
 
 
@@ -138,7 +139,8 @@ METRICS = (
         reported=True,
         role="quality",
         note="(unigram_cost − cost) / (unigram_cost − cost_floor): 0 for a model of word frequencies alone, 1 for the "
-        "best model of these pairs. It compares runs whose pairs differ.",
+        "best model of these pairs. It compares runs whose pairs differ. Not logged with subsampling, model=cbow or "
+        "bounds=false, nor with shrinking_window for a softmax without labels=counts.",
         expected=_has_bounds,
     ),
     Metric(
@@ -193,6 +195,7 @@ METRICS = (
         4,
         "gap",
         5,
+        note="Logged under the same conditions as information_explained.",
         expected=_has_bounds,
     ),
     Metric(

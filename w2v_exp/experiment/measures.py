@@ -258,7 +258,10 @@ def training_bounds(
 
 
 def bound_metrics(bounds: Bounds, cost: float | None) -> dict[str, float]:
-    """Return the metrics of the bounds, and of a cost relative to them."""
+    """Return the metrics of the bounds, and of a cost relative to them.
+
+    `cost` is None if its pairs are not those of the bounds, as with subsampling: see `Plan.costs_all_pairs`.
+    """
     metrics = dict(vars(bounds))
     if cost is not None:
         metrics["cost_gap"] = cost - bounds.cost_floor
