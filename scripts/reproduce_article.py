@@ -1,4 +1,4 @@
-"""Reproduce the article "Word2vec from Scratch with NumPy", and report what holds.
+"""Reproduce the article "Word2vec from Scratch with NumPy", and report each figure with its tolerance.
 
     python scripts/reproduce_article.py
     python scripts/reproduce_article.py --seeds 20 --out reports/twenty_seeds
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = perf_counter()
     published = PublishedFigures.read(options.published)
     points = []
-    with threadpool_limits(1):  # a second thread only costs time on matrices of 13 × 50
+    with threadpool_limits(1):  # matrices of 13 × 50 are slower with a second thread
         for module in POINTS:
             point = module.examine(published, range(options.seeds))
             points.append(point)
@@ -56,7 +56,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--seeds", type=at_least_one, default=5, help="how many seeds to train from (5)")
+    parser.add_argument("--seeds", type=at_least_one, default=5, help="number of seeds (5)")
     parser.add_argument("--out", type=Path, default=Path("reports/article"), help="folder (reports/article)")
     parser.add_argument(
         "--published",
@@ -75,7 +75,7 @@ def at_least_one(text: str) -> int:
 
 
 def conditions(seeds: int) -> str:
-    """Return seeds and versions behind the figures, in a sentence."""
+    """Return one sentence with the seeds and versions."""
     return (
         f"Trained from {seeds} seed{'s' if seeds > 1 else ''} (from 0), in float64, with NumPy {np.__version__} "
         f"on Python {platform.python_version()}. Ranges are those over the seeds."

@@ -1,4 +1,4 @@
-"""Point 2: the published cost curves, against ours at every published epoch."""
+"""Point 2: the published cost curves and ours, at every published epoch."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
     final = np.concatenate([costs[:, published.epochs[-1]] for costs in runs.values()])
     return Point(
         title="The cost curves",
-        statement="The cost falls from 2.552 to 2.03 in 5,000 epochs, alike for one-hot labels and for ids",
+        statement="The cost falls from 2.552 to 2.03 in 5,000 epochs, equally for one-hot labels and for ids",
         stands=True,
         finding=f"Our curves stay within {farthest:.3f} of the published ones at all "
         f"{len(published.epochs)} printed epochs and end at {spread(final)}, with the same valley near epoch "
@@ -60,13 +60,13 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
 
 
 def valley(costs: NDArray[np.float64]) -> tuple[int, float]:
-    """Return the epoch of the lowest cost in the valley, and how much higher a later cost is at the most."""
+    """Return the epoch of the lowest cost in the valley, and the largest rise of a later cost above it."""
     epoch = VALLEY[0] + int(np.argmin(costs[VALLEY[0] : VALLEY[1] + 1]))
     return epoch, float(costs[epoch:].max() - costs[epoch])
 
 
 def initial_cost(vocabulary_size: int) -> float:
-    """Return the article's cost of a model that gives every word the same probability."""
+    """Return the article's cost of equal probabilities."""
     return -math.log(1 / (vocabulary_size + EPSILON) + EPSILON)
 
 
@@ -84,8 +84,8 @@ def _claims(
             f"{published[0]:.4f}",
             spread(ours[:, 0]),
             f"{INITIAL_DISTANCE} around {start:.4f}",
-            "a model that knows nothing costs −ln(1/(V + 0.001) + 0.001), and scores of the order of "
-            "0.01² · √50 move that in the fourth decimal",
+            "with equal probabilities the cost is −ln(1/(V + 0.001) + 0.001); initial scores of the order of "
+            "0.01² · √50 change its fourth decimal",
             all_within([published[0], *ours[:, 0]], start - INITIAL_DISTANCE, start + INITIAL_DISTANCE),
         ),
         Claim(
@@ -93,9 +93,8 @@ def _claims(
             f"{published[0]:.4f} to {published[-1]:.4f}",
             f"at most {distances.max():.4f} away (by seed {spread(distances)})",
             f"{DISTANCE} at every epoch, every seed",
-            "the published start is unknown; another start shifts the curve by up to 40 epochs, where it falls "
-            "by up to 0.06 in 50. Of seeds 0 to 59, 56 stay within 0.03; four (25, 29, 51, 55) reach up to "
-            "0.038",
+            "the published seed is unknown; another one shifts the curve by up to 40 epochs, where it falls by "
+            "up to 0.06 in 50. Of seeds 0 to 59, 56 stay within 0.03, and four (25, 29, 51, 55) within 0.038",
             bool(distances.max() <= DISTANCE),
         ),
         Claim(
@@ -103,7 +102,7 @@ def _claims(
             f"{published[-1]:.4f}",
             spread(ours[:, -1]),
             f"{FINAL[0]} to {FINAL[1]}, every seed",
-            "over 60 seeds it is 2.031 to 2.040; this leaves 0.003 on both sides",
+            "2.031 to 2.040 over 60 seeds, with a margin of 0.003 on both sides",
             all_within([published[-1], *ours[:, -1]], *FINAL),
         ),
         Claim(
@@ -111,7 +110,7 @@ def _claims(
             f"{printed_lowest:,}",
             spread(lowest, digits=0),
             f"between {VALLEY[0]:,} and {VALLEY[1]:,}, every seed",
-            "over 60 seeds it is 1145 to 1344",
+            "1145 to 1344 over 60 seeds",
             all_within([printed_lowest, *lowest], VALLEY[0] + 1, VALLEY[1] - 1),
         ),
         Claim(
@@ -119,7 +118,7 @@ def _claims(
             f"{printed_rise:.4f}",
             spread(rises),
             f"at least {RISE}, every seed",
-            "over 60 seeds it is 0.003 to 0.014",
+            "0.003 to 0.014 over 60 seeds",
             min(printed_rise, *rises) >= RISE,
         ),
     ]
@@ -143,7 +142,7 @@ def draw_cost_curves(
     ours: Mapping[str, NDArray[np.float64]],
     valley: tuple[int, int],
 ) -> None:
-    """Draw the published cost over the band of our seeds: whole, and enlarged below.
+    """Draw the published cost and the band of our seeds, and below a section enlarged.
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def draw_cost_curves(
     ours : mapping of str to ndarray, shape (seeds, all epochs)
         Our costs.
     valley : (int, int)
-        Between which epochs the lowest cost before the rise is looked for.
+        First and last epoch of the search for the lowest cost before the rise.
     """
     with style.drawing(path, height=6.4) as figure:
         grid = figure.subplots(2, len(published), sharex=True, sharey="row", squeeze=False)
@@ -176,7 +175,7 @@ def draw_cost_curves(
             enlarged.set_ylim(2.027, 2.058)
             whole.set_xlabel("")
             style.add_title(whole, f"{labels.capitalize()} labels")
-            enlarged.set_title("enlarged; shaded: where the valley must be")
+            enlarged.set_title("enlarged; shaded: range of the valley")
         for axes in grid[:, 0]:
             axes.set_ylabel("article's cost, nats per pair")
         grid[0, 0].legend(frameon=False, fontsize=style.SMALL)

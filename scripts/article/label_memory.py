@@ -1,4 +1,4 @@
-"""Point 5: the memory of one-hot labels and of ids as texts grow, up to where one-hot labels are refused."""
+"""Point 5: memory of one-hot labels and of ids by size of the text, until one-hot labels are refused."""
 
 from __future__ import annotations
 
@@ -30,47 +30,43 @@ TOLERANCE = 0.02
 WINDOW = 5
 DIM = 10
 BATCH_SIZE = 128
-REHEARSED_STEPS = 3
+STEPS = 3
 VOCABULARY_SIZES = (125, 250, 500, 1000)
 TOKENS = (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000)
-LARGEST_DENSE = 350 * MEGABYTE  # what the report is willing to allocate
+LARGEST_DENSE = 350 * MEGABYTE  # of one-hot labels that are allocated
 ARTICLE_WORDS, ARTICLE_PAIRS = 31_853, 35_750_000  # the article's second text, on which its kernel died
 
 
 def examine(published: PublishedFigures, seeds: range) -> Point:
-    """Measure both encodings on texts of many sizes, fit lines, and grow the text until dense is refused."""
+    """Measure both encodings on texts of many sizes, fit lines, and enlarge the text until dense labels are refused."""
     dense = [measure("dense", *size, seeds[0]) for size in sizes() if fits_as_dense(*size)]
     sparse = [measure("sparse", *size, seeds[0]) for size in sizes()]
-    # The line is that of the labels: examples of a small text keep its batches too, up to 2 MB for speed.
+    # Examples of a small text keep its batches too, up to 2 MB for speed; the line is that of the labels alone.
     large = [each for each in sparse if not keeps_batches(each.pairs)]
-    lines = {
-        "dense by V·m": Line.fit([each.vocabulary_size * each.pairs for each in dense], dense),
-        "dense by m": Line.fit([each.pairs for each in dense], dense),
-        "sparse by m": Line.fit([each.pairs for each in large], large),
-        "sparse by V·m": Line.fit([each.vocabulary_size * each.pairs for each in large], large),
-    }
+    by_cells = Line.fit([each.vocabulary_size * each.pairs for each in dense], dense)
+    by_pairs = Line.fit([each.pairs for each in large], large)
     refusal = refuse(seeds[0])
     finding = (
-        f"Measured: {lines['dense by V·m'].slope:.2f} bytes for each of V·m with one-hot labels, and "
-        f"{lines['sparse by m'].slope:.2f} bytes a pair with ids, whatever the vocabulary."
+        f"{by_cells.slope:.2f} bytes per word and pair (V·m) with one-hot labels, and {by_pairs.slope:.2f} bytes per "
+        "pair with ids, regardless of the vocabulary."
     )
     if refusal:
         finding += (
-            f" At V = {refusal.vocabulary_size:,} one-hot labels ({readable_bytes(refusal.needed)}) are "
-            f"refused before anything is allocated; ids train in {readable_bytes(refusal.sparse.peak)}."
+            f" At V = {refusal.vocabulary_size:,}, one-hot labels ({readable_bytes(refusal.needed)}) are refused "
+            f"before anything is allocated; ids train in {readable_bytes(refusal.sparse.peak)}."
         )
     return Point(
         title="Memory of the labels",
         statement="One-hot labels need O(V·m) memory, which ended a larger run; ids need O(m)",
         stands=True,
         finding=finding,
-        claims=[*_line_claims(lines["dense by V·m"], lines["sparse by m"]), _refusal_claim(refusal)],
+        claims=[*_line_claims(by_cells, by_pairs), _refusal_claim(refusal)],
         body=prose(
             "label_memory",
             dim=DIM,
-            steps=REHEARSED_STEPS,
+            steps=STEPS,
             largest=_largest_table(dense, sparse),
-            lines=_lines_table(lines),
+            lines=_lines_table({"one-hot labels by V·m": by_cells, "ids by m": by_pairs}),
             refusal=_refused(refusal),
             article_words=f"{ARTICLE_WORDS:,}",
             article_pairs=f"{ARTICLE_PAIRS / 1e6:.2f} M",
@@ -79,7 +75,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
         ),
         pictures={
             "label_memory.svg": partial(
-                draw_label_memory, dense=dense, sparse=sparse, large=large, lines=lines, refusal=refusal
+                draw_label_memory, dense=dense, sparse=sparse, by_cells=by_cells, by_pairs=by_pairs
             )
         },
     )
@@ -92,7 +88,7 @@ def _line_claims(dense: Line, sparse: Line) -> list[Claim]:
             f"O(V·m), {DENSE_BYTES} for a float64",
             f"{dense.slope:.3f}, R² {dense.determination:.5f}",
             f"{100 * TOLERANCE:g} %, R² at least 0.999",
-            "what is allocated repeats to a few hundred bytes; the rest is the steps' own arrays, O(V)",
+            "allocations repeat to a few hundred bytes; the rest are arrays of the steps, O(V)",
             abs(dense.slope / DENSE_BYTES - 1) <= TOLERANCE and dense.determination >= 0.999,
         ),
         Claim(
@@ -100,8 +96,8 @@ def _line_claims(dense: Line, sparse: Line) -> list[Claim]:
             f"O(m), {SPARSE_BYTES} for two int32 ids",
             f"{sparse.slope:.3f}, R² {sparse.determination:.5f}",
             f"{100 * TOLERANCE:g} %, R² at least 0.995",
-            "one line for four vocabularies, so parameters and scores, O(V), lie off it. Fitted to texts whose "
-            "batches are not kept from epoch to epoch, as those of small ones are",
+            "one line for four vocabularies, which differ by parameters and scores, O(V). Fitted to texts whose "
+            "batches are not kept from epoch to epoch, as those of small texts are",
             abs(sparse.slope / SPARSE_BYTES - 1) <= TOLERANCE and sparse.determination >= 0.995,
         ),
     ]
@@ -119,13 +115,13 @@ def _refusal_claim(refusal: Refusal | None) -> Claim:
         "refused, in two lines, before anything is allocated",
         obtained,
         "less than 1 MB allocated",
-        "the check is arithmetic; V grows until twice what is available is needed, whatever the machine has",
+        "the check is arithmetic; V grows until twice the available memory of the machine is needed",
         holds,
     )
 
 
 def _largest_table(dense: Sequence[Measurement], sparse: Sequence[Measurement]) -> str:
-    """Return, for each vocabulary, the largest text whose one-hot labels were measured."""
+    """Return a table of the largest text of each vocabulary whose one-hot labels were measured."""
     ids = {(each.vocabulary_size, each.pairs): each.peak for each in sparse}
     largest = {each.vocabulary_size: each for each in sorted(dense, key=lambda each: each.pairs)}
     rows = []
@@ -148,7 +144,7 @@ def _lines_table(lines: dict[str, Line]) -> str:
         [name, f"{line.slope:,.4g}", readable_bytes(line.intercept), f"{line.determination:.4f}"]
         for name, line in lines.items()
     ]
-    return table(["Line", "Bytes for each", "Intercept", "R²"], rows)
+    return table(["Line", "Bytes per unit", "Intercept", "R²"], rows)
 
 
 def _refused(refusal: Refusal | None) -> str:
@@ -162,7 +158,7 @@ def _refused(refusal: Refusal | None) -> str:
 
 @dataclass(frozen=True)
 class Measurement:
-    """V, m, and the peak memory in bytes of the beginning of a training."""
+    """V, m, and the peak memory of the first steps of a training, in bytes."""
 
     vocabulary_size: int
     pairs: int
@@ -171,7 +167,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through measurements, peak = intercept + slope · x in bytes, and its R² (`determination`)."""
+    """A line, peak = intercept + slope · x in bytes, and its R² (`determination`)."""
 
     intercept: float
     slope: float
@@ -179,7 +175,7 @@ class Line:
 
     @classmethod
     def fit(cls, x: Sequence[int], measurements: Sequence[Measurement]) -> Line:
-        """Return the line with the least squared distance from the peaks."""
+        """Return the least-squares line of the peaks."""
         peaks = np.array([each.peak for each in measurements])
         slope, intercept = np.polyfit(x, peaks, 1)
         residual = peaks - intercept - slope * np.array(x)
@@ -188,7 +184,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A training that was refused: V, m, bytes of one-hot labels, the message, bytes allocated until then; with ids."""
+    """A refused training: V, m, bytes needed, the message, bytes allocated, and the same text with ids."""
 
     vocabulary_size: int
     pairs: int
@@ -199,51 +195,51 @@ class Refusal:
 
 
 def sizes() -> list[tuple[int, int]]:
-    """Return vocabulary size and tokens of every text: one cannot have more words than tokens."""
+    """Return vocabulary size and number of tokens of every text."""
     return [(words, tokens) for words in VOCABULARY_SIZES for tokens in TOKENS if words <= tokens]
 
 
 def fits_as_dense(vocabulary_size: int, tokens: int) -> bool:
-    """Return whether the one-hot labels of a text may be allocated here; half of what is there stays free."""
+    """Return whether the one-hot labels of a text may be allocated: in at most half of the available memory."""
     available = available_memory()
     limit = LARGEST_DENSE if available is None else min(LARGEST_DENSE, available // 2)
     return DenseLabels.memory(count_pairs(tokens, WINDOW), vocabulary_size, np.float64) <= limit
 
 
 def keeps_batches(pairs: int) -> bool:
-    """Return whether `Examples` keeps the batches of a text of so many pairs from epoch to epoch, with ids."""
+    """Return whether `Examples` keeps the batches of this number of pairs from epoch to epoch, with ids."""
     return SparseLabels.memory(pairs, 0, np.float64) <= KEPT_LABEL_BYTES
 
 
 def zipfian_text(tokens: int, vocabulary_size: int, generator: np.random.Generator) -> NDArray[np.int32]:
-    """Return a random text that has every word, and word i drawn 1/(i + 1) times as often as word 0."""
+    """Return a random text with every word, in which word i is 1/(i + 1) times as frequent as word 0."""
     shares = 1 / np.arange(1, vocabulary_size + 1)
     drawn = generator.choice(vocabulary_size, size=tokens - vocabulary_size, p=shares / shares.sum())
     return generator.permutation(np.concatenate([np.arange(vocabulary_size), drawn])).astype(np.int32)
 
 
 def measure(labels: str, vocabulary_size: int, tokens: int, seed: int) -> Measurement:
-    """Return the peak memory of pairing a random text, encoding its labels, and taking the first steps."""
+    """Return the peak memory of the pairs of a random text, their labels, and the first steps."""
     generator = np.random.default_rng(seed)
     ids = zipfian_text(tokens, vocabulary_size, generator)
     with PeakMemory() as peak:
         pairs = window_pairs(ids, WINDOW, vocabulary_size)
         examples = Examples(pairs, labels=labels, batch_size=BATCH_SIZE, order="corpus")
         parameters = ArticleInitialization()(vocabulary_size, DIM, generator)
-        Trainer(examples, parameters, epochs=1, generator=generator).dry_run(REHEARSED_STEPS)
+        Trainer(examples, parameters, epochs=1, generator=generator).dry_run(STEPS)
     return Measurement(vocabulary_size, len(pairs), peak.megabytes * MEGABYTE)
 
 
 def refuse(seed: int) -> Refusal | None:
-    """Grow a text in which every word occurs once until its one-hot labels cannot fit, and ask for them.
+    """Enlarge a text in which every word occurs once until its one-hot labels cannot fit, and request them.
 
-    None where the system does not report its available memory: nothing can be refused there.
+    Return None if the system does not report its available memory.
     """
     available = available_memory()
     if available is None:
         return None
     vocabulary_size = VOCABULARY_SIZES[-1]
-    # Twice what is available: other processes may free some of theirs meanwhile.
+    # Twice the available memory, since other processes may free some of theirs meanwhile.
     while (
         DenseLabels.memory(count_pairs(vocabulary_size, WINDOW), vocabulary_size, np.float64) <= 2 * available
     ):
@@ -271,37 +267,23 @@ def draw_label_memory(
     *,
     dense: Sequence[Measurement],
     sparse: Sequence[Measurement],
-    large: Sequence[Measurement],
-    lines: dict[str, Line],
-    refusal: Refusal | None,
+    by_cells: Line,
+    by_pairs: Line,
 ) -> None:
-    """Draw peak memory by number of pairs, both axes logarithmic; the line of ids is fitted to `large`."""
-    by_cells, by_pairs = lines["dense by V·m"], lines["sparse by m"]
+    """Draw peak memory by number of pairs on logarithmic axes: points are measured, lines fitted."""
     with style.drawing(path, height=5.2) as figure:
         axes = figure.add_subplot()
         axes.set(xscale="log", yscale="log", xlabel="pairs (m)")
-        vocabulary_sizes = sorted({each.vocabulary_size for each in sparse})
-        for V, shade in zip(vocabulary_sizes, np.linspace(0.4, 1, len(vocabulary_sizes)), strict=True):
+        for V, shade in zip(VOCABULARY_SIZES, np.linspace(0.4, 1, len(VOCABULARY_SIZES)), strict=True):
             look: dict[str, Any] = {"color": PUBLISHED, "alpha": shade}
             pairs, peaks = _of(dense, V)
             axes.plot(pairs, by_cells.intercept + by_cells.slope * V * pairs, lw=1.2, **look)
             axes.scatter(pairs, peaks, s=18, lw=0, **look)
             _note(axes, f"V = {V:,}", pairs[0], peaks[0], PUBLISHED, left=True)
             axes.scatter(*_of(sparse, V), s=18, lw=0, color=OURS, alpha=shade)
-        pairs = np.geomspace(min(each.pairs for each in large), max(each.pairs for each in sparse))
-        axes.plot(pairs, by_pairs.intercept + by_pairs.slope * pairs, color=OURS, lw=1.2)
-        _note(axes, "ids, any V", pairs[-1], by_pairs.intercept + by_pairs.slope * pairs[-1], OURS)
-        if (available := available_memory()) is not None:
-            axes.axhline(available, color=style.GREY, lw=1, ls=(0, (4, 3)))
-            left, _ = axes.get_xlim()
-            _note(axes, f"available here: {readable_bytes(available)}", left, 1.3 * available, style.GREY)
-        if refusal is not None:
-            axes.scatter([refusal.pairs], [refusal.needed], marker="x", s=50, color=PUBLISHED)
-            _note(
-                axes, f"refused: {readable_bytes(refusal.needed)}", refusal.pairs, refusal.needed, PUBLISHED
-            )
-            axes.scatter([refusal.pairs], [refusal.sparse.peak], marker="D", s=28, color=OURS)
-            _note(axes, "that text with ids", refusal.pairs, refusal.sparse.peak, OURS, left=True)
+        ends = np.array([KEPT_LABEL_BYTES / SPARSE_BYTES, max(each.pairs for each in sparse)])
+        axes.plot(ends, by_pairs.intercept + by_pairs.slope * ends, color=OURS, lw=1.2)
+        _note(axes, "ids, any V", ends[1], by_pairs.intercept + by_pairs.slope * ends[1], OURS)
         axes.grid(which="major")
         axes.margins(x=0.15, y=0.1)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: readable_bytes(value)))
@@ -310,8 +292,8 @@ def draw_label_memory(
         style.add_title(
             axes,
             f"One-hot labels take {by_cells.slope:.2f} bytes · V · m, ids {by_pairs.slope:.2f} bytes · m",
-            f"peak memory; points measured, lines fitted; {len(vocabulary_sizes)} vocabulary sizes, "
-            "the darker the larger",
+            f"peak memory; points measured, lines fitted; {len(VOCABULARY_SIZES)} vocabulary sizes, "
+            "darker is larger",
         )
 
 

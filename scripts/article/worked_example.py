@@ -9,11 +9,11 @@ from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.tokenizers import ArticleTokenizer
 
 EXAMPLE_WINDOW = 5
-WHY_EXACT = "counting has no randomness in it"
+WHY_EXACT = "counts are not random"
 
 
 def examine(published: PublishedFigures, seeds: range) -> Point:
-    """Tokenize the sentence, count, and pair the example's word with its neighbours."""
+    """Tokenize the sentence, count, and make the pairs of the example's word."""
     text, pairs = article_text(), article_pairs()
     ours = {
         "tokens": text.tokens,
@@ -43,7 +43,7 @@ def examine(published: PublishedFigures, seeds: range) -> Point:
     )
     return Point(
         title="The worked example",
-        statement=f"How the sentence becomes tokens, and `{word}` {len(expected)} pairs",
+        statement=f"The tokens of the sentence, and the {len(expected)} pairs of `{word}`",
         stands=True,
         finding=f"{text.tokens} tokens, {len(text.vocabulary)} words and {len(pairs)} pairs, and the same "
         f"{len(obtained)} pairs of `{word}` in the same order.",
