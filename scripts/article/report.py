@@ -1,4 +1,4 @@
-"""Claims and points, and the report of them as Markdown and as one HTML page. Its prose is in ``prose``."""
+"""Claims, points, and their report as Markdown and as one HTML page; its prose is in ``prose``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from string import Template
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from w2v_exp.reporting.pages import render_page
+from w2v_exp.reporting.pages import render_page, render_text
 
 PROSE = Path(__file__).parent / "prose"
 PAGE = Path(__file__).parent / "page"
@@ -31,22 +30,22 @@ CLASSES = {
 
 @dataclass(frozen=True)
 class Claim:
-    """One figure, checked.
+    """A checked number.
 
     Parameters
     ----------
     name : str
-        What the figure is.
+        Name of the number.
     expected : str
-        The published figure, or the one that an earlier, independent rewrite of the article measured.
+        The published number, or the measurement of an earlier, independent rewrite of the article.
     obtained : str
-        Ours.
+        The number of this project.
     tolerance : str
-        How far the two may be apart, or the range that ours must be in.
+        Largest allowed difference, or allowed range.
     reason : str
-        Why this tolerance.
+        Reason for the tolerance.
     holds : bool or None
-        Whether ours is within the tolerance; None where it could not be measured on this machine.
+        Whether the number is within the tolerance; None if it could not be measured on this machine.
     """
 
     name: str
@@ -59,24 +58,24 @@ class Claim:
 
 @dataclass(frozen=True)
 class Point:
-    """One thing that the article shows or says, with all that was done to check it.
+    """A statement of the article, with the claims that check it.
 
     Parameters
     ----------
     title : str
         The heading.
     statement : str
-        What the article shows or says, in a sentence of ours.
+        The statement of the article in one sentence.
     stands : bool
         Whether the statement stands, given that every claim holds.
     finding : str
-        What the claims come to, in a sentence or two.
+        The result of the claims in one or two sentences.
     claims : list of Claim
-        The figures.
+        The checked numbers.
     body : str
-        How it was done and what is to be seen, in Markdown; pictures are named ``pictures/<name>``.
+        Method and results in Markdown; pictures are named ``pictures/<name>``.
     pictures : mapping of str to callable
-        Functions that draw the pictures, given the path to write to, by file name.
+        Functions that draw the pictures to a path, by file name.
     """
 
     title: str
@@ -101,7 +100,7 @@ class Point:
 
 
 def spread(values: Iterable[float], digits: int = 4) -> str:
-    """Return the least and the greatest of some values.
+    """Return the smallest and the largest of some values.
 
     >>> spread([2.0359, 2.0313])
     '2.0313 to 2.0359'
@@ -119,8 +118,8 @@ def all_within(values: Iterable[float], low: float, high: float) -> bool:
 
 
 def prose(name: str, **values: object) -> str:
-    """Return the text of ``prose/<name>.md`` with the values in their places."""
-    return Template((PROSE / f"{name}.md").read_text(encoding="utf-8")).substitute(values).strip()
+    """Return the text of ``prose/<name>.md`` with its variables replaced."""
+    return render_text(PROSE / f"{name}.md", **values).strip()
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -140,24 +139,24 @@ def report(points: Sequence[Point], conditions: str) -> str:
     points : sequence of Point
         The points checked, in order.
     conditions : str
-        Seeds and versions behind the figures, in a sentence.
+        Seeds and versions, in one sentence.
     """
     titles = [f"{number}. {point.title}" for number, point in enumerate(points, start=1)]
     summary = [
         [f"[{title}](#{slug(title)})", point.statement, VERDICTS[point.verdict], _found(point)]
         for title, point in zip(titles, points, strict=True)
     ]
-    header = ["", "What the article shows or says", "Verdict", "What we found"]
+    header = ["", "Statement of the article", "Verdict", "Finding"]
     parts = [
         prose("report", conditions=conditions, headline=headline(points), summary=table(header, summary))
     ]
     for title, point in zip(titles, points, strict=True):
-        parts += [f"## {title}", point.body, "### Every figure checked", _claims_table(point.claims)]
+        parts += [f"## {title}", point.body, "### Checked numbers", _claims_table(point.claims)]
     return "\n\n".join(parts) + "\n"
 
 
 def headline(points: Sequence[Point]) -> str:
-    """Return the outcome in a sentence, with the names of the figures that are out of tolerance."""
+    """Return the outcome in one sentence, with the names of the claims out of tolerance."""
     claims = [claim for point in points for claim in point.claims]
     failed = [
         f"{claim.name} (expected {claim.expected}, obtained {claim.obtained})"
@@ -177,13 +176,13 @@ def headline(points: Sequence[Point]) -> str:
 
 
 def _found(point: Point) -> str:
-    if point.failed:  # the finding is what the claims come to when they hold
+    if point.failed:  # the finding assumes that all claims hold
         return f"Out of tolerance: {'; '.join(claim.name for claim in point.failed)}."
     return point.finding
 
 
 def slug(title: str) -> str:
-    """Return the anchor of a heading, as GitHub makes it.
+    """Return the anchor of a heading, as on GitHub.
 
     >>> slug("6. “Only two places”")
     '6-only-two-places'
@@ -202,7 +201,7 @@ def _claims_table(claims: Sequence[Claim]) -> str:
         ]
         for claim in claims
     ]
-    return table(["Figure", "Published or expected", "Obtained", "Tolerance, and why", "Result"], rows)
+    return table(["Number", "Published or expected", "Obtained", "Tolerance, and why", "Result"], rows)
 
 
 def page(markdown: str, folder: Path) -> str:
@@ -211,9 +210,9 @@ def page(markdown: str, folder: Path) -> str:
     Parameters
     ----------
     markdown : str
-        The report. HTML in it is shown, not interpreted.
+        The report; HTML in it is escaped.
     folder : Path
-        Where the SVG pictures are that it names.
+        The folder of its SVG pictures.
     """
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = renderer.parse(markdown)
@@ -221,7 +220,7 @@ def page(markdown: str, folder: Path) -> str:
     _mark_results(tokens)
     _inline_pictures(tokens, folder)
     body = renderer.renderer.render(tokens, renderer.options, {})
-    # A wide table scrolls by itself on a narrow screen.
+    # On a narrow screen, a wide table scrolls alone.
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
     return render_page(PAGE, body=body)
 

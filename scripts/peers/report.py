@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from string import Template
 
 from article.report import table
 from benchmarks.measure import Bar, bar_cells, machine_description
@@ -17,6 +16,7 @@ from peers.training import Trained
 from peers.verdict import Figure
 from w2v_exp.errors import shown
 from w2v_exp.reporting.escape import markdown as escaped
+from w2v_exp.reporting.pages import render_text
 
 TITLES = {"wordsim353": "WS-353", "simlex999": "SimLex-999", "analogies": "analogies"}
 HEADER = ["", "epochs", "seeds", "seconds", "processor seconds", "words/s", "memory, MB"]
@@ -120,4 +120,4 @@ def markdown(
         "dates": ", ".join(sorted({one.made["date"][:10] for one in done})),
         "machine": ", ".join(f"{key} {escaped(str(value))}" for key, value in machine_description().items()),
     }
-    return Template(PROSE.read_text(encoding="utf-8")).substitute(values)
+    return render_text(PROSE, **values)

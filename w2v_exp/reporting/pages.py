@@ -1,4 +1,4 @@
-"""Pages: one HTML file each, whose content policy allows its own script and style, and no request at all."""
+"""Pages: one HTML file each, whose content policy allows only its own script and style, and no request."""
 
 from __future__ import annotations
 
@@ -60,6 +60,14 @@ def render_page(folder: Path, scripts: Sequence[str] = (), data: object = None, 
         data=json_in_html(data),
         version=w2v_exp.__version__,
     )
+
+
+def render_text(file: Path, **values: Any) -> str:
+    """Return a text file with its variables ``{{ name }}`` replaced; an undefined name is an error."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(file.read_text(encoding="utf-8")).render(values)
 
 
 def content_policy(style: str, script: str) -> str:
