@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -234,3 +235,54 @@ def test_tutorials_are_notebooks_and_the_toctree_has_every_page() -> None:
     }
     log = (docs / "log" / "index.md").read_text(encoding="utf-8")
     assert {page.stem for page in (docs / "log").glob("*.md")} - {"index"} <= set(log.split())
+
+
+def inline_code(page: Path) -> list[str]:
+    """Return the code spans of a page, and the lines of its shell blocks."""
+    text = page.read_text(encoding="utf-8")
+    prose = re.sub(r"^( *)```.*?^\1```", "", text, flags=re.S | re.M)
+    spans = re.findall(r"`([^`\n]+)`", prose)
+    return [*spans, *(line.split("  #")[0] for block in blocks(page, "bash") for line in block.splitlines())]
+
+
+@cache
+def existing() -> tuple[set[str], dict[str, set[str]]]:
+    """Return all keys that can be overridden, and the options of each group."""
+    found = {group: generate_reference.options(group) for group in generate_reference.PURPOSES}
+    keys = {value.key for value in generate_reference.top_level_values()} | {"hydra.sweeper.max_batch_size"}
+    for group, all_options in found.items():
+        prefix = group.replace("/", ".")
+        keys |= {f"{prefix}.{setting.key}" for option in all_options for setting in option.settings}
+    names = {group: {option.name for option in all_options} for group, all_options in found.items()}
+    names["tokenizer"].add("hashtag")  # the examples that a reader adds
+    names["sweep"].add("my_changes")
+    return keys, names
+
+
+def unknown_override(key: str, value: str) -> bool:
+    """Return whether a ``key=value`` of the documentation has a key or an option that does not exist."""
+    keys, names = existing()
+    if key in names:
+        return bool(re.fullmatch(r"[\w,]+", value)) and not set(value.split(",")) <= names[key]
+    return key not in keys and key.startswith((*(f"{group}." for group in GROUPS), "hydra."))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_names_in_code_spans_exist(page: Path) -> None:
+    spans = inline_code(page)
+    overrides = [
+        pair
+        for span in spans
+        for pair in re.findall(r"(?<![\w.-])([a-z][\w./]*)=([^\s`'\"=]+)", span)
+        if "://" not in span
+    ]
+    assert [f"{key}={value}" for key, value in overrides if unknown_override(key, value)] == []
+    files = [
+        name for span in spans for name in re.findall(r"^(?:conf|docs|scripts|tests|w2v_exp)/[\w./-]+$", span)
+    ]
+    assert [name for name in files if not (ROOT / name.rstrip(".")).exists()] == []
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    named = {name for span in spans for name in re.findall(r"^make ([a-z-]+)", span)}
+    assert named <= targets
+    subcommands = {name for span in spans for name in re.findall(r"^w2v-exp ([a-z]+)(?= |$)", span)}
+    assert subcommands <= set(SUBCOMMANDS)
