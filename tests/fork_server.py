@@ -32,7 +32,6 @@ LOADED = [  # what the application imports late
     "w2v_exp.reporting.plots",
     "w2v_exp.experiment.cli",
     "w2v_exp.searching.search",
-    "w2v_exp.tracking.mlflow_run",
     "w2v_exp.tracking.history",
 ]
 

@@ -16,9 +16,9 @@ from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.estimate import estimate_encodings, estimate_run, require_fit
 from w2v_exp.experiment.inputs import read_trainable_text
 from w2v_exp.experiment.measures import RunCosts
+from w2v_exp.experiment.record import kept_epochs
 from w2v_exp.experiment.run import dry_run
 from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.tracking.mlflow_run import kept_epochs
 
 VALUES = (-1, 10**12, 2**62, 10**23, 10**400, "1e300", "nan", "inf")
 MORE_VALUES = (*VALUES, 0, 1, 2**63 - 1, 2**63, "0.5", "-inf")

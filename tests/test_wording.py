@@ -23,9 +23,6 @@ UNMENDED: set[str] = {
     "w2v_exp/config.py",
     "w2v_exp/embeddings/formats.py",
     "w2v_exp/errors.py",
-    "w2v_exp/experiment/replay.py",
-    "w2v_exp/experiment/resuming.py",
-    "w2v_exp/experiment/run_checkpoints.py",
     "w2v_exp/machine.py",
     "w2v_exp/processes.py",
     "w2v_exp/runs.py",
@@ -37,10 +34,8 @@ UNMENDED: set[str] = {
     "w2v_exp/tracking/__init__.py",
     "w2v_exp/tracking/history.py",
     "w2v_exp/tracking/load.py",
-    "w2v_exp/tracking/mlflow_run.py",
     "w2v_exp/tracking/provenance.py",
     "w2v_exp/tracking/store.py",
-    "w2v_exp/tracking/upload.py",
 }
 
 

@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     elif name == "compare":
         from w2v_exp.experiment.subcommands import compare_runs as command
     elif name == "sync":
-        from w2v_exp.experiment.replay import main as command
+        from w2v_exp.experiment.sync import main as command
     else:
         from w2v_exp.experiment.cli import estimate
         from w2v_exp.experiment.cli import run as run_or_sweep

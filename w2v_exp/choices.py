@@ -106,7 +106,7 @@ class NoCache:
 
 @dataclass(frozen=True)
 class NoTracking:
-    """Nothing is logged."""
+    """Nothing is logged to MLflow."""
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,6 @@ class Plan:
         require_choice("order", self.order, ORDERS)
         require_choice("embedding", self.embedding, EMBEDDINGS)
         require_choice("dtype", self.dtype, DTYPES)
-        if self.resume and self.mlflow is None:
-            raise SettingError(
-                "resume", True, "finished runs are looked up in MLflow; it needs tracking=mlflow."
-            )
         self.objective.check(self)
         if self.stop.patience is not None and not self.validation.share:
             raise SettingError(
@@ -141,6 +137,11 @@ class Plan:
     def mlflow(self) -> MlflowTracking | None:
         """Settings of the MLflow store; None without tracking."""
         return self.tracking if isinstance(self.tracking, MlflowTracking) else None
+
+    @property
+    def points(self) -> int:
+        """The largest number of points of a curve that are recorded."""
+        return (self.mlflow or MlflowTracking).points
 
     @property
     def cache_folder(self) -> Path | None:

@@ -29,8 +29,9 @@ from w2v_exp.experiment.folders import (
 from w2v_exp.files import locked
 from w2v_exp.runs import RESULT_FILE, RunResult, write_result
 from w2v_exp.tracking.history import LOCK, process_tags
+from w2v_exp.tracking.journal import End, Header, Journal
 from w2v_exp.tracking.store import open_store
-from w2v_exp.tracking.upload import Pending
+from w2v_exp.tracking.upload import Cursor, is_uploaded
 
 QUICK = ["tracking=none", "epochs=1", "dim=2", "explorer=none", "checkpoint=none", "bounds=false"]
 YEAR = f"{datetime.now():%Y}"
@@ -281,37 +282,37 @@ def test_the_result_of_a_run_that_was_killed_before_it_had_a_lock_is_replaced(tm
     assert (tmp_path / RESULT_FILE).read_text() == '{"mine": true}'
 
 
-def elsewhere(here: Path, run: str) -> Pending:
-    return Pending(f"sqlite:///{here / 'other.db'}", "w2v_exp", run, status="KILLED")
+def elsewhere(here: Path, run: str) -> Cursor:
+    return Cursor(f"sqlite:///{here / 'other.db'}", "w2v_exp", run_id=run)
 
 
-def of_a_living_run(here: Path, run: str) -> Pending:
+def of_a_living_run(here: Path, run: str) -> Cursor:
     store = f"sqlite:///{here / 'mlflow.db'}"
     MlflowClient(store).log_batch(
         run, tags=[RunTag(key, value) for key, value in process_tags(here / "living").items()]
     )
-    return Pending(store, "w2v_exp", run, status="KILLED")
+    return Cursor(store, "w2v_exp", run_id=run)
 
 
-def of_a_run_that_is_gone(here: Path, run: str) -> Pending:
-    return Pending(f"sqlite:///{here / 'mlflow.db'}", "w2v_exp", "0" * 32, status="KILLED")
+def of_a_run_that_is_gone(here: Path, run: str) -> Cursor:
+    return Cursor(f"sqlite:///{here / 'mlflow.db'}", "w2v_exp", run_id="0" * 32)
 
 
 @pytest.mark.parametrize(
     ("left", "problem"),
     [
         (elsewhere, r"for another store, sqlite:///.*other\.db"),
-        (of_a_living_run, "cannot be delivered: run [0-9a-f]{32} is alive in .*living"),
-        (of_a_run_that_is_gone, "cannot be delivered: .*0{32}"),
+        (of_a_living_run, "cannot be uploaded: run [0-9a-f]{32} is alive in .*living"),
+        (of_a_run_that_is_gone, "cannot be uploaded: .*0{32}"),
     ],
 )
 @pytest.mark.parametrize(
     ("place", "subdir"), [(["hydra.run.dir=one"], ""), (["hydra.sweep.dir=one", "seed=0,1", "-m"], "1")]
 )
-def test_data_that_cannot_be_delivered_to_the_store_are_refused_before_anything_is_done(
+def test_data_that_cannot_be_uploaded_to_the_store_are_refused_before_anything_is_done(
     place: list[str],
     subdir: str,
-    left: Callable[[Path, str], Pending],
+    left: Callable[[Path, str], Cursor],
     problem: str,
     here: Path,
     store: Path,
@@ -323,13 +324,17 @@ def test_data_that_cannot_be_delivered_to_the_store_are_refused_before_anything_
     one.mkdir(parents=True)
     (here / "living").mkdir()
     with locked(here / "living" / LOCK):
-        pending = left(here, run_id)
-        pending.write(one)
+        cursor = left(here, run_id)
+        cursor.write(one)
+        journal = Journal.create(one, Header("a run"))
+        journal.end(End("KILLED"))
+        journal.close()
         command = [text for text in QUICK if text != "tracking=none"]
         assert run([*command, *place]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(str(one.relative_to(here)))
     assert re.search(problem, line)
-    assert Pending.read(one) == pending
+    assert Cursor.read(one) == cursor
+    assert not is_uploaded(one)
     assert opened.client.get_run(run_id).info.status == "RUNNING"
     assert not results(here)

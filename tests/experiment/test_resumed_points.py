@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from w2v_exp.errors import UserError
-from w2v_exp.experiment import cli, replay
-from w2v_exp.tracking.upload import Pending, Taken
+from w2v_exp.experiment import cli, sync
+from w2v_exp.tracking.journal import FILE
+from w2v_exp.tracking.upload import Cursor, is_uploaded
 from w2v_exp.training.trainer import Trainer
 
 EPOCHS = 11
@@ -154,10 +156,26 @@ def test_a_run_that_cannot_be_resumed_keeps_its_last_epoch(
     assert sorted(steps) == [0, 3, 5]
 
 
-def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resumed(
+def keep_pending(left: Path) -> None:
+    """Leave data in the folder of an interrupted run as if the store had been locked at its end."""
+    lines = (left / FILE).read_text().splitlines()
+    end = json.loads(lines.pop())
+    assert end["end"] == "KILLED"
+    cursor = Cursor.read(left)
+    cursor.offset = sum(len(line) + 1 for line in lines)
+    cursor.write(left)
+    for metrics, step in (({"objective_cost": 1.25}, 7), ({"only_here": 2.0}, 0)):
+        lines.append(json.dumps({"metrics": metrics, "step": step, "time": 1000}))
+    (left / FILE).write_text("".join(f"{line}\n" for line in [*lines, json.dumps(end)]))
+    (left / "artifacts").mkdir(exist_ok=True)
+    (left / "artifacts" / "costs.csv").write_text("partial")
+    assert not is_uploaded(left)
+
+
+def test_pending_data_of_an_interrupted_run_are_uploaded_when_it_is_resumed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A replay of its folder afterwards would add points, and replace files and status."""
+    """Its journal is continued in the folder of the next run."""
     monkeypatch.chdir(folder)
     interrupting = Interrupting(monkeypatch)
     interrupting.at = (6, KeyboardInterrupt)
@@ -167,14 +185,10 @@ def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resum
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"], max_results=1)
     left = Path(run.data.tags["hydra_output"])
-    metrics = [Taken("objective_cost", 1.25, 1000, 7), Taken("only_here", 2.0, 1000, 0)]
-    pending = Pending(store, "w2v_exp", run.info.run_id, metrics=metrics, status="KILLED", end_time=1000)
-    (left / "artifacts").mkdir(exist_ok=True)
-    (left / "artifacts" / "costs.csv").write_text("partial")
-    pending.files, pending.moved = "artifacts", True
-    pending.write(left)
+    keep_pending(left)
     assert cli.run(command) == 0
-    assert replay.main([str(left)]) == 0
+    assert not (left / FILE).exists()
+    assert sync.main([str(left)]) == 0
     run = client.get_run(run.info.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["only_here"] == 2.0
@@ -188,7 +202,7 @@ def test_what_an_interrupted_run_could_not_deliver_is_delivered_when_it_is_resum
 @pytest.mark.parametrize(
     ("place", "subdir"), [(["hydra.run.dir=mine"], ""), (["hydra.sweep.dir=many", "seed=7", "-m"], "0")]
 )
-def test_the_same_command_delivers_what_its_interrupted_run_has_left_in_its_folder(
+def test_the_same_command_uploads_pending_data_of_its_interrupted_run_in_the_same_folder(
     place: list[str],
     subdir: str,
     folder: Path,
@@ -206,15 +220,10 @@ def test_the_same_command_delivers_what_its_interrupted_run_has_left_in_its_fold
     left = folder / place[0].partition("=")[2] / subdir
     assert run.data.tags["hydra_output"] == str(left)
     client.update_run(run.info.run_id, status="RUNNING")  # as if the store had been locked from then on
-    metrics = [Taken("objective_cost", 1.25, 1000, 7), Taken("only_here", 2.0, 1000, 0)]
-    pending = Pending(store, "w2v_exp", run.info.run_id, metrics=metrics, status="KILLED", end_time=1000)
-    (left / "artifacts").mkdir(exist_ok=True)
-    (left / "artifacts" / "costs.csv").write_text("partial")
-    pending.files, pending.moved = "artifacts", True
-    pending.write(left)
+    keep_pending(left)
     assert cli.run(command) == 0
     assert f"uploaded pending data of earlier run {run.info.run_id}" in capsys.readouterr().err
-    assert not (left / "pending.json").exists()
+    assert is_uploaded(left)
     run = client.get_run(run.info.run_id)
     assert (run.info.status, run.data.tags["continued"]) == ("FINISHED", "1")
     assert run.data.metrics["only_here"] == 2.0

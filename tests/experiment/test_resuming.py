@@ -1,10 +1,12 @@
-"""What has finished before is not run again, what died is, and what is alive is left alone."""
+"""Finished runs are skipped, those that died are run again, and those that are running are left alone."""
 
 from __future__ import annotations
 
 import csv
 import gc
+import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -20,20 +22,24 @@ from omegaconf import OmegaConf
 from plans import plan_of
 from processes import Command, environment
 
-from w2v_exp.errors import SettingError, UserError
+from w2v_exp.errors import UserError
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.resuming import resumes
+from w2v_exp.experiment.record import resumes
 from w2v_exp.experiment.run_info import RunInfo
+from w2v_exp.experiment.subcommands import compare_runs
+from w2v_exp.files import locked
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.runs import Sweep
 from w2v_exp.tracking.history import (
     DEAD_AFTER_SECONDS,
+    LOCK,
     earlier_runs,
     recorded_results,
     recorded_runs,
     recorded_sweep,
     skipped_results,
 )
+from w2v_exp.tracking.journal import Journal
 from w2v_exp.tracking.store import Store, open_store
 from w2v_exp.training.checkpoints import CheckpointFolder
 from w2v_exp.training.trainer import Trainer
@@ -130,7 +136,10 @@ def test_a_run_is_alive_until_it_is_killed(command: Command, tmp_path: Path) -> 
         (run,) = runs_in(tmp_path)
         done = command(*endless)
         assert done.returncode == 1
-        assert f"run {run.info.run_id} does the same on {socket.gethostname()}" in done.stderr
+        assert (
+            f"run {run.info.run_id} is training the same configuration on {socket.gethostname()}"
+            in done.stderr
+        )
         assert len(runs_in(tmp_path)) == 1
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -179,7 +188,8 @@ def test_runs_are_told_apart_by_how_they_are(tmp_path: Path) -> None:
         (["resume=false"], True, False),
         (["force=true"], True, False),
         (["resume=true", "force=true"], True, False),
-        (["tracking=none"], True, False),
+        (["tracking=none"], True, True),
+        (["resume=true", "tracking=none"], False, True),
     ],
 )
 def test_who_resumes(overrides: list[str], in_named_sweep: bool, expected: bool) -> None:
@@ -189,9 +199,142 @@ def test_who_resumes(overrides: list[str], in_named_sweep: bool, expected: bool)
     assert resumes(plan_of(*overrides), info) == expected
 
 
-def test_resume_needs_a_store() -> None:
-    with pytest.raises(SettingError, match="resume=True: finished runs are looked up in MLflow"):
-        plan_of("resume=true", "tracking=none")
+UNTRACKED = [*ONCE[:1], "tracking=none", "explorer=none", "bounds=false", "dim=2"]
+
+
+def results_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the results in a folder and below it, by the folders of their runs."""
+    return {
+        str(file.parent.relative_to(folder)): json.loads(file.read_text())
+        for file in folder.rglob("result.json")
+    }
+
+
+@pytest.mark.parametrize("place", [[], ["hydra.run.dir=runs/${now:%f}"]])
+def test_without_tracking_a_finished_run_is_found_in_its_folder(
+    place: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [*UNTRACKED, *place, "resume=true"]
+    assert cli.run(command) == 0
+    ((first, result),) = results_in(tmp_path).items()
+    capsys.readouterr()
+    assert cli.run(command) == 0
+    assert f"Skipped: finished earlier as run {first}" in capsys.readouterr().out
+    (again,) = (values for folder, values in results_in(tmp_path).items() if folder != first)
+    assert (again["status"], again["run_id"]) == ("SKIPPED", first)
+    assert again["metrics"] == result["metrics"]
+    assert len([*tmp_path.rglob("embeddings.npz")]) == 1
+    assert cli.run([*command, "seed=1"]) == 0
+    assert cli.run([*command, "force=true"]) == 0
+    assert len([*tmp_path.rglob("embeddings.npz")]) == 3
+    shutil.rmtree(tmp_path / first)
+    (tmp_path / "mlruns").mkdir()  # a folder that is none of ours
+    assert cli.run([*command, "seed=1"]) == 0
+    assert len([*tmp_path.rglob("embeddings.npz")]) == 2
+
+
+@pytest.mark.parametrize("place", [[], ["hydra.sweep.dir=many"]])
+def test_without_tracking_an_interrupted_sweep_is_completed(
+    place: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [*UNTRACKED, *place, "resume=true", "seed=0,1,2", "-m"]
+    train_epoch, begun = Trainer.train_epoch, 0
+
+    def interrupted(trainer: Trainer, epoch: int) -> Any:
+        nonlocal begun
+        begun += epoch == 3
+        if begun == 2:
+            raise KeyboardInterrupt
+        return train_epoch(trainer, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", interrupted)
+        assert cli.run(command) == 130
+    finished = [name for name, result in results_in(tmp_path).items() if result["status"] == "FINISHED"]
+    assert len(finished) == 1
+    embeddings = (tmp_path / finished[0] / "artifacts" / "embeddings.npz").read_bytes()
+    capsys.readouterr()
+    assert cli.run(command) == 0
+    assert "3 finished runs of 1 configuration, 1 reused" in capsys.readouterr().out
+    statuses = sorted(result["status"] for result in results_in(tmp_path).values())
+    assert statuses == ["FINISHED"] * (2 if place else 3) + ["SKIPPED"]
+    assert (tmp_path / finished[0] / "artifacts" / "embeddings.npz").read_bytes() == embeddings
+    for _ in range(2):
+        assert cli.run(command) == 0
+        assert "3 reused" in capsys.readouterr().out
+
+
+def test_a_sweep_is_compared_by_its_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run([*UNTRACKED, "hydra.sweep.dir=many", "window=2,3", "-m"]) == 0
+    table = capsys.readouterr().out.partition("seconds.\n")[0]
+    assert compare_runs(["many", "--out", "again"]) == 0
+    assert capsys.readouterr().out.partition("seconds.\n")[0] == table
+    comparison = (tmp_path / "many" / "comparison.csv").read_text()
+    assert (tmp_path / "again" / "comparison.csv").read_text() == comparison
+    # A run that was killed is known by its journal.
+    (tmp_path / "many" / "1" / "result.json").unlink()
+    journal = tmp_path / "many" / "1" / "journal.jsonl"
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:3]) + '{"metr')
+    assert compare_runs(["many"]) == 0
+    printed = capsys.readouterr()
+    assert "KILLED window=3 seed=0: did not end" in printed.out
+    assert "dropped its incomplete last line" in printed.err
+    assert compare_runs(["again"]) == 2
+    assert "again: not the folder of a sweep" in capsys.readouterr().err
+
+
+def test_without_tracking_a_run_that_is_running_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [*UNTRACKED, "resume=true"]
+    assert cli.run([*command, "hydra.run.dir=runs/first"]) == 0
+    (tmp_path / "runs" / "first" / "result.json").unlink()
+    with locked(tmp_path / "runs" / "first" / LOCK):
+        assert cli.run([*command, "hydra.run.dir=runs/second"]) == 1
+        problem = capsys.readouterr().err
+        assert f"run {tmp_path / 'runs' / 'first'} is training the same configuration" in problem
+    assert cli.run([*command, "hydra.run.dir=runs/second"]) == 0
+    assert results_in(tmp_path)["runs/second"]["status"] == "FINISHED"
+
+
+def test_a_run_is_resumed_in_its_record_with_and_without_tracking(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First without, then with, then without: the journal has all points, and the store those of its journal."""
+    monkeypatch.chdir(tmp_path)
+    settings = [*(text for text in UNTRACKED if text != "tracking=none"), "checkpoint.every='1 epoch'"]
+    train_epoch, until = Trainer.train_epoch, 0
+
+    def interrupted(trainer: Trainer, epoch: int) -> Any:
+        if epoch == until:
+            raise KeyboardInterrupt
+        return train_epoch(trainer, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", interrupted)
+        for until, tracking in ((1, "none"), (3, "mlflow"), (4, "none")):
+            assert cli.run([*settings, f"tracking={tracking}"]) == 130
+            (journal,) = tmp_path.glob("outputs/runs/*/journal.jsonl")
+            entries = list(Journal.open(journal.parent).entries())
+            assert [entry.step for entry in entries if "cost" in entry.metrics] == [*range(until)]
+            assert (journal.parent / "uploaded.json").exists() == (tracking == "mlflow")
+    (run,) = runs_in(tmp_path)
+    history = opened(tmp_path).client.get_metric_history(run.info.run_id, "cost")
+    assert sorted(point.step for point in history) == [0, 1, 2]
+    assert cli.run([*settings, "tracking=none"]) == 0
+    (journal,) = tmp_path.glob("outputs/runs/*/journal.jsonl")
+    assert Journal.open(journal.parent).tags()["continued"] == "3"
+    entries = list(Journal.open(journal.parent).entries())
+    assert [entry.step for entry in entries if "cost" in entry.metrics] == [*range(5)]
+    end = Journal.open(journal.parent).last_end()
+    assert end is not None
+    assert end.status == "FINISHED"
 
 
 @pytest.mark.slow
@@ -264,5 +407,5 @@ def test_a_run_that_cannot_begin_in_the_store_leaves_its_checkpoints_to_others(
         assert cli.run(settings) == 0
     finally:
         gc.enable()
-    assert "Going on from a checkpoint: epoch 3" in capsys.readouterr().err
+    assert "Resuming from checkpoint: epoch 3" in capsys.readouterr().err
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED"]

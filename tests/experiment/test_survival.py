@@ -107,12 +107,14 @@ def assert_no_point_is_stored_twice(client: MlflowClient, run: Any) -> None:
 
 
 def test_a_run_that_is_asked_to_end_goes_on_as_well(client: MlflowClient, command: Command) -> None:
-    assert "the same command goes on from the last checkpoint" in kill(command, *QUICK, by=signal.SIGTERM)
+    assert "Run the same command again to resume from the last checkpoint" in kill(
+        command, *QUICK, by=signal.SIGTERM
+    )
     (run,) = runs_of(client)
     assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "interrupted")
     done = command(*QUICK)
     assert done.returncode == 0, done.stderr
-    assert "Going on from a checkpoint: epoch " in done.stderr
+    assert "Resuming from checkpoint: epoch " in done.stderr
     (run,) = runs_of(client)
     assert run.info.status == "FINISHED"
     assert "reason" not in run.data.tags
@@ -139,7 +141,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(
     done = command(*QUICK)
     assert done.returncode == 0, done.stderr
     assert "Skipping the damaged checkpoint" in done.stderr
-    assert "Going on from a checkpoint" in done.stderr
+    assert "Resuming from checkpoint" in done.stderr
     whole, resumed = runs_of(client)
     assert embeddings_of(resumed) == embeddings_of(whole)
 
@@ -153,7 +155,7 @@ def test_the_run_of_another_process_is_left_alone(
     assert other.is_ours
     done = command(*QUICK)
     assert done.returncode == 0, done.stderr
-    assert "Another process is training this very run" in done.stderr
+    assert "another process is already training this run" in done.stderr
     assert [run.info.status for run in runs_of(client)] == ["RUNNING", "FINISHED"]
     assert latest.exists()
     other.release()

@@ -156,7 +156,7 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
     assert killed.returncode == -9
     done = command(*asked)
     assert done.returncode == 0, done.stderr
-    assert "Going on from a checkpoint" in done.stdout + done.stderr
+    assert "Resuming from checkpoint" in done.stdout + done.stderr
     assert study(tmp_path).user_attrs["interrupted"] == [0]
     runs = {run.data.tags["trial"]: run for run in runs_of(store)}
     assert sorted(runs) == ["1", "2"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -20,10 +19,12 @@ from mlflow_server import Server, wait_for
 from processes import Command, start_command
 
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.replay import main as replay
+from w2v_exp.experiment.record import RunRecord, UploadedRecord
+from w2v_exp.experiment.sync import main as sync
 from w2v_exp.tracking import upload
-from w2v_exp.tracking.mlflow_run import MlflowRun
+from w2v_exp.tracking.journal import Header, Journal
 from w2v_exp.tracking.store import open_store, patiently
+from w2v_exp.tracking.upload import Cursor, Uploader, is_uploaded
 from w2v_exp.training.trainer import EpochRecord
 
 LOCK = """
@@ -60,9 +61,29 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
-def begun(store: Path, files: Path, epochs: int = 3) -> MlflowRun:
-    opened = open_store(f"sqlite:///{store}")
-    return MlflowRun(opened, "a run", {}, files, epochs=epochs, points=500)
+def begun(store: Path, files: Path) -> RunRecord:
+    return begun_at(f"sqlite:///{store}", files)
+
+
+def begun_at(address: str, files: Path) -> RunRecord:
+    opened = open_store(address)
+    journal = Journal.create(files.parent, Header("a run"))
+    uploader = Uploader(opened.client, journal, Cursor.of(opened), is_new=True)
+    try:
+        uploader.upload()
+    except BaseException:
+        uploader.discard()
+        raise
+    return UploadedRecord(journal, uploader, files, epochs=3, points=500)
+
+
+def recorded(folder: Path) -> list[tuple[str, float, int]]:
+    """Return the metrics in a journal, by name, value and step."""
+    return [
+        (name, value, entry.step)
+        for entry in Journal.open(folder).entries()
+        for name, value in entry.metrics.items()
+    ]
 
 
 def record(epoch: int) -> EpochRecord:
@@ -74,35 +95,30 @@ def logged(store: Path, run_id: str, metric: str = "cost") -> list[tuple[int, fl
     return sorted((point.step, point.value) for point in history)
 
 
-def test_training_goes_on_while_a_database_is_locked_and_all_is_told_when_it_is_free(
+def test_training_continues_while_a_database_is_locked_and_is_uploaded_when_it_is_free(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(upload, "WAIT_SECONDS", 0.1)
     run = begun(store, files)
-    kept = files.parent / "pending.json"
     with locked_database(store):
         for epoch in range(3):
             run.on_epoch(record(epoch))
             run.flush()
-        said = capsys.readouterr().err
-        assert said.count("The store cannot be written now (it does not answer)") == 1
+        assert capsys.readouterr().err.count("MLflow is not available (it does not answer)") == 1
         # A process that is killed now has its metrics on disk, with their times.
-        assert [metric[:2] for metric in json.loads(kept.read_text())["metrics"]][::2] == [
-            ["cost", 2.5],
-            ["cost", 1.5],
-            ["cost", 0.5],
-        ]
+        assert recorded(files.parent)[::2] == [("cost", 2.5, 0), ("cost", 1.5, 1), ("cost", 0.5, 2)]
+        assert not is_uploaded(files.parent)
     assert run.finish("FINISHED") == ""
     assert logged(store, run.run_id) == [(0, 2.5), (1, 1.5), (2, 0.5)]
     client = MlflowClient(f"sqlite:///{store}")
     assert client.get_run(run.run_id).info.status == "FINISHED"
     assert [file.path for file in client.list_artifacts(run.run_id)] == ["costs.csv"]
-    assert not kept.exists()
+    assert is_uploaded(files.parent)
     assert not files.exists()
-    assert "The store has been told all that was kept." in capsys.readouterr().err
+    assert "All data of the run have been uploaded to MLflow." in capsys.readouterr().err
 
 
-def test_what_a_store_never_took_is_delivered_by_the_command_as_often_as_it_is_given(
+def test_data_that_a_store_never_took_are_uploaded_by_a_command_that_can_be_repeated(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(upload, "WAIT_SECONDS", 0.1)
@@ -115,44 +131,45 @@ def test_what_a_store_never_took_is_delivered_by_the_command_as_often_as_it_is_g
         run.log_table("words", {"word": ["a"], "cosine": [float("nan")]})
         run.set_tag("reason", "for nothing")
         taken = time.time()
-        run._pending.status = "FINISHED"  # as `finish` does, which would wait for a minute
-        run._pending.files, run._pending.moved = files.name, True
-        run._pending.end_time = int(taken * 1000)
-        assert run._delivery.finish(0.2) == "it does not answer"
-        copy = (files.parent / "pending.json").read_text()
+        monkeypatch.setattr(Uploader.finish, "__defaults__", (0.2,))  # seconds, instead of a minute
+        assert "MLflow does not have all data of this run (it does not answer)" in run.finish("FINISHED")
+        begun_only = Cursor.read(files.parent)
     time.sleep(1.1)  # later
     for _ in range(2):
-        assert replay([str(files.parent.parent), "--uri", f"sqlite:///{store}"]) == 0
+        assert sync([str(files.parent.parent), "--uri", f"sqlite:///{store}"]) == 0
         assert logged(store, run.run_id) == [(0, 2.5), (1, 1.5), (2, 0.5)]
-        (files.parent / "pending.json").write_text(json.dumps(json.loads(copy) | {"files": ""}))
-    assert f"run {run.run_id} is whole in its store now" in capsys.readouterr().out
+        begun_only.write(files.parent)  # as if the process had been killed between the upload and the cursor
+    assert f"run {run.run_id}: upload complete" in capsys.readouterr().out
     client = MlflowClient(f"sqlite:///{store}")
     times = [point.timestamp / 1000 for point in client.get_metric_history(run.run_id, "cost")]
     assert all(when <= taken for when in times)
-    told = client.get_run(run.run_id)
-    assert (told.info.status, told.data.tags["reason"]) == ("FINISHED", "for nothing")
-    assert told.info.end_time == int(taken * 1000)
+    stored = client.get_run(run.run_id)
+    assert (stored.info.status, stored.data.tags["reason"]) == ("FINISHED", "for nothing")
+    assert stored.info.end_time <= (taken + 1) * 1000
     assert {file.path for file in client.list_artifacts(run.run_id)} == {"costs.csv", "words.json"}
 
 
-def test_the_command_answers_mistakes_in_a_line(
+def test_the_command_reports_mistakes_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/gone.db")
-    assert replay([str(tmp_path / "nowhere")]) == 2
+    assert sync([str(tmp_path / "nowhere")]) == 2
     assert "no such folder" in capsys.readouterr().err
-    assert replay([str(tmp_path)]) == 0
-    assert "Nothing is kept" in capsys.readouterr().out
-    (tmp_path / "pending.json").write_text("{")
-    assert replay([str(tmp_path)]) == 1
-    assert "cannot be read" in capsys.readouterr().err
-    (tmp_path / "pending.json").write_text(
-        json.dumps(
-            {"uri": f"sqlite:///{tmp_path}/gone.db", "experiment": "e", "run_id": "0" * 32, "metrics": []}
-        )
-    )
-    assert replay([str(tmp_path)]) == 1
+    assert sync([str(tmp_path)]) == 0
+    assert "Nothing to upload" in capsys.readouterr().out
+    Journal.create(tmp_path, Header("a run")).close()
+    assert sync([str(tmp_path)]) == 0  # of a run without a store
+    assert "Nothing to upload" in capsys.readouterr().out
+    Cursor(f"sqlite:///{tmp_path}/gone.db", "e", run_id="0" * 32).write(tmp_path)
+    assert sync([str(tmp_path)]) == 1
     assert "there is no such database" in capsys.readouterr().err
+    (tmp_path / "journal.jsonl").write_text("{\n")
+    assert sync([str(tmp_path)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "journal.jsonl").unlink()
+    (tmp_path / "pending.json").write_text("{}")
+    assert sync([str(tmp_path)]) == 1
+    assert "was written by an earlier w2v_exp. Upload it with that one" in capsys.readouterr().err
     assert (tmp_path / "pending.json").exists()
 
 
@@ -197,23 +214,23 @@ def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
         assert "No space left on device" in done.stderr
         assert "Traceback" not in done.stderr
         assert "information explained" in done.stdout
-        (kept,) = tmp_path.glob("outputs/runs/*/pending.json")
-        assert f"w2v-exp sync {kept.parent}\n" in done.stderr
+        (folder,) = tmp_path.glob("outputs/runs/*")
+        assert f"w2v-exp sync {folder}\n" in done.stderr
         client = MlflowClient(f"sqlite:///{store}")
         (run,) = client.search_runs(["1"])
         assert run.info.status == "FAILED"  # until it is whole: resume would take it for done
         assert "No space left" in run.data.tags["pending"]
         assert len(logged(store, run.info.run_id)) == 5
         assert run.data.metrics["information_explained"]
-        assert replay([str(tmp_path / "outputs")]) == 1  # nothing has changed
+        assert sync([str(tmp_path / "outputs")]) == 1  # nothing has changed
         (disk / "filled").unlink()
-        assert replay([str(tmp_path / "outputs")]) == 0
+        assert sync([str(tmp_path / "outputs")]) == 0
         (run,) = client.search_runs(["1"])
         assert run.info.status == "FINISHED"
         assert "pending" not in run.data.tags
         artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert {"embeddings.npz", "costs.csv", "neighbours.json", "config.yaml"} <= artifacts
-    assert not kept.exists()
+    assert is_uploaded(folder)
 
 
 def fill(disk: Path) -> None:
@@ -231,15 +248,15 @@ def test_a_disk_that_is_full_for_the_database_is_not_waited_for_and_loses_nothin
         store = Path(shutil.copy(empty_store, disk / "mlflow.db"))
         run = begun(store, files)
         fill(disk)
+        other = tmp_path / "other" / "artifacts"
+        other.mkdir(parents=True)
         run.on_epoch(record(0))
         assert "database or disk is full" in run.finish("FINISHED")
-        assert run._delivery._is_lasting
         with pytest.raises(UserError, match="full"):
-            patiently(lambda: begun(store, files).run_id, f"sqlite:///{store}", 1000)
-        kept = json.loads((files.parent / "pending.json").read_text())
-        assert kept["metrics"][0][:2] == ["cost", 2.5]
+            patiently(lambda: begun(store, other).run_id, f"sqlite:///{store}", 1000)
+        assert ("cost", 2.5, 0) in recorded(files.parent)
         (disk / "filled").unlink()
-        assert replay([str(files.parent), "--uri", f"sqlite:///{store}"]) == 0
+        assert sync([str(files.parent), "--uri", f"sqlite:///{store}"]) == 0
         assert logged(store, run.run_id) == [(0, 2.5)]
         client = MlflowClient(f"sqlite:///{store}")
         assert client.get_run(run.run_id).info.status == "FINISHED"
@@ -268,12 +285,12 @@ def test_a_lock_that_outlasts_sqlites_patience_costs_no_training(store: Path, tm
     wait_for(lambda: list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")))
     time.sleep(2)
     with locked_database(store):
-        wait_for(lambda: list(tmp_path.glob("outputs/runs/*/pending.json")))
-        time.sleep(25)
+        time.sleep(35)
         assert process.poll() is None
     _, said = process.communicate(timeout=900)
     assert process.returncode == 0, said
-    assert "The store has been told all that was kept." in said
+    assert "MLflow is not available" in said
+    assert "All data of the run have been uploaded to MLflow." in said
     assert "Traceback" not in said
     (run,) = MlflowClient(f"sqlite:///{store}").search_runs(["1"])
     assert run.info.status == "FINISHED"
@@ -333,7 +350,7 @@ def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: P
     assert f" --uri {server.uri}\n" in said
     assert "Traceback" not in said
     server.start()
-    assert replay([str(tmp_path / "outputs"), "--uri", server.uri]) == 0
+    assert sync([str(tmp_path / "outputs"), "--uri", server.uri]) == 0
     client = MlflowClient(server.uri)
     (run,) = client.search_runs(["1"])
     assert run.info.status == "FINISHED"
@@ -350,7 +367,9 @@ def test_processes_that_start_on_a_store_that_is_not_there_all_find_it(tmp_path:
 
     def begin(number: int) -> None:
         barrier.wait()
-        run = begun_at(address, tmp_path / str(number))
+        files = tmp_path / str(number) / "artifacts"
+        files.mkdir(parents=True)
+        run = begun_at(address, files)
         run.on_epoch(record(0))
         assert run.finish("FINISHED") == ""
 
@@ -363,9 +382,3 @@ def test_processes_that_start_on_a_store_that_is_not_there_all_find_it(tmp_path:
     with sqlite3.connect(tmp_path / "new" / "mlflow.db") as database:
         assert database.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone() == (5,)
         assert database.execute("SELECT count(*) FROM experiments WHERE name = 'w2v_exp'").fetchone() == (1,)
-
-
-def begun_at(address: str, folder: Path) -> MlflowRun:
-    files = folder / "artifacts"
-    files.mkdir(parents=True)
-    return MlflowRun(open_store(address), "a run", {}, files, epochs=1, points=500)

@@ -65,8 +65,9 @@ from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.runs import RunResult, Sweep
+from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.provenance import PACKAGES
-from w2v_exp.tracking.upload import FILE as PENDING
+from w2v_exp.tracking.upload import is_uploaded
 
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchStudy
@@ -232,13 +233,13 @@ def _upload_pending(command: Command, folders: Sequence[Path]) -> None:
 
     The command may be the same as before, and finished runs are recognised by their data in MLflow.
     """
-    if not any((folder / PENDING).exists() for folder in folders):
+    if all(map(is_uploaded, folders)):
         return
-    from w2v_exp.experiment.replay import deliver_earlier
+    from w2v_exp.experiment.sync import upload_earlier
     from w2v_exp.tracking.store import PATIENCE_SECONDS
 
     for folder in folders:
-        deliver_earlier(folder, command.plan.mlflow, PATIENCE_SECONDS if command.is_sweep else 0.0)
+        upload_earlier(folder, command.plan.mlflow, PATIENCE_SECONDS if command.is_sweep else 0.0)
 
 
 def _run_sweep(command: Command, arguments: list[str]) -> int:
@@ -249,7 +250,7 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
         subdirs = command.subdirs or [*map(str, range(command.runs))]
         if command.search:  # all earlier trials: the numbers of the next ones are not known yet
             subdirs = [
-                file.parent.name for file in folder.glob(f"*/{PENDING}") if file.parent.name.isdecimal()
+                file.parent.name for file in folder.glob(f"*/{JOURNAL}") if file.parent.name.isdecimal()
             ]
         _upload_pending(command, [folder, *(folder / subdir for subdir in subdirs)])
         require_delivered(folder)

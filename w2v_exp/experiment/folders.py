@@ -26,7 +26,7 @@ from w2v_exp.experiment.outputs import RUN_FILES
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
 from w2v_exp.runs import RESULT_FILE, SWEEP_FILE
 from w2v_exp.tracking.history import LOCK
-from w2v_exp.tracking.upload import FILE as PENDING
+from w2v_exp.tracking.upload import LEGACY, is_uploaded
 
 SWEEP_LOCK = "sweep.lock"  # in a sweep's folder, held by the process of the sweep
 SUBDIR = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: two runs never have the same
@@ -264,7 +264,7 @@ def require_delivered(folder: Path) -> None:
     UserError
         With the command that uploads them.
     """
-    if (folder / PENDING).exists():
+    if not is_uploaded(folder) or (folder / LEGACY).exists():
         raise UserError(
             f"{folder}: holds data of an earlier run that is not in MLflow yet. Upload it with "
             f"w2v-exp sync {shlex.quote(str(folder))}, or choose another folder."

@@ -33,12 +33,12 @@ from w2v_exp.examples.pairs import Pairs
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.experiment.build import build_cost_sample, held_out_sample
+from w2v_exp.experiment.record import RunRecord, kept_epochs
 from w2v_exp.machine import MEGABYTE, PeakResident, require_memory
 from w2v_exp.metrics import COST, VALIDATION_COST
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import read_figures, write_figures
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.training.callbacks import MeasuredCost
 from w2v_exp.training.hogwild import HogwildTrainer
 from w2v_exp.training.trainer import EpochRecord, Trainer
@@ -61,7 +61,7 @@ class RunCost(MeasuredCost):
         The epochs after which it is measured, from 0.
     points : int
         Maximum number of logged epochs.
-    record : MlflowRun, optional
+    record : RunRecord, optional
         Destination of the logged costs.
     """
 
@@ -72,7 +72,7 @@ class RunCost(MeasuredCost):
         trainer: Trainer,
         epochs: Sequence[int] = (),
         points: int = 0,
-        record: MlflowRun | None = None,
+        record: RunRecord | None = None,
     ) -> None:
         super().__init__(self.measure, epochs)
         self.metric = metric
@@ -121,7 +121,7 @@ class RunCosts:
         The settings.
     trainer : Trainer
         The run's trainer.
-    record : MlflowRun, optional
+    record : RunRecord, optional
         Destination of the measured costs.
 
     Attributes
@@ -132,7 +132,7 @@ class RunCosts:
         Costs that training does not compute itself; callbacks.
     """
 
-    def __init__(self, plan: Plan, trainer: Trainer, record: MlflowRun | None = None) -> None:
+    def __init__(self, plan: Plan, trainer: Trainer, record: RunRecord | None = None) -> None:
         self.training_metric = plan.objective.cost_metric
         self.measured: list[RunCost] = []
         self._plan = plan
@@ -157,8 +157,7 @@ class RunCosts:
         return metrics
 
     def _add(self, metric: str, sample: CostSample, epochs: Sequence[int]) -> None:
-        points = self._plan.mlflow.points if self._plan.mlflow else 0
-        self.measured.append(RunCost(metric, sample, self._trainer, epochs, points, self._record))
+        self.measured.append(RunCost(metric, sample, self._trainer, epochs, self._plan.points, self._record))
 
     def measure_untrained(self, pairs: Pairs | PairCounts) -> dict[str, float]:
         """Return the costs of the initial parameters, for a run without epochs."""
@@ -356,7 +355,7 @@ class RunEvaluation:
         The run's trainer.
     embeddings : callable
         Returns the embeddings as trained so far.
-    record : MlflowRun, optional
+    record : RunRecord, optional
         Destination of the scores by epoch.
 
     Attributes
@@ -373,7 +372,7 @@ class RunEvaluation:
         sets: Sets,
         trainer: Trainer,
         embeddings: Callable[[], Embeddings],
-        record: MlflowRun | None = None,
+        record: RunRecord | None = None,
     ) -> None:
         self.rows: list[EvaluationRow] = []
         self.metrics: dict[str, float] = {}

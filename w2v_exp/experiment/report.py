@@ -193,8 +193,7 @@ def distinct(results: Sequence[RunResult]) -> list[RunResult]:
 def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
     from w2v_exp.tracking.history import log_summary, write_skipped
     from w2v_exp.tracking.store import store_uri
-    from w2v_exp.tracking.upload import FILE as PENDING
-    from w2v_exp.tracking.upload import replay_command
+    from w2v_exp.tracking.upload import pending_folders, sync_command
 
     files = folder / "summary"
     write_comparison(comparison, files, plots=tracking.plots)
@@ -216,8 +215,8 @@ def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: M
     )
     if problem:
         _log.warning(f"Summary not logged to MLflow ({problem}). Its files are in {files}.")
-    if list(folder.rglob(PENDING)):
-        command = replay_command(folder, store_uri(tracking.uri))
+    if pending_folders(folder):
+        command = sync_command(folder, store_uri(tracking.uri))
         _log.warning(f"Part of this sweep is not in MLflow yet. {command}")
 
 

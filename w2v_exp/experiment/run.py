@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +50,15 @@ from w2v_exp.experiment.measures import (
     probe_table,
     training_bounds,
 )
-from w2v_exp.experiment.recording import begin_record, end_record
-from w2v_exp.experiment.resuming import result_of_before
-from w2v_exp.experiment.run_checkpoints import RECORD, RunCheckpoints, remove_checkpoints
+from w2v_exp.experiment.record import (
+    RunCheckpoints,
+    RunRecord,
+    begin_record,
+    earlier_result,
+    end_record,
+    kept_epochs,
+    remove_checkpoints,
+)
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import locked, replacing
 from w2v_exp.machine import MEGABYTE, PeakMemory, PeakResident, available_memory
@@ -62,7 +69,6 @@ from w2v_exp.processes import interruptible, interruptions_deferred, termination
 from w2v_exp.runs import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.history import LOCK
-from w2v_exp.tracking.mlflow_run import MlflowRun, kept_epochs
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 
@@ -87,7 +93,10 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
         # Inputs; or the result of an earlier run with the same inputs.
         plan = make_plan(config)
         inputs = RunInputs.read(plan)
-        if (earlier := result_of_before(plan, info, inputs)) is not None:
+        earlier = earlier_result(plan, info, inputs)
+        if earlier is None or Path(earlier.run_id).absolute() != info.folder.absolute():
+            clear_earlier(info.folder)
+        if earlier is not None:
             if earlier.done:
                 remove_checkpoints(plan, inputs.fingerprint)
             outcome.result = earlier
@@ -125,11 +134,13 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
             metrics |= costs.sample(training, held_out)
             evaluation = RunEvaluation(plan, inputs.sets, trainer, outcome.embeddings, record)
             outcome.training = Training(trainer, costs, evaluation)
-            stateful: dict[str, StatefulCallback] = {"costs": costs, "evaluation": evaluation}
-            if record:
-                stateful[RECORD] = record
+            stateful: dict[str, StatefulCallback] = {
+                "costs": costs,
+                "evaluation": evaluation,
+                "record": record,
+            }
             with _progress_bar(info.title, trainer, heading_of(costs.training_metric)) as bar:
-                shown: list[Callback] = [callback for callback in (record, bar) if callback]
+                shown: list[Callback] = [record, bar] if bar else [record]
                 for callback in (*shown, *costs.measured, evaluation):
                     trainer.add_callback(callback)
                 if plan.stop != StopRule():
@@ -140,8 +151,7 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
                         callback.on_epoch(epoch)
                 records = trainer.train()
             outcome.ended_by = trainer.ended_by or EPOCHS
-            if record:
-                record.set_tag("ended_by", outcome.ended_by)
+            record.set_tag("ended_by", outcome.ended_by)
 
             # Costs, and the bounds that they lie between.
             if records:
@@ -164,12 +174,10 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
             # The embeddings: scores, neighbours, pictures. Their files are written when the run ends.
             metrics |= evaluation.finish()
             metrics |= neighbour_metrics(trainer)
-            if record:
-                record.log_table("neighbours", neighbour_table(vocabulary, trainer))
+            record.log_table("neighbours", neighbour_table(vocabulary, trainer))
             if probe_words := chosen_probes(vocabulary.words) if plan.probes is None else plan.probes:
                 outcome.probes = probe(outcome.embeddings().using(plan.embedding), probe_words)
-                if record:
-                    record.log_table("similar_words", probe_table(outcome.probes))
+                record.log_table("similar_words", probe_table(outcome.probes))
             outcome.explorer = outputs.write_explorer(plan, info.name, outcome.embeddings, outcome.files)
             if plan.mlflow and plan.mlflow.plots:
                 outputs.draw_plots(
@@ -221,7 +229,7 @@ class Outcome:
     result: RunResult
     _plan: Plan
     _inputs: RunInputs
-    _record: MlflowRun | None  # None without tracking
+    _record: RunRecord
     _checkpoints: RunCheckpoints
 
     def __init__(self, info: RunInfo, seed: int) -> None:
@@ -247,7 +255,6 @@ class Outcome:
             try:
                 with interruptible():
                     require_free(folder)
-                    clear_earlier(folder)
                     with suppress(
                         OSError
                     ):  # where files have no locks, the heartbeat shows that the run is alive
@@ -277,7 +284,7 @@ class Outcome:
 
     def begin(
         self, plan: Plan, inputs: RunInputs, metrics: dict[str, float]
-    ) -> tuple[MlflowRun | None, RunCheckpoints]:
+    ) -> tuple[RunRecord, RunCheckpoints]:
         """Begin the record and open the checkpoints: from here on the run is recorded, however it ends.
 
         Parameters
@@ -321,16 +328,14 @@ class Outcome:
             status = "FAILED" if status == "FINISHED" else status
             reason = reason or " ".join(str(error).splitlines())
         metrics = {name: float(value) for name, value in self._metrics.items() if math.isfinite(value)}
-        if self._record:
-            resumable = status != "FINISHED" and self._checkpoints.can_be_resumed
-            by_epoch: list[str] = []
-            if self.training:
-                by_epoch = self.training.evaluation.logged_by_epoch + self.training.costs.logged_by_epoch()
-                if not resumable:
-                    self.training.costs.log_last()
-            once = {name: value for name, value in metrics.items() if name not in by_epoch}
-            problem = end_record(self._record, status, reason, once, self.files, resumable=resumable)
-            reason = problem or reason
+        resumable = status != "FINISHED" and self._checkpoints.can_be_resumed
+        by_epoch: list[str] = []
+        if self.training:
+            by_epoch = self.training.evaluation.logged_by_epoch + self.training.costs.logged_by_epoch()
+            if not resumable:
+                self.training.costs.log_last()
+        once = {name: value for name, value in metrics.items() if name not in by_epoch}
+        reason = end_record(self._record, status, reason, once, resumable=resumable) or reason
         if status == "FINISHED":
             self._checkpoints.finish()
         else:
@@ -345,7 +350,7 @@ class Outcome:
             metrics,
             {metric: _thinned(curve) for metric, curve in curves.items() if metric in CURVES},
             ended_by=self.ended_by,
-            run_id=self._record.run_id if self._record else "",
+            run_id=self._record.run_id,
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
             explorer=self.explorer,
         )

@@ -7,6 +7,7 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -18,12 +19,17 @@ from w2v_exp.reporting.escape import visible_console
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.text8 import Text8Corpus
 
+if TYPE_CHECKING:
+    from w2v_exp.reporting.comparison import Comparison
+    from w2v_exp.reporting.summary_page import Asked
+
 MISTAKE = 2
 
 COMPARE = """\
-Compare recorded runs: those of the newest sweep, of a named sweep, or of a filter.
+Compare recorded runs: those in the folder of a sweep, or, in MLflow, of the newest sweep, a named sweep or a filter.
 
-  w2v-exp compare                              the newest sweep
+  w2v-exp compare outputs/sweeps/2026-11-22_22-30-00-a1b2    from the folder alone, also with tracking=none
+  w2v-exp compare                              the newest sweep in MLflow
   w2v-exp compare --sweep 2026-11-22_22-30-00-a1b2
   w2v-exp compare --filter "params.optimizer = 'adam' and metrics.cost < 2"
   w2v-exp compare --out reports/comparison     also write the table, the pictures and the page to a folder"""
@@ -35,6 +41,7 @@ def compare_runs(arguments: list[str]) -> int:
         prog="w2v-exp compare", description=COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     selected = parser.add_mutually_exclusive_group()
+    selected.add_argument("folder", nargs="?", type=Path, help="folder of a sweep; no store is needed")
     selected.add_argument("--sweep", help="name of a sweep; default: the newest sweep")
     selected.add_argument("--filter", help="filter in the syntax of MLflow's search")
     parser.add_argument("--uri", help="address of the store; default: MLFLOW_TRACKING_URI or ./mlflow.db")
@@ -56,9 +63,44 @@ def compare_runs(arguments: list[str]) -> int:
 def _compare(given: argparse.Namespace, command: str) -> None:
     """Print the comparison of the selected runs, and write its files."""
     from w2v_exp.experiment.report import write_comparison
-    from w2v_exp.reporting.comparison import compare
     from w2v_exp.reporting.summary_page import FILE as PAGE
-    from w2v_exp.reporting.summary_page import Asked, write_summary_page
+    from w2v_exp.reporting.summary_page import write_summary_page
+
+    comparison, title = (
+        _folder_comparison(given.folder) if given.folder else _stored_comparison(given, command)
+    )
+    comparison.print_table(visible_console())
+    if given.out:
+        write_comparison(comparison, given.out)
+        write_summary_page(comparison, title, given.out / PAGE)
+        with replacing(given.out / "comparison.md") as stream:
+            stream.write(comparison.to_markdown())
+        print(f"Written to {given.out}")
+
+
+def _folder_comparison(folder: Path) -> tuple[Comparison, Asked]:
+    """Return the comparison of the runs in a sweep's folder, and the title of its page."""
+    from w2v_exp.experiment.report import distinct
+    from w2v_exp.metrics import Ranking
+    from w2v_exp.reporting.comparison import compare
+    from w2v_exp.reporting.summary_page import Asked
+    from w2v_exp.runs import SWEEP_FILE, Sweep
+    from w2v_exp.tracking.history import sweep_results
+
+    if not (folder / SWEEP_FILE).exists():
+        raise UserError(f"{folder}: not the folder of a sweep (it has no {SWEEP_FILE}).")
+    sweep = Sweep.read(folder)
+    runs = distinct(sweep_results(folder, sweep))
+    if not runs:
+        raise UserError(f"{folder}: no run of this sweep has begun.")
+    comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
+    return comparison, Asked(sweep.name, sweep.command, len(runs), sweep.changes)
+
+
+def _stored_comparison(given: argparse.Namespace, command: str) -> tuple[Comparison, Asked]:
+    """Return the comparison of the selected runs in MLflow, and the title of its page."""
+    from w2v_exp.reporting.comparison import compare
+    from w2v_exp.reporting.summary_page import Asked
     from w2v_exp.tracking.history import recorded_results, recorded_runs, recorded_sweep, skipped_results
     from w2v_exp.tracking.store import open_store
 
@@ -73,14 +115,7 @@ def _compare(given: argparse.Namespace, command: str) -> None:
     results += skipped_results(store, sweep) if sweep else []
     if not results:
         raise UserError(f"No run in experiment {store.experiment} of {store.uri} matches {selected}.")
-    comparison = compare(results)
-    comparison.print_table(visible_console())
-    if given.out:
-        write_comparison(comparison, given.out)
-        write_summary_page(comparison, title, given.out / PAGE)
-        with replacing(given.out / "comparison.md") as stream:
-            stream.write(comparison.to_markdown())
-        print(f"Written to {given.out}")
+    return compare(results), title
 
 
 def manage_cache(arguments: list[str]) -> int:

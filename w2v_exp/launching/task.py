@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobStatus, run_job
@@ -21,13 +20,10 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.run_info import RunInfo
+from w2v_exp.files import DamagedFileError
 from w2v_exp.plan import Plan
 from w2v_exp.processes import messages_on_stderr
 from w2v_exp.runs import RunResult, read_result, write_result
-
-if TYPE_CHECKING:
-    from w2v_exp.tracking.store import Store
-    from w2v_exp.tracking.upload import Pending
 
 _log = logging.getLogger(__name__)
 
@@ -145,8 +141,7 @@ def record_end(task: Task, status: str, reason: str) -> RunResult:
     )
     try:
         info.folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(plan.tracking, MlflowTracking):
-            result = end_lost_record(plan.tracking, info.tags(), info.folder, result)
+        result = end_lost_record(plan.mlflow, info.tags(), info.folder, result)
         write_result(result, info.folder, info.sweep)
     except OSError as error:  # a full disk must not stop the other runs
         _log.warning(f"{info.folder}: {error.strerror or error}.")
@@ -154,82 +149,67 @@ def record_end(task: Task, status: str, reason: str) -> RunResult:
 
 
 def end_lost_record(
-    tracking: MlflowTracking,
+    tracking: MlflowTracking | None,
     tags: Mapping[str, str],
     folder: Path,
     result: RunResult,
     patience: float | None = None,
 ) -> RunResult:
-    """End a crashed run in the store, if it was created there, and return its result with the logged metrics.
+    """End the journal of a crashed run, if it was begun, and return its result with the recorded metrics.
 
-    A run that has the status FINISHED in the store keeps it, and its result is that of the store.
+    A run whose journal ends with the status FINISHED keeps it: it crashed before it was uploaded completely, or before
+    it wrote its result.
 
-    If the store does not respond, retry for `patience` seconds, by default a minute. After that the end stays pending
-    in the run's folder, with the metrics that the run itself could not upload, and the result's reason mentions it.
+    If the store does not respond, retry for `patience` seconds, by default a minute. After that the rest stays pending,
+    and the result's reason mentions it.
 
     Parameters
     ----------
-    tracking : MlflowTracking
+    tracking : MlflowTracking or None
         The store.
     tags : mapping of str to str
-        Tags of the run, by which it is found.
+        Tags of the run, by which its journal is distinguished from that of an earlier run in the folder.
     folder : Path
         The run's folder.
     result : RunResult
         Status and reason of its end.
     """
+    from w2v_exp.tracking.history import journal_result
+    from w2v_exp.tracking.journal import FILE, End, Header, Journal
     from w2v_exp.tracking.store import PATIENCE_SECONDS, open_store, patiently
-    from w2v_exp.tracking.upload import Delivery
+    from w2v_exp.tracking.upload import Cursor, Uploader
 
-    patience = PATIENCE_SECONDS if patience is None else patience
-    pending = _pending_end(tracking, tags, folder, result)
     try:
-        store = patiently(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
-        problem = Delivery(store.client, pending, folder).finish(patience)
-        if problem:
-            raise UserError(problem)
-        if not pending.run_id:
+        cursor = Cursor.read(folder) if tracking else None
+    except (OSError, DamagedFileError):
+        cursor = None
+    try:
+        journal = Journal.open(folder)
+        end = journal.last_end()
+        if not tags.items() <= journal.tags().items():
             return result
-        logged = patiently(lambda: _logged_result(store, pending.run_id), tracking.uri, patience)
-    except UserError as error:
-        if pending:
-            pending.write(folder)
-        return replace(result, reason=f"{result.reason} ({error})")
-    if logged.status == "FINISHED":  # it crashed after its last upload, before it wrote its result
-        return replace(logged, name=result.name, swept=result.swept)
-    return replace(result, run_id=pending.run_id, metrics=logged.metrics, curves=logged.curves)
-
-
-def _pending_end(
-    tracking: MlflowTracking, tags: Mapping[str, str], folder: Path, result: RunResult
-) -> Pending:
-    """Return the pending data of a crashed run: its end, and the data that the run itself could not upload."""
-    from w2v_exp.tracking.store import experiment_id, experiment_name, store_uri
-    from w2v_exp.tracking.upload import FILE, Pending
-
-    quote = '"' if "'" in tags["sweep"] else "'"
-    pending = Pending(
-        store_uri(tracking.uri),
-        experiment_name(tracking.experiment),
-        experiment_id=experiment_id(tracking.experiment),
-        existing=f"tags.sweep = {quote}{tags['sweep']}{quote} and tags.`sweep.number` = '{tags['sweep.number']}'",
-    )
-    try:
-        left = Pending.read(folder)
-        if left.uri == pending.uri and left.run_id:
-            pending = left
     except FileNotFoundError:
-        pass
+        return result
     except (OSError, ValueError) as error:
         _log.warning(f"{folder / FILE}: cannot be read ({error}); its metrics are lost.")
-    if pending.status != "FINISHED":  # else it crashed while it waited for the store
-        pending.tags["reason"] = result.reason
-        pending.status, pending.end_time = result.status, int(time() * 1000)
-    return pending
-
-
-def _logged_result(store: Store, run_id: str) -> RunResult:
-    from w2v_exp.tracking.history import recorded_results
-
-    (logged,) = recorded_results(store, [store.client.get_run(run_id)])
-    return logged
+        journal, end = Journal.create(folder, Header(result.name)), None
+        if cursor:
+            cursor.offset = journal.length
+    if end is None or end.status != "FINISHED":
+        journal.set_tags({"reason": result.reason})
+        journal.end(End(result.status))
+    else:
+        result = replace(result, status="FINISHED", reason="")
+    logged = journal_result(journal)
+    result = replace(result, metrics=logged.metrics, curves=logged.curves, ended_by=logged.ended_by)
+    journal.close()
+    if tracking is None or cursor is None:
+        return result
+    patience = PATIENCE_SECONDS if patience is None else patience
+    try:
+        store = patiently(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
+        if problem := Uploader(store.client, journal, cursor).finish(patience):
+            raise UserError(problem)
+    except UserError as error:
+        result = replace(result, reason=f"{result.reason} ({error})")
+    return replace(result, run_id=cursor.run_id)

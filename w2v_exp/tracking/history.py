@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
 from w2v_exp.metrics import CURVES
 from w2v_exp.reporting.escape import code_span
-from w2v_exp.runs import RunResult
+from w2v_exp.runs import SWEEP_FILE, RunResult, Sweep, read_result
+from w2v_exp.tracking.journal import FILE as JOURNAL
+from w2v_exp.tracking.journal import End, Header, Journal, milliseconds, read_fingerprint
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
 from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import Store, experiment_id, experiment_name, open_store, store_uri
-from w2v_exp.tracking.upload import Delivery, Pending, Taken
+from w2v_exp.tracking.upload import Cursor, Uploader
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -185,6 +188,121 @@ def is_alive(run: Run) -> bool:
     return time() - _last_beat(tags, run.info.start_time / 1000) < DEAD_AFTER_SECONDS
 
 
+def journal_result(journal: Journal) -> RunResult:
+    """Return the result of a run from its journal, with the last value of each metric."""
+    header = journal.header
+    metrics: dict[str, float] = {}
+    curves: dict[str, list[tuple[int, float]]] = {}
+    tags = journal.tags()
+    end = None
+    for entry in journal.entries():
+        end = entry.end
+        metrics |= entry.metrics
+        for name in entry.metrics.keys() & set(CURVES):
+            curves.setdefault(name, []).append((entry.step, entry.metrics[name]))
+    metrics.pop("learning_rate", None)
+    return RunResult(
+        name=header.name,
+        swept={
+            key: header.params.get(key, "") for key in tags.get("sweep.keys", "").split() if key != "seed"
+        },
+        seed=int(header.params.get("seed", "0")),
+        status=end.status if end else "KILLED",
+        reason=tags.get("reason", "") if end else NOT_ENDED,
+        metrics=metrics,
+        curves={} if header.params.get("epochs") == "0" else curves,  # a cost without training is no curve
+        ended_by=tags.get("ended_by", ""),
+    )
+
+
+def sweep_results(folder: Path, sweep: Sweep) -> list[RunResult]:
+    """Return the results of the runs in a sweep's folder; of runs without a result, as far as their journals go."""
+    results: list[RunResult] = []
+    for name in sweep.subdirs or sorted(filter(str.isdecimal, os.listdir(folder)), key=int):  # noqa: PTH208
+        if (result := read_result(folder / name, sweep)) is not None:
+            results.append(result)
+            continue
+        with suppress(OSError, ValueError):
+            journal = Journal.open(folder / name)
+            if journal.tags().get("sweep") == sweep.name:
+                results.append(journal_result(journal))
+    return results
+
+
+LOCAL_ROOTS = (Path("outputs/runs"), Path("outputs/sweeps"))
+
+
+def earlier_local_runs(fingerprint: str, folder: Path) -> tuple[RunResult | None, Path | None]:
+    """Look the runs of a fingerprint up in folders: those in ``outputs``, and those beside a run or its sweep.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of the run to come.
+    folder : Path
+        Its folder. The earlier run may have had the same.
+
+    Returns
+    -------
+    finished : RunResult or None
+        Of a finished run, the latest; its folder is its `run_id`.
+    alive : Path or None
+        The folder of one that is running in another process.
+    """
+    folder = folder.absolute()
+    sweep = next((above for above in folder.parents if (above / SWEEP_FILE).exists()), folder)
+    found = {
+        run
+        for root in {sweep.parent, *(root.absolute() for root in LOCAL_ROOTS)}
+        for run in _run_folders(root)
+        if read_fingerprint(run) == fingerprint
+    }
+    finished: RunResult | None = None
+    alive: Path | None = None
+    for run in sorted(found, key=_last_change):
+        if run != folder and _is_locked(run):
+            alive = run
+        elif (result := _local_result(run)) is not None:
+            finished = replace(result, run_id=os.path.relpath(run))
+    return finished, alive
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders in a folder, and those of the runs of the sweeps among them."""
+    with suppress(OSError), os.scandir(root) as listed:
+        for entry in listed:
+            if not entry.is_dir():
+                continue
+            folder = root / entry.name
+            yield folder
+            if (folder / SWEEP_FILE).exists():
+                with suppress(UserError, OSError):
+                    sweep = Sweep.read(folder)
+                    yield from (folder / name for name in sweep.subdirs or os.listdir(folder))  # noqa: PTH208
+
+
+def _last_change(folder: Path) -> float:
+    with suppress(OSError):
+        return (folder / JOURNAL).stat().st_mtime
+    return 0.0
+
+
+def _is_locked(folder: Path) -> bool:
+    with suppress(OSError):
+        return is_locked(folder / LOCK)
+    return False
+
+
+def _local_result(folder: Path) -> RunResult | None:
+    """Return the result in a folder, if its journal ends with a finished run."""
+    try:
+        end = Journal.open(folder).last_end()
+    except (OSError, ValueError):
+        return None
+    result = read_result(folder) if end and end.status == "FINISHED" else None
+    return result if result is not None and result.done else None
+
+
 def process_tags(folder: Path) -> dict[str, str]:
     """Return the tags by which `is_alive` knows the process that runs in this folder."""
     return {HOST: socket.gethostname(), FOLDER: str(folder.absolute()), HEARTBEAT: str(int(time()))}
@@ -253,7 +371,7 @@ def log_summary(
 ) -> str:
     """Write a summary run: the table as its description, the files as its artifacts.
 
-    Returns why MLflow could not be updated, or "". The data are then kept beside the files.
+    Returns the problem in one line if MLflow could not be updated, else "". The data are kept in the sweep's folder.
 
     Parameters
     ----------
@@ -280,23 +398,20 @@ def log_summary(
         "command": command,
         "mlflow.note.content": f"{code_span(command)}\n\n{table}",
     }
-    ended = int(time() * 1000)
-    pending = Pending(
-        store_uri(uri),
-        experiment_name(experiment),
-        experiment_id=experiment_id(experiment),
-        name="summary: " + " × ".join(key.rpartition(".")[2] for key in keys),
+    header = Header(
+        "summary: " + " × ".join(key.rpartition(".")[2] for key in keys),
+        started=min(int(started * 1000), milliseconds()),
         tags=tags,
         params={key: value[:LONGEST_PARAM] for key, value in ({"command": command} | dict(params)).items()},
-        metrics=[Taken(name, value, ended, 0) for name, value in metrics.items()],
-        files=files.name,
-        status="FINISHED",
-        start_time=min(int(started * 1000), ended),
-        end_time=ended,
     )
+    folder = files.parent
+    journal = Journal.create(folder, header)
+    journal.log_metrics(metrics)
+    journal.end(End("FINISHED", files.name))
+    journal.close()
     try:
         store = open_store(uri, experiment)
     except UserError as error:
-        pending.write(files.parent)
+        Cursor(store_uri(uri), experiment_name(experiment), experiment_id(experiment)).write(folder)
         return str(error)
-    return Delivery(store.client, pending, files.parent).finish()
+    return Uploader(store.client, journal, Cursor.of(store), is_new=True).finish()

@@ -1,406 +1,414 @@
-"""Upload of a run's data to a store that may be unavailable; pending data kept on disk.
+"""Upload of journals to a store that may be unavailable, from a cursor.
 
-Metrics keep the time at which they were taken, so to deliver one twice changes nothing: MLflow stores a metric of the
-same step, time and value once.
+The cursor is moved after each batch that the store has taken. A batch that is sent twice, because the process was
+killed in between, changes nothing: MLflow stores a metric of the same step, time and value once.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
 from threading import Thread
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError
-from w2v_exp.files import replacing
-from w2v_exp.machine import MEGABYTE
+from w2v_exp.files import DamagedFileError, read_checked, write_checked
+from w2v_exp.tracking.journal import FILE as JOURNAL
+from w2v_exp.tracking.journal import End, Entry, Journal
 from w2v_exp.tracking.locations import log_artifacts
-from w2v_exp.tracking.store import PATIENCE_SECONDS, PAUSE_SECONDS, is_passing, problem_of, store_uri
+from w2v_exp.tracking.store import (
+    PATIENCE_SECONDS,
+    PAUSE_SECONDS,
+    Store,
+    is_passing,
+    problem_of,
+    store_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_log = logging.getLogger(__name__)
 
-FILE = "pending.json"
+FILE = "uploaded.json"
+LEGACY = "pending.json"  # data that w2v_exp 0.1.0 could not upload
 BATCH = 1000  # metrics; the most that MLflow takes in one call
 TAGS_BATCH = PARAMS_BATCH = 100
-STATUSES = ("", "FINISHED", "FAILED", "KILLED")
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{0,64}")
-LONGEST_FILE_MB = 500
-TAG = "pending"  # of a run that the store has only a part of: why
-
-
-class Taken(NamedTuple):
-    """A metric at the time when it was taken.
-
-    Parameters
-    ----------
-    name : str
-        Of the metric.
-    value : float
-        Its value.
-    timestamp : int
-        Milliseconds since 1970.
-    step : int
-        The epoch; 0 for what has one value a run.
-    """
-
-    name: str
-    value: float
-    timestamp: int
-    step: int
+WAIT_SECONDS = 5.0  # for a slow store; then training continues, and the upload beside it
+ID_TAG = "journal"  # of a run in a store: the id of its journal
+INCOMPLETE_TAG = "pending"  # of a run that has ended and of which a store has only a part: why
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{0,64}")
 
 
 @dataclass
-class Pending:
-    """What is pending of a run. What has been delivered is taken out.
+class Cursor:
+    """How much of a journal has been uploaded, and to which run.
 
     Parameters
     ----------
-    uri, experiment : str
-        The store, and the experiment in it.
+    uri : str
+        The store.
+    experiment, experiment_id : str
+        The experiment in it, by its name, or by its id if only that is known.
     run_id : str
-        The run; empty if it has yet to be made.
-    experiment_id : str
-        The experiment's id, if its name is not known.
-    existing : str
-        A filter of MLflow's that finds the run, if its id is not known; if there is none, nothing is delivered.
-    name : str
-        What to call a run that has yet to be made.
-    tags : dict of str to str
-        Its tags.
-    params : dict of str to str
-        Its parameters.
-    metrics : list of Taken
-        In the order in which they were taken.
-    files : str
-        A folder whose files are to be artifacts, seen from that of `FILE`; empty if there is none.
-    moved : bool
-        Whether that folder is deleted when it has been delivered.
-    status : str
-        How the run ended; empty while it lasts.
-    start_time, end_time : int
-        When a run that has yet to be made began, and when it ended, in milliseconds since 1970.
-    incomplete : bool
-        Whether the run has been marked in the store as one that is not whole: see `mark_incomplete`.
+        The run; empty until it is created.
+    offset : int
+        The number of bytes of the journal that the store has.
     """
 
     uri: str
     experiment: str
-    run_id: str = ""
     experiment_id: str = ""
-    existing: str = ""
-    name: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: list[Taken] = field(default_factory=list)
-    files: str = ""
-    moved: bool = False
-    status: str = ""
-    start_time: int = 0
-    end_time: int = 0
-    incomplete: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.tags or self.params or self.metrics or self.files or self.status)
-
-    def deliver(self, client: MlflowClient, folder: Path) -> None:
-        """Tell the store all of it. If that raises, what has not been delivered is still here.
-
-        Parameters
-        ----------
-        client : mlflow.MlflowClient
-            Connected to the store.
-        folder : Path
-            Where `files` is.
-        """
-        from mlflow.entities import Metric, Param, RunTag
-
-        if not self.run_id and not self._begin(client):
-            return
-        if self.status in ("FAILED", "KILLED"):
-            self.drop_if_finished(client)
-        for params in _batches(dict(self.params), PARAMS_BATCH):
-            client.log_batch(self.run_id, params=[Param(key, value) for key, value in params.items()])
-            for key in params:
-                del self.params[key]
-        while self.metrics:  # others may be added behind while these are on their way
-            batch = self.metrics[:BATCH]
-            client.log_batch(self.run_id, metrics=[Metric(*metric) for metric in batch])
-            del self.metrics[: len(batch)]
-        for tags in _batches(dict(self.tags), TAGS_BATCH):
-            client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-            for key, value in tags.items():
-                if self.tags.get(key) == value:  # and not another one meanwhile
-                    del self.tags[key]
-        if files := self.checked_files(folder):
-            self._deliver_files(client, files)
-        if self.incomplete:
-            client.delete_tag(self.run_id, TAG)
-            self.incomplete = False
-        if self.status:
-            client.set_terminated(self.run_id, self.status, self.end_time)
-            self.status = ""
-
-    def _deliver_files(self, client: MlflowClient, files: Path) -> None:
-        if files.is_dir():  # else it was delivered by a process that was killed before it could note that
-            log_artifacts(client, self.run_id, files)
-            if self.moved:
-                rmtree(files, ignore_errors=True)
-        self.files = ""
-
-    def _begin(self, client: MlflowClient) -> bool:
-        """Find or create the run; return whether there is one."""
-        experiment = self.experiment_id
-        if not experiment:
-            found = client.get_experiment_by_name(self.experiment)
-            if found is None:
-                raise UserError(f"There is no experiment {self.experiment} in the store. Create it first.")
-            experiment = found.experiment_id
-        if self.existing:
-            runs = client.search_runs([experiment], self.existing, order_by=["attributes.start_time DESC"])
-            if not runs:  # it was not begun: there is nothing to end
-                self._drop()
-                return False
-            self.run_id = runs[0].info.run_id
-            return True
-        created = client.create_run(experiment, self.start_time or None, dict(self.tags), run_name=self.name)
-        self.run_id = created.info.run_id
-        self.tags.clear()
-        return True
-
-    def drop_if_finished(self, client: MlflowClient) -> None:
-        """Drop all data if the store has the run as finished, which is never set back.
-
-        Its status is delivered last: either the rest was delivered before, or the run was resumed and is whole.
-        """
-        if self.run_id and client.get_run(self.run_id).info.status == "FINISHED":
-            self._drop()
-
-    def _drop(self) -> None:
-        self.tags.clear()
-        self.metrics.clear()
-        self.params.clear()
-        self.files = self.status = ""
-        self.incomplete = False
-
-    def checked_files(self, folder: Path) -> Path | None:
-        """Return the folder of the files, if there are any.
-
-        Raises
-        ------
-        UserError
-            If it is not below the run's folder, or a link in it leads out of that.
-        """
-        if not self.files:
-            return None
-        files, around = folder / self.files, folder.resolve()
-        for path in (files, *files.rglob("*")):
-            target = path.resolve()
-            if target == around or not target.is_relative_to(around):
-                raise UserError(f"{path} is outside of the run's folder {folder}; nothing was uploaded.")
-        return files
-
-    def mark_incomplete(self, client: MlflowClient, problem: str) -> None:
-        """Say in the store that the run is over, and not whole: it counts as failed until the rest is delivered."""
-        client.set_tag(self.run_id, TAG, problem)
-        client.set_terminated(self.run_id, "FAILED", self.end_time)
-        self.incomplete = True
-
-    def write(self, folder: Path) -> None:
-        """Keep it in a folder."""
-        with replacing(folder / FILE) as stream:
-            json.dump(asdict(self), stream)
+    run_id: str = ""
+    offset: int = 0
 
     @classmethod
-    def read(cls, folder: Path) -> Pending:
-        """Return what is kept in a folder.
+    def of(cls, store: Store) -> Cursor:
+        """Return the cursor of a journal of which a store has nothing."""
+        return cls(store.uri, store.experiment, store.experiment_id)
+
+    def write(self, folder: Path) -> None:
+        """Write it beside the journal."""
+        write_checked(folder / FILE, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Cursor:
+        """Return the cursor of a folder.
 
         Raises
         ------
         OSError
-            If nothing is.
-        ValueError
-            If it is not what was written.
+            If there is none.
+        DamagedFileError
+            If it is not as it was written.
         """
-        if (folder / FILE).stat().st_size > LONGEST_FILE_MB * MEGABYTE:
-            raise ValueError(f"it has more than {LONGEST_FILE_MB} MB")
+        values = read_checked(folder / FILE)
         try:
-            values = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        except (ValueError, RecursionError):
-            raise ValueError("it is damaged: not JSON") from None
-        if not isinstance(values, dict):
-            raise ValueError("it is damaged: not an object")
-        known = {field.name: _CHECKS[str(field.type)] for field in fields(cls)}
-        for key, value in values.items():
-            if key not in known or not known[key](value):
-                raise ValueError(f"it is damaged: {str(key)[:40]!r} is not what is written there")
-        missing = {"uri", "experiment"} - values.keys()
-        if missing:
-            raise ValueError(f"it is damaged: {min(missing)!r} is missing")
-        values["metrics"] = [Taken(*metric) for metric in values.get("metrics", [])]
-        pending = cls(**values)
-        if pending.status not in STATUSES or not RUN_ID.fullmatch(pending.run_id):
-            raise ValueError("it is damaged: 'status' or 'run_id' is not what is written there")
-        return pending
+            cursor = cls(**values)
+        except TypeError:
+            raise DamagedFileError("it has other keys than an upload's") from None
+        texts = (cursor.uri, cursor.experiment, cursor.experiment_id, cursor.run_id)
+        is_text = all(isinstance(text, str) for text in texts)
+        if not is_text or not _RUN_ID.fullmatch(cursor.run_id) or type(cursor.offset) is not int:
+            raise DamagedFileError("its values are not those of an upload")
+        return cursor
 
 
-def _is_whole(value: object) -> bool:
-    return type(value) is int and abs(value) < 1 << 63  # what a store can hold
-
-
-def _is_metric(value: object) -> bool:
-    if not isinstance(value, list) or len(value) != len(Taken._fields):
+def is_uploaded(folder: Path) -> bool:
+    """Return whether a store has all of the journal in a folder; true where there is no journal, or no store."""
+    try:
+        cursor = Cursor.read(folder)
+        with (folder / JOURNAL).open("rb") as stream:
+            stream.seek(cursor.offset)
+            return b"\n" not in stream.read()  # an incomplete last line is void
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, DamagedFileError):
         return False
-    name, number, timestamp, step = value
-    return (
-        isinstance(name, str)
-        and (type(number) is float or _is_whole(number))
-        and _is_whole(timestamp)
-        and _is_whole(step)
-    )
 
 
-_CHECKS: dict[str, Callable[[object], bool]] = {  # by the types of the fields above
-    "str": lambda value: isinstance(value, str),
-    "bool": lambda value: isinstance(value, bool),
-    "int": _is_whole,
-    "dict[str, str]": lambda value: (
-        isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
-    ),
-    "list[Taken]": lambda value: isinstance(value, list) and all(map(_is_metric, value)),
-}
+def pending_folders(folder: Path) -> list[Path]:
+    """Return all folders, at and below one, of which a store lacks something."""
+    with_journal = {file.parent for file in folder.rglob(JOURNAL) if not is_uploaded(file.parent)}
+    return sorted(with_journal | {file.parent for file in folder.rglob(LEGACY)})
 
 
-def _batches(tags: dict[str, str], size: int) -> Iterator[dict[str, str]]:
-    entries = list(tags.items())
-    for start in range(0, len(entries), size):
-        yield dict(entries[start : start + size])
-
-
-def replay_command(folder: Path, uri: str) -> str:
-    """Return the command that delivers what is kept in a folder to the store at an address."""
+def sync_command(folder: Path, uri: str) -> str:
+    """Return the command that uploads the journals of a folder to the store at an address."""
     command = f"w2v-exp sync {shlex.quote(str(folder))}"
     return command if uri == store_uri(None) else f"{command} --uri {shlex.quote(uri)}"
 
 
-WAIT_SECONDS = 5.0  # for a store that is slow; then training goes on, and the delivery beside it
+class Uploader:
+    """Uploads a journal to a store.
 
-
-class Delivery:
-    """Brings to the store what is pending of a run, in a thread, so that no store keeps training waiting for long.
-
-    As long as the store answers, `send` returns when all is delivered: nothing runs beside training. What the store
-    does not take is kept in a file of the run's folder until it does.
+    While the store is available, `send` returns when everything is uploaded, so that nothing runs beside training.
 
     Parameters
     ----------
     client : mlflow.MlflowClient
         Connected to the store.
-    pending : Pending
-        May be added to at any time.
-    folder : Path
-        The run's folder.
+    journal : Journal
+        May be appended to at any time.
+    cursor : Cursor
+        Where to, and from where.
+    is_new : bool
+        Whether no process has tried to create the run before.
     """
 
-    def __init__(self, client: MlflowClient, pending: Pending, folder: Path) -> None:
+    def __init__(
+        self, client: MlflowClient, journal: Journal, cursor: Cursor, *, is_new: bool = False
+    ) -> None:
+        self.journal = journal
+        self.cursor = cursor
         self._client = client
-        self._pending = pending
-        self._folder = folder
+        self._is_new = is_new
         self._thread: Thread | None = None
         self._problem: Exception | None = None
-        self._told = False
+        self._has_failed = False
+        self._has_unwritten_cursor = False
+
+    def upload(self) -> None:
+        """Upload everything after the cursor. If that raises, the cursor is where the store has got to."""
+        self.journal.flush(durable=True)  # the store must not have points that the journal can lose
+        if not self.cursor.offset:
+            self._begin()
+        entries = list(self.journal.entries(self.cursor.offset))
+        for batch in _batches(entries):
+            self._send(batch)
+            # An end is void if anything follows it.
+            if (end := batch[-1].end) and batch[-1] is entries[-1]:
+                self._end(end, batch[-1].time)
+            self._advance(batch[-1].offset)
+
+    def skip_if_finished(self) -> bool:
+        """Return whether the store lists the run as finished; then nothing is left to upload.
+
+        The status is uploaded last: either the rest was uploaded before, or the run was resumed and is complete.
+        """
+        if self.cursor.run_id and self._client.get_run(self.cursor.run_id).info.status == "FINISHED":
+            self._advance(self.journal.length)
+            return True
+        return False
+
+    def has_begun(self) -> bool:
+        """Return whether the store has the run, or will have it because it has ended."""
+        self.cursor.run_id = self.cursor.run_id or self._find()
+        return bool(self.cursor.run_id) or self.journal.last_end() is not None
 
     def send(self, wait: float | None = None) -> bool:
-        """Deliver what is pending, unless a delivery is under way; return whether nothing is left.
+        """Upload in a thread, unless one is uploading; return whether nothing is left.
 
-        A delivery that begins is waited for `wait` seconds at the most (None: `WAIT_SECONDS`), one that was under way
-        only if a number is given.
+        An upload that begins is waited for `wait` seconds at most (None: `WAIT_SECONDS`), one that was in progress only
+        if a number is given.
         """
-        began = self._thread is None
+        begins = self._thread is None
         if self._thread is None:
-            self._thread = Thread(target=self._deliver, daemon=True)
+            self._thread = Thread(target=self._try_to_upload, daemon=True)
             self._thread.start()
-        self._thread.join(wait if wait is not None else WAIT_SECONDS * began)
+        self._thread.join(wait if wait is not None else WAIT_SECONDS * begins)
         if self._thread.is_alive():
-            self._keep()
+            self._report()
             return False
         self._thread = None
         if self._problem:
-            self._keep()
+            self._report()
             return False
-        if not self._pending:
-            self._forget()
-        return not self._pending
+        if self.cursor.offset < self.journal.length:
+            return False
+        if self._has_failed:
+            _log.info("All data of the run have been uploaded to MLflow.")
+            self._has_failed = False
+        return True
 
     def finish(self, wait: float = PATIENCE_SECONDS) -> str:
-        """Deliver what is pending, and go on trying for some time; return why not, in a line, if that was in vain.
+        """Upload everything, and retry for some time; return the problem in one line if that failed, else "".
 
-        Then all of it is in the run's folder. A fault that no waiting mends, as a full disk, is not waited for.
+        A problem that waiting does not solve, such as a full disk, is not waited for. The run then counts as failed in
+        the store until the rest is uploaded.
         """
         until = monotonic() + wait
-        try:
-            while not self.send(max(until - monotonic(), 0)):
-                if monotonic() >= until or self._is_lasting:
-                    break
-                if self._problem:
-                    sleep(PAUSE_SECONDS)
-            else:
-                return ""
-        except BaseException:  # whoever interrupts this waiting has had enough of it
-            self._write()
-            raise
-        if self._is_lasting and self._pending.run_id:
-            with suppress(Exception):  # what the store does not take now is told with the rest
-                self._pending.mark_incomplete(self._client, self._why)
-        self._write()
-        return self._why
+        while not self.send(max(until - monotonic(), 0)):
+            if monotonic() >= until or self._is_lasting:
+                break
+            if self._problem:
+                sleep(PAUSE_SECONDS)
+        else:
+            return ""
+        if self._is_lasting and self.cursor.run_id:
+            with suppress(Exception):  # the store may refuse this as well
+                self._client.set_tag(self.cursor.run_id, INCOMPLETE_TAG, self._reason)
+                self._client.set_terminated(self.cursor.run_id, "FAILED")
+        return self._reason
+
+    def discard(self) -> None:
+        """Delete the journal of a run that could not begin; in the store it counts as failed."""
+        if self.cursor.run_id:
+            with suppress(Exception):
+                self._client.set_terminated(self.cursor.run_id, "FAILED")
+        self.journal.close()
+        for name in (JOURNAL, FILE):
+            (self.journal.folder / name).unlink(missing_ok=True)
 
     @property
     def _is_lasting(self) -> bool:
         return self._problem is not None and not is_passing(self._problem)
 
     @property
-    def _why(self) -> str:
+    def _reason(self) -> str:
         return problem_of(self._problem) if self._problem else "it does not answer"
 
-    def _deliver(self) -> None:
+    def _try_to_upload(self) -> None:
         try:
             self._problem = None
-            self._pending.deliver(self._client, self._folder)
+            self.upload()
         except Exception as error:
-            # Whatever a store is made of (SQLAlchemy, a web client, a file system, …) raises errors of its own.
+            # The layers of a store (SQLAlchemy, a web client, a file system, …) raise errors of their own.
             self._problem = error
 
-    def _keep(self) -> None:
-        self._write()
-        if not self._told:
-            place = self._folder / FILE
-            self._say(
-                f"The store cannot be written now ({self._why}); what it is to be told is kept in {place}."
+    def _report(self) -> None:
+        if not self._has_failed:
+            _log.warning(
+                f"MLflow is not available ({self._reason}). Data of the run are kept in {self.journal.path} and will "
+                "be uploaded when it is back."
             )
-        self._told = True
+        self._has_failed = True
 
-    def _write(self) -> None:
-        try:
-            self._pending.write(self._folder)
-        except OSError as error:
-            self._say(f"{self._folder / FILE} cannot be written ({error.strerror or error}).")
+    def _advance(self, offset: int) -> None:
+        self.cursor.offset = offset
+        self._write_cursor()
 
-    def _forget(self) -> None:
-        with suppress(OSError):
-            (self._folder / FILE).unlink()
-        if self._told:
-            self._say("The store has been told all that was kept.")
-        self._told = False
+    def _write_cursor(self) -> None:
+        with suppress(OSError):  # the journal has reported the disk; to upload twice changes nothing
+            self.cursor.write(self.journal.folder)
 
-    def _say(self, line: str) -> None:
-        print(line, file=sys.stderr)
+    def _begin(self) -> None:
+        """Find or create the run, with its parameters and its text."""
+        from mlflow.entities import Param
+
+        header, cursor = self.journal.header, self.cursor
+        if not cursor.run_id:
+            self._write_cursor()  # if the process is killed now, the next one knows the store
+            cursor.run_id = self._find() or self._create()
+            self._is_new = False
+            self._write_cursor()
+        for params in _parts(list(header.params.items()), PARAMS_BATCH):
+            self._client.log_batch(cursor.run_id, params=[Param(key, value) for key, value in params])
+        if header.text:
+            log_text(self._client, cursor.run_id, header.text)
+        self._advance(len(header.line()))
+
+    def _find(self) -> str:
+        """Return the run that a process has created and could not note; empty if there is none."""
+        if self._is_new:
+            self._is_new = False
+            return ""
+        query = f"tags.{ID_TAG} = '{self.journal.header.id}'"
+        runs = self._client.search_runs([self._experiment_id()], query)
+        return str(runs[0].info.run_id) if runs else ""
+
+    def _create(self) -> str:
+        header = self.journal.header
+        tags = {**header.tags, ID_TAG: header.id}
+        run = self._client.create_run(self._experiment_id(), header.started, tags, header.name)
+        return str(run.info.run_id)
+
+    def _experiment_id(self) -> str:
+        if self.cursor.experiment_id:
+            return self.cursor.experiment_id
+        found = self._client.get_experiment_by_name(self.cursor.experiment)
+        if found is None:
+            raise UserError(
+                f"There is no experiment {self.cursor.experiment} in the store. Create it and repeat."
+            )
+        return str(found.experiment_id)
+
+    def _send(self, batch: Sequence[Entry]) -> None:
+        """Upload the metrics and tags of some entries."""
+        from mlflow.entities import Metric, RunTag
+
+        run_id = self.cursor.run_id
+        tags: dict[str, str] = {}
+        for entry in batch:
+            if entry.is_resumption:
+                tags.pop("reason", None)
+                self._reopen()
+            tags |= entry.tags
+        metrics = [
+            Metric(name, value, entry.time, entry.step)
+            for entry in batch
+            for name, value in entry.metrics.items()
+        ]
+        for some in _parts(metrics, BATCH):
+            self._client.log_batch(run_id, metrics=some)
+        for part in _parts(list(tags.items()), TAGS_BATCH):
+            self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in part])
+
+    def _reopen(self) -> None:
+        """Set an interrupted run to running."""
+        run_id = self.cursor.run_id
+        tags = self._client.get_run(run_id).data.tags
+        for tag in {"reason", INCOMPLETE_TAG} & tags.keys():
+            self._client.delete_tag(run_id, tag)
+        self._client.update_run(run_id, status="RUNNING")
+
+    def _end(self, end: End, time: int) -> None:
+        run_id = self.cursor.run_id
+        run = self._client.get_run(run_id)
+        if run.info.status == "FINISHED":  # never set back
+            return
+        folder = self.journal.folder
+        if (files := checked_files(folder, end.files)) and files.is_dir():
+            log_artifacts(self._client, run_id, files)
+            if end.move:  # if the process is killed now, they are not there next time, and the store has them
+                rmtree(files, ignore_errors=True)
+        if INCOMPLETE_TAG in run.data.tags:
+            self._client.delete_tag(run_id, INCOMPLETE_TAG)
+        self._client.set_terminated(run_id, end.status, time)
+
+
+def log_text(client: MlflowClient, run_id: str, text: Mapping[str, str]) -> None:
+    """Log a text as the data set of a run."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
+
+    data = Dataset(
+        name=text["name"],
+        digest=text["digest"][:12],
+        source_type="text",
+        source=text["source"],
+        profile=text["profile"],
+    )
+    used = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
+    try:
+        client.log_inputs(run_id, datasets=used)
+    except MlflowException as error:
+        # Of runs that begin at the same moment with a new text, MLflow lets one make the data set and fails the
+        # others. After that it exists.
+        if not any(name in str(error) for name in ("IntegrityError", "UniqueViolation")):
+            raise
+        client.log_inputs(run_id, datasets=used)
+
+
+def checked_files(folder: Path, name: str) -> Path | None:
+    """Return a folder of artifacts below that of a run; None if the name is empty.
+
+    Raises
+    ------
+    UserError
+        If it is not below the run's folder, or a link in it leads out of that.
+    """
+    if not name:
+        return None
+    files, around = folder / name, folder.resolve()
+    for path in (files, *files.rglob("*")):
+        target = path.resolve()
+        if target == around or not target.is_relative_to(around):
+            raise UserError(f"{path} is outside of the run's folder {folder}; nothing was uploaded.")
+    return files
+
+
+def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yield entries in parts of at most `BATCH` metrics, or of a single entry with more."""
+    batch: list[Entry] = []
+    metrics = 0
+    for entry in entries:
+        if batch and metrics + len(entry.metrics) > BATCH:
+            yield batch
+            batch, metrics = [], 0
+        batch.append(entry)
+        metrics += len(entry.metrics)
+    if batch:
+        yield batch
+
+
+def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

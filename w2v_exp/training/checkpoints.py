@@ -15,7 +15,17 @@ from typing import IO, Any
 import numpy as np
 
 from w2v_exp.errors import SettingError
-from w2v_exp.files import TAG, delete_own, make_own, remove_unfinished, replacing, try_lock
+from w2v_exp.files import (
+    TAG,
+    DamagedFileError,
+    delete_own,
+    make_own,
+    read_checked,
+    remove_unfinished,
+    replacing,
+    try_lock,
+    write_checked,
+)
 from w2v_exp.training.trainer import EpochRecord, EpochSums, Trainer, TrainingState
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -140,6 +150,7 @@ def checkpointing(
 
 
 LATEST, PREVIOUS, DAMAGED, LOCK = "checkpoint.npz", "previous.npz", "damaged.npz", "lock"
+RUN = "run.json"
 
 
 class CheckpointFolder:
@@ -209,6 +220,22 @@ class CheckpointFolder:
                 say(f"Skipping the damaged checkpoint {path} ({error}).")
         return None
 
+    def write_run(self, folder: Path) -> None:
+        """Note the folder of the run that the checkpoints are of.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        write_checked(self.path / RUN, {"folder": str(folder)})
+
+    def read_run(self) -> Path | None:
+        """Return the folder that was noted; None if there is none, or the note is damaged."""
+        with suppress(OSError, DamagedFileError, KeyError, TypeError):
+            return Path(read_checked(self.path / RUN)["folder"])
+        return None
+
     @property
     def has_checkpoint(self) -> bool:
         """Whether this process holds the lock and there is a checkpoint."""
@@ -217,7 +244,7 @@ class CheckpointFolder:
     def remove(self) -> None:
         """Delete the folder; files that cannot be deleted stay."""
         delete_own(
-            self.path, (LATEST, PREVIOUS, DAMAGED, TAG, LOCK)
+            self.path, (LATEST, PREVIOUS, DAMAGED, RUN, TAG, LOCK)
         )  # the lock last: then another may take it
         self._unlock()
 
