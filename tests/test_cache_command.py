@@ -10,9 +10,9 @@ import pytest
 from processes import Command
 
 from w2v_exp.experiment.subcommands import manage_cache
-from w2v_exp.text import cached_encoding
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.files import make_own
+from w2v_exp.text import cache as text_cache
+from w2v_exp.text.cache import TextCache, encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.tokenizers import WordTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
@@ -54,20 +54,20 @@ def test_what_is_downloaded_is_listed_and_stays(
     monkeypatch.setenv("W2V_EXP_CACHE", str(tmp_path))
     manage_cache(["list"])
     assert "downloaded:" not in capsys.readouterr().out
-    (tmp_path / "text8").mkdir()
+    make_own(tmp_path / "text8")
     for name, size in (("text8", 2_000_000), ("text8.lock", 500_000)):
         (tmp_path / "text8" / name).write_bytes(bytes(size))
     manage_cache(["list"])
     listed = capsys.readouterr().out
     assert f"\ntext8\n  downloaded: 2.5 MB in {tmp_path / 'text8'}; clear does not remove it\n" in listed
     manage_cache(["clear"])
-    assert len(list((tmp_path / "text8").iterdir())) == 2
+    assert len(list((tmp_path / "text8").iterdir())) == 3
 
 
 def test_segments_of_a_text_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
     (tmp_path / "lines.txt").write_text("one line\n" * 1200)
     corpus, folder = FileCorpus(str(tmp_path / "lines.txt"), "line"), str(tmp_path / "cache")
     encode_cached(corpus, WordTokenizer(), VocabularyRule(), TextCache(folder))
@@ -84,7 +84,7 @@ def test_the_article_leaves_nothing_in_the_cache(command: Command, tmp_path: Pat
 def test_names_of_files_are_only_text_and_damage_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
     folder = str(tmp_path / "cache")
     file = tmp_path / "[bold red]odd[nosuch].txt"
     file.write_text("some words")

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.files import CONTENT, TAG, delete_own, is_foreign, is_own, make_own, own_place
-from w2v_exp.text import cached_encoding
-from w2v_exp.text.cache import TextCache, write_figures
-from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text import cache as text_cache
+from w2v_exp.text.cache import TextCache, encode_cached, write_figures
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
@@ -32,8 +31,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 def fill(folder: Path) -> None:
     """Put files of a user's into a folder, with the names that a cache has."""
     for name in (
-        "figures/figure.json",
-        "digests/digest.json",
+        "figures.json",
         f"{RUN}/artifacts/model.bin",
         f"{RUN}/entry.json",
         ".unfinished-0123456789abcdef/ids.int32",
@@ -52,14 +50,14 @@ def use(cache: TextCache, folder: Path) -> None:
         (folder / name).write_text(f"some words of {name} text")
         text = encode_cached(FileCorpus(str(folder / name)), WhitespaceTokenizer(), VocabularyRule(), cache)
         assert isinstance(text.ids, np.memmap)
-        write_figures(cache.path, text.digest, "cd" * 16, FIGURES)
+        write_figures(text.entry, "cd" * 16, FIGURES)
     assert len(cache.entries()) == 1
     assert cache.clear()[0] == 1
 
 
 @pytest.fixture(autouse=True)
 def _short_texts_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
 
 
 def test_files_of_a_folder_that_is_named_as_cache_stay(
@@ -102,15 +100,10 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     text = encode_cached(
         FileCorpus(str(tmp_path / "text")), WhitespaceTokenizer(), VocabularyRule(), TextCache(str(elsewhere))
     )
-    write_figures(elsewhere, text.digest, "cd" * 16, FIGURES)
+    write_figures(text.entry, "cd" * 16, FIGURES)
     before = files_below(elsewhere)
     use(cache, tmp_path)
     ((key, _, _, _),) = TextCache(str(elsewhere)).entries()
-    for name in ("digests", "figures"):
-        for file in (cache.path / name).iterdir():
-            file.unlink()
-        (cache.path / name).rmdir()
-        (cache.path / name).symlink_to(elsewhere / name)
     for name in (key, RUN, f".unfinished-{RUN}"):
         (cache.path / name).symlink_to(elsewhere / key)
     cache.evict(keep="")

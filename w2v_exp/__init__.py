@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from w2v_exp.examples.pairs import Pairs, window_pairs
     from w2v_exp.model.parameters import ArticleInitialization, Parameters, Word2VecInitialization
     from w2v_exp.model.softmax import Softmax
-    from w2v_exp.text.cache import TextCache
-    from w2v_exp.text.cached_encoding import encode_cached
+    from w2v_exp.text.cache import TextCache, encode_cached
     from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
     from w2v_exp.text.encoding import EncodedText, encode_text
     from w2v_exp.text.text8 import Text8Corpus
@@ -81,7 +80,7 @@ _MODULES = {
     "Word2VecInitialization": "w2v_exp.model.parameters",
     "WordTokenizer": "w2v_exp.text.tokenizers",
     "cost_floor": "w2v_exp.examples.counts",
-    "encode_cached": "w2v_exp.text.cached_encoding",
+    "encode_cached": "w2v_exp.text.cache",
     "encode_text": "w2v_exp.text.encoding",
     "information_explained": "w2v_exp.examples.counts",
     "unigram_cost": "w2v_exp.examples.counts",

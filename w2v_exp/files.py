@@ -139,20 +139,6 @@ def cache_folder() -> Path:
     return Path("outputs/.cache/w2v_exp").absolute()
 
 
-def own_files(cache: Path, name: str) -> list[Path]:
-    """Return the files in a subfolder of a marked folder that hold what `write_checked` writes, and are no links."""
-    folder = cache / name
-    if folder.is_symlink() or not is_own(cache):
-        return []
-    return [file for file in folder.glob("*.json") if not file.is_symlink() and _is_checked(file)]
-
-
-def _is_checked(file: Path) -> bool:
-    with suppress(OSError, DamagedFileError):
-        return bool(read_checked(file))
-    return False
-
-
 # ---------------------------------------------------------------- locks
 
 MESSAGE_SECONDS = 2.0  # a shorter wait is not logged

@@ -166,7 +166,7 @@ def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_
             estimate_run(plan, text, V),
             statistics.window,
             statistics.gaps,
-            training_bounds(plan, "", text, examples),
+            training_bounds(plan, None, text, examples),
             examples.pairs_per_epoch,
             sample.contexts.tobytes(),
             sample.counts.tobytes(),

@@ -24,13 +24,14 @@ from w2v_exp.experiment.measures import (
     counting_memory,
     training_bounds,
 )
+from w2v_exp.files import read_checked
 from w2v_exp.machine import MEGABYTE, PeakMemory
 from w2v_exp.plan import Plan
+from w2v_exp.text.cache import FIGURES
 
 V = 12
 IDS = np.minimum(np.random.default_rng(1).geometric(0.25, 300) - 1, V - 1).astype(np.int32)
 SEGMENTS = np.array([0, 40, 41, 200, 300])
-DIGEST = "ab" * 32
 PlanOf = Callable[..., Plan]
 
 
@@ -45,9 +46,9 @@ def mapped(tmp_path: Path) -> TextPart:
     return TextPart(np.memmap(tmp_path / "ids", np.int32, mode="r"), SEGMENTS)
 
 
-def bounds_of(plan: Plan, training: TextPart) -> Bounds | None:
+def bounds_of(plan: Plan, training: TextPart, entry: Path | None = None) -> Bounds | None:
     examples = build_examples(plan, training.ids, V, training.segments)
-    return training_bounds(plan, DIGEST, training, examples)
+    return training_bounds(plan, entry, training, examples)
 
 
 def close(bounds: Bounds | None, expected: Bounds) -> bool:
@@ -81,8 +82,8 @@ def test_shrinking_windows_weigh_the_pairs(plan_of: PlanOf, labels: str) -> None
     assert close(bounds_of(plan, TextPart(IDS)), Bounds.of(twice))
 
 
-def test_those_of_a_mapped_text_are_kept_and_taken_while_all_is_the_same(
-    plan_of: PlanOf, mapped: TextPart, monkeypatch: pytest.MonkeyPatch
+def test_those_of_a_cached_text_are_kept_and_taken_while_all_is_the_same(
+    plan_of: PlanOf, mapped: TextPart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
     count: Callable[..., PairCounts] = module.count_window_pairs
@@ -92,23 +93,23 @@ def test_those_of_a_mapped_text_are_kept_and_taken_while_all_is_the_same(
         return count(*arguments, **options)
 
     monkeypatch.setattr(module, "count_window_pairs", counting)
-    first = bounds_of(plan_of(), mapped)
+    first = bounds_of(plan_of(), mapped, tmp_path)
     assert close(first, Bounds.of(window_pairs(IDS, 3, V, SEGMENTS)))
-    assert bounds_of(plan_of(), mapped) == first
-    assert bounds_of(plan_of("seed=3", "labels=dense", "dim=7"), mapped) == first
+    assert bounds_of(plan_of(), mapped, tmp_path) == first
+    assert bounds_of(plan_of("seed=3", "labels=dense", "dim=7"), mapped, tmp_path) == first
     assert len(counted) == 1
     others = [
-        bounds_of(plan_of("window=2"), mapped),
-        bounds_of(plan_of("shrinking_window=true"), mapped),
-        bounds_of(plan_of(), TextPart(mapped.ids)),
-        bounds_of(plan_of(), TextPart(mapped.ids[:-1], np.minimum(SEGMENTS, 299))),
+        bounds_of(plan_of("window=2"), mapped, tmp_path),
+        bounds_of(plan_of("shrinking_window=true"), mapped, tmp_path),
+        bounds_of(plan_of(), TextPart(mapped.ids), tmp_path),
+        bounds_of(plan_of(), TextPart(mapped.ids[:-1], np.minimum(SEGMENTS, 299)), tmp_path),
     ]
     assert len(counted) == 5
     assert len({first, *others}) == 5
-    assert bounds_of(plan_of(), mapped) == first
-    for file in Path(plan_of().cache.path, "figures").iterdir():
-        file.write_text(file.read_text().replace("2.", "3."))
-    assert bounds_of(plan_of(), mapped) == first
+    assert bounds_of(plan_of(), mapped, tmp_path) == first
+    file = tmp_path / FIGURES
+    file.write_text(file.read_text().replace("2.", "3."))
+    assert bounds_of(plan_of(), mapped, tmp_path) == first
     assert len(counted) == 6
 
 
@@ -119,11 +120,12 @@ def test_counts_at_hand_are_not_counted_again(plan_of: PlanOf, monkeypatch: pyte
         bounds_of(plan_of("labels=sparse"), TextPart(IDS))
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(
+def test_an_entry_that_cannot_be_written_is_done_without(
     plan_of: PlanOf, mapped: TextPart, tmp_path: Path
 ) -> None:
-    (tmp_path / "cache").write_text("in its way is a file")
-    assert bounds_of(plan_of(), mapped) == bounds_of(plan_of(), TextPart(IDS, SEGMENTS))
+    removed = tmp_path / "removed"
+    assert bounds_of(plan_of(), mapped, removed) == bounds_of(plan_of(), TextPart(IDS, SEGMENTS))
+    assert not removed.exists()
 
 
 def test_they_are_left_out_where_there_is_no_memory_to_count(
@@ -131,7 +133,7 @@ def test_they_are_left_out_where_there_is_no_memory_to_count(
 ) -> None:
     plan, examples = plan_of(), build_examples(plan_of(), IDS, V)
     monkeypatch.setattr(machine, "available_memory", lambda: 100)
-    assert training_bounds(plan, DIGEST, TextPart(IDS), examples) is None
+    assert training_bounds(plan, None, TextPart(IDS), examples) is None
     said = capsys.readouterr().err
     needed = machine.readable_bytes(counting_memory(plan, TextPart(IDS), V))
     assert f"Skipping unigram_cost and cost_floor: Counting the pairs needs {needed}, and 100 B" in said
@@ -147,7 +149,7 @@ def test_what_counting_needs_is_its_peak(plan_of: PlanOf, segments: NDArray[np.i
     examples = build_examples(plan, ids, 4000, segments)
     bounds_of(plan, TextPart(IDS))  # what is loaded on first use is no memory of this
     with PeakMemory() as peak:
-        assert training_bounds(plan, DIGEST, training, examples) is not None
+        assert training_bounds(plan, None, training, examples) is not None
     assert counting_memory(plan, training, 4000) / MEGABYTE == pytest.approx(peak.megabytes, rel=0.15)
 
 
@@ -212,11 +214,11 @@ def test_the_second_run_of_a_long_text_takes_the_bounds_from_the_cache(
             f"hydra.run.dir=run{number}",
         )
         assert done.returncode == 0, done.stderr
-        (figures,) = (tmp_path / "cache" / "figures").iterdir()
+        (figures,) = (tmp_path / "cache").glob(f"*/{FIGURES}")
         metrics = json.loads((tmp_path / f"run{number}" / "result.json").read_text())["metrics"]
         results.append((figures.stat().st_mtime_ns, {name: metrics[name] for name in OF_PAIRS}))
     assert results[0] == results[1]
-    kept = json.loads(figures.read_text())
+    (kept,) = read_checked(figures).values()
     assert {name: kept[name] for name in OF_PAIRS} == results[0][1]
 
 

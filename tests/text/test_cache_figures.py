@@ -4,23 +4,25 @@ import json
 
 import pytest
 
-from w2v_exp.text import cached_encoding
-from w2v_exp.text.cache import TextCache, read_figures, write_figures
-from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text import cache as text_cache
+from w2v_exp.text.cache import FIGURES as FIGURES_FILE
+from w2v_exp.text.cache import TextCache, encode_cached, read_figures, write_figures
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.tokenizers import WhitespaceTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 
-DIGEST, KEY = "ab" * 32, "cd" * 16
+KEY = "cd" * 16
 FIGURES = {"unigram_cost": 7.123456789012345, "cost_floor": 1 / 3}
 
 
 def test_figures_come_back_with_all_digits(tmp_path):
-    assert read_figures(tmp_path, DIGEST, KEY) is None
-    write_figures(tmp_path, DIGEST, KEY, FIGURES)
-    assert read_figures(tmp_path, DIGEST, KEY) == FIGURES
-    assert read_figures(tmp_path, DIGEST, KEY[::-1]) is None
-    assert read_figures(tmp_path, DIGEST[::-1], KEY) is None
+    assert read_figures(tmp_path, KEY) is None
+    write_figures(tmp_path, KEY, FIGURES)
+    assert read_figures(tmp_path, KEY) == FIGURES
+    assert read_figures(tmp_path, KEY[::-1]) is None
+    write_figures(tmp_path, KEY[::-1], {"cost_floor": 2.0})
+    assert read_figures(tmp_path, KEY[::-1]) == {"cost_floor": 2.0}
+    assert read_figures(tmp_path, KEY) == FIGURES
 
 
 @pytest.mark.parametrize(
@@ -39,23 +41,25 @@ def test_figures_come_back_with_all_digits(tmp_path):
     ],
 )
 def test_what_is_not_what_was_written_is_not_taken(damage, tmp_path):
-    write_figures(tmp_path, DIGEST, KEY, FIGURES)
-    (file,) = (tmp_path / "figures").iterdir()
+    write_figures(tmp_path, KEY, FIGURES)
+    (file,) = tmp_path.iterdir()
     file.write_bytes(damage(file.read_bytes()))
-    assert read_figures(tmp_path, DIGEST, KEY) is None
-    write_figures(tmp_path, DIGEST, KEY, FIGURES)
-    assert read_figures(tmp_path, DIGEST, KEY) == FIGURES
+    assert read_figures(tmp_path, KEY) is None
+    write_figures(tmp_path, KEY, FIGURES)
+    assert read_figures(tmp_path, KEY) == FIGURES
 
 
 def test_figures_go_with_their_text(tmp_path, monkeypatch):
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
     cache = TextCache(str(tmp_path / "cache"), limit_gb=1e-9)  # keeps the text that is in use only
-    digests = []
+    entries = []
     for name in ("one", "other"):
         (tmp_path / name).write_text(f"some words of {name} text")
         text = encode_cached(FileCorpus(str(tmp_path / name)), WhitespaceTokenizer(), VocabularyRule(), cache)
-        write_figures(cache.path, text.digest, KEY, FIGURES)
-        digests.append(text.digest)
-    assert [read_figures(cache.path, digest, KEY) for digest in digests] == [None, FIGURES]
+        write_figures(text.entry, KEY, FIGURES)
+        (text.entry / f".{FIGURES_FILE}.0123abcd").write_text("of a process that was killed")
+        entries.append(text.entry)
+    assert [read_figures(entry, KEY) for entry in entries] == [None, FIGURES]
+    assert [entry.exists() for entry in entries] == [False, True]
     cache.clear()
-    assert read_figures(cache.path, digests[1], KEY) is None
+    assert not entries[1].exists()

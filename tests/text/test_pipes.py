@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from w2v_exp.config import register_schema
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.experiment.command import parse, understand
-from w2v_exp.text import cached_encoding, documents
-from w2v_exp.text.cache import TextCache
-from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text import cache as text_cache
+from w2v_exp.text import documents
+from w2v_exp.text.cache import TextCache, encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import encode_text
 from w2v_exp.text.tokenizers import WordTokenizer
@@ -58,15 +59,15 @@ def test_a_pipe_is_read_as_often_as_needed(tmp_path, capsys, pack, boundaries):
         assert capsys.readouterr().err == f"corpus.path={path}: reading the pipe into a temporary file.\n"
 
 
-def test_a_pipe_is_cached_by_its_content_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+def test_a_pipe_is_mapped_from_a_file_but_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
     cache = TextCache(str(tmp_path / "cache"))
     for content in (TEXT, TEXT.upper()):
         with pipe(content.encode()) as path:
             text = encode_cached(FileCorpus(path), WordTokenizer(lower=False), VocabularyRule(), cache)
             assert text.vocabulary.words[0] in content
-    assert len(cache.entries()) == 2
-    assert list((tmp_path / "cache").glob("digests/*")) == []
+            assert isinstance(text.ids, np.memmap)
+    assert cache.entries() == []
 
 
 def test_a_named_pipe_and_a_socket_are_read(tmp_path):

@@ -21,7 +21,7 @@ from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.files import expanded
 from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
-from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text.cache import encode_cached
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import Vocabulary

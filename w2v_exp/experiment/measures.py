@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -219,7 +220,7 @@ _HASHED_AT_ONCE = 1 << 20
 
 
 def training_bounds(
-    plan: Plan, text_digest: str, training: TextPart, examples: TrainingExamples
+    plan: Plan, entry: Path | None, training: TextPart, examples: TrainingExamples
 ) -> Bounds | None:
     """Return the bounds of the cost of all pairs of the training text, with or without subsampling.
 
@@ -229,10 +230,10 @@ def training_bounds(
     ----------
     plan : Plan
         Settings of the run.
-    text_digest : str
-        SHA-256 of the whole text.
+    entry : Path, optional
+        Folder of the text's cache entry, in which the bounds are kept; None for a text that is not cached.
     training : TextPart
-        The training part. If its ids are mapped from a file, bounds are cached.
+        The training part.
     examples : TrainingExamples
         Its examples, whose counts are used if they are those of all pairs.
 
@@ -243,16 +244,15 @@ def training_bounds(
     """
     if not plan.bounds:
         return None
-    cache = plan.cache_folder
-    if cache is None or not isinstance(training.ids, np.memmap):
+    if entry is None:
         return _count_bounds(plan, training, examples)
     key = _bounds_key(plan, training, examples.vocabulary_size)
-    if (figures := read_figures(cache, text_digest, key)) and figures.keys() == vars(Bounds(0, 0)).keys():
+    if (figures := read_figures(entry, key)) and figures.keys() == vars(Bounds(0, 0)).keys():
         return Bounds(**figures)
     bounds = _count_bounds(plan, training, examples)
     if bounds:
         with suppress(OSError):  # the next run computes them again
-            write_figures(cache, text_digest, key, vars(bounds))
+            write_figures(entry, key, vars(bounds))
     return bounds
 
 

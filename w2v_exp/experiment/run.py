@@ -165,7 +165,7 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
             if outcome.ended_by != EPOCHS:
                 metrics["epochs_trained"] = len(records)
             metrics |= memory_metrics(trainer, resident)
-            bounds = training_bounds(plan, text.digest, training, examples)
+            bounds = training_bounds(plan, text.entry, training, examples)
             metrics |= costs.last()
             if bounds:
                 metrics |= bound_metrics(bounds, metrics[COST] if plan.costs_all_pairs else None)

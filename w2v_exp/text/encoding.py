@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count, islice, repeat
+from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
 
@@ -42,7 +43,6 @@ class Reading:
         self._counts = np.zeros(1 << 10, np.int64)  # of the words so far, with room for more
         self._digest = hashlib.sha256()
         self._segment_end = segment_end_of(corpus)
-        self._text_ends = hashlib.sha256()
         self._begins: deque[bool] = deque()  # of the chunks being tokenized: does a text begin with it?
         self._ends: list[NDArray[np.int64]] = []  # of segments: how many tokens stand before each
 
@@ -84,7 +84,6 @@ class Reading:
                     )
                 self._progress(read)
                 yield chunk
-            self._text_ends.update(b"%d " % read)
 
         for text in texts_of(self._corpus):
             chunks = _joined(reading(text))
@@ -116,13 +115,6 @@ class Reading:
         """SHA-256 of the text."""
         return self._digest.hexdigest()
 
-    @property
-    def identity(self) -> str:
-        """SHA-256 of the text and, if segments end with the corpus's texts, of where these end."""
-        if self._segment_end == "corpus":
-            return self.digest
-        return hashlib.sha256(f"{self.digest} {self._text_ends.hexdigest()}".encode()).hexdigest()
-
 
 def _joined(chunks: Iterator[str]) -> Iterator[str]:
     while several := list(islice(chunks, CHUNKS_AT_ONCE)):
@@ -152,6 +144,8 @@ class EncodedText(ShortRepr):
     segments : ndarray of int64, shape (p + 1,)
         Segment k is ``ids[segments[k]:segments[k + 1]]``, and windows do not cross from one to another. They rise from
         0 to n: where the vocabulary keeps no word of a segment, there is none. (So a text without ids has none.)
+    entry : Path, optional
+        Folder of the cache entry that the ids are mapped from.
     """
 
     ids: NDArray[np.int32]
@@ -159,6 +153,7 @@ class EncodedText(ShortRepr):
     tokens: int
     digest: str
     segments: NDArray[np.int64]
+    entry: Path | None = None
 
 
 def encode_text(
@@ -169,7 +164,7 @@ def encode_text(
     Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to
     those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, one chunk of text, and 16
     bytes a segment.
-    For long texts there is :func:`w2v_exp.text.cached_encoding.encode_cached`.
+    For long texts there is :func:`w2v_exp.text.cache.encode_cached`.
 
     Raises
     ------
@@ -241,9 +236,6 @@ class IdFile(ShortRepr):
     ----------
     vocabulary, tokens, digest, segments
         As those of `EncodedText`.
-    identity : str
-        SHA-256 of all that the segments and ids depend on in the corpus: the digest, and if segments end with the
-        corpus's texts, where these end.
     length : int
         How many ids there are.
     checksum : int
@@ -254,7 +246,6 @@ class IdFile(ShortRepr):
     tokens: int
     digest: str
     segments: NDArray[np.int64]
-    identity: str
     length: int
     checksum: int
 
@@ -294,9 +285,7 @@ def encode_to_file(
     vocabulary, new_ids = reading.select(rule)
     mapping = _Mapping(new_ids, reading.take_segments())
     length, checksum = _map_file(file, mapping)
-    return IdFile(
-        vocabulary, reading.tokens, reading.digest, mapping.segments, reading.identity, length, checksum
-    )
+    return IdFile(vocabulary, reading.tokens, reading.digest, mapping.segments, length, checksum)
 
 
 class _Mapping:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -30,9 +29,9 @@ from w2v_exp import machine
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.files import TAG, make_own
 from w2v_exp.machine import NotEnoughMemoryError
-from w2v_exp.text import cached_encoding, encoding
-from w2v_exp.text.cache import DESCRIPTION, IDS, SEGMENTS, WORDS, TextCache
-from w2v_exp.text.cached_encoding import encode_cached
+from w2v_exp.text import cache as text_cache
+from w2v_exp.text import encoding
+from w2v_exp.text.cache import DESCRIPTION, IDS, SEGMENTS, WORDS, TextCache, encode_cached
 from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
@@ -58,7 +57,7 @@ def corpus(tmp_path):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A cache that keeps the shortest texts, too."""
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
     return TextCache(str(tmp_path / "cache"))
 
 
@@ -181,19 +180,19 @@ def test_the_same_text_in_other_files_may_have_other_segments(cache, tmp_path, b
     assert one.digest == other.digest
     assert_same(encode_cached(corpora[0], WordTokenizer(), VocabularyRule(), cache), one)
     assert_same(encode_cached(corpora[1], WordTokenizer(), VocabularyRule(), cache), other)
-    assert len(cache.entries()) == (1 if boundaries == "none" else 2)
+    assert len(cache.entries()) == 2
 
 
 def test_an_entry_of_an_earlier_format_is_ignored_and_goes(corpus, cache, logged, monkeypatch):
-    monkeypatch.setattr(cached_encoding, "FORMAT", 1)
+    monkeypatch.setattr(text_cache, "FORMAT", 1)
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     old = entry_of(cache)
     (old / SEGMENTS).unlink()
     description = json.loads((old / DESCRIPTION).read_bytes())
-    del description["segments"]
+    del description["files"]
     (old / DESCRIPTION).write_text(json.dumps(description))
     monkeypatch.undo()
-    monkeypatch.setattr(cached_encoding, "SMALLEST_CACHED", 0)
+    monkeypatch.setattr(text_cache, "SMALLEST_CACHED", 0)
     encoded = encode_cached(corpus, WordTokenizer(), RULE, cache)
     assert_same(encoded, encode_text(corpus, WordTokenizer(), RULE))
     assert (len(cache.entries()), logged) == (1, [])
@@ -208,13 +207,30 @@ def test_a_file_that_has_changed_is_read_again(corpus, cache):
     )
 
 
-def test_a_file_that_was_only_touched_or_moved_is_read_again_and_found(corpus, cache, tmp_path):
+def test_a_file_that_was_touched_is_read_again(corpus, cache):
     encode_cached(corpus, WordTokenizer(), RULE, cache)
     os.utime(corpus.path, ns=(1, 1))
     encode_cached(corpus, WordTokenizer(), RULE, cache)
-    moved = FileCorpus(str(shutil.move(corpus.path, tmp_path / "moved.txt")))
-    encode_cached(moved, WordTokenizer(), RULE, cache)
-    assert len(cache.entries()) == 1
+    assert len(cache.entries()) == 2
+
+
+def test_a_file_is_found_by_any_path(corpus, cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = encode_cached(corpus, WordTokenizer(), RULE, cache)
+    for path in ("text.txt", "*.txt"):
+        with without_reading(corpus):
+            assert_same(encode_cached(FileCorpus(path), WordTokenizer(), RULE, cache), plain)
+
+
+def test_a_file_that_changes_while_it_is_read_leaves_no_entry(corpus, cache):
+    plain = encode_text(corpus, WordTokenizer(), RULE)
+
+    def touch(_done, _of):
+        os.utime(corpus.path, ns=(1, 1))
+
+    encoded = encode_cached(corpus, WordTokenizer(), RULE, cache, progress=touch)
+    assert_same(encoded, plain)
+    assert left_in(cache) == []
 
 
 @dataclass(frozen=True)
@@ -309,15 +325,6 @@ def test_a_damaged_entry_is_made_again_and_that_is_said(corpus, cache, logged, d
     assert len(logged) == 1
 
 
-def test_a_damaged_digest_only_costs_another_reading(corpus, cache, logged):
-    encode_cached(corpus, WordTokenizer(), RULE, cache)
-    for content in ('"../../etc/passwd"', "nonsense", "12"):
-        for file in (cache.path / "digests").iterdir():
-            file.write_text(content)
-        encode_cached(corpus, WordTokenizer(), RULE, cache)
-    assert (len(cache.entries()), logged) == (1, [])
-
-
 def test_the_text_used_least_recently_goes_first(cache, tmp_path):
     corpora = []
     for number in range(4):
@@ -335,7 +342,6 @@ def test_the_text_used_least_recently_goes_first(cache, tmp_path):
     encode_cached(corpora[3], WordTokenizer(), RULE, tight)
     kept = {entry.source for _, entry, _, _ in cache.entries()}
     assert kept == {corpora[number].path for number in (0, 2, 3)}
-    assert len(list((cache.path / "digests").iterdir())) == 3
     tiny = TextCache(cache.folder, limit_gb=1e-9)
     first = encode_cached(corpora[1], WordTokenizer(), RULE, tiny)
     assert [entry.source for _, entry, _, _ in cache.entries()] == [corpora[1].path]
@@ -346,7 +352,7 @@ def test_ids_stay_usable_when_their_entry_is_removed(corpus, cache):
     encoded = encode_cached(corpus, WordTokenizer(), RULE, cache)
     assert cache.clear()[0] == 1
     assert_same(encoded, encode_text(corpus, WordTokenizer(), RULE))
-    assert left_in(cache) == ["digests"]
+    assert left_in(cache) == []
 
 
 def test_what_a_killed_process_left_is_removed_in_time(corpus, cache):
@@ -431,15 +437,15 @@ def test_a_full_disk_leaves_no_entry(cache, logged, tmp_path):
 def test_processes_that_make_the_same_entry_share_one(corpus, cache):
     program = textwrap.dedent(f"""
         import sys
-        from w2v_exp.text import cached_encoding
+        from w2v_exp.text import cache as text_cache
         from w2v_exp.text.cache import TextCache
         from w2v_exp.text.corpus import FileCorpus
         from w2v_exp.text.tokenizers import WordTokenizer
         from w2v_exp.text.vocabulary import VocabularyRule
-        cached_encoding.SMALLEST_CACHED = 0
+        text_cache.SMALLEST_CACHED = 0
         print("ready", flush=True)
         sys.stdin.readline()
-        encoded = cached_encoding.encode_cached(
+        encoded = text_cache.encode_cached(
             FileCorpus({corpus.path!r}), WordTokenizer(), VocabularyRule(), TextCache({cache.folder!r})
         )
         print(encoded.ids.tobytes().hex())
@@ -463,7 +469,7 @@ def test_processes_that_make_the_same_entry_share_one(corpus, cache):
     plain = encode_text(corpus, WordTokenizer(), VocabularyRule())
     assert ends == [(plain.ids.tobytes().hex() + "\n", "")] * 4
     assert len(cache.entries()) == 1
-    assert left_in(cache) == sorted([entry_of(cache).name, "digests"])
+    assert left_in(cache) == [entry_of(cache).name]
 
 
 def test_threads_that_read_make_and_clear_all_get_the_text(corpus, cache):
@@ -483,17 +489,17 @@ def test_ctrl_c_leaves_nothing_in_the_cache(cache, tmp_path):
     (tmp_path / "long.txt").write_text("some words of a long text\n" * 200_000)
     program = textwrap.dedent(f"""
         import os, signal
-        from w2v_exp.text import cached_encoding
+        from w2v_exp.text import cache as text_cache
         from w2v_exp.text.cache import TextCache
         from w2v_exp.text.corpus import FileCorpus
         from w2v_exp.text.tokenizers import WordTokenizer
         from w2v_exp.text.vocabulary import VocabularyRule
-        cached_encoding.SMALLEST_CACHED = 0
+        text_cache.SMALLEST_CACHED = 0
         def progress(done, total):
             if done > 3_000_000:
                 os.kill(os.getpid(), signal.SIGINT)
         try:
-            cached_encoding.encode_cached(
+            text_cache.encode_cached(
                 FileCorpus({str(tmp_path / "long.txt")!r}), WordTokenizer(), VocabularyRule(),
                 TextCache({cache.folder!r}), progress=progress,
             )
@@ -577,7 +583,7 @@ def test_a_file_that_vanishes_before_it_is_read_is_named(corpus, cache, monkeypa
 
 
 def test_small_files_that_hold_a_long_text_are_encoded_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(cached_encoding, "LARGEST_SHORT", 3_000_000)
+    monkeypatch.setattr(text_cache, "LARGEST_SHORT", 3_000_000)
     cache = TextCache(str(tmp_path / "cache"))
     for name, times, on_disk in (("short.gz", 100_000, False), ("long.gz", 400_000, True)):
         (tmp_path / name).write_bytes(gzip.compress(b"some words " * times))
@@ -599,8 +605,8 @@ def test_ids_that_need_more_than_the_limit_of_the_cache_are_refused(cache, tmp_p
 
 
 def test_ids_leave_some_of_the_disk_free(cache, logged, tmp_path, monkeypatch):
-    monkeypatch.setattr(cached_encoding, "_ALWAYS_WRITTEN", 1_000_000)
-    monkeypatch.setattr(cached_encoding, "LEAVE_FREE", 10**18)
+    monkeypatch.setattr(text_cache, "_ALWAYS_WRITTEN", 1_000_000)
+    monkeypatch.setattr(text_cache, "LEAVE_FREE", 10**18)
     (tmp_path / "long.txt").write_text("some words " * 800_000)
     corpus = FileCorpus(str(tmp_path / "long.txt"))
     for tokenizer in (WhitespaceTokenizer(), str.split):
@@ -643,8 +649,8 @@ def test_a_text_that_does_not_fit_the_memory_is_refused_while_it_is_read(
 def test_a_text_that_fits_neither_the_cache_nor_the_memory_is_read_once(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
     (tmp_path / "long.txt").write_text("some words " * 800_000)
-    monkeypatch.setattr(cached_encoding, "_ALWAYS_WRITTEN", 1_000_000)
-    monkeypatch.setattr(cached_encoding, "LEAVE_FREE", 10**18)
+    monkeypatch.setattr(text_cache, "_ALWAYS_WRITTEN", 1_000_000)
+    monkeypatch.setattr(text_cache, "LEAVE_FREE", 10**18)
     bytes_read = []
     with pytest.raises(NotEnoughMemoryError, match=r"(?s)Use cache=disk with a larger cache\.limit_gb"):
         encode_cached(
