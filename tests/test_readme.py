@@ -88,7 +88,9 @@ def test_the_tokenizer_of_ones_own_runs(command: Command, tmp_path: Path) -> Non
     assert "#word2vec\t1" in vocabulary.read_text()
 
 
-def test_the_choice_that_contributing_adds_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_choice_that_contributing_adds_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     register_schema()
@@ -98,6 +100,15 @@ def test_the_choice_that_contributing_adds_works(tmp_path: Path, monkeypatch: py
     Path("my_conf/tokenizer/hashtag.yaml").write_text(options)
     (_, plan), *_ = understand(parse(["--config-dir", "my_conf", "tokenizer=hashtag"])).plans()
     assert plan.tokenizer("A #Rose!") == ["a", "#rose"]
+    assert run(["--config-dir", "my_conf", "--help", "tokenizer"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tokenizer=hashtag Words and hashtags. tokenizer.lower=true (true or false) convert to" in shown
+    for damaged in ("lower: [", "- 1", "name: hashtags.None", "name: no.Such", "\0"):
+        Path("my_conf/tokenizer/hashtag.yaml").write_text(damaged)
+        assert run(["--config-dir", "my_conf", "--help", "tokenizer"]) == 0
+        assert "\ntokenizer=hashtag\n" in f"{capsys.readouterr().out}\n"
+    assert run(["--config-dir", "my_conf", "--help"]) == 0
+    assert "\n  hashtag\n" in capsys.readouterr().out
 
 
 def test_the_protocols_and_tables_that_contributing_names_exist() -> None:

@@ -111,7 +111,8 @@ def _run(arguments: list[str]) -> int:
     register_schema()
     parsed = parse(arguments)
     if parsed.help:
-        print(help_text() if parsed.help is True else group_help(parsed.help))
+        own = Sources.of(parsed).config_dir
+        print(help_text(own) if parsed.help is True else group_help(parsed.help, own))
         return 0
     if parsed.version:
         print(version_text())

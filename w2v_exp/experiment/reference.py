@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from yaml import YAMLError
 
-from w2v_exp.choices import GROUPS
+from w2v_exp.choices import GROUPS, option_class
 from w2v_exp.config import config_folder
 from w2v_exp.errors import UserError, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
@@ -115,10 +116,22 @@ def top_level_values() -> list[Setting]:
     ]
 
 
-def options(group: str) -> list[Option]:
-    """Return the options of a group in ``conf/``, sorted by name."""
-    files = sorted((config_folder() / group).glob("*.yaml"))
-    return [Option(file.stem, _first_comment(file), list(_settings(group, file))) for file in files]
+def options(group: str, own: str | None = None) -> list[Option]:
+    """Return the options of a group in ``conf/``, sorted by name.
+
+    Those in a folder of the user's own (``--config-dir``) follow, or replace shipped options of the same name.
+    """
+    found = {file.stem: _option(group, file) for file in sorted((config_folder() / group).glob("*.yaml"))}
+    for file in sorted(Path(own, group).glob("*.yaml")) if own else []:
+        try:
+            found[file.stem] = _option(group, file)
+        except (UserError, OSError, ValueError, YAMLError):  # a run prints what is wrong in the file
+            found[file.stem] = Option(file.stem, [], [])
+    return [*found.values()]
+
+
+def _option(group: str, file: Path) -> Option:
+    return Option(file.stem, _first_comment(file), list(_settings(group, file)))
 
 
 def spelled(value: Any) -> str:
@@ -141,8 +154,8 @@ def _settings(group: str, file: Path) -> Iterator[Setting]:
             if key not in ("_target_", "name"):
                 yield Setting(key, "", spelled(value), meanings.get(key, ""))
         return
-    schema = re.search(r"/schema/\S+/(\w+)@", values["defaults"][0])
-    made = GROUPS[group][schema[1] if schema else file.stem]
+    schema = re.search(r"/schema/\S+/(\w+)@", str(values.get("defaults", "")))
+    made = option_class(group, str(values.get("name") or (schema[1] if schema else file.stem)))
     types, documented = typing.get_type_hints(made), _documented(made)
     for field in dataclasses.fields(made):
         make = field.default_factory
@@ -152,7 +165,10 @@ def _settings(group: str, file: Path) -> Iterator[Setting]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{file}: is not a mapping.")
+    return values
 
 
 def _first_comment(file: Path) -> list[str]:
@@ -230,8 +246,8 @@ Print the estimated memory and training time of each label encoding, and train n
 The values are those of a run: see w2v-exp --help."""
 
 
-def help_text() -> str:
-    """Return the text of ``--help``."""
+def help_text(own: str | None = None) -> str:
+    """Return the text of ``--help``, with the options of a folder as in `options`."""
     commands = [f"  {name:24} {meaning}" for name, meaning in SUBCOMMANDS.items()]
     lines = ["Values (key=value):"]
     lines += [f"  {f'{each.key}={each.default}':24} {each.meaning}".rstrip() for each in top_level_values()]
@@ -240,14 +256,16 @@ def help_text() -> str:
         lines = [f"{group}=…  {PURPOSES[group]}{f' Default: {default}.' if default else ''}"]
         lines += [
             f"  {option.name:24} {option.comment[0] if option.comment else ''}".rstrip()
-            for option in options(group)
+            for option in options(group, own)
         ]
         sections.append("\n".join(lines))
     return "\n\n".join(sections)
 
 
-def group_help(name: str) -> str:
+def group_help(name: str, own: str | None = None) -> str:
     """Return the text of ``--help NAME``: the options of a group, or a key.
+
+    The options in the folder `own` are as in `options`.
 
     Raises
     ------
@@ -265,7 +283,7 @@ def group_help(name: str) -> str:
         )
     default = default_options()[group]
     lines = [f"{group}=…  {PURPOSES[group]}"]
-    for option in options(group):
+    for option in options(group, own):
         lines += ["", f"{group}={option.name}{'  (default)' if option.name == default else ''}"]
         lines += _wrapped("    ", " ".join(option.comment))
         for setting in option.settings:
