@@ -202,7 +202,7 @@ def test_estimate_is_a_sub_command_too(command: Command) -> None:
         ("w2v_exp.experiment.cli", False),
         ("hydra", True),
         ("numpy", False),
-        ("w2v_exp.experiment.job", True),
+        ("w2v_exp.experiment.run", True),
     ],
 )
 @pytest.mark.parametrize("start", ["w2v-exp", "-m"])
