@@ -26,6 +26,7 @@ html_copy_source = False
 html_theme_options = {"footer_icons": []}
 
 myst_heading_anchors = 4
+smartquotes = False  # quotes in commands are copied
 myst_enable_extensions = ["colon_fence", "deflist"]
 
 # Tutorials are executed at each build, in a folder of their own, without a network.

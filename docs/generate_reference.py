@@ -27,8 +27,14 @@ NOTICE = (
 
 
 def cell(text: str) -> str:
-    """Return a text as a cell of a table."""
+    """Return a text as a cell of a table, with overrides as code."""
     text = re.sub(r"``([^`]*)``", r"`\1`", text)
+    one = r"[a-z][\w./]*=(?:'[^']*'|[\w./…,]*[\w/…])"
+    override = rf"(?<![\w`./\-{{]){one}(?: {one})*"
+    text = "".join(
+        part if part.startswith("`") else re.sub(override, r"`\g<0>`", part)
+        for part in re.split(r"(`[^`]*`)", text)
+    )
     return text.replace("|", "\\|")
 
 
@@ -38,7 +44,7 @@ def group_section(group: str) -> Iterator[str]:
     yield f"{PURPOSES[group]}\n"
     if group == "schedule":
         yield "![Factor of the learning rate by epoch, for each schedule](../schedules.png)\n"
-    yield "| option | |\n| --- | --- |"
+    yield "| option | meaning |\n| --- | --- |"
     found = options(group)
     rows: dict[Setting, list[str]] = {}
     for option in found:
@@ -49,7 +55,7 @@ def group_section(group: str) -> Iterator[str]:
     yield ""
     if rows:
         prefix = group.replace("/", ".")
-        yield "| setting | default | of option | |\n| --- | --- | --- | --- |"
+        yield "| setting | default | of option | meaning |\n| --- | --- | --- | --- |"
         several = len([option for option in found if option.name != "none"])
         for setting, names in sorted(rows.items(), key=lambda row: row[0].key):
             default = setting.default if len(setting.default) <= 60 else f"{setting.default[:57]}…"
@@ -66,20 +72,25 @@ def configuration_page() -> str:
     lines = [
         NOTICE,
         "# Configuration\n",
-        "Every key can be given on the command line as `key=value`, in any order:",
-        "`w2v-exp window=5 optimizer=adam`. A setting of an option is written `group.setting=value`, for",
-        "example `objective.epsilon=0.001`. `w2v-exp --help` prints the values and options, `w2v-exp --help objective`",
-        "those of a group with all settings, and `w2v-exp --cfg job` the configuration that a command line makes.",
-        "Packages that an option needs are named as an [extra](../installation.md#extras).\n",
+        "The configuration consists of values (`window=5`) and groups. A group has several *options*, of which a run",
+        "uses one (`optimizer=adam`). An option can have *settings*, written `group.setting=value`",
+        "(`optimizer.beta1=0.8`). Write these on the command line, in any order:\n",
+        "```bash",
+        "w2v-exp window=5 optimizer=adam optimizer.beta1=0.8 learning_rate=0.01",
+        "w2v-exp --help              # print all values, groups and options",
+        "w2v-exp --help objective    # print all options and settings of a group",
+        "w2v-exp optimizer=adam --cfg job    # print the configuration of a command, and run nothing",
+        "```\n",
+        "If an option needs more packages, their [extra](../installation.md#extras) is named.\n",
         "## Values\n",
-        "| key | default | |\n| --- | --- | --- |",
+        "| key | default | meaning |\n| --- | --- | --- |",
     ]
     lines += [
         f"| `{value.key}` | `{value.default}` | {cell(value.meaning)} |" for value in top_level_values()
     ]
     lines.append("")
     lines.append("## Groups\n")
-    lines.append("| group | default | |\n| --- | --- | --- |")
+    lines.append("| group | default option | content |\n| --- | --- | --- |")
     default = default_options()
     for group, purpose in PURPOSES.items():
         lines.append(f"| [`{group}`](#{group.replace('/', '')}) | `{spelled(default[group])}` | {purpose} |")
@@ -101,10 +112,10 @@ def metrics_page() -> str:
     lines = [
         NOTICE,
         "# Metrics\n",
-        "All metrics that runs log in MLflow; `comparison.csv` of a sweep has their means. Those that are known before",
-        "training are logged with the others at the end. The interval of metrics after epochs is set by",
-        "`validation.every`, `cost_every` and `evaluation.every`; the last value is that of the run.",
-        "`*` stands for a name: of an evaluation set, or of another metric.\n",
+        "All metrics that runs and sweeps log to MLflow. The file `comparison.csv` of a sweep contains their means",
+        "over seeds. For metrics that are logged after epochs, `validation.every`, `cost_every` and `evaluation.every`",
+        "set the interval. The last value is the result of the run. In the names, `*` is the name of an evaluation set or of",
+        "another metric.\n",
         "| metric | meaning | unit | better | logged |\n| --- | --- | --- | --- | --- |",
     ]
     for metric in METRICS:

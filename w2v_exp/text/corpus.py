@@ -66,7 +66,7 @@ class TextCorpus:
     Parameters
     ----------
     text : str
-        Its line ends become ``\n``, as those of files do.
+        The text to train on; line ends become ``\n``.
     boundaries : str
         What windows do not cross: ``none``, ``line``, or ``document`` (texts that are separated by blank lines).
     """
