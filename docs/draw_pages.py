@@ -43,7 +43,7 @@ def point_at_a_line(page: Any) -> None:
     chart = page.locator("#curves-chart svg").first.bounding_box()
     line = page.locator("path.line").nth(17)
     x, y = line.evaluate("""line => {
-        const at = line.getPointAtLength(0.6 * line.getTotalLength());
+        const at = line.getPointAtLength(0.35 * line.getTotalLength());
         return [at.x, at.y];
     }""")
     page.mouse.move(chart["x"] + x, chart["y"] + y)
@@ -53,14 +53,14 @@ def ask_for_an_analogy(page: Any) -> None:
     """Choose a word, and fill in an analogy with its answers."""
     page.locator("#search").fill("peace")
     page.locator("#search").press("Enter")
-    for field, word in (("one", "north"), ("other", "south"), ("third", "east")):
+    for field, word in (("one", "spain"), ("other", "spanish"), ("third", "france")):
         page.locator(f"#{field}").fill(word)
         page.locator(f"#{field}").press("Escape")
     page.locator("#answer").click()
 
 
 def take(address: Path, name: str, size: tuple[int, int], act: Callable[[Any], None]) -> None:
-    """Open a page in a window of a size, act on it, and write its picture with 256 colours."""
+    """Open a page in a window of a size, act on it, and write its picture."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
@@ -69,7 +69,7 @@ def take(address: Path, name: str, size: tuple[int, int], act: Callable[[Any], N
         act(page)
         page.wait_for_timeout(1000)
         picture = Image.open(io.BytesIO(page.screenshot()))
-        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
+        picture.convert("RGB").save(DOCS / name, optimize=True)  # a palette would merge the colours of lines
         browser.close()
 
 
@@ -79,7 +79,7 @@ def main(folder: Path) -> None:
     (sweep,) = folder.glob("sweep/outputs/sweeps/*/summary.html")
     (explorer,) = folder.glob("explorer/**/artifacts/explorer.html")
     (cost,) = folder.glob("cost/**/artifacts/cost.png")
-    take(sweep, "sweep_page.png", (1180, 1640), point_at_a_line)
+    take(sweep, "sweep_page.png", (1180, 1700), point_at_a_line)
     take(explorer, "explorer.png", (1280, 900), ask_for_an_analogy)
     shutil.copyfile(cost, DOCS / "cost.png")
 

@@ -38,7 +38,7 @@ def test_a_few_cost_curves_are_all_named_with_where_they_end(tmp_path, texts_in)
     assert draw_cost_curves(compare(runs), tmp_path / "c.svg")
     texts = texts_in(tmp_path / "c.svg")
     assert {"window=3  1.7500", "window=5  2.1250"} <= set(texts)
-    assert any("Comparable only between runs with the same pairs." in text for text in texts)
+    assert any("Comparable only for the same pairs." in text for text in texts)
 
 
 def test_of_many_cost_curves_the_best_are_named_and_the_others_counted(tmp_path, texts_in):
@@ -49,7 +49,18 @@ def test_of_many_cost_curves_the_best_are_named_and_the_others_counted(tmp_path,
         int(text.split()[0].removeprefix("window=")) for text in texts if text.startswith("window=")
     )
     assert named == [34, 35, 36, 37, 38, 39]
-    assert any("The best 6 in colour, 34 others in grey." in text for text in texts)
+    assert any("Colour: the best 6 of 40." in text for text in texts)
+
+
+def test_the_longest_subtitle_of_curves_fits_into_the_picture(tmp_path):
+    runs = [
+        RunResult("", {"k": str(i)}, seed, "FINISHED", "", {}, {"objective_cost": [(0, 2.5), (9, i / 99)]})
+        for i in range(99)
+        for seed in range(2)
+    ]
+    assert draw_cost_curves(compare(runs), tmp_path / "c.png", "objective_cost")
+    title = image.imread(tmp_path / "c.png")[:100]
+    assert title[:, -8:].min() == 1 > title.min()  # white at the right edge
 
 
 def test_curves_of_several_seeds_are_one_with_their_mean(tmp_path, texts_in):
@@ -57,7 +68,7 @@ def test_curves_of_several_seeds_are_one_with_their_mean(tmp_path, texts_in):
     assert draw_cost_curves(compare(runs), tmp_path / "c.svg")
     texts = texts_in(tmp_path / "c.svg")
     assert [text for text in texts if "2.0000" in text] == ["all runs  2.0000"]
-    assert any("standard deviation over seeds" in text for text in texts)
+    assert any("std over seeds" in text for text in texts)
 
 
 def test_the_floor_is_drawn_only_where_all_runs_have_the_same(tmp_path, texts_in):

@@ -188,7 +188,7 @@ def _map_sentence(words: int, drawn: int, labelled: int) -> str:
     if drawn == words == labelled:
         return "Every word of the vocabulary." if words > 1 else "The only word of the vocabulary."
     who = f"All {words:,} words" if drawn == words else f"The {drawn:,} most frequent of {words:,} words"
-    return f"{who}. Pale dots: the label does not fit; frequent words are labelled first."
+    return f"{who}. Pale dots: no room for the label."
 
 
 def draw_softmax(
@@ -310,11 +310,11 @@ def _mean_curve(
 
 def _curves_sentence(metric: str, curves: int, focus: int, comparison: Comparison) -> str:
     same = "pairs" if metric == "cost" else "objective and pairs"
-    sentences = [f"Comparable only between runs with the same {same}."]
+    sentences = [f"Comparable only for the same {same}."]
     if any(len(group.runs) > 1 for group in comparison.groups):
-        sentences.append("Bands: ± one standard deviation over seeds.")
+        sentences.append("Bands: ± std over seeds.")
     if curves > focus:
-        sentences.append(f"The best {focus} in colour, {curves - focus} others in grey.")
+        sentences.append(f"Colour: the best {focus} of {curves}.")
     return " ".join(sentences)
 
 

@@ -289,7 +289,7 @@ def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
                 "behind": ("–" if effect.of_changes else "best") if is_reference else written,
                 "verdict": "" if is_reference else VERDICTS[value.is_significant],
                 "significant": value.is_significant,
-                "ahead": "" if is_reference else f"{value.ahead} of {value.settings}",
+                "worse": "" if is_reference else f"{value.ahead} of {value.settings}",
             }
         )
     return {
@@ -298,7 +298,6 @@ def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
         "difference": ("difference", f"from {effect.reference}")
         if effect.of_changes
         else ("behind", "the best"),
-        "ahead": (f"{effect.reference if effect.of_changes else 'best'} is", "ahead in"),
         "absent": _listed(effect.absent),
     }
 
