@@ -139,7 +139,7 @@ METRICS = (
         reported=True,
         role="quality",
         note="(unigram_cost − cost) / (unigram_cost − cost_floor): 0 for a model of word frequencies alone, 1 for the "
-        "best model of these pairs. It compares runs whose pairs differ. Not logged with subsampling, model=cbow or "
+        "best model of these pairs. Comparable between all runs. Not logged with subsampling, model=cbow or "
         "bounds=false, nor with shrinking_window for a softmax without labels=counts.",
         expected=_has_bounds,
     ),
@@ -154,7 +154,7 @@ METRICS = (
         1,
         reported=True,
         curve=True,
-        note="Mean negative log-likelihood per pair, in nats; it compares only runs with the same pairs.",
+        note="Mean negative log-likelihood per pair, in nats; comparable only between runs with the same pairs.",
         expected=_always,
     ),
     Metric(
@@ -169,7 +169,7 @@ METRICS = (
         reported=True,
         curve=True,
         note="Mean cost per pair of the objective that negative sampling trains on, in nats: another quantity than "
-        "cost. It compares only runs with the same objective and pairs.",
+        "cost. Comparable only between runs with the same objective and pairs.",
         expected=lambda plan: plan.epochs > 0 and plan.objective.cost_metric == OBJECTIVE_COST,
     ),
     Metric(
@@ -183,7 +183,8 @@ METRICS = (
         2,
         reported=True,
         role="quality",
-        note="The cost of held-out pairs, which are not trained on; it compares only runs that hold out the same ones.",
+        note="The cost of held-out pairs, which are not trained on; comparable only between runs with the same "
+        "held-out pairs.",
         expected=lambda plan: bool(plan.validation.share),
     ),
     Metric(

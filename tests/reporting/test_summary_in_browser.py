@@ -177,7 +177,7 @@ def test_what_is_folded_is_drawn_when_it_opens(page: Any) -> None:
 
 def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
-    from w2v_exp.reporting.summary_page import Asked, write_summary_page
+    from w2v_exp.reporting.summary_page import Header, write_summary_page
     from w2v_exp.runs import RunResult
 
     def run(value: str, explained: float, status: str = "FINISHED") -> RunResult:
@@ -194,7 +194,7 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
         )
 
     runs = [run(HOSTILE, 0.5), run("__proto__", 0.4), run("{{ 7 * 6 }}", 0.3), run(HOSTILE, 0.1, "FAILED")]
-    write_summary_page(compare(runs), Asked(HOSTILE, HOSTILE), tmp_path / "summary.html")
+    write_summary_page(compare(runs), Header(HOSTILE, HOSTILE), tmp_path / "summary.html")
     with opened(browser, (tmp_path / "summary.html").as_uri()) as (page, watch):
         assert page.locator("path.line").count() == 4
         for place in range(3):
@@ -209,7 +209,7 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
 
 def test_each_cost_has_a_chart_of_its_own_with_whole_epochs(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
-    from w2v_exp.reporting.summary_page import Asked, write_summary_page
+    from w2v_exp.reporting.summary_page import Header, write_summary_page
     from w2v_exp.runs import RunResult
 
     def run(objective: str, **curves: list[tuple[int, float]]) -> RunResult:
@@ -221,7 +221,7 @@ def test_each_cost_has_a_chart_of_its_own_with_whole_epochs(browser: Any, tmp_pa
         run("softmax", cost=[(0, 3.0), (1, 2.5), (2, 2.25)]),
         run("sgns", cost=[(2, 2.75)], objective_cost=[(0, 5.0), (1, 4.5), (2, 4.25)]),
     ]
-    write_summary_page(compare(runs), Asked("s", "c"), tmp_path / "summary.html")
+    write_summary_page(compare(runs), Header("s", "c"), tmp_path / "summary.html")
     with opened(browser, (tmp_path / "summary.html").as_uri()) as (page, watch):
         expected = {
             "cost": ({"0", "1"}, "cost 2.75 (sampled estimate)"),

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from properties import examples
 
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.reporting.summary_page import POINTS, ROWS, Asked, summary_page, write_summary_page
+from w2v_exp.reporting.summary_page import POINTS, ROWS, Header, summary_page, write_summary_page
 from w2v_exp.runs import RunResult
 
-ASKED = Asked("2026-11-23_12-00-00-abcd", "w2v-exp window=3,5 -m", 4)
+HEADER = Header("2026-11-23_12-00-00-abcd", "w2v-exp window=3,5 -m", 4)
 HOSTILE = "</script><script>alert(1)</script>\u2028\u202e\ud800'\"&<img src=x onerror=alert(2)>{{ 7 * 6 }}"
 
 
@@ -73,7 +73,7 @@ def run(
     return RunResult(name, swept, seed, status, reason, {**metrics}, {"cost": list(costs)}, ended_by, run_id)
 
 
-def read(runs, asked=ASKED):
+def read(runs, asked=HEADER):
     return Reader(summary_page(compare(runs), asked))
 
 
@@ -102,7 +102,7 @@ def curves_of(data):
 
 def test_the_page_says_what_was_varied_by_which_command_and_how_it_went():
     failed = run({"window": "9", "objective.dim": "1"}, math.nan, status="FAILED", reason="training diverged")
-    text = read([*grid(seeds=2), failed], Asked("a sweep", "w2v-exp a=1,2 -m", 12)).text
+    text = read([*grid(seeds=2), failed], Header("a sweep", "w2v-exp a=1,2 -m", 12)).text
     assert "Sweep of window × dim" in text
     assert "8 finished runs of 4 configurations, 1 failed, 3 not started" in text
     assert "w2v-exp a=1,2 -m" in text
@@ -231,7 +231,7 @@ def test_hostile_texts_are_shown_and_do_nothing():
         for i, status in enumerate(["FINISHED", "FINISHED", "FAILED", HOSTILE, "SKIPPED"])
     ]
     runs.append(run({HOSTILE: HOSTILE[:9]}, 0.1))
-    page = read(runs, Asked(HOSTILE, HOSTILE))
+    page = read(runs, Header(HOSTILE, HOSTILE))
     assert [tag for tag, _ in page.elements if tag == "script"] == ["script", "script"]
     assert not [tag for tag, _ in page.elements if tag in ("img", "iframe", "object", "base", "form")]
     assert [link for tag, link in page.elements if tag == "link"] == [{"rel": "icon", "href": "data:,"}]
@@ -244,14 +244,14 @@ def test_hostile_texts_are_shown_and_do_nothing():
     assert "<img src=x onerror=alert(2)>{{ 7 * 6 }}" in page.text
     assert "\u2028" not in page.text
     assert "\u202e" not in page.text
-    summary_page(compare(runs), Asked(HOSTILE, HOSTILE)).encode("utf-8")
+    summary_page(compare(runs), Header(HOSTILE, HOSTILE)).encode("utf-8")
 
 
 @settings(max_examples=examples(12), deadline=None)
 @given(st.lists(st.text(max_size=12), min_size=2, max_size=3, unique=True), st.text(max_size=30))
 def test_any_value_can_be_swept(values, reason):
     runs = [run({"k": value}, 0.1 * i) for i, value in enumerate(values)]
-    page = read([*runs, run({"k": values[0]}, math.nan, 1, "FAILED", reason)], Asked(reason, reason))
+    page = read([*runs, run({"k": values[0]}, math.nan, 1, "FAILED", reason)], Header(reason, reason))
     names = {tag for tag, _ in page.elements}
     plain = [run({"k": str(i)}, 0.1 * i) for i in range(len(values))]
     assert names == {tag for tag, _ in read([*plain, run({"k": "1"}, math.nan, 1, "FAILED", "why")]).elements}
@@ -259,7 +259,7 @@ def test_any_value_can_be_swept(values, reason):
 
 
 def test_only_the_page_s_own_script_and_style_may_run():
-    page = summary_page(compare(grid()), ASKED)
+    page = summary_page(compare(grid()), HEADER)
     (policy,) = (html.unescape(found) for found in re.findall(r'Security-Policy" content="([^"]+)"', page))
     script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
@@ -274,7 +274,7 @@ def test_only_the_page_s_own_script_and_style_may_run():
 
 def test_the_same_sweep_gives_the_same_page(tmp_path):
     for name in ("a.html", "b.html"):
-        write_summary_page(compare(grid(seeds=2)), ASKED, tmp_path / name)
+        write_summary_page(compare(grid(seeds=2)), HEADER, tmp_path / name)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -301,5 +301,5 @@ def test_200_runs_of_500_points_are_a_page_of_less_than_a_megabyte(tmp_path):
         for seed in range(2)
     ]
     assert len(runs) == 200
-    write_summary_page(compare(runs), ASKED, tmp_path / "page.html")
+    write_summary_page(compare(runs), HEADER, tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size < 1_000_000

@@ -20,7 +20,7 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
-from w2v_exp.reporting.summary_page import Asked, ranked_metrics, write_summary_page
+from w2v_exp.reporting.summary_page import Header, ranked_metrics, write_summary_page
 from w2v_exp.runs import RunResult, Sweep, read_results
 from w2v_exp.training.callbacks import EPOCHS
 
@@ -162,8 +162,8 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
     comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
-    asked = Asked(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
-    write_summary_page(comparison, asked, page)
+    header = Header(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
+    write_summary_page(comparison, header, page)
     console = visible_console()
     comparison.print_table(console)
     if repeated:

@@ -21,7 +21,7 @@ from w2v_exp.text.text8 import Text8Corpus
 
 if TYPE_CHECKING:
     from w2v_exp.reporting.comparison import Comparison
-    from w2v_exp.reporting.summary_page import Asked
+    from w2v_exp.reporting.summary_page import Header
 
 MISTAKE = 2
 
@@ -78,12 +78,12 @@ def _compare(given: argparse.Namespace, command: str) -> None:
         print(f"Written to {given.out}")
 
 
-def _folder_comparison(folder: Path) -> tuple[Comparison, Asked]:
+def _folder_comparison(folder: Path) -> tuple[Comparison, Header]:
     """Return the comparison of the runs in a sweep's folder, and the title of its page."""
     from w2v_exp.experiment.report import distinct
     from w2v_exp.metrics import Ranking
     from w2v_exp.reporting.comparison import compare
-    from w2v_exp.reporting.summary_page import Asked
+    from w2v_exp.reporting.summary_page import Header
     from w2v_exp.runs import SWEEP_FILE, Sweep
     from w2v_exp.tracking.history import sweep_results
 
@@ -94,23 +94,23 @@ def _folder_comparison(folder: Path) -> tuple[Comparison, Asked]:
     if not runs:
         raise UserError(f"{folder}: no run of this sweep has begun.")
     comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
-    return comparison, Asked(sweep.name, sweep.command, len(runs), sweep.changes)
+    return comparison, Header(sweep.name, sweep.command, len(runs), sweep.changes)
 
 
-def _stored_comparison(given: argparse.Namespace, command: str) -> tuple[Comparison, Asked]:
+def _stored_comparison(given: argparse.Namespace, command: str) -> tuple[Comparison, Header]:
     """Return the comparison of the selected runs in MLflow, and the title of its page."""
     from w2v_exp.reporting.comparison import compare
-    from w2v_exp.reporting.summary_page import Asked
+    from w2v_exp.reporting.summary_page import Header
     from w2v_exp.tracking.history import recorded_results, recorded_runs, recorded_sweep, skipped_results
     from w2v_exp.tracking.store import open_store
 
     store = open_store(given.uri, given.experiment, create=False)
     sweep = ""
     if given.filter:
-        selected, title = given.filter, Asked(f"runs with {given.filter}", command)
+        selected, title = given.filter, Header(f"runs with {given.filter}", command)
     else:
         sweep, recorded = recorded_sweep(store, given.sweep)
-        selected, title = f"tags.sweep = '{sweep}'", Asked(sweep, recorded or command)
+        selected, title = f"tags.sweep = '{sweep}'", Header(sweep, recorded or command)
     results = recorded_results(store, recorded_runs(store, selected))
     results += skipped_results(store, sweep) if sweep else []
     if not results:

@@ -170,8 +170,8 @@ def _number(value: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The request that a page answers.
+class Header:
+    """The header of a page: the request for its runs.
 
     Parameters
     ----------
@@ -191,14 +191,14 @@ class Asked:
     changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def write_summary_page(comparison: Comparison, asked: Asked, path: Path | str) -> None:
+def write_summary_page(comparison: Comparison, header: Header, path: Path | str) -> None:
     """Write the page of a sweep."""
-    page = summary_page(comparison, asked)
+    page = summary_page(comparison, header)
     with replacing(path, durable=False) as stream:
         stream.write(page)
 
 
-def summary_page(comparison: Comparison, asked: Asked) -> str:
+def summary_page(comparison: Comparison, header: Header) -> str:
     """Return the page of a sweep; the same sweep gives the same bytes."""
     ranked, used = ranked_metrics(comparison), resources(comparison)
     effects = [key_effect(comparison, key, m) for m in [*ranked, *used] for key in comparison.keys]
@@ -209,17 +209,17 @@ def summary_page(comparison: Comparison, asked: Asked) -> str:
         SCRIPTS,
         data,
         shades=SHADES,
-        name=shown(asked.name, 200),
-        command="\n".join(shown(line, 20_000) for line in asked.command.split("\n")),
+        name=shown(header.name, 200),
+        command="\n".join(shown(line, 20_000) for line in header.command.split("\n")),
         changes=[
-            (shown(name), shown(shlex.join(texts), 500)) for name, texts in asked.changes.items() if texts
+            (shown(name), shown(shlex.join(texts), 500)) for name, texts in header.changes.items() if texts
         ],
         comparison=comparison,
         headline=_headline(comparison, runs),
         title=" × ".join(shown(key.rpartition(".")[2]) for key in comparison.keys) or "one configuration",
         varied=[(shown(k, LONGEST), _listed(values_of(k, comparison))) for k in comparison.keys],
         seeds=_listed([str(seed) for seed in sorted({run.seed for run in runs})]),
-        missing=max(0, (asked.total or 0) - len(runs)),
+        missing=max(0, (header.total or 0) - len(runs)),
         findings=findings(comparison, effects[: len(comparison.keys)] if ranked else []),
         headings=[comparison.heading_of(column) for column in columns],
         rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
