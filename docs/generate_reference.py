@@ -114,8 +114,8 @@ def metrics_page() -> str:
         "# Metrics\n",
         "All metrics that runs and sweeps log to MLflow. The file `comparison.csv` of a sweep contains their means",
         "over seeds. For metrics that are logged after epochs, `validation.every`, `cost_every` and `evaluation.every`",
-        "set the interval. The last value is the result of the run. In the names, `*` is the name of an evaluation set or",
-        "of another metric.\n",
+        "set the interval. The last value is the result of the run. In the names, `*` is the name of an evaluation",
+        "set or of another metric.\n",
         "| metric | meaning | unit | better | logged |\n| --- | --- | --- | --- | --- |",
     ]
     for metric in METRICS:

@@ -3,7 +3,7 @@
 SUBCOMMANDS = {
     "ask": "nearest words, similarity, analogies, scores and an explorer page of saved embeddings",
     "cache": "list or clear the cache of encoded texts",
-    "compare": "compare recorded runs of a sweep or a filter",
+    "compare": "print the table of earlier runs: of a sweep, or of a filter",
     "estimate": "print the memory and training time of each label encoding; trains nothing",
-    "sync": "upload to MLflow what runs could not log",
+    "sync": "upload data to MLflow that runs could not send",
 }

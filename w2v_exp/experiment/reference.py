@@ -221,10 +221,10 @@ def _kind(hint: Any) -> str:
 
 
 USAGE = """\
-A laboratory for word embeddings: configured, tracked runs of a NumPy word2vec.
+Train word embeddings in many configurations with a NumPy word2vec, and compare the results.
 
   w2v-exp                                    one run: the article's model on its sentence
-  w2v-exp window=5 optimizer=adam            other values, other choices
+  w2v-exp window=5 optimizer=adam            one run with another value and another option
   w2v-exp window=3,5 dim=10,50 -m            a sweep over all combinations
   w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and the base with each change
   w2v-exp experiment=article                 a named experiment
