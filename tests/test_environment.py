@@ -14,7 +14,7 @@ import pytest
 from processes import environment
 
 from w2v_exp.files import expanded
-from w2v_exp.tracking.provenance import _user
+from w2v_exp.tracking.history import _user
 
 RUN = ("-m", "w2v_exp", "epochs=2", "dim=3", "tracking.plots=false", "explorer=none")
 USER = 12345  # without an entry among the system's users

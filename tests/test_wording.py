@@ -30,11 +30,6 @@ UNMENDED: set[str] = {
     "w2v_exp/text/corpus.py",
     "w2v_exp/text/encoding.py",
     "w2v_exp/text/tokenizers.py",
-    "w2v_exp/tracking/__init__.py",
-    "w2v_exp/tracking/history.py",
-    "w2v_exp/tracking/load.py",
-    "w2v_exp/tracking/provenance.py",
-    "w2v_exp/tracking/store.py",
 }
 
 

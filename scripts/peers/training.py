@@ -39,7 +39,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.experiment.command import parse, understand
 from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.plan import Plan
-from w2v_exp.tracking.provenance import provenance
+from w2v_exp.tracking.history import provenance
 
 SCRIPTS = Path(__file__).parents[1]
 SECONDS_BETWEEN = 0.25  # samples of memory; each takes milliseconds of another core

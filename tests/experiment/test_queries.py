@@ -15,7 +15,7 @@ from processes import Command, run_python
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.queries import run
-from w2v_exp.tracking.load import find_saved
+from w2v_exp.tracking.load import load_embeddings
 
 WORDS = ["man", "woman", "king", "queen", "apple", "[red]pear", "\x1b[31mplum"]
 VECTORS = np.array(
@@ -201,13 +201,13 @@ def test_the_folder_of_a_run_without_tracking_will_do(
 ) -> None:
     (tmp_path / "a_run" / kept).mkdir(parents=True)
     embeddings.save(tmp_path / "a_run" / kept / "embeddings.npz")
-    saved = find_saved(str(tmp_path / "a_run"))
+    saved = load_embeddings(str(tmp_path / "a_run"))
     assert (saved.title, saved.chosen) == ("a_run", "input")
     assert saved.embeddings.words == WORDS
     with pytest.raises(
         UserError, match=r"there is no embeddings\.npz in this folder, nor in artifacts/ below"
     ):
-        find_saved(str(tmp_path))
+        load_embeddings(str(tmp_path))
 
 
 @pytest.mark.usefixtures("store")
@@ -232,15 +232,15 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
     ids = {run.info.run_name: run.info.run_id for run in found}
     assert list(ids) == ["text", "summary: window", "window=2", "window=3"]  # a summary begins with its sweep
 
-    last = find_saved(ids["window=3"], uri)
+    last = load_embeddings(ids["window=3"], uri)
     assert (last.title, last.chosen, last.source) == ("window=3", "sum", f"run {ids['window=3']}")
     for named in ("latest", "window=3", ids["window=3"][:8]):  # the summary of the sweep is no run
-        assert find_saved(named, uri).source == last.source
-    assert find_saved("text", uri).chosen == "input"
+        assert load_embeddings(named, uri).source == last.source
+    assert load_embeddings("text", uri).chosen == "input"
     with pytest.raises(UserError, match="no finished run with the id or name"):
-        find_saved("0123", uri)
+        load_embeddings("0123", uri)
     with pytest.raises(UserError, match=r"has no embeddings\.npz"):
-        find_saved(ids["summary: window"][:12], uri)
+        load_embeddings(ids["summary: window"][:12], uri)
 
     arguments = ["neighbours", "latest", "king", "--tracking-uri", uri, "--json"]
     done = run_python("-m", "w2v_exp", "ask", *arguments, folder=tmp_path)

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
 from w2v_exp.errors import UserError
-from w2v_exp.tracking.store import is_passing, open_store, problem_of, store_uri
+from w2v_exp.tracking.store import error_message, is_transient, open_store, store_uri
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def test_who_has_not_said_who_they_are_is_told_where_to(
         monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
     with answering(401, "You are not authenticated.\n<a>") as address:
         said = said_of(address)
-    assert "asks for a user and a password" in said
+    assert "requires a user and a password" in said
     assert "MLFLOW_TRACKING_PASSWORD" in said
     assert "~/.mlflow/credentials" in said
 
@@ -92,8 +92,8 @@ def test_a_wrong_password_is_told_with_its_user_and_without_itself(
         (403, "Permission denied", "the permission EDIT"),
         (403, "Invalid Host header - possible DNS rebinding attack detected", "--allowed-hosts"),
         (404, "<html>", "not an MLflow server"),
-        (502, "<html>\n<h1>Bad Gateway</h1>", "HTTP's error 502"),
-        (413, "<html>", "HTTP's error 413"),
+        (502, "<html>\n<h1>Bad Gateway</h1>", "HTTP error 502"),
+        (413, "<html>", "HTTP error 413"),
         (400, '{"error_code": "INVALID_PARAMETER_VALUE", "message": "no such thing"}', "no such thing"),
     ],
 )
@@ -105,12 +105,12 @@ def test_what_a_server_refuses_is_told_in_a_line(status: int, body: str, expecte
 def test_an_address_where_nothing_answers_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(200) as address:
         pass
-    assert "no server answers there: Connection refused" in said_of(address)
+    assert "no server responds: Connection refused" in said_of(address)
     with answering(200) as address:
         assert "certificate" in said_of(address.replace("http:", "https:"))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with answering(200, pause=1.5) as address:
-        assert "does not answer in time" in said_of(address)
+        assert "does not respond in time" in said_of(address)
 
 
 @pytest.mark.parametrize(("status", "passes"), [(401, False), (403, False), (413, False), (503, True)])
@@ -122,8 +122,8 @@ def test_only_what_may_pass_is_waited_for_when_files_are_sent(
         files = HttpArtifactRepository(f"{address}/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts")
         with pytest.raises((OSError, MlflowException)) as raised:
             files.log_artifact(str(tmp_path / "costs.csv"))
-    assert is_passing(raised.value) is passes
-    assert len(problem_of(raised.value).splitlines()) == 1
+    assert is_transient(raised.value) is passes
+    assert len(error_message(raised.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

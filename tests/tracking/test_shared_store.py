@@ -292,7 +292,7 @@ def test_a_server_with_passwords_takes_runs_of_those_it_knows(
     admin = home | {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "the admin's password"}
 
     for given, expected in [
-        (home, "asks for a user and a password"),
+        (home, "requires a user and a password"),
         (ann | {"MLFLOW_TRACKING_PASSWORD": "guessed"}, "does not accept ann with the password given"),
     ]:
         for sweep in ([], ["window=2,3", "-m"]):
@@ -306,7 +306,7 @@ def test_a_server_with_passwords_takes_runs_of_those_it_knows(
     assert command(*arguments, "tracking.experiment=admins", **admin).returncode == 0
     refused = command(*arguments, "tracking.experiment=admins", **ann)
     assert refused.returncode == 2
-    assert "does not let ann do that" in refused.stderr
+    assert "the user ann lacks the permission EDIT" in refused.stderr
     assert "EDIT" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 

@@ -23,7 +23,7 @@ from w2v_exp.experiment.record import RunRecord, UploadedRecord
 from w2v_exp.experiment.sync import main as sync
 from w2v_exp.tracking import upload
 from w2v_exp.tracking.journal import Header, Journal
-from w2v_exp.tracking.store import open_store, patiently
+from w2v_exp.tracking.store import open_store, retry
 from w2v_exp.tracking.upload import Cursor, Uploader, is_uploaded
 from w2v_exp.training.trainer import EpochRecord
 
@@ -104,7 +104,7 @@ def test_training_continues_while_a_database_is_locked_and_is_uploaded_when_it_i
         for epoch in range(3):
             run.on_epoch(record(epoch))
             run.flush()
-        assert capsys.readouterr().err.count("MLflow is not available (it does not answer)") == 1
+        assert capsys.readouterr().err.count("MLflow is not available (it does not respond)") == 1
         # A process that is killed now has its metrics on disk, with their times.
         assert recorded(files.parent)[::2] == [("cost", 2.5, 0), ("cost", 1.5, 1), ("cost", 0.5, 2)]
         assert not is_uploaded(files.parent)
@@ -132,7 +132,7 @@ def test_data_that_a_store_never_took_are_uploaded_by_a_command_that_can_be_repe
         run.set_tag("reason", "for nothing")
         taken = time.time()
         monkeypatch.setattr(Uploader.finish, "__defaults__", (0.2,))  # seconds, instead of a minute
-        assert "MLflow does not have all data of this run (it does not answer)" in run.finish("FINISHED")
+        assert "MLflow does not have all data of this run (it does not respond)" in run.finish("FINISHED")
         begun_only = Cursor.read(files.parent)
     time.sleep(1.1)  # later
     for _ in range(2):
@@ -253,7 +253,7 @@ def test_a_disk_that_is_full_for_the_database_is_not_waited_for_and_loses_nothin
         run.on_epoch(record(0))
         assert "database or disk is full" in run.finish("FINISHED")
         with pytest.raises(UserError, match="full"):
-            patiently(lambda: begun(store, other).run_id, f"sqlite:///{store}", 1000)
+            retry(lambda: begun(store, other).run_id, f"sqlite:///{store}", 1000)
         assert ("cost", 2.5, 0) in recorded(files.parent)
         (disk / "filled").unlink()
         assert sync([str(files.parent), "--uri", f"sqlite:///{store}"]) == 0

@@ -305,7 +305,7 @@ def test_the_end_of_a_crashed_run_stays_pending_while_the_store_is_locked(
     journal.close()
     with locked_database(store, "IMMEDIATE"):
         result = end_lost_record(MlflowTracking(), TAGS, tmp_path, lost(), patience=0.2)
-        assert result.reason == "its process was killed (it does not answer)"
+        assert result.reason == "its process was killed (it does not respond)"
         assert result.status == "KILLED"
         assert not is_uploaded(tmp_path)
     assert sync([str(tmp_path)]) == 0

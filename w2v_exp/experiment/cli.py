@@ -65,8 +65,8 @@ from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.runs import RunResult, Sweep
+from w2v_exp.tracking.history import PACKAGES
 from w2v_exp.tracking.journal import FILE as JOURNAL
-from w2v_exp.tracking.provenance import PACKAGES
 from w2v_exp.tracking.upload import is_uploaded
 
 if TYPE_CHECKING:
@@ -237,10 +237,10 @@ def _upload_pending(command: Command, folders: Sequence[Path]) -> None:
     if all(map(is_uploaded, folders)):
         return
     from w2v_exp.experiment.sync import upload_earlier
-    from w2v_exp.tracking.store import PATIENCE_SECONDS
+    from w2v_exp.tracking.store import RETRY_SECONDS
 
     for folder in folders:
-        upload_earlier(folder, command.plan.mlflow, PATIENCE_SECONDS if command.is_sweep else 0.0)
+        upload_earlier(folder, command.plan.mlflow, RETRY_SECONDS if command.is_sweep else 0.0)
 
 
 def _run_sweep(command: Command, arguments: list[str]) -> int:

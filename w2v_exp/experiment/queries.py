@@ -31,7 +31,7 @@ from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
 from w2v_exp.reporting.projections import PROJECTIONS
-from w2v_exp.tracking.load import Saved, find_saved
+from w2v_exp.tracking.load import LoadedEmbeddings, load_embeddings
 
 ANALOGY_METHODS = ("sum", "product")
 MISTAKE = 2
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         with load_warnings_logged():
-            saved = find_saved(parsed.run_or_file, parsed.tracking_uri, _load_options(parsed))
+            saved = load_embeddings(parsed.run_or_file, parsed.tracking_uri, _load_options(parsed))
         vectors = parsed.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
         if parsed.query == "explore":
@@ -173,7 +173,9 @@ def _evaluation(parsed: argparse.Namespace) -> StandardEvaluation:
     )
 
 
-def _explore(parsed: argparse.Namespace, saved: Saved, embeddings: Embeddings, vectors: str) -> None:
+def _explore(
+    parsed: argparse.Namespace, saved: LoadedEmbeddings, embeddings: Embeddings, vectors: str
+) -> None:
     rule = ExplorerRule(limit_mb=None, words=parsed.words, projection=parsed.projection)
     size = ExplorerPage(embeddings, rule, saved.title, vectors).write(parsed.out)
     print(f"{parsed.out}: {readable_bytes(size)}")

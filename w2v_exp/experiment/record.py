@@ -28,12 +28,12 @@ from w2v_exp.tracking.history import (
     earlier_local_runs,
     earlier_runs,
     process_tags,
+    provenance,
     recorded_result,
 )
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal
-from w2v_exp.tracking.provenance import provenance
-from w2v_exp.tracking.store import PATIENCE_SECONDS, Store, is_passing, open_store, patiently
+from w2v_exp.tracking.store import RETRY_SECONDS, Store, is_transient, open_store, retry
 from w2v_exp.tracking.upload import FILE as UPLOADED
 from w2v_exp.tracking.upload import Cursor, Uploader, sync_command
 from w2v_exp.training.checkpoints import Checkpoint, CheckpointFolder, checkpointing
@@ -343,8 +343,8 @@ def earlier_result(plan: Plan, info: RunInfo, inputs: RunInputs) -> RunResult | 
         if finished:
             return _skipped(finished, info)
         return _running(plan, info, str(alive), "") if alive else None
-    tracking, patience = plan.mlflow, PATIENCE_SECONDS if info.sweep else 0.0
-    store, earlier = patiently(lambda: _look_up(tracking, inputs.fingerprint), tracking.uri, patience)
+    tracking, patience = plan.mlflow, RETRY_SECONDS if info.sweep else 0.0
+    store, earlier = retry(lambda: _look_up(tracking, inputs.fingerprint), tracking.uri, patience)
     if earlier.finished:
         return _skipped(recorded_result(store, earlier.finished[0], info.swept), info)
     if earlier.alive:
@@ -398,16 +398,16 @@ def begin_record(
     UserError
         If the store cannot be used.
     """
-    patience = PATIENCE_SECONDS if info.sweep else 0.0
+    patience = RETRY_SECONDS if info.sweep else 0.0
     store = None
     if tracking := plan.mlflow:
-        store = patiently(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
+        store = retry(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
     uri = store.uri if store else None
     interrupted = _interrupted_journal(inputs.fingerprint, checkpoints)
     cursor = None
     if interrupted and store:
         opened, journal = store, interrupted
-        cursor = patiently(lambda: _cursor_in(opened, journal), uri, patience)
+        cursor = retry(lambda: _cursor_in(opened, journal), uri, patience)
     if interrupted and _has_finished(interrupted, store, cursor):
         checkpoints.forget()
         interrupted = cursor = None
@@ -427,7 +427,7 @@ def begin_record(
     else:
         uploader = Uploader(store.client, journal, cursor or Cursor.of(store), is_new=interrupted is None)
         try:
-            patiently(uploader.upload, uri, patience)
+            retry(uploader.upload, uri, patience)
         except BaseException:
             journal.close()
             if not interrupted:
@@ -493,7 +493,7 @@ def _cursor_in(store: Store, journal: Journal) -> Cursor | None:
     try:
         run = store.client.get_run(cursor.run_id)
     except MlflowException as error:
-        if is_passing(error):
+        if is_transient(error):
             raise
         return None
     is_here = run.info.experiment_id == store.experiment_id and run.info.lifecycle_stage == "active"

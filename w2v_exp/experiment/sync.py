@@ -17,7 +17,7 @@ from w2v_exp.files import DamagedFileError, is_locked
 from w2v_exp.tracking.history import FOLDER, LOCK, is_alive
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import Journal
-from w2v_exp.tracking.store import connect, first_line, open_store, patiently, problem_of, store_uri
+from w2v_exp.tracking.store import connect, error_message, first_line, open_store, retry, store_uri
 from w2v_exp.tracking.upload import FILE as CURSOR
 from w2v_exp.tracking.upload import (
     LEGACY,
@@ -83,7 +83,7 @@ def _sync(folder: Path, configured: str, is_given: bool) -> int:
         return FAILED
     except Exception as error:
         # The layers of a store (SQLAlchemy, a web client, a file system, …) raise errors of their own.
-        print(f"{folder}: upload failed ({problem_of(error)}).", file=sys.stderr)
+        print(f"{folder}: upload failed ({error_message(error)}).", file=sys.stderr)
         return FAILED
     print(f"{folder}: run {cursor.run_id}: upload complete.")
     return UPLOADED
@@ -145,7 +145,7 @@ def upload_earlier(folder: Path, tracking: MlflowTracking | None, patience: floa
             f"{sync_command(folder, cursor.uri)}, or choose another folder."
         )
     try:
-        patiently(lambda: _upload(journal, cursor, tracking), tracking.uri, patience)
+        retry(lambda: _upload(journal, cursor, tracking), tracking.uri, patience)
     except UserError as error:
         raise UserError(
             f"{folder}: holds data of an earlier run that cannot be uploaded: {str(error).rstrip('.')}. Delete "

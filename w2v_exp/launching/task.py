@@ -176,7 +176,7 @@ def end_lost_record(
     """
     from w2v_exp.tracking.history import journal_result
     from w2v_exp.tracking.journal import FILE, End, Header, Journal
-    from w2v_exp.tracking.store import PATIENCE_SECONDS, open_store, patiently
+    from w2v_exp.tracking.store import RETRY_SECONDS, open_store, retry
     from w2v_exp.tracking.upload import Cursor, Uploader
 
     try:
@@ -205,9 +205,9 @@ def end_lost_record(
     journal.close()
     if tracking is None or cursor is None:
         return result
-    patience = PATIENCE_SECONDS if patience is None else patience
+    patience = RETRY_SECONDS if patience is None else patience
     try:
-        store = patiently(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
+        store = retry(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
         if problem := Uploader(store.client, journal, cursor).finish(patience):
             raise UserError(problem)
     except UserError as error:

@@ -1,1 +1,1 @@
-"""What a run tells the world: MLflow, memory, progress."""
+"""The record of runs: journals, MLflow stores, and progress bars."""

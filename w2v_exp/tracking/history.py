@@ -1,4 +1,4 @@
-"""Earlier runs in a store, finished, active or dead, and the summary run of a sweep."""
+"""Recorded runs: their results, provenance and state, in a store and in folders, and the summary run of a sweep."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
+import w2v_exp
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
 from w2v_exp.metrics import CURVES
@@ -21,7 +23,6 @@ from w2v_exp.runs import SWEEP_FILE, RunResult, Sweep, read_result
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal, milliseconds, read_fingerprint
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
-from w2v_exp.tracking.provenance import provenance
 from w2v_exp.tracking.store import Store, experiment_id, experiment_name, open_store, store_uri
 from w2v_exp.tracking.upload import Cursor, Uploader
 
@@ -36,9 +37,7 @@ NOT_ENDED = "did not end: it is still running, or its process was killed"
 
 
 def recorded_runs(store: Store, filter_string: str) -> list[Run]:
-    """Return the runs of the store's experiment that a filter of MLflow's finds, the oldest first.
-
-    The summaries of sweeps are left out.
+    """Return the runs of the store's experiment that match a filter of MLflow, the oldest first, without summaries.
 
     Raises
     ------
@@ -63,24 +62,24 @@ def recorded_runs(store: Store, filter_string: str) -> list[Run]:
 
 
 def recorded_results(store: Store, runs: list[Run]) -> list[RunResult]:
-    """Return what tables and pictures need of these runs.
+    """Return the results of runs, for tables and pictures.
 
-    What was swept is said by the runs themselves, if they are of one sweep; otherwise it is every parameter that is
-    not the same in all of them. The seed never is.
+    The swept keys are those of the sweep, if all runs are of one; otherwise all parameters that differ between the
+    runs, without the seed.
     """
     keys = _swept_keys(runs)
     return [recorded_result(store, run, {key: run.data.params.get(key, "") for key in keys}) for run in runs]
 
 
 def recorded_sweep(store: Store, name: str | None = None) -> tuple[str, str]:
-    """Return the name and the command of a sweep in the store's experiment: of the newest, if none is named.
+    """Return the name and the command of a sweep in the store's experiment; without a name, of the newest.
 
-    The command of one that has not ended is not known, and empty.
+    The command of a sweep that has not ended is empty.
 
     Raises
     ------
     UserError
-        If none is named and there is none.
+        If there is no sweep.
     """
     summaries = store.client.search_runs(
         [store.experiment_id],
@@ -97,15 +96,15 @@ def recorded_sweep(store: Store, name: str | None = None) -> tuple[str, str]:
 
 
 def _swept_keys(runs: list[Run]) -> list[str]:
-    said = {run.data.tags.get("sweep.keys") for run in runs}
-    if len(said) == 1 and (keys := said.pop()):
+    recorded = {run.data.tags.get("sweep.keys") for run in runs}
+    if len(recorded) == 1 and (keys := recorded.pop()):
         return [key for key in keys.split() if key != "seed"]
     names = sorted({name for run in runs for name in run.data.params} - {"seed"})
     return [name for name in names if len({run.data.params.get(name) for run in runs}) > 1]
 
 
 def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
-    """Return what the store has of a run, which in its sweep has these swept values."""
+    """Return the result of a run in the store, with its swept values."""
     ended = run.info.status in ("FINISHED", "FAILED", "KILLED")
     curves = {
         metric: sorted((p.step, p.value) for p in store.client.get_metric_history(run.info.run_id, metric))
@@ -126,6 +125,58 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
     )
 
 
+PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
+
+
+@cache
+def provenance() -> dict[str, str]:
+    """Return tags with the git commit of this code, whether its tree is dirty, and the versions of packages."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    tags = {
+        "mlflow.source.name": "w2v_exp",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        "version.w2v_exp": w2v_exp.__version__,
+        "version.python": platform.python_version(),
+    }
+    for package in PACKAGES:
+        try:
+            tags[f"version.{package}"] = version(package)
+        except PackageNotFoundError:
+            continue
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = tags["git.commit"] = commit
+        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+    return tags
+
+
+def _user() -> str:
+    """Return the user's name; without one, as with ``docker run --user 12345``, the number."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # depending on the version of Python
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def _git(*arguments: str) -> str:
+    """Return the output of git in the folder of this code; empty if it is not a checkout."""
+    import shutil
+    import subprocess
+
+    folder = Path(w2v_exp.__file__).resolve().parent.parent
+    git = shutil.which("git")
+    if git is None or not (folder / ".git").exists():
+        return ""
+    done = subprocess.run([git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
 FINGERPRINT = "fingerprint"
 HOST = "host"
 FOLDER = "hydra_output"
@@ -137,16 +188,16 @@ DEAD_AFTER_SECONDS = 900.0  # without a beat; some work before and after trainin
 
 @dataclass(frozen=True)
 class EarlierRuns:
-    """The runs of one fingerprint in the store, each list the latest first.
+    """The runs of a fingerprint in the store; each list begins with the latest.
 
     Parameters
     ----------
     finished : list of mlflow.entities.Run
-        They need not be done again.
+        Their results are reused.
     alive : list of mlflow.entities.Run
-        They are running somewhere.
+        Active in some process.
     dead : list of mlflow.entities.Run
-        They failed, were killed, or their process is gone.
+        Failed or killed, or without a process.
     """
 
     finished: list[Run] = field(default_factory=list)
@@ -155,9 +206,9 @@ class EarlierRuns:
 
 
 def earlier_runs(store: Store, fingerprint: str) -> EarlierRuns:
-    """Look the runs of a fingerprint up in the store's experiment: one query, by a tag that the store has an index of.
+    """Look up the runs of a fingerprint in the store's experiment, without deleted runs.
 
-    Deleted runs are not among them.
+    It is one query by a tag, for which the store has an index.
     """
     found = store.client.search_runs(
         [store.experiment_id],
@@ -176,14 +227,14 @@ def earlier_runs(store: Store, fingerprint: str) -> EarlierRuns:
 
 
 def is_alive(run: Run) -> bool:
-    """Return whether a run that the store has as running is: a process that was killed has told nobody.
+    """Return whether a run with the status RUNNING is active: a killed process cannot change its status.
 
-    A run of this machine holds a lock on a file in its folder, which the system frees whatever ends it. One of
-    another machine, or whose folder is not seen from here, is alive if it has beaten in the last quarter of an hour.
+    A run of this machine holds a lock on a file in its folder; the system releases it when the process ends. A run of
+    another machine, or whose folder is not found, is active if it had a heartbeat in the last 15 minutes.
     """
     tags = run.data.tags
     if tags.get(HOST) == socket.gethostname():
-        with suppress(OSError):  # there is no such file, or it is another user's who lets nobody read it
+        with suppress(OSError):  # no such file, or it is not readable
             return is_locked(Path(tags.get(FOLDER, "")) / LOCK)
     return time() - _last_beat(tags, run.info.start_time / 1000) < DEAD_AFTER_SECONDS
 
@@ -304,7 +355,7 @@ def _local_result(folder: Path) -> RunResult | None:
 
 
 def process_tags(folder: Path) -> dict[str, str]:
-    """Return the tags by which `is_alive` knows the process that runs in this folder."""
+    """Return the tags by which `is_alive` finds the process that runs in a folder."""
     return {HOST: socket.gethostname(), FOLDER: str(folder.absolute()), HEARTBEAT: str(int(time()))}
 
 
@@ -317,7 +368,7 @@ FILE = "skipped.json"
 
 
 def write_skipped(skipped: Sequence[RunResult], folder: Path) -> None:
-    """Write the runs that had finished before: their ids in the store, and what they are in this sweep."""
+    """Write the skipped runs of a sweep: the ids of the earlier runs, with names and swept values in this sweep."""
     (folder / FILE).unlink(missing_ok=True)
     if skipped:
         named = [{"run_id": run.run_id, "name": run.name, "swept": run.swept} for run in skipped]
@@ -325,7 +376,7 @@ def write_skipped(skipped: Sequence[RunResult], folder: Path) -> None:
 
 
 def skipped_results(store: Store, sweep: str) -> list[RunResult]:
-    """Return the results of the runs that a sweep had no need to run, as its latest summary names them."""
+    """Return the results of the skipped runs of a sweep, as listed in its latest summary."""
     summaries = store.client.search_runs(
         [store.experiment_id],
         f"tags.kind = '{SUMMARY}' and tags.sweep = '{sweep}'",
@@ -341,7 +392,7 @@ def skipped_results(store: Store, sweep: str) -> list[RunResult]:
         try:
             runs = read_checked(download_artifact(store.client, summary, FILE, folder))["runs"]
         except (DamagedFileError, KeyError) as error:
-            _log.warning(f"{FILE} of the sweep's summary is damaged ({error}): its runs are left out.")
+            _log.warning(f"{FILE} of the sweep's summary is damaged ({error}); its runs are not shown.")
             return []
     return [
         replace(
@@ -353,7 +404,7 @@ def skipped_results(store: Store, sweep: str) -> list[RunResult]:
     ]
 
 
-LONGEST_PARAM = 6000  # characters; MLflow takes no more
+LONGEST_PARAM = 6000  # characters, MLflow's limit
 
 
 def log_summary(

@@ -13,7 +13,7 @@ from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import UserError, require_kind
 from w2v_exp.files import expanded
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
-from w2v_exp.tracking.store import connect, problem_of, store_uri
+from w2v_exp.tracking.store import connect, error_message, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -28,7 +28,7 @@ OURS = "tags.`corpus.digest` LIKE '%'"  # runs of other programs, and summaries 
 
 
 def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
-    """Return what a run has trained: words, counts and both matrices; see `w2v_exp.load_run`."""
+    """Return the embeddings of a run: words, counts and both matrices; see `w2v_exp.load_run`."""
     require_kind("run_id", run_id, str, "the id or the name of a run, or latest")
     run_id = latest_run(tracking_uri) if run_id == LATEST else find_run(run_id, tracking_uri)
     address = store_uri(tracking_uri)
@@ -46,11 +46,11 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
         with tempfile.TemporaryDirectory() as folder:
             return Embeddings.load(download_artifact(client, run_id, ARTIFACT, folder))
     except (MlflowException, OSError) as error:
-        raise UserError(f"Run {run_id} cannot be read from {address} ({problem_of(error)}).") from error
+        raise UserError(f"Run {run_id} cannot be read from {address} ({error_message(error)}).") from error
 
 
 def recorded_choice(run_id: str, tracking_uri: str | None = None) -> tuple[str, str]:
-    """Return the name of a run that is there, and which vectors it has evaluated (its value of `embedding`)."""
+    """Return the name of an existing run, and its value of `embedding`: the vectors that it evaluated."""
     run = connect(store_uri(tracking_uri), create=False).get_run(run_id)
     return run.info.run_name or run_id, run.data.params.get("embedding", "input")
 
@@ -68,7 +68,7 @@ def find_run(run: str, tracking_uri: str | None = None) -> str:
     Raises
     ------
     UserError
-        If there is no such store, or not one such run in all its experiments.
+        If there is no such store, or not exactly one such run in all its experiments.
     """
     if RUN_ID.fullmatch(run):
         return run
@@ -89,7 +89,7 @@ def find_run(run: str, tracking_uri: str | None = None) -> str:
 
 
 def latest_run(tracking_uri: str | None = None) -> str:
-    """Return the id of the finished run that began last, in all experiments of a store.
+    """Return the id of the finished run that began last, of all experiments of a store.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def latest_run(tracking_uri: str | None = None) -> str:
 
 
 def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
-    """Return the runs of a store that a filter of MLflow's finds, the one that began last first."""
+    """Return the runs of a store that match a filter of MLflow, the one that began last first."""
     client = connect(address, create=False)
     from mlflow.exceptions import MlflowException
 
@@ -116,7 +116,7 @@ def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
             )
         )
     except MlflowException as error:
-        raise UserError(f"Runs cannot be looked up in {address} ({problem_of(error)}).") from error
+        raise UserError(f"Runs cannot be looked up in {address} ({error_message(error)}).") from error
 
 
 ARCHIVE = "embeddings.npz"
@@ -124,15 +124,15 @@ SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
 
 
 @dataclass(frozen=True)
-class Saved:
-    """Embeddings, and what there is to say of where they are from.
+class LoadedEmbeddings:
+    """Embeddings with their origin.
 
     Parameters
     ----------
     embeddings : Embeddings
-        All that was kept: both matrices, where there are two.
+        With both matrices, where both were saved.
     chosen : str
-        Which vectors the run evaluated, its value of `embedding`; ``input`` for a file.
+        The vectors that the run evaluated, its value of `embedding`; ``input`` for a file.
     title : str
         The run's name, or the file's.
     source : str
@@ -145,39 +145,43 @@ class Saved:
     source: str
 
 
-def find_saved(asked: str, tracking_uri: str | None = None, options: LoadOptions | None = None) -> Saved:
+def load_embeddings(
+    source: str, tracking_uri: str | None = None, options: LoadOptions | None = None
+) -> LoadedEmbeddings:
     """Return the embeddings of a run or a file.
 
     Parameters
     ----------
-    asked : str
-        The path of a file of any format, or of the folder that a run without tracking has left; or what names a run in
+    source : str
+        The path of a file of any format, or of the folder of a run without tracking; or the name or id of a run in
         MLflow (see `find_run`), or ``latest``: the finished run that began last.
     tracking_uri : str, optional
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
     options : LoadOptions, optional
-        How a file is read.
+        Options for reading a file.
 
     Raises
     ------
     UserError
-        If there is nothing of this name, or it has kept no embeddings; if options are given for a run in MLflow.
+        If there is no such file or run, or it has no embeddings; if options are given for a run in MLflow.
     FormatError
         If the file is damaged.
     """
     options = options or LoadOptions()
-    path = expanded(asked)
+    path = expanded(source)
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.exists() and not place.is_dir():  # a file or a pipe
-            return Saved(Embeddings.load(place, **asdict(options)), "input", path.resolve().name, str(place))
+            return LoadedEmbeddings(
+                Embeddings.load(place, **asdict(options)), "input", path.resolve().name, str(place)
+            )
     if path.is_dir() and len(path.parts) > 1:
-        raise UserError(f"{asked}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
+        raise UserError(f"{source}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     if path.suffix in SUFFIXES or len(path.parts) > 1:
-        raise UserError(f"{asked}: no such file, seen from {Path.cwd()}.")
+        raise UserError(f"{source}: no such file, seen from {Path.cwd()}.")
     if options != LoadOptions():
-        raise UserError(f"{asked}: the options of reading hold for files, and this is a run in MLflow.")
+        raise UserError(f"{source}: the options of reading hold for files, and this is a run in MLflow.")
 
-    run_id = latest_run(tracking_uri) if asked == LATEST else find_run(asked, tracking_uri)
+    run_id = latest_run(tracking_uri) if source == LATEST else find_run(source, tracking_uri)
     embeddings = load_run(run_id, tracking_uri)
     name, chosen = recorded_choice(run_id, tracking_uri)
-    return Saved(embeddings, chosen, name, f"run {run_id}")
+    return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}")

@@ -35,24 +35,24 @@ if TYPE_CHECKING:
 
 
 UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-WHERE_TO_SAY = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials"
-SECRET_REMEDY = f"Remove it and use {WHERE_TO_SAY} (for a database PGPASSWORD or ~/.pgpass)."
+CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials"
+SECRET_REMEDY = f"Remove it and use {CREDENTIALS} (for a database PGPASSWORD or ~/.pgpass)."
 
 
-def problem_of(error: Exception) -> str:
-    """Return what an error says, in a line: in words of our own where a server's are of no use to anybody."""
-    answered = _status_of_page(error)
-    if answered is not None:
-        return _refusal(answered, str(error))
+def error_message(error: Exception) -> str:
+    """Return the message of an error in one line; an own one where that of a server is a page of HTML or a stack."""
+    status = _status_of_page(error)
+    if status is not None:
+        return _refusal(status, str(error))
     if (reason := _reason(error)) is not None:
         return _unreachable(reason)
     return first_line(database_error(error) or error)
 
 
 def database_error(error: BaseException) -> Exception | None:
-    """Return the error of the database's own driver that an error was caused by, if one was.
+    """Return the error of the database driver that caused an error; None if none did.
 
-    SQLAlchemy has it in an attribute, and MLflow puts other lines before its words.
+    SQLAlchemy has it in an attribute, and MLflow puts other lines before its message.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -66,57 +66,58 @@ def database_error(error: BaseException) -> Exception | None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says, in one line."""
+    """Return the first line of an error's message; without one, the name of its class."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def http_status(error: BaseException) -> int | None:
-    """Return HTTP's number for a fault, which MLflow gives those of databases, too; None for any other error."""
+    """Return the HTTP status of an error, which errors of databases have in MLflow too; None without one."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        answered = _status_of_page(error)
-        return answered if answered is not None else int(error.get_http_status_code())
-    return _answered_to_upload(error)
+        status = _status_of_page(error)
+        return status if status is not None else int(error.get_http_status_code())
+    return _status_of_upload(error)
 
 
 def _status_of_page(error: BaseException) -> int | None:
-    """Return the number of an answer that is not MLflow's own JSON: of what checks passwords, or of a proxy."""
+    """Return the status of a response that is not MLflow's JSON: one of the password check, or of a proxy."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        # Of numbers that MLflow does not know, it keeps only the text.
+        # MLflow keeps only the text of an unknown status.
         found = re.search(r"failed with error code (\d{3}) != 200", str(error))
         return int(found[1]) if found else None
-    return _answered_to_upload(error)
+    return _status_of_upload(error)
 
 
-def _answered_to_upload(error: BaseException) -> int | None:
+def _status_of_upload(error: BaseException) -> int | None:
     response = getattr(error, "response", None)  # files are sent by requests itself
     return None if response is None else int(response.status_code)
 
 
-def _refusal(status: int, said: str) -> str:
+def _refusal(status: int, message: str) -> str:
     if status == UNAUTHENTICATED:
         user = _user()
         if user is None:
-            return f"the server asks for a user and a password, which are read from {WHERE_TO_SAY}"
-        return f"the server does not accept {user} with the password given; correct {WHERE_TO_SAY}"
-    if status == FORBIDDEN and "Invalid Host header" in said:
-        return "the server does not answer to this name; start it with --allowed-hosts and the name"
+            return f"the server requires a user and a password, which are read from {CREDENTIALS}"
+        return f"the server does not accept {user} with the password given; correct {CREDENTIALS}"
+    if status == FORBIDDEN and "Invalid Host header" in message:
+        return "the server does not accept this host name; start it with --allowed-hosts and the name"
     if status == FORBIDDEN:
+        user = _user()
         return (
-            f"the server does not let {_user() or 'you'} do that; ask who made the experiment, or an administrator, "
-            "for the permission EDIT, or set another tracking.experiment"
+            f"{f'the user {user} lacks' if user else 'you lack'} the permission EDIT; request it from the owner of the "
+            "experiment or an administrator, or set another tracking.experiment"
         )
     if status == NOT_FOUND:
-        return "what answers there is not an MLflow server; correct the address"
-    return f"the server answers with HTTP's error {status}"
+        return "this is not an MLflow server; correct the address"
+    return f"the server responds with HTTP error {status}"
 
 
 def _user() -> str | None:
-    """Return who MLflow says that we are; None if it lacks a user or a password."""
+    """Return the user name in MLflow's credentials; None if the name or the password is missing."""
     from mlflow.utils.credentials import read_mlflow_creds
 
     given = read_mlflow_creds()
@@ -124,7 +125,7 @@ def _user() -> str | None:
 
 
 def _reason(error: BaseException) -> Exception | None:
-    """Return why there has been no answer of use, if that is what an error says."""
+    """Return the connection error that caused an error; None if none did."""
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RetryError, Timeout
 
@@ -137,28 +138,28 @@ def _reason(error: BaseException) -> Exception | None:
 def _unreachable(reason: Exception) -> str:
     from requests.exceptions import SSLError
 
-    said = str(reason)
+    message = str(reason)
     if isinstance(reason, SSLError):
         return (
-            "its certificate is not one that this machine trusts, or it speaks http, not https; the certificate's file "
-            "can be named in MLFLOW_TRACKING_SERVER_CERT_PATH"
+            "its certificate is not trusted by this machine, or it uses http, not https; set "
+            "MLFLOW_TRACKING_SERVER_CERT_PATH to the file of the certificate"
         )
-    if found := re.search(r"too many (\d+) error responses", said):
-        return _refusal(int(found[1]), said)
-    if "timed out" in said.lower():
-        return "the server does not answer in time"
-    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", said)
-    return f"no server answers there: {found[1].strip()}" if found else "no server answers there"
+    if found := re.search(r"too many (\d+) error responses", message):
+        return _refusal(int(found[1]), message)
+    if "timed out" in message.lower():
+        return "the server does not respond in time"
+    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", message)
+    return f"no server responds: {found[1].strip()}" if found else "no server responds"
 
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
-PASSING = {429, 500, 502, 503, 504}  # HTTP's numbers, which MLflow gives the faults of databases, too
-# Not a full disk, which MLflow reports with the same number of HTTP's as a lock.
-SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}
-LASTING = {
+TRANSIENT = {429, 500, 502, 503, 504}  # HTTP statuses, which errors of databases have in MLflow too
+# Not a full disk, for which MLflow reports the same HTTP status as for a lock.
+SQLITE_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}
+PERMANENT = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
@@ -169,38 +170,40 @@ LASTING = {
 }  # of a file system
 
 
-def is_passing(error: BaseException) -> bool:
-    """Return whether a fault may pass by itself: a lock, a server that is away, and not a mistake or a full disk."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether an error may disappear by itself: that of a lock or an unavailable server, not of a full disk."""
     reported = database_error(error)
     if isinstance(reported, sqlite3.Error) and hasattr(reported, "sqlite_errorcode"):
-        return reported.sqlite_errorcode & 0xFF in SQLITE_PASSING
+        return reported.sqlite_errorcode & 0xFF in SQLITE_TRANSIENT
     for fault in (error, error.__cause__):
         if fault is not None and (status := http_status(fault)) is not None:
-            return status in PASSING
+            return status in TRANSIENT
         if isinstance(fault, OSError):  # those of web clients are among them, without a number
-            return fault.errno not in LASTING
+            return fault.errno not in PERMANENT
     return False
 
 
-def patiently(call: Callable[[], Answer], uri: str | None, seconds: float) -> Answer:
-    """Return what a call of the store returns, which is made again and again while its fault is one that may pass.
+def retry(call: Callable[[], Result], uri: str | None, seconds: float) -> Result:
+    """Return the result of a call of the store; repeat it for some seconds while its error is transient.
 
     Raises
     ------
     UserError
-        If it still fails after so many seconds.
+        If it still fails then, or its error is permanent.
     """
     until = monotonic() + seconds
     while True:
         try:
             return call()
         except Exception as error:
-            # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-            if monotonic() >= until or not is_passing(error):
+            # The layers of a store (SQLAlchemy, a web client, …) raise errors of their own.
+            if monotonic() >= until or not is_transient(error):
                 if isinstance(error, UserError):
                     raise
                 address = store_uri(uri)
-                raise UserError(f"tracking.uri={address}: cannot be used ({problem_of(error)}).") from error
+                raise UserError(
+                    f"tracking.uri={address}: cannot be used ({error_message(error)})."
+                ) from error
             sleep(PAUSE_SECONDS)
 
 
@@ -233,7 +236,7 @@ class Store:
 def store_uri(uri: str | None) -> str:
     """Return the address of the store: as given, or MLFLOW_TRACKING_URI, or a database in the current folder.
 
-    That of an SQLite database is absolute.
+    The path of an SQLite database is absolute.
 
     Raises
     ------
@@ -247,10 +250,10 @@ def store_uri(uri: str | None) -> str:
 
 
 def open_store(uri: str | None = None, experiment: str | None = None, *, create: bool = True) -> Store:
-    """Connect to the store, and make its database and the experiment if they are not there yet.
+    """Connect to the store; its database and the experiment are created if they are missing.
 
-    The artifacts of an SQLite store go beside its database, into ``mlartifacts``; a server decides for itself.
-    With ``create=False`` nothing is made, and what is not there is an error.
+    The artifacts of an SQLite store are in ``mlartifacts``, beside its database; a server has its own place.
+    With ``create=False`` nothing is created, and a missing database or experiment is an error.
 
     Raises
     ------
@@ -272,9 +275,9 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
 
 
 def check_store(uri: str | None, experiment: str | None) -> None:
-    """Refuse a store or an experiment that cannot be used, as far as that is known without making anything.
+    """Refuse a store or an experiment that cannot be used, as far as that is known without creating anything.
 
-    A server is not called: a run does that.
+    A server is not called; a run does that.
 
     Raises
     ------
@@ -291,7 +294,7 @@ def check_store(uri: str | None, experiment: str | None) -> None:
 
 
 def connect(uri: str, *, create: bool = True) -> MlflowClient:
-    """Return a client for the store at an address. With ``create=False`` no database is made.
+    """Return a client for the store at an address. With ``create=False`` no database is created.
 
     Raises
     ------
@@ -301,12 +304,12 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
     address = parse_address(uri)
     if not create and address.database and not address.database.exists():
         raise UserError(f"tracking.uri={address.uri}: there is no such database.")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else MLflow reports its use to its makers
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no usage reports to its developers
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # `announce_store` says it
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it is printed by `report`
     os.environ.setdefault(
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
-    )  # some 15 s; else a server that is away takes 4 min
+    )  # about 15 s; by default an unavailable server takes 4 min
     if not expanded("~").is_absolute():
         os.environ["HOME"] = str(
             Path("outputs").absolute()
@@ -315,7 +318,7 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
 
     for chatty in ("mlflow", "alembic"):  # they report every step of making a database
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    # What they say of a store that is locked or away is said by `Delivery`, in a line.
+    # `Uploader` reports a store that is locked or unavailable, in one line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     with _errors_of(address):
@@ -335,10 +338,10 @@ def _errors_of(address: StoreAddress) -> Iterator[None]:
     except UserError:
         raise
     except MlflowException as error:
-        raise UserError(f"tracking.uri={address.uri}: cannot be used ({problem_of(error)}).") from error
+        raise UserError(f"tracking.uri={address.uri}: cannot be used ({error_message(error)}).") from error
     except Exception as error:
-        # Whatever a store is made of (SQLAlchemy, a web client, …) raises errors of its own.
-        raise UserError(f"tracking.uri={address.uri}: cannot be opened ({problem_of(error)}).") from error
+        # The layers of a store (SQLAlchemy, a web client, …) raise errors of their own.
+        raise UserError(f"tracking.uri={address.uri}: cannot be opened ({error_message(error)}).") from error
 
 
 @cache
@@ -393,7 +396,7 @@ def experiment_id(experiment: str | None) -> str:
 def _find_experiment(
     client: MlflowClient, address: StoreAddress, experiment: str | None
 ) -> Experiment | None:
-    """Return the experiment that is asked for, if it is there.
+    """Return the configured experiment; None if there is none.
 
     Raises
     ------
@@ -436,16 +439,16 @@ def _experiment_by_id(client: MlflowClient, identity: str) -> Experiment | None:
 
 
 def _create_experiment(client: MlflowClient, name: str, address: StoreAddress) -> Experiment:
-    """Return a new experiment, or the one that another process has made meanwhile."""
+    """Return a new experiment, or the one that another process has just created."""
     from mlflow.exceptions import MlflowException
 
     try:
         return client.get_experiment(client.create_experiment(name, default_location(address)))
     except MlflowException:
-        made = client.get_experiment_by_name(name)
-        if made is None:
+        found = client.get_experiment_by_name(name)
+        if found is None:
             raise
-        return made
+        return found
 
 
 def browse_command(uri: str) -> str:
@@ -455,7 +458,7 @@ def browse_command(uri: str) -> str:
         return ""
     if database == Path.cwd() / "mlflow.db":
         return "make ui" if Path("Makefile").exists() else "mlflow ui"
-    # Of experiments that the UI makes, it serves artifacts from its folder, if not told otherwise.
+    # The UI serves artifacts of its own experiments from its folder, unless another one is given.
     artifacts = shlex.quote(str(database.parent / FOLDER))
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --artifacts-destination {artifacts}"
 

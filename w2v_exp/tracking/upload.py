@@ -24,11 +24,11 @@ from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Entry, Journal
 from w2v_exp.tracking.locations import log_artifacts
 from w2v_exp.tracking.store import (
-    PATIENCE_SECONDS,
     PAUSE_SECONDS,
+    RETRY_SECONDS,
     Store,
-    is_passing,
-    problem_of,
+    error_message,
+    is_transient,
     store_uri,
 )
 
@@ -208,7 +208,7 @@ class Uploader:
             self._has_failed = False
         return True
 
-    def finish(self, wait: float = PATIENCE_SECONDS) -> str:
+    def finish(self, wait: float = RETRY_SECONDS) -> str:
         """Upload everything, and retry for some time; return the problem in one line if that failed, else "".
 
         A problem that waiting does not solve, such as a full disk, is not waited for. The run then counts as failed in
@@ -239,11 +239,11 @@ class Uploader:
 
     @property
     def _is_lasting(self) -> bool:
-        return self._problem is not None and not is_passing(self._problem)
+        return self._problem is not None and not is_transient(self._problem)
 
     @property
     def _reason(self) -> str:
-        return problem_of(self._problem) if self._problem else "it does not answer"
+        return error_message(self._problem) if self._problem else "it does not respond"
 
     def _try_to_upload(self) -> None:
         try:
