@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep ui test test-slow reproduce exact-softmax ablation benchmark reference docs clean
+.PHONY: help sweep ui test test-all reproduce exact-softmax ablation benchmark reference docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -24,14 +24,18 @@ ui: $(VENV)/.installed ## serve the runs in ./mlflow.db on this machine (PORT=50
 	@echo "Open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
 	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
 
-test: $(VENV)/.installed ## lint, types and tests
+test: $(VENV)/.installed ## lint, types and the first tier of tests: in this process, and a dozen from end to end
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder  # else files of few, long tests come last, on one core
+	@$(BIN)/pytest -n auto --dist worksteal -m 'not second_tier'
 
-test-slow: $(VENV)/.installed ## the tests that take minutes, and ten times as many, random examples of the property tests
-	@W2V_EXP_THOROUGH=1 $(BIN)/pytest -m 'slow or hypothesis'
+# Software that not every machine has: its tests run where it is.
+SERVICES := $(if $(and $(shell command -v chromium),$(wildcard $(VENV)/lib/*/site-packages/playwright)), or browser) \
+	$(if $(shell command -v slurmctld), or slurm) $(if $(wildcard /usr/lib/postgresql/*/bin/postgres), or postgres)
+
+test-all: test ## and the second tier: processes, servers, kills, minutes; property tests with ten times as many, random examples
+	@W2V_EXP_THOROUGH=1 $(BIN)/pytest -n auto --dist worksteal -m 'second_tier and not (browser or slurm or postgres) or hypothesis $(SERVICES)'
 
 reproduce: $(VENV)/.installed ## every published result of the article beside ours, as a report
 	@$(BIN)/python scripts/reproduce_article.py

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import multiprocessing.util
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Command, ForkingCommand, run_python
+from in_process import run_in_process
+from mlflow import MlflowClient
+from processes import Command, ForkingCommand
 from properties import load_profile
 
 from w2v_exp.files import locked, replacing
@@ -25,6 +29,63 @@ load_profile()
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the second tier: they start processes, take minutes or need software that is not everywhere."""
+    for item in items:
+        used = getattr(item, "fixturenames", ())
+        marked = any(item.get_closest_marker(name) for name in ("slow", "browser", "slurm", "postgres"))
+        if marked or ("starts_processes" in used and "end_to_end" not in used):
+            item.add_marker("second_tier")
+
+
+@pytest.fixture(scope="session")
+def starts_processes() -> None:
+    """Let a test start processes: it is one of the second tier."""
+
+
+@pytest.fixture(scope="session")
+def end_to_end() -> None:
+    """Let a test start processes and be one of the first tier: a dozen, each another way through the product."""
+
+
+_started: list[str] = []  # processes, by the test of the moment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _observed_starts() -> Iterator[None]:
+    """Note every process that is started: by `subprocess`, by a fork, or by `multiprocessing` without either."""
+
+    def observed(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def start(*arguments: Any, **named: Any) -> Any:
+            started = (
+                f"{function.__qualname__}{arguments[1:]}"  # the first of `Popen.__init__` has no text yet
+            )
+            if "git'" not in started:  # every run reads its revision by it
+                _started.append(started[:200])
+            return function(*arguments, **named)
+
+        return start
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fork", observed(os.fork))
+        patch.setattr(subprocess.Popen, "__init__", observed(subprocess.Popen.__init__))
+        patch.setattr(multiprocessing.util, "spawnv_passfds", observed(multiprocessing.util.spawnv_passfds))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _tier_by_what_is_started(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that starts a process without one of the fixtures by which it gets its tier."""
+    yield
+    started, _started[:] = [*_started], []
+    if started and not request.node.get_closest_marker("second_tier"):
+        assert "end_to_end" in request.fixturenames, (
+            f"use the fixture `starts_processes`, the test starts {started}"
+        )
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -63,15 +124,25 @@ def logged() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="session")
-def _forking() -> Iterator[ForkingCommand]:
+def _forking(starts_processes: None) -> Iterator[ForkingCommand]:
     forking = ForkingCommand()
     yield forking
     forking.close()
 
 
 @pytest.fixture
-def command(tmp_path: Path, _forking: ForkingCommand) -> Command:
-    """Run ``w2v-exp …`` in a process of its own, in an empty folder."""
+def command(tmp_path: Path) -> Command:
+    """Run ``w2v-exp …`` in this process, in an empty folder."""
+
+    def run(*arguments: str, folder: Path = tmp_path, **variables: Any) -> subprocess.CompletedProcess[str]:
+        return run_in_process(*arguments, folder=folder, **variables)
+
+    return run
+
+
+@pytest.fixture
+def process_command(tmp_path: Path, _forking: ForkingCommand) -> Command:
+    """Run ``w2v-exp …`` in a process of its own, in an empty folder; it can be killed."""
 
     def run(*arguments: str, folder: Path = tmp_path, **variables: Any) -> subprocess.CompletedProcess[str]:
         return _forking.run(*arguments, folder=folder, **variables)
@@ -91,12 +162,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = folder / "empty_store.db"
     with locked(folder / "empty_store.lock"):
         if not store.exists():
-            made = tmp_path_factory.mktemp("store")
-            script = "import mlflow; mlflow.MlflowClient('sqlite:///mlflow.db').search_experiments()"
-            done = run_python("-c", script, folder=made, MLFLOW_DISABLE_TELEMETRY="true")
-            assert done.returncode == 0, done.stderr
+            made = tmp_path_factory.mktemp("store") / "mlflow.db"
+            MlflowClient(f"sqlite:///{made}").search_experiments()
             with replacing(store, "wb") as stream:
-                stream.write((made / "mlflow.db").read_bytes())
+                stream.write(made.read_bytes())
     return store
 
 

@@ -344,6 +344,7 @@ def test_the_page_needs_nothing_else(folder: Path) -> None:
     assert not re.search(r"url\(|@import|https?://", html)
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 def test_the_script_writes_the_report_and_ends_with_exit_code_0(tmp_path: Path) -> None:
     done = reproduce("--out", tmp_path)
@@ -353,6 +354,7 @@ def test_the_script_writes_the_report_and_ends_with_exit_code_0(tmp_path: Path) 
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/svg+xml;base64,") == 4
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 def test_a_wrong_figure_ends_the_script_with_exit_code_1(tmp_path: Path) -> None:
     figures = tmp_path / "published"
@@ -369,6 +371,7 @@ def test_a_wrong_figure_ends_the_script_with_exit_code_1(tmp_path: Path) -> None
     assert "‼ not reproduced" in page_text
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_no_seeds_are_refused() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "reproduce_article.py", "--seeds", "0"],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,12 +31,7 @@ def test_a_long_text_is_kept_and_listed_until_the_cache_is_cleared(command: Comm
     assert entry.tokens == 480_001
 
     def cached(what: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-m", "w2v_exp", "cache", what, "--folder", str(folder)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        return command("cache", what, "--folder", str(folder)).stdout
 
     listed = cached("list")
     assert listed.startswith("1 text of 1.92 MB in ")

@@ -153,6 +153,7 @@ def test_a_run_without_tracking_leaves_its_files(command: Command, tmp_path: Pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.usefixtures("end_to_end")
 def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
     embeddings = []
     for hash_seed in ("1", "2"):
@@ -194,6 +195,7 @@ def test_estimate_is_a_sub_command_too(command: Command) -> None:
     assert command("estimate", "--help").stdout.startswith("Print the estimated memory and training time")
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize(
     ("module", "lost"),
     [
@@ -232,6 +234,7 @@ def test_an_interruption_while_modules_are_imported_ends_in_one_line(
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.usefixtures("end_to_end")
 @pytest.mark.parametrize("arguments", [["--help"], ["windw=3"], ["tracking=none", "epochs=1"]], ids=" ".join)
 def test_heavy_packages_are_not_loaded_where_they_are_not_needed(
     tmp_path: Path, arguments: list[str]
@@ -244,6 +247,7 @@ def test_heavy_packages_are_not_loaded_where_they_are_not_needed(
     assert "loaded: []" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_terminal_shows_how_far_a_run_is(tmp_path: Path) -> None:
     shown = run_on_terminal("epochs=20000,21000", "-m", "tracking=none", folder=tmp_path)
     assert "run 1/2" in shown
@@ -261,6 +265,7 @@ def test_help_names_every_group_option_and_knob(command: Command) -> None:
         assert word in said
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_reader_that_goes_away_is_no_error_to_tell_of(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -309,7 +314,7 @@ def test_a_diverging_run_fails_with_advice_and_keeps_its_costs(command: Command,
     assert (folder / "artifacts" / "costs.csv").exists()
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("starts_processes", "store")
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
 )

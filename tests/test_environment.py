@@ -60,11 +60,13 @@ def run(folder: Path, *arguments: str, without: tuple[str, ...] = (), **variable
     return done.returncode, done.stderr
 
 
+@pytest.mark.usefixtures("starts_processes")
 @only_root
 def test_a_user_without_name_and_home_can_run(folder: Path) -> None:
     assert run(folder, *RUN, without=("HOME", "USER", "LOGNAME", "LNAME", "USERNAME")) == (0, "")
 
 
+@pytest.mark.usefixtures("starts_processes")
 @only_root
 def test_the_cache_of_a_user_without_home_is_beside_the_runs(folder: Path) -> None:
     program = "import sys; from w2v_exp.files import cache_folder; sys.exit(str(cache_folder()))"
@@ -78,6 +80,7 @@ def test_a_run_does_without_folders_that_cannot_be_written(folder: Path) -> None
     assert run(folder, *RUN, HOME="/nonexistent", TMPDIR="/nonexistent") == (0, "")
 
 
+@pytest.mark.usefixtures("starts_processes")
 @only_root
 @pytest.mark.slow
 def test_a_current_folder_that_cannot_be_written_is_reported_in_a_line(folder: Path) -> None:
@@ -87,6 +90,7 @@ def test_a_current_folder_that_cannot_be_written_is_reported_in_a_line(folder: P
     assert run(folder, *RUN, "seed=1,2", "-m") == (1, "outputs: Permission denied.\n")
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",

@@ -42,6 +42,7 @@ def test_another_waits_until_the_lock_is_free(tmp_path):
     assert order == ["held", "waited"]
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_process_that_is_killed_frees_its_lock(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True

@@ -115,11 +115,12 @@ def test_a_signal_that_was_ignored_stays_ignored(number: int) -> None:
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
+@pytest.mark.usefixtures("end_to_end")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_a_run_is_recorded_as_killed_with_what_it_has(
-    number: int, store: Path, command: Command, tmp_path: Path
+    number: int, store: Path, process_command: Command, tmp_path: Path
 ) -> None:
-    done = command(
+    done = process_command(
         "epochs=3000000", "checkpoint.every=500 epochs", *SHORT,
         killed_at=("outputs/checkpoints/*/checkpoint.npz", 2), killed_by=number,
     )  # fmt: skip
@@ -146,6 +147,7 @@ WAYS = {
 }
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 @pytest.mark.parametrize("way", WAYS)

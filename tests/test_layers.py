@@ -217,6 +217,7 @@ def loaded_by(statement):
     return set(done.stdout.split())
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_the_core_loads_nothing_heavy():
     modules = [module_name(file) for file in CORE_MODULES]
     loaded = loaded_by(f"import {', '.join(modules)}")
@@ -224,10 +225,12 @@ def test_the_core_loads_nothing_heavy():
     assert loaded & HEAVY == set()
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_the_trainer_loads_nothing_heavy():
     assert loaded_by("import w2v_exp.training.trainer") & HEAVY == set()
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_run_without_tracking_loads_no_pictures_pages_and_stores():
     """They take from 0.1 to 2 seconds to load, and are loaded where they are needed."""
     loaded = loaded_by("import w2v_exp.experiment.cli, w2v_exp.experiment.run")

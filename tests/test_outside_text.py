@@ -309,6 +309,7 @@ PROGRAM = """if True:
     """
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize(
     ("before", "stdout", "stderr"),
     [

@@ -144,6 +144,7 @@ def test_a_contender_has_only_the_cores_it_is_given():
     assert os.sched_getaffinity(0) == before
 
 
+@pytest.mark.usefixtures("starts_processes")
 @LINUX
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_memory_that_processes_share_is_counted_once():

@@ -326,6 +326,7 @@ def test_a_long_or_hostile_word_is_shortened_and_escaped():
     assert "\x1b" not in short(["\x1b[31m"])
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_public_names_are_imported_when_they_are_used_and_are_those_of_the_type_checker() -> None:
     (checked,) = (
         node

@@ -54,6 +54,7 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
+@pytest.mark.usefixtures("end_to_end")
 def test_the_notebook_runs_and_prints_neighbours(tmp_path: Path) -> None:
     (code,) = [block for block in blocks(ROOT / "README.md", "python") if "Trainer(" in block]
     done = run_python("-W", "error", "-c", code, folder=tmp_path)
@@ -61,6 +62,7 @@ def test_the_notebook_runs_and_prints_neighbours(tmp_path: Path) -> None:
     assert "('is'," in done.stdout
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_embeddings_are_loaded_queried_and_saved(tmp_path: Path) -> None:
     (code,) = [block for block in blocks(ROOT / "docs" / "embeddings.md", "python") if "print(" in block]
     words = ["man", "woman", "king", "queen", "apple"]

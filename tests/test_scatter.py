@@ -72,6 +72,7 @@ def test_a_matrix_that_would_be_copied_is_refused():
         add_scaled_rows(np.zeros((3, 7)).T, np.zeros(1, np.int32), np.ones((1, 3)), np.ones(1))
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize(("before", "loaded"), [("", False), ("import scipy.sparse; ", True)])
 def test_scaled_rows_do_without_the_package_of_their_routine(before, loaded):
     """The package takes 14 MB of every process that trains. It can be loaded before, and after."""

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from processes import Command, run_command, run_python
+from processes import Command, run_command
 
 COMMAND = ["window=3,5", "dim=10,50", "-m", "epochs=700"]
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def swept(end_to_end: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run a sweep as a user does it first: by a new Python, in a folder without a store."""
     folder = tmp_path_factory.mktemp("sweep")
     done = run_command(*COMMAND, folder=folder)
@@ -184,10 +184,10 @@ def test_the_end_of_the_sweep_prints_the_table_and_how_to_browse(swept: tuple[Pa
 
 
 def test_compare_makes_the_same_comparison_from_the_store_alone(
-    swept: tuple[Path, str], tmp_path: Path
+    swept: tuple[Path, str], command: Command, tmp_path: Path
 ) -> None:
     folder, _ = swept
-    done = run_python("-m", "w2v_exp", "compare", "--out", str(tmp_path / "out"), folder=folder)
+    done = command("compare", "--out", str(tmp_path / "out"), folder=folder)
     assert done.returncode == 0, done.stderr
     (original,) = folder.glob("outputs/sweeps/*/comparison.csv")
     assert (tmp_path / "out" / "comparison.csv").read_text() == original.read_text()

@@ -24,6 +24,7 @@ def test_a_name_stands_for_a_file_of_gensims(name):
     assert find_set(name, WORD_PAIR_SETS) == Path(datapath(WORD_PAIR_SETS[name]))
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_gensim_is_not_imported_to_find_its_files():
     program = (
         "import sys; from w2v_exp.embeddings import AnalogySet, WordPairSet;"

@@ -58,6 +58,7 @@ def test_a_folder_with_the_name_of_a_file_is_no_option(
         understand(parse(["-cd", "own", "experiment=mine"]))
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize(
     "files",
     [

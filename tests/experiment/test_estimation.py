@@ -293,7 +293,7 @@ def test_a_run_that_cannot_fit_is_refused_in_two_lines_and_leaves_nothing(
     assert not (tmp_path / "mlflow.db").exists()
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("starts_processes", "store")
 def test_in_a_sweep_a_run_that_cannot_fit_fails_and_the_others_go_on(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

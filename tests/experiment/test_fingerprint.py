@@ -117,6 +117,7 @@ def test_an_evaluation_set_is_known_by_content(tmp_path: Path) -> None:
     assert of("a", "stock\tmarket\t8\n") != first
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_other_processes_folders_and_hash_seeds_find_the_same(tmp_path: Path) -> None:
     script = (
         "from hydra import compose, initialize_config_dir;"

@@ -211,7 +211,6 @@ def test_the_folder_of_a_run_without_tracking_will_do(
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.usefixtures("store")
 def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest(
     command: Command, tmp_path: Path
 ) -> None:
@@ -243,7 +242,7 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
         load_embeddings(ids["summary: window"][:12], uri)
 
     arguments = ["neighbours", "latest", "king", "--tracking-uri", uri, "--json"]
-    done = run_python("-m", "w2v_exp", "ask", *arguments, folder=tmp_path)
+    done = command("ask", *arguments)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["vectors"] == "sum"
@@ -251,6 +250,7 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
     assert [(row["word"], row["score"]) for row in answer["neighbours"]["king"]] == expected
 
 
+@pytest.mark.usefixtures("end_to_end")
 def test_a_file_is_asked_without_mlflow_and_a_reader_may_go_away(file: str, tmp_path: Path) -> None:
     script = (
         "import sys; from w2v_exp.__main__ import run; run(sys.argv[1:]);"

@@ -119,7 +119,7 @@ def test_a_single_run_is_skipped_if_asked_for_and_a_dead_one_runs_again(
     assert dead.data.tags["reason"] == "its process was gone"
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("starts_processes", "store")
 def test_a_run_is_alive_until_it_is_killed(command: Command, tmp_path: Path) -> None:
     endless = ["epochs=100000000", "tracking.points=10", "tracking.plots=false", "resume=true"]
     process = subprocess.Popen(

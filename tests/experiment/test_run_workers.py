@@ -30,9 +30,9 @@ BLOCKS = "labels=blocks"
 
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
-def test_a_run_with_workers_ends_as_one_without(cache: str, command: Command, tmp_path: Path) -> None:
+def test_a_run_with_workers_ends_as_one_without(cache: str, process_command: Command, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
-    done = command(
+    done = process_command(
         *SGNS,
         BLOCKS,
         "labels.tokens=256",
@@ -85,7 +85,7 @@ def worker_processes(folder: Path) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs Linux's list of processes")
-def test_a_run_whose_worker_dies_has_failed(command: Command, tmp_path: Path) -> None:
+def test_a_run_whose_worker_dies_has_failed(process_command: Command, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
 
     def kill_one() -> None:
@@ -95,7 +95,7 @@ def test_a_run_whose_worker_dies_has_failed(command: Command, tmp_path: Path) ->
 
     killing = Thread(target=kill_one)
     killing.start()
-    done = command(*SGNS, BLOCKS, "labels.tokens=256", "workers=2", "epochs=100000")
+    done = process_command(*SGNS, BLOCKS, "labels.tokens=256", "workers=2", "epochs=100000")
     killing.join()
     assert done.returncode != 0
     assert " died " in done.stderr
@@ -105,14 +105,14 @@ def test_a_run_whose_worker_dies_has_failed(command: Command, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_two_workers_learn_what_one_does(command: Command, tmp_path: Path) -> None:
+def test_two_workers_learn_what_one_does(process_command: Command, tmp_path: Path) -> None:
     """Two seeds each on sotu. Seen: WordSim .343 and .343, SimLex .145 and .150, analogies 3.6 and 3.5 %.
 
     Seeds differ by .02, .01 and .3 points; the limits are twice that.
     """
     pytest.importorskip("gensim")
     sotu = ("experiment=sotu_sgns", "evaluation=standard", "tracking=none", "epochs=5", "bounds=false")
-    done = command(*sotu, "workers=1,2", "seed=0,1", "-m")
+    done = process_command(*sotu, "workers=1,2", "seed=0,1", "-m")
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
     with file.open() as stream:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from plans import plan_of
-from processes import Command, run_python
+from processes import Command
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.examples.counted import CountsRule
@@ -94,7 +94,7 @@ def test_a_sweep_compares_runs_with_and_without_epochs(command: Command, tmp_pat
     assert all(float(row["validation_cost"]) > 0 for row in rows.values())
     assert rows["0"]["cost_floor"] == rows["3"]["cost_floor"]
     assert float(rows["3"]["cost"]) < float(rows["0"]["cost"])
-    again = run_python("-m", "w2v_exp", "compare", "--out", "again", folder=tmp_path)
+    again = command("compare", "--out", "again")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "comparison.csv").read_bytes() == table.read_bytes()
 

@@ -70,16 +70,24 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("objective", CASES)
+@pytest.mark.usefixtures("end_to_end")
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param("softmax", marks=pytest.mark.second_tier),
+        pytest.param("hierarchical_softmax", marks=pytest.mark.second_tier),
+        "negative_sampling",
+    ],
+)
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes_in_the_same_record(
-    objective: str, client: MlflowClient, command: Command, tmp_path: Path
+    objective: str, client: MlflowClient, process_command: Command, tmp_path: Path
 ) -> None:
     settings = (*SETTINGS, f"objective={objective}", *CASES[objective], "checkpoint.every=1 epoch")
-    done = command(*settings)
+    done = process_command(*settings)
     assert done.returncode == 0, done.stderr
     for times in (2, 3):
-        assert command(*settings, killed_at=(A_CHECKPOINT, times)).returncode == -signal.SIGKILL
-    done = command(*settings)
+        assert process_command(*settings, killed_at=(A_CHECKPOINT, times)).returncode == -signal.SIGKILL
+    done = process_command(*settings)
     assert done.returncode == 0, done.stderr
     whole, resumed = runs_of(client)
     assert resumed.data.tags["continued"] == "2"
@@ -93,9 +101,9 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_in_the_same_record(
 QUICK = ("epochs=3000", "checkpoint.every=250 epochs", "tracking.plots=false", "bounds=false")
 
 
-def kill(command: Command, *settings: str, by: int = signal.SIGKILL) -> str:
+def kill(process_command: Command, *settings: str, by: int = signal.SIGKILL) -> str:
     """Run a command that is killed as soon as it has two checkpoints, and return its messages."""
-    killed = command(*settings, killed_at=(A_CHECKPOINT, 2), killed_by=by)
+    killed = process_command(*settings, killed_at=(A_CHECKPOINT, 2), killed_by=by)
     assert killed.returncode == (143 if by == signal.SIGTERM else -by)
     return killed.stderr
 
@@ -106,13 +114,13 @@ def assert_no_point_is_stored_twice(client: MlflowClient, run: Any) -> None:
         assert len(steps) == len(set(steps)), name
 
 
-def test_a_run_that_is_asked_to_end_goes_on_as_well(client: MlflowClient, command: Command) -> None:
+def test_a_run_that_is_asked_to_end_goes_on_as_well(client: MlflowClient, process_command: Command) -> None:
     assert "Run the same command again to resume from the last checkpoint" in kill(
-        command, *QUICK, by=signal.SIGTERM
+        process_command, *QUICK, by=signal.SIGTERM
     )
     (run,) = runs_of(client)
     assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "interrupted")
-    done = command(*QUICK)
+    done = process_command(*QUICK)
     assert done.returncode == 0, done.stderr
     assert "Resuming from checkpoint: epoch " in done.stderr
     (run,) = runs_of(client)
@@ -123,22 +131,22 @@ def test_a_run_that_is_asked_to_end_goes_on_as_well(client: MlflowClient, comman
 
 
 @pytest.mark.slow
-def test_without_checkpoints_a_killed_run_begins_anew(client: MlflowClient, command: Command) -> None:
-    kill(command, *QUICK)
-    done = command(*QUICK, "checkpoint.every=null")
+def test_without_checkpoints_a_killed_run_begins_anew(client: MlflowClient, process_command: Command) -> None:
+    kill(process_command, *QUICK)
+    done = process_command(*QUICK, "checkpoint.every=null")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert [run.info.status for run in runs_of(client)] == ["RUNNING", "FINISHED"]
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(
-    client: MlflowClient, command: Command, tmp_path: Path
+    client: MlflowClient, process_command: Command, tmp_path: Path
 ) -> None:
-    command(*QUICK)
-    kill(command, *QUICK)
+    process_command(*QUICK)
+    kill(process_command, *QUICK)
     (latest,) = tmp_path.glob(A_CHECKPOINT)
     latest.write_bytes(latest.read_bytes()[:-100])
-    done = command(*QUICK)
+    done = process_command(*QUICK)
     assert done.returncode == 0, done.stderr
     assert "Skipping the damaged checkpoint" in done.stderr
     assert "Resuming from checkpoint" in done.stderr
@@ -147,13 +155,13 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(
 
 
 def test_the_run_of_another_process_is_left_alone(
-    client: MlflowClient, command: Command, tmp_path: Path
+    client: MlflowClient, process_command: Command, tmp_path: Path
 ) -> None:
-    kill(command, *QUICK)
+    kill(process_command, *QUICK)
     (latest,) = tmp_path.glob(A_CHECKPOINT)
     other = CheckpointFolder(latest.parent)
     assert other.is_ours
-    done = command(*QUICK)
+    done = process_command(*QUICK)
     assert done.returncode == 0, done.stderr
     assert "another process is already training this run" in done.stderr
     assert [run.info.status for run in runs_of(client)] == ["RUNNING", "FINISHED"]
@@ -163,13 +171,13 @@ def test_the_run_of_another_process_is_left_alone(
 
 @pytest.mark.slow
 def test_a_run_whose_record_is_gone_gets_a_new_one_without_holes(
-    client: MlflowClient, command: Command
+    client: MlflowClient, process_command: Command
 ) -> None:
-    command(*QUICK)
-    kill(command, *QUICK)
+    process_command(*QUICK)
+    kill(process_command, *QUICK)
     whole, killed = runs_of(client)
     client.delete_run(killed.info.run_id)
-    done = command(*QUICK)
+    done = process_command(*QUICK)
     assert done.returncode == 0, done.stderr
     whole, resumed = runs_of(client)
     assert logged_by(client, resumed) == logged_by(client, whole)
@@ -242,7 +250,7 @@ KILLS = int(os.environ.get("W2V_EXP_KILLS", "100"))
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_not(
-    client: MlflowClient, command: Command
+    client: MlflowClient, process_command: Command
 ) -> None:
     """Every objective with several optimizers; seeds until there are enough kills. Some 15 minutes."""
     generator = np.random.default_rng(11)
@@ -254,10 +262,10 @@ def test_a_sweep_that_is_killed_a_hundred_times_has_the_results_of_one_that_was_
     kills, seed = 0, 0
     while kills < KILLS:
         started = time.monotonic()
-        whole = command(*sweep, f"seed={seed}", "tracking.experiment=whole")
+        whole = process_command(*sweep, f"seed={seed}", "tracking.experiment=whole")
         seconds = time.monotonic() - started  # as fast as the machine is now
         assert whole.returncode == 0, whole.stderr
-        while (done := command(
+        while (done := process_command(
             *sweep, f"seed={seed}", "tracking.experiment=killed",
             killed_after=generator.uniform(0, 1) * seconds if kills < KILLS else None,
         )).returncode:  # fmt: skip

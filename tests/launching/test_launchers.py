@@ -120,7 +120,7 @@ def test_a_launcher_that_cannot_work_is_refused_before_anything_is_done(
 
 
 @pytest.fixture
-def begun(tmp_path: Path, store: Path) -> Iterator[Any]:
+def begun(starts_processes: None, tmp_path: Path, store: Path) -> Iterator[Any]:
     """Return a function that starts a sweep, and waits until some of its runs train."""
     started = []
 
@@ -145,7 +145,7 @@ def begun(tmp_path: Path, store: Path) -> Iterator[Any]:
 
 @linux
 def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
-    tmp_path: Path, begun: Any, command: Command
+    tmp_path: Path, begun: Any, process_command: Command
 ) -> None:
     sweep = [f"epochs=5,{LONG},6", "stop.minutes=0.1"]  # enough for the kill, also on a busy machine
     process = begun(*sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", training=[1])
@@ -167,7 +167,7 @@ def test_a_worker_that_is_killed_loses_its_run_alone_which_resume_does_again(
     (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
     assert "KILLED" in table.read_text()
 
-    again = command(*sweep, "resume=true", "tracking.plots=false", "-m")
+    again = process_command(*sweep, "resume=true", "tracking.plots=false", "-m")
     assert again.returncode == 0, again.stderr
     assert "3 finished runs of 3 configurations, 2 reused from earlier runs" in again.stdout
     finished = runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}", "attributes.status = 'FINISHED'")
@@ -232,8 +232,10 @@ def test_an_interruption_ends_all_and_keeps_what_there_is(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("store")
-def test_workers_end_without_a_word(command: Command) -> None:
-    done = command("window=2,3", "epochs=5", "hydra/launcher=joblib", "-m")  # pictures' libraries make locks
+def test_workers_end_without_a_word(process_command: Command) -> None:
+    done = process_command(
+        "window=2,3", "epochs=5", "hydra/launcher=joblib", "-m"
+    )  # pictures' libraries make locks
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -250,9 +252,9 @@ def test_runs_end_when_their_sweep_is_killed(tmp_path: Path, begun: Any) -> None
 
 
 @pytest.mark.slow
-def test_memory_decides_how_many_run_at_once(tmp_path: Path, store: Path, command: Command) -> None:
+def test_memory_decides_how_many_run_at_once(tmp_path: Path, store: Path, process_command: Command) -> None:
     """Where two do not fit, none begins before the one before it has ended."""
-    done = command(
+    done = process_command(
         *("dim=4,5,6", "epochs=2000", "tracking.plots=false", "-m", "hydra/launcher=joblib"),
         *("hydra.launcher.n_jobs=3", "hydra.launcher.memory_gb=0.5"),
     )

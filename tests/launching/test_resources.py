@@ -86,6 +86,7 @@ def test_invalid_settings_of_slurm_are_named_by_their_keys(settings: dict[str, A
         read_settings({"name": "submitit_slurm", **settings})
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_launcher_needs_only_the_package_of_its_own() -> None:
     code = "import sys; sys.modules.update(joblib=None, submitit=None); import w2v_exp.launching.launch"
     subprocess.run([sys.executable, "-c", code], check=True)

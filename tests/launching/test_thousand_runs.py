@@ -64,6 +64,7 @@ def growth(samples: list[Sample], whose: str) -> float:
     return max(late) - max(early)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_thousand_runs_lose_nothing_and_take_no_more_memory_than_a_hundred(
     tmp_path: Path, store: Path
 ) -> None:

@@ -316,6 +316,7 @@ def test_repeats_alone_are_one_row():
     assert "3 finished runs of 1 configuration" in printed(comparison)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_comparing_loads_neither_matplotlib_nor_mlflow():
     program = (
         "import sys, w2v_exp.reporting.comparison; print({'matplotlib', 'mlflow', 'rich'} & set(sys.modules))"

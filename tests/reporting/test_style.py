@@ -62,6 +62,7 @@ def test_settings_are_as_before_after_drawing(tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_drawing_never_loads_pyplot():
     program = (
         "import sys, w2v_exp.reporting.plots, w2v_exp.reporting.plots\n"

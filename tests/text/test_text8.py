@@ -476,6 +476,7 @@ def test_a_download_that_fails_leaves_no_run(
     assert not (cache / "text8" / "text8").exists()
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_download_is_shown_where_there_is_a_terminal(tmp_path: Path, cache: Path) -> None:
     with serving(slow(ZIP, 0.2, len(ZIP) // 4)) as server:
         shown = run_on_terminal("corpus=text8", f"corpus.url={server.url}", folder=tmp_path)

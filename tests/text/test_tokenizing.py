@@ -41,6 +41,7 @@ def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
     assert numbers.dtype == np.int32
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_several_processes_give_what_one_gives():
     chunks = [
         f"Some words of chunk {number}, and the words of all: ein Wörter {number % 3}\n"
@@ -54,6 +55,7 @@ def test_several_processes_give_what_one_gives():
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_chunks_are_read_only_as_they_are_needed():
     read = []
 
@@ -68,6 +70,7 @@ def test_chunks_are_read_only_as_they_are_needed():
     assert len(read) < 10
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_what_a_tokenizer_raises_in_another_process_arrives(tmp_path, monkeypatch):
     (tmp_path / "hard_to_please.py").write_text(
         "def tokens(text):\n"
@@ -82,6 +85,7 @@ def test_what_a_tokenizer_raises_in_another_process_arrives(tmp_path, monkeypatc
         list(encode_chunks(tokenizer, ["good ", "bad ", "good "], processes=2))
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_what_reading_raises_ends_the_processes():
     def chunks():
         yield "good "
@@ -91,6 +95,7 @@ def test_what_reading_raises_ends_the_processes():
         list(encode_chunks(WordTokenizer(), chunks(), processes=2))
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
     (tmp_path / "deadly.py").write_text("import os\ndef tokens(text):\n    os._exit(9)\n")
     monkeypatch.chdir(tmp_path)
@@ -99,6 +104,7 @@ def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
         list(encode_chunks(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_signal_that_reached_the_processes_first_is_an_interruption(tmp_path, monkeypatch):
     (tmp_path / "deadly.py").write_text("import os\ndef tokens(text):\n    os.kill(os.getpid(), 15)\n")
@@ -130,6 +136,7 @@ def living(group):
     return found
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's list of processes")
 @pytest.mark.parametrize(
     ("number", "tokenizer"),

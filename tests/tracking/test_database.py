@@ -103,6 +103,7 @@ def test_a_new_store_is_its_database_alone(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize("place", ["_build", "_sync", "_rename_unless_there"])
 def test_a_process_killed_while_it_creates_a_store_leaves_none_and_the_next_one_makes_it(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
@@ -250,6 +251,7 @@ def test_a_store_of_an_older_mlflow_is_migrated_after_a_copy(
     assert (tmp_path / f"mlflow.db.before-{OLD}").read_text() == "an earlier copy"
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize("place", ["_upgrade", "_keep"])
 def test_a_process_killed_while_it_migrates_leaves_the_store_as_it_was(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -297,6 +299,7 @@ def test_a_file_of_another_kind_is_left_alone(content: bytes | None, expected: s
     assert names(tmp_path) == ["mlflow.db"]
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_store_that_another_program_creates_in_place_is_waited_for(
     tmp_path: Path, empty_store: Path
 ) -> None:
@@ -329,6 +332,7 @@ def test_a_locked_store_is_no_incomplete_one(store: Path, monkeypatch: pytest.Mo
         open_store(address(store))
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(5))
 def test_a_first_command_killed_at_any_moment_leaves_a_folder_where_the_same_one_works(

@@ -95,6 +95,7 @@ def logged(store: Path, run_id: str, metric: str = "cost") -> list[tuple[int, fl
     return sorted((point.step, point.value) for point in history)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_training_continues_while_a_database_is_locked_and_is_uploaded_when_it_is_free(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +119,7 @@ def test_training_continues_while_a_database_is_locked_and_is_uploaded_when_it_i
     assert "All data of the run have been uploaded to MLflow." in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_data_that_a_store_never_took_are_uploaded_by_a_command_that_can_be_repeated(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +204,7 @@ def small_disk(place: Path, size: str, access: str = "rw") -> Iterator[None]:
         subprocess.run(["umount", "-l", str(place)], check=False)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_disk_that_is_full_for_artifacts_keeps_them_until_there_is_room(
     command: Command, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +243,7 @@ def fill(disk: Path) -> None:
             pass
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_disk_that_is_full_for_the_database_is_not_waited_for_and_loses_nothing(
     files: Path, tmp_path: Path, empty_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,7 +267,7 @@ def test_a_disk_that_is_full_for_the_database_is_not_waited_for_and_loses_nothin
         assert [file.path for file in client.list_artifacts(run.run_id)] == ["costs.csv"]
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("starts_processes", "store")
 def test_a_disk_that_is_full_for_a_runs_own_files_fails_it_in_a_line(
     command: Command, tmp_path: Path
 ) -> None:
@@ -278,6 +282,7 @@ def test_a_disk_that_is_full_for_a_runs_own_files_fails_it_in_a_line(
         assert run.data.metrics["cost"] > 1
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 def test_a_lock_that_outlasts_sqlites_patience_costs_no_training(store: Path, tmp_path: Path) -> None:
     """Sqlite gives up after the 20 s that MLflow sets."""
@@ -305,6 +310,7 @@ def server(tmp_path: Path, store: Path) -> Iterator[Server]:
     running.kill()
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 @pytest.mark.parametrize("gone", ["killed", "stopped"])
 def test_a_server_that_is_away_for_half_a_minute_costs_no_training(
@@ -336,6 +342,7 @@ def test_a_server_that_is_away_for_half_a_minute_costs_no_training(
     assert "embeddings.npz" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.slow
 def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: Path) -> None:
     process = start_command(
@@ -358,6 +365,7 @@ def test_a_server_that_stays_away_leaves_all_on_disk(server: Server, tmp_path: P
     assert "embeddings.npz" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_processes_that_start_on_a_store_that_is_not_there_all_find_it(tmp_path: Path) -> None:
     import multiprocessing
 

@@ -96,6 +96,7 @@ for number in range(1, 1_000_000):
 """
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_one(tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     script = WRITING.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "run"))

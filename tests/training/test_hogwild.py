@@ -117,6 +117,7 @@ def add_one(array: SharedArray) -> None:
     array.array()[...] += 1
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_shared_array_is_the_same_memory_in_another_process() -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     shared = SharedArray(values)
@@ -158,6 +159,7 @@ def test_the_shares_of_a_text_are_the_text(of: int, words: int) -> None:
     assert sum(block.pairs for block in blocks) == whole.pairs_per_epoch
 
 
+@pytest.mark.usefixtures("starts_processes")
 @COPIED_OR_SPAWNED
 def test_workers_train_all_pairs_of_an_epoch(alone: bool) -> None:
     """Three epochs of two workers end below the cost of one epoch of one process (1.69).
@@ -188,6 +190,7 @@ def test_workers_train_all_pairs_of_an_epoch(alone: bool) -> None:
     assert records[-1].cost < alone[0].cost
 
 
+@pytest.mark.usefixtures("starts_processes")
 @ON_LINUX
 @COPIED_OR_SPAWNED
 def test_a_worker_that_dies_is_noticed_and_nothing_is_left(alone: bool) -> None:
@@ -206,6 +209,7 @@ def test_a_worker_that_dies_is_noticed_and_nothing_is_left(alone: bool) -> None:
     assert shared_files(os.getpid()) == []
 
 
+@pytest.mark.usefixtures("starts_processes")
 @ON_LINUX
 def test_a_signal_that_reached_the_workers_first_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = hogwild(epochs=1000)
@@ -222,6 +226,7 @@ def test_a_signal_that_reached_the_workers_first_is_an_interruption(monkeypatch:
     assert active_children() == []
 
 
+@pytest.mark.usefixtures("starts_processes")
 @COPIED_OR_SPAWNED
 def test_an_interruption_ends_the_workers(alone: bool) -> None:
     trainer = hogwild(epochs=1000)
@@ -236,6 +241,7 @@ def test_an_interruption_ends_the_workers(alone: bool) -> None:
     assert active_children() == []
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_what_a_worker_raises_is_raised_here() -> None:
     trainer = hogwild()
     trainer.parameters.embedding[3] = np.nan
@@ -262,6 +268,7 @@ def living(group: int) -> list[str]:
     return found
 
 
+@pytest.mark.usefixtures("starts_processes")
 @ON_LINUX
 def test_workers_of_a_killed_parent_end_too(tmp_path: Path) -> None:
     program = tmp_path / "endless.py"
@@ -301,6 +308,7 @@ def test_copies_are_made_of_a_process_with_one_thread_only() -> None:
         assert lightest_context() is SPAWN
 
 
+@pytest.mark.usefixtures("starts_processes")
 @ON_LINUX
 def test_a_copy_takes_less_memory_than_a_process_that_loads_everything_again(tmp_path: Path) -> None:
     """Seen: two copies 31 MB, of which a part is their third of what all three share; two spawned processes 64 MB."""
@@ -325,6 +333,7 @@ def test_a_copy_takes_less_memory_than_a_process_that_loads_everything_again(tmp
     assert copied < 0.6 * spawned
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_state_is_that_between_two_epochs_and_workers_draw_anew_after_it() -> None:
     first, states = hogwild(), []
 
@@ -353,6 +362,7 @@ def test_a_state_is_that_between_two_epochs_and_workers_draw_anew_after_it() -> 
     assert second.pairs_done == pytest.approx(first.pairs_done)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_workers_end_an_epoch_that_is_asked_to_stop() -> None:
     trainer = hogwild(epochs=10_000)
     trainer.add_callback(Watching(lambda: trainer.stop("a test") if trainer.pairs_done else None))

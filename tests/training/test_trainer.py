@@ -204,6 +204,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(order):
     assert fingerprint(order, seed=3) != fingerprint(order, seed=4)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_fresh_process_with_another_hash_seed_gives_the_same_bytes():
     for hash_seed in ("1", "2"):
         process = subprocess.run(
