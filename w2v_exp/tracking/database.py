@@ -96,7 +96,9 @@ def prepare_database(address: StoreAddress, *, create: bool = True) -> None:
 
 def _prepare(address: StoreAddress, database: Path, create: bool) -> None:
     if not create and not database.exists():
-        raise UserError(f"tracking.uri={address.uri}: there is no such database.")
+        raise UserError(
+            f"tracking.uri={address.uri}: there is no such database. Execute a run first, or name another store."
+        )
     if _is_ready(address, database):
         return
     database.parent.mkdir(parents=True, exist_ok=True)

@@ -303,7 +303,9 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
     """
     address = parse_address(uri)
     if not create and address.database and not address.database.exists():
-        raise UserError(f"tracking.uri={address.uri}: there is no such database.")
+        raise UserError(
+            f"tracking.uri={address.uri}: there is no such database. Execute a run first, or name another store."
+        )
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no usage reports to its developers
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it is printed by `report`
