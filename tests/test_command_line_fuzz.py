@@ -11,7 +11,8 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import Sources, config_folder, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.cli import run
-from w2v_exp.experiment.command import all_keys, is_information_request, parse, understand
+from w2v_exp.experiment.command import is_information_request, parse, understand
+from w2v_exp.experiment.config_errors import all_keys
 from w2v_exp.experiment.folders import new_folder
 
 HYDRA_KEYS = [

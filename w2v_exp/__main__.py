@@ -1,4 +1,4 @@
-"""The command ``w2v-exp``, the same as ``python -m w2v_exp``: runs, sweeps and sub-commands."""
+"""Entry point of the command ``w2v-exp`` and of ``python -m w2v_exp``."""
 
 import os
 
@@ -30,7 +30,7 @@ def _quit(number: int, _frame: object = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line and return its exit code; a sub-command comes first in it."""
+    """Run a command line, with its sub-command, and return the exit code."""
     from w2v_exp.processes import messages_on_stderr, termination_as_exception
 
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])

@@ -1,4 +1,4 @@
-"""The configuration: its folder ``conf/`` and schema, how it is composed, and how it is recorded."""
+"""The configuration: its schema, how it is composed, how it is recorded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)
 
 
 def config_folder() -> Path:
-    """Return the folder ``conf/``: inside the package where it is installed, beside it in a checkout."""
+    """Return the folder ``conf/``.
+
+    It is inside the package if that is installed, and next to it in a checkout.
+    """
     package = Path(__file__).resolve().parent
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
@@ -66,7 +69,7 @@ def options_of(group: str) -> list[str]:
 
 @cache
 def register_schema() -> None:
-    """Tell Hydra what every file in ``conf/`` may hold. Once is enough for a process."""
+    """Register the schema of ``conf/`` with Hydra, once a process."""
     store = ConfigStore.instance()
     store.store(name="schema", node=_top_level_schema())
     for group, options in GROUPS.items():
@@ -75,7 +78,7 @@ def register_schema() -> None:
 
 
 def _top_level_schema() -> type:
-    """Return the schema of the top level: a choice in every group, and the knobs, as a plan has them."""
+    """Return the schema of the top level: the fields of `Plan`."""
     types = typing.get_type_hints(Plan)
     keys = [(key.name, Any if key.name in GROUPS else types[key.name]) for key in dataclasses.fields(Plan)]
     return make_dataclass("ConfigSchema", keys)
@@ -92,7 +95,7 @@ def _option_schema(name: str, made: type) -> type:
 
 @dataclass(frozen=True)
 class Sources:
-    """The folders that options are looked for in, and the configuration to begin with.
+    """The folders of options, and the primary configuration.
 
     Parameters
     ----------
@@ -101,8 +104,8 @@ class Sources:
     config_dir : str, optional
         A folder with more options (``--config-dir``).
     config_path : str, optional
-        A folder, or package (``pkg://…``), that comes before ``conf/`` (``--config-path``). Hydra would replace
-        ``conf/`` by it; here what it does not have is still found.
+        A folder, or package (``pkg://…``), that is searched before ``conf/`` (``--config-path``). In Hydra it would
+        replace ``conf/``; here ``conf/`` is still searched.
     """
 
     config_name: str = PRIMARY
@@ -116,11 +119,11 @@ class Sources:
         Raises
         ------
         UserError
-            If a folder is not there.
+            If a folder does not exist.
         """
         for flag, folder in (("--config-dir", parsed.config_dir), ("--config-path", parsed.config_path)):
             is_package = flag == "--config-path" and (folder or "").startswith("pkg://")
-            if folder is not None and not is_package and not os.path.isdir(folder):  # noqa: PTH112  (False for any text)
+            if folder is not None and not is_package and not os.path.isdir(folder):  # noqa: PTH112  (Path.is_dir raises for some texts)
                 raise UserError(f"{flag}={folder}: no such folder, seen from {Path.cwd()}.")
         return cls(parsed.config_name or PRIMARY, parsed.config_dir, parsed.config_path)
 
@@ -132,7 +135,7 @@ class Sources:
         return flags + ([f"--config-name={self.config_name}"] if self.config_name != PRIMARY else [])
 
     def absolute(self) -> Sources:
-        """Return the same sources, for processes that may have another current folder."""
+        """Return the same sources, independent of the current folder."""
         return replace(
             self,
             config_dir=None if self.config_dir is None else _absolute(self.config_dir),
@@ -140,7 +143,7 @@ class Sources:
         )
 
     def search_path(self) -> ConfigSearchPath:
-        """Return the folders, in the order in which Hydra looks for a file."""
+        """Return the folders in the order in which Hydra searches them."""
         load_plugins()
         shipped = str(config_folder())
         search_path = create_config_search_path(
@@ -154,19 +157,19 @@ class Sources:
         return search_path
 
     def loader(self) -> ConfigLoader:
-        """Return what composes configurations from these sources."""
+        """Return Hydra's loader, which composes configurations from these sources."""
         version.setbase("1.3")
         setup_globals()
         JobRuntime.instance().set("name", "w2v_exp")
         return ConfigLoaderImpl(self.search_path())
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
-        """Return the configuration that these overrides make, Hydra's own part included.
+        """Return the composed configuration, with Hydra's own part.
 
         Raises
         ------
         UserError, HydraException, OmegaConfBaseException
-            If that is not possible.
+            If it cannot be composed.
         """
         with warnings.catch_warnings(record=True) as warned, composition_errors():
             try:
@@ -178,7 +181,7 @@ class Sources:
                 _require_search_path(warned)
 
     def options(self, group: str, overrides: Sequence[str] = ()) -> list[str]:
-        """Return the options of a group, those of the folders of ``hydra.searchpath`` included."""
+        """Return the options of a group, with those in ``hydra.searchpath``."""
         loader = self.loader()
         with warnings.catch_warnings(), composition_errors():
             warnings.simplefilter("ignore")
@@ -192,7 +195,7 @@ def _absolute(folder: str) -> str:
 
 
 def _require_search_path(warned: list[warnings.WarningMessage]) -> None:
-    """Make an error of Hydra's warning that a folder of ``hydra.searchpath`` is not there; show its other ones."""
+    """Raise `UserError` for a missing search path; log Hydra's other warnings."""
     for warning in warned:
         text = str(warning.message)
         if found := re.match(
@@ -204,14 +207,15 @@ def _require_search_path(warned: list[warnings.WarningMessage]) -> None:
 
 
 def parse_overrides(texts: Sequence[str]) -> list[Override]:
-    """Return overrides as Hydra reads them; beyond that, an unquoted value may have ``=`` and any letters.
+    """Return parsed overrides.
 
-    ``changes={name: key=value, …}`` and ``changes.name=key=value`` are read as YAML, and add to those in files.
+    In addition to Hydra's grammar, an unquoted value may have ``=`` and letters outside ASCII, and
+    ``changes={name: key=value, …}`` and ``changes.name=key=value`` are parsed as YAML and add to changes in files.
 
     Raises
     ------
     UserError, HydraException
-        For the first that is not understood.
+        For the first that cannot be parsed.
     """
     parser = OverridesParser.create()
     parsed: list[Override] = []
@@ -222,7 +226,7 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
             raise UserError(f"{shown(text, 80)}: brackets are nested too deeply.") from None
         except (HydraException, UserError):
             raise
-        except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+        except ValueError as error:  # Python parses no whole number of more than 4,300 digits
             raise UserError(f"{shown(text, 80)}: has a number of too many digits.") from error
         except Exception as error:
             raise UserError(f"{shown(text, 80)}: not understood ({_first_line(error)}).") from error
@@ -234,9 +238,9 @@ SIMPLE = re.compile(r"""([+\w./@-]+)=((?:[^'"[\]{}(),\\$]|\$\{[^'"{}\\]*\}|\$(?!
 
 
 def _leniently(text: str) -> str:
-    """Return an override with its value quoted where Hydra would not understand it, and nothing else is meant.
+    """Return an override with its value quoted if Hydra's grammar requires it.
 
-    Unquoted, Hydra takes neither ``=`` nor letters outside ASCII.
+    Unquoted, Hydra accepts neither ``=`` nor letters outside ASCII.
 
     >>> _leniently("corpus.path=josé/a=b.txt"), _leniently("window=2,3")
     ("corpus.path='josé/a=b.txt'", 'window=2,3')
@@ -251,7 +255,7 @@ CHANGES = re.compile(r"\+?changes(?:\.([^=]*))?=(.*)", re.DOTALL)
 
 
 def _change_overrides(text: str) -> list[str]:
-    """Return an override of ``changes`` as Hydra's grammar has it; none if the text is not one.
+    """Return an override of ``changes`` in Hydra's grammar; else nothing.
 
     >>> _change_overrides("changes={wide: window=5, slow: [optimizer=sgd, learning_rate=0.01]}")
     ["++changes={wide:'window=5',slow:['optimizer=sgd','learning_rate=0.01']}"]
@@ -277,7 +281,7 @@ def _change_overrides(text: str) -> list[str]:
 
 
 def _written(value: Any) -> str:
-    """Return a value as Hydra's grammar has it, with its interpolations."""
+    """Return a value in Hydra's grammar, with its interpolations."""
     if isinstance(value, dict):
         return f"{{{','.join(f'{key}:{_written(each)}' for key, each in value.items())}}}"
     if isinstance(value, list):
@@ -288,7 +292,7 @@ def _written(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    r"""Return a text as the value of an override that means just this text.
+    r"""Return a text, quoted as the literal value of an override.
 
     >>> quoted("it's ${no} interpolation")
     "'it\\'s \\${no} interpolation'"
@@ -298,21 +302,21 @@ def quoted(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text as a value of a configuration in which nothing is interpolated."""
+    """Return a text as a value of a configuration, interpolations escaped."""
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
 
 
 def swept_values(override: Override) -> list[str]:
-    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``, as they would stand on a command line.
+    """Return the values of a sweep such as ``3,5`` or ``range(1,4)``.
 
     Raises
     ------
     UserError
-        If it has none, or more than can be counted: an interval.
+        If it has none, too many, or is an interval.
     """
     if override.is_interval_sweep():
         raise UserError(
-            f"{override.input_line}: an interval has no list of values; a search draws from it: hydra/sweeper=optuna."
+            f"{override.input_line}: an interval has no list of values. A search draws from it: hydra/sweeper=optuna."
         )
     require_countable(override)
     if not (listed := [str(value) for value in override.sweep_string_iterator()]):
@@ -321,12 +325,12 @@ def swept_values(override: Override) -> list[str]:
 
 
 def require_countable(override: Override) -> None:
-    """Refuse a range of more values than a sweep may have, before they are listed.
+    """Refuse a range of too many values, before they are listed.
 
     Raises
     ------
     UserError
-        With the number of its values, and the bound.
+        With the number of values and the limit.
     """
     if (number := range_length(override)) > MOST_RUNS:
         raise UserError(
@@ -336,12 +340,12 @@ def require_countable(override: Override) -> None:
 
 
 def range_length(override: Override) -> int:
-    """Return how many values a range has; of other values 0: these are written out.
+    """Return the number of values of a range; 0 for other values.
 
     Raises
     ------
     UserError
-        If it has no end.
+        If it has no finite end, or no step.
     """
     value = override.value()
     if not isinstance(value, RangeSweep):
@@ -353,11 +357,11 @@ def range_length(override: Override) -> int:
 
 
 def first_value(override: Override) -> str:
-    """Return a value that a sweep has: of an interval where it begins."""
+    """Return the first value of a sweep; the lower end of an interval."""
     if override.is_interval_sweep():
         return f"{override.value().start:.15g}"
     range_length(override)
-    if getattr(override.value(), "shuffle", False):  # lists all of its values
+    if getattr(override.value(), "shuffle", False):  # to shuffle, Hydra lists all values
         require_countable(override)
     for value in override.sweep_string_iterator():
         return str(value)
@@ -370,12 +374,12 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def plan_of(config: DictConfig) -> Plan:
-    """Return the plan of a composed configuration, checked.
+    """Return the checked plan of a composed configuration.
 
     Raises
     ------
     UserError
-        For the first setting that cannot be used.
+        For the first invalid setting.
     """
     with hydra_values(config), composition_errors():
         return make_plan(without_hydra(config))
@@ -383,7 +387,7 @@ def plan_of(config: DictConfig) -> Plan:
 
 @contextmanager
 def hydra_values(config: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:…}`` refer to this configuration."""
+    """Resolve ``${hydra:…}`` by this configuration inside the block."""
     current = HydraConfig.instance().cfg
     HydraConfig.instance().cfg = config
     try:
@@ -393,10 +397,10 @@ def hydra_values(config: DictConfig) -> Iterator[None]:
 
 
 def recorded_values(config: DictConfig | ListConfig) -> Any:
-    """Return the values of a configuration as dictionaries and lists, as they are logged and written.
+    """Return the values of a configuration as they are logged and written.
 
-    Values are resolved, but those that depend on a variable of the environment, also by way of other keys, stay as they
-    are spelled (``${oc.env:NAME}``): such a variable may hold a secret.
+    Values are resolved, except those that depend on a variable of the environment, directly or by way of other keys:
+    these stay unresolved (``${oc.env:NAME}``), because such a variable may hold a secret.
     """
     spelled: Any = OmegaConf.to_container(config, resolve=False)
     keys = list(config.keys()) if isinstance(config, DictConfig) else range(len(config))
@@ -424,15 +428,15 @@ def _recorded_value(config: DictConfig | ListConfig, key: Any, spelled: Any) -> 
 
 @contextmanager
 def composition_errors() -> Iterator[None]:
-    """Make a `UserError` of whatever the user's files and values raise in Hydra, beside its own errors.
+    """Convert errors that Hydra does not expect into `UserError`.
 
-    Hydra checks little of what it reads: an option that is null, a file that includes itself or a list where a
-    mapping is expected end in a ValueError, a RecursionError, an AttributeError …
+    Hydra checks little of its input. An option that is null, a file that includes itself or a list in place of a
+    mapping raise ValueError, RecursionError, AttributeError …
     """
     try:
         yield
     except (HydraException, OmegaConfBaseException, OverflowError, UserError):
-        raise  # OverflowError is OmegaConf's, of a whole number that is too large for a float
+        raise  # OmegaConf raises OverflowError for a whole number that is too large for a float
     except RecursionError:
         raise UserError(
             "The configuration is nested too deeply: a file includes itself, or too many brackets."
@@ -447,15 +451,15 @@ def _first_line(error: BaseException) -> str:
 
 
 class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
-    """Hydra's source of YAML files, whose errors name the file."""
+    """Hydra's source of YAML files, with the name of the file in errors."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return the configuration in a file.
+        """Return the configuration of a file.
 
         Raises
         ------
         UserError
-            If it is not YAML, or cannot be read.
+            If it is not valid YAML, or cannot be read.
         """
         file = Path(self.path, self._normalize_file_name(config_path))
         try:
@@ -482,10 +486,10 @@ class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
 
 
 def load_plugins() -> None:
-    """Have Hydra find its plugins, once a process.
+    """Load Hydra's plug-ins, once a process.
 
-    Hydra imports every module of a package ``hydra_plugins``, whoever it is of. One that cannot be imported, such as a
-    folder of the user's that has this name by chance, must not end a run that has no use for it.
+    Hydra imports every module of a package ``hydra_plugins``. One that cannot be imported, for example a user's folder
+    that has this name by chance, must not end a run that does not use it.
     """
     try:
         Plugins.instance()

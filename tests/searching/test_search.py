@@ -282,7 +282,7 @@ def test_what_cannot_be_searched_is_said_before_anything_is_done(arguments: list
         (["hydra/sweeper=optuna", "dim=4"], "hydra/sweeper=optuna: a search has several runs; add -m."),
         (
             ["dim=interval(4,50)", "-m"],
-            "dim=interval(4,50): an interval has no list of values; a search draws from",
+            "dim=interval(4,50): an interval has no list of values. A search draws from",
         ),
         (["dim=interval(4,50)"], "dim=interval(4,50): several values make a sweep; add -m to run it."),
     ],

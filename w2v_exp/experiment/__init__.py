@@ -1,4 +1,4 @@
-"""Runs, sweeps and the other sub-commands of ``w2v-exp``, from the command line to the files that they leave."""
+"""The experiment layer: the command line, and the steps of a run."""
 
 SUBCOMMANDS = {
     "ask": "nearest words, similarity, analogies, scores and an explorer page of saved embeddings",

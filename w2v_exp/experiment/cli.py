@@ -44,13 +44,12 @@ from w2v_exp.experiment.command import (
     BASIC_SWEEPER,
     Command,
     Parser,
-    all_keys,
     is_information_request,
     parse,
     refuse_sweep,
     understand,
 )
-from w2v_exp.experiment.config_errors import explain
+from w2v_exp.experiment.config_errors import all_keys, explain
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     is_shipped_folder,
@@ -78,7 +77,7 @@ Launch = Callable[[list[list[str]], int], Any]
 
 
 def estimate(arguments: list[str]) -> int:
-    """Run ``w2v-exp estimate``, which is a run or sweep with ``estimate=true``."""
+    """Run ``w2v-exp estimate``: the command with ``estimate=true``."""
     if arguments in (["--help"], ["-h"]):
         print(ESTIMATE_USAGE)
         return 0

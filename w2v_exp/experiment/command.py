@@ -31,11 +31,10 @@ from w2v_exp.config import (
     plan_of,
     quoted,
     swept_values,
-    without_hydra,
 )
 from w2v_exp.errors import SettingError, UserError, shown, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
-from w2v_exp.experiment.config_errors import OTHER_NAMES, explain, known_keys, unknown_key
+from w2v_exp.experiment.config_errors import CHOOSABLE, OTHER_NAMES, all_keys, explain, unknown_key
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
@@ -50,7 +49,6 @@ from w2v_exp.text.corpus import FileCorpus
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchRequest
 
-CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 LONGEST_NAME = 200  # characters of an option's name, which is the name of a file
 INFORMATION = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
@@ -487,22 +485,6 @@ def _with(
     """
     changed = changes[values[CHANGE]] if changes else []
     return [*fixed, *(f"{key}={value}" for key, value in values.items()), *changed]
-
-
-def all_keys(sources: Sources, overrides: Sequence[str]) -> list[str]:
-    """Return all known keys, for suggestions.
-
-    The options on the command line, which add keys, are composed where possible.
-    """
-    choices = [text for text in overrides if text.split("=", 1)[0] in CHOOSABLE and "," not in text]
-    for chosen in (choices, []):
-        try:
-            config = sources.compose(chosen)
-        except (UserError, *HYDRA_ERRORS):
-            continue
-        of_hydra = [f"hydra.{part}.{key}" for part in ("sweeper", "launcher") for key in config.hydra[part]]
-        return [*known_keys(without_hydra(config)), *of_hydra]
-    return []
 
 
 # Sweeps of one change at a time: the base configuration, then the base with each of some named sets of overrides.

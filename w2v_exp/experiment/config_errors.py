@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from os.path import lexists
@@ -23,9 +23,12 @@ from omegaconf.errors import (
 )
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import options_of
+from w2v_exp.config import HYDRA_ERRORS, Sources, options_of, without_hydra
 from w2v_exp.errors import SettingError, UserError, shown, suggestion
+from w2v_exp.launching.settings import GROUP as LAUNCHERS
+from w2v_exp.searching.settings import GROUP as SWEEPERS
 
+CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
 EXPECTED: dict[type, str] = {
     IntegerNode: "must be a whole number.",
     FloatNode: "must be a number.",
@@ -155,7 +158,23 @@ def _options_with(group: str, setting: str) -> list[str]:
     ]
 
 
-def known_keys(config: DictConfig) -> list[str]:
+def all_keys(sources: Sources, overrides: Sequence[str]) -> list[str]:
+    """Return all known keys, for suggestions.
+
+    The options on the command line, which add keys, are composed where possible.
+    """
+    choices = [text for text in overrides if text.split("=", 1)[0] in CHOOSABLE and "," not in text]
+    for chosen in (choices, []):
+        try:
+            config = sources.compose(chosen)
+        except (UserError, *HYDRA_ERRORS):
+            continue
+        of_hydra = [f"hydra.{part}.{key}" for part in ("sweeper", "launcher") for key in config.hydra[part]]
+        return [*_keys_of(without_hydra(config)), *of_hydra]
+    return []
+
+
+def _keys_of(config: DictConfig) -> list[str]:
     """Return every dotted key of a configuration, and the groups."""
     keys: list[str] = [*GROUPS, "experiment", "sweep"]
     for key, value in config.items_ex(resolve=False):

@@ -247,7 +247,7 @@ The values are those of a run: see w2v-exp --help."""
 
 
 def help_text(own: str | None = None) -> str:
-    """Return the text of ``--help``, with the options of a folder as in `options`."""
+    """Return the text of ``--help``, with the options in the folder `own`."""
     commands = [f"  {name:24} {meaning}" for name, meaning in SUBCOMMANDS.items()]
     lines = ["Values (key=value):"]
     lines += [f"  {f'{each.key}={each.default}':24} {each.meaning}".rstrip() for each in top_level_values()]
