@@ -146,6 +146,8 @@ def test_a_run_without_tracking_leaves_its_files(command: Command, tmp_path: Pat
         "embeddings.txt",
         "embeddings.bin",
         "similar_words.csv",
+        "similar_words.json",
+        "neighbours.json",
         "explorer.html",
     }
     assert len((folder / "artifacts" / "costs.csv").read_text().splitlines()) == 21
