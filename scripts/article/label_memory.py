@@ -281,9 +281,11 @@ def draw_label_memory(
             axes.scatter(pairs, peaks, s=18, lw=0, **look)
             _note(axes, f"V = {V:,}", pairs[0], peaks[0], PUBLISHED, left=True)
             axes.scatter(*_of(sparse, V), s=18, lw=0, color=OURS, alpha=shade)
-        ends = np.array([KEPT_LABEL_BYTES / SPARSE_BYTES, max(each.pairs for each in sparse)])
-        axes.plot(ends, by_pairs.intercept + by_pairs.slope * ends, color=OURS, lw=1.2)
-        _note(axes, "ids, any V", ends[1], by_pairs.intercept + by_pairs.slope * ends[1], OURS)
+        large = [each.pairs for each in sparse if not keeps_batches(each.pairs)]
+        pairs = np.geomspace(min(large), max(large))
+        line = by_pairs.intercept + by_pairs.slope * pairs
+        axes.plot(pairs, line, color=OURS, lw=1.2)
+        _note(axes, "ids, any V", pairs[-1], line[-1], OURS)
         axes.grid(which="major")
         axes.margins(x=0.15, y=0.1)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: readable_bytes(value)))

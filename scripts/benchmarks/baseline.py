@@ -1,9 +1,8 @@
-"""A plain rendering of the article's recipe: what the speed of this project is measured against.
+"""A plain implementation of the article's recipe, the baseline of speed ratios.
 
-"Word2vec from Scratch with NumPy" (Ivan Chen, 2019) in its own layout: pairs by a Python loop, a column for
-each pair, a softmax of every column, labels as ids (its second, faster version), updates by fancy indexing.
-Nothing is slowed down and nothing is tuned. It trains the same model as ``Softmax(update="overwrite",
-epsilon=0.001)``; the benchmark checks that before it measures.
+"Word2vec from Scratch with NumPy" (Ivan Chen, 2019) in its own layout: pairs by a Python loop, a column for each pair,
+a softmax of every column, labels as ids (its second, faster version), updates by fancy indexing. It is neither slowed
+down nor tuned. It trains the same model as ``Softmax(update="overwrite", epsilon=0.001)``, which the benchmark checks.
 """
 
 from __future__ import annotations
