@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,22 @@ def test_points_and_effects_tell_what_they_are(page: Any) -> None:
     assert re.search(r"(window|dim)=\d+\s+mean [-\d.]+ ± [\d.]+ \(95 %\)", page.locator("#tip").inner_text())
     page.mouse.move(0, 0)
     assert page.locator("#tip").is_hidden()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_labels_of_points_do_not_overlap(browser: Any, address: str, width: int) -> None:
+    with opened(browser, address, viewport={"width": width, "height": 900}) as (page, _):
+        for chart in page.locator("#fronts-charts figure").all():
+            boxes = [label.bounding_box() for label in chart.locator("text.label").all()]
+            assert boxes
+            for one, other in combinations(boxes, 2):
+                assert (
+                    one["x"] + one["width"] <= other["x"]
+                    or other["x"] + other["width"] <= one["x"]
+                    or one["y"] + one["height"] <= other["y"] + 1
+                    or other["y"] + other["height"] <= one["y"] + 1
+                )
+        assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_a_part_of_the_epochs_can_be_enlarged_and_left_again(page: Any) -> None:
