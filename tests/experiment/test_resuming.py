@@ -283,7 +283,7 @@ def test_a_sweep_is_compared_by_its_folder_alone(
     assert compare_runs(["many"]) == 0
     printed = capsys.readouterr()
     assert "KILLED window=3 seed=0: did not end" in printed.out
-    assert "dropped its incomplete last line" in printed.err
+    assert "ignored its incomplete last line" in printed.err
     assert compare_runs(["again"]) == 2
     assert "again: not the folder of a sweep" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from test_store_faults import fill, small_disk
 
 from w2v_exp.tracking.journal import FILE, DamagedJournalError, End, Header, Journal, read_fingerprint
+from w2v_exp.tracking.upload import Cursor, is_uploaded
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -68,8 +70,18 @@ def test_the_fingerprint_is_at_the_beginning(tmp_path: Path) -> None:
     assert read_fingerprint(tmp_path) == "5f" * 16
 
 
+def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    """To open one for reading waits for a writer."""
+    os.mkfifo(tmp_path / FILE)
+    assert read_fingerprint(tmp_path) == ""
+    Cursor("sqlite:///a.db", "w2v_exp").write(tmp_path)
+    assert is_uploaded(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        Journal.open(tmp_path)
+
+
 @pytest.mark.parametrize("cut", [1, 7, 40])
-def test_an_incomplete_last_line_is_dropped_and_reported(cut: int, tmp_path: Path, logged: list[str]) -> None:
+def test_an_incomplete_last_line_is_ignored_and_reported(cut: int, tmp_path: Path, logged: list[str]) -> None:
     """As a kill leaves it in the middle of a write."""
     journal = Journal.create(tmp_path, Header("a run"))
     journal.log_metrics({"cost": 2.5}, 0)
@@ -78,7 +90,7 @@ def test_an_incomplete_last_line_is_dropped_and_reported(cut: int, tmp_path: Pat
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-cut])
     journal = Journal.open(tmp_path)
     (line,) = logged
-    assert "dropped its incomplete last line" in line
+    assert "ignored its incomplete last line" in line
     journal.log_metrics({"cost": 1.0}, 1)
     journal.close()
     assert [dict(entry.metrics) for entry in entries_of(tmp_path)] == [{"cost": 2.5}, {"cost": 1.0}]

@@ -15,9 +15,11 @@ from test_store_faults import locked_database
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.sync import main as sync
+from w2v_exp.files import locked
 from w2v_exp.launching.task import end_lost_record
 from w2v_exp.runs import RunResult
 from w2v_exp.tracking import upload
+from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.journal import FILE, End, Header, Journal
 from w2v_exp.tracking.store import open_store
 from w2v_exp.tracking.upload import Cursor, Uploader, is_uploaded
@@ -228,6 +230,16 @@ def test_an_id_that_is_none_is_refused(
     Cursor(f"sqlite:///{store}", "w2v_exp", run_id="../../etc").write(tmp_path / "run")
     assert sync([str(tmp_path)]) == 1
     assert "its values are not those of an upload" in capsys.readouterr().err
+
+
+def test_an_active_run_is_skipped(
+    client: MlflowClient, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = leave(store, tmp_path / "run", End("FINISHED"))
+    with locked(tmp_path / "run" / LOCK):
+        assert sync([str(tmp_path)]) == 0
+    assert "still active and uploads its own data; skipped" in capsys.readouterr().out
+    assert client.get_run(run).info.status == "RUNNING"
 
 
 def test_a_run_that_did_not_begin_in_the_store_leaves_nothing(

@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 def _sync(folder: Path, configured: str, is_given: bool) -> int:
     if _is_active(folder):
         print(f"{folder}: the run is still active and uploads its own data; skipped.")
-        return FAILED
+        return UPLOADED
     if (folder / LEGACY).exists():
         print(f"{folder}: {LEGACY_HINT}.", file=sys.stderr)
         return FAILED

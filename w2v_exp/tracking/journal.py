@@ -233,6 +233,8 @@ class Journal:
             If it is not as it was written.
         """
         path = folder / FILE
+        if not path.is_file():  # a pipe would block
+            raise FileNotFoundError(f"{path} is not a file")
         if path.stat().st_size > LONGEST_MB * MEGABYTE:
             raise DamagedJournalError(f"it has more than {LONGEST_MB} MB")
         content = path.read_bytes()
@@ -240,7 +242,7 @@ class Journal:
         if complete == 0:
             raise DamagedJournalError("it has no complete line")
         if complete < len(content):
-            _log.warning(f"{path}: dropped its incomplete last line ({len(content) - complete} bytes).")
+            _log.warning(f"{path}: ignored its incomplete last line ({len(content) - complete} bytes).")
         return cls(folder, Header.parse(content[: content.find(b"\n") + 1]), complete)
 
     @property
@@ -365,9 +367,12 @@ class Journal:
 
 def read_fingerprint(folder: Path) -> str:
     """Return the fingerprint in a folder's journal, of which only the beginning is read; empty if there is none."""
-    with suppress(OSError), (folder / FILE).open("rb") as stream:
-        if found := _FINGERPRINT.match(stream.read(200)):
-            return found[1].decode()
+    path = folder / FILE
+    with suppress(OSError):
+        if path.is_file():  # a pipe would block
+            with path.open("rb") as stream:
+                found = _FINGERPRINT.match(stream.read(200))
+            return found[1].decode() if found else ""
     return ""
 
 

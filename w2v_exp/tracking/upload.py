@@ -96,7 +96,8 @@ class Cursor:
             raise DamagedFileError("it has other keys than an upload's") from None
         texts = (cursor.uri, cursor.experiment, cursor.experiment_id, cursor.run_id)
         is_text = all(isinstance(text, str) for text in texts)
-        if not is_text or not _RUN_ID.fullmatch(cursor.run_id) or type(cursor.offset) is not int:
+        is_number = type(cursor.offset) is int and cursor.offset >= 0
+        if not is_text or not is_number or not _RUN_ID.fullmatch(cursor.run_id):
             raise DamagedFileError("its values are not those of an upload")
         return cursor
 
@@ -105,6 +106,8 @@ def is_uploaded(folder: Path) -> bool:
     """Return whether a store has all of the journal in a folder; true where there is no journal, or no store."""
     try:
         cursor = Cursor.read(folder)
+        if not (folder / JOURNAL).is_file():
+            return True
         with (folder / JOURNAL).open("rb") as stream:
             stream.seek(cursor.offset)
             return b"\n" not in stream.read()  # an incomplete last line is void
