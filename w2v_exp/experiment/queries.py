@@ -26,7 +26,6 @@ from w2v_exp.embeddings.opening import (
 )
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import UserError, shown
-from w2v_exp.experiment.measures import evaluation_rows
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
@@ -150,6 +149,8 @@ def analogy(
 
 def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Result:
     """Return scores on word pairs and analogies, and the layout of each file."""
+    from w2v_exp.experiment.measures import evaluation_rows  # which loads Hydra
+
     sets = evaluation.read()
     rows = evaluation_rows(evaluation.score(embeddings, sets), epoch=0)
     table = _plain_table("set", "section", "measure", "score", "known", "of")
