@@ -115,6 +115,11 @@ MISTAKES = [
     (["dim=3", "compare"], "compare: a sub-command comes first: w2v-exp compare"),
     (["--help", "labls"], "--help labls: not a group or key, did you mean labels? Groups: corpus, "),
     (["--cfg", "job", "windw=3"], "windw: unknown key, did you mean window?"),
+    (["compare"], "mlflow.db: there is no such database. Execute a run first, or name another store."),
+    (["compare", "--uri", "sqlite:///no.db"], "--uri=sqlite:///"),
+    (["compare", "nowhere"], "nowhere: not the folder of a sweep"),
+    (["sync", "nowhere"], "nowhere: no such folder, seen from /"),
+    (["ask", "neighbours", "latest", "king"], "mlflow.db: there is no such database."),
 ]
 
 

@@ -177,6 +177,14 @@ MISTAKES = [
     (["evaluate", "FILE", "--analogies", "nowhere.txt"], "analogies=nowhere.txt: no such file"),
     (["explore", "FILE", "--out", "FOLDER/no/page.html"], "no/page.html cannot be written"),
     (["nearest", "FILE", "king"], "invalid choice: 'nearest'"),
+    (
+        ["neighbours", "latest", "king", "--uri", "sqlite:///FOLDER/no.db"],
+        "--uri=sqlite:///FOLDER/no.db: there is no",
+    ),
+    (
+        ["neighbours", "latest", "king", "--tracking-uri", "sqlite:///FOLDER/no.db"],
+        "no such database. Execute a run",
+    ),
 ]
 
 
@@ -192,7 +200,7 @@ def test_a_mistake_is_answered_in_a_line(
         code = end.code
     output = capsys.readouterr()
     assert (code, output.out) == (2, "")
-    assert answer in output.err
+    assert answer.replace("FOLDER", str(tmp_path)) in output.err
 
 
 @pytest.mark.parametrize("kept", ["", "artifacts"])
@@ -241,7 +249,7 @@ def test_a_run_is_named_by_its_id_the_beginning_of_one_its_name_or_as_the_latest
     with pytest.raises(UserError, match=r"has no embeddings\.npz"):
         load_embeddings(ids["summary: window"][:12], uri)
 
-    arguments = ["neighbours", "latest", "king", "--tracking-uri", uri, "--json"]
+    arguments = ["neighbours", "latest", "king", "--uri", uri, "--json"]
     done = command("ask", *arguments)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         with load_warnings_logged():
-            saved = load_embeddings(parsed.run_or_file, parsed.tracking_uri, _load_options(parsed))
+            saved = load_embeddings(parsed.run_or_file, parsed.uri, _load_options(parsed))
         vectors = parsed.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
         if parsed.query == "explore":
@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> int:
         else:
             _print(_result(parsed, embeddings), parsed.json, {"source": saved.source, "vectors": vectors})
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(str(error).replace("tracking.uri", "--uri", 1) if parsed.uri else error, file=sys.stderr)
         return MISTAKE
     return 0
 
@@ -316,6 +316,7 @@ def _common_options() -> _QueryParser:
         help="vectors to compare; default: those chosen by the run's `embedding`, or input for a file",
     )
     common.add_argument(
+        "--uri",
         "--tracking-uri",
         metavar="URI",
         help="address of the MLflow store; default: MLFLOW_TRACKING_URI or ./mlflow.db",

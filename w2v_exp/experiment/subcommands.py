@@ -55,7 +55,7 @@ def compare_runs(arguments: list[str]) -> int:
     try:
         _compare(given, shlex.join(["w2v-exp", "compare", *arguments]))
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(str(error).replace("tracking.uri", "--uri", 1) if given.uri else error, file=sys.stderr)
         return MISTAKE
     return 0
 
