@@ -36,6 +36,7 @@ HEAVY = {
     "optuna",
 }
 WHERE_NEEDED = {
+    ("w2v_exp.scatter", "scipy"),
     ("w2v_exp.model.spectral", "scipy"),
     ("w2v_exp.model.hierarchical_softmax", "scipy"),
     ("w2v_exp.model.huffman", "scipy"),

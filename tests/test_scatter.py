@@ -1,8 +1,5 @@
 """Adding rows into a matrix when some of them go to the same place."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -70,17 +67,3 @@ def test_a_matrix_that_would_be_copied_is_refused():
     """What is added to the copy would be lost."""
     with pytest.raises(ValueError, match="C-contiguous"):
         add_scaled_rows(np.zeros((3, 7)).T, np.zeros(1, np.int32), np.ones((1, 3)), np.ones(1))
-
-
-@pytest.mark.usefixtures("starts_processes")
-@pytest.mark.parametrize(("before", "loaded"), [("", False), ("import scipy.sparse; ", True)])
-def test_scaled_rows_do_without_the_package_of_their_routine(before, loaded):
-    """The package takes 14 MB of every process that trains. It can be loaded before, and after."""
-    program = (
-        "import sys, numpy as np; from w2v_exp.scatter import add_scaled_rows; matrix = np.zeros((3, 2)); "
-        f"{before}add_scaled_rows(matrix, np.array([1, 1], np.int32), np.ones((2, 2)), np.array([1.0, 2.0])); "
-        "print(matrix.sum(), 'scipy' in sys.modules); "
-        "import scipy.sparse; print((scipy.sparse.csc_array(np.eye(3)) @ matrix).sum())"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [f"6.0 {loaded}", "6.0"]

@@ -25,10 +25,6 @@ UNMENDED: set[str] = {
     "w2v_exp/machine.py",
     "w2v_exp/processes.py",
     "w2v_exp/runs.py",
-    "w2v_exp/text/chunks.py",
-    "w2v_exp/text/corpus.py",
-    "w2v_exp/text/encoding.py",
-    "w2v_exp/text/tokenizers.py",
 }
 
 

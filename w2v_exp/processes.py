@@ -8,8 +8,6 @@ ignored when the process started stays ignored (`nohup`, background jobs).
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import logging
 import multiprocessing
 import os
@@ -161,28 +159,6 @@ def lightest_context() -> BaseContext:
     return multiprocessing.get_context("fork") if may_be_copied() else SPAWN
 
 
-@contextmanager
-def pages_left_alone() -> Iterator[None]:
-    """Write to as few pages of this process as possible, while copies of it share them.
-
-    Memory that is free goes back to the system, or a copy would fill it, each page of it a page that is shared no more;
-    and the garbage collector, which writes to every object that it looks at, looks at none of those there are.
-    """
-    gc.collect()
-    gc.freeze()
-    return_free_memory()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def return_free_memory() -> None:
-    """Give the system what is free of this process's memory, where its C library can."""
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def start(process: BaseProcess) -> None:
     """Start a process that sees neither Ctrl-C nor the end of the terminal."""
     with interruptions_held_back(), warnings.catch_warnings():
@@ -252,8 +228,9 @@ class VisibleStream:
     Parameters
     ----------
     stream : TextIO
-        Where the text goes. Rich, whose consoles replace such characters themselves (`reporting.words.console`),
-        writes its own control sequences to it directly: it looks for the attribute ``rich_proxied_file``.
+        Target of the text. Rich, whose consoles replace such characters themselves (see
+        `reporting.escape.visible_console`), writes its own control sequences to it directly: it looks for the
+        attribute ``rich_proxied_file``.
     """
 
     def __init__(self, stream: TextIO) -> None:

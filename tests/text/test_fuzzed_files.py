@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from w2v_exp.errors import UserError
-from w2v_exp.text import chunks, tokenizing
+from w2v_exp.text import chunks, tokenizers
 from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import EncodedText, encode_text
@@ -167,7 +167,7 @@ def try_random_texts(folder: Path, seeds: range) -> None:
         whole = outcome(folder / "all.txt", boundaries, tokenizer)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(chunks, "CHUNK_CHARACTERS", chance.randrange(1, 9))
-            patch.setattr(tokenizing, "PART_CHARACTERS", chance.randrange(1, 9))
+            patch.setattr(tokenizers, "PART_CHARACTERS", chance.randrange(1, 9))
             in_chunks = outcome(folder / "all.txt", boundaries, tokenizer)
             assert_same(whole, in_chunks, seed)
             in_files = outcome(folder / "[0-9].txt", boundaries, tokenizer)

@@ -21,7 +21,7 @@ from properties import examples
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.pairs import window_pairs
-from w2v_exp.text import chunks, encoding, tokenizing
+from w2v_exp.text import chunks, encoding, tokenizers
 from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
@@ -31,8 +31,8 @@ from w2v_exp.text.tokenizers import (
     CustomTokenizer,
     WhitespaceTokenizer,
     WordTokenizer,
+    encode_chunk,
 )
-from w2v_exp.text.tokenizing import encode_chunk
 from w2v_exp.text.vocabulary import VocabularyRule
 
 FEW_WORDS = ["a", "b", "Ab", "Ä9", "c'", "e\u0301", "İ", "\ufeff"]
@@ -82,7 +82,7 @@ def expected_segments(documents: list[str], tokenizer, least: int = 1) -> list[l
 def with_small_chunks(stack: ExitStack, chunk: int, part: int, ids_at_once: int) -> None:
     patch = stack.enter_context(pytest.MonkeyPatch.context())
     patch.setattr(chunks, "CHUNK_CHARACTERS", chunk)
-    patch.setattr(tokenizing, "PART_CHARACTERS", part)
+    patch.setattr(tokenizers, "PART_CHARACTERS", part)
     patch.setattr(encoding, "IDS_AT_ONCE", ids_at_once)
 
 
@@ -120,7 +120,7 @@ def test_segments_are_those_of_plain_python_however_the_text_is_cut(
 @pytest.mark.parametrize("size", range(1, 9))
 def test_ends_of_segments_are_found_at_every_seam(tmp_path, monkeypatch, boundaries, size):
     monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", size)
-    monkeypatch.setattr(tokenizing, "PART_CHARACTERS", 3)
+    monkeypatch.setattr(tokenizers, "PART_CHARACTERS", 3)
     content = "a\n\nb\n \t\nc \n d\n\n\n\ne\r\n\r\nf\rg\u3000\n\u3000\nh"
     (tmp_path / "text.txt").write_bytes(content.encode())
     corpus = FileCorpus(str(tmp_path / "text.txt"), boundaries)
@@ -235,7 +235,7 @@ def test_boundaries_of_another_name_are_refused_with_a_suggestion(corpus, tmp_pa
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
-@pytest.mark.parametrize("mark", [tokenizing._LINE_END, tokenizing._LINE_END.upper()])
+@pytest.mark.parametrize("mark", [tokenizers._LINE_END, tokenizers._LINE_END.upper()])
 def test_the_word_that_stands_for_line_ends_may_stand_in_a_text(tokenizer, mark):
     text = f"one {mark}\n{mark} two\n\nthree"
     encoded = encode_text(TextCorpus(text, "line"), tokenizer, VocabularyRule())

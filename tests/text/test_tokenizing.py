@@ -20,9 +20,16 @@ from properties import examples
 from w2v_exp import processes
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.processes import Terminated, termination_as_exception
-from w2v_exp.text import tokenizing
-from w2v_exp.text.tokenizers import ArticleTokenizer, CustomTokenizer, WhitespaceTokenizer, WordTokenizer
-from w2v_exp.text.tokenizing import available_processes, encode_chunk, encode_chunks
+from w2v_exp.text import tokenizers
+from w2v_exp.text.tokenizers import (
+    ArticleTokenizer,
+    CustomTokenizer,
+    WhitespaceTokenizer,
+    WordTokenizer,
+    available_processes,
+    encode_chunk,
+    encode_chunks,
+)
 
 
 def words_of(chunks):
@@ -34,7 +41,7 @@ def words_of(chunks):
 def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
     whole = ArticleTokenizer()(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenizing, "PART_CHARACTERS", 5)
+        patch.setattr(tokenizers, "PART_CHARACTERS", 5)
         words, numbers, _ = encode_chunk(ArticleTokenizer(), text)
     assert [words[number] for number in numbers] == whole
     assert words == list(dict.fromkeys(whole))
@@ -100,7 +107,7 @@ def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
     (tmp_path / "deadly.py").write_text("import os\ndef tokens(text):\n    os._exit(9)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UserError, match="One of 2 processes that tokenize has died"):
+    with pytest.raises(UserError, match="One of 2 tokenizer processes died"):
         list(encode_chunks(CustomTokenizer("deadly.tokens"), ["some text "] * 3, processes=2))
 
 
@@ -154,7 +161,7 @@ def test_an_interruption_ends_all_processes_without_a_word_of_theirs(tmp_path, n
         textwrap.dedent(f"""
         from w2v_exp.processes import termination_as_exception
         from w2v_exp.text.tokenizers import {tokenizer}
-        from w2v_exp.text.tokenizing import encode_chunks
+        from w2v_exp.text.tokenizers import encode_chunks
 
         def endless():
             while True:

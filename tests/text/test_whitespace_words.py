@@ -10,10 +10,9 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp.text import tokenizing
+from w2v_exp.text import tokenizers
 from w2v_exp.text.chunks import SEGMENT_ENDS
-from w2v_exp.text.tokenizers import WhitespaceTokenizer
-from w2v_exp.text.tokenizing import LONGEST, encode_chunk, encode_whitespace_words
+from w2v_exp.text.tokenizers import LONGEST, WhitespaceTokenizer, encode_chunk, encode_whitespace_words
 
 
 def one_by_one(text, segment_end="corpus"):
@@ -53,7 +52,7 @@ def test_words_numbers_and_ends_are_those_of_split(segment_end, text):
 
 def test_white_space_is_all_that_unicode_has():
     characters = map(chr, range(sys.maxunicode + 1))
-    assert [character for character in characters if character.isspace()] == tokenizing._SPACES
+    assert [character for character in characters if character.isspace()] == tokenizers._SPACES
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
@@ -65,10 +64,10 @@ def test_many_words_that_begin_or_end_alike_are_told_apart(length):
 
 
 def test_keys_that_all_have_one_slot_are_told_apart():
-    inverse = pow(int(tokenizing._ODD), -1, 2**64)
+    inverse = pow(int(tokenizers._ODD), -1, 2**64)
     keys = np.array([slot * inverse % 2**64 for slot in range(500)] * 2, np.uint64)
     assert len(set(keys.tolist())) == 500
-    np.testing.assert_array_equal(tokenizing._first_positions(keys), np.tile(np.arange(500), 2))
+    np.testing.assert_array_equal(tokenizers._first_positions(keys), np.tile(np.arange(500), 2))
 
 
 def test_a_text_with_a_very_long_word_is_left_to_others():

@@ -157,7 +157,8 @@ def path_matrix(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
     A cell is 1 + i where a path branches left, 1 where right, 0 off the path.
 
     Passing and branching left are counted by one product with complex numbers, because SciPy's sparse products drop
-    zeros: two real products would not have the same entries. `dtype`, float32 or float64, is that of each part.
+    zeros: two real products would not have the same entries, and with their alignment take four times as long (0.15
+    instead of 0.04 s for 276,000 pairs of 12,000 words). `dtype`, float32 or float64, is that of each part.
     """
     from scipy.sparse import csr_array
 

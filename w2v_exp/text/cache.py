@@ -55,8 +55,7 @@ from w2v_exp.text.encoding import (
     require_ids_memory,
     require_text_parts,
 )
-from w2v_exp.text.tokenizers import TOKENIZERS, Tokenizer
-from w2v_exp.text.tokenizing import available_processes
+from w2v_exp.text.tokenizers import TOKENIZERS, Tokenizer, available_processes
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
 _log = logging.getLogger(__name__)

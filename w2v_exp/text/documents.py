@@ -1,19 +1,18 @@
-"""The documents in a file: plain, compressed, or members of a zip or tar archive; pipes."""
+"""Files that a folder or glob names, and the documents in a file: plain, compressed, or members of an archive."""
 
 from __future__ import annotations
 
+import errno
+import fnmatch
+import glob
 import io
-import logging
 import os
 import re
-import shutil
 import stat
-import sys
 import tarfile
-import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -28,94 +27,239 @@ from w2v_exp.compression import (
     open_member,
     open_zip,
 )
-from w2v_exp.errors import CorpusError, SettingError, shown, visible
-from w2v_exp.machine import readable_bytes
-from w2v_exp.text.file_search import OTHER, reason_to_skip
+from w2v_exp.errors import CorpusError, shown
 
-_log = logging.getLogger(__name__)
-
-STANDARD_INPUT = "-"
 LEAVE_FREE = 1_000_000_000  # bytes of a disk that are never filled
-_CHUNK = 1 << 20
-_CHECK_EVERY = 64 * _CHUNK
-# Names of what this process has open. Another process has other files by these names.
-_DESCRIPTORS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 
-# Descriptors of the temporary files, by path, device and inode of the pipes.
-_spools: dict[tuple[str, int, int], int] = {}
+# ---------------------------------------------------------------- files of a folder or glob
+
+# Reasons to skip what a folder or an archive has.
+HIDDEN = "hidden files and folders"
+BACKUP = "backups of editors (name~)"
+AGAIN = "links to files and folders that are read already"
+BROKEN = "broken links"
+OTHER = "links, pipes and devices"
+_SYSTEM_NAMES = ("__MACOSX", "lost+found", "Thumbs.db", "desktop.ini")  # of macOS, Linux and Windows
+_FILE, _FOLDER = "file", "folder"
 
 
-def is_pipe(path: str) -> bool:
-    """Return whether a path names a pipe, a socket, or a file that this process got open (``-``, ``/dev/stdin``).
+class Found(NamedTuple):
+    """The files of a folder or glob.
+
+    Parameters
+    ----------
+    files : list of Path
+        In the order of their names, folder by folder.
+    folders : int
+        The number of folders that a glob matches itself; their files are not read.
+    skipped : Counter
+        The numbers of files and folders that were skipped, by reason.
+    """
+
+    files: list[Path]
+    folders: int
+    skipped: Counter[str]
+
+
+def reason_to_skip(name: str) -> str:
+    """Return why a file or folder of this name is skipped in a folder; "" if it is not.
+
+    >>> reason_to_skip(".git"), reason_to_skip("notes.txt")
+    ('hidden files and folders', '')
+    """
+    if name.startswith(".") or name in _SYSTEM_NAMES:
+        return HIDDEN
+    if name.endswith("~") or (len(name) > 1 and name[0] == name[-1] == "#"):
+        return BACKUP
+    return ""
+
+
+def find_files(path: Path) -> Found:
+    """Return the files in a folder, with all below it, or those that a glob finds.
+
+    ``**`` in a glob stands for any number of folders, so that a folder means the same as ``folder/**``. Links to files
+    and folders are followed. A file of several names, by symbolic links, is read once: by the name without a link, or
+    else by the first. Hidden files and folders, and backups of editors, are skipped unless the glob asks for them
+    (``.*``, ``*~``) or names them.
 
     Raises
     ------
-    SettingError
-        If it names a device; a terminal as standard input is allowed.
     OSError
-        If it cannot be looked up.
+        If a folder cannot be listed.
     """
-    if path != STANDARD_INPUT and not Path(path).exists():
+    if path.is_dir():
+        search = _Search(str(path), ("**",))
+    else:
+        search = _Search(path.anchor, path.parts[1:] if path.anchor else path.parts)
+    names: dict[str, str] = {}  # by the path that has no links
+    for place in sorted(search.files(), key=lambda place: (place.linked, _in_order(place.path))):
+        if names.setdefault(place.real, place.path) != place.path:
+            search.skipped[AGAIN] += 1
+    files = [Path(name) for name in sorted(names.values(), key=_in_order)]
+    return Found(files, search.folders, search.skipped)
+
+
+def _in_order(path: str) -> list[str]:
+    return path.split(os.sep)
+
+
+class _Place(NamedTuple):
+    """A file or folder that was found.
+
+    Parameters
+    ----------
+    path, name, real : str
+        Its path, the last part of it, and its path without links.
+    kind : str
+        `_FILE`, `_FOLDER`, or the reason to skip it.
+    linked : bool
+        Whether a link was followed to it, or it is one.
+    """
+
+    path: str
+    name: str
+    real: str
+    kind: str
+    linked: bool
+
+
+class _Search:
+    """A search for the files below a folder that match a pattern, given as its parts between slashes."""
+
+    def __init__(self, base: str, parts: tuple[str, ...]) -> None:
+        self.skipped: Counter[str] = Counter()
+        self.folders = 0
+        self._base = _Place(base, "", os.path.realpath(base), _FOLDER, linked=False)
+        self._parts = [
+            part for part, before in zip(parts, ("", *parts), strict=False) if not part == before == "**"
+        ]
+        self._follows = False
+        self._met_links = False
+        self._searched: set[tuple[str, int, bool]] = set()
+        self._listed: dict[str, list[_Place]] = {}
+
+    def files(self) -> Iterator[_Place]:
+        """Yield the files that match, one perhaps several times: first those by names without a link, then all."""
+        yield from self._matching_files()
+        if self._met_links:
+            self._follows = True
+            self._searched.clear()
+            self.skipped.clear()
+            self.folders = 0
+            yield from self._matching_files()
+
+    def _matching_files(self) -> Iterator[_Place]:
+        for place in self._matches(self._base, 0):
+            if place.kind == _FILE:
+                yield place
+            elif place.kind == _FOLDER:
+                self.folders += self._parts[-1] != "**"
+            else:
+                self.skipped[place.kind] += 1
+
+    def _matches(self, folder: _Place, done: int) -> Iterator[_Place]:
+        """Yield what matches the parts behind the first `done` below a folder."""
+        if folder.kind != _FOLDER or not self._may_enter(folder) or self._was_searched(folder, done):
+            return
+        part, is_last = self._parts[done], done + 1 == len(self._parts)
+        if part == "**":
+            for below in self._folders_below(folder, done):
+                if is_last:
+                    yield from self._named(below, "*")
+                else:
+                    yield from self._matches(below, done + 1)
+            return
+        found = list(self._named(folder, part)) if glob.has_magic(part) else []
+        for place in found or self._exactly_named(folder, part):
+            if is_last:
+                yield place
+            else:
+                yield from self._matches(place, done + 1)
+
+    def _folders_below(self, folder: _Place, done: int) -> Iterator[_Place]:
+        """Yield a folder and all below it, each once."""
+        unlisted = [folder]
+        while unlisted:
+            current = unlisted.pop()
+            if self._was_searched(current, done, below=True):
+                self.skipped[AGAIN] += 1
+                continue
+            yield current
+            unlisted += [
+                place
+                for place in reversed(self._list(current))
+                if place.kind == _FOLDER and not reason_to_skip(place.name) and self._may_enter(place)
+            ]
+
+    def _may_enter(self, folder: _Place) -> bool:
+        self._met_links |= folder.linked
+        return self._follows or not folder.linked
+
+    def _was_searched(self, folder: _Place, done: int, *, below: bool = False) -> bool:
+        """Return whether a folder, by whatever name, has been searched for the same parts; it has from now on."""
+        state = folder.real, done, below
+        if state in self._searched:
+            return True
+        self._searched.add(state)
         return False
-    mode = _status(path).st_mode
-    is_open = path == STANDARD_INPUT or _DESCRIPTORS.fullmatch(path) is not None
-    if stat.S_ISCHR(mode) and is_open and sys.stdin is not None and sys.stdin.isatty():
-        return True
-    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        raise SettingError("path", path, "is a device, not a text; name a file, a folder, a glob or a pipe.")
-    return is_open or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+    def _named(self, folder: _Place, pattern: str) -> Iterator[_Place]:
+        """Yield what matches a part of a glob in a folder, but for what is skipped in folders."""
+        matches = _matcher(pattern)
+        for place in self._list(folder):
+            if not matches(place.name):
+                continue
+            reason = reason_to_skip(place.name)
+            asked = {HIDDEN: pattern.startswith("."), BACKUP: pattern.endswith(("~", "#"))}
+            if reason and not asked[reason]:
+                self.skipped[reason] += 1
+            else:
+                yield place
+
+    def _exactly_named(self, folder: _Place, name: str) -> Iterator[_Place]:
+        path = os.path.join(folder.path, name)
+        try:
+            linked = folder.linked or stat.S_ISLNK(os.lstat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        yield _Place(path, name, os.path.realpath(path), _kind_of(lambda: os.stat(path)), linked)
+
+    def _list(self, folder: _Place) -> list[_Place]:
+        """Return what a folder has, in the order of names."""
+        if folder.path not in self._listed:
+            with os.scandir(folder.path or os.curdir) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+            self._listed[folder.path] = [self._place(folder, entry) for entry in listed]
+        return self._listed[folder.path]
+
+    def _place(self, folder: _Place, entry: os.DirEntry[str]) -> _Place:
+        path = os.path.join(folder.path, entry.name)
+        if entry.is_symlink():
+            return _Place(path, entry.name, os.path.realpath(path), _kind_of(entry.stat), linked=True)
+        # Without a system call each, as there may be a million of them.
+        kind = _FILE if entry.is_file() else _FOLDER if entry.is_dir() else OTHER
+        return _Place(path, entry.name, os.path.join(folder.real, entry.name), kind, folder.linked)
 
 
-def spooled(path: str) -> Path:
-    """Return a file with what a pipe holds. The pipe is read at the first call, and never again in this process.
-
-    The file has no name of its own, and is gone when the process ends, however it ends.
-
-    Raises
-    ------
-    CorpusError
-        If the pipe cannot be read, or there is no room for what it holds.
-    """
-    status = _status(path)
-    key = path, status.st_dev, status.st_ino
-    if key not in _spools:
-        _log.info(f"corpus.path={visible(path)}: reading the pipe into a temporary file.")
-        _spools[key] = _spool(path)
-    return Path(f"/dev/fd/{_spools[key]}")
-
-
-def _status(path: str) -> os.stat_result:
-    return os.fstat(0) if path == STANDARD_INPUT else Path(path).stat()
-
-
-def _spool(path: str) -> int:
-    """Return a descriptor of a temporary file with what a pipe holds; it stays open as long as the process."""
+def _kind_of(status: Callable[[], os.stat_result]) -> str:
     try:
-        with (
-            tempfile.TemporaryFile() as file,
-            open(0, "rb", closefd=False) if path == STANDARD_INPUT else Path(path).open("rb") as pipe,
-        ):
-            while chunk := pipe.read(_CHUNK):
-                file.write(chunk)
-                if file.tell() % _CHECK_EVERY < len(chunk):
-                    _require_room(path, file.tell())
-            file.flush()
-            return os.dup(file.fileno())
+        mode = status().st_mode
+    except FileNotFoundError:
+        return BROKEN
     except OSError as error:
-        raise CorpusError(
-            f"corpus.path={path}: cannot be kept in a temporary file in {tempfile.gettempdir()} "
-            f"({error.strerror or error}). Save the text to a file and name that, or set TMPDIR to another folder."
-        ) from error
+        if error.errno == errno.ELOOP:
+            return BROKEN
+        raise
+    return _FILE if stat.S_ISREG(mode) else _FOLDER if stat.S_ISDIR(mode) else OTHER
 
 
-def _require_room(path: str, size: int) -> None:
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if free < LEAVE_FREE:
-        raise CorpusError(
-            f"corpus.path={path}: has more than {readable_bytes(size)}, and {readable_bytes(free)} are free in "
-            f"{tempfile.gettempdir()}. Set TMPDIR to a folder with more room, or train on a part of the text."
-        )
+def _matcher(pattern: str) -> Callable[[str], object]:
+    if pattern == "*":
+        return lambda _: True
+    return lambda name: fnmatch.fnmatch(name, pattern)
 
+
+# ---------------------------------------------------------------- documents of a file
 
 _BLOCK = tarfile.BLOCKSIZE
 _LARGEST_TAR_HEADER = 1 << 20  # bytes of a long name or of a pax header, which are read into memory

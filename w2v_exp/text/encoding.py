@@ -19,22 +19,21 @@ from w2v_exp.errors import CorpusError, ShortRepr, require_methods, wrong_kind
 from w2v_exp.machine import require_memory
 from w2v_exp.text.chunks import move_positions, whole_blank_lines, without_repeats
 from w2v_exp.text.corpus import Corpus, segment_end_of, texts_of
-from w2v_exp.text.tokenizers import Tokenizer
-from w2v_exp.text.tokenizing import encode_chunks
+from w2v_exp.text.tokenizers import Tokenizer, encode_chunks
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
-# Two have fewer distinct words than one and one, and each of these has to be looked up; more only take more memory.
+# Two chunks together have fewer distinct words to look up than two chunks apart; more only take more memory.
 CHUNKS_AT_ONCE = 2
 
-# Distinct words stay in memory: so much of it is left, or reading ends.
+# Distinct words stay in memory: reading ends when less than this is available.
 SMALLEST_LEFT = 64_000_000
 CHECK_EVERY = 16_000_000  # bytes of text
 
-Progress = Callable[[int], None]  # is told how many bytes of text have been read so far
+Progress = Callable[[int], None]  # called with the bytes of text read so far
 
 
 class Reading:
-    """A corpus while it is read: its words in the order in which they turn up, their counts, segments, digest."""
+    """State of reading a corpus: words in order of appearance, their counts, segments, digest."""
 
     def __init__(self, corpus: Corpus, progress: Progress = lambda _: None) -> None:
         self._corpus = corpus
@@ -43,15 +42,15 @@ class Reading:
         self._counts = np.zeros(1 << 10, np.int64)  # of the words so far, with room for more
         self._digest = hashlib.sha256()
         self._segment_end = segment_end_of(corpus)
-        self._begins: deque[bool] = deque()  # of the chunks being tokenized: does a text begin with it?
-        self._ends: list[NDArray[np.int64]] = []  # of segments: how many tokens stand before each
+        self._begins: deque[bool] = deque()  # for each chunk being tokenized: whether a text begins with it
+        self._ends: list[NDArray[np.int64]] = []  # of segments: the number of tokens before each
 
     def provisional_ids(
         self, tokenizer: Tokenizer, processes: int = 1
     ) -> Generator[NDArray[np.int32], None, None]:
         """Yield the ids of each chunk's tokens."""
         done = 0
-        # Closed whatever happens, so that no process is left behind.
+        # Closed even after an error, so that no process is left running.
         with closing(encode_chunks(tokenizer, self._chunks(), processes, self._segment_end)) as chunks:
             for words, numbers, ends in chunks:
                 if self._begins.popleft() and self._segment_end != "corpus":
@@ -94,20 +93,20 @@ class Reading:
                 yield chunk
 
     def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
-        """Return the vocabulary, and by provisional id the new one, or −1 for words that are dropped."""
+        """Return the vocabulary, and for each provisional id the new one, or −1 for words that are dropped."""
         if not self._ids:
             raise CorpusError(f"The text ({self._corpus.source}) has no word that this tokenizer finds.")
         vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
         return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
 
     def take_segments(self) -> NDArray[np.int64]:
-        """Return the segments, as those of `EncodedText`, but among all tokens, and some of them may be empty."""
+        """Return the segments as in `EncodedText`, but of all tokens; some may be empty."""
         ends, self._ends = self._ends, []
         return np.concatenate([[0], *ends, [self.tokens]])
 
     @property
     def tokens(self) -> int:
-        """How many there are."""
+        """Number of tokens."""
         return int(self._counts.sum())
 
     @property
@@ -138,12 +137,12 @@ class EncodedText(ShortRepr):
     vocabulary : Vocabulary
         The words behind the ids.
     tokens : int
-        How many tokens the text has, those that were dropped included.
+        Number of tokens of the text, including dropped ones.
     digest : str
         SHA-256 of the text, hexadecimal.
     segments : ndarray of int64, shape (p + 1,)
-        Segment k is ``ids[segments[k]:segments[k + 1]]``, and windows do not cross from one to another. They rise from
-        0 to n: where the vocabulary keeps no word of a segment, there is none. (So a text without ids has none.)
+        Segment k is ``ids[segments[k]:segments[k + 1]]``; windows do not cross from one to another. Values rise
+        strictly from 0 to n, since segments without a kept word are dropped. (A text without ids has no segment.)
     entry : Path, optional
         Folder of the cache entry that the ids are mapped from.
     """
@@ -161,17 +160,16 @@ def encode_text(
 ) -> EncodedText:
     """Read, tokenize, count and encode a corpus in one pass, in memory.
 
-    Words get provisional ids in the order in which they turn up; once all are counted, the ids are mapped to
-    those of the vocabulary. Memory: 8 bytes a token at the end, the distinct words, one chunk of text, and 16
-    bytes a segment.
-    For long texts there is :func:`w2v_exp.text.cache.encode_cached`.
+    Words get provisional ids in order of appearance; when all are counted, these are mapped to the ids of the
+    vocabulary. Memory: 8 bytes per token at the end, the distinct words, one chunk of text, and 16 bytes per segment.
+    Long texts are better encoded by :func:`w2v_exp.text.cache.encode_cached`.
 
     Raises
     ------
     SettingError
         If one of the three is of the wrong kind.
     CorpusError
-        If the text cannot be read or has no word. (Whether the vocabulary keeps any is left to the caller.)
+        If the text cannot be read or has no word. (The vocabulary may be empty; callers check that.)
     NotEnoughMemoryError
         If the ids, or the distinct words, do not fit the available memory.
     """
@@ -187,18 +185,20 @@ def encode_text(
             require_ids_memory(corpus.source, held)
     vocabulary, new_ids = reading.select(rule)
     mapping = _Mapping(new_ids, reading.take_segments())
-    for number, chunk in enumerate(chunks):  # one by one, so that no other array is as long as the text
+    for number, chunk in enumerate(
+        chunks
+    ):  # one by one, so that there is no second array of the text's length
         chunks[number] = mapping.map(chunk)
     return EncodedText(np.concatenate(chunks), vocabulary, reading.tokens, reading.digest, mapping.segments)
 
 
 def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
-    """Refuse what is no corpus, no tokenizer or no rule: a list of sentences, the name or the class of a tokenizer.
+    """Check the kinds of three arguments: a list of sentences is no corpus, a name or class no tokenizer.
 
     Raises
     ------
     SettingError
-        For the first of them.
+        For the first of a wrong kind.
     """
     require_methods(
         "corpus",
@@ -214,12 +214,12 @@ def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
 
 
 def require_ids_memory(source: str, held: int) -> None:
-    """Refuse to encode more of a text in memory if the ids that it has so far could not be joined to one array.
+    """Check that the ids encoded so far can be joined to one array in memory.
 
     Raises
     ------
     NotEnoughMemoryError
-        With a remedy.
+        If they cannot.
     """
     require_memory(
         held + _CHECK_EVERY,
@@ -230,16 +230,16 @@ def require_ids_memory(source: str, held: int) -> None:
 
 @dataclass(frozen=True, repr=False)
 class IdFile(ShortRepr):
-    """What is known of a text whose ids have been written to a file: int32, little-endian, nothing else.
+    """A text whose ids have been written to a file (int32, little-endian, nothing else).
 
     Parameters
     ----------
     vocabulary, tokens, digest, segments
-        As those of `EncodedText`.
+        As in `EncodedText`.
     length : int
-        How many ids there are.
+        Number of ids.
     checksum : int
-        Their CRC-32.
+        CRC-32 of the ids.
     """
 
     vocabulary: Vocabulary
@@ -260,16 +260,15 @@ def encode_to_file(
 ) -> IdFile:
     """Read, tokenize, count and encode a corpus, with its ids in a file instead of in memory.
 
-    One pass over the text writes provisional ids, and one over the file maps them where they stand. Memory: the
-    distinct words, and a few chunks of text, whatever its length, and 16 bytes a segment. The ids are those of
-    `encode_text`.
+    One pass over the text writes provisional ids, and one over the file maps them in place. Memory: the distinct words,
+    a few chunks of text, and 16 bytes per segment, whatever the text's length. The ids are those of `encode_text`.
 
     Parameters
     ----------
     file : binary file
         Empty, and open for reading and writing.
     processes : int
-        How many tokenize; see :func:`w2v_exp.text.tokenizing.encode_chunks`.
+        Number of processes that tokenize; see :func:`w2v_exp.text.tokenizers.encode_chunks`.
 
     Raises
     ------
@@ -289,14 +288,14 @@ def encode_to_file(
 
 
 class _Mapping:
-    """From provisional ids to new ones, span by span, in their order; segments change with them.
+    """Map provisional ids to new ones, span by span in their order, and adjust the segments.
 
     Parameters
     ----------
     new_ids : ndarray of int32
-        By provisional id; −1 for those that are left out.
+        New id for each provisional one; −1 for dropped words.
     segments : ndarray of int64
-        The segments among the provisional ids; changed as these are mapped.
+        The segments of the provisional ids; changed in place.
     """
 
     def __init__(self, new_ids: NDArray[np.int32], segments: NDArray[np.int64]) -> None:
@@ -317,12 +316,12 @@ class _Mapping:
 
     @property
     def segments(self) -> NDArray[np.int64]:
-        """The segments among the new ids, when all are mapped; none is empty."""
+        """The segments of the new ids, after all are mapped; none is empty."""
         return without_repeats(self._segments)
 
 
 def _map_file(file: IO[bytes], mapping: _Mapping) -> tuple[int, int]:
-    """Map the provisional ids in a file where they stand; return the number and the CRC-32 of those that are kept."""
+    """Map the provisional ids in a file in place; return the number and the CRC-32 of the kept ids."""
     read = written = checksum = 0
     file.seek(0)
     while block := file.read(IDS_AT_ONCE * ID.itemsize):
@@ -330,7 +329,7 @@ def _map_file(file: IO[bytes], mapping: _Mapping) -> tuple[int, int]:
         kept = mapping.map(np.frombuffer(block, ID)).astype(ID, copy=False).tobytes()
         checksum = crc32(kept, checksum)
         file.seek(written)
-        written += file.write(kept)  # never overtakes what has been read
+        written += file.write(kept)  # never overtakes the reading position
         file.seek(read)
     file.truncate(written)
     file.flush()

@@ -6,7 +6,7 @@ import ctypes
 import signal
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from mmap import mmap
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,8 +26,6 @@ from w2v_exp.processes import (
     begin_as_helper,
     lightest_context,
     may_start_processes,
-    pages_left_alone,
-    return_free_memory,
     start,
     wait_for_own_signal,
 )
@@ -138,7 +136,6 @@ def work(task: WorkerTask, connection: Connection) -> None:
                 Parameters(task.embedding.array(), task.output.array()), task.number, task.of, task.generator
             )
             trainer.add_callback(WorkerCallback(task, trainer))
-            return_free_memory()
             connection.send(None)
             with np.errstate(over="ignore", invalid="ignore"):
                 while (epoch := connection.recv()) is not None:
@@ -178,12 +175,10 @@ class WorkerPool:
         self._tasks = tasks
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
-        self._while_running = ExitStack()
 
     def __enter__(self) -> WorkerPool:
         context = lightest_context()
         try:
-            self._while_running.enter_context(pages_left_alone())
             for task in self._tasks:
                 ours, theirs = context.Pipe()
                 name = f"w2v_exp worker {task.number + 1}"
@@ -285,7 +280,6 @@ class WorkerPool:
                 process.join()
             process.close()
         self._processes, self._connections = [], []
-        self._while_running.close()
 
 
 class HogwildTrainer(Trainer):
