@@ -386,12 +386,12 @@ def _search_request(
     config: DictConfig, plan: Plan, swept: dict[str, Override], given: set[str], is_sweep: bool
 ) -> SearchRequest | None:
     """Return the checked search of the command; None if it is not a search."""
+    if not is_sweep and SWEEPERS not in given:
+        return None
     if not is_search(config.hydra.sweeper):
         return None
     if not is_sweep:
-        if SWEEPERS in given:
-            raise UserError(f"{SWEEPERS}=optuna: a search has several runs; add -m.")
-        return None
+        raise UserError(f"{SWEEPERS}=optuna: a search has several runs; add -m.")
     require_optuna()
     from w2v_exp.searching.search import SearchRequest
     from w2v_exp.searching.space import Space
@@ -414,7 +414,7 @@ def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: 
             plan.corpus.path,
             f"is a pipe, which other processes cannot read. Save the text to a file, or leave out {LAUNCHERS}.",
         )
-    if is_ours(config.hydra.launcher):
+    if is_sweep and is_ours(config.hydra.launcher):
         read_settings(config.hydra.launcher).require_usable()
 
 
