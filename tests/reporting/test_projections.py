@@ -53,6 +53,7 @@ def test_pca_is_that_of_the_directions():
     assert project(np.eye(4) / 2, "pca")[1] == pytest.approx(2 / 3)  # of three equal components
 
 
+@pytest.mark.usefixtures("starts_processes")  # scikit-learn counts cores by lscpu
 @pytest.mark.parametrize("projection", ["tsne", "umap"])
 def test_words_stay_with_their_group_and_the_same_seed_gives_the_same_map(projection):
     pytest.importorskip(projections.NEEDED[projection][0])
@@ -66,7 +67,10 @@ def test_words_stay_with_their_group_and_the_same_seed_gives_the_same_map(projec
     np.testing.assert_array_equal(project(vectors, projection, seed=1)[0], places)
 
 
-@pytest.mark.parametrize("projection", ["pca", "tsne", "umap"])
+@pytest.mark.parametrize(
+    "projection",
+    ["pca", *(pytest.param(name, marks=pytest.mark.second_tier) for name in ("tsne", "umap"))],
+)
 @pytest.mark.parametrize(
     "vectors",
     [
