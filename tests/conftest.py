@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from in_process import run_in_process
-from mlflow import MlflowClient
 from processes import Command, ForkingCommand
 from properties import load_profile
 
@@ -162,6 +161,8 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = folder / "empty_store.db"
     with locked(folder / "empty_store.lock"):
         if not store.exists():
+            from mlflow import MlflowClient  # takes seconds, and the tests of the core do without it
+
             made = tmp_path_factory.mktemp("store") / "mlflow.db"
             MlflowClient(f"sqlite:///{made}").search_experiments()
             with replacing(store, "wb") as stream:

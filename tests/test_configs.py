@@ -13,6 +13,7 @@ from processes import Command
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder, register_schema
+from w2v_exp.experiment.command import parse, understand
 from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.plan import make_plan
 from w2v_exp.text.corpus import TextCorpus
@@ -85,7 +86,6 @@ def test_every_class_of_a_group_has_a_file(group: str) -> None:
         assert any(f"/schema/{group}/{name}@_here_" in text for text in texts)
 
 
-NAMED = [f"{group}={option}" for group in ("experiment", "sweep") for option in options(group)]
 SHORTER = {
     "experiment=sotu": ["corpus.messages=2", "epochs=1"],
     "experiment=sotu_softmax": ["corpus.messages=2", "epochs=1"],
@@ -108,25 +108,47 @@ SHORTER = {
 }
 
 
-SLOW = {"sweep=schedules", "sweep=updates"}  # three seeds of each run
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [pytest.param(choice, marks=[pytest.mark.slow] if choice in SLOW else []) for choice in NAMED],
-)
-def test_the_command_that_a_named_file_begins_with_runs(
-    choice: str, command: Command, tmp_path: Path
-) -> None:
+def command_of(choice: str) -> list[str]:
+    """Return the arguments of the command that a named file begins with."""
     group, _, option = choice.partition("=")
     lines = (config_folder() / group / f"{option}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
     name, *arguments = shlex.split(lines[1].removeprefix("# "))
     assert name == "w2v-exp"
     assert arguments[0] == choice  # what follows is what a user has to say, as the path of a file
-    (tmp_path / "big.txt").write_text("the cat sat on the mat and the dog sat on the cat " * 50)
-    done = command(*arguments, "tracking=none", *SHORTER.get(choice, ["epochs=5"]))
+    return arguments
+
+
+def shortened(choice: str, folder: Path) -> list[str]:
+    """Return the arguments of the command of a named file, to be run in a folder in seconds."""
+    (folder / "big.txt").write_text("the cat sat on the mat and the dog sat on the cat " * 50)
+    return [*command_of(choice), "tracking=none", *SHORTER.get(choice, ["epochs=5"])]
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_the_command_of_an_experiment_runs(option: str, command: Command, tmp_path: Path) -> None:
+    done = command(*shortened(f"experiment={option}", tmp_path))
     assert done.returncode == 0, done.stderr
-    if group == "sweep":
-        (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
-        assert len(table.read_text().splitlines()) > 2
+
+
+@pytest.mark.parametrize("option", options("sweep"))
+def test_the_command_of_a_sweep_is_understood(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    register_schema()
+    assert understand(parse(shortened(f"sweep={option}", tmp_path))).runs > 1
+
+
+SLOW = {"schedules", "updates"}  # three seeds of each run
+
+
+@pytest.mark.parametrize(
+    "option",
+    [pytest.param(each, marks=[pytest.mark.slow] if each in SLOW else []) for each in options("sweep")],
+)
+def test_the_command_of_a_sweep_runs(option: str, process_command: Command, tmp_path: Path) -> None:
+    done = process_command(*shortened(f"sweep={option}", tmp_path))
+    assert done.returncode == 0, done.stderr
+    (table,) = tmp_path.glob("outputs/sweeps/*/comparison.csv")
+    assert len(table.read_text().splitlines()) > 2

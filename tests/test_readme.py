@@ -33,6 +33,7 @@ _spec = importlib.util.spec_from_file_location("generate_reference", ROOT / "doc
 assert _spec and _spec.loader
 generate_reference = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate_reference)
+configuration_page = cache(generate_reference.configuration_page)
 
 
 PAGES = sorted(
@@ -161,7 +162,7 @@ def test_the_reference_is_that_of_the_code() -> None:
 
 
 def test_the_reference_names_every_group_option_and_setting() -> None:
-    page = generate_reference.configuration_page()
+    page = configuration_page()
     groups = (*GROUPS, "experiment", "sweep", "hydra/sweeper", "hydra/launcher")
     assert set(groups) == generate_reference.PURPOSES.keys()
     for group in groups:
@@ -177,7 +178,7 @@ def test_the_reference_names_every_group_option_and_setting() -> None:
 
 
 def test_every_setting_of_the_reference_has_a_meaning() -> None:
-    rows = re.findall(r"^\| `[\w.]+` \| .*$", generate_reference.configuration_page(), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `[\w.]+` \| .*$", configuration_page(), flags=re.MULTILINE)
     assert len(rows) > 80
     assert [row for row in rows if row.endswith("| |") or row.endswith("|  |")] == []
 
