@@ -29,7 +29,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks int
 SWEEP = ["window=2,3", "dim=4", "epochs=5", "tracking.plots=false", "-m"]
 LONG = "100000000"  # epochs that nobody waits for
 OF_THE_TIME = ("seconds", "pairs_per_second", "resident", "available", "peak_memory")
-OF_THE_SWEEP = ("sweep", "hydra_output", "heartbeat")
+OF_THE_SWEEP = ("sweep", "hydra_output", "heartbeat", "journal")  # names, times and ids
 
 
 @pytest.fixture(scope="module")
