@@ -310,6 +310,7 @@ def start_fetching(url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_of_several_processes_one_downloads_and_all_have_the_text(folder):
     with serving(slow(ZIP, 0.05, HALF // 8)) as server:
         fetching = [start_fetching(server.url) for _ in range(3)]
@@ -318,6 +319,7 @@ def test_of_several_processes_one_downloads_and_all_have_the_text(folder):
     assert kept(folder) == {"text8"}
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_process_that_is_killed_while_it_downloads_leaves_nothing(folder):
     released = threading.Event()
     with serving(stalling(ZIP[:HALF], released), honest(ZIP)) as server:

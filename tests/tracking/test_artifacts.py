@@ -106,6 +106,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert "is not a folder" in refused((tmp_path / "mlartifacts").as_uri(), tmp_path)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_folder_that_is_read_only_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid():
         tmp_path.chmod(0o555)

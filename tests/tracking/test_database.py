@@ -153,6 +153,7 @@ def test_of_two_that_create_a_store_without_locks_the_first_wins(
     assert names(tmp_path) == ["mlflow.db"]
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_full_disk_leaves_no_store(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, "400k"):
@@ -326,6 +327,7 @@ def test_a_store_that_another_program_creates_in_place_is_waited_for(
     assert read(file).is_current
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_locked_store_is_no_incomplete_one(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "LOCK_SECONDS", 0.1)
     with locked_database(store), pytest.raises(UserError, match=r"cannot be opened \(database is locked\)"):

@@ -138,6 +138,7 @@ def test_a_damaged_header_is_refused_in_one_line(changed: dict[str, Any], tmp_pa
         assert Header.parse(header.line()) == header
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_full_disk_is_reported_once_and_costs_no_line(tmp_path: Path, logged: list[str]) -> None:
     with small_disk(tmp_path / "disk", "256k"):
         folder = tmp_path / "disk"

@@ -291,6 +291,7 @@ def test_a_crashed_run_that_had_not_begun_is_no_run_of_the_store(store: Path, tm
     assert end_lost_record(MlflowTracking(), TAGS | {"sweep": "next"}, tmp_path, lost()) == lost()
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_the_end_of_a_crashed_run_waits_for_the_lock_of_the_database(
     client: MlflowClient, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +311,7 @@ def test_the_end_of_a_crashed_run_waits_for_the_lock_of_the_database(
     assert client.get_run(run).info.status == "KILLED"
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_the_end_of_a_crashed_run_stays_pending_while_the_store_is_locked(
     client: MlflowClient, store: Path, tmp_path: Path
 ) -> None:
