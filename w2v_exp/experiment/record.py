@@ -102,14 +102,6 @@ class RunRecord:
             self._record_epoch(record)
         self._upload_if_due()
 
-    def state(self) -> dict[str, Any]:
-        """Write the journal to the disk, before a checkpoint: a resumed run must have all points up to it."""
-        self._journal.flush(durable=True)
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Do nothing: a resumed run has its journal."""
-
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Record metrics; those that have one value per run need no step."""
         new = {name: value for name, value in metrics.items() if (name, step) not in self._known}
@@ -214,6 +206,7 @@ class RunCheckpoints:
         self._folder: CheckpointFolder | None = None
         self._found: Checkpoint | None = None
         self._stateful: Mapping[str, StatefulCallback] = {}
+        self._journal: Journal | None = None
         self._has_failed = False
         if self._rule.every is None or not plan.epochs:
             return
@@ -234,11 +227,12 @@ class RunCheckpoints:
         """The folder of the run that the checkpoint is of; None if there is no checkpoint."""
         return self._folder.read_run() if self._folder and self._found else None
 
-    def note_run(self, folder: Path) -> None:
-        """Note the folder of the run that the checkpoints are of from now on."""
+    def belong_to(self, journal: Journal) -> None:
+        """Note the journal of the run that the checkpoints are of from now on."""
+        self._journal = journal
         if self._folder:
             with suppress(OSError):  # a full disk; a checkpoint that cannot be written is reported
-                self._folder.write_run(folder.absolute())
+                self._folder.write_run(journal.folder.absolute())
 
     def forget(self) -> None:
         """Close the checkpoint that was found: the run begins anew."""
@@ -293,6 +287,8 @@ class RunCheckpoints:
     def _write(self, state: TrainingState) -> None:
         """Write a checkpoint. Where that fails, the previous one stays and training continues; it is logged once."""
         notes = {name: one.state() for name, one in self._stateful.items()}
+        if self._journal:
+            self._journal.flush(durable=True)  # a resumed run must have all points up to the checkpoint
         try:
             if self._folder:
                 self._folder.write(state, notes)
@@ -405,12 +401,16 @@ def begin_record(
     uri = store.uri if store else None
     interrupted = _interrupted_journal(inputs.fingerprint, checkpoints)
     cursor = None
-    if interrupted and store:
-        opened, journal = store, interrupted
-        cursor = retry(lambda: _cursor_in(opened, journal), uri, patience)
-    if interrupted and _has_finished(interrupted, store, cursor):
-        checkpoints.forget()
-        interrupted = cursor = None
+    if interrupted:
+        end = interrupted.last_end()
+        has_finished = end is not None and end.status == "FINISHED"
+        if store:
+            opened, journal = store, interrupted
+            cursor, is_stored = retry(lambda: _cursor_in(opened, journal), uri, patience)
+            has_finished = has_finished or is_stored
+        if has_finished:
+            checkpoints.forget()
+            interrupted = cursor = None
     known: set[tuple[str, int]] = set()
     if interrupted:
         journal = interrupted.move(info.folder)
@@ -420,7 +420,7 @@ def begin_record(
         journal.resume(info.tags() | process_tags(info.folder) | provenance() | {CONTINUED: str(times)})
     else:
         journal = Journal.create(info.folder, _header(plan, info, inputs))
-    checkpoints.note_run(info.folder)
+    checkpoints.belong_to(journal)
     uploader = None
     if store is None:
         (info.folder / UPLOADED).unlink(missing_ok=True)
@@ -480,31 +480,24 @@ def _interrupted_journal(fingerprint: str, checkpoints: RunCheckpoints) -> Journ
     return journal if journal.header.fingerprint == fingerprint else None
 
 
-def _cursor_in(store: Store, journal: Journal) -> Cursor | None:
-    """Return the cursor of a journal whose run this store has; None if another store has it, or none."""
+def _cursor_in(store: Store, journal: Journal) -> tuple[Cursor | None, bool]:
+    """Return the cursor of a journal if this store has its run, and whether the run has finished there."""
     from mlflow.exceptions import MlflowException
 
     try:
         cursor = Cursor.read(journal.folder)
     except (OSError, DamagedFileError):
-        return None
+        return None, False
     if cursor.uri != store.uri or not cursor.run_id:
-        return None
+        return None, False
     try:
         run = store.client.get_run(cursor.run_id)
     except MlflowException as error:
         if is_transient(error):
             raise
-        return None
+        return None, False
     is_here = run.info.experiment_id == store.experiment_id and run.info.lifecycle_stage == "active"
-    return cursor if is_here else None
-
-
-def _has_finished(journal: Journal, store: Store | None, cursor: Cursor | None) -> bool:
-    end = journal.last_end()
-    if end and end.status == "FINISHED":
-        return True
-    return bool(store and cursor and store.client.get_run(cursor.run_id).info.status == "FINISHED")
+    return (cursor, run.info.status == "FINISHED") if is_here else (None, False)
 
 
 def end_record(

@@ -134,11 +134,7 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
             metrics |= costs.sample(training, held_out)
             evaluation = RunEvaluation(plan, inputs.sets, trainer, outcome.embeddings, record)
             outcome.training = Training(trainer, costs, evaluation)
-            stateful: dict[str, StatefulCallback] = {
-                "costs": costs,
-                "evaluation": evaluation,
-                "record": record,
-            }
+            stateful: dict[str, StatefulCallback] = {"costs": costs, "evaluation": evaluation}
             with _progress_bar(info.title, trainer, heading_of(costs.training_metric)) as bar:
                 shown: list[Callback] = [record, bar] if bar else [record]
                 for callback in (*shown, *costs.measured, evaluation):
