@@ -1,4 +1,4 @@
-"""Errors that a user can mend, checks of settings that raise them, and values as messages show them."""
+"""Errors that a user can correct, checks of settings that raise them, and values formatted for messages."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ JOINERS = "\u200c\u200d"  # not printable, but Persian and the scripts of India 
 
 
 def has_shape(character: str) -> bool:
-    """Return whether a terminal shows a character, rather than obeys it or what stands around it.
+    """Return whether a terminal displays a character instead of executing it.
 
-    Without a shape are control characters, lone surrogates, and marks that turn the direction of writing.
+    Control characters, lone surrogates, and marks that change the direction of writing have no shape.
     """
     return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
 
 
 def visible(text: str) -> str:
-    r"""Replace characters without a shape, but for line ends and tabs, by ``�``.
+    r"""Replace characters without a shape, except line ends and tabs, by ``�``.
 
-    Values, names of files and words of a corpus are texts from outside: none of them may command a terminal.
+    Values, file names and words of a corpus come from outside and must not control a terminal.
 
     >>> visible("a\x1b[31mb\u202e\n")
     'a�[31mb�\n'
@@ -50,10 +50,9 @@ def visible(text: str) -> str:
 
 
 def shown(text: str, longest: int = 24) -> str:
-    r"""Return a text as it can be shown on one line.
+    r"""Return a text for display on one line.
 
-    What has no shape of its own (control characters, lone surrogates, marks that turn the direction of
-    writing) becomes ``�``, and a text of more than `longest` characters is cut.
+    Characters without a shape (see `has_shape`) become ``�``, and a text of more than `longest` characters is cut.
 
     >>> shown("a\x1b[31mb"), shown("wordlessness", longest=5)
     ('a�[31mb', 'word…')
@@ -63,9 +62,9 @@ def shown(text: str, longest: int = 24) -> str:
 
 
 class UserError(Exception):
-    """A mistake in what was asked for, written for the person who asked.
+    """A mistake of the user, with a message for that person.
 
-    Shown without control characters; of thousands of characters without a space, the first ones.
+    The message is shown without control characters; of words of more than 1,000 characters only the beginning is shown.
     """
 
     def __str__(self) -> str:
@@ -79,11 +78,11 @@ class SettingError(UserError):
     Parameters
     ----------
     key : str
-        The setting, as it is spelled in the configuration.
+        Key of the setting in the configuration.
     value : object
-        What it was set to.
+        Its value.
     problem : str
-        What is allowed and what to do, as the end of a sentence that begins with key and value.
+        The problem and its remedy, as the end of a sentence that begins with key and value.
     """
 
     def __init__(self, key: str, value: object, problem: str) -> None:
@@ -93,7 +92,7 @@ class SettingError(UserError):
         self.problem = problem
 
     def __reduce__(self) -> tuple[type[SettingError], tuple[str, object, str]]:
-        """Make it what it was where it is sent to another process: by default only the message would go."""
+        """Pickle key, value and problem; by default only the message would be sent to another process."""
         return SettingError, (self.key, self.value, self.problem)
 
     def within(self, group: str) -> SettingError:
@@ -102,20 +101,20 @@ class SettingError(UserError):
 
 
 def _shown(value: object) -> str:
-    """Return a value as it stands in a message: one of thousands of digits or characters only in part."""
+    """Return a value for a message; of thousands of digits or characters only the beginning."""
     try:
         text = str(value)
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
+    except ValueError:  # Python converts no integer of more than 4,300 digits
         return "(a number of thousands of digits)"
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 class CorpusError(UserError):
-    """A text that cannot be read, or that leaves nothing to train on."""
+    """A text that cannot be read, or from which nothing can be trained."""
 
 
 class FormatError(UserError):
-    """A file of embeddings that is not what its format says."""
+    """A file of embeddings that is damaged or violates its format."""
 
 
 class TrainingDivergedError(UserError):
@@ -125,9 +124,9 @@ class TrainingDivergedError(UserError):
 def install_command(extra: str) -> str:
     """Return the command that adds an extra to this installation of the project.
 
-    The project is on no package index, so pip needs the place that this copy was installed from. Installers record it
-    in ``direct_url.json`` (PEP 610). A checkout that was never installed is its own place, a copy from an index needs
-    only its name.
+    The project is on no package index, so pip needs the origin of this copy, which installers record in
+    ``direct_url.json`` (PEP 610). For a checkout that was never installed it is the checkout itself; a copy from an
+    index needs only its name.
 
     >>> install_command("sotu").startswith("pip install ")
     True
@@ -164,7 +163,7 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 
 def short(value: object) -> str:
-    """Return the representation of a value in a line: of an array dtype and shape, of a long list its beginning.
+    """Return a representation of a value on one line: dtype and shape of an array, the beginning of a long list.
 
     >>> short(np.zeros((3, 2))), short([1, 2, 3, 4, 5])
     ('float64[3, 2]', '[1, 2, 3, ...] (5)')
@@ -179,7 +178,7 @@ def short(value: object) -> str:
 
 
 class ShortRepr:
-    """A dataclass that is represented in a line; to be declared with ``repr=False``."""
+    """Base of dataclasses with a representation on one line; declare them with ``repr=False``."""
 
     def __repr__(self) -> str:
         this: Any = self
@@ -187,16 +186,16 @@ class ShortRepr:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-LARGEST = 2**63 - 1  # the largest number that NumPy and databases hold
+LARGEST = 2**63 - 1  # the largest integer of NumPy and of databases
 
 
 def require_whole(key: str, value: Any, *, at_least: int, at_most: int = LARGEST) -> int:
-    """Return a whole number of any kind as an ``int``: of Python, of NumPy, or an array without dimensions.
+    """Return an integer of Python or NumPy, or an array without dimensions, as an ``int``.
 
     Raises
     ------
     SettingError
-        If it is no whole number (a bool is none), or out of bounds.
+        If it is not an integer (or a bool), or out of bounds.
     """
     try:
         number = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
@@ -218,12 +217,12 @@ def require_number(
     below: float = math.inf,
     at_most: float = math.inf,
 ) -> float:
-    """Return a real number of any kind as a ``float``: of Python, of NumPy, or an array without dimensions.
+    """Return a real number of Python or NumPy, or an array without dimensions, as a ``float``.
 
     Raises
     ------
     SettingError
-        If it is no finite number (a bool is none), or outside the bounds that are given.
+        If it is not a finite number (or a bool), or outside the given bounds.
     """
     number = math.nan
     is_scalar = isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
@@ -253,7 +252,7 @@ def require_methods(key: str, value: Any, *methods: str, description: str) -> No
 
 
 def check_path(settings: object, key: str, description: str) -> None:
-    """Check a field of a dataclass, which may be frozen, that is a path, and keep it as ``str``; None stays."""
+    """Check a path in a field of a dataclass, even a frozen one, and store it as ``str``; None is allowed."""
     path = getattr(settings, key)
     require_kind(key, path, (str, Path, type(None)), description)
     if isinstance(path, Path):
@@ -261,7 +260,7 @@ def check_path(settings: object, key: str, description: str) -> None:
 
 
 def wrong_kind(key: str, value: object, description: str) -> SettingError:
-    """Return the error for an argument that is of the wrong kind."""
+    """Return the error for an argument of the wrong kind."""
     kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
     return SettingError(key, short(value), f"must be {description}, not {kind}.")
 
@@ -285,14 +284,14 @@ def require_floating(key: str, dtype: Any) -> None:
 
 
 def check_whole(settings: object, *keys: str, at_least: int, at_most: int = LARGEST) -> None:
-    """Check fields of a dataclass, which may be frozen, by `require_whole`, and keep them as ``int``."""
+    """Check fields of a dataclass, even a frozen one, by `require_whole`, and store them as ``int``."""
     for key in keys:
         number = require_whole(key, getattr(settings, key), at_least=at_least, at_most=at_most)
         object.__setattr__(settings, key, number)
 
 
 def check_number(settings: object, key: str, **bounds: float) -> None:
-    """Check a field of a dataclass, which may be frozen, by `require_number`, and keep it as ``float``."""
+    """Check a field of a dataclass, even a frozen one, by `require_number`, and store it as ``float``."""
     object.__setattr__(settings, key, require_number(key, getattr(settings, key), **bounds))
 
 
@@ -314,19 +313,19 @@ _SECRET = re.compile(
 def require_import(key: str, name: str) -> Any:
     """Return the object of a dotted name, or raise `SettingError`; modules in the current folder are found."""
     here = str(Path.cwd())
-    if here not in sys.path:  # the console script, unlike `python -m`, does not look in the current folder
+    if here not in sys.path:  # `python -m` searches the current folder, the console script does not
         sys.path.insert(0, here)
     try:
         return pkgutil.resolve_name(name)
-    except Exception as error:  # a module may raise anything while it is imported
+    except Exception as error:  # importing a module may raise anything
         raise SettingError(key, name, f"cannot be imported ({type(error).__name__}: {error}).") from error
 
 
 def refuse_secret(key: str, address: str, remedy: str) -> None:
-    """Raise `SettingError` if an address holds a password or a token, which all readers of a run would see.
+    """Raise `SettingError` if an address contains a password or token, which all readers of a run would see.
 
-    That is: a user with a password before the last ``@``, whatever characters the password has; a user alone where that
-    is a token (``http``, ``https``); or a parameter of such a name. The message shows none of it.
+    That is: a user with a password before the last ``@``, with any characters in the password; a user alone in ``http``
+    and ``https``, where it is a token; or a parameter with a telling name. The message contains none of it.
     """
     found = _ADDRESS.fullmatch(address)
     if found is None:

@@ -1,4 +1,4 @@
-"""The cores and the memory of this machine, and the seconds that operations take on it."""
+"""Cores and memory of this machine, and the time that operations take on it."""
 
 from __future__ import annotations
 
@@ -19,29 +19,28 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import UserError
 
-MOST_CORES = 1024  # that threads, processes or runs at once may be asked for
+MOST_CORES = 1024  # largest setting of threads, processes or simultaneous runs
 
 
 def available_cores() -> int:
-    """Return how many cores this process may run on."""
+    """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class NotEnoughMemoryError(UserError):
-    """Something would need more memory than there is."""
+    """An operation needs more memory than is available."""
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Return how many bytes can be allocated without swapping, or None where that is unknown (not Linux).
+    """Return the bytes that can be allocated without swapping; None if unknown (not Linux).
 
-    It is the least of what the kernel calls available and of what is left of every limit of a control group
-    (version 2 or 1) that this process is in. Cached files count as left, as far as the kernel would drop them
-    first.
+    It is the smallest of the kernel's own estimate and the rest of the limit of each control group (version 2 or 1) of
+    this process. Cached files that the kernel would drop first count as available.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` are mounted.
+        Folder in which ``proc`` and ``sys`` are mounted.
     """
     found = [_limit_left(folder, names) for folder, names in _control_groups(root)]
     found.append(_kernel_estimate(root))
@@ -49,10 +48,10 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def own_memory() -> int | None:
-    """Return how many bytes of memory are this process's own; None if unknown (not Linux).
+    """Return the bytes of this process's own memory; None if unknown (not Linux).
 
-    Files that it maps, and memory that is meant to be shared, are left out. Of pages that it still has in common with
-    the process it is a copy of, its part counts: a half of them if there are two.
+    Mapped files and shared memory are excluded. Pages shared with the process that it was forked from count in parts:
+    half of their size for two processes.
     """
     try:
         lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -73,7 +72,7 @@ _VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_
 
 
 def _control_groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
-    """Yield the folder of each control group of this process and those above it, and the names used there."""
+    """Yield the folder of each control group of this process and those above it, and the file names used there."""
     mount = root / "sys/fs/cgroup"
     try:
         memberships = (root / "proc/self/cgroup").read_text().splitlines()
@@ -88,14 +87,14 @@ def _control_groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
         else:
             continue
         group = base / path.lstrip("/")
-        # In a container the path may be the one outside of it; then only the mount itself is there.
+        # In a container the path may be that of the host; then only the mount itself exists.
         for folder in (group, *group.parents):
             if folder.is_relative_to(base):
                 yield folder, names
 
 
 def _limit_left(folder: Path, names: tuple[str, str, str]) -> int | None:
-    """Return how much of a control group's limit is left, or None if it has none."""
+    """Return the bytes left of a control group's limit, or None if it has none."""
     limit_file, usage_file, cache_field = names
     try:
         limit, usage = (folder / limit_file).read_text().strip(), int((folder / usage_file).read_text())
@@ -106,37 +105,37 @@ def _limit_left(folder: Path, names: tuple[str, str, str]) -> int | None:
 
 
 def _fields(file: Path) -> dict[str, int]:
-    """Return the number behind each name of a file of lines such as ``MemAvailable: 1024 kB``."""
+    """Return the numbers by name of a file with lines such as ``MemAvailable: 1024 kB``."""
     lines = [line.split() for line in file.read_text().splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) > 1}
 
 
 def require_memory(needed: int, purpose: str, advice: str | Callable[[int], str]) -> None:
-    """Refuse to go on, before anything is allocated, where `needed` bytes are not there.
+    """Check that `needed` bytes are available, before they are allocated.
 
-    Advice that takes time to find can be a function, which is given the bytes available.
+    Advice that takes time to compute can be a function of the available bytes.
 
     Raises
     ------
     NotEnoughMemoryError
-        With what is needed for what purpose, what there is, and the advice.
+        If they are not. The message has purpose, needed and available bytes, and the advice.
     """
     available = available_memory()
     if available is not None and needed > available:
-        said = advice if isinstance(advice, str) else advice(available)
+        remedy = advice if isinstance(advice, str) else advice(available)
         raise NotEnoughMemoryError(
-            f"{purpose} needs {readable_bytes(needed)}, and {readable_bytes(available)} are available.\n{said}"
+            f"{purpose} needs {readable_bytes(needed)}, and {readable_bytes(available)} are available.\n{remedy}"
         )
 
 
 def readable_bytes(number: float) -> str:
-    """Return a number of bytes as a person would say it, in powers of ten and three digits.
+    """Return a number of bytes with a decimal unit and three digits.
 
     >>> readable_bytes(1_500_000), readable_bytes(999_999), readable_bytes(123_456_000_000_000_000)
     ('1.5 MB', '1 MB', '123,456 TB')
     """
     for unit in ("B", "kB", "MB", "GB"):
-        if number < 999.5:  # what rounds to 1,000 is one of the next unit
+        if number < 999.5:  # a number that rounds to 1,000 is 1 of the next unit
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:.3g} TB" if number < 999.5 else f"{number:,.0f} TB"
@@ -146,14 +145,14 @@ MEGABYTE = 1_000_000
 
 
 class PeakMemory:
-    """The most that a block of code has allocated at once, by tracemalloc: exact, on every platform, repeatable.
+    """Peak of the memory allocated in a block of code, by tracemalloc: exact and repeatable on every platform.
 
-    It slows small operations down several times, so it is held to what must be measured.
+    It slows small operations down several times, so it is used for short blocks only.
 
     Attributes
     ----------
     megabytes : float
-        The peak, in units of 10⁶ bytes, above what was allocated when the block began.
+        The peak, in units of 10⁶ bytes, above the memory allocated before the block.
     """
 
     megabytes: float = 0.0
@@ -177,10 +176,10 @@ class PeakMemory:
 
 
 class PeakResident:
-    """By how much resident memory has grown at the most since this object was made.
+    """Peak growth of resident memory since this object was made.
 
-    `ru_maxrss` never falls, so from the second run of a process on it tells of the largest run so far. Linux lets a
-    process reset its own high-water mark; elsewhere there is no such number and the result is None.
+    `ru_maxrss` never falls, so after the first run of a process it is that of the largest run so far. On Linux a
+    process can reset its own high-water mark; elsewhere the result is None.
     """
 
     def __init__(self) -> None:
@@ -202,7 +201,7 @@ def _status(field: str) -> float:
     return int(lines[field].split()[0]) * 1024 / MEGABYTE
 
 
-REPEATS = 3  # of which the fastest counts: others were interrupted
+REPEATS = 3  # the fastest counts: others were interrupted
 CENTRES, WORDS = 64, 2048  # of the measured product
 STACK = 32  # matrices of 32 × 32 scores
 PASSED = 1 << 20  # numbers of the measured passes: more than the second-level cache holds
@@ -222,11 +221,11 @@ class Work:
     exponentials : float
         Numbers whose exponential or logarithm is taken.
     passed : float
-        Numbers that are read and written by simple arithmetic, each time they are.
+        Numbers read and written by simple arithmetic, counted each time.
     gathered : float
-        Numbers that are sorted, or fetched from or put in arbitrary places.
+        Numbers that are sorted, or read from or written to arbitrary positions.
     calls : float
-        Calls of NumPy, each of which takes a microsecond whatever it does.
+        Calls of NumPy; each takes about a microsecond in addition to its work.
     """
 
     products: float = 0.0
@@ -243,7 +242,7 @@ class Work:
         return Work(*(number * times for number in astuple(self)))
 
     def seconds(self, rates: Rates) -> float:
-        """Return how long this takes on one core."""
+        """Return the seconds that this takes on one core."""
         products = (number * rate for number, rate in zip(astuple(self), astuple(rates), strict=True))
         return float(sum(products))
 
@@ -262,7 +261,7 @@ class Rates:
 
 @cache
 def measure_rates(dtype: str, dim: int) -> Rates:
-    """Measure the rates of one core in some 30 milliseconds, with matrices of `dim` columns."""
+    """Measure the rates of one core in about 30 ms, with matrices of `dim` columns."""
     generator = np.random.default_rng(0)
     dim = min(dim, 1000)
 
@@ -298,7 +297,7 @@ def measure_rates(dtype: str, dim: int) -> Rates:
 
 def _fastest(work: Callable[[], object]) -> float:
     seconds = []
-    for _ in range(REPEATS + 1):  # the first one also finds its memory
+    for _ in range(REPEATS + 1):  # the first one also allocates
         began = perf_counter()
         work()
         seconds.append(perf_counter() - began)

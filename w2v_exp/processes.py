@@ -1,9 +1,9 @@
 """Processes: signals that end them in order, helper processes, and exit codes.
 
-The first of them raises a `KeyboardInterrupt`, and what there is of the run is recorded. Further ones within
-`IGNORED_SECONDS` are ignored: a closing terminal, `timeout` and impatient users send several, which should not break
-the orderly end. A later one interrupts that, too, for instance where a store does not respond. A signal that was
-ignored when the process started stays ignored (`nohup`, background jobs).
+The first signal raises a `KeyboardInterrupt`, and the partial results of the run are recorded. Further signals within
+`IGNORED_SECONDS` are ignored, because a closing terminal, `timeout` and impatient users send several. A later one
+interrupts the recording as well, for example if a store does not respond. A signal that was ignored when the process
+started stays ignored (`nohup`, background jobs).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ IGNORED_SECONDS = 3.0
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM)."""
+    """The process received SIGTERM."""
 
-    exit_code = 143  # 128 and the number of the signal, as shells have it
+    exit_code = 143  # 128 plus the number of the signal, as in shells
 
 
 class HungUp(Terminated):
@@ -51,7 +51,7 @@ _EXCEPTIONS: dict[str, type[KeyboardInterrupt]] = {
 
 
 class _State:
-    """What this process has received, while `termination_as_exception` lasts."""
+    """Signals that this process has received within `termination_as_exception`."""
 
     is_handled = False
     is_deferred = False
@@ -59,7 +59,7 @@ class _State:
     deferred: KeyboardInterrupt | None = None
 
     def begin(self) -> None:
-        """Forget what was received before."""
+        """Reset the state."""
         self.is_handled, self.is_deferred, self.received_at, self.deferred = True, False, None, None
 
 
@@ -68,9 +68,9 @@ _state = _State()
 
 @contextmanager
 def termination_as_exception() -> Iterator[None]:
-    """Turn signals into exceptions, so that they are handled where Ctrl-C is: else they leave a run RUNNING.
+    """Turn signals into exceptions that are handled as Ctrl-C is; otherwise they would leave a run RUNNING.
 
-    Within another one of its kind, and in other threads than the main one, this does nothing.
+    Nested in itself, and in other threads than the main one, this has no effect.
     """
     if _state.is_handled or threading.current_thread() is not threading.main_thread():
         yield
@@ -91,15 +91,15 @@ def termination_as_exception() -> Iterator[None]:
 
 @contextmanager
 def interruptions_deferred() -> Iterator[None]:
-    """Raise the first interruption after the block: what it does is to be whole, or not there.
+    """Raise the first interruption after the block, which is then complete.
 
-    A second one, if it is not ignored, is raised in the block.
+    A second interruption that is not ignored is raised in the block.
     """
     before, _state.is_deferred = _state.is_deferred, True
     try:
         yield
     except KeyboardInterrupt:
-        _state.deferred = None  # this one serves for it
+        _state.deferred = None  # this one replaces it
         raise
     finally:
         _state.is_deferred = before
@@ -109,7 +109,7 @@ def interruptions_deferred() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise interruptions at once within this part of a block where they are deferred."""
+    """Raise interruptions at once in this part of a block that defers them."""
     before, _state.is_deferred = _state.is_deferred, False
     try:
         _raise_deferred()
@@ -142,36 +142,36 @@ SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that oth
 
 
 def may_be_copied() -> bool:
-    """Return whether a copy of this process is safe: on Linux, while it has no other Python thread.
+    """Return whether this process can be forked safely: on Linux, while it has no other Python thread.
 
-    What another thread has locked stays locked in a copy, where nobody would unlock it. Threads of BLAS do not matter:
-    it ends them before, and starts them anew. On macOS, the system's own libraries do not bear being copied.
+    A lock held by another thread would stay locked in the copy. Threads of BLAS do not matter: it ends them before a
+    fork and starts them again. On macOS, the system's own libraries do not support forks.
     """
     return sys.platform == "linux" and active_count() == 1
 
 
 def lightest_context() -> BaseContext:
-    """Return how to start processes so that they take the least memory: as copies where that is safe, or spawned.
+    """Return the start method that takes the least memory: fork if that is safe, otherwise spawn.
 
-    A copy has this process's pages, its modules among them, until one of the two writes to them; a spawned process
-    loads all modules again.
+    A forked process shares the pages of this one, including its modules, until one of the two writes to them; a spawned
+    process loads all modules again.
     """
     return multiprocessing.get_context("fork") if may_be_copied() else SPAWN
 
 
 def start(process: BaseProcess) -> None:
-    """Start a process that sees neither Ctrl-C nor the end of the terminal."""
+    """Start a process that receives neither Ctrl-C nor the end of the terminal."""
     with interruptions_held_back(), warnings.catch_warnings():
-        # That of copying a process which has threads: those of BLAS, by `may_be_copied`.
+        # The warning of forking a process with threads: by `may_be_copied` they are those of BLAS.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         process.start()
 
 
 def begin_as_helper() -> None:
-    """In a process that has been started: end by SIGTERM alone, which the parent sends, or when the parent has died.
+    """Let a started process end only by SIGTERM, which the parent sends, or when the parent dies.
 
-    A copy has the parent's handlers, which end a run in order. Ctrl-C and the end of the terminal go to the parent as
-    well.
+    A forked process has the parent's handlers, which would record a run. The parent also receives Ctrl-C and the end of
+    the terminal.
     """
     if sys.platform != "win32":
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -181,15 +181,15 @@ def begin_as_helper() -> None:
 
 
 def wait_for_own_signal() -> None:
-    """Give a signal that has ended a helper process time to reach this process, where it raises an interruption.
+    """Wait for a signal that has ended a helper process to reach this process and interrupt it.
 
-    Whoever signals a group of processes one by one may reach the helpers first.
+    A group of processes may be signalled one by one, the helpers first.
     """
     sleep(SIGNAL_SECONDS)
 
 
 def end_with_parent() -> None:
-    """End this process when its parent has died without a word: it would wait for work for ever."""
+    """End this process when its parent dies: it would wait for work forever."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -202,10 +202,10 @@ def end_with_parent() -> None:
 
 @contextmanager
 def interruptions_held_back() -> Iterator[None]:
-    """Hold Ctrl-C and the end of the terminal back for a moment.
+    """Block Ctrl-C and the end of the terminal for a moment.
 
-    A process started meanwhile never sees them: its parent ends it. Nor does the process that Python starts to delete
-    semaphores, which would stay in /dev/shm if the end of the terminal ended it.
+    A process started in the block never receives them: its parent ends it. Nor does the process that Python starts to
+    remove semaphores, which would stay in /dev/shm if the end of the terminal ended it.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -218,7 +218,7 @@ def interruptions_held_back() -> Iterator[None]:
 
 
 def may_start_processes() -> bool:
-    """Return whether this process may start others: a daemon, as those of a multiprocessing.Pool are, may not."""
+    """Return whether this process may start others: daemons, as in a multiprocessing.Pool, may not."""
     return not multiprocessing.current_process().daemon
 
 
@@ -246,19 +246,19 @@ class VisibleStream:
 
 
 class _StandardErrorHandler(logging.Handler):
-    """Writes messages, and nothing else, to the standard error of the moment: a progress bar replaces it."""
+    """Writes messages to the current `sys.stderr`, which a progress bar may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # a full disk, or no reader any more: a run does not end for that
+        with suppress(OSError):  # a full disk, or no reader any more: no reason to end a run
             print(visible(self.format(record)), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def messages_on_stderr() -> Iterator[None]:
-    """Show what the package logs as lines of the standard error, as a command does; of other packages only errors.
+    """Print log messages of the package, and errors of other packages, on standard error.
 
-    Elsewhere, as in a notebook, the loggers ``w2v_exp.…`` are as Python has them: warnings are shown, and can be
-    silenced, redirected or captured. Within another one of its kind this does nothing.
+    Commands use it. In a notebook the loggers ``w2v_exp.…`` have Python's defaults: warnings are shown, and can be
+    silenced, redirected or captured. Nested in itself this has no effect.
     """
     logger, root = logging.getLogger("w2v_exp"), logging.getLogger()
     if any(isinstance(handler, _StandardErrorHandler) for handler in logger.handlers):
@@ -279,7 +279,7 @@ def messages_on_stderr() -> Iterator[None]:
         logger.propagate = propagate
 
 
-INTERRUPTED = 130  # by Ctrl-C: 128 and the signal's number, as shells have it
+INTERRUPTED = 130  # by Ctrl-C: 128 plus the number of the signal, as in shells
 
 
 def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
@@ -292,7 +292,7 @@ def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
     try:
         code = command(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has seen enough, as `head` does
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
         code = 1
     except KeyboardInterrupt as interruption:

@@ -1,4 +1,4 @@
-"""Results of runs and the sweeps that they belong to, as files in their folders."""
+"""Results of runs and descriptions of sweeps, as files in their folders."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ from w2v_exp.files import DamagedFileError, read_checked, write_checked
 
 _log = logging.getLogger(__name__)
 
-CHANGE, BASE = "change", "base"  # the swept key of a sweep of changes, and its value where nothing is changed
+CHANGE, BASE = "change", "base"  # the swept key of a sweep of changes, and its value without a change
 DONE = ("FINISHED", "SKIPPED")
-LEAST_KNOWN = 30  # pairs or questions: a score of fewer ranks nothing
+LEAST_KNOWN = 30  # pairs or questions: a score of fewer is not ranked
 Points = Sequence[tuple[int, float]]  # values by epoch
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run of a sweep, as tables and pictures need it.
+    """Result of a run of a sweep, for tables and pictures.
 
     Parameters
     ----------
     name : str
         The run's name: the swept values, such as ``window=3 dim=10``.
     swept : dict of str to str
-        The swept keys and their values in this run, in the order of the command; the seed is not among them.
+        The swept keys, without the seed, and their values in this run, in the order of the command.
     seed : int
         The run's seed.
     status : str
-        ``FINISHED``, ``FAILED`` or ``KILLED``; ``SKIPPED``, if the same run had finished before, or ``RUNNING``, if it
-        is being run by another process.
+        ``FINISHED``, ``FAILED`` or ``KILLED``; ``SKIPPED`` if the same run had finished earlier, or ``RUNNING`` if
+        another process is running it.
     reason : str
-        One line that says why a run did not come to its end, or why the store does not have all of one that finished;
-        otherwise empty.
+        The reason, in one line, why the run did not finish, or why its upload is incomplete; otherwise empty.
     metrics : dict of str to float
         The last value of each metric.
     curves : mapping of str to list of (int, float)
-        Values by epoch, thinned, by the name of their metric: ``cost``, and ``objective_cost`` of an objective that is
-        no likelihood.
+        Thinned values by epoch for each metric: ``cost``, and ``objective_cost`` for an objective that is not a
+        likelihood.
     ended_by : str
-        What has ended training: ``epochs``, ``patience`` or ``minutes``; empty if it was interrupted or failed.
+        The rule that ended training: ``epochs``, ``patience`` or ``minutes``; empty if it was interrupted or failed.
     run_id : str
-        The run in the store; of one that was skipped, that which had finished. Empty where nothing is tracked.
+        Id of the run in the store; for a skipped run, of the one that had finished. Empty without tracking.
     similar : dict of str to list of str
-        The probe words, and the words nearest to each; empty for one that is not known.
+        The nearest words of each probe word; empty for an unknown word.
     explorer : str
-        What became of the explorer's page, in a line; empty if none was asked for.
+        State of the explorer's page, in one line; empty if it was not requested.
     """
 
     name: str
@@ -67,12 +66,12 @@ class RunResult:
 
     @property
     def done(self) -> bool:
-        """Whether there is a result, be it of now or of before."""
+        """Whether there is a result, of this or of an earlier run."""
         return self.status in DONE
 
     @property
     def finished_before(self) -> str:
-        """The run in the store that made running this one again needless; empty if there was none."""
+        """Id of the earlier run that this one was skipped for; otherwise empty."""
         return self.run_id if self.status == "SKIPPED" else ""
 
     @property
@@ -81,11 +80,11 @@ class RunResult:
         return "cost_pairs" in self.metrics and self.metrics.get("cost_sample_share", 0.0) < 1.0
 
     def known(self, metric: str) -> float:
-        """Return of how many pairs or questions an evaluation score is; infinite for every other metric."""
+        """Return the number of pairs or questions behind an evaluation score; infinite for other metrics."""
         return self.metrics.get(f"{metric}_known", math.inf)
 
     def total(self, metric: str) -> int:
-        """Return how many pairs or questions the evaluation set of a score has."""
+        """Return the number of pairs or questions in the evaluation set of a score."""
         coverage = self.metrics.get(f"{metric}_coverage", 0.0)
         return round(self.known(metric) / coverage) if coverage else 0
 
@@ -101,7 +100,7 @@ SWEEP_ID = "sweep"  # key of a result
 
 @dataclass(frozen=True)
 class Sweep:
-    """What every run of a sweep can read in the sweep's folder, in whatever process or machine it runs.
+    """Description of a sweep, in its folder, for its runs in any process and on any machine.
 
     Parameters
     ----------
@@ -114,15 +113,15 @@ class Sweep:
     total : int
         The number of runs.
     study : str, optional
-        The study that its runs are trials of, if it is a search.
+        The study of a search; its runs are trials of it.
     sought : (str, int), optional
-        The metric that is sought, and 1 if more of it is better, −1 if less is.
+        The target metric of a search, and 1 to maximise or −1 to minimise it.
     started : float
-        When it began, in seconds since 1970.
+        Time of its start, in seconds since 1970.
     id : str
-        In the results of its runs: a folder may have those of other sweeps. A search that is resumed keeps it.
+        Id in the results of its runs, since a folder may contain those of other sweeps. A resumed search keeps it.
     subdirs : list of str, optional
-        The folders of its runs below its own; None: they are named by their numbers.
+        Folders of its runs below its own; None if they are named by their numbers.
     changes : dict of str to list of str
         The overrides of each value of the key ``change``, if it is a sweep of changes.
     """
@@ -139,7 +138,7 @@ class Sweep:
     changes: dict[str, list[str]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write this down in the sweep's folder."""
+        """Write the description into the sweep's folder."""
         folder.mkdir(parents=True, exist_ok=True)
         write_checked(folder / SWEEP_FILE, asdict(self))
 
@@ -162,14 +161,14 @@ class Sweep:
 
 
 def write_result(result: RunResult, folder: Path, sweep: Sweep | None) -> None:
-    """Write down how a run ended, in its own folder."""
+    """Write the result of a run into its folder."""
     write_checked(folder / RESULT_FILE, asdict(result) | {SWEEP_ID: sweep.id if sweep else ""})
 
 
 def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
-    """Return how the run of a folder ended; None if there is no result, it is of another sweep, or the file is damaged.
+    """Return the result of the run in a folder; None if there is none, it is of another sweep, or damaged.
 
-    A damaged file is reported in a line: the run counts as one that has not ended.
+    A damaged file is logged as a warning, and its run counts as unfinished.
     """
     file = folder / RESULT_FILE
     try:
@@ -190,14 +189,14 @@ def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
 
 
 def _reason(error: Exception) -> str:
-    """Return why a file cannot be read, as the end of a sentence."""
+    """Return the reason why a file cannot be read, as the end of a sentence."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error) if isinstance(error, DamagedFileError) else "it is of another version"
 
 
 def read_results(folder: Path, sweep: Sweep) -> list[RunResult]:
-    """Return how the runs of a sweep ended, in their order. Those of other sweeps in its folder are left out."""
+    """Return the results of the runs of a sweep, in their order, without those of other sweeps in its folder."""
     numbers = sorted(int(run.name) for run in folder.iterdir() if run.name.isdecimal())
     subdirs = sweep.subdirs or list(map(str, numbers))
     return [result for subdir in subdirs if (result := read_result(folder / subdir, sweep))]

@@ -107,7 +107,9 @@ def _array(
     if members > 1:
         raise FormatError(f"{path}: the archive has {members} arrays {name}, and must have one.")
     if information.compress_type != zipfile.ZIP_STORED or information.file_size > size:
-        raise FormatError(f"{path}: the array {name} is compressed, or said to be larger than the file.")
+        raise FormatError(
+            f"{path}: the array {name} is compressed, or its header has a size larger than the file."
+        )
     with _raised_as_format_error(f"{path}: the array {name} is damaged"), archive.open(information) as stream:
         version = npy.read_magic(stream)
         if version != (1, 0):
