@@ -90,7 +90,7 @@ def test_a_metric_that_the_table_lacks_is_called_by_its_name() -> None:
 
 @pytest.mark.usefixtures("store")
 def test_runs_log_the_metrics_of_the_table_and_when_it_says(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    process_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow import MlflowClient
 
@@ -103,7 +103,7 @@ def test_runs_log_the_metrics_of_the_table_and_when_it_says(
     for name in ("questions-words.txt", "own.txt"):
         (tmp_path / name).write_text(questions)
     for name, overrides in RUNS.items():
-        done = command(*SETTINGS, *overrides, f"tracking.experiment={name}")
+        done = process_command(*SETTINGS, *overrides, f"tracking.experiment={name}")
         assert done.returncode == 0, f"{name}: {done.stderr}"
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     seen = set()
