@@ -167,7 +167,6 @@ def test_both_coordinates_of_a_position_have_one_scale():
     np.testing.assert_array_equal(quantised_positions(np.full((2, 2), 3.0)), np.zeros((2, 2)))
 
 
-@pytest.mark.usefixtures("starts_processes")  # scikit-learn counts cores by lscpu
 def test_the_map_is_that_of_the_projection_and_the_seed():
     pytest.importorskip("sklearn")
     embeddings = some_embeddings([f"w{i}" for i in range(12)], 5)
