@@ -263,6 +263,7 @@ def test_moments_end_with_the_last_epoch(epochs, expected):
 # ---------------------------------------------------------------- one training
 
 
+@pytest.mark.usefixtures("starts_processes")
 @LINUX
 @pytest.mark.parametrize("kind", [OURS, GENSIM, FAST_TEXT])
 def test_a_training_has_its_time_memory_and_scores(folder, kind):
@@ -289,6 +290,7 @@ def test_a_training_has_its_time_memory_and_scores(folder, kind):
     assert Trained.from_json(json.loads(json.dumps(asdict(trained)))) == trained
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_training_that_fails_is_reported_by_its_last_line():
     with pytest.raises(UserError, match=r"ended with exit code 1: ModuleNotFoundError: .*'no_package'"):
         training.run_child("no_package")
