@@ -168,7 +168,7 @@ def test_values_of_another_version_are_not_taken(tmp_path: Path, capsys: pytest.
 def test_a_damaged_sweep_is_a_mistake_in_a_line(
     damage: Damage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.mktemp("sweep")
     SWEEP.write(folder)
     (folder / SWEEP_FILE).write_bytes(damage((folder / SWEEP_FILE).read_bytes()))
     try:

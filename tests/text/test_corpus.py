@@ -210,7 +210,7 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
         (
             "program",
             b"\x7fELF\2\1\1\0\0\xd0\0",
-            r"is not UTF-8 \(byte 0xd0: .*has NUL bytes.*A glob leaves such files out",
+            r"is not UTF-8 \(byte 0xd0: .*has NUL bytes.*Exclude such files by a glob",
         ),
         ("no_mark.txt", "text".encode("utf-16-le"), r"is not text: it has NUL bytes, .*UTF-16 without"),
         ("cut.gz", gzip.compress(b"word " * 999)[:-9], r"truncated"),

@@ -18,10 +18,12 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import composition_errors, hydra_values, parse_overrides
 from w2v_exp.errors import UserError, shown
+from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.outputs import RUN_FILES
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
 from w2v_exp.runs import RESULT_FILE, SWEEP_FILE
@@ -61,8 +63,11 @@ def new_folder(config: DictConfig, mode: str, study_name: str | None = None) -> 
         if study_name:
             return Path(f"outputs/sweeps/{study_name}")
         return Path(f"outputs/{mode}s/{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}")
-    with hydra_values(config):
-        text = str(OmegaConf.select(config, key, throw_on_missing=True))
+    try:
+        with hydra_values(config):
+            text = str(OmegaConf.select(config, key, throw_on_missing=True))
+    except OmegaConfBaseException as error:
+        raise explain(error) from error
     if not text.strip():
         raise UserError(f"{key}=: is empty; name a folder.")
     if "\0" in text or "${" in text:  # Hydra would resolve ${…} once more

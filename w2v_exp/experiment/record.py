@@ -335,7 +335,7 @@ def earlier_result(plan: Plan, info: RunInfo, inputs: RunInputs) -> RunResult | 
     if not resumes(plan, info):
         return None
     if plan.mlflow is None:
-        finished, alive = earlier_local_runs(inputs.fingerprint, info.folder)
+        finished, alive = earlier_local_runs(inputs.fingerprint, info.folder, info.sweep_folder)
         if finished:
             return _skipped(finished, info)
         return _running(plan, info, str(alive), "") if alive else None

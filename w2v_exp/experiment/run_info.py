@@ -43,6 +43,8 @@ class RunInfo:
         The composed configuration.
     folder : Path
         Hydra's output folder, for the run's files.
+    sweep_folder : Path, optional
+        The folder of its sweep.
     """
 
     name: str
@@ -53,6 +55,7 @@ class RunInfo:
     choices: dict[str, str]
     config: DictConfig
     folder: Path
+    sweep_folder: Path | None = None
 
     @classmethod
     def of_current_job(cls, config: DictConfig) -> RunInfo:
@@ -84,6 +87,7 @@ class RunInfo:
             choices=choices,
             config=config,
             folder=folder,
+            sweep_folder=Path(hydra.sweep.dir) if in_sweep else None,
         )
 
     @property

@@ -283,7 +283,9 @@ def sweep_results(folder: Path, sweep: Sweep) -> list[RunResult]:
 LOCAL_ROOTS = (Path("outputs/runs"), Path("outputs/sweeps"))
 
 
-def earlier_local_runs(fingerprint: str, folder: Path) -> tuple[RunResult | None, Path | None]:
+def earlier_local_runs(
+    fingerprint: str, folder: Path, sweep_folder: Path | None
+) -> tuple[RunResult | None, Path | None]:
     """Look the runs of a fingerprint up in folders: those in ``outputs``, and those beside a run or its sweep.
 
     Parameters
@@ -292,6 +294,8 @@ def earlier_local_runs(fingerprint: str, folder: Path) -> tuple[RunResult | None
         Of the run to come.
     folder : Path
         Its folder. The earlier run may have had the same.
+    sweep_folder : Path, optional
+        The folder of its sweep.
 
     Returns
     -------
@@ -301,13 +305,8 @@ def earlier_local_runs(fingerprint: str, folder: Path) -> tuple[RunResult | None
         The folder of one that is running in another process.
     """
     folder = folder.absolute()
-    sweep = next((above for above in folder.parents if (above / SWEEP_FILE).exists()), folder)
-    found = {
-        run
-        for root in {sweep.parent, *(root.absolute() for root in LOCAL_ROOTS)}
-        for run in _run_folders(root)
-        if read_fingerprint(run) == fingerprint
-    }
+    roots = {(sweep_folder or folder).absolute().parent, *(root.absolute() for root in LOCAL_ROOTS)}
+    found = {run for root in roots for run in _run_folders(root) if read_fingerprint(run) == fingerprint}
     finished: RunResult | None = None
     alive: Path | None = None
     for run in sorted(found, key=_last_change):
@@ -320,11 +319,10 @@ def earlier_local_runs(fingerprint: str, folder: Path) -> tuple[RunResult | None
 
 def _run_folders(root: Path) -> Iterator[Path]:
     """Yield the folders in a folder, and those of the runs of the sweeps among them."""
-    with suppress(OSError), os.scandir(root) as listed:
-        for entry in listed:
-            if not entry.is_dir():
+    with suppress(OSError):
+        for folder in root.iterdir():
+            if not folder.is_dir():
                 continue
-            folder = root / entry.name
             yield folder
             if (folder / SWEEP_FILE).exists():
                 with suppress(UserError, OSError):
