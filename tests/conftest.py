@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import multiprocessing.util
 import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,21 @@ def _messages_on_stderr() -> Iterator[None]:
     """Show what is logged as the command line does."""
     with messages_on_stderr():
         yield
+
+
+_frozen_modules = [0]  # their number at the last time
+
+
+@pytest.fixture(autouse=True)
+def _loaded_modules_are_not_collected() -> None:
+    """Exempt loaded modules from garbage collection: every run collects, for its peak memory.
+
+    With MLflow and thousands of tests loaded, that takes longer than the rest of a small run.
+    """
+    if len(sys.modules) > _frozen_modules[0] + 100:
+        gc.collect()
+        gc.freeze()
+        _frozen_modules[0] = len(sys.modules)
 
 
 @pytest.fixture

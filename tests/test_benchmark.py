@@ -130,6 +130,7 @@ def test_a_table_shows_names_as_they_are_and_missed_promises():
 # ---------------------------------------------------------------- all of it, tiny
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=SLOW)])
 def test_training_is_compared(threads):
     bars = recipe.article_training(threads, **benchmark.TINY["article"])
@@ -140,12 +141,14 @@ def test_training_is_compared(threads):
         assert ("differ by" in bar.note) == ("as published" in bar.what)
 
 
+@pytest.mark.second_tier
 def test_steps_of_real_text_are_compared():
     bars = recipe.real_steps(1, **benchmark.TINY["steps"])
     assert [bar.promised for bar in bars] == [8, 15, 8, 15]
     assert all(bar.value > 0 for bar in bars)
 
 
+@pytest.mark.second_tier
 def test_an_exact_epoch_is_compared_with_the_recipe_and_the_machine():
     ratio, share = recipe.exact_epoch(1, **benchmark.TINY["epoch"])
     assert (ratio.promised, ratio.goal) == (4000, 8000)
@@ -153,6 +156,7 @@ def test_an_exact_epoch_is_compared_with_the_recipe_and_the_machine():
     assert min(ratio.value, share.value) > 0
 
 
+@pytest.mark.second_tier
 def test_pair_generation_is_compared():
     from_ids, from_words = recipe.pair_generation(**benchmark.TINY["pairs"])
     assert (from_ids.promised, from_words.promised) == (40, None)
@@ -172,6 +176,7 @@ def test_the_overhead_of_a_sweep_is_measured():
     assert (bar.unit, bar.promised) == ("%", 15)
 
 
+@pytest.mark.second_tier
 def test_the_script_prints_a_table_and_writes_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = ["--tiny", "--threads", "1", "--only", "article", "pairs", "--json", "speed.json"]

@@ -133,6 +133,7 @@ def test_the_sample_of_output_in_the_readme_is_true(command: Command) -> None:
     assert measured.findall(done.stdout) == measured.findall(sample)
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -209,6 +210,7 @@ def test_the_architecture_fits_two_screens() -> None:
     assert len((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()) <= 110
 
 
+@pytest.mark.second_tier
 def test_the_path_of_a_setting_in_the_architecture_is_that_of_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
