@@ -26,6 +26,7 @@ from processes import environment
 
 from w2v_exp.__main__ import run
 from w2v_exp.processes import exit_with
+from w2v_exp.text import tokenizers
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -100,6 +101,7 @@ def _modules(folder: Path) -> Iterator[None]:
             if any(place and Path(place).is_relative_to(folder) for place in places):
                 del sys.modules[name]
         sys.path_importer_cache.pop(str(folder), None)
+        tokenizers._import_callable.cache_clear()
 
 
 @contextmanager

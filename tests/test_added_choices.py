@@ -180,6 +180,7 @@ def test_an_added_encoding_builds_estimates_checks_and_trains(
     assert costs(trained("labels=thinned", "labels.every=1")) == costs(trained("labels=sparse"))
 
 
+@pytest.mark.second_tier
 def test_an_added_objective_trains_with_every_encoding_that_it_allows(folder: Path) -> None:
     assert plan("objective=scaled").option("objective") == "added_objective.Scaled"
     for labels in ("dense", "sparse", "counts", "streamed", "thinned"):

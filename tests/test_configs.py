@@ -131,6 +131,7 @@ def test_the_command_of_an_experiment_runs(option: str, command: Command, tmp_pa
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("option", options("sweep"))
 def test_the_command_of_a_sweep_is_understood(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -116,7 +116,9 @@ def test_a_signal_that_was_ignored_stays_ignored(number: int) -> None:
 
 
 @pytest.mark.usefixtures("end_to_end")
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGHUP, marks=pytest.mark.second_tier), signal.SIGINT]
+)
 def test_a_run_is_recorded_as_killed_with_what_it_has(
     number: int, store: Path, process_command: Command, tmp_path: Path
 ) -> None:

@@ -143,6 +143,7 @@ def test_without_m_nothing_is_run() -> None:
         understood(BOTH)
 
 
+@pytest.mark.second_tier
 @pytest.mark.usefixtures("store")
 def test_changes_of_ones_own_folder_are_resumed_and_compared_with_the_base(
     command: Command, tmp_path: Path

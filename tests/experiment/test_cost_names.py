@@ -136,6 +136,7 @@ def curve_of(client: MlflowClient, run: Any, metric: str) -> list[tuple[int, flo
     return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric)]
 
 
+@pytest.mark.second_tier
 def test_a_sweep_shows_each_cost_by_its_name(shown: Any, folder: Path) -> None:
     done = shown(f"objective={','.join(OBJECTIVES)}", "cost_every=2", "-m")
     runs = {r.data.params["objective"]: r for r in newest_runs(folder)[:4] if r.data.tags.get("kind") is None}
@@ -185,6 +186,7 @@ def test_a_sweep_shows_each_cost_by_its_name(shown: Any, folder: Path) -> None:
         assert f"{name.replace('_', ' ')}, nats per pair" in texts
 
 
+@pytest.mark.second_tier
 def test_a_sweep_of_negative_sampling_alone_draws_its_objective_by_epoch(shown: Any) -> None:
     """Its cost is measured at the end only, which makes no curve."""
     done = shown("objective=negative_sampling", "dim=3,5", "-m")

@@ -108,6 +108,7 @@ hydra:
 """
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("flag", ["--config-dir", "--config-path"])
 @pytest.mark.parametrize("option", ["experiment", "sweep"])
 def test_folders_of_the_users_own_file_count(option: str, flag: str, here: Path) -> None:
@@ -180,6 +181,7 @@ def test_runs_that_would_share_a_folder_are_refused(subdir: str, shared: str, he
     assert not [*here.iterdir()]
 
 
+@pytest.mark.second_tier
 def test_every_run_has_the_subdir_that_is_composed_for_it(here: Path) -> None:
     subdir = "hydra.sweep.subdir='${hydra.job.num}/${hydra.job.override_dirname}/${optimizer.name}'"
     swept = ["optimizer=sgd,adam", "window=2,3", "-m"]
@@ -193,6 +195,7 @@ def test_every_run_has_the_subdir_that_is_composed_for_it(here: Path) -> None:
     }
 
 
+@pytest.mark.second_tier
 def test_a_used_folder_gives_nothing_to_the_next_sweep(here: Path) -> None:
     assert run([*QUICK, "hydra.sweep.dir=many", "window=2,3,4", "-m"]) == 0
     (here / "many" / "notes.txt").write_text("mine")

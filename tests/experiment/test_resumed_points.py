@@ -199,6 +199,7 @@ def test_pending_data_of_an_interrupted_run_are_uploaded_when_it_is_resumed(
     assert costs.read_text() != "partial"
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize(
     ("place", "subdir"), [(["hydra.run.dir=mine"], ""), (["hydra.sweep.dir=many", "seed=7", "-m"], "0")]
 )

@@ -234,6 +234,7 @@ def test_without_tracking_a_finished_run_is_found_in_its_folder(
     assert len([*tmp_path.rglob("embeddings.npz")]) == 2
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("place", [[], ["hydra.sweep.dir=many"]])
 def test_without_tracking_an_interrupted_sweep_is_completed(
     place: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

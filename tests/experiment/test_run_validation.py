@@ -61,6 +61,7 @@ def test_the_cost_is_logged_by_epoch_and_stands_beside_that_of_training(
     assert run.data.params["validation.block"] == "10"
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("labels", ["dense", "counts", "streamed"])
 def test_every_encoding_takes_the_cost_of_the_same_held_out_pairs(
     labels: str, command: Command, tmp_path: Path

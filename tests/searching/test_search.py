@@ -309,6 +309,7 @@ def test_a_study_is_named_by_its_folder(tmp_path: Path) -> None:
     assert begin(tmp_path).name == tmp_path.name
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -348,6 +349,7 @@ def test_a_storage_that_cannot_be_used_is_said(tmp_path: Path) -> None:
             begin(tmp_path, f"hydra.sweeper.storage={url}")
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize(("known", "code"), [(29, 2), (30, 0)])
 def test_a_search_for_a_score_of_too_few_pairs_names_no_best_and_says_why(
     known: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

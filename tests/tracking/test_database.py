@@ -229,6 +229,7 @@ def test_a_command_refuses_an_incomplete_store_before_training(tmp_path: Path, c
     assert set(names(tmp_path)) == {"mlflow.db", "mlflow.db.lock"}
 
 
+@pytest.mark.second_tier
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_a_store_of_an_older_mlflow_is_migrated_after_a_copy(
     journal: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

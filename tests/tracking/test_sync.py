@@ -64,6 +64,7 @@ class Killed(BaseException):
     """The end of the process, at this line."""
 
 
+@pytest.mark.second_tier
 def test_a_process_that_is_killed_between_upload_and_cursor_leaves_no_doubled_point(
     client: MlflowClient, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
