@@ -52,8 +52,8 @@ def end_to_end() -> None:
     """Let a test start processes and be one of the first tier: a dozen, each another way through the product."""
 
 
-# Programs that the first test of a process starts which needs the revision, or the number of cores.
-ONCE = ("git", "lscpu")
+# Programs that the first test of a process starts which needs the revision, or the kind or number of cores.
+ONCE = ("git", "lscpu", "uname")
 _started: list[str] = []  # processes, by the test of the moment
 
 

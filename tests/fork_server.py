@@ -59,11 +59,11 @@ def warm_up() -> None:
     from sqlalchemy.orm import configure_mappers
 
     from w2v_exp.config import register_schema
-    from w2v_exp.experiment.command import parse, understand
+    from w2v_exp.experiment.command import check_command, parse
     from w2v_exp.reporting.plots import draw_costs
 
     register_schema()
-    understand(parse(["tracking=none"]))
+    check_command(parse(["tracking=none"]))
     configure_mappers()
     with tempfile.TemporaryDirectory() as folder:
         draw_costs({"cost": {0: 1.0, 1: 0.5}}, path=Path(folder, "cost.png"))

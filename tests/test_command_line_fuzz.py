@@ -11,7 +11,7 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.config import Sources, config_folder, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.cli import run
-from w2v_exp.experiment.command import is_information_request, parse, understand
+from w2v_exp.experiment.command import check_command, is_information_request, parse
 from w2v_exp.experiment.config_errors import all_keys
 from w2v_exp.experiment.folders import new_folder
 
@@ -261,7 +261,7 @@ def answer(line: list[str]) -> str:
         if parsed.help or parsed.version or is_information_request(parsed):
             assert run(line) in (0, 2)
             return ""
-        command = understand(parsed)
+        command = check_command(parsed)
         new_folder(command.config, "sweep" if command.is_sweep else "run")
     except UserError as error:
         return str(error)

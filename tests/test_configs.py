@@ -13,7 +13,7 @@ from processes import Command
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import config_folder, register_schema
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.plan import make_plan
 from w2v_exp.text.corpus import TextCorpus
@@ -138,7 +138,7 @@ def test_the_command_of_a_sweep_is_understood(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     register_schema()
-    assert understand(parse(shortened(f"sweep={option}", tmp_path))).runs > 1
+    assert check_command(parse(shortened(f"sweep={option}", tmp_path))).runs > 1
 
 
 SLOW = {"schedules", "updates"}  # three seeds of each run

@@ -24,7 +24,7 @@ from w2v_exp.config import config_folder, register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import SUBCOMMANDS
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.plan import Plan
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def test_the_choice_that_contributing_adds_works(
     Path("hashtags.py").write_text(code)
     Path("my_conf/tokenizer").mkdir(parents=True)
     Path("my_conf/tokenizer/hashtag.yaml").write_text(options)
-    (_, plan), *_ = understand(parse(["--config-dir", "my_conf", "tokenizer=hashtag"])).plans()
+    (_, plan), *_ = check_command(parse(["--config-dir", "my_conf", "tokenizer=hashtag"])).plans()
     assert plan.tokenizer("A #Rose!") == ["a", "#rose"]
     assert run(["--config-dir", "my_conf", "--help", "tokenizer"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -151,7 +151,7 @@ def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         if texts != arguments:
             texts.remove("tokenizer=custom")
         try:
-            assert understand(parse(texts)).runs >= 1
+            assert check_command(parse(texts)).runs >= 1
         except UserError as error:
             pytest.fail(f"{' '.join(arguments)}: {error}")
 

@@ -36,7 +36,7 @@ from peers.contenders import (
 )
 from w2v_exp.config import register_schema
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.plan import Plan
 from w2v_exp.tracking.history import provenance
@@ -191,7 +191,7 @@ def plan_of(overrides: list[str], text: str, cache_folder: str) -> Plan:
     paths = {"corpus.path": text, "cache.folder": cache_folder}
     escaped = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in paths.items()}
     register_schema()
-    command = understand(parse([*overrides, *(f"{key}='{value}'" for key, value in escaped.items())]))
+    command = check_command(parse([*overrides, *(f"{key}='{value}'" for key, value in escaped.items())]))
     if command.is_sweep:
         raise UserError("The comparison takes one configuration; leave out the sweep.")
     if command.plan.validation.share:

@@ -11,7 +11,7 @@ from processes import Command
 from w2v_exp.config import Sources, parse_overrides, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.command import Command as Understood
-from w2v_exp.experiment.command import parse, read_changes, understand
+from w2v_exp.experiment.command import check_command, parse, read_changes
 from w2v_exp.tracking.history import recorded_runs
 from w2v_exp.tracking.store import open_store
 
@@ -32,7 +32,7 @@ hydra:
 
 def understood(*arguments: str) -> Understood:
     register_schema()
-    return understand(parse([*arguments]))
+    return check_command(parse([*arguments]))
 
 
 def test_each_run_is_the_base_and_one_set_of_overrides_for_every_seed() -> None:

@@ -9,7 +9,7 @@ from processes import run_command
 
 from w2v_exp.config import register_schema
 from w2v_exp.errors import UserError
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 
 HEAD = b"# @package _global_\n"
 FILES = [
@@ -40,10 +40,10 @@ def test_a_file_that_cannot_be_used_is_named(
     (folder / "mine.yaml").write_bytes(content)
     line = ["--config-dir", "own", "experiment=mine", "tracking=none"]
     if not answer:
-        assert understand(parse(line)).runs == 1
+        assert check_command(parse(line)).runs == 1
         return
     with pytest.raises(UserError) as raised:
-        understand(parse(line))
+        check_command(parse(line))
     assert answer in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
 
@@ -55,7 +55,7 @@ def test_a_folder_with_the_name_of_a_file_is_no_option(
     register_schema()
     (tmp_path / "own" / "experiment" / "mine.yaml").mkdir(parents=True)
     with pytest.raises(UserError, match="experiment=mine: not an option"):
-        understand(parse(["-cd", "own", "experiment=mine"]))
+        check_command(parse(["-cd", "own", "experiment=mine"]))
 
 
 @pytest.mark.usefixtures("starts_processes")
@@ -97,5 +97,5 @@ def test_only_the_last_override_of_a_key_is_kept(
     overrides: list[str], fixed: list[str], swept: dict[str, list[str]]
 ) -> None:
     register_schema()
-    command = understand(parse(overrides))
+    command = check_command(parse(overrides))
     assert (command.fixed, command.swept) == (fixed, swept)

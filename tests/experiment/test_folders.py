@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from w2v_exp.config import Sources, literal, parse_overrides, quoted, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.cli import run
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.experiment.folders import (
     ARTIFACTS,
     clear_earlier,
@@ -176,7 +176,7 @@ def test_a_store_is_in_the_folder_of_the_command(here: Path, store: Path) -> Non
 def test_runs_that_would_share_a_folder_are_refused(subdir: str, shared: str, here: Path) -> None:
     register_schema()
     with pytest.raises(UserError) as raised:
-        understand(parse([*QUICK, f"hydra.sweep.subdir='{subdir}'", "window=2,3", "seed=0,1", "-m"]))
+        check_command(parse([*QUICK, f"hydra.sweep.subdir='{subdir}'", "window=2,3", "seed=0,1", "-m"]))
     assert str(raised.value).startswith(f"hydra.sweep.subdir={shared}")
     assert not [*here.iterdir()]
 

@@ -21,7 +21,7 @@ from processes import Command
 from w2v_exp.config import register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import cli
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.study_name=found", "-m"]
 SPACE = ["dim=range(4,20)", "learning_rate=tag(log,interval(0.001,1))"]
@@ -272,7 +272,7 @@ def test_a_metric_that_turns_out_not_to_be_logged_ends_the_search(command: Comma
 def test_what_cannot_be_searched_is_said_before_anything_is_done(arguments: list[str], said: str) -> None:
     register_schema()
     with pytest.raises(UserError) as raised:
-        understand(parse(["hydra/sweeper=optuna", "-m", *arguments]))
+        check_command(parse(["hydra/sweeper=optuna", "-m", *arguments]))
     assert str(raised.value).startswith(said)
 
 
@@ -292,13 +292,13 @@ def test_a_space_without_a_search_and_a_search_without_runs_are_refused(
 ) -> None:
     register_schema()
     with pytest.raises(UserError) as raised:
-        understand(parse(arguments))
+        check_command(parse(arguments))
     assert str(raised.value).startswith(said)
 
 
 def begin(folder: Path, *arguments: str) -> Any:
     register_schema()
-    command = understand(parse(["hydra/sweeper=optuna", "-m", "dim=4,5", *arguments]))
+    command = check_command(parse(["hydra/sweeper=optuna", "-m", "dim=4,5", *arguments]))
     assert command.search
     config = OmegaConf.masked_copy(command.config, [str(key) for key in command.config if key != "hydra"])
     folder.mkdir(exist_ok=True)

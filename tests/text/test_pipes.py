@@ -16,7 +16,7 @@ import pytest
 
 from w2v_exp.config import register_schema
 from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.experiment.command import parse, understand
+from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.text import cache as text_cache
 from w2v_exp.text import corpus as corpora
 from w2v_exp.text.cache import TextCache, encode_cached
@@ -107,7 +107,9 @@ def test_a_pipe_is_refused_where_other_processes_run():
         pipe(b"some words") as path,
         pytest.raises(SettingError, match="is a pipe, which other processes cannot"),
     ):
-        understand(parse(["corpus=file", f"corpus.path={path}", "window=2,3", "hydra/launcher=joblib", "-m"]))
+        check_command(
+            parse(["corpus=file", f"corpus.path={path}", "window=2,3", "hydra/launcher=joblib", "-m"])
+        )
 
 
 RUN = ["epochs=2", "explorer=none", "checkpoint=none", "dim=4", "tracking=none", "tokenizer=word"]

@@ -44,10 +44,10 @@ from w2v_exp.experiment.command import (
     BASIC_SWEEPER,
     Command,
     Parser,
+    check_command,
     is_information_request,
     parse,
     refuse_sweep,
-    understand,
 )
 from w2v_exp.experiment.config_errors import all_keys, explain
 from w2v_exp.experiment.folders import (
@@ -118,7 +118,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     if is_information_request(parsed):
         return _print_information(parsed)
-    command = understand(parsed)
+    command = check_command(parsed)
     try:
         if command.plan.estimate:
             return _estimate(command)

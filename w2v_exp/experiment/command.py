@@ -1,7 +1,7 @@
 """A command line, parsed and checked before any work.
 
-`parse` reads flags and overrides, and `understand` turns them into a `Command`: every key, option and value is checked,
-those of all runs of a sweep included, so that a mistake in the last value does not surface hours later.
+`parse` reads flags and overrides, and `check_command` turns them into a `Command`: every key, option and value is
+checked, those of all runs of a sweep included, so that a mistake in the last value does not surface hours later.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class Command:
             yield values, plan_of(self.sources.compose(_with(self.fixed, values, self.changes)))
 
 
-def understand(parsed: Namespace) -> Command:
+def check_command(parsed: Namespace) -> Command:
     """Return the command of a parsed command line, checked.
 
     Every key, every option and every value is checked, swept ones included.
@@ -242,12 +242,12 @@ def understand(parsed: Namespace) -> Command:
     """
     sources = Sources.of(parsed)
     try:
-        return _understand(sources, parsed.overrides, multirun=parsed.multirun)
+        return _checked_command(sources, parsed.overrides, multirun=parsed.multirun)
     except HYDRA_ERRORS as error:
         raise explain(error, lambda: all_keys(sources, parsed.overrides)) from error
 
 
-def _understand(sources: Sources, texts: list[str], *, multirun: bool) -> Command:
+def _checked_command(sources: Sources, texts: list[str], *, multirun: bool) -> Command:
     overrides = parse_overrides(texts)
     given = {str(override.key_or_group) for override in overrides}
     fixed, swept = _split(sources, overrides)

@@ -80,7 +80,9 @@ def find_run(run: str, tracking_uri: str | None = None) -> str:
         if len(found) > 1:
             raise UserError(f"The ids of {len(found)} runs in {address} begin with {run}; give more of it.")
     if not found:
-        raise UserError(f"There is no finished run with the id or name {run} in {address}.")
+        raise UserError(
+            f"There is no finished run with the id or name {run} in {address}. List the runs: mlflow ui."
+        )
     if len(found) > 1:
         raise UserError(
             f"{len(found)} finished runs in {address} have this name; give an id (the latest: {found[0].info.run_id})."
