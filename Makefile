@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep ui test test-all reproduce exact-softmax ablation benchmark reference docs clean
+.PHONY: help sweep ui test test-all test-slow reproduce exact-softmax ablation benchmark reference docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -28,14 +28,17 @@ test: $(VENV)/.installed ## lint, types and the first tier of tests: in this pro
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n auto --dist worksteal -m 'not second_tier'
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal -m 'not second_tier'
+
+test-all: test ## and the second tier: processes, servers, kills, comparisons that take seconds
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal -m 'second_tier and not (slow or browser or slurm or postgres)'
 
 # Software that not every machine has: its tests run where it is.
 SERVICES := $(if $(and $(shell command -v chromium),$(wildcard $(VENV)/lib/*/site-packages/playwright)), or browser) \
 	$(if $(shell command -v slurmctld), or slurm) $(if $(wildcard /usr/lib/postgresql/*/bin/postgres), or postgres)
 
-test-all: test ## and the second tier: processes, servers, kills, minutes; property tests with ten times as many, random examples
-	@W2V_EXP_THOROUGH=1 $(BIN)/pytest -n auto --dist worksteal -m 'second_tier and not (browser or slurm or postgres) or hypothesis $(SERVICES)'
+test-slow: $(VENV)/.installed ## tests that take minutes or need Chromium, Slurm or PostgreSQL; ten times as many, random examples
+	@W2V_EXP_THOROUGH=1 $(BIN)/pytest -n auto --dist worksteal -m 'slow or hypothesis $(SERVICES)'
 
 reproduce: $(VENV)/.installed ## every published result of the article beside ours, as a report
 	@$(BIN)/python scripts/reproduce_article.py

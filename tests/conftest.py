@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,17 @@ for _number in (signal.SIGINT, signal.SIGHUP):
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the second tier: they start processes, take minutes or need software that is not everywhere."""
+    """Mark the tests of the second tier: they start processes, take minutes or need software that is not everywhere.
+
+    Of the cases of a test with the mark ``cases(every=n)``, only every n-th is in the first tier.
+    """
+    cases: Counter[str] = Counter()
     for item in items:
+        if mark := item.get_closest_marker("cases"):
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % mark.kwargs["every"]:
+                item.add_marker("second_tier")
+            cases[test] += 1
         used = getattr(item, "fixturenames", ())
         marked = any(item.get_closest_marker(name) for name in ("slow", "browser", "slurm", "postgres"))
         if marked or ("starts_processes" in used and "end_to_end" not in used):

@@ -1,4 +1,4 @@
-"""Property tests: the same examples in every run of the first tier, random and ten times as many in the second."""
+"""Property tests: the same examples in every run, but random and ten times as many in `make test-slow`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 
 from hypothesis import settings
 
-THOROUGH = os.environ.get("W2V_EXP_THOROUGH") == "1"  # set by `make test-all`
+THOROUGH = os.environ.get("W2V_EXP_THOROUGH") == "1"  # set by `make test-slow`
 DEFAULT_EXAMPLES = 100
 
 
 def examples(number: int) -> int:
-    """Return the number of examples of a property test in this tier, from that of the first."""
+    """Return the number of examples of a property test from that of `make test`."""
     return 10 * number if THOROUGH else number
 
 

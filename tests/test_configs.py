@@ -43,6 +43,7 @@ FEW_WORDS = encode_text(TextCorpus("some words"), WhitespaceTokenizer(), Vocabul
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes_to_a_plan(
     choice: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -125,6 +126,7 @@ def shortened(choice: str, folder: Path) -> list[str]:
     return [*command_of(choice), "tracking=none", *SHORTER.get(choice, ["epochs=5"])]
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.parametrize("option", options("experiment"))
 def test_the_command_of_an_experiment_runs(option: str, command: Command, tmp_path: Path) -> None:
     done = command(*shortened(f"experiment={option}", tmp_path))

@@ -80,13 +80,8 @@ def begin(plan):
     kept_epochs(plan.epochs, 500)
 
 
-@pytest.mark.parametrize(
-    ("choice", "key"),
-    [
-        pytest.param(*keys, marks=[pytest.mark.second_tier] if number % 8 else [])
-        for number, keys in enumerate(numeric_keys())
-    ],
-)
+@pytest.mark.cases(every=8)
+@pytest.mark.parametrize(("choice", "key"), numeric_keys())
 def test_a_number_of_any_size_is_used_or_refused_in_a_line(choice, key):
     used = []
     for value in VALUES:

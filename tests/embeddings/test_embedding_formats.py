@@ -317,6 +317,7 @@ def test_a_run_is_loaded_in_another_way():
 # --- reading takes no more than it must
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts what Linux has read")
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_file_is_read_once_and_no_more_memory_is_taken_than_for_its_parts(tmp_path, suffix):

@@ -63,6 +63,7 @@ def trained(way, *choices):
     return trainer.parameters.embedding.tobytes() + trainer.parameters.output.tobytes()
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_window_beyond_the_longest_segment_trains_to_the_bytes_of_one_that_reaches_over_it(way):
     reference = trained(way, "window=26")
@@ -151,7 +152,8 @@ def test_listed_pairs_of_any_width_are_all_of_the_segments(text, window):
         assert other.contexts.tobytes() == listed[0].contexts.tobytes()
 
 
-@pytest.mark.parametrize("shrinking", [pytest.param(False, marks=pytest.mark.second_tier), True])
+@pytest.mark.cases(every=3)
+@pytest.mark.parametrize("shrinking", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_estimated_and_measured_of_a_wide_window_is_that_of_the_longest_segment(way, shrinking):
     def found(width):

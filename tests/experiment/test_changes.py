@@ -111,6 +111,7 @@ def test_a_mistake_is_named_before_any_run(arguments: list[str], message: str) -
     assert message in str(mistake.value)
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.parametrize(
     ("text", "message"),
     [

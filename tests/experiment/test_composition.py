@@ -29,6 +29,7 @@ FILES = [
 ]
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.parametrize(("content", "answer"), FILES)
 def test_a_file_that_cannot_be_used_is_named(
     content: bytes, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

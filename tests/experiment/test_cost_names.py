@@ -100,6 +100,7 @@ def costs_in(text: str) -> list[tuple[str, str, float]]:
     ]
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_run_shows_each_cost_by_its_name(objective: str, shown: Any, folder: Path) -> None:
     sampled = objective == "negative_sampling"

@@ -137,14 +137,8 @@ def identifier(case: object) -> str | None:
     return case if isinstance(case, str) else None
 
 
-@pytest.mark.parametrize(
-    ("tokens", "words", "choices"),
-    [
-        pytest.param(*one, marks=[pytest.mark.second_tier] if number % 4 else [])
-        for number, one in enumerate(GRID)
-    ],
-    ids=identifier,
-)
+@pytest.mark.cases(every=4)
+@pytest.mark.parametrize(("tokens", "words", "choices"), GRID, ids=identifier)
 def test_the_estimate_is_within_15_per_cent_of_the_peak(tokens: int, words: int, choices: str) -> None:
     plan, text = plan_of(*choices.split()), text_of(tokens, words)
     estimated = estimate_run(plan, text, words).total / MEGABYTE

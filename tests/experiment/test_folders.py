@@ -66,6 +66,7 @@ def results(folder: Path) -> set[str]:
     return {str(file.parent.relative_to(folder)) for file in folder.rglob("result.json")}
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.parametrize(("mode", "prefix"), [("run", ""), ("sweep", "++")])
 @pytest.mark.usefixtures("here")
 def test_a_folder_is_what_is_composed(mode: str, prefix: str) -> None:
@@ -75,6 +76,7 @@ def test_a_folder_is_what_is_composed(mode: str, prefix: str) -> None:
         assert str(new_folder(Sources().compose([str(override.input_line)]), mode)) == meant
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     "text", ["", "' '", r"'\${no}'", "[x]", "${no}", "${hydra.job.num}", "null", "file", "file/x"]
 )
@@ -159,6 +161,7 @@ def test_a_store_is_in_the_folder_of_the_command(here: Path, store: Path) -> Non
     assert [*here.rglob("*.db")] == [store]
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     ("subdir", "shared"),
     [
@@ -301,6 +304,7 @@ def of_a_run_that_is_gone(here: Path, run: str) -> Cursor:
     return Cursor(f"sqlite:///{here / 'mlflow.db'}", "w2v_exp", run_id="0" * 32)
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     ("left", "problem"),
     [

@@ -167,6 +167,7 @@ OF_A_COST = {"cost_gap", "information_explained"}
 OF_PAIRS = {"unigram_cost", "cost_floor"}
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("choices", "there", "missing"),

@@ -13,6 +13,7 @@ CHOICES = ("corpus=file", "corpus.path=text.txt", "objective=negative_sampling",
 SHORT = ("tokenizer=whitespace", "tracking=none", "epochs=3", "learning_rate=0.025", "dim=8", "threads=1")
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     "choices",
     [

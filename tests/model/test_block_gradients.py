@@ -84,6 +84,7 @@ def added_up(gradients: BlockGradients) -> tuple[NDArray[np.float64], NDArray[np
     return embedding, output
 
 
+@pytest.mark.cases(every=4)
 @pytest.mark.parametrize("context", [SKIPGRAM, MEAN, SUM])
 @pytest.mark.parametrize(
     "rule",

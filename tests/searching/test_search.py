@@ -223,6 +223,7 @@ def test_a_metric_that_turns_out_not_to_be_logged_ends_the_search(command: Comma
     assert [trial.state for trial in study(tmp_path).trials] == [TrialState.FAIL]
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -301,6 +301,7 @@ def test_a_tar_whose_headers_claim_much_is_read_in_bounded_memory(tmp_path):
 BLANKS = b" " * (1 << 20)
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     "pack", ["gz", "bz2", "xz", "zip", "bzip2.zip", "lzma.zip", "tar.gz", "members.tar.gz"]
 )

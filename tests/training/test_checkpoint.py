@@ -150,6 +150,7 @@ CASES = [
 ]
 
 
+@pytest.mark.cases(every=4)
 @pytest.mark.parametrize(
     ("examples", "order", "objective", "optimizer", "dtype"),
     CASES,
@@ -272,6 +273,7 @@ def arrays_of(path):
     return arrays, checkpoint.notes
 
 
+@pytest.mark.cases(every=4)
 @pytest.mark.parametrize("bit", range(8))
 def test_every_flipped_bit_is_detected_or_does_not_matter(file, tmp_path, bit):
     """A few are of no consequence: dates of a zip archive's members, for instance. Each byte has one bit flipped."""

@@ -37,6 +37,7 @@ def taken(examples, objective, optimizer, threads):
     return [np.array(costs), *left]
 
 
+@pytest.mark.cases(every=4)
 @pytest.mark.usefixtures("_small_parts")
 @pytest.mark.parametrize(("optimizer", "offset"), list(itertools.product(OPTIMIZERS, OUTPUT_OFFSETS)))
 @pytest.mark.parametrize("centres", [V, 7])
