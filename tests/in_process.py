@@ -150,7 +150,7 @@ def _streams(*files: int) -> Iterator[None]:
 
 @contextmanager
 def _warnings() -> Iterator[None]:
-    """Show on standard error what Python warns of, as it does without pytest."""
+    """Print the warnings of Python on standard error, as without pytest."""
     with warnings.catch_warnings():
         warnings.resetwarnings()
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
