@@ -399,10 +399,9 @@ def begin_record(
     if tracking := plan.mlflow:
         store = retry(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
     uri = store.uri if store else None
-    interrupted = _interrupted_journal(inputs.fingerprint, checkpoints)
+    interrupted, end = _interrupted_journal(inputs.fingerprint, checkpoints)
     cursor = None
     if interrupted:
-        end = interrupted.last_end()
         has_finished = end is not None and end.status == "FINISHED"
         if store:
             opened, journal = store, interrupted
@@ -463,21 +462,20 @@ def _header(plan: Plan, info: RunInfo, inputs: RunInputs) -> Header:
     )
 
 
-def _interrupted_journal(fingerprint: str, checkpoints: RunCheckpoints) -> Journal | None:
-    """Return the journal of the run that the checkpoint is of, if it is there."""
+def _interrupted_journal(fingerprint: str, checkpoints: RunCheckpoints) -> tuple[Journal | None, End | None]:
+    """Return the journal of the run that the checkpoint is of, if it is there, and the end of that run."""
     folder = checkpoints.interrupted_run
     if folder is None:
-        return None
+        return None, None
     try:
         journal = Journal.open(folder)
-        for _ in journal.entries():
-            pass  # raises if it is damaged
+        end = journal.last_end()
     except FileNotFoundError:
-        return None
+        return None, None
     except (OSError, ValueError) as error:
         _log.warning(f"{folder / JOURNAL}: cannot be read ({error}); the resumed run begins a new record.")
-        return None
-    return journal if journal.header.fingerprint == fingerprint else None
+        return None, None
+    return (journal, end) if journal.header.fingerprint == fingerprint else (None, None)
 
 
 def _cursor_in(store: Store, journal: Journal) -> tuple[Cursor | None, bool]:

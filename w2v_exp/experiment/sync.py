@@ -16,7 +16,7 @@ from w2v_exp.errors import UserError, shown
 from w2v_exp.files import DamagedFileError, is_locked
 from w2v_exp.tracking.history import FOLDER, LOCK, is_alive
 from w2v_exp.tracking.journal import FILE as JOURNAL
-from w2v_exp.tracking.journal import Journal
+from w2v_exp.tracking.journal import End, Journal
 from w2v_exp.tracking.store import connect, error_message, first_line, open_store, retry, store_uri
 from w2v_exp.tracking.upload import FILE as CURSOR
 from w2v_exp.tracking.upload import (
@@ -67,17 +67,12 @@ def _sync(folder: Path, configured: str, is_given: bool) -> int:
         print(f"{folder}: {LEGACY_HINT}.", file=sys.stderr)
         return FAILED
     try:
-        journal, cursor = _read(folder)
-        end = journal.last_end()
+        journal, cursor, end = _read(folder)
         checked_files(folder, end.files if end else "")
         uri = configured if is_given else _confirmed(folder, cursor.uri, configured)
-        uploader = Uploader(connect(uri, create=False), journal, cursor)
-        if not uploader.has_begun():
-            uploader.discard()
+        if not _upload_rest(Uploader(connect(uri, create=False), journal, cursor)):
             print(f"{folder}: its run did not begin in {uri}; nothing to upload.")
             return UPLOADED
-        if not uploader.skip_if_finished():
-            uploader.upload()
     except UserError as error:
         print(f"{folder}: {error}", file=sys.stderr)
         return FAILED
@@ -89,8 +84,18 @@ def _sync(folder: Path, configured: str, is_given: bool) -> int:
     return UPLOADED
 
 
-def _read(folder: Path) -> tuple[Journal, Cursor]:
-    """Return the journal of a folder and its cursor.
+def _upload_rest(uploader: Uploader) -> bool:
+    """Upload what the store lacks of an earlier run; return False, and delete its journal, if it did not begin."""
+    if not uploader.has_begun():
+        uploader.discard()
+        return False
+    if not uploader.skip_if_finished():
+        uploader.upload()
+    return True
+
+
+def _read(folder: Path) -> tuple[Journal, Cursor, End | None]:
+    """Return the journal of a folder, its cursor, and the end of the run; nothing damaged is sent.
 
     Raises
     ------
@@ -100,10 +105,9 @@ def _read(folder: Path) -> tuple[Journal, Cursor]:
     file = folder / JOURNAL
     try:
         journal = Journal.open(folder)
-        for _ in journal.entries():
-            pass  # before anything of it is sent
+        end = journal.last_end()
         file = folder / CURSOR
-        return journal, Cursor.read(folder)
+        return journal, Cursor.read(folder), end
     except (OSError, ValueError, DamagedFileError) as error:
         raise UserError(f"{file} cannot be read ({first_line(error)})") from None
 
@@ -135,7 +139,7 @@ def upload_earlier(folder: Path, tracking: MlflowTracking | None, patience: floa
     if tracking is None or is_uploaded(folder) or _is_active(folder):
         return
     try:
-        journal, cursor = _read(folder)
+        journal, cursor, _ = _read(folder)
     except UserError as error:
         raise UserError(f"{error}. Delete it if nobody needs it, or choose another folder.") from None
     configured = store_uri(tracking.uri)
@@ -160,11 +164,7 @@ def _upload(journal: Journal, cursor: Cursor, tracking: MlflowTracking) -> None:
         run = client.get_run(cursor.run_id)
         if run.info.status == "RUNNING" and is_alive(run):  # in another folder: this one has no lock
             raise UserError(f"run {cursor.run_id} is alive in {run.data.tags.get(FOLDER, 'another folder')}")
-    uploader = Uploader(client, journal, cursor)
-    if not uploader.has_begun():
-        uploader.discard()
-    elif not uploader.skip_if_finished():
-        uploader.upload()
+    _upload_rest(Uploader(client, journal, cursor))
 
 
 def _confirmed(folder: Path, noted: str, configured: str) -> str:

@@ -244,10 +244,11 @@ def journal_result(journal: Journal) -> RunResult:
     header = journal.header
     metrics: dict[str, float] = {}
     curves: dict[str, list[tuple[int, float]]] = {}
-    tags = journal.tags()
+    tags = dict(header.tags)
     end = None
     for entry in journal.entries():
         end = entry.end
+        tags |= entry.tags
         metrics |= entry.metrics
         for name in entry.metrics.keys() & set(CURVES):
             curves.setdefault(name, []).append((entry.step, entry.metrics[name]))

@@ -310,7 +310,13 @@ class Journal:
                 yield Entry.parse(line, offset)
 
     def last_end(self) -> End | None:
-        """Return the end of the run; None if it has none, or was resumed after it."""
+        """Return the end of the run; None if it has none, or was resumed after it.
+
+        Raises
+        ------
+        DamagedJournalError
+            If any line is not as it was written: all of them are read.
+        """
         entries = list(self.entries())
         return entries[-1].end if entries else None
 
