@@ -123,6 +123,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.parametrize(("arguments", "answer"), MISTAKES, ids=[" ".join(case[0])[:60] for case in MISTAKES])
 def test_a_mistake_is_answered_in_one_or_two_lines_and_leaves_nothing(
     command: Command, tmp_path: Path, arguments: list[str], answer: str

@@ -72,6 +72,7 @@ def test_a_window_beyond_the_longest_segment_trains_to_the_bytes_of_one_that_rea
         assert trained(way, f"window={width}") == reference, width
 
 
+@pytest.mark.cases(every=2)
 @pytest.mark.parametrize("way", WAYS)
 def test_windows_that_shrink_may_be_drawn_from_any_width(way):
     # Nearly all that are drawn from so many are beyond the segment.

@@ -89,6 +89,7 @@ def test_quotes_in_a_set_are_those_of_a_shell() -> None:
     assert [plan for _, plan in command.plans()][1].corpus.text == "a rose is a rose"  # type: ignore[union-attr]
 
 
+@pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
