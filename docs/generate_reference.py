@@ -115,13 +115,20 @@ def metrics_page() -> str:
         "All metrics that runs and sweeps log to MLflow. The file `comparison.csv` of a sweep contains their means",
         "over seeds. For metrics that are logged after epochs, `validation.every`, `cost_every` and `evaluation.every`",
         "set the interval. The last value is the result of the run. In the names, `*` is the name of an evaluation",
-        "set or of another metric.\n",
+        "set or of another metric. A constant of a run, such as the size of its text, is a *tag* of the run in MLflow",
+        "(`tags.pairs`), not a metric: as such it would be drawn as a chart of equal bars.\n",
         "| metric | meaning | unit | better | logged |\n| --- | --- | --- | --- | --- |",
     ]
     for metric in METRICS:
         label = "" if metric.label == metric.name.replace("_", " ") and metric.note else metric.label
         meaning = ". ".join(f"{text[0].upper()}{text[1:]}" for text in (label, metric.note) if text)
-        cells = [f"`{metric.name}`", cell(meaning), metric.unit, better[metric.better], logged[metric.logged]]
+        cells = [
+            f"`{metric.name}`",
+            cell(meaning),
+            metric.unit,
+            better[metric.better],
+            "as a tag" if metric.constant else logged[metric.logged],
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

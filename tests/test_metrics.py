@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plans import plan_of
 from processes import Command
 
@@ -15,11 +18,17 @@ from w2v_exp.metrics import (
     COLUMNS,
     METRICS,
     QUALITIES,
+    constant_tags,
+    constants,
     described,
     heading_of,
     logged_metrics,
     metric_of,
 )
+from w2v_exp.tracking.history import journal_result, recorded_result, recorded_runs
+from w2v_exp.tracking.journal import End, Header, Journal
+from w2v_exp.tracking.store import open_store
+from w2v_exp.tracking.upload import Cursor, Uploader
 
 README, DOCS = (Path(__file__).parents[1] / name for name in ("README.md", "docs"))
 ENDINGS = {"cost", "explained", "floor", "gap", "mb", "precision", "second", "seconds"}  # of a metric's name
@@ -88,6 +97,30 @@ def test_a_metric_that_the_table_lacks_is_called_by_its_name() -> None:
     assert heading_of("brightness_of_stars") == "brightness of stars"
 
 
+@given(st.dictionaries(st.sampled_from(["pairs", "tokens", "own_known", "estimated_memory_mb"]), st.floats()))
+def test_constants_come_back_from_tags_with_all_digits(metrics: dict[str, float]) -> None:
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    assert constants({"host": "7", **constant_tags(metrics)}) == finite
+    assert constants({"pairs": "many", "tokens": "inf"}) == {}
+
+
+@pytest.mark.parametrize("constant", [True, False], ids=["tag", "metric"])
+def test_a_run_that_logged_its_constants_as_metrics_is_read_like_others(
+    constant: bool, store: Path, tmp_path: Path
+) -> None:
+    opened = open_store(f"sqlite:///{store}")
+    journal = Journal.create(tmp_path, Header("a run", params={"seed": "3"}))
+    journal.log_metrics({"cost": 1.5} if constant else {"cost": 1.5, "pairs": 84.0})
+    if constant:
+        journal.set_tags({"pairs": "84"})
+    journal.end(End("FINISHED"))
+    journal.close()
+    Uploader(opened.client, journal, Cursor.of(opened), is_new=True).upload()
+    (run,) = recorded_runs(opened, "")
+    for result in (journal_result(journal), recorded_result(opened, run, {})):
+        assert (result.metrics, result.seed) == ({"cost": 1.5, "pairs": 84.0}, 3)
+
+
 @pytest.mark.usefixtures("store")
 def test_runs_log_the_metrics_of_the_table_and_when_it_says(
     process_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -109,10 +142,11 @@ def test_runs_log_the_metrics_of_the_table_and_when_it_says(
     seen = set()
     for name, overrides in RUNS.items():
         for run in client.search_runs([client.get_experiment_by_name(name).experiment_id]):
-            metrics = run.data.metrics
+            metrics = run.data.metrics | constants(run.data.tags)
+            assert not constants(run.data.metrics), name
             assert [metric for metric in metrics if described(metric) is None] == []
             seen |= {described(metric).name for metric in metrics}
-            repeated = [m for m in metrics if len(client.get_metric_history(run.info.run_id, m)) > 1]
+            repeated = [m for m in run.data.metrics if len(client.get_metric_history(run.info.run_id, m)) > 1]
             assert {described(metric).logged for metric in repeated} <= {"epoch"}
             if "-m" not in overrides:
                 assert set(logged_metrics(plan_of(*SETTINGS, *overrides))) - set(metrics) == set(), name

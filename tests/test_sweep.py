@@ -10,6 +10,8 @@ import pytest
 from mlflow import MlflowClient
 from processes import Command, run_command
 
+from w2v_exp.metrics import constants
+
 COMMAND = ["window=3,5", "dim=10,50", "-m", "epochs=700"]
 
 
@@ -88,7 +90,8 @@ def test_metrics_agree_with_each_other_and_with_the_curve(
     client: MlflowClient, runs: list[Any], tmp_path: Path
 ) -> None:
     for each in runs:
-        metrics = each.data.metrics
+        metrics = each.data.metrics | constants(each.data.tags)
+        assert not constants(each.data.metrics)  # they are tags
         window = int(each.data.params["window"])
         assert metrics["pairs"] == {3: 84, 5: 130}[window]
         assert (metrics["tokens"], metrics["vocabulary_size"]) == (16, 13)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -68,6 +69,9 @@ class Metric:
         Of a score on an evaluation set: what the set has, ``pairs`` or ``questions``. Few known ones rank nothing.
     curve : bool
         Whether it is drawn by epoch, on axes of its own.
+    constant : bool
+        Whether a run has one value of it, known by measuring nothing, such as the size of its text. MLflow has it as a
+        tag: as a metric it would be drawn as a chart of equal bars.
     note : str
         A sentence on what it means, or on what may be compared.
     expected : callable, optional
@@ -86,6 +90,7 @@ class Metric:
     role: Literal["", "quality", "resource"] = ""
     items: str = ""
     curve: bool = False
+    constant: bool = False
     note: str = ""
     expected: Callable[[Plan], bool] | None = None
 
@@ -286,9 +291,17 @@ METRICS = (
         "",
         "epoch",
         decimals=0,
+        constant=True,
         note="Fewer than 30 rank nothing.",
     ),
-    Metric("*_coverage", "known pairs or questions, of those of the set", "share", "epoch", decimals=3),
+    Metric(
+        "*_coverage",
+        "known pairs or questions, of those of the set",
+        "share",
+        "epoch",
+        decimals=3,
+        constant=True,
+    ),
     Metric(
         "word_pairs_*",
         "your own word pairs, by the name of their file",
@@ -305,8 +318,16 @@ METRICS = (
         MORE,
         items="questions",
     ),
-    Metric("continued_words", "words initialised from saved vectors", "", "start", decimals=0, reported=True),
-    Metric("new_words", "words without saved vectors", "", "start", decimals=0, reported=True),
+    Metric(
+        "continued_words",
+        "words initialised from saved vectors",
+        "",
+        "start",
+        decimals=0,
+        reported=True,
+        constant=True,
+    ),
+    Metric("new_words", "words without saved vectors", "", "start", decimals=0, reported=True, constant=True),
     Metric(
         "kept_words",
         "saved words absent from this text",
@@ -314,6 +335,7 @@ METRICS = (
         "start",
         decimals=0,
         reported=True,
+        constant=True,
         note="Their saved vectors are evaluated and written unchanged.",
     ),
     Metric(
@@ -339,10 +361,11 @@ METRICS = (
         None,
         "estimated MB",
         8,
+        constant=True,
         note="Known before anything is allocated; a run that does not fit is refused.",
         expected=_always,
     ),
-    Metric("memory_available_mb", "available memory", MEGABYTES, "start", decimals=None),
+    Metric("memory_available_mb", "available memory", MEGABYTES, "start", decimals=None, constant=True),
     Metric(
         "peak_resident_mb",
         "peak resident memory",
@@ -388,18 +411,37 @@ METRICS = (
         "estimated seconds",
         9,
         reported=True,
+        constant=True,
     ),
-    Metric("vocabulary_size", "words of the vocabulary", "", "start", decimals=0, column="words", priority=7),
-    Metric("tokens", "tokens of the text", "", "start", decimals=0),
-    Metric("pairs", "pairs of an epoch", "", "start", decimals=0),
-    Metric("block_tokens", "centre words of a block", "", "start", decimals=0, note="With labels=blocks."),
-    Metric("validation_pairs", "held-out pairs", "", "start", decimals=0),
+    Metric(
+        "vocabulary_size",
+        "words of the vocabulary",
+        "",
+        "start",
+        decimals=0,
+        column="words",
+        priority=7,
+        constant=True,
+    ),
+    Metric("tokens", "tokens of the text", "", "start", decimals=0, constant=True),
+    Metric("pairs", "pairs of an epoch", "", "start", decimals=0, constant=True),
+    Metric(
+        "block_tokens",
+        "centre words of a block",
+        "",
+        "start",
+        decimals=0,
+        constant=True,
+        note="With labels=blocks.",
+    ),
+    Metric("validation_pairs", "held-out pairs", "", "start", decimals=0, constant=True),
     Metric(
         "cost_pairs",
         "pairs that cost is measured on",
         "",
         "start",
         decimals=0,
+        constant=True,
         note="Where training has another cost.",
     ),
     Metric(
@@ -407,6 +449,7 @@ METRICS = (
         "share of the text that cost is measured on",
         "share",
         "start",
+        constant=True,
         note="Below 1 the cost is an estimate.",
     ),
     Metric("learning_rate", "learning rate", "", "epoch"),
@@ -437,6 +480,39 @@ def metric_of(name: str) -> Metric:
     """Return a metric by its name; one that the table lacks, of another version, is called by it."""
     found = described(name)
     return replace(found, name=name) if found else Metric(name, name.replace("_", " "), "", "end")
+
+
+def is_constant(name: str) -> bool:
+    """Return whether runs log a metric as a tag."""
+    found = described(name)
+    return found is not None and found.constant
+
+
+def constant_tags(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return the constants among metrics, as tags; `constants` is the inverse.
+
+    >>> constant_tags({"pairs": 84.0, "cost": 1.7, "estimated_memory_mb": 0.011})
+    {'pairs': '84', 'estimated_memory_mb': '0.011'}
+    """
+    return {
+        name: repr(float(value)).removesuffix(".0")
+        for name, value in metrics.items()
+        if is_constant(name) and math.isfinite(value)
+    }
+
+
+def constants(tags: Mapping[str, str]) -> dict[str, float]:
+    """Return the constants among the tags of a run; a tag of somebody else may have such a name.
+
+    >>> constants({"pairs": "84", "host": "vm", "tokens": "many"})
+    {'pairs': 84.0}
+    """
+    found = {}
+    for name, text in tags.items():
+        if is_constant(name):
+            with suppress(ValueError):
+                found[name] = float(text)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def heading_of(name: str, *, estimated: bool = False) -> str:

@@ -218,7 +218,7 @@ def test_a_run_goes_on_from_one_in_the_store_by_id_or_by_name(command: Command, 
     assert child.data.tags["initialization.digest"] == content_digest(old)
     assert child.data.params["initialization"] == "from_run"
     assert child.data.params["initialization.run"] == parent.info.run_id
-    assert child.data.metrics["kept_words"] == 3
+    assert child.data.tags["kept_words"] == "3"
     assert not {"continued_from", "initialization.digest"} & set(parent.data.tags)
 
     client.update_run(parent.info.run_id, name="the old one")

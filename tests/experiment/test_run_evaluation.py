@@ -11,6 +11,7 @@ import pytest
 from processes import Command
 
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.metrics import constants
 
 TEXT = "king queen man woman prince princess boy girl " * 6
 SETTINGS = [
@@ -61,7 +62,7 @@ def test_scores_are_logged_by_epoch_with_a_table_of_all_sections(command: Comman
     assert last["analogies", "all"]["coverage"] == 0.5
     assert last["analogies", "gram2"]["score"] is None
     assert last["analogies", "all"]["score"] == run.data.metrics["analogies"]
-    metrics = run.data.metrics
+    metrics = constants(run.data.tags)
     assert (metrics["analogies_known"], metrics["analogies_coverage"]) == (2, 0.5)
     assert (metrics["word_pairs_pairs_known"], metrics["word_pairs_pairs_coverage"]) == (3, 0.75)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("analogies, accuracy")]

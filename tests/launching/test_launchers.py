@@ -63,7 +63,9 @@ def facts(folder: Path) -> dict[str, Any]:
             "tags": {
                 key: value
                 for key, value in run.data.tags.items()
-                if key not in OF_THE_SWEEP and not key.startswith("mlflow.")
+                if key not in OF_THE_SWEEP
+                and not key.startswith("mlflow.")
+                and not any(part in key for part in OF_THE_TIME)
             },
             "metrics": {
                 key: value

@@ -18,6 +18,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError, expanded, replacing
+from w2v_exp.metrics import constant_tags, is_constant
 from w2v_exp.plan import Plan
 from w2v_exp.runs import RunResult
 from w2v_exp.tracking.history import (
@@ -87,6 +88,7 @@ class RunRecord:
         self._cost_metric = cost_metric
         self._known = known
         self._tables: list[str] = []
+        self._constants: dict[str, str] = {}
         self._last: EpochRecord | None = None
         self._uploaded_at = self._beaten_at = monotonic()
 
@@ -103,8 +105,16 @@ class RunRecord:
         self._upload_if_due()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Record metrics; those that have one value per run need no step."""
-        new = {name: value for name, value in metrics.items() if (name, step) not in self._known}
+        """Record metrics, constants as tags; those that have one value per run need no step."""
+        tags = constant_tags(metrics)
+        if changed := dict(tags.items() - self._constants.items()):
+            self._constants |= changed
+            self._journal.set_tags(changed)
+        new = {
+            name: value
+            for name, value in metrics.items()
+            if (name, step) not in self._known and not is_constant(name)
+        }
         self._journal.log_metrics(new, int(step))
 
     def log_table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:

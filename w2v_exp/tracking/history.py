@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import w2v_exp
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
-from w2v_exp.metrics import CURVES
+from w2v_exp.metrics import CURVES, constants
 from w2v_exp.reporting.escape import code_span
 from w2v_exp.runs import SWEEP_FILE, RunResult, Sweep, read_result
 from w2v_exp.tracking.journal import FILE as JOURNAL
@@ -118,11 +118,16 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         seed=int(run.data.params.get("seed", 0)),
         status=run.info.status if ended else "KILLED",
         reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
-        metrics={name: value for name, value in run.data.metrics.items() if name != "learning_rate"},
+        metrics=_without_rate(run.data.metrics | constants(run.data.tags)),
         curves=curves,
         ended_by=run.data.tags.get("ended_by", ""),
         run_id=run.info.run_id,
     )
+
+
+def _without_rate(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics without the learning rate of the last epoch, which is no result."""
+    return {name: value for name, value in metrics.items() if name != "learning_rate"}
 
 
 PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
@@ -252,7 +257,6 @@ def journal_result(journal: Journal) -> RunResult:
         metrics |= entry.metrics
         for name in entry.metrics.keys() & set(CURVES):
             curves.setdefault(name, []).append((entry.step, entry.metrics[name]))
-    metrics.pop("learning_rate", None)
     return RunResult(
         name=header.name,
         swept={
@@ -261,7 +265,7 @@ def journal_result(journal: Journal) -> RunResult:
         seed=int(header.params.get("seed", "0")),
         status=end.status if end else "KILLED",
         reason=tags.get("reason", "") if end else NOT_ENDED,
-        metrics=metrics,
+        metrics=_without_rate(metrics | constants(tags)),
         curves={} if header.params.get("epochs") == "0" else curves,  # a cost without training is no curve
         ended_by=tags.get("ended_by", ""),
     )
