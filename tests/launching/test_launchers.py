@@ -23,6 +23,7 @@ from w2v_exp.config import Sources
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.launching.task import Task, run_task
 from w2v_exp.processes import Terminated
+from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.runs import Sweep, read_result, write_result
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
@@ -286,3 +287,29 @@ def test_a_signal_that_comes_when_a_run_has_ended_does_not_change_its_result(
     result = read_result(tmp_path / "many" / "0", sweep)
     assert result is not None
     assert (result.status, result.reason) == ("FINISHED", "")
+
+
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]])
+def test_a_killed_sweep_leaves_a_page_of_its_runs(
+    tmp_path: Path, launcher: list[str], starts_processes: None, command: Command
+) -> None:
+    arguments = [
+        "window=3,5",
+        "seed=1,2,3",
+        "tracking=none",
+        "hydra.sweep.dir=s",
+        "epochs=1000",
+        *launcher,
+        "-m",
+    ]
+    process = start(*arguments, folder=tmp_path)
+    page = tmp_path / "s" / PAGE
+    try:
+        wait_for(lambda: page.exists() and "<strong>0 of 6" not in page.read_text(), "a page with a run")
+    finally:
+        end_group(process)
+    text = page.read_text()
+    assert " of 6 runs, so far." in text
+    assert text.rstrip().endswith("</html>")
+    assert command("compare", "s", "--out", "s").returncode == 0
+    assert "so far" not in page.read_text()

@@ -41,6 +41,7 @@ from w2v_exp.config import (
 )
 from w2v_exp.errors import UserError, visible
 from w2v_exp.experiment.command import (
+    BASIC_LAUNCHER,
     BASIC_SWEEPER,
     Command,
     Parser,
@@ -278,7 +279,7 @@ def _recorded_sweep(
     list of RunResult
         Of the runs that were started.
     """
-    from w2v_exp.experiment.report import finish_sweep
+    from w2v_exp.experiment.report import LivePage, finish_sweep
 
     sweep = Sweep(
         folder.name,
@@ -302,14 +303,28 @@ def _recorded_sweep(
         # Before any run: the database must not be created by several processes at once.
         open_store(tracking.uri, tracking.experiment)
     try:
-        _launch_runs(command, folder, study)
+        _launch_runs(command, folder, study, LivePage(folder).update)
     finally:
         results = finish_sweep(folder, command.plan)
     return results
 
 
-def _launch_runs(command: Command, folder: Path, study: SearchStudy | None) -> None:
-    """Launch the runs of a sweep in its folder, and wait for their end."""
+def _launch_runs(
+    command: Command, folder: Path, study: SearchStudy | None, on_end: Callable[[int], None]
+) -> None:
+    """Launch the runs of a sweep in its folder, and wait for their end.
+
+    Parameters
+    ----------
+    command : Command
+        The sweep.
+    folder : Path
+        Its folder.
+    study : SearchStudy, optional
+        The study of a search.
+    on_end : callable
+        Is called when runs have ended, with their number; other processes than this one do not call it.
+    """
     from w2v_exp.experiment.run import execute
 
     sources = command.sources
@@ -322,9 +337,9 @@ def _launch_runs(command: Command, folder: Path, study: SearchStudy | None) -> N
     if command.search and study:
         from w2v_exp.searching.search import run_search
 
-        run_search(command.search, study, command.task, _launcher(command, config, context, execute))
+        run_search(command.search, study, command.task, _launcher(command, config, context, execute, on_end))
     elif config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
-        _launch_grid(command, config, _launcher(command, config, context, execute))
+        _launch_grid(command, config, _launcher(command, config, context, execute, on_end))
     else:
         sweeper = Plugins.instance().instantiate_sweeper(
             hydra_context=context, task_function=execute, config=config
@@ -342,7 +357,11 @@ def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
 
 
 def _launcher(
-    command: Command, config: DictConfig, context: HydraContext, job: Callable[[Any], Any]
+    command: Command,
+    config: DictConfig,
+    context: HydraContext,
+    execute: Callable[[Any], RunResult],
+    on_end: Callable[[int], None],
 ) -> Launch:
     """Return the function that executes runs: of w2v_exp, or of a plug-in.
 
@@ -351,10 +370,20 @@ def _launcher(
     if is_ours(config.hydra.launcher):
         from w2v_exp.launching.launch import launch_runs
 
-        return partial(launch_runs, read_settings(config.hydra.launcher), config, command.sources.absolute())
+        settings = read_settings(config.hydra.launcher)
+        return partial(launch_runs, settings, config, command.sources.absolute(), on_end=on_end)
+
+    def job(run: DictConfig) -> RunResult:
+        result = execute(run)
+        on_end(1)
+        return result
+
+    is_basic = config.hydra.launcher.get("_target_") == BASIC_LAUNCHER  # others may send the job to a process
     launch: Launch = (
         Plugins.instance()
-        .instantiate_launcher(hydra_context=context, task_function=job, config=config)
+        .instantiate_launcher(
+            hydra_context=context, task_function=job if is_basic else execute, config=config
+        )
         .launch
     )
     return launch

@@ -49,6 +49,7 @@ from w2v_exp.text.corpus import FileCorpus
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchRequest
 
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 LONGEST_NAME = 200  # characters of an option's name, which is the name of a file
 INFORMATION = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]

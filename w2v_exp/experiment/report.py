@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import monotonic, strftime
 
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +22,7 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
-from w2v_exp.reporting.summary_page import Header, ranked_metrics, write_summary_page
+from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, write_summary_page
 from w2v_exp.runs import RunResult, Sweep, read_results
 from w2v_exp.training.callbacks import EPOCHS
 
@@ -151,19 +153,72 @@ def _coverage(metric: Metric, result: RunResult) -> str:
     return f"{known:,.0f} of {total:,} {metric.items} known" if known else f"no {metric.items} known"
 
 
+LEAST_SECONDS = 1.0  # between two pages of a running sweep
+SHARE = 0.01  # of the time of a sweep, which its pages take at most
+RELOAD_SECONDS = 5
+
+
+class LivePage:
+    """The page of a running sweep, written again as runs end; `finish_sweep` replaces it.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's folder, with its description.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._sweep = folder, Sweep.read(folder)
+        self._reload_seconds, self._waiting = RELOAD_SECONDS, 0
+        self._write()  # compiles the templates, which `finish_sweep` needs as well
+        self._next = monotonic() + LEAST_SECONDS
+        _log.info(f"Page, written again as runs end: {(folder / PAGE).absolute().as_uri()}")
+
+    def update(self, ended: int = 1) -> None:
+        """Write the page if runs have ended since it was written, unless that would take more than 1 % of the time.
+
+        Parameters
+        ----------
+        ended : int
+            Number of runs that have ended since the last call.
+        """
+        self._waiting += ended
+        if not self._waiting or monotonic() < self._next:
+            return
+        started = monotonic()
+        self._write()
+        now = monotonic()
+        pause = max(LEAST_SECONDS, (now - started) / SHARE)
+        self._waiting, self._next = 0, now + pause
+        self._reload_seconds = round(min(max(RELOAD_SECONDS, pause), 60))
+
+    def _write(self) -> None:
+        sweep = self._sweep
+        runs = distinct(read_results(self._folder, sweep))
+        comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
+        # All swept keys: the runs so far may have only one of their values.
+        comparison = replace(comparison, keys=[key for key in sweep.keys if key != "seed"])
+        running = Running(strftime("%Y-%m-%d %H:%M:%S"), self._reload_seconds, str(self._folder.absolute()))
+        header = Header(sweep.name, sweep.command, sweep.total, sweep.changes, running)
+        try:
+            write_summary_page(comparison, header, self._folder / PAGE)
+        except OSError as error:  # a full disk must not stop the sweep
+            _log.warning(f"{self._folder / PAGE}: {error.strerror or error}.")
+
+
 def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     """Compare, print and log the runs of a sweep, and return their results."""
     sweep = Sweep.read(folder)
     results = read_results(folder, sweep)
-    if not results:
-        return []
     runs = distinct(results)
     repeated = len(results) - len(runs)
     comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
-    comparison.write_csv(folder / "comparison.csv")
     page = folder / PAGE
     header = Header(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
     write_summary_page(comparison, header, page)
+    if not results:
+        return []
+    comparison.write_csv(folder / "comparison.csv")
     console = visible_console()
     comparison.print_table(console)
     if repeated:

@@ -34,6 +34,7 @@ def launch_runs(
     sources: Sources,
     overrides: Sequence[Sequence[str]],
     first: int = 0,
+    on_end: Callable[[int], None] | None = None,
 ) -> None:
     """Execute the runs of a sweep, or of a batch of it; how each ended is recorded in its folder.
 
@@ -49,6 +50,9 @@ def launch_runs(
         The overrides of each run.
     first : int
         Number of the first of these runs in the sweep.
+    on_end : callable, optional
+        Is called every second with the number of runs that have ended since the last call, when the next runs have been
+        started.
 
     Raises
     ------
@@ -62,11 +66,11 @@ def launch_runs(
     estimate = ResourceEstimator()
     if isinstance(settings, SlurmSettings):
         parameters = slurm_parameters(settings, lambda: [*map(estimate, tasks)])
-        Launch(SlurmJobs(str(sweep.hydra.sweep.dir), parameters), None).run(tasks)
+        Launch(SlurmJobs(str(sweep.hydra.sweep.dir), parameters), None, on_end).run(tasks)
     else:
         memory = available_memory() if settings.memory_gb is None else round(settings.memory_gb * 1e9)
         pool = ResourcePool(estimate, available_cores(), memory, settings.n_jobs)
-        Launch(JoblibWorkers(), pool).run(tasks)
+        Launch(JoblibWorkers(), pool, on_end).run(tasks)
 
 
 class Launch:
@@ -78,10 +82,14 @@ class Launch:
         Executes the runs.
     pool : ResourcePool or None
         Limits the simultaneous runs; None starts all at once, and the executor limits them.
+    on_end : callable, optional
+        Is called with the number of runs that have ended.
     """
 
-    def __init__(self, executor: Executor, pool: ResourcePool | None) -> None:
-        self._executor, self._pool = executor, pool
+    def __init__(
+        self, executor: Executor, pool: ResourcePool | None, on_end: Callable[[int], None] | None = None
+    ) -> None:
+        self._executor, self._pool, self._on_end = executor, pool, on_end
         self._running: dict[int, Task] = {}
 
     def run(self, tasks: Iterable[Task]) -> None:
@@ -89,9 +97,13 @@ class Launch:
         waiting = deque(tasks)
         try:
             with runs_bar(len(waiting)) as show:
+                ended = 0
                 while waiting or self._running:
                     self._start(waiting)
-                    show(self._collect(), len(self._running))
+                    if self._on_end:
+                        self._on_end(ended)
+                    ended = self._collect()
+                    show(ended, len(self._running))
         except KeyboardInterrupt:
             self._interrupt()
             raise

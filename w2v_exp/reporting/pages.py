@@ -6,10 +6,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import w2v_exp
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 WEB = Path(__file__).parent / "web"
 # Okabe & Ito's palette without its yellow, which is lost on white: distinct with any kind of colour vision.
@@ -34,16 +38,7 @@ def render_page(folder: Path, scripts: Sequence[str] = (), data: object = None, 
     **values
         Variables of both templates.
     """
-    # Here, since a run without a page imports this module for the settings of the explorer.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([folder, WEB]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = _templates(folder)
     colours = {"colours": COLOURS, "colours_on_dark": COLOURS_ON_DARK}
     styles = [environment.get_template(name).render(colours | values) for name in ("base.css", "page.css")]
     style = "\n".join(styles)
@@ -59,6 +54,21 @@ def render_page(folder: Path, scripts: Sequence[str] = (), data: object = None, 
         script=script,
         data=json_in_html(data),
         version=w2v_exp.__version__,
+    )
+
+
+@cache
+def _templates(folder: Path) -> Environment:
+    """Return the templates of a page, compiled once: that takes ten times as long as filling them in."""
+    # Here, since a run without a page imports this module for the settings of the explorer.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader([folder, WEB]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

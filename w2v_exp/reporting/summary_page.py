@@ -33,7 +33,7 @@ from w2v_exp.reporting.pages import COLOURS, WEB, render_page
 from w2v_exp.runs import RunResult
 
 FILE = "summary.html"
-SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js")
+SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js", "live.js")
 ROWS = 1000  # of the table; comparison.csv has all
 SHADES = 20  # of a heat map
 POINTS = 100_000  # of all curves of a metric together: half a megabyte
@@ -170,6 +170,25 @@ def _number(value: float) -> float | None:
 
 
 @dataclass(frozen=True)
+class Running:
+    """State of a running sweep: its page shows how far it is, and loads itself again.
+
+    Parameters
+    ----------
+    written : str
+        Time at which the page is written.
+    reload_seconds : int
+        Time after which the page loads itself again.
+    folder : str
+        The sweep's folder.
+    """
+
+    written: str
+    reload_seconds: int
+    folder: str
+
+
+@dataclass(frozen=True)
 class Header:
     """The header of a page: the request for its runs.
 
@@ -183,12 +202,15 @@ class Header:
         Number of requested runs, if known.
     changes : mapping of str to list of str
         Overrides of each change, for a sweep of changes.
+    running : Running, optional
+        State of the sweep, for a page that is written while it runs.
     """
 
     name: str
     command: str
     total: int | None = None
     changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    running: Running | None = None
 
 
 def write_summary_page(comparison: Comparison, header: Header, path: Path | str) -> None:
@@ -216,12 +238,15 @@ def summary_page(comparison: Comparison, header: Header) -> str:
         ],
         comparison=comparison,
         headline=_headline(comparison, runs),
+        running=header.running,
+        ended=f"{len(runs)} of {header.total} runs" if header.total else f"{len(runs)} runs",
+        sweep_folder=shown(shlex.quote(header.running.folder), 500) if header.running else "",
         title=" × ".join(shown(key.rpartition(".")[2]) for key in comparison.keys) or "one configuration",
         varied=[(shown(k, LONGEST), _listed(values_of(k, comparison))) for k in comparison.keys],
         seeds=_listed([str(seed) for seed in sorted({run.seed for run in runs})]),
-        missing=max(0, (header.total or 0) - len(runs)),
+        missing=0 if header.running else max(0, (header.total or 0) - len(runs)),
         findings=findings(comparison, effects[: len(comparison.keys)] if ranked else []),
-        headings=[comparison.heading_of(column) for column in columns],
+        headings=[(comparison.heading_of(column), column.priority) for column in columns],
         rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
         repeated=any(len(group.runs) > 1 for group in comparison.groups),
         curves=[
@@ -252,13 +277,18 @@ def _listed(values: Sequence[str]) -> str:
 
 def _row(group: Group, comparison: Comparison, columns: Sequence[Metric]) -> dict[str, Any]:
     """Return a configuration as a row of the table: texts, and numbers to sort by."""
-    numbers = [(comparison.written(group, column), group.mean(column.name)) for column in columns]
+    numbers = [(_breakable(comparison.written(group, column)), group.mean(column.name)) for column in columns]
     return {
         "name": comparison.name_of(group),
         "settings": [shown(group.swept.get(key, ""), LONGEST) for key in comparison.keys],
         "runs": len(group.runs),
         "numbers": [(text, repr(mean) if math.isfinite(mean) else "") for text, mean in numbers],
     }
+
+
+def _breakable(text: str) -> str:
+    """Return a number whose deviation is in the next line where the column is narrow."""
+    return text.replace("± ", "±\u00a0")
 
 
 def _effect_table(comparison: Comparison, metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
@@ -286,7 +316,7 @@ def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:
                 "runs": value.runs,
                 "mean": f"{value.mean:,.{decimals}f}",
                 "spread": spread or "–",
-                "behind": ("–" if effect.of_changes else "best") if is_reference else written,
+                "behind": ("–" if effect.of_changes else "best") if is_reference else _breakable(written),
                 "verdict": "" if is_reference else VERDICTS[value.is_significant],
                 "significant": value.is_significant,
                 "worse": "" if is_reference else f"{value.ahead} of {value.settings}",

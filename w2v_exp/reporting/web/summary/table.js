@@ -17,7 +17,44 @@ function sortTable(table, heading) {
   heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
 }
 
+/**
+ * Hide the columns of metrics that do not fit, the least important first, and list them below the table; the button there
+ * shows all, and the table then scrolls.
+ */
+function fitColumns(table) {
+  const holder = table.parentNode;
+  const [note, all] = [byId("hidden-columns"), byId("all-columns")];
+  const columns = [...table.tHead.rows[0].cells].map((heading, i) => ({ heading, i, priority: Number(heading.dataset.priority) }));
+  const last = columns.filter((column) => column.priority > 0).sort((a, b) => b.priority - a.priority || b.i - a.i);
+  const show = (column, shown) => {
+    for (const row of table.rows) row.cells[column.i].hidden = !shown;
+  };
+  let isWhole = false;
+  let width = -1;
+  const fit = () => {
+    if (holder.clientWidth === width) return;
+    width = holder.clientWidth;
+    for (const column of last) show(column, true);
+    const hidden = [];
+    for (const column of isWhole ? [] : last) {
+      if (holder.scrollWidth <= holder.clientWidth) break;
+      if (column.heading.hasAttribute("aria-sort")) continue;
+      show(column, false);
+      hidden.unshift(column.heading.textContent.trim());
+    }
+    note.hidden = hidden.length === 0;
+    note.firstElementChild.textContent = `Columns hidden for lack of width: ${hidden.join(", ")}.`;
+  };
+  all.addEventListener("click", () => {
+    [isWhole, width] = [true, -1];
+    fit();
+  });
+  new ResizeObserver(fit).observe(holder);
+  fit();
+}
+
 function startTable(table) {
+  fitColumns(table);
   for (const button of table.tHead.querySelectorAll("button")) {
     button.addEventListener("click", () => sortTable(table, button.parentNode));
   }
