@@ -44,7 +44,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.errors import UserError, shown
-from w2v_exp.plan import MOST_RUNS, Plan, make_plan
+from w2v_exp.plan import AUTOMATIC, MOST_RUNS, Plan, make_plan
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def register_schema() -> None:
 
 def _top_level_schema() -> type:
     """Return the schema of the top level: the fields of `Plan`."""
-    types = typing.get_type_hints(Plan)
+    types = typing.get_type_hints(Plan) | dict.fromkeys(AUTOMATIC, int | str)
     keys = [(key.name, Any if key.name in GROUPS else types[key.name]) for key in dataclasses.fields(Plan)]
     return make_dataclass("ConfigSchema", keys)
 

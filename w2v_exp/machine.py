@@ -20,11 +20,17 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.errors import UserError
 
 MOST_CORES = 1024  # largest setting of threads, processes or simultaneous runs
+MOST_AUTOMATIC_THREADS = 8  # products of 512 × V × 100 numbers leave little work to each of more
 
 
 def available_cores() -> int:
     """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def automatic_threads(cores: int | None = None) -> int:
+    """Return the threads of a run alone on this machine, or on one with `cores` cores: one per core, at most 8."""
+    return min(available_cores() if cores is None else cores, MOST_AUTOMATIC_THREADS)
 
 
 class NotEnoughMemoryError(UserError):

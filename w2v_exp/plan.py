@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import (
@@ -22,7 +23,7 @@ from w2v_exp.errors import SettingError, check_number, check_whole, require_choi
 from w2v_exp.examples.batches import ORDERS, Architecture, LabelEncoding
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import Subsampling
-from w2v_exp.machine import MOST_CORES
+from w2v_exp.machine import MOST_CORES, automatic_threads
 from w2v_exp.model.objective import ObjectiveRule
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
@@ -41,6 +42,8 @@ MOST_PROBES = 1_000
 MOST_RUNS = 10_000  # of a sweep: their configurations are composed and checked before the first one begins
 DTYPES = ("float32", "float64")
 EMBEDDINGS = ("input", "sum", "balanced")
+AUTO = "auto"
+AUTOMATIC = {"threads"}  # whole numbers that a configuration may leave to the machine
 
 
 @dataclass(frozen=True)
@@ -183,4 +186,20 @@ def make_plan(config: DictConfig) -> Plan:
     for key, value in values.items():
         if key not in known:
             raise SettingError(key, value, f"unknown key{suggestion(key, known)}")
-    return Plan(**(values | {group: make_choice(group, values[group]) for group in GROUPS}))
+    values |= {group: make_choice(group, values[group]) for group in GROUPS}
+    if isinstance(values["threads"], str):
+        values["threads"] = _automatic_threads(values["threads"], values["objective"])
+    return Plan(**values)
+
+
+def _automatic_threads(value: str, objective: ObjectiveRule) -> int:
+    """Return the number of threads for ``threads=auto``.
+
+    One where more gain nothing, and where a launcher runs several runs at once, since these use the cores.
+    """
+    if value != AUTO:
+        raise SettingError("threads", value, "must be a whole number, 1 or more, or auto.")
+    job = HydraConfig.instance().cfg
+    choices = (OmegaConf.select(job, "hydra.runtime.choices") if job else None) or {}
+    is_launched = choices.get("hydra/launcher", "basic") != "basic"
+    return automatic_threads() if objective.gains_from_threads and not is_launched else 1

@@ -123,6 +123,9 @@ def _invalid_value(
         return UserError(f"{key}=null: needs a value.")
     if isinstance(error, ValidationError) and type(error.child_node) in EXPECTED:
         return SettingError(key, error.value, EXPECTED[type(error.child_node)])
+    if isinstance(error, ValidationError) and "Union[int, str]" in str(error.msg):
+        value = found[1] if (found := re.match(r"Value '(.*)' of type", str(error.msg))) else error.value
+        return SettingError(key, value, "must be a whole number, 1 or more, or auto.")
     return UserError(f"{key}: {str(error.msg or error).splitlines()[0]}")
 
 

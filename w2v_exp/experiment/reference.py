@@ -23,7 +23,7 @@ from w2v_exp.choices import GROUPS, option_class
 from w2v_exp.config import config_folder
 from w2v_exp.errors import UserError, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
-from w2v_exp.plan import Plan
+from w2v_exp.plan import AUTO, AUTOMATIC, Plan
 
 PURPOSES = {
     "corpus": "The text to train on.",
@@ -110,7 +110,12 @@ def top_level_values() -> list[Setting]:
     main = config_folder() / "config.yaml"
     types, meanings = typing.get_type_hints(Plan), _comments(main)
     return [
-        Setting(key, _kind(types[key]), spelled(value), meanings.get(key, ""))
+        Setting(
+            key,
+            _kind(types[key]) + (f" or {AUTO}" if key in AUTOMATIC else ""),
+            spelled(value),
+            meanings.get(key, ""),
+        )
         for key, value in _read(main).items()
         if key not in ("defaults", "hydra")
     ]

@@ -92,6 +92,7 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
     with outcome.kept():
         # Inputs; or the result of an earlier run with the same inputs.
         plan = make_plan(config)
+        config.threads = plan.threads  # the record has the number that threads=auto stands for
         inputs = RunInputs.read(plan)
         earlier = earlier_result(plan, info, inputs)
         if earlier is None or Path(earlier.run_id).absolute() != info.folder.absolute():
