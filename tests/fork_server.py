@@ -30,6 +30,7 @@ LOADED = [  # what the application imports late
     "w2v_exp.experiment.run",
     "w2v_exp.experiment.report",
     "w2v_exp.reporting.plots",
+    "w2v_exp.reporting.run_plots",
     "w2v_exp.experiment.cli",
     "w2v_exp.searching.search",
     "w2v_exp.tracking.history",
@@ -60,7 +61,7 @@ def warm_up() -> None:
 
     from w2v_exp.config import register_schema
     from w2v_exp.experiment.command import check_command, parse
-    from w2v_exp.reporting.plots import draw_costs
+    from w2v_exp.reporting.run_plots import draw_costs
 
     register_schema()
     check_command(parse(["tracking=none"]))

@@ -1,5 +1,9 @@
 """Pictures of a run show what they should, for the article's model and for the oddest of runs."""
 
+import json
+from dataclasses import asdict
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from matplotlib import image
@@ -9,12 +13,15 @@ from w2v_exp.examples.counts import cost_floor, unigram_cost
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.reporting import style
-from w2v_exp.reporting.plots import (
+from w2v_exp.reporting.canvas import text_width
+from w2v_exp.reporting.run_plots import (
+    LABEL_SIZE,
+    RunPictures,
     draw_costs,
     draw_embedding_map,
     draw_softmax,
-    map_embeddings,
+    embedding_map,
+    map_positions,
 )
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
@@ -22,6 +29,7 @@ from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.trainer import Trainer
 
+SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
     "$x_1^2$", "<script>alert(1)</script>", "日本", "שלום", "مرحبا", "नमस्ते", "a\x00b", "\ud800", "\u202eevil",
     "w" * 80, "_", "&amp;", "\\frac{1}{2}$", "😀", "e\u0301te", "%s", "{}", "-->",
@@ -92,14 +100,25 @@ def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence,
 
 
 def labels_of(words, vectors, counts, tmp_path):
-    """Return the labels of a map, after a check that none lies on another."""
-    with style.drawing(tmp_path / "map.png", height=6.4) as figure:
-        labels = [label for label in map_embeddings(figure, words, vectors, counts) if label is not None]
-        boxes = [label.get_window_extent() for label in labels]
-        assert not [(i, j) for i in range(len(boxes)) for j in range(i) if boxes[i].overlaps(boxes[j])]
-        edges = figure.axes[0].get_window_extent()
-        assert all(edges.x0 <= box.x0 and box.x1 <= edges.x1 for box in boxes)
-    return [label.get_text() for label in labels]
+    """Return the labels of a map, after a check that none lies on another or outside."""
+    names, positions, shares = map_positions(words, vectors, counts)
+    path = tmp_path / "labels.svg"
+    embedding_map(names, positions, shares, len(words)).write(path)
+    labels = [
+        text for text in ElementTree.parse(path).iter(f"{SVG}text") if float(text.get("font-size")) < 24
+    ]
+    boxes = []
+    for label in labels:
+        x, y, width = float(label.get("x")), float(label.get("y")), text_width(label.text, LABEL_SIZE)
+        boxes.append((x, y - 18, x + width, y + 5))
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        assert 0 <= left < right <= 1600
+        assert not [
+            other
+            for other in boxes[:i]
+            if left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
+        ]
+    return [label.text for label in labels]
 
 
 def test_all_words_of_the_article_find_room_on_the_map(article, tmp_path):
@@ -220,3 +239,39 @@ def test_vocabularies_of_any_small_size_have_a_heat_map(size, tmp_path):
 def test_too_many_words_for_a_heat_map_are_refused(tmp_path):
     with pytest.raises(ValueError, match="51 words: a heat map shows at most 50"):
         draw_softmax(["w"] * 51, np.eye(51), np.eye(51, dtype=bool), tmp_path / "s.png")
+
+
+def test_pictures_that_went_through_json_are_the_same(article, tmp_path):
+    """Another process, or a later time, draws them from what a file or a pipe can hold."""
+    vocabulary, pairs, parameters, records = article
+    words, positions, shares = map_positions(vocabulary.words, parameters.embedding, vocabulary.counts)
+    true = np.zeros((len(vocabulary), len(vocabulary)), bool)
+    true[pairs.centres, pairs.contexts] = True
+    pictures = RunPictures(
+        curves={"cost": [(record.epoch, record.cost) for record in records], "objective_cost": [(0, np.nan)]},
+        unigram=2.4,
+        floor=np.nan,
+        estimated=True,
+        vocabulary_size=len(vocabulary),
+        words=words,
+        positions=positions.tolist(),
+        shares=shares,
+        softmax_words=vocabulary.words,
+        probabilities=Softmax().probabilities(parameters, np.arange(len(vocabulary))).tolist(),
+        true_neighbours=true.tolist(),
+    )
+    drawn = {}
+    for name, data in {
+        "here": pictures,
+        "there": RunPictures(**json.loads(json.dumps(asdict(pictures)))),
+    }.items():
+        (tmp_path / name).mkdir()
+        data.draw(tmp_path / name)
+        drawn[name] = {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+    assert drawn["here"] == drawn["there"]
+    assert set(drawn["here"]) == {"cost.png", "embedding_map.png", "softmax.png"}
+
+
+def test_a_run_without_epochs_and_with_many_words_has_a_map_only(tmp_path):
+    RunPictures({}, np.nan, np.nan, False, 51, ["a"], [(0.0, 0.0)], (0.0, 0.0)).draw(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["embedding_map.png"]

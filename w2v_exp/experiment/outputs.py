@@ -6,6 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from w2v_exp.machine import readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
+from w2v_exp.reporting.run_plots import SOFTMAX_WORDS, RunPictures, map_positions
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import EpochRecord, Trainer
 
@@ -104,33 +106,42 @@ def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings],
     return f"explorer.html ({readable_bytes(size)}): the words on a map, with their neighbours"
 
 
-def draw_plots(
+def run_pictures(
     plan: Plan,
     bounds: Bounds | None,
     vocabulary: Vocabulary,
     trainer: Trainer,
     curves: Mapping[str, Mapping[int, float]],
-    folder: Path,
     *,
     estimated: bool,
-) -> None:
-    """Draw the pictures of a run: its costs, its embeddings, and the softmax output of a small vocabulary."""
-    from w2v_exp.reporting import plots
+) -> RunPictures:
+    """Return the pictures of a run: its costs, its embeddings, and the softmax output of a small vocabulary.
 
-    if trainer.records:
-        article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
-        plots.draw_costs(
-            {**curves, "article_cost": article},
-            floor=bounds.cost_floor if bounds else math.nan,
-            unigram=bounds.unigram_cost if bounds else math.nan,
-            estimated=estimated,
-            path=folder / "cost.png",
-        )
+    They are data, which `RunPictures.draw` draws, in this process or in another one.
+    """
+    article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
+    drawn = {**curves, "article_cost": article} if trainer.records else {}
     vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input
-    plots.draw_embedding_map(vocabulary.words, vectors, vocabulary.counts, folder / "embedding_map.png")
-    if len(vocabulary) <= plots.SOFTMAX_WORDS:
-        probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
-        centres, contexts, _ = trainer.examples.pairs.distinct()
-        neighbours = np.zeros((len(vocabulary), len(vocabulary)), bool)
-        neighbours[centres, contexts] = True
-        plots.draw_softmax(vocabulary.words, probabilities, neighbours, folder / "softmax.png")
+    words, positions, shares = map_positions(vocabulary.words, vectors, vocabulary.counts)
+    pictures = RunPictures(
+        curves={name: list(curve.items()) for name, curve in drawn.items()},
+        unigram=bounds.unigram_cost if bounds else math.nan,
+        floor=bounds.cost_floor if bounds else math.nan,
+        estimated=estimated,
+        vocabulary_size=len(vocabulary),
+        words=words,
+        positions=positions.tolist(),
+        shares=shares,
+    )
+    if len(vocabulary) > SOFTMAX_WORDS:
+        return pictures
+    probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
+    centres, contexts, _ = trainer.examples.pairs.distinct()
+    neighbours = np.zeros((len(vocabulary), len(vocabulary)), bool)
+    neighbours[centres, contexts] = True
+    return replace(
+        pictures,
+        softmax_words=list(vocabulary.words),
+        probabilities=probabilities.tolist(),
+        true_neighbours=neighbours.tolist(),
+    )

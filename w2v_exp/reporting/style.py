@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-import textalloc
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
@@ -18,24 +17,28 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
-from PIL import Image
 
 from w2v_exp.errors import shown
 from w2v_exp.files import replacing
-from w2v_exp.reporting.pages import COLOURS as COLOURS  # pictures import it from here
+from w2v_exp.reporting import canvas
+from w2v_exp.reporting.canvas import FALLBACK_FONTS, POINT, TEXT_HEIGHT, place_beside, png, spread, text_width
+from w2v_exp.reporting.canvas import GREY as GREY  # pictures import colours and sizes from here
+from w2v_exp.reporting.canvas import INK as INK
+from w2v_exp.reporting.canvas import PALE as PALE
+from w2v_exp.reporting.canvas import SMALL as SMALL
+from w2v_exp.reporting.pages import COLOURS as COLOURS
 
-INK = "#222222"
-GREY = "#767676"  # the lightest grey for small text on white (contrast 4.5:1)
-PALE = "#d4d4d4"
-DASHES = (0, (4, 3))
+DASHES = (0, canvas.DASHES)
 HEAT = "Blues"  # one hue from light to dark, readable with any colour vision
 
-WIDTH = 8.0  # inches; 1600 pixels at 200 per inch, shown 800 wide
-SMALL = 9.0  # points
+WIDTH = canvas.WIDTH / canvas.DPI  # inches
+LABEL_SIZE = 8.0  # points, of labels beside points
+LABEL_GAP = 2.5  # points between a point and its label
 
 _SETTINGS: dict[Any, Any] = {
-    "figure.dpi": 200,
+    "figure.dpi": canvas.DPI,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.w_pad": 0.08,
@@ -53,7 +56,7 @@ _SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,
     "axes.formatter.limits": (-6, 12),  # no power of ten above the axis, at the title
-    "grid.color": "#ececec",
+    "grid.color": canvas.GRID,
     "grid.linewidth": 0.8,
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
@@ -69,13 +72,6 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "w2v_exp",  # the ids in an SVG are random without it
 }
 
-# DejaVu comes with matplotlib. It lacks some scripts; for these, fonts that may be installed.
-_FALLBACK_FONTS = [
-    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans JP", "Noto Sans SC", "Hiragino Sans", "PingFang SC",
-    "Yu Gothic", "Microsoft YaHei", "WenQuanYi Zen Hei", "IPAGothic", "Arial Unicode MS",
-    "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Thai", "Nirmala UI",
-]  # fmt: skip
-
 
 @contextmanager
 def styled() -> Iterator[None]:
@@ -89,7 +85,7 @@ def styled() -> Iterator[None]:
         installed = set(fontManager.get_font_names())
         matplotlib.rcParams["font.family"] = [
             "DejaVu Sans",
-            *(font for font in _FALLBACK_FONTS if font in installed),
+            *(font for font in FALLBACK_FONTS if font in installed),
         ]
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -116,16 +112,15 @@ def drawing(path: Path | str, *, height: float = 5.0) -> Iterator[Figure]:
         raise ValueError(f"{path}: pictures are written as .png or .svg.")
     with styled():
         figure = Figure(figsize=(WIDTH, height))
-        canvas: Any = FigureCanvasAgg(figure)
+        agg: Any = FigureCanvasAgg(figure)
         yield figure
         lay_out(figure)
         with replacing(path, "wb", durable=False) as stream:
             if kind == "svg":
                 figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
             else:  # savefig would draw twice, and keep an alpha channel
-                canvas.draw()
-                pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-                Image.fromarray(pixels).save(stream, "png", compress_level=1)  # twice as fast, a fifth larger
+                agg.draw()
+                stream.write(png(np.ascontiguousarray(np.asarray(agg.buffer_rgba())[..., :3])))
 
 
 def lay_out(figure: Figure) -> None:
@@ -190,25 +185,6 @@ def show_scale(figure: Figure, axes: Axes, heat: QuadMesh, label: str) -> None:
     bar.outline.set_visible(False)
 
 
-def spread(wanted: Sequence[float], distance: float, low: float, high: float) -> NDArray[np.float64]:
-    """Return positions at least `distance` apart, as near as possible to rising `wanted` positions.
-
-    The moves are minimised in least squares: an isotonic regression, solved by pooling adjacent violators (Barlow et
-    al. 1972). Positions stay between `low` and `high` if they fit.
-    """
-    groups: list[tuple[float, int]] = []
-    for i, position in enumerate(wanted):
-        mean, count = position - i * distance, 1
-        while groups and groups[-1][0] > mean:
-            other, others = groups.pop()
-            mean, count = (other * others + mean * count) / (others + count), others + count
-        groups.append((mean, count))
-    steps = distance * np.arange(len(wanted), dtype=np.float64)
-    starts = np.repeat([mean for mean, _ in groups], [count for _, count in groups])
-    positions: NDArray[np.float64] = np.maximum(np.minimum(starts, high - steps[-1:]), low) + steps
-    return positions
-
-
 class EndLabel(NamedTuple):
     """A label at the right end of a line.
 
@@ -262,22 +238,15 @@ def label_points(
     Points are in the order of their importance: the first are labelled first. If there are fewer texts than points, the
     last points have none. Call it last: it lays the figure out.
     """
-    labelled = len(texts)
     lay_out(figure)
-    _, _, placed, _ = textalloc.allocate(
-        axes,
-        x[:labelled],
-        y[:labelled],
-        list(texts),
-        x_scatter=x,
-        y_scatter=y,
-        textsize=8,
-        textcolor=INK,
-        va="bottom",  # so that textalloc's box is the text's, descenders included
-        draw_all=False,
-        draw_lines=False,
-        margin=0.003,
-        min_distance=0.006,
-        nbr_candidates=12,  # the positions that touch the point: a label further away could belong to another point
-    )
-    return [text if isinstance(text, Text) else None for text in placed]
+    points = axes.transData.transform(np.column_stack([x, y]))
+    sizes = np.array([(text_width(text, LABEL_SIZE), TEXT_HEIGHT * LABEL_SIZE * POINT) for text in texts])
+    edges = axes.get_window_extent()
+    area = (edges.x0, edges.y0, edges.x1, edges.y1)
+    places = place_beside(points, sizes.reshape(-1, 2), area, LABEL_GAP * POINT)
+    return [
+        None
+        if place is None
+        else axes.text(*place, text, size=LABEL_SIZE, va="bottom", transform=IdentityTransform())
+        for text, place in zip(texts, places, strict=True)
+    ]
