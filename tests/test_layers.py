@@ -46,6 +46,7 @@ WHERE_NEEDED = {
     ("w2v_exp.examples.cbow", "scipy"),
     ("w2v_exp.examples.batch", "scipy"),
     ("w2v_exp.examples.held_out", "scipy"),
+    ("w2v_exp.embeddings.keyed_vectors", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]

@@ -9,10 +9,17 @@ TYPE_CHECKING = False  # mypy knows this name; importing typing would take the f
 
 if TYPE_CHECKING:
     from w2v_exp.embeddings import Embeddings
+    from w2v_exp.embeddings.keyed_vectors import KeyedVectors
     from w2v_exp.errors import UserError
+    from w2v_exp.examples.architectures import Cbow, SkipGram
     from w2v_exp.examples.batches import Examples
+    from w2v_exp.examples.blocks import BlockExamples
+    from w2v_exp.examples.cbow import StreamedCbow
     from w2v_exp.examples.counts import cost_floor, information_explained, unigram_cost
     from w2v_exp.examples.pairs import Pairs, window_pairs
+    from w2v_exp.examples.streamed import StreamedExamples
+    from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
+    from w2v_exp.model.negative_sampling import NegativeSampling
     from w2v_exp.model.parameters import ArticleInitialization, Parameters, Word2VecInitialization
     from w2v_exp.model.softmax import Softmax
     from w2v_exp.text.cache import TextCache, encode_cached
@@ -59,16 +66,24 @@ _MODULES = {
     "ArticleCorpus": "w2v_exp.text.corpus",
     "ArticleInitialization": "w2v_exp.model.parameters",
     "ArticleTokenizer": "w2v_exp.text.tokenizers",
+    "BlockExamples": "w2v_exp.examples.blocks",
+    "Cbow": "w2v_exp.examples.architectures",
     "CharacterTokenizer": "w2v_exp.text.tokenizers",
     "CustomTokenizer": "w2v_exp.text.tokenizers",
     "Embeddings": "w2v_exp.embeddings",
     "EncodedText": "w2v_exp.text.encoding",
     "Examples": "w2v_exp.examples.batches",
     "FileCorpus": "w2v_exp.text.corpus",
+    "HierarchicalSoftmax": "w2v_exp.model.hierarchical_softmax",
+    "KeyedVectors": "w2v_exp.embeddings.keyed_vectors",
+    "NegativeSampling": "w2v_exp.model.negative_sampling",
     "Pairs": "w2v_exp.examples.pairs",
     "Parameters": "w2v_exp.model.parameters",
+    "SkipGram": "w2v_exp.examples.architectures",
     "Softmax": "w2v_exp.model.softmax",
     "SotuCorpus": "w2v_exp.text.corpus",
+    "StreamedCbow": "w2v_exp.examples.cbow",
+    "StreamedExamples": "w2v_exp.examples.streamed",
     "Text8Corpus": "w2v_exp.text.text8",
     "TextCache": "w2v_exp.text.cache",
     "TextCorpus": "w2v_exp.text.corpus",
@@ -107,16 +122,24 @@ __all__ = [
     "ArticleCorpus",
     "ArticleInitialization",
     "ArticleTokenizer",
+    "BlockExamples",
+    "Cbow",
     "CharacterTokenizer",
     "CustomTokenizer",
     "Embeddings",
     "EncodedText",
     "Examples",
     "FileCorpus",
+    "HierarchicalSoftmax",
+    "KeyedVectors",
+    "NegativeSampling",
     "Pairs",
     "Parameters",
+    "SkipGram",
     "Softmax",
     "SotuCorpus",
+    "StreamedCbow",
+    "StreamedExamples",
     "Text8Corpus",
     "TextCache",
     "TextCorpus",

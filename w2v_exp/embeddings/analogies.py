@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +214,49 @@ def score_analogies(
     similarity_function : str
         ``most_similar`` (3CosAdd) or ``most_similar_cosmul`` (3CosMul).
     """
+    section_of, known, correct = answer_questions(
+        words, directions, analogies, case_insensitive, similarity_function
+    )
+    counting = slice(None) if dummy4unknown else known
+    counted = [
+        np.bincount(section_of[chosen], minlength=len(analogies.sections)).tolist()
+        for chosen in (correct, counting, slice(None))
+    ]
+    return AnalogyScores(
+        [
+            AnalogyScore(section.name, *counts)
+            for section, *counts in zip(analogies.sections, *counted, strict=True)
+        ]
+    )
+
+
+class Answers(NamedTuple):
+    """The answers to all questions of a set, in its order.
+
+    Parameters
+    ----------
+    section_of : ndarray of int, shape (n,)
+        The number of each question's section.
+    known, correct : ndarray of bool, shape (n,)
+        Whether all words of the question are known, and whether it is answered correctly.
+    """
+
+    section_of: NDArray[np.intp]
+    known: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
+
+
+def answer_questions(
+    words: Sequence[str],
+    directions: NDArray[Any],
+    analogies: AnalogySet,
+    case_insensitive: bool = True,
+    similarity_function: str = "most_similar",
+) -> Answers:
+    """Return which questions are known, and which are answered correctly.
+
+    Parameters are those of `score_analogies`.
+    """
     require_choice("similarity_function", similarity_function, SIMILARITY_FUNCTIONS)
     spelled = str.upper if case_insensitive else str
     ids = first_ids(words, spelled)
@@ -223,21 +266,11 @@ def score_analogies(
         for question in section.questions
     ]
     section_of, questions = np.split(np.array(rows, np.intp), [1], axis=1)
-    known = (questions >= 0).all(axis=1)
+    known = np.asarray((questions >= 0).all(axis=1))
     first_spelling = np.array([ids[spelled(word)] for word in words])
     correct = np.zeros(len(questions), bool)
     correct[known] = _correct(directions, questions[known], first_spelling, similarity_function)
-    counting = slice(None) if dummy4unknown else known
-    counted = [
-        np.bincount(section_of[chosen, 0], minlength=len(analogies.sections)).tolist()
-        for chosen in (correct, counting, slice(None))
-    ]
-    return AnalogyScores(
-        [
-            AnalogyScore(section.name, *counts)
-            for section, *counts in zip(analogies.sections, *counted, strict=True)
-        ]
-    )
+    return Answers(section_of[:, 0], known, correct)
 
 
 def _correct(

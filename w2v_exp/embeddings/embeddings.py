@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
 from w2v_exp.embeddings.formats import StoredEmbeddings, read, write, write_lines
 from w2v_exp.embeddings.opening import LoadOptions
-from w2v_exp.embeddings.similarity import WordVectors
 from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
+from w2v_exp.embeddings.word_queries import WordQueries
 from w2v_exp.errors import FormatError, ShortRepr, UserError, require_choice, require_kind, require_whole
 from w2v_exp.model.parameters import ContinuedInitialization, Parameters
 from w2v_exp.text.vocabulary import Vocabulary
@@ -27,7 +27,7 @@ VECTORS = ("input", "output", "sum", "balanced")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Embeddings(ShortRepr, WordVectors):
+class Embeddings(ShortRepr, WordQueries):
     """Words with input and output vectors.
 
     Methods that are named as in gensim's ``KeyedVectors`` return the same.
@@ -173,12 +173,6 @@ class Embeddings(ShortRepr, WordVectors):
         if fvocab is not None and self.counts is not None:
             counted = zip(words, self.counts[order].tolist(), strict=True)
             write_lines(Path(fvocab), (b"%s %d\n" % (word.encode(), count) for word, count in counted))
-
-    def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and word in self.ids
-
-    def __len__(self) -> int:
-        return len(self.words)
 
     def evaluate_word_pairs(
         self,

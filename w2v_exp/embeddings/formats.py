@@ -6,7 +6,7 @@ import gzip
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -41,7 +41,9 @@ class StoredEmbeddings(NamedTuple):
     output: NDArray[Any] | None
 
 
-def write_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
+def write_archive(
+    stream: IO[bytes], stored: StoredEmbeddings, extras: Mapping[str, NDArray[Any]] | None = None
+) -> None:
     """Write an uncompressed archive of little-endian arrays.
 
     - ``format_version``: 1.
@@ -50,15 +52,46 @@ def write_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
     - ``counts``: int64, shape (V,); missing if unknown.
     - ``input``: float32 or float64, shape (V, dim).
     - ``output``: likewise; missing if unknown.
+    - `extras`: any other arrays, which `read_archive` skips and `read_extras` reads.
     """
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "format_version": np.array(FORMAT_VERSION, "<i8"),
         "words": np.frombuffer(json.dumps(stored.words, ensure_ascii=False).encode(), np.uint8),
     }
-    for name, array in (("counts", stored.counts), ("input", stored.input), ("output", stored.output)):
+    others = {"counts": stored.counts, "input": stored.input, "output": stored.output, **(extras or {})}
+    for name, array in others.items():
         if array is not None:
             arrays[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     np.savez(stream, allow_pickle=False, **arrays)
+
+
+def save_archive(
+    path: Path, stored: StoredEmbeddings, extras: Mapping[str, NDArray[Any]] | None = None
+) -> None:
+    """Write the file of an archive, whatever its suffix, the whole file or nothing.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
+    with _replaced(path) as stream:
+        write_archive(stream, stored, extras)
+
+
+def read_extras(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Return those of these arrays that an archive has.
+
+    Raises
+    ------
+    FormatError
+        If the file is not an archive, or an array is damaged.
+    """
+    with opened(path) as content:
+        if content.archive is None:
+            return {}
+        arrays = {name: _array(path, content.archive, name, content.size or 0) for name in names}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 def read_archive(

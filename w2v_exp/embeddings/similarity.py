@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import UserError, require_kind, require_whole, suggestion, wrong_kind
+from w2v_exp.errors import UserError, require_kind, require_whole, suggestion, visible, wrong_kind
 
 
 def directions(vectors: NDArray[Any]) -> NDArray[Any]:
@@ -24,6 +24,13 @@ def directions(vectors: NDArray[Any]) -> NDArray[Any]:
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
     scaled /= np.where(length, length, 1)
     return scaled
+
+
+class UnknownWordError(UserError, KeyError):
+    """A word without a vector; also a `KeyError`, as of a mapping from words to vectors."""
+
+    def __str__(self) -> str:  # that of `KeyError` is the representation of the message
+        return visible(Exception.__str__(self))
 
 
 # A word, a vector (or list of numbers), a tuple of one of these and its weight, or an iterable of all these.
@@ -174,8 +181,8 @@ class WordVectors:
 
         Raises
         ------
-        UserError
-            If the word is unknown; suggests the closest known one.
+        UnknownWordError
+            If the word is unknown; suggests the closest known one. It is a `UserError` and a `KeyError`.
         """
         vector: NDArray[Any] = self.input[self._id(word)]
         return vector
@@ -406,7 +413,7 @@ class WordVectors:
         vectors = [self._vector_of(term) for term in terms]
         largest = max(np.abs(vectors).max(), 1.0)  # sums cannot overflow
         mean = (weights / max(np.abs(weights).max(), 1.0)) @ (np.stack(vectors) / largest)
-        direction = directions(mean[None, :])[0].astype(self.input.dtype)
+        direction = directions(mean[None, :])[0].astype(self._directions.dtype)
         return direction, self._ids_of(terms)
 
     def _vector_of(self, term: Term) -> NDArray[np.float64]:
@@ -448,14 +455,15 @@ class WordVectors:
                 for known in self.words[:SUGGESTED_WORDS]
                 if len(known) <= SUGGESTED_LENGTH and known.isprintable()
             ]
-        raise UserError(
+        raise UnknownWordError(
             f"{reprlib.repr(word)} is not among the {len(self.words)} words{suggestion(word.lower(), near)}"
         )
 
     def _shifted_product(self, side: Sequence[Term], searched: slice) -> NDArray[Any]:
         """Return the product of (1 + cosine) / 2 over terms, by word searched."""
-        product = np.ones(searched.stop - searched.start, self.input.dtype)
+        dtype = self._directions.dtype
+        product = np.ones(searched.stop - searched.start, dtype)
         for term in side:
-            direction = directions(self._vector_of(term)[None, :])[0].astype(self.input.dtype)
+            direction = directions(self._vector_of(term)[None, :])[0].astype(dtype)
             product *= (1 + np.vecdot(self._directions[searched], direction)) / 2
         return product
