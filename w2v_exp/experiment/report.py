@@ -172,7 +172,8 @@ class LivePage:
         self._reload_seconds, self._waiting = RELOAD_SECONDS, 0
         self._write()  # compiles the templates, which `finish_sweep` needs as well
         self._next = monotonic() + LEAST_SECONDS
-        _log.info(f"Page, written again as runs end: {(folder / PAGE).absolute().as_uri()}")
+        address = (folder / PAGE).absolute().as_uri()
+        visible_console().print(Text(f"Page, written again as runs end: {address}"), soft_wrap=True)
 
     def update(self, ended: int = 1) -> None:
         """Write the page if runs have ended since it was written, unless that would take more than 1 % of the time.
