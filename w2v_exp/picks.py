@@ -205,10 +205,6 @@ def _objective(text: _Text, given: Mapping[str, Any]) -> tuple[str, str]:
 # ---------------------------------------------------------------- the exact softmax
 
 
-def _softmax_words(text: _Text, given: Mapping[str, Any]) -> int:
-    return _number(given, "vocabulary.max_size", MOST_SOFTMAX_WORDS)
-
-
 def _epoch_seconds(text: _Text, words: int) -> float:
     """Return the seconds of an exact epoch: three products of V × V × dim."""
     speed_up = max(1.0, PARALLEL_EFFICIENCY * text.threads)
@@ -226,9 +222,10 @@ def _softmax(text: _Text, given: Mapping[str, Any]) -> _Recipe:
 
     Those of ``experiment=sotu_softmax``, and for long texts of ``experiment=file_softmax``.
     """
-    limit = _softmax_words(text, given)
-    words = min(limit, text.words)
-    epochs = max(FEWEST_EPOCHS, _softmax_epochs(text, limit))
+    words = min(_number(given, "vocabulary.max_size", MOST_SOFTMAX_WORDS), text.words)
+    if given.get("vocabulary.max_size", 0) is None:
+        words = text.words
+    epochs = max(FEWEST_EPOCHS, _softmax_epochs(text, words))
     settings: dict[str, Value] = {
         "labels": "counts",
         "subsampling": "none",
@@ -250,15 +247,14 @@ def _softmax(text: _Text, given: Mapping[str, Any]) -> _Recipe:
         "epochs": epochs,
         "learning_rate": 0.3 if text.is_long else 0.2,
     }
-    epochs = _number(given, "epochs", epochs)
-    seconds = epochs * _epoch_seconds(text, words)
+    seconds = _number(given, "epochs", epochs) * _epoch_seconds(text, words)
     return _Recipe(
         settings,
         seconds,
-        objective=f"{_size_phrase(text)}; their pair counts need about {_of_memory(text)}.",
-        vocabulary=f"{_words_phrase(text)}; the time of an epoch grows with the square of their number.",
-        threads=f"half the memory of float64 at the same scores; {_threads_phrase(text.threads)}.",
-        epochs=f"{_time_phrase(seconds)}.",
+        objective=f"{_size_phrase(text)}; pair counts need about {_of_memory(text)}.",
+        vocabulary=f"{_words_phrase(text, words)}; time grows with their square.",
+        threads=f"{PRECISION}; {_threads_phrase(text.threads)}.",
+        epochs=_epochs_phrase(epochs, 20 if text.is_long else 16, seconds, given, "counts"),
     )
 
 
@@ -299,8 +295,7 @@ def _sampling(text: _Text, given: Mapping[str, Any]) -> _Recipe:
     }
     if is_cbow:
         settings["objective.shared"] = 8
-    epochs = _number(given, "epochs", epochs)
-    seconds = epochs * text.tokens / rate
+    seconds = _number(given, "epochs", epochs) * text.tokens / rate
     if "objective" in given:
         reason = f"{_size_phrase(text)}; the memory is that of the vectors alone."
     elif not text.fits_counts:
@@ -313,9 +308,9 @@ def _sampling(text: _Text, given: Mapping[str, Any]) -> _Recipe:
         settings,
         seconds,
         objective=reason,
-        vocabulary=f"{_words_phrase(text)}.",
-        threads=f"half the memory of float64 at the same scores; {used if workers == 1 else f'{workers} workers'}.",
-        epochs=f"{_time_phrase(seconds)}.",
+        vocabulary=f"{_words_phrase(text, min(text.words, _sampling_words(text)))}.",
+        threads=f"{PRECISION}; {used if workers == 1 else f'{workers} workers'}.",
+        epochs=_epochs_phrase(epochs, most, seconds, given, "blocks"),
     )
 
 
@@ -352,8 +347,8 @@ def _tree(text: _Text, given: Mapping[str, Any]) -> _Recipe:
         recipe.settings |= {"labels.sampled_passes": 1, "initialization.eigenvalue_exponent": 0.6}
         recipe.settings |= {"labels.centre_exponent": 1.0, "labels.count_exponent": 1.0}
     recipe.seconds = _number(given, "epochs", epochs) * _epoch_seconds(text, min(text.words, 12_000))
-    recipe.threads = "half the memory of float64 at the same scores; this objective uses one core."
-    recipe.epochs = f"{_time_phrase(recipe.seconds)}."
+    recipe.threads = f"{PRECISION}; this objective uses one core."
+    recipe.epochs = _epochs_phrase(epochs, epochs, recipe.seconds, given, "counts")
     return recipe
 
 
@@ -414,15 +409,19 @@ def spelled(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+PRECISION = "half the memory of float64, the same scores"
+
+
 def _size_phrase(text: _Text) -> str:
     if not text.is_known:
         return f"the size is unknown, {readable_bytes(UNKNOWN_BYTES)} are assumed"
-    return f"{readable_bytes(text.size)} are about {_rounded(text.tokens)} words"
+    return f"{readable_bytes(text.size)}, about {_rounded(text.tokens)} words"
 
 
-def _words_phrase(text: _Text) -> str:
+def _words_phrase(text: _Text, kept: int) -> str:
     often = {1: "once", 2: "twice", 5: "five times"}[text.min_count]
-    return f"about {_rounded(text.words)} words occur {often} or more"
+    cut = f", and {_rounded(kept)} are kept" if kept < text.words else ""
+    return f"about {_rounded(text.words)} words occur {often} or more{cut}"
 
 
 def _of_memory(text: _Text) -> str:
@@ -431,11 +430,19 @@ def _of_memory(text: _Text) -> str:
 
 
 def _threads_phrase(threads: int) -> str:
-    return f"{threads} of the cores" if threads > 1 else "one core"
+    return f"{threads} threads, one per core" if threads > 1 else "one thread"
 
 
-def _time_phrase(seconds: float) -> str:
-    return f"about {_duration(seconds)} of training"
+def _epochs_phrase(epochs: int, most: int, seconds: float, given: Mapping[str, Any], labels: str) -> str:
+    """Return the reason for the epochs, and the training time where the rates of this module hold."""
+    time = f"about {_duration(seconds)} of training"
+    if str(given.get("labels", labels)) != labels:
+        time = f"estimate=true prints the time with labels={given['labels']}"
+    if "epochs" in given:
+        return f"{time}."
+    if epochs < most:
+        return f"fewer than the usual {most}, to save time; {time}."
+    return f"enough for a text of this size; {time}."
 
 
 def _duration(seconds: float) -> str:

@@ -60,6 +60,7 @@ from w2v_exp.experiment.folders import (
     require_free_sweep,
     sweep_lock,
 )
+from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
@@ -119,7 +120,9 @@ def _run(arguments: list[str]) -> int:
         return 0
     if is_information_request(parsed):
         return _print_information(parsed)
+    parsed.overrides, lines = with_picks(Sources.of(parsed), parsed.overrides)
     command = check_command(parsed)
+    print("".join(f"{line}\n" for line in lines), end="", flush=True)
     try:
         if command.plan.estimate:
             return _estimate(command)
@@ -148,6 +151,9 @@ def _print_information(parsed: Namespace) -> int:
     sources = Sources.of(parsed)
     hydra = Hydra.create_main_hydra2("w2v_exp", sources.search_path())
     name, overrides = sources.config_name, parsed.overrides
+    if parsed.cfg:
+        with suppress(UserError):  # without a text there are no picks to print
+            overrides, _ = with_picks(sources, overrides)
     try:
         with composition_errors():
             parsed_overrides = parse_overrides(overrides)
