@@ -18,7 +18,7 @@ CORE = {
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
 }
-UPPER_MODULES = {"choices", "config", "metrics", "plan", "runs"}
+UPPER_MODULES = {"choices", "composer", "config", "metrics", "plan", "runs"}
 # Modules beside the packages that anyone may import; they import only one another.
 FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py") if file.stem[0] != "_"} - UPPER_MODULES
 # The face of the package, `w2v_exp/__init__.py`, shows the core; beside it, inside a function, `load_run` alone.

@@ -25,11 +25,12 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.core.utils import run_job
+from hydra.core.utils import JobReturn, configure_log, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 import w2v_exp
+from w2v_exp.composer import Composer
 from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
@@ -333,12 +334,11 @@ def _launch_runs(
     """
     from w2v_exp.experiment.run import execute
 
-    sources = command.sources
-    loader = sources.loader()
-    config = loader.load_configuration(sources.config_name, command.sweep_arguments(folder), RunMode.MULTIRUN)
+    composer, name = command.composer, command.sources.config_name
+    config = composer.compose(command.sweep_arguments(folder), RunMode.MULTIRUN)
     callbacks = Callbacks(config)
-    context = HydraContext(config_loader=loader, callbacks=callbacks)
-    callbacks.on_multirun_start(config=config, config_name=sources.config_name)
+    context = HydraContext(config_loader=composer.loader, callbacks=callbacks)
+    callbacks.on_multirun_start(config=config, config_name=name)
     OmegaConf.save(config, folder / "multirun.yaml")
     if command.search and study:
         from w2v_exp.searching.search import run_search
@@ -351,7 +351,7 @@ def _launch_runs(
             hydra_context=context, task_function=execute, config=config
         )
         sweeper.sweep(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
-    callbacks.on_multirun_end(config=config, config_name=sources.config_name)
+    callbacks.on_multirun_end(config=config, config_name=name)
 
 
 def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
@@ -360,6 +360,28 @@ def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
     for first in range(0, len(runs), at_once):
         for done in launch(runs[first : first + at_once], first) or ():
             _ = done.return_value  # raises the error of a run that failed because of a bug
+
+
+def _run_here(
+    composer: Composer,
+    sweep: DictConfig,
+    context: HydraContext,
+    execute: Callable[[Any], RunResult],
+    on_end: Callable[[int], None],
+    overrides: list[list[str]],
+    first: int,
+) -> list[JobReturn]:
+    """Execute runs one after the other, as Hydra's `BasicLauncher`, which would compose each of them anew."""
+    done = []
+    for number, given in enumerate(overrides, first):
+        config = composer.compose([*map(str, sweep.hydra.overrides.hydra), *given])
+        OmegaConf.copy_cache(from_config=sweep, to_config=config)  # ${now:…} is the same in all runs
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        done.append(run_job(execute, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context))
+        configure_log(sweep.hydra.hydra_logging, sweep.hydra.verbose)
+        on_end(1)
+    return done
 
 
 def _launcher(
@@ -371,25 +393,18 @@ def _launcher(
 ) -> Launch:
     """Return the function that executes runs: of w2v_exp, or of a plug-in.
 
-    Only a plug-in returns something: how each run ended.
+    Launchers of w2v_exp whose runs are in other processes return nothing, all others how each run ended.
     """
     if is_ours(config.hydra.launcher):
         from w2v_exp.launching.launch import launch_runs
 
         settings = read_settings(config.hydra.launcher)
-        return partial(launch_runs, settings, config, command.sources.absolute(), on_end=on_end)
-
-    def job(run: DictConfig) -> RunResult:
-        result = execute(run)
-        on_end(1)
-        return result
-
-    is_basic = config.hydra.launcher.get("_target_") == BASIC_LAUNCHER  # others may send the job to a process
+        return partial(launch_runs, settings, config, command.composer, on_end=on_end)
+    if config.hydra.launcher.get("_target_") == BASIC_LAUNCHER:
+        return partial(_run_here, command.composer, config, context, execute, on_end)
     launch: Launch = (
         Plugins.instance()
-        .instantiate_launcher(
-            hydra_context=context, task_function=job if is_basic else execute, config=config
-        )
+        .instantiate_launcher(hydra_context=context, task_function=execute, config=config)
         .launch
     )
     return launch

@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import GROUPS
+from w2v_exp.composer import Composer
 from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
@@ -158,8 +159,8 @@ class Command:
     swept : dict of str to list of str
         The values of each swept key, in the order of the command; empty for a single run. In a search, sample values
         by which each key is checked.
-    sources : Sources
-        The folders of options.
+    composer : Composer
+        Composes the configurations of the runs.
     plan : Plan
         The plan of the first run.
     config : DictConfig
@@ -176,13 +177,18 @@ class Command:
 
     fixed: list[str]
     swept: dict[str, list[str]]
-    sources: Sources
+    composer: Composer
     plan: Plan
     config: DictConfig
     is_sweep: bool
     search: SearchRequest | None = None
     subdirs: list[str] | None = None
     changes: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> Sources:
+        """The folders of options."""
+        return self.composer.sources
 
     @property
     def runs(self) -> int:
@@ -228,7 +234,7 @@ class Command:
         In a search these are corners of its space.
         """
         for values in _combinations(self.swept):
-            yield values, plan_of(self.sources.compose(_with(self.fixed, values, self.changes)))
+            yield values, plan_of(self.composer.compose(_with(self.fixed, values, self.changes)))
 
 
 def check_command(parsed: Namespace) -> Command:
@@ -243,23 +249,24 @@ def check_command(parsed: Namespace) -> Command:
     """
     sources = Sources.of(parsed)
     try:
-        return _checked_command(sources, parsed.overrides, multirun=parsed.multirun)
+        return _checked_command(Composer(sources), parsed.overrides, multirun=parsed.multirun)
     except HYDRA_ERRORS as error:
         raise explain(error, lambda: all_keys(sources, parsed.overrides)) from error
 
 
-def _checked_command(sources: Sources, texts: list[str], *, multirun: bool) -> Command:
+def _checked_command(composer: Composer, texts: list[str], *, multirun: bool) -> Command:
+    sources = composer.sources
     overrides = parse_overrides(texts)
     given = {str(override.key_or_group) for override in overrides}
     fixed, swept = _split(sources, overrides)
-    config = _first(sources, fixed, swept)
+    config = _first(composer, fixed, swept)
     is_sweep = multirun or config.hydra.mode == RunMode.MULTIRUN
     if not is_sweep:
         refuse_sweep(swept.values())
     if is_sweep and (in_file := [text for key, text in _sweep_params(config) if key not in given]):
         fixed_in_file, swept_in_file = _split(sources, parse_overrides(in_file))
         fixed, swept = fixed_in_file + fixed, swept_in_file | swept
-        config = _first(sources, fixed, swept)
+        config = _first(composer, fixed, swept)
     plan = plan_of(config)
     search = _search_request(config, plan, swept, given, is_sweep)
     values = search.space.sample_values() if search else {key: swept_values(swept[key]) for key in swept}
@@ -291,7 +298,7 @@ def _checked_command(sources: Sources, texts: list[str], *, multirun: bool) -> C
         is_repeated = plan.repeats > 1 and key == "seed"
         for value in (values[key][0], values[key][-1]) if is_repeated else values[key]:
             try:
-                _check_swept(sources, config, fixed, values, key, value)
+                _check_swept(composer, config, fixed, values, key, value)
             except HYDRA_ERRORS as error:
                 hint = search.space.hint(key) if search else ""
                 raise UserError(f"{explain(error)}{hint}") from error
@@ -299,8 +306,8 @@ def _checked_command(sources: Sources, texts: list[str], *, multirun: bool) -> C
     if is_sweep and search and not is_shipped_subdir(config):
         raise UserError("hydra.sweep.subdir: a search numbers the folders of its trials. Leave it out.")
     if is_sweep and not search:
-        subdirs = _compose_runs(sources, config, fixed, values, changes)
-    return Command(fixed, values, sources, plan, config, is_sweep, search, subdirs, changes)
+        subdirs = _compose_runs(composer, config, fixed, values, changes)
+    return Command(fixed, values, composer, plan, config, is_sweep, search, subdirs, changes)
 
 
 def refuse_sweep(overrides: Iterable[Override]) -> None:
@@ -355,10 +362,10 @@ def _require_options(sources: Sources, key: str, override: Override, fixed: list
         raise UserError(f"{shown(str(override.input_line), 80)}: must name an option. Options: {options}.")
 
 
-def _first(sources: Sources, fixed: list[str], swept: Mapping[str, Override]) -> DictConfig:
+def _first(composer: Composer, fixed: list[str], swept: Mapping[str, Override]) -> DictConfig:
     """Return the configuration of the first run, checked for completeness."""
     values = {override.get_key_element(): first_value(override) for override in swept.values()}
-    config = sources.compose(_with(fixed, values))
+    config = composer.compose(_with(fixed, values))
     for part in ("run", "sweep", "sweeper", "launcher", "job", "runtime", "overrides"):
         if not isinstance(OmegaConf.select(config, f"hydra.{part}"), DictConfig):
             raise UserError(f"hydra.{part}: needs a value.")
@@ -420,7 +427,7 @@ def _check_launcher(config: DictConfig, swept: list[str], is_sweep: bool, plan: 
 
 
 def _check_swept(
-    sources: Sources,
+    composer: Composer,
     config: DictConfig,
     fixed: list[str],
     values: Mapping[str, list[str]],
@@ -430,7 +437,7 @@ def _check_swept(
     """Check one value of a swept key, with the first values of the others."""
     if key in GROUPS or key in ("experiment", "sweep"):
         first = {each: value if each == key else given[0] for each, given in values.items()}
-        changed = sources.compose(_with(fixed, first))
+        changed = composer.compose(_with(fixed, first))
     else:
         changed = config.copy()
         (override,) = parse_overrides([f"{key}={value}"])
@@ -439,7 +446,7 @@ def _check_swept(
 
 
 def _compose_runs(
-    sources: Sources,
+    composer: Composer,
     config: DictConfig,
     fixed: list[str],
     values: Mapping[str, list[str]],
@@ -458,11 +465,11 @@ def _compose_runs(
     def compose(chosen: Mapping[str, str]) -> DictConfig:
         name = chosen[CHANGE] if changes else BASE
         try:
-            composed = sources.compose(_with(fixed, chosen, changes))
+            composed = composer.compose(_with(fixed, chosen, changes))
             if changes and name not in plans:
                 plans[name] = plan_of(composed)
         except (UserError, *HYDRA_ERRORS) as error:
-            explained = explain(error, lambda: all_keys(sources, fixed))
+            explained = explain(error, lambda: all_keys(composer.sources, fixed))
             raise explained if name == BASE else UserError(f"changes.{name}: {explained}") from error
         return composed
 

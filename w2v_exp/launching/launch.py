@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from w2v_exp.config import Sources
+from w2v_exp.composer import Composer
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.build import split_text
 from w2v_exp.experiment.estimate import estimate_run
 from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
 from w2v_exp.launching.executors import Executor, JoblibWorkers, SlurmJobs
 from w2v_exp.launching.settings import Settings, SlurmSettings
-from w2v_exp.launching.task import Task, has_result, record_end
+from w2v_exp.launching.task import Task, has_result, record_end, share_composer
 from w2v_exp.machine import available_cores, available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
@@ -31,7 +31,7 @@ LAST_SECONDS = 30.0  # in which interrupted runs save their results
 def launch_runs(
     settings: Settings,
     sweep: DictConfig,
-    sources: Sources,
+    composer: Composer,
     overrides: Sequence[Sequence[str]],
     first: int = 0,
     on_end: Callable[[int], None] | None = None,
@@ -44,8 +44,8 @@ def launch_runs(
         The launcher.
     sweep : DictConfig
         The sweep's configuration, Hydra's own part included.
-    sources : Sources
-        Sources of the runs' options, with absolute paths.
+    composer : Composer
+        Composes the configurations of the runs.
     overrides : sequence of sequences of str
         The overrides of each run.
     first : int
@@ -60,6 +60,8 @@ def launch_runs(
         If Slurm rejects the jobs.
     """
     common = [str(each) for each in sweep.hydra.overrides.hydra]
+    sources = composer.sources.absolute()
+    share_composer(composer, sources)
     tasks = [
         Task(number, (*common, *map(str, given)), sources) for number, given in enumerate(overrides, first)
     ]

@@ -17,6 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from w2v_exp.choices import MlflowTracking
+from w2v_exp.composer import Composer
 from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.run_info import RunInfo
@@ -50,7 +51,9 @@ class Task(NamedTuple):
     def compose(self) -> DictConfig:
         """Return the run's configuration, as Hydra's own launcher composes it."""
         register_schema()
-        config = self.sources.compose(self.overrides)
+        if self.sources not in _composers:
+            share_composer(Composer(self.sources), self.sources)
+        config = _composers[self.sources].compose(self.overrides)
         with read_write(config.hydra.job), open_dict(config.hydra.job):
             config.hydra.job.num = self.number
             config.hydra.job.id = str(self.number)
@@ -59,6 +62,15 @@ class Task(NamedTuple):
     def plan(self) -> Plan:
         """Return the run's plan, checked."""
         return plan_of(self.compose())
+
+
+_composers: dict[Sources, Composer] = {}  # of the current sweep: a process executes several of its runs
+
+
+def share_composer(composer: Composer, sources: Sources) -> None:
+    """Let all tasks with these sources use a composer, in this process, and forget those of earlier sweeps."""
+    _composers.clear()
+    _composers[sources] = composer
 
 
 def run_task(task: Task) -> None:
