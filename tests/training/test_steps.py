@@ -143,4 +143,8 @@ def test_a_workspace_gives_the_same_memory_again():
     assert np.shares_memory(first, smaller)
     assert smaller.shape == (200, 300)
     assert workspace.array((400, 300), np.float64).shape == (400, 300)
-    assert not np.shares_memory(workspace.array((2, 2), np.float64), workspace.array((2, 2), np.float64))
+    small = workspace.array((2, 2), np.float64)
+    assert workspace.array((2, 2), np.float64) is small
+    other = workspace.array((2, 2), np.float32)
+    assert (other.shape, other.dtype) == ((2, 2), np.float32)
+    assert workspace.array((3, 2), np.float32).shape == (3, 2)

@@ -210,7 +210,10 @@ class SparseCounts(ShortRepr):
 
     def subtract_from(self, scores: NDArray[Any], values: NDArray[np.float64] | None = None) -> None:
         """Subtract the cells' counts or values from `scores`, in place."""
-        scores.reshape(-1)[self.cells] -= self.counts if values is None else values
+        flat = scores.reshape(-1)
+        left = flat.take(self.cells)  # half the time of `flat[cells] -= values`
+        left -= self.counts if values is None else values
+        flat[self.cells] = left
 
     def last_rows(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Return the row of the last label of each centre."""

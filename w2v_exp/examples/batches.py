@@ -369,14 +369,14 @@ class ListedExamples(TrainingExamples):
         if self.order == "shuffled":
             permutation = generator.permutation(self._examples)
             return (self._gather(permutation[self._span(i)]) for i in range(self.batches_per_epoch))
+        if self._keeps and not self._kept:
+            self._kept = [self._gather(self._span(i)) for i in range(self.batches_per_epoch)]
+        if self._keeps and self.order == "corpus":
+            return iter(self._kept)
         numbers = range(self.batches_per_epoch)
         if self.order == "blocks":
             numbers = generator.permutation(self.batches_per_epoch).tolist()
-        if not self._keeps:
-            return (self._gather(self._span(i)) for i in numbers)
-        if not self._kept:
-            self._kept = [self._gather(self._span(i)) for i in range(self.batches_per_epoch)]
-        return iter(self._kept) if self.order == "corpus" else (self._kept[i] for i in numbers)
+        return (self._kept[i] if self._keeps else self._gather(self._span(i)) for i in numbers)
 
     def _span(self, number: int) -> slice:
         """Return the span of batch `number` in an epoch's examples."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import SettingError, ShortRepr, check_number, require_choice
+from w2v_exp.errors import SettingError, check_number, require_choice
 from w2v_exp.examples.batch import Batch, LabelCounts
 from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
 from w2v_exp.examples.counted import CountedExamples
@@ -19,7 +20,7 @@ from w2v_exp.examples.statistics import BatchMemory, BatchShape
 from w2v_exp.machine import Work
 from w2v_exp.model.parameters import Parameters
 
-SMALLEST_KEPT = 1 << 16  # bytes; allocating less costs nothing
+SMALLEST_KEPT = 1 << 16  # bytes; allocating less costs little
 
 
 class Workspace:
@@ -30,12 +31,16 @@ class Workspace:
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
+        self._small = np.empty(0)  # the last small array
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an uninitialized array, valid until the next call."""
+        if self._small.shape == shape and self._small.dtype == dtype:
+            return self._small
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < SMALLEST_KEPT:
-            return np.empty(shape, dtype)
+            self._small = np.empty(shape, dtype)
+            return self._small
         if len(self._memory) < size:
             self._memory = np.empty(0, np.uint8)  # free the old one before a new one is allocated
             self._memory = np.empty(size, np.uint8)
@@ -50,8 +55,7 @@ SMALL_PRODUCT = 1_000_000  # multiplications
 SHORTEST_BLOCK = 128  # words; shorter ones cost more in calls than they save
 
 
-@dataclass(frozen=True, repr=False)
-class ScoreSums(ShortRepr):
+class ScoreSums(NamedTuple):
     """Sums over the exponentials of a batch's scores.
 
     Parameters
@@ -102,29 +106,63 @@ def differentiate(
     subtract : bool
         False leaves the exponentials as they are.
     """
+    if scores.size <= CACHED_SCORES:
+        return _differentiate_block(
+            scores, labels, weights, lambda: compute(ALL_ROWS), offset, epsilon, subtract, 0.0, 0.0
+        )
     normalizer = np.empty(len(scores), scores.dtype)
     cost = article_cost = 0.0
     for rows in _cached_rows(scores):
-        whole = rows.stop - rows.start == len(scores)
-        block = scores if whole else scores[rows]
-        some = labels if whole else labels.part(rows, scores.shape[1])
-        if offset is not None:
-            block += offset
-        cost -= float(some.counts.dot(some.gather(block)))
-        sums = _quick_exponentials(block)
-        largest: NDArray[Any] | float = 0.0
-        if sums is None:
-            compute(rows)
-            sums, largest = exponentiate(block, offset)
-        cost += float(weights[rows].dot(np.log(sums) + largest))
+        normalizer[rows], cost, article_cost = _differentiate_block(
+            scores[rows],
+            labels.part(rows, scores.shape[1]),
+            weights[rows],
+            partial(compute, rows),
+            offset,
+            epsilon,
+            subtract,
+            cost,
+            article_cost,
+        )
+    return ScoreSums(normalizer, cost, article_cost)
+
+
+ALL_ROWS = slice(None)
+
+
+def _differentiate_block(
+    block: NDArray[Any],
+    labels: LabelCounts,
+    weights: NDArray[np.float64],
+    compute: Callable[[], object],
+    offset: NDArray[Any] | None,
+    epsilon: float,
+    subtract: bool,
+    cost: float,
+    article_cost: float,
+) -> ScoreSums:
+    """Do so for some rows, and add to the sums of the rows before them."""
+    if offset is not None:
+        block += offset
+    cost -= float(labels.counts.dot(labels.gather(block)))
+    sums = _quick_exponentials(block)
+    if sums is not None:
+        cost += float(weights.dot(np.log(sums)))
+        if epsilon:
+            sums += epsilon
+    else:
+        compute()
+        sums, largest = exponentiate(block, offset)
+        cost += float(weights.dot(np.log(sums) + largest))
         if epsilon:
             sums += epsilon * np.exp(-largest)
-            likelihoods = some.gather(block) / some.by_centre(sums) + epsilon
-            article_cost -= float(some.counts.dot(np.log(likelihoods)))
-        if subtract:
-            some.subtract_from(block, some.scaled_shares(sums))
-        normalizer[rows] = sums
-    return ScoreSums(normalizer, cost, article_cost)
+    if epsilon:
+        likelihoods = labels.gather(block) / labels.by_centre(sums)
+        likelihoods += epsilon
+        article_cost -= float(labels.counts.dot(np.log(likelihoods, likelihoods)))
+    if subtract:
+        labels.subtract_from(block, labels.scaled_shares(sums))
+    return ScoreSums(sums, cost, article_cost)
 
 
 def exponentiate(
@@ -335,14 +373,14 @@ class Softmax:
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch; parameters stay unchanged."""
-        embedding, output, labels = parameters.embedding, parameters.output, batch.labels
-        hidden = batch.hidden(embedding)  # (k, dim)
-        centres, has_prior = len(hidden), batch.prior is not None
+        output, labels, prior = parameters.output, batch.labels, batch.prior
+        hidden = batch.hidden(parameters.embedding)  # (k, dim)
+        centres, has_prior = len(hidden), prior is not None
         # The (k, V) matrix takes most of the time, so passes over it are few: it becomes the scores, then their
         # exponentials less the labels. Divisors and factors go into small matrices. A prior, the same row for all
         # centres, is one more row of the products.
         table = (workspace or Workspace()).array((centres + has_prior, len(output)), hidden.dtype)
-        scores = hidden.dot(output.T, table[:centres])
+        scores = hidden.dot(output.T, table[:centres] if has_prior else table)
         overwrite = self.update == "overwrite"
         sums = differentiate(
             scores,
@@ -363,22 +401,23 @@ class Softmax:
             embedding_gradient -= labels.last_rows(output)
             labels.subtract_from(scores, labels.scaled_shares(normalizer))
         else:
-            if batch.prior:
-                table[centres] = batch.prior.distribution
+            if prior is not None:
+                table[centres] = prior.distribution
             products = table.dot(output)
-            embedding_gradient = products[:centres]
+            embedding_gradient = products[:centres] if has_prior else products
             embedding_gradient *= (batch.centre_weights / normalizer)[:, None]
-            if batch.prior:
-                embedding_gradient -= np.outer(batch.centre_weights * batch.prior.shares, products[centres])
+            if prior is not None:
+                embedding_gradient -= np.outer(batch.centre_weights * prior.shares, products[centres])
         if self.weight_decay:
-            pairs = 1.0 if self.update == "overwrite" else batch.centre_weights[:, None]
+            pairs = 1.0 if overwrite else batch.centre_weights[:, None]
             embedding_gradient += self.weight_decay * pairs * hidden
         if self.embedding_gradient == "mean":
             embedding_gradient /= batch.all_pairs
         factors = np.empty((len(table), hidden.shape[1]), hidden.dtype)
-        np.multiply(hidden, (batch.shares / normalizer)[:, None], out=factors[:centres], casting="same_kind")
-        if batch.prior:
-            factors[centres] = -(batch.prior.shares * batch.shares) @ hidden
+        of_centres = factors[:centres] if has_prior else factors
+        np.multiply(hidden, (batch.shares / normalizer)[:, None], of_centres)
+        if prior is not None:
+            factors[centres] = -(prior.shares * batch.shares) @ hidden
         output_gradient = transposed_product(table, factors)
         if self.weight_decay:
             output_gradient += (self.weight_decay * float(batch.shares.sum()) / len(output)) * output

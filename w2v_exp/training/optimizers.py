@@ -232,7 +232,7 @@ class LazyAdam(Adam):
 def _apply(operation: np.ufunc, matrix: NDArray[Any], rows: Rows, values: NDArray[Any] | float) -> None:
     """Replace ``matrix[rows]`` by ``operation(matrix[rows], values)``."""
     part = matrix[rows]  # a view for a slice, else a copy
-    operation(part, values, out=part)
+    operation(part, values, part)
     if not isinstance(rows, slice):
         matrix[rows] = part
 

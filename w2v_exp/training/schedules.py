@@ -64,7 +64,7 @@ class StepDecay:
         >>> round(0.05 * StepDecay()(4999, 5000, 4999, 5000), 5)
         0.00663
         """
-        interval = max(1, index(epochs) // self.times)
+        interval = index(epochs) // self.times or 1
         return self.decay ** (-(-index(epoch) // interval))
 
 

@@ -73,6 +73,7 @@ class Steps:
         self._threads = threads
         self._workspaces = [Workspace() for _ in range(threads)]
         self._blas = ThreadpoolController() if threads > 1 else None
+        self._updates_by_block = len(parameters.output) > BLOCK_ROWS and optimizer.rows_are_independent
         self._embedding_state = optimizer.initial_state(parameters.embedding)
         self._output_state = optimizer.initial_state(parameters.output)
         self._offset_state = {} if parameters.offset is None else optimizer.initial_state(parameters.offset)
@@ -138,17 +139,35 @@ class Steps:
     def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
         """Update the parameters; return the batch's costs before that."""
         parts = 1
-        if isinstance(batch.labels, SparseCounts) and batch.context_matrix is None:
+        if self._threads > 1 and isinstance(batch.labels, SparseCounts) and batch.context_matrix is None:
             parts = _parts(len(batch.centres) * len(self._parameters.output), self._threads)
         if parts == 1:
             step = self._objective.step(self._parameters, batch, self._workspaces[0])
-            return self._finish(batch, [step], [1.0], learning_rate, map)
+            if self._updates_by_block:
+                return self._finish(batch, [step], [1.0], learning_rate, map)
+            return self._finish_small(batch, step, learning_rate)
         assert self._blas is not None
         with self._blas.limit(limits=1, user_api="blas"), ThreadPoolExecutor(parts) as pool:
             batches = batch.parts(parts, len(self._parameters.output))
             steps = list(pool.map(self._objective.step, repeat(self._parameters), batches, self._workspaces))
             shares = [part.pairs / batch.pairs for part in batches]
             return self._finish(batch, steps, shares, learning_rate, pool.map)
+
+    def _finish_small(self, batch: Batch, step: Step, learning_rate: float) -> tuple[float, float]:
+        """Do the same as `_finish` for a step in one part with few rows, whose time is that of calls."""
+        if math.isfinite(step.cost):
+            parameters, update = self._parameters, self._optimizer.update
+            update(
+                parameters.embedding,
+                self._embedding_state,
+                batch.rows,
+                step.embedding_gradient,
+                learning_rate,
+            )
+            update(parameters.output, self._output_state, ALL_ROWS, step.output_gradient, learning_rate)
+            if parameters.offset is not None and step.offset_gradient is not None:
+                update(parameters.offset, self._offset_state, ALL_ROWS, step.offset_gradient, learning_rate)
+        return step.cost, step.article_cost
 
     def _finish(
         self,
@@ -176,7 +195,7 @@ class Steps:
             update(parameters.output, self._output_state, rows, gradient, learning_rate)
 
         rows, blocks = len(parameters.output), [ALL_ROWS]
-        if rows > BLOCK_ROWS and self._optimizer.rows_are_independent:
+        if self._updates_by_block:
             blocks = [slice(first, min(first + BLOCK_ROWS, rows)) for first in range(0, rows, BLOCK_ROWS)]
         for _ in map_blocks(update_output, blocks):
             pass
