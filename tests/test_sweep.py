@@ -73,6 +73,11 @@ def test_tags_say_where_a_run_comes_from(swept: tuple[Path, str], runs: list[Any
     assert tags["version.numpy"] == np.__version__
     assert len(tags["corpus.digest"]) == 64
     assert Path(tags["hydra_output"]).is_relative_to(swept[0] / "outputs")
+    description = tags["mlflow.note.content"]
+    assert description.startswith("information explained **0.")
+    place = f"#/experiments/{runs[0].info.experiment_id}/runs/{runs[0].info.run_id}/artifacts/explorer.html"
+    assert f"]({place})" in description
+    assert "`w2v-exp epochs=700 window=3 dim=10`" in description
     (data,) = runs[0].inputs.dataset_inputs
     assert data.dataset.name == "article"
 
@@ -153,6 +158,7 @@ def test_the_summary_run_compares_them(
     (summary,) = client.search_runs([runs[0].info.experiment_id], "tags.kind = 'summary'")
     assert summary.data.tags["sweep"] == runs[0].data.tags["sweep"]
     description = summary.data.tags["mlflow.note.content"]
+    assert description.startswith("**In short**\n\n- **Best: window=3 dim=")
     assert "w2v-exp window=3,5 dim=10,50 -m" in description
     best = max(runs, key=lambda run: run.data.metrics["information_explained"])
     rows = [line for line in description.splitlines() if line.startswith("| ")]
@@ -170,10 +176,11 @@ def test_the_summary_run_compares_them(
     assert params["best"] == " ".join(f"{key}={best.data.params[key]}" for key in ("window", "dim"))
     assert params["ranked_by"] == "information_explained"
     assert summary.data.metrics == {
-        "runs_finished": 4,
-        "runs_unfinished": 0,
         "sweep_best_information_explained": best.data.metrics["information_explained"],
+        "sweep_best_peak_memory_mb": min(run.data.metrics["peak_memory_mb"] for run in runs),
+        "sweep_best_train_seconds": min(run.data.metrics["train_seconds"] for run in runs),
     }
+    assert constants(summary.data.tags) == {"runs_finished": 4, "runs_unfinished": 0}
     assert len([file for file in files if file.endswith((".png", ".svg"))]) == 4
 
 

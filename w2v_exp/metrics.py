@@ -461,8 +461,8 @@ METRICS = (
         decimals=0,
         note="Where training ended before its last epoch.",
     ),
-    Metric("runs_finished", "finished runs", "", "sweep", decimals=0),
-    Metric("runs_unfinished", "runs that did not finish", "", "sweep", decimals=0),
+    Metric("runs_finished", "finished runs", "", "sweep", decimals=0, constant=True),
+    Metric("runs_unfinished", "runs that did not finish", "", "sweep", decimals=0, constant=True),
 )
 COLUMNS = tuple(metric for metric in METRICS if metric.column)
 REPORTED = tuple(metric for metric in METRICS if metric.reported)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.descriptions import run_description
 from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError, expanded, replacing
@@ -36,7 +37,7 @@ from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal
 from w2v_exp.tracking.store import RETRY_SECONDS, Store, is_transient, open_store, retry
 from w2v_exp.tracking.upload import FILE as UPLOADED
-from w2v_exp.tracking.upload import Cursor, Uploader, sync_command
+from w2v_exp.tracking.upload import NOTE, Cursor, Uploader, sync_command
 from w2v_exp.training.checkpoints import Checkpoint, CheckpointFolder, checkpointing
 from w2v_exp.training.trainer import EpochRecord, StatefulCallback, Trainer, TrainingState
 
@@ -426,7 +427,8 @@ def begin_record(
         entries = list(journal.entries())
         known = {(name, entry.step) for entry in entries for name in entry.metrics}
         times = 1 + sum(entry.is_resumption for entry in entries)
-        journal.resume(info.tags() | process_tags(info.folder) | provenance() | {CONTINUED: str(times)})
+        changed = {CONTINUED: str(times), NOTE: run_description(info)}
+        journal.resume(info.tags() | process_tags(info.folder) | provenance() | changed)
     else:
         journal = Journal.create(info.folder, _header(plan, info, inputs))
     checkpoints.belong_to(journal)
@@ -456,12 +458,13 @@ def begin_record(
 def _header(plan: Plan, info: RunInfo, inputs: RunInputs) -> Header:
     params, text = info.params(), inputs.text
     made_of = {"corpus.digest": text.digest, FINGERPRINT: inputs.fingerprint} | inputs.pretrained.tags()
+    described = {NOTE: run_description(info)}
     # A source from the environment is written as it is spelled, like the parameters.
     from_environment = "${" in params.get("corpus.path", "")
     return Header(
         info.name,
         inputs.fingerprint,
-        tags=info.tags() | process_tags(info.folder) | provenance() | made_of,
+        tags=info.tags() | process_tags(info.folder) | provenance() | made_of | described,
         params=params,
         text={
             "name": info.choices["corpus"],

@@ -16,14 +16,16 @@ from rich.text import Text
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError, shown
+from w2v_exp.experiment.descriptions import sweep_description, view_key, view_tags
 from w2v_exp.files import replacing
 from w2v_exp.metrics import COST, CURVES, ESTIMATED, REPORTED, Metric, Ranking
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
-from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, write_summary_page
+from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, resources, write_summary_page
 from w2v_exp.runs import RunResult, Sweep, read_results
+from w2v_exp.tracking.upload import NOTE
 from w2v_exp.training.callbacks import EPOCHS
 
 _log = logging.getLogger(__name__)
@@ -111,7 +113,7 @@ def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
     return table
 
 
-def print_browse_address(console: Console, plan: Plan, run_id: str = "") -> None:
+def print_browse_address(console: Console, plan: Plan, run_id: str = "", view: str = "") -> None:
     """Print how to browse the runs in MLflow."""
     if plan.mlflow is None:
         return
@@ -126,7 +128,7 @@ def print_browse_address(console: Console, plan: Plan, run_id: str = "") -> None
         console.print(Text(f"Browse: {command}, then open"))
     else:
         console.print(Text("Browse:"))
-    console.print(Text(browse_address(store, run_id)), soft_wrap=True)
+    console.print(Text(browse_address(store, run_id, view)), soft_wrap=True)
 
 
 def _ended_early(result: RunResult, plan: Plan) -> str:
@@ -227,8 +229,8 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if plan.mlflow:
-        _log_summary(sweep, comparison, folder, plan.mlflow)
-        print_browse_address(console, plan)
+        is_logged = _log_summary(sweep, comparison, folder, plan.mlflow)
+        print_browse_address(console, plan, view=view_key(sweep) if is_logged else "")
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
@@ -246,7 +248,8 @@ def distinct(results: Sequence[RunResult]) -> list[RunResult]:
     return list(kept.values())
 
 
-def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> None:
+def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> bool:
+    """Log the summary run of a sweep; return whether MLflow has it."""
     from w2v_exp.tracking.history import log_summary, write_skipped
     from w2v_exp.tracking.store import store_uri
     from w2v_exp.tracking.upload import pending_folders, sync_command
@@ -256,14 +259,13 @@ def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: M
     write_skipped(comparison.skipped, files)
     with replacing(files / PAGE, "wb", durable=False) as stream:
         stream.write((folder / PAGE).read_bytes())
-    table = comparison.to_markdown()
     problem = log_summary(
         tracking.uri,
         tracking.experiment,
         sweep.name,
         sweep.command,
         sweep.keys,
-        table,
+        {NOTE: sweep_description(comparison, sweep)} | view_tags(comparison, sweep),
         files,
         started=sweep.started,
         params=_summary_params(sweep, comparison),
@@ -274,6 +276,7 @@ def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: M
     if pending_folders(folder):
         command = sync_command(folder, store_uri(tracking.uri))
         _log.warning(f"Part of this sweep is not in MLflow yet. {command}")
+    return not problem
 
 
 def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:
@@ -290,7 +293,7 @@ def _summary_params(sweep: Sweep, comparison: Comparison) -> dict[str, str]:
 
 
 def _summary_metrics(comparison: Comparison) -> dict[str, float]:
-    """Return the numbers of runs, and the best value of each ranking metric.
+    """Return the numbers of runs, and the best value of each metric of quality, memory and time.
 
     A configuration's value is its mean over seeds.
     """
@@ -298,9 +301,9 @@ def _summary_metrics(comparison: Comparison) -> dict[str, float]:
         "runs_finished": sum(len(group.runs) for group in comparison.groups),
         "runs_unfinished": len(comparison.unfinished),
     }
-    ranked = ranked_metrics(comparison)
     best = {
-        r: [r.sign * g.ranked_mean(r.metric) for g in comparison.groups if g.ranks(r.metric)] for r in ranked
+        r: [r.sign * g.ranked_mean(r.metric) for g in comparison.groups if g.ranks(r.metric)]
+        for r in [*ranked_metrics(comparison), *resources(comparison)]
     }
     return metrics | {
         f"sweep_best_{ranking.metric}": ranking.sign * max(values) for ranking, values in best.items()

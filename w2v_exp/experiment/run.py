@@ -29,6 +29,7 @@ from w2v_exp.experiment.build import (
     pair_statistics,
     split_text,
 )
+from w2v_exp.experiment.descriptions import run_description
 from w2v_exp.experiment.estimate import (
     MemoryEstimate,
     estimate_run,
@@ -69,6 +70,7 @@ from w2v_exp.processes import interruptible, interruptions_deferred, termination
 from w2v_exp.runs import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.history import LOCK
+from w2v_exp.tracking.upload import NOTE
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 
@@ -332,6 +334,7 @@ class Outcome:
             if not resumable:
                 self.training.costs.log_last()
         once = {name: value for name, value in metrics.items() if name not in by_epoch}
+        self._record.set_tag(NOTE, self._description(status, reason, metrics))
         reason = end_record(self._record, status, reason, once, resumable=resumable) or reason
         if status == "FINISHED":
             self._checkpoints.finish()
@@ -351,6 +354,11 @@ class Outcome:
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
             explorer=self.explorer,
         )
+
+    def _description(self, status: str, reason: str, metrics: Mapping[str, float]) -> str:
+        """Return the description of the run in MLflow, at its end."""
+        files = {file.name for file in self.files.iterdir()} if self.files.is_dir() else set()
+        return run_description(self._info, status, reason, metrics, files)
 
     def _write_files(self, status: str) -> None:
         """Write the files of all that has been trained and measured; no embeddings of a failed run."""

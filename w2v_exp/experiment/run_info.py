@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class RunInfo:
         Hydra's output folder, for the run's files.
     sweep_folder : Path, optional
         The folder of its sweep.
+    flags : list of str
+        The flags of the command line that its configuration is from.
     """
 
     name: str
@@ -56,6 +58,7 @@ class RunInfo:
     config: DictConfig
     folder: Path
     sweep_folder: Path | None = None
+    flags: list[str] = field(default_factory=list)
 
     @classmethod
     def of_current_job(cls, config: DictConfig) -> RunInfo:
@@ -88,6 +91,11 @@ class RunInfo:
             config=config,
             folder=folder,
             sweep_folder=Path(hydra.sweep.dir) if in_sweep else None,
+            flags=[
+                f"--config-dir={source.path}"
+                for source in hydra.runtime.config_sources
+                if source.provider == "command-line"
+            ],
         )
 
     @property

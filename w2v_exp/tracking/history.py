@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import w2v_exp
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
-from w2v_exp.metrics import CURVES, constants
-from w2v_exp.reporting.escape import code_span
+from w2v_exp.metrics import CURVES, constant_tags, constants, is_constant
 from w2v_exp.runs import SWEEP_FILE, RunResult, Sweep, read_result
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal, milliseconds, read_fingerprint
@@ -416,14 +415,14 @@ def log_summary(
     sweep: str,
     command: str,
     keys: Sequence[str],
-    table: str,
+    tags: Mapping[str, str],
     files: Path,
     *,
     started: float,
     params: Mapping[str, str],
     metrics: Mapping[str, float],
 ) -> str:
-    """Write a summary run: the table as its description, the files as its artifacts.
+    """Write a summary run, with files as its artifacts.
 
     Returns the problem in one line if MLflow could not be updated, else "". The data are kept in the sweep's folder.
 
@@ -435,8 +434,8 @@ def log_summary(
         The sweep's name and command line.
     keys : sequence of str
         The swept keys.
-    table : str
-        The comparison, in Markdown.
+    tags : mapping of str to str
+        Others of the run, such as its description.
     files : Path
         A folder in the sweep's folder, with the comparison as CSV and its pictures.
     started : float
@@ -446,21 +445,16 @@ def log_summary(
     metrics : mapping of str to float
         Numbers of runs, and the best values.
     """
-    tags = provenance() | {
-        "sweep": sweep,
-        "kind": SUMMARY,
-        "command": command,
-        "mlflow.note.content": f"{code_span(command)}\n\n{table}",
-    }
     header = Header(
         "summary: " + " × ".join(key.rpartition(".")[2] for key in keys),
         started=min(int(started * 1000), milliseconds()),
-        tags=tags,
+        tags=provenance() | {"sweep": sweep, "kind": SUMMARY, "command": command},
         params={key: value[:LONGEST_PARAM] for key, value in ({"command": command} | dict(params)).items()},
     )
     folder = files.parent
     journal = Journal.create(folder, header)
-    journal.log_metrics(metrics)
+    journal.log_metrics({name: value for name, value in metrics.items() if not is_constant(name)})
+    journal.set_tags({**constant_tags(metrics), **tags})
     journal.end(End("FINISHED", files.name))
     journal.close()
     try:

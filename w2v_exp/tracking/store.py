@@ -465,11 +465,13 @@ def browse_command(uri: str) -> str:
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --artifacts-destination {artifacts}"
 
 
-def browse_address(store: Store, run_id: str = "") -> str:
-    """Return the address of the experiment, or of one of its runs, in the UI.
+def browse_address(store: Store, run_id: str = "", view: str = "") -> str:
+    """Return the address of the experiment, of one of its runs, or of a view of them, in the UI.
 
-    MLflow 3 opens in its mode for generative AI; `workflowType` asks for the one with runs and charts.
+    MLflow 3 opens in its mode for generative AI; `workflowType` asks for the one with runs and charts. Without a view,
+    its table of runs has no metrics.
     """
     server = store.uri if store.uri.startswith("http") else "http://127.0.0.1:5000"
     place = f"experiments/{store.experiment_id}" + (f"/runs/{run_id}" if run_id else "/runs")
-    return f"{server.rstrip('/')}/#/{place}?workflowType=machine_learning"
+    shared = f"&viewStateShareKey={view}" if view else ""
+    return f"{server.rstrip('/')}/#/{place}?workflowType=machine_learning{shared}"

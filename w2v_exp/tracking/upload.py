@@ -6,6 +6,7 @@ killed in between, changes nothing: MLflow stores a metric of the same step, tim
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shlex
@@ -43,6 +44,13 @@ BATCH = 1000  # metrics; the most that MLflow takes in one call
 TAGS_BATCH = PARAMS_BATCH = 100
 WAIT_SECONDS = 5.0  # for a slow store; then training continues, and the upload beside it
 ID_TAG = "journal"  # of a run in a store: the id of its journal
+NOTE = "mlflow.note.content"  # the tag with the description of a run, Markdown
+# The prefix of a tag with a view of the runs table, which is one of the experiment: MLflow's UI saves views there.
+VIEW = "mlflow.sharedViewState."
+MOST_VIEWS = 20  # of sweeps; the UI saves no more than 40
+# In a description, the beginnings of links to a file of the run, and to something of its experiment: where they are is
+# known when the run is uploaded.
+IN_RUN, IN_EXPERIMENT = "run:", "experiment:"
 INCOMPLETE_TAG = "pending"  # of a run that has ended and of which a store has only a part: why
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{0,64}")
 
@@ -331,8 +339,34 @@ class Uploader:
         ]
         for some in _parts(metrics, BATCH):
             self._client.log_batch(run_id, metrics=some)
+        views = {key: tags.pop(key) for key in [*tags] if key.startswith(VIEW)}
+        if views:
+            self._set_views(views)
+        if NOTE in tags:
+            tags[NOTE] = self._linked(tags[NOTE])
         for part in _parts(list(tags.items()), TAGS_BATCH):
             self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in part])
+
+    def _linked(self, description: str) -> str:
+        """Return a description with the addresses of its links in MLflow's UI."""
+        place = f"#/experiments/{self._experiment_id()}"
+        return description.replace(f"]({IN_RUN}", f"]({place}/runs/{self.cursor.run_id}/artifacts/").replace(
+            f"]({IN_EXPERIMENT}", f"]({place}/"
+        )
+
+    def _set_views(self, views: Mapping[str, str]) -> None:
+        """Set views of the experiment, and delete the oldest views of sweeps."""
+        experiment = self._experiment_id()
+        for key, value in views.items():
+            self._client.set_experiment_tag(experiment, key, value)
+        tags = self._client.get_experiment(experiment).tags
+        dated = []
+        for key, value in tags.items():
+            if key.startswith(f"{VIEW}w2v_exp-"):
+                with suppress(ValueError, TypeError, KeyError):  # somebody else has changed it
+                    dated.append((int(json.loads(value)["createdAt"]), key))
+        for _, key in sorted(dated)[:-MOST_VIEWS]:
+            self._client.delete_experiment_tag(experiment, key)
 
     def _reopen(self) -> None:
         """Set an interrupted run to running."""
