@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Watch, chromium, opened
+from browser import Watch, chromium, opened, wait_until
 from mlflow import MlflowClient
 from processes import environment, run_command
 
@@ -190,6 +190,97 @@ def test_what_is_folded_is_drawn_when_it_opens(page: Any) -> None:
     folded.locator("summary").click()
     folded.locator("svg").nth(1).wait_for()
     assert folded.locator("circle.mean-dot").count() == 4
+
+
+def test_parallel_coordinates_identify_and_select_runs(page: Any) -> None:
+    chart = page.locator("#parallel-chart svg")
+    chart.scroll_into_view_if_needed()
+    assert chart.locator("path.thread").count() == 12
+    box = chart.bounding_box()
+    x, y = chart.locator("path.thread").last.evaluate(
+        "line => { const at = line.getPointAtLength(0.9 * line.getTotalLength()); return [at.x, at.y]; }"
+    )
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    assert re.search(
+        r"window=\d dim=\d+\s+seed \d\s+information explained", page.locator("#tip").inner_text()
+    )
+    assert chart.locator("path.thread.over").count() == 1
+    axis = chart.locator("line.axis").first.bounding_box()
+    page.mouse.move(axis["x"], axis["y"] + 0.5 * axis["height"])
+    page.mouse.down()
+    page.mouse.move(axis["x"] + 2, axis["y"] + axis["height"], steps=3)
+    page.mouse.up()
+    assert page.locator("#parallel-count").inner_text() == "6 of 12 runs."
+    assert chart.locator("path.thread.out").count() == 6
+    page.mouse.click(axis["x"], axis["y"] + 20)
+    assert page.locator("#parallel-count").inner_text() == ""
+    page.locator("#parallel-metric").select_option(label="seconds")
+    assert "seconds" in page.locator("#parallel-chart svg").inner_html()
+
+
+def test_importance_has_bars_with_intervals(page: Any) -> None:
+    part = page.locator(".importance").first
+    assert part.locator("rect.part").count() == 4
+    assert part.locator("line.interval").count() == 4
+    assert re.search(r"window\s+\d+(\.\d)? %\s+[\d.]+ % to [\d.]+ %", part.inner_text())
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_column_is_clipped_and_all_can_be_shown(browser: Any, address: str, width: int) -> None:
+    with opened(browser, address, viewport={"width": width, "height": 800}) as (page, _):
+        clipped = page.locator("#configurations .table").evaluate(
+            "table => table.scrollWidth - table.clientWidth"
+        )
+        assert clipped == 0
+        hidden = page.locator("#hidden-columns")
+        if width == 390:
+            assert "pairs/s" in hidden.inner_text()
+            page.locator("#all-columns").click()
+        assert hidden.is_hidden() or "pairs/s" not in hidden.inner_text()
+        assert width == 1280 or page.locator("th", has_text="pairs/s").is_visible()
+
+
+def test_a_running_page_loads_itself_again_and_keeps_what_was_chosen(browser: Any, tmp_path: Path) -> None:
+    from w2v_exp.reporting.comparison import compare
+    from w2v_exp.reporting.summary_page import Header, Running, write_summary_page
+    from w2v_exp.runs import RunResult
+
+    def write(runs: int, *, running: bool) -> None:
+        results = [
+            RunResult(
+                f"k={i}",
+                {"k": str(i)},
+                0,
+                "FINISHED",
+                metrics={"information_explained": i / 9, "train_seconds": 1.0},
+                curves={"cost": [(0, 2.0), (9, 1.0 + i)]},
+            )
+            for i in range(runs)
+        ]
+        header = Header("s", "w2v-exp k=0,1,2,3 -m", 4, {}, Running("now", 1, "s") if running else None)
+        write_summary_page(compare(results), header, tmp_path / "summary.html")
+
+    write(2, running=True)
+    with opened(browser, (tmp_path / "summary.html").as_uri()) as (page, watch):
+        assert "2 of 4 runs, so far." in page.locator("#running").inner_text()
+        page.locator("#log-epochs").check()
+        page.locator("th button", has_text="k").first.click()
+        page.locator("details").last.locator("summary").click()
+        write(3, running=True)
+        wait_until(page, "document.querySelector('#running').innerText.startsWith('3 of 4')")
+        assert page.locator("#log-epochs").is_checked()
+        assert page.locator("th[aria-sort]").inner_text().startswith("k")
+        assert page.locator("details").last.get_attribute("open") is not None
+        write(4, running=False)
+        wait_until(page, "document.querySelector('#running') === null")
+        assert page.locator("tr[data-group]").count() == 4
+        assert watch.complaints == []
+        assert watch.left_the_machine == []
+    with opened(browser, (tmp_path / "summary.html").as_uri(), java_script_enabled=False) as (page, _):
+        write(2, running=True)
+        page.reload()
+        write(4, running=False)
+        page.get_by_text("4 finished runs").wait_for(timeout=10_000)
 
 
 def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:

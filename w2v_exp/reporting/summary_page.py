@@ -29,11 +29,22 @@ from w2v_exp.reporting.comparison import (
     values_of,
 )
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_change, written_difference
+from w2v_exp.reporting.importance import Importance, importance
 from w2v_exp.reporting.pages import COLOURS, WEB, render_page
 from w2v_exp.runs import RunResult
 
 FILE = "summary.html"
-SCRIPTS = ("chart.js", "focus.js", "curves.js", "points.js", "effects.js", "table.js", "page.js", "live.js")
+SCRIPTS = (
+    "chart.js",
+    "focus.js",
+    "curves.js",
+    "points.js",
+    "parallel.js",
+    "effects.js",
+    "table.js",
+    "page.js",
+    "live.js",
+)
 ROWS = 1000  # of the table; comparison.csv has all
 SHADES = 20  # of a heat map
 POINTS = 100_000  # of all curves of a metric together: half a megabyte
@@ -54,7 +65,9 @@ def resources(comparison: Comparison) -> list[Ranking]:
     return [r.ranking for r in RESOURCES if any(group.has(r.name) for group in comparison.groups)]
 
 
-def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str, Any]:
+def chart_data(
+    comparison: Comparison, effects: Sequence[KeyEffect], shares: Sequence[Importance]
+) -> dict[str, Any]:
     """Return the data of the charts, ready for JSON: None for NaN, texts without control characters.
 
     The ``group`` of a run is the row of its configuration in the table, −1 for an unfinished run.
@@ -100,6 +113,16 @@ def chart_data(comparison: Comparison, effects: Sequence[KeyEffect]) -> dict[str
         "colours": len(COLOURS),
         "fronts": _fronts(comparison, names),
         "effects": [_effect(effect, names, values) for effect in effects],
+        "importance": [
+            {
+                "metric": names.index(each.metric.metric),
+                "shares": [
+                    [shown(s.name, LONGEST), _number(s.share), _number(s.low), _number(s.high), s.is_key]
+                    for s in each.shares
+                ],
+            }
+            for each in shares
+        ],
     }
 
 
@@ -224,7 +247,8 @@ def summary_page(comparison: Comparison, header: Header) -> str:
     """Return the page of a sweep; the same sweep gives the same bytes."""
     ranked, used = ranked_metrics(comparison), resources(comparison)
     effects = [key_effect(comparison, key, m) for m in [*ranked, *used] for key in comparison.keys]
-    columns, data = comparison.columns, chart_data(comparison, effects)
+    shares = [importance(comparison, m) for m in [*ranked, *used]]
+    columns, data = comparison.columns, chart_data(comparison, effects, shares)
     runs = [run for group in comparison.groups for run in group.runs] + comparison.unfinished
     return render_page(
         WEB / "summary",
@@ -255,7 +279,8 @@ def summary_page(comparison: Comparison, header: Header) -> str:
         ],
         estimated=any(run.has_estimated_cost for run in runs),
         fronts=bool(data["fronts"]),
-        effects=[_effect_table(comparison, metric, effects) for metric in [*ranked, *used]],
+        metrics=bool(data["metrics"]),
+        effects=[_effect_table(comparison, each, effects) for each in shares],
         of_changes=any(effect.of_changes for effect in effects),
         heat_maps=_heat_maps(comparison, ranked),
         skipped=[_ended(run) for run in comparison.skipped],
@@ -291,14 +316,30 @@ def _breakable(text: str) -> str:
     return text.replace("± ", "±\u00a0")
 
 
-def _effect_table(comparison: Comparison, metric: Ranking, effects: Sequence[KeyEffect]) -> dict[str, Any]:
-    """Return the effects of all keys on a metric, as tables."""
+def _effect_table(comparison: Comparison, shares: Importance, effects: Sequence[KeyEffect]) -> dict[str, Any]:
+    """Return the importance of all keys for a metric, and the effects of their values, as tables."""
+    metric = shares.metric
     column = metric_of(metric.metric)
     return {
         "heading": comparison.heading_of(column),
         "better": "higher" if metric.sign > 0 else "lower",
+        "importance": {
+            "note": shares.note,
+            "rows": [
+                {
+                    "name": shown(share.name, LONGEST),
+                    "share": _percent(share.share),
+                    "interval": f"{_percent(share.low)} to {_percent(share.high)}" if share.low >= 0 else "–",
+                }
+                for share in shares.shares
+            ],
+        },
         "keys": [_key_table(effect, column) for effect in effects if effect.metric == metric],
     }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.{1 if share < 0.1 else 0}f} %" if math.isfinite(share) else "too many values"
 
 
 def _key_table(effect: KeyEffect, column: Metric) -> dict[str, Any]:

@@ -83,11 +83,17 @@ function range(numbers, room = 0.05) {
   return high - low === span ? [low - room * span, high + room * span] : [low - span / 2, high + span / 2];
 }
 
-/** Return a new empty SVG that fills the width of a figure. */
-function canvas(holder, height, label) {
-  const width = Math.max(280, holder.clientWidth || 600);
+let descriptions = 0;
+
+/** Return a new empty SVG that fills the width of a figure; the figure scrolls if that is less than `least`. */
+function canvas(holder, height, label, description = "Arrow keys go from point to point.", least = 280) {
+  const width = Math.max(least, holder.clientWidth || 600);
   holder.replaceChildren();
-  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, tabindex: "0" }, holder);
+  const id = `description-${(descriptions += 1)}`;
+  const attributes = { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, "aria-describedby": id, tabindex: "0" };
+  const svg = element("svg", attributes, holder);
+  element("desc", { id }, svg, description);
+  if (width > holder.clientWidth) svg.style.minWidth = `${width}px`;
   return { svg, width, height };
 }
 

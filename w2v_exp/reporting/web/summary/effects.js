@@ -1,4 +1,28 @@
-/** The effect of the values of a key on a metric: the mean of each with its interval, and its runs as dots. */
+/** Importance of the keys, and the effect of their values: the mean of each with its interval, and its runs as dots. */
+
+/** Draw the share of the variance of a metric that each key explains, as bars with intervals. */
+function drawImportance(holder, data, { metric, shares }) {
+  const height = 56 + 34 * shares.length;
+  const { svg, width } = canvas(holder, height, `Importance for ${data.metrics[metric].heading}`);
+  const left = Math.min(170, 0.36 * width);
+  const x = scale(0, 1, left, width - 14);
+  for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
+    element("line", { class: "grid", x1: x.at(tick), x2: x.at(tick), y1: 12, y2: height - 40 }, svg);
+    element("text", { x: x.at(tick), y: height - 22, "text-anchor": "middle" }, svg, `${100 * tick} %`);
+  }
+  const spots = shares.filter(([, share]) => share !== null).map(([name, share, low, high, isKey], i) => {
+    const y = 29 + 34 * i;
+    const most = Math.floor((left - 10) / 7);
+    const short = name.length > most ? `${name.slice(0, most - 1)}…` : name;
+    element("text", { class: "name", x: left - 8, y: y + 4, "text-anchor": "end" }, svg, short);
+    element("rect", { class: isKey ? "part" : "part rest", x: left, y: y - 9, width: Math.max(1, x.at(share) - left), height: 18 }, svg);
+    if (low !== null) element("line", { class: "interval", x1: x.at(low), x2: x.at(high), y1: y, y2: y }, svg);
+    const percent = (value) => `${rounded(100 * value, 3)} %`;
+    const interval = low === null ? "interval unknown" : `${percent(low)} to ${percent(high)} (95 %)`;
+    return { group: null, x: x.at(share), y, describe: () => [name, [percent(share), interval]] };
+  });
+  explore(svg, spots, (px, py) => spots.find((spot) => Math.abs(spot.y - py) < 16) ?? null);
+}
 
 function drawEffect(holder, data, effect) {
   const key = data.keys[effect.key];

@@ -59,8 +59,24 @@ if (fronts) {
   }
 }
 
+const parallel = byId("parallel-chart");
+if (parallel) {
+  const state = { metric: 0, ranges: {} };
+  const redraw = drawer(parallel, () => drawParallel(parallel, data, state));
+  const choice = byId("parallel-metric");
+  data.metrics.forEach((metric, i) => choice.append(new Option(metric.heading, i)));
+  choice.addEventListener("change", () => {
+    Object.assign(state, { metric: Number(choice.value), ranges: {} });
+    redraw();
+  });
+  redraw();
+}
+
 document.querySelectorAll("[data-metric]").forEach((details) => {
   const draw = () => {
+    for (const holder of details.querySelectorAll("[data-importance]")) {
+      drawer(holder, () => drawImportance(holder, data, data.importance[Number(details.dataset.metric)]))();
+    }
     for (const holder of details.querySelectorAll("[data-effect]")) {
       const effect = data.effects[Number(details.dataset.metric) * data.keys.length + Number(holder.dataset.effect)];
       drawer(holder, () => drawEffect(holder, data, effect))();
