@@ -301,7 +301,7 @@ def test_a_code_span_ends_where_its_text_does(text: str) -> None:
 
 PROGRAM = """if True:
     import logging, sys
-    from w2v_exp.runs import read_result
+    from w2v_exp.results import read_result
     from pathlib import Path
     {before}
     Path("result.json").write_text("damaged")
@@ -317,7 +317,7 @@ PROGRAM = """if True:
         ("logging.getLogger('w2v_exp').setLevel(logging.ERROR)", "", ""),
         (
             "logging.basicConfig(stream=sys.stdout, format='%(name)s %(levelname)s')",
-            "w2v_exp.runs WARNING\n",
+            "w2v_exp.results WARNING\n",
             "",
         ),
     ],

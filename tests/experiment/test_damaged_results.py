@@ -16,7 +16,7 @@ from properties import examples
 
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
-from w2v_exp.runs import RESULT_FILE, SWEEP_FILE, RunResult, Sweep, read_result, read_results, write_result
+from w2v_exp.results import RESULT_FILE, SWEEP_FILE, RunResult, Sweep, read_result, read_results, write_result
 from w2v_exp.searching.search import FOLDER_ID_FILE, STUDY_FILE, SearchStudy
 from w2v_exp.searching.settings import SearchSettings
 from w2v_exp.text import cache as text_cache

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from w2v_exp.experiment.descriptions import run_description, sweep_description, view_key, view_tags
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.runs import RunResult, Sweep
+from w2v_exp.results import RunResult, Sweep
 from w2v_exp.tracking.journal import End, Header, Journal
 from w2v_exp.tracking.store import open_store
 from w2v_exp.tracking.upload import MOST_VIEWS, NOTE, VIEW, Cursor, Uploader

@@ -27,7 +27,7 @@ from w2v_exp.experiment.folders import (
     sweep_lock,
 )
 from w2v_exp.files import locked
-from w2v_exp.runs import RESULT_FILE, RunResult, write_result
+from w2v_exp.results import RESULT_FILE, RunResult, write_result
 from w2v_exp.tracking.history import LOCK, process_tags
 from w2v_exp.tracking.journal import End, Header, Journal
 from w2v_exp.tracking.store import open_store

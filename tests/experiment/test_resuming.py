@@ -29,7 +29,7 @@ from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.experiment.subcommands import compare_runs
 from w2v_exp.files import locked
 from w2v_exp.reporting.comparison import compare
-from w2v_exp.runs import Sweep
+from w2v_exp.results import Sweep
 from w2v_exp.tracking.history import (
     DEAD_AFTER_SECONDS,
     LOCK,

@@ -24,7 +24,7 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.launching.task import Task, run_task
 from w2v_exp.processes import Terminated
 from w2v_exp.reporting.summary_page import FILE as PAGE
-from w2v_exp.runs import Sweep, read_result, write_result
+from w2v_exp.results import Sweep, read_result, write_result
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
 SWEEP = ["window=2,3", "dim=4", "epochs=5", "tracking.plots=false", "-m"]

@@ -18,7 +18,7 @@ from w2v_exp.metrics import COLUMNS, QUALITIES, Ranking
 from w2v_exp.reporting.comparison import compare, pareto_front
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.escape import table_text
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 
 def run(explained, seed=0, status="FINISHED", reason="", swept=None, **metrics):

@@ -9,7 +9,7 @@ from scipy import stats
 from w2v_exp.metrics import Ranking
 from w2v_exp.reporting.comparison import compare, pareto_front
 from w2v_exp.reporting.effects import findings, key_effect
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 EXPLAINED = Ranking("information_explained", 1)
 

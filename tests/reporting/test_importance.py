@@ -12,7 +12,7 @@ from properties import examples
 from w2v_exp.metrics import Ranking
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.importance import COMBINATIONS, NOISE, importance
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 METRIC = Ranking("information_explained", 1)
 

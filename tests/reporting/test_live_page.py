@@ -5,7 +5,7 @@ from plans import plan_of
 
 from w2v_exp.experiment import report
 from w2v_exp.reporting.summary_page import FILE
-from w2v_exp.runs import RunResult, Sweep, write_result
+from w2v_exp.results import RunResult, Sweep, write_result
 
 RELOAD = '<meta http-equiv="refresh"'
 

@@ -7,7 +7,7 @@ import pytest
 from w2v_exp.experiment.report import write_comparison
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.plots import draw_memory_ladder
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 AVAILABLE = 1000.0  # MB
 

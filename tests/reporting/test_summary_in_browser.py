@@ -243,7 +243,7 @@ def test_no_column_is_clipped_and_all_can_be_shown(browser: Any, address: str, w
 def test_a_running_page_loads_itself_again_and_keeps_what_was_chosen(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
     from w2v_exp.reporting.summary_page import Header, Running, write_summary_page
-    from w2v_exp.runs import RunResult
+    from w2v_exp.results import RunResult
 
     def write(runs: int, *, running: bool) -> None:
         results = [
@@ -286,7 +286,7 @@ def test_a_running_page_loads_itself_again_and_keeps_what_was_chosen(browser: An
 def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
     from w2v_exp.reporting.summary_page import Header, write_summary_page
-    from w2v_exp.runs import RunResult
+    from w2v_exp.results import RunResult
 
     def run(value: str, explained: float, status: str = "FINISHED") -> RunResult:
         metrics = {"information_explained": explained, "peak_memory_mb": 1.0, "train_seconds": 1.0}
@@ -318,7 +318,7 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
 def test_each_cost_has_a_chart_of_its_own_with_whole_epochs(browser: Any, tmp_path: Path) -> None:
     from w2v_exp.reporting.comparison import compare
     from w2v_exp.reporting.summary_page import Header, write_summary_page
-    from w2v_exp.runs import RunResult
+    from w2v_exp.results import RunResult
 
     def run(objective: str, **curves: list[tuple[int, float]]) -> RunResult:
         metrics = {name: points[-1][1] for name, points in curves.items()} | {"train_seconds": 1.0}

@@ -16,7 +16,7 @@ from properties import examples
 
 from w2v_exp.reporting.comparison import compare
 from w2v_exp.reporting.summary_page import POINTS, ROWS, Header, summary_page, write_summary_page
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 HEADER = Header("2026-11-23_12-00-00-abcd", "w2v-exp window=3,5 -m", 4)
 HOSTILE = "</script><script>alert(1)</script>\u2028\u202e\ud800'\"&<img src=x onerror=alert(2)>{{ 7 * 6 }}"

@@ -13,7 +13,7 @@ from w2v_exp.reporting.plots import (
     draw_explained_by_time,
     draw_heat_map,
 )
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 DRAWERS = [draw_cost_curves, draw_explained_by_memory, draw_heat_map]
 

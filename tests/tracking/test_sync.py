@@ -17,7 +17,7 @@ from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.sync import main as sync
 from w2v_exp.files import locked
 from w2v_exp.launching.task import end_lost_record
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 from w2v_exp.tracking import upload
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.journal import FILE, End, Header, Journal

@@ -29,7 +29,6 @@ from hydra.core.utils import JobReturn, configure_log, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-import w2v_exp
 from w2v_exp.composer import Composer
 from w2v_exp.config import (
     HYDRA_ERRORS,
@@ -66,10 +65,11 @@ from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
-from w2v_exp.runs import RunResult, Sweep
+from w2v_exp.results import RunResult, Sweep
 from w2v_exp.tracking.history import PACKAGES
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.upload import is_uploaded
+from w2v_exp.version import __version__
 
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchStudy
@@ -144,7 +144,7 @@ def version_text() -> str:
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             versions.append(f"{package} {version(package)}")
-    return f"w2v_exp {w2v_exp.__version__}\n{', '.join(versions)}"
+    return f"w2v_exp {__version__}\n{', '.join(versions)}"
 
 
 def _print_information(parsed: Namespace) -> int:

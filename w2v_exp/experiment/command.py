@@ -41,7 +41,7 @@ from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.plan import MOST_RUNS, Plan
-from w2v_exp.runs import BASE, CHANGE
+from w2v_exp.results import BASE, CHANGE
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search, require_optuna
 from w2v_exp.searching.settings import read_settings as read_search

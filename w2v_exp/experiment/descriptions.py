@@ -15,7 +15,7 @@ from w2v_exp.reporting.comparison import Comparison
 from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.escape import code_span, markdown
 from w2v_exp.reporting.summary_page import FILE as PAGE
-from w2v_exp.runs import Sweep
+from w2v_exp.results import Sweep
 from w2v_exp.tracking.journal import milliseconds
 from w2v_exp.tracking.upload import IN_EXPERIMENT, IN_RUN, VIEW
 

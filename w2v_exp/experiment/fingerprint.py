@@ -20,6 +20,7 @@ from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
+from w2v_exp.text.sentences import SentenceCorpus
 
 # Raise by one whenever the same text and plan give another result: by another random draw, order, formula or default.
 # Finished runs are then trained again, and earlier checkpoints are not found. `tests/test_golden_runs.py` fails if it
@@ -93,6 +94,8 @@ def _described(key: str, value: Any) -> Any:
     """
     if key not in GROUPS:
         return value
+    if isinstance(value, SentenceCorpus):
+        return {"option": "sentences"}  # the digest of the text has the rest
     settings = {
         setting.name: getattr(value, setting.name)
         for setting in dataclasses.fields(value)

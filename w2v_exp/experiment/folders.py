@@ -26,7 +26,7 @@ from w2v_exp.errors import UserError, shown
 from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.outputs import RUN_FILES
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock
-from w2v_exp.runs import RESULT_FILE, SWEEP_FILE
+from w2v_exp.results import RESULT_FILE, SWEEP_FILE
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.upload import LEGACY, is_uploaded
 

@@ -21,7 +21,7 @@ from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError, expanded, replacing
 from w2v_exp.metrics import constant_tags, is_constant
 from w2v_exp.plan import Plan
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 from w2v_exp.tracking.history import (
     BEAT_SECONDS,
     FINGERPRINT,

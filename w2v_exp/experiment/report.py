@@ -24,7 +24,7 @@ from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, resources, write_summary_page
-from w2v_exp.runs import RunResult, Sweep, read_results
+from w2v_exp.results import RunResult, Sweep, read_results
 from w2v_exp.tracking.upload import NOTE
 from w2v_exp.training.callbacks import EPOCHS
 

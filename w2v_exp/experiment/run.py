@@ -67,7 +67,7 @@ from w2v_exp.metrics import COST, CURVES, heading_of
 from w2v_exp.model.parameters import Initialization
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.processes import interruptible, interruptions_deferred, termination_as_exception
-from w2v_exp.runs import RunResult, write_result
+from w2v_exp.results import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.upload import NOTE

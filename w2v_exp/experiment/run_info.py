@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.config import recorded_values
 from w2v_exp.errors import shown
-from w2v_exp.runs import Sweep
+from w2v_exp.results import Sweep
 
 SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".lzma", ".zip", ".tar", ".tgz"}
 LONGEST_NAME = 40

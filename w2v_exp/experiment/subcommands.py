@@ -84,7 +84,7 @@ def _folder_comparison(folder: Path) -> tuple[Comparison, Header]:
     from w2v_exp.metrics import Ranking
     from w2v_exp.reporting.comparison import compare
     from w2v_exp.reporting.summary_page import Header
-    from w2v_exp.runs import SWEEP_FILE, Sweep
+    from w2v_exp.results import SWEEP_FILE, Sweep
     from w2v_exp.tracking.history import sweep_results
 
     if not (folder / SWEEP_FILE).exists():

@@ -24,7 +24,7 @@ from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError
 from w2v_exp.plan import Plan
 from w2v_exp.processes import messages_on_stderr
-from w2v_exp.runs import RunResult, read_result, write_result
+from w2v_exp.results import RunResult, read_result, write_result
 
 _log = logging.getLogger(__name__)
 

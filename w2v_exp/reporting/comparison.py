@@ -17,7 +17,7 @@ from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.metrics import COLUMNS, ESTIMATED, QUALITIES, Metric, Ranking, metric_of
 from w2v_exp.reporting.escape import markdown, table_cells
-from w2v_exp.runs import LEAST_KNOWN, RunResult
+from w2v_exp.results import LEAST_KNOWN, RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console

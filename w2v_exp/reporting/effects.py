@@ -11,7 +11,7 @@ from typing import NamedTuple
 from w2v_exp.errors import shown
 from w2v_exp.metrics import Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison, Group, values_of
-from w2v_exp.runs import BASE, CHANGE
+from w2v_exp.results import BASE, CHANGE
 
 SURE = 0.95
 NAMED = 5  # changes in a sentence

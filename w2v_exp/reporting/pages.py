@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import w2v_exp
+from w2v_exp.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,7 +53,7 @@ def render_page(folder: Path, scripts: Sequence[str] = (), data: object = None, 
         style=style,
         script=script,
         data=json_in_html(data),
-        version=w2v_exp.__version__,
+        version=__version__,
     )
 
 

@@ -31,7 +31,7 @@ from w2v_exp.reporting.comparison import (
 from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_change, written_difference
 from w2v_exp.reporting.importance import Importance, importance
 from w2v_exp.reporting.pages import COLOURS, WEB, render_page
-from w2v_exp.runs import RunResult
+from w2v_exp.results import RunResult
 
 FILE = "summary.html"
 SCRIPTS = (

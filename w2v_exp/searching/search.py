@@ -21,7 +21,7 @@ from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
 from w2v_exp.metrics import Direction
 from w2v_exp.reporting.comparison import Group
-from w2v_exp.runs import LEAST_KNOWN, RESULT_FILE, RunResult, read_result
+from w2v_exp.results import LEAST_KNOWN, RESULT_FILE, RunResult, read_result
 from w2v_exp.searching.settings import KEY, SearchSettings
 from w2v_exp.searching.space import ReadableSampler, Space
 

@@ -14,16 +14,16 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-import w2v_exp
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
 from w2v_exp.metrics import CURVES, constant_tags, constants, is_constant
-from w2v_exp.runs import SWEEP_FILE, RunResult, Sweep, read_result
+from w2v_exp.results import SWEEP_FILE, RunResult, Sweep, read_result
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal, milliseconds, read_fingerprint
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
 from w2v_exp.tracking.store import Store, experiment_id, experiment_name, open_store, store_uri
 from w2v_exp.tracking.upload import Cursor, Uploader
+from w2v_exp.version import __version__
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -142,7 +142,7 @@ def provenance() -> dict[str, str]:
         "mlflow.source.name": "w2v_exp",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "version.w2v_exp": w2v_exp.__version__,
+        "version.w2v_exp": __version__,
         "version.python": platform.python_version(),
     }
     for package in PACKAGES:
@@ -173,7 +173,7 @@ def _git(*arguments: str) -> str:
     import shutil
     import subprocess
 
-    folder = Path(w2v_exp.__file__).resolve().parent.parent
+    folder = Path(__file__).resolve().parents[2]
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
         return ""
