@@ -117,6 +117,10 @@ class FormatError(UserError):
     """A file of embeddings that is damaged or violates its format."""
 
 
+class WordNotSupportedError(UserError):
+    """A word that a file format cannot represent."""
+
+
 class TrainingDivergedError(UserError):
     """The cost stopped being a finite number."""
 

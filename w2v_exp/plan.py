@@ -28,6 +28,7 @@ from w2v_exp.model.objective import ObjectiveRule
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
+from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.text.tokenizers import Tokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.callbacks import StopRule
@@ -54,7 +55,7 @@ class Plan:
     last bits of softmax and hierarchical runs, since sums are made in another order; not those of runs on blocks.
     """
 
-    corpus: Corpus
+    corpus: Corpus | SentenceCorpus
     tokenizer: Tokenizer
     vocabulary: VocabularyRule
     subsampling: Subsampling

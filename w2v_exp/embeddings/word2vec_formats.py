@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.compression import compression_of
 from w2v_exp.embeddings.opening import Content, LoadOptions, LoadWarning
-from w2v_exp.errors import FormatError, UserError
+from w2v_exp.errors import FormatError, UserError, WordNotSupportedError
 from w2v_exp.machine import require_memory
 
 LONGEST_WORD = 1 << 20  # bytes; a damaged file is not searched to its end for the end of a word
@@ -413,7 +413,7 @@ def _encoded(words: Sequence[str]) -> Iterator[bytes]:
         elif len(encoded) > LONGEST_WORD:
             problem = f"takes more than {LONGEST_WORD} bytes"
         if problem:
-            raise UserError(
+            raise WordNotSupportedError(
                 f"Word number {number}, {reprlib.repr(word)}, {problem}, "
                 "which word2vec's formats do not support. Use .npz."
             )

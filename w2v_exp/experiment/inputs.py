@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -23,18 +20,22 @@ from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import encode_cached
 from w2v_exp.text.encoding import EncodedText, encode_text
+from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import Vocabulary
+from w2v_exp.tracking.progress import bytes_bar
 
 
 def read_corpus(plan: Plan) -> EncodedText:
     """Return the corpus as word ids, from the cache if it has them."""
+    if isinstance(plan.corpus, SentenceCorpus):
+        return plan.corpus.encode(plan.vocabulary)
     if isinstance(plan.corpus, Text8Corpus):
-        with _bar("downloading text8") as show:
+        with bytes_bar("downloading text8") as show:
             plan.corpus.files(progress=show)
     if isinstance(plan.cache, NoCache):
         return encode_text(plan.corpus, plan.tokenizer, plan.vocabulary)
-    with _bar("reading the corpus") as show:
+    with bytes_bar("reading the corpus") as show:
         return encode_cached(plan.corpus, plan.tokenizer, plan.vocabulary, plan.cache, progress=show)
 
 
@@ -50,18 +51,6 @@ def read_trainable_text(plan: Plan) -> EncodedText:
             "max_frequency or stop_words, or take a longer text."
         )
     return text
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function of the bytes done and in all: a bar on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from w2v_exp.tracking.progress import BytesBar
-
-    with BytesBar(title) as bar:
-        yield bar.show
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from omegaconf import OmegaConf
 
 from w2v_exp.config import recorded_values
 from w2v_exp.embeddings import Embeddings
+from w2v_exp.errors import WordNotSupportedError
 from w2v_exp.examples.counts import Bounds
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import replacing
@@ -25,6 +27,8 @@ from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
 from w2v_exp.reporting.run_plots import SOFTMAX_WORDS, RunPictures, map_positions
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import EpochRecord, Trainer
+
+_log = logging.getLogger(__name__)
 
 # All files that a run writes into its folder ``artifacts``.
 RUN_FILES = re.compile(
@@ -89,10 +93,16 @@ def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> 
 
 
 def write_embeddings(embeddings: Embeddings, chosen: str, folder: Path) -> None:
-    """Write ``embeddings.npz`` with both matrices, ``.txt`` and ``.bin`` with the chosen vectors."""
+    """Write ``embeddings.npz`` with both matrices, ``.txt`` and ``.bin`` with the chosen vectors.
+
+    The last two are not written if their formats cannot represent a word, such as a given one with a space.
+    """
     embeddings.save(folder / "embeddings.npz")
     for suffix in ("txt", "bin"):
-        embeddings.using(chosen).save(folder / f"embeddings.{suffix}")
+        try:
+            embeddings.using(chosen).save(folder / f"embeddings.{suffix}")
+        except WordNotSupportedError as error:
+            _log.warning(f"embeddings.{suffix} is not written: {error}")
 
 
 def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings], folder: Path) -> str:
