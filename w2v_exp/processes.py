@@ -67,17 +67,21 @@ _state = _State()
 
 
 @contextmanager
-def termination_as_exception() -> Iterator[None]:
+def termination_as_exception(*, only_default: bool = False) -> Iterator[None]:
     """Turn signals into exceptions that are handled as Ctrl-C is; otherwise they would leave a run RUNNING.
 
-    Nested in itself, and in other threads than the main one, this has no effect.
+    Nested in itself, and in other threads than the main one, this has no effect. With `only_default`, handlers of the
+    program that calls w2v_exp stay in place.
     """
-    if _state.is_handled or threading.current_thread() is not threading.main_thread():
+    if _state.is_handled or not _in_main_thread():
         yield
         return
     numbers = {name: getattr(signal, name) for name in _EXCEPTIONS if hasattr(signal, name)}
     before = {number: signal.getsignal(number) for number in numbers.values()}
     handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    if only_default:
+        default = (signal.SIG_DFL, signal.default_int_handler)
+        handled = [number for number in handled if before[number] in default]
     _state.begin()
     try:
         for number in handled:
@@ -89,12 +93,21 @@ def termination_as_exception() -> Iterator[None]:
         _state.is_handled = False
 
 
+def _in_main_thread() -> bool:
+    """Return whether this is the thread that Python runs signal handlers in."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def interruptions_deferred() -> Iterator[None]:
     """Raise the first interruption after the block, which is then complete.
 
-    A second interruption that is not ignored is raised in the block.
+    A second interruption that is not ignored is raised in the block. Other threads than the main one are never
+    interrupted.
     """
+    if not _in_main_thread():
+        yield
+        return
     before, _state.is_deferred = _state.is_deferred, True
     try:
         yield
@@ -110,6 +123,9 @@ def interruptions_deferred() -> Iterator[None]:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise interruptions at once in this part of a block that defers them."""
+    if not _in_main_thread():
+        yield
+        return
     before, _state.is_deferred = _state.is_deferred, False
     try:
         _raise_deferred()

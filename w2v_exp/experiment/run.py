@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -71,16 +70,29 @@ from w2v_exp.results import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.upload import NOTE
+from w2v_exp.tracking.progress import training_bar
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 
 _log = logging.getLogger(__name__)
 
 
-def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, but one step after the other)
-    """Execute the run of a configuration in its Hydra job, or reuse an earlier one with the same result.
+def execute(config: DictConfig) -> RunResult:
+    """Execute the run of a configuration in its Hydra job; see `execute_run`."""
+    return execute_run(RunInfo.of_current_job(config)).result
+
+
+def execute_run(info: RunInfo, plan: Plan | None = None) -> Outcome:  # noqa: PLR0912, PLR0915  (step after step)
+    """Execute a run, or reuse an earlier one with the same result.
 
     However the run ends, its results up to there are kept: see `Outcome.kept`.
+
+    Parameters
+    ----------
+    info : RunInfo
+        Its configuration and folder.
+    plan : Plan, optional
+        Its checked configuration; None: made of that of `info`.
 
     Raises
     ------
@@ -89,12 +101,11 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
     KeyboardInterrupt
         If it was interrupted.
     """
-    info = RunInfo.of_current_job(config)
-    outcome = Outcome(info, int(config.seed))
+    outcome = Outcome(info, int(info.config.seed))
     with outcome.kept():
         # Inputs; or the result of an earlier run with the same inputs.
-        plan = make_plan(config)
-        config.threads = plan.threads  # the record has the number that threads=auto stands for
+        plan = plan or make_plan(info.config)
+        info.config.threads = plan.threads  # the record has the number that threads=auto stands for
         inputs = RunInputs.read(plan)
         earlier = earlier_result(plan, info, inputs)
         if earlier is None or Path(earlier.run_id).absolute() != info.folder.absolute():
@@ -103,7 +114,7 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
             if earlier.done:
                 remove_checkpoints(plan, inputs.fingerprint)
             outcome.result = earlier
-            return earlier
+            return outcome
         text, pretrained = inputs.text, inputs.pretrained
         vocabulary, words = text.vocabulary, len(text.vocabulary)
         initial = pretrained.initialization(vocabulary)
@@ -138,7 +149,8 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
             evaluation = RunEvaluation(plan, inputs.sets, trainer, outcome.embeddings, record)
             outcome.training = Training(trainer, costs, evaluation)
             stateful: dict[str, StatefulCallback] = {"costs": costs, "evaluation": evaluation}
-            with _progress_bar(info.title, trainer, heading_of(costs.training_metric)) as bar:
+            pairs, heading = trainer.examples.pairs_per_epoch, heading_of(costs.training_metric)
+            with training_bar(info.title, trainer.epochs, pairs, heading) as bar:
                 shown: list[Callback] = [record, bar] if bar else [record]
                 for callback in (*shown, *costs.measured, evaluation):
                     trainer.add_callback(callback)
@@ -188,7 +200,7 @@ def execute(config: DictConfig) -> RunResult:  # noqa: PLR0912, PLR0915  (long, 
                     estimated=metrics.get("cost_sample_share", 1.0) < 1.0,
                 )
                 pictures.draw(outcome.files)
-    return outcome.result
+    return outcome
 
 
 class Training(NamedTuple):
@@ -223,6 +235,8 @@ class Outcome:
         The probe words.
     explorer : str
         A line on the explorer's page.
+    error : Exception or None
+        The error that ended the run, after its record has begun.
     """
 
     result: RunResult
@@ -237,6 +251,7 @@ class Outcome:
         self.ended_by = ""
         self.probes: list[Probe] = []
         self.explorer = ""
+        self.error: Exception | None = None
         self._info = info
         self._seed = seed
         self._metrics: dict[str, float] = {}
@@ -262,6 +277,7 @@ class Outcome:
             except UserError as error:
                 if not self._has_begun and self._info.sweep is None:
                     raise
+                self.error = error
                 if isinstance(error, TrainingDivergedError):
                     self._checkpoints.finish()  # a resumed run would diverge again
                 self._end("FAILED", str(error))
@@ -272,6 +288,7 @@ class Outcome:
             except Exception as error:
                 if not self._has_begun:
                     raise
+                self.error = error
                 self._end("FAILED", f"{type(error).__name__}: {error}")
             else:
                 if self._has_begun:  # else it has the result of an earlier run
@@ -372,7 +389,7 @@ class Outcome:
             self._metrics |= costs.last()
         outputs.write_table("evaluation", evaluation.table(), self.files)
         outputs.write_table("similar_words", probe_table(self.probes), self.files)
-        if status != "FAILED":
+        if status != "FAILED" and not self._info.is_temporary:
             outputs.write_embeddings(self.embeddings(), self._plan.embedding, self.files)
 
 
@@ -474,15 +491,3 @@ def _first_steps(
     trainer = build_trainer(plan, examples, initialization, count_ids(text.ids, vocabulary_size))
     seconds = trainer.dry_run(DRY_STEPS) if plan.epochs else 0.0
     return examples, initialization, seconds
-
-
-@contextmanager
-def _progress_bar(title: str, trainer: Trainer, cost: str) -> Iterator[Callback | None]:
-    """Yield a callback that shows a progress bar; None without a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from w2v_exp.tracking.progress import ProgressBar
-
-    with ProgressBar(title, trainer.epochs, trainer.examples.pairs_per_epoch, cost) as bar:
-        yield bar

@@ -47,6 +47,8 @@ class RunInfo:
         The folder of its sweep.
     flags : list of str
         The flags of the command line that its configuration is from.
+    is_temporary : bool
+        Whether the folder is deleted when the run has ended, so that files for readers are not written.
     """
 
     name: str
@@ -59,6 +61,7 @@ class RunInfo:
     folder: Path
     sweep_folder: Path | None = None
     flags: list[str] = field(default_factory=list)
+    is_temporary: bool = False
 
     @classmethod
     def of_current_job(cls, config: DictConfig) -> RunInfo:
