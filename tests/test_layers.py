@@ -18,11 +18,16 @@ CORE = {
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
 }
-UPPER_MODULES = {"choices", "composer", "config", "metrics", "plan", "runs"}
+UPPER_MODULES = {"choices", "composer", "config", "metrics", "plan", "results"}
 # Modules beside the packages that anyone may import; they import only one another.
 FOUNDATIONS = {file.stem for file in PACKAGE.glob("*.py") if file.stem[0] != "_"} - UPPER_MODULES
-# The face of the package, `w2v_exp/__init__.py`, shows the core; beside it, inside a function, `load_run` alone.
-FACE = {"w2v_exp.tracking.load"}
+# The face of the package, `w2v_exp/__init__.py`, shows the core; beside it, inside functions, these.
+FACE = {
+    "w2v_exp.experiment.train.train",
+    "w2v_exp.tracking.load",
+    "w2v_exp.tracking.run_table.runs",
+    "w2v_exp.version.__version__",
+}
 HEAVY = {
     "hydra",
     "omegaconf",
@@ -36,6 +41,7 @@ HEAVY = {
     "optuna",
 }
 WHERE_NEEDED = {
+    ("w2v_exp", "pandas"),  # for the type checker
     ("w2v_exp.scatter", "scipy"),
     ("w2v_exp.model.spectral", "scipy"),
     ("w2v_exp.model.hierarchical_softmax", "scipy"),

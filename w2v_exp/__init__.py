@@ -1,13 +1,21 @@
 """A laboratory for word embeddings around a NumPy word2vec.
 
-These names are the core, from text to embeddings: NumPy only, usable from a notebook. `load_run` alone needs MLflow,
-and loads it when it is called. Each module is imported when a name of it is first used, so that a command starts
-handling signals within milliseconds.
+`train` trains embeddings in one call, with the configuration of the command line; `runs` and `load_run` read earlier
+runs. They load Hydra or MLflow when they are called. The other names are the core, from text to embeddings: NumPy only.
+Each module is imported when a name of it is first used, so that a command starts handling signals within milliseconds.
 """
+
+from w2v_exp.version import __version__ as __version__
 
 TYPE_CHECKING = False  # mypy knows this name; importing typing would take the first 10 ms of a command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+    from typing import Any
+
+    from pandas import DataFrame  # type: ignore[import-untyped]
+
     from w2v_exp.embeddings import Embeddings
     from w2v_exp.embeddings.keyed_vectors import KeyedVectors
     from w2v_exp.errors import UserError
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from w2v_exp.text.cache import TextCache, encode_cached
     from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
     from w2v_exp.text.encoding import EncodedText, encode_text
+    from w2v_exp.text.sentences import SentenceCorpus
     from w2v_exp.text.text8 import Text8Corpus
     from w2v_exp.text.tokenizers import (
         ArticleTokenizer,
@@ -36,17 +45,120 @@ if TYPE_CHECKING:
     from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
     from w2v_exp.training.trainer import Trainer
 
-__version__ = "0.1.0"
 
+def train(
+    source: "str | PathLike[str] | Iterable[Iterable[str]] | object | None" = None,
+    *,
+    tracking: "bool | str | dict[str, Any] | None" = None,
+    folder: "str | PathLike[str] | None" = None,
+    config_dir: "str | PathLike[str] | None" = None,
+    progress: bool = True,
+    **settings: "Any",
+) -> "Embeddings":
+    """Train embeddings on a text, and return them.
 
-def load_run(run_id: str, tracking_uri: str | None = None) -> "Embeddings":
-    """Return the embeddings of a run in MLflow: words, counts and both matrices.
+    It is one run of the command ``w2v-exp``: the same settings, checks and results. Nothing is written to the current
+    folder, unless it is requested by `tracking`, `folder` or a setting. Calls in several threads are executed one after
+    the other.
 
     Parameters
     ----------
-    run_id : str
-        Its id, the beginning of only one id, the name of only one finished run, or ``latest``: the finished run that
-        began last.
+    source : path, str, iterable of iterables of str, or corpus, optional
+        The text. A `Path`, or a string that names a file, folder or glob, is read from there. A string with line ends,
+        or with spaces and without the look of a file name, is the text itself (`TextCorpus` says so in any case).
+        Sentences are lists of words, which are kept exactly as they are; a generator will do. A corpus is for example
+        ``SotuCorpus()``. None: the text that the settings name.
+    tracking : bool, str or dict, optional
+        True logs the run to MLflow, as the command line does: to MLFLOW_TRACKING_URI or ``./mlflow.db``, with its files
+        in ``outputs``. A string is the address of a store; a dict has the settings of the group, such as ``uri``,
+        ``experiment`` and ``plots``.
+    folder : path, optional
+        Keeps the files of the run in this new folder.
+    config_dir : path, optional
+        A folder with options of your own, as ``--config-dir``.
+    progress : bool
+        Whether progress is shown, on a terminal or in a notebook.
+    **settings
+        Keys of the configuration with their values: ``dim=100``. An option is chosen by its name,
+        ``objective="negative_sampling"``. A setting of an option is written with two underscores,
+        ``vocabulary__min_count=5``, or in a dict of the group, ``vocabulary={"min_count": 5}``, or as on the command
+        line, ``**{"vocabulary.min_count": 5}``.
+
+    Returns
+    -------
+    Embeddings
+        Their ``input`` has the vectors that the setting `embedding` chooses.
+
+    Raises
+    ------
+    UserError
+        For a setting or text that cannot be used, with the messages of the command line.
+    KeyboardInterrupt
+        If it is interrupted.
+
+    Examples
+    --------
+    >>> sentences = [["a", "rose", "is", "a", "rose"], ["a", "daisy", "is", "a", "flower"]]
+    >>> train(sentences, experiment=None, dim=10, epochs=20, progress=False).words
+    ['a', 'is', 'rose', 'daisy', 'flower']
+    """
+    from w2v_exp.experiment.train import train  # late: it is above the core, and needs Hydra
+
+    return train(
+        source, tracking=tracking, folder=folder, config_dir=config_dir, progress=progress, **settings
+    )
+
+
+def runs(
+    filter: str = "",
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    folder: "str | PathLike[str] | None" = None,
+    **equal: object,
+) -> "DataFrame":
+    """Return earlier runs, a row per run, with parameters and metrics by their names.
+
+    Parameters
+    ----------
+    filter : str
+        A filter of MLflow, such as ``"metrics.cost < 1.8 and params.optimizer = 'adam'"``; "" takes all runs.
+    tracking_uri, experiment : str, optional
+        Of the store; None takes MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME, or else ``sqlite:///mlflow.db`` in the
+        current folder and ``w2v_exp``. Without that file, the runs in the folder ``outputs`` are returned.
+    folder : path, optional
+        Return the runs in this folder and below it, from their own files, instead of those of a store.
+    **equal
+        Values that parameters must have, ``window=3``; with two underscores for settings of options, and a list for
+        several values. ``sweep="…"`` and ``study="…"`` select the runs of a sweep or a search, ``status="FINISHED"``
+        those with a status.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the id of the run as index (the folder, for runs without a store), the oldest run first. Columns:
+        ``name``, ``status``, ``started``, ``sweep``; then the parameters that differ between the runs; the metrics; the
+        other parameters. Parameters have the type that they look like.
+
+    Raises
+    ------
+    UserError
+        If there is no such store or folder, or the filter cannot be understood.
+    """
+    from w2v_exp.tracking.run_table import runs  # late: it needs MLflow and pandas
+
+    return runs(filter, tracking_uri=tracking_uri, experiment=experiment, folder=folder, **equal)
+
+
+def load_run(run_id: "str | PathLike[str]" = "latest", tracking_uri: str | None = None) -> "Embeddings":
+    """Return the embeddings of a run: words, counts and both matrices.
+
+    Parameters
+    ----------
+    run_id : str or path
+        A run in MLflow: its id, the beginning of only one id, the name of only one finished run, or ``latest``: the
+        finished run that began last. Or the folder of a run without tracking. Without a store, ``latest`` is the run
+        in ``outputs`` that ended last.
     tracking_uri : str, optional
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
 
@@ -55,7 +167,7 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> "Embeddings":
     UserError
         If there is no such store or run, or the run has kept no embeddings.
     FormatError
-        If the artifact is damaged.
+        If the file is damaged.
     """
     from w2v_exp.tracking import load  # late: it is above the core, and needs MLflow
 
@@ -79,6 +191,7 @@ _MODULES = {
     "NegativeSampling": "w2v_exp.model.negative_sampling",
     "Pairs": "w2v_exp.examples.pairs",
     "Parameters": "w2v_exp.model.parameters",
+    "SentenceCorpus": "w2v_exp.text.sentences",
     "SkipGram": "w2v_exp.examples.architectures",
     "Softmax": "w2v_exp.model.softmax",
     "SotuCorpus": "w2v_exp.text.corpus",
@@ -135,6 +248,7 @@ __all__ = [
     "NegativeSampling",
     "Pairs",
     "Parameters",
+    "SentenceCorpus",
     "SkipGram",
     "Softmax",
     "SotuCorpus",
@@ -155,6 +269,8 @@ __all__ = [
     "encode_text",
     "information_explained",
     "load_run",
+    "runs",
+    "train",
     "unigram_cost",
     "window_pairs",
 ]

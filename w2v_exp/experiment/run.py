@@ -69,8 +69,8 @@ from w2v_exp.processes import interruptible, interruptions_deferred, termination
 from w2v_exp.results import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.history import LOCK
-from w2v_exp.tracking.upload import NOTE
 from w2v_exp.tracking.progress import training_bar
+from w2v_exp.tracking.upload import NOTE
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import asdict, dataclass
@@ -19,18 +20,33 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-ARTIFACT = "embeddings.npz"
+ARCHIVE = "embeddings.npz"
 LATEST = "latest"
+OUTPUTS, DATABASE = "outputs", "mlflow.db"  # in the current folder
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 BEGINNING_OF_ID = re.compile(r"[0-9a-f]{4,31}")
 FINISHED = "attributes.status = 'FINISHED'"
 OURS = "tags.`corpus.digest` LIKE '%'"  # runs of other programs, and summaries of sweeps, have no such tag
 
 
-def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
+def load_run(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> Embeddings:
     """Return the embeddings of a run: words, counts and both matrices; see `w2v_exp.load_run`."""
-    require_kind("run_id", run_id, str, "the id or the name of a run, or latest")
+    require_kind(
+        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
+    )
+    folder = expanded(os.fspath(run_id))
+    if run_id == LATEST and is_without_store(tracking_uri):
+        folder = _latest_folder()
+    if archive := _archive_in(folder):
+        return Embeddings.load(archive)
+    if isinstance(run_id, os.PathLike) or len(folder.parts) > 1:
+        raise UserError(f"{folder}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     run_id = latest_run(tracking_uri) if run_id == LATEST else find_run(run_id, tracking_uri)
+    return _load_stored(run_id, tracking_uri)
+
+
+def _load_stored(run_id: str, tracking_uri: str | None) -> Embeddings:
+    """Return the embeddings of the run with an id."""
     address = store_uri(tracking_uri)
     client = connect(address, create=False)
     from mlflow.exceptions import MlflowException
@@ -38,15 +54,46 @@ def load_run(run_id: str, tracking_uri: str | None = None) -> Embeddings:
     try:
         run = client.get_run(run_id)
         artifacts = list_artifacts(client, run_id)
-        if ARTIFACT not in artifacts:
+        if ARCHIVE not in artifacts:
             raise UserError(
-                f"Run {run_id} in {address} has no {ARTIFACT}: it is {run.info.status.lower()}"
+                f"Run {run_id} in {address} has no {ARCHIVE}: it is {run.info.status.lower()}"
                 f"{', and keeps no embeddings' if run.info.status == 'FAILED' else ''}."
             )
         with tempfile.TemporaryDirectory() as folder:
-            return Embeddings.load(download_artifact(client, run_id, ARTIFACT, folder))
+            return Embeddings.load(download_artifact(client, run_id, ARCHIVE, folder))
     except (MlflowException, OSError) as error:
         raise UserError(f"Run {run_id} cannot be read from {address} ({error_message(error)}).") from error
+
+
+def is_without_store(tracking_uri: str | None) -> bool:
+    """Return whether no store is named or in the current folder, but there are folders of runs."""
+    is_named = tracking_uri is not None or bool(os.environ.get("MLFLOW_TRACKING_URI"))
+    return not is_named and not Path(DATABASE).exists() and Path(OUTPUTS).is_dir()
+
+
+def _latest_folder() -> Path:
+    """Return the folder of the run without tracking that ended last.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    archives = [
+        file
+        for runs in ("runs/*", "sweeps/*/*")
+        for file in Path(OUTPUTS).glob(f"{runs}/artifacts/{ARCHIVE}")
+    ]
+    if not archives:
+        raise UserError(
+            f"There is no run with embeddings in {OUTPUTS}, and no {DATABASE}, seen from {Path.cwd()}."
+        )
+    return max(archives, key=lambda file: file.stat().st_mtime).parent.parent
+
+
+def _archive_in(folder: Path) -> Path | None:
+    """Return the file of embeddings in the folder of a run; None if there is none."""
+    return next((file for file in (folder / ARCHIVE, folder / "artifacts" / ARCHIVE) if file.is_file()), None)
 
 
 def recorded_choice(run_id: str, tracking_uri: str | None = None) -> tuple[str, str]:
@@ -121,7 +168,6 @@ def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
         raise UserError(f"Runs cannot be looked up in {address} ({error_message(error)}).") from error
 
 
-ARCHIVE = "embeddings.npz"
 SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
 
 
@@ -156,7 +202,8 @@ def load_embeddings(
     ----------
     source : str
         The path of a file of any format, or of the folder of a run without tracking; or the name or id of a run in
-        MLflow (see `find_run`), or ``latest``: the finished run that began last.
+        MLflow (see `find_run`), or ``latest``: the finished run that began last; without a store, the run in
+        ``outputs`` that ended last.
     tracking_uri : str, optional
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
     options : LoadOptions, optional
@@ -170,7 +217,7 @@ def load_embeddings(
         If the file is damaged.
     """
     options = options or LoadOptions()
-    path = expanded(source)
+    path = _latest_folder() if source == LATEST and is_without_store(tracking_uri) else expanded(source)
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.exists() and not place.is_dir():  # a file or a pipe
             return LoadedEmbeddings(
@@ -184,6 +231,6 @@ def load_embeddings(
         raise UserError(f"{source}: the options of reading hold for files, and this is a run in MLflow.")
 
     run_id = latest_run(tracking_uri) if source == LATEST else find_run(source, tracking_uri)
-    embeddings = load_run(run_id, tracking_uri)
+    embeddings = _load_stored(run_id, tracking_uri)
     name, chosen = recorded_choice(run_id, tracking_uri)
     return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}")
