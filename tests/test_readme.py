@@ -57,7 +57,8 @@ def commands(page: Path) -> list[list[str]]:
 
 @pytest.mark.usefixtures("end_to_end")
 def test_the_notebook_runs_and_prints_neighbours(tmp_path: Path) -> None:
-    (code,) = [block for block in blocks(ROOT / "README.md", "python") if "Trainer(" in block]
+    page = ROOT / "docs" / "from_python.md"
+    (code,) = [block for block in blocks(page, "python") if "Trainer(" in block]
     done = run_python("-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('is'," in done.stdout
