@@ -229,3 +229,26 @@ def test_a_value_is_that_of_the_command_line(value):
     plain = [getattr(each, "text", each) for each in (found if several else [found])]
     assert plain == (value if several else [value])
     assert not override.is_sweep_override()
+
+
+@pytest.mark.second_tier
+@pytest.mark.usefixtures("store")
+def test_a_text_without_settings_is_trained_as_my_text(command, tmp_path):
+    generator = np.random.default_rng(0)
+    words = [f"w{number}" for number in generator.zipf(1.5, 4000) if number < 500]
+    lines = [words[first : first + 10] for first in range(0, len(words), 10)]
+    text = "\n".join(" ".join(line) for line in lines)
+    (tmp_path / "my.txt").write_text(text)
+    done = command("experiment=my_text", "corpus.path=my.txt", "tracking=none", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    saved = Embeddings.load("run/artifacts/embeddings.npz")
+    picked = w2v_exp.runs(folder="run").iloc[0]
+    for source in (Path("my.txt"), text):
+        trained = w2v_exp.train(source, progress=False)
+        assert trained.words == saved.words
+        np.testing.assert_array_equal(trained.input, saved.using(picked.embedding).input)
+    w2v_exp.train(lines, progress=False, folder="sentences", window=2)
+    row = w2v_exp.runs(folder="sentences").iloc[0]
+    for key in ("objective", "labels", "vocabulary.min_count", "vocabulary.max_size", "dtype", "epochs"):
+        assert row[key] == picked[key]
+    assert row["window"] == 2

@@ -31,11 +31,22 @@ PATH = "corpus.path"
 DECISIVE = ("corpus", "objective", "labels", "model")  # groups that the other picks depend on
 
 
-def with_picks(sources: Sources, texts: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+def with_picks(
+    sources: Sources, texts: Sequence[str], size: int | None = None, tokens: int | None = None
+) -> tuple[list[str], tuple[str, ...]]:
     """Return the overrides of a command with the picks of ``experiment=my_text``, and the lines on them.
 
     The picks come first, so that the user's overrides prevail, and everything else is as if the user had typed them.
     Without this experiment, the overrides are returned as they are, and no lines.
+
+    Parameters
+    ----------
+    sources : Sources
+        The folders of options.
+    texts : sequence of str
+        The overrides of the command.
+    size, tokens : int, optional
+        Bytes, or words, of a text that is given in Python; None: the size of the corpus that the overrides name.
 
     Raises
     ------
@@ -49,11 +60,15 @@ def with_picks(sources: Sources, texts: Sequence[str]) -> tuple[list[str], tuple
         if not _is_chosen(overrides):
             return [*texts], ()
         given = _given(overrides)
-        config = sources.compose([*_corpus_overrides(overrides)])
-        if _has_other_files(sources, overrides):
-            given = _set_elsewhere(config) | given
-        size = _largest_size(config, overrides)
-        picks = pick_settings(size, cores=available_cores(), memory=available_memory(), given=given)
+        is_named = size is None and tokens is None
+        if is_named or _has_other_files(sources, overrides):
+            config = sources.compose([*_corpus_overrides(overrides)])
+            if _has_other_files(sources, overrides):
+                given = _set_elsewhere(config) | given
+            if is_named:
+                size = _largest_size(config, overrides)
+        cores, memory = available_cores(), available_memory()
+        picks = pick_settings(size, cores=cores, memory=memory, tokens=tokens, given=given)
     except HYDRA_ERRORS as error:
         raise explain(error, lambda: all_keys(sources, texts)) from error
     picked = [f"{key}={spelled(value)}" for key, value in picks.settings.items()]

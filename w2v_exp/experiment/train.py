@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +28,7 @@ from omegaconf.basecontainer import BaseContainer
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import (
     HYDRA_ERRORS,
+    Sources,
     hydra_values,
     options_of,
     quoted,
@@ -38,6 +41,7 @@ from w2v_exp.errors import SettingError, UserError, short, wrong_kind
 from w2v_exp.experiment.command import Command, check_command, parse
 from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.folders import ARTIFACTS, new_folder
+from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.experiment.run import execute_run
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.plan import Plan
@@ -45,13 +49,13 @@ from w2v_exp.processes import termination_as_exception
 from w2v_exp.text.corpus import CORPORA, TextCorpus
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.tracking.load import ARCHIVE, load_run
-from w2v_exp.tracking.progress import progress_hidden
+from w2v_exp.tracking.progress import place_of_progress, progress_hidden
 
 PathName = os.PathLike[str] | str
 OF_SWEEPS = ("repeats", "changes", "change", "sweep", "estimate")
 # Without a folder or a store nobody would see the results of these.
 QUIET = {"tracking": "none", "checkpoint": "none", "explorer": "none", "probes": []}
-DEFAULTS = {"experiment": "file_softmax"}  # of a given text
+DEFAULTS = {"experiment": "my_text"}  # of a given text
 LONGEST_RECORDED = 2000  # characters of a given text in the configuration of a run
 EXCERPT = 80
 
@@ -132,6 +136,13 @@ class Given:
 
     settings: Mapping[str, Any]
     corpus: TextCorpus | SentenceCorpus | None = None
+
+    @property
+    def size(self) -> tuple[int | None, int | None]:
+        """The number of bytes and of words of a text that only this process has, as far as they are known."""
+        if isinstance(self.corpus, SentenceCorpus):
+            return None, self.corpus.tokens
+        return (len(self.corpus.text.encode()) if self.corpus else None), None
 
 
 def _given(source: Any, settings: Mapping[str, Any]) -> Given:
@@ -333,7 +344,12 @@ def _command(
         arguments.append(f"hydra.run.dir={quoted(os.fspath(folder))}")
     if config_dir is not None:
         arguments.append(f"--config-dir={os.fspath(config_dir)}")
-    command = check_command(parse(arguments))
+    parsed = parse(arguments)
+    size, tokens = given.size
+    parsed.overrides, lines = with_picks(Sources.of(parsed), parsed.overrides, size, tokens)
+    command = check_command(parsed)
+    if lines and place_of_progress():
+        print("\n".join(lines), file=sys.stderr)
     if command.is_sweep:
         raise UserError(
             "train() trains one model, and this configuration is a sweep. Use the command w2v-exp."
@@ -364,7 +380,7 @@ def _run_of(command: Command, given: Given, is_temporary: bool) -> tuple[RunInfo
         counts = {"sentences": sentences.sentences, "tokens": sentences.tokens}
         values.corpus = {"name": "sentences", **counts}
         values.tokenizer = {"name": "none"}
-        name = "sentences" if info.name == "text" else info.name
+        name = re.sub("^text(?= |$)", "sentences", info.name)
         info = replace(info, name=name, choices=info.choices | {"corpus": "sentences", "tokenizer": "none"})
     return info, plan
 
