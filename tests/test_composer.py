@@ -134,6 +134,16 @@ def test_primary_configurations_of_a_user_are_equal(
     assert_equal(composer, "own=x,y", mode=RunMode.MULTIRUN)
 
 
+def test_an_option_that_follows_another_one_is_found(tmp_path: Path) -> None:
+    register_schema()
+    (tmp_path / "own").mkdir()
+    for option, window in {"sparse": 11, "dense": 12}.items():
+        (tmp_path / f"own/{option}.yaml").write_text(f"# @package _global_\nwindow: {window}\n")
+    (tmp_path / "mine.yaml").write_text("defaults: [config, {own: '${labels}'}, _self_]\n")
+    composer = Composer(Sources(config_name="mine", config_dir=str(tmp_path)))
+    assert [composer.compose(overrides).window for overrides in ([], ["labels=dense"])] == [11, 12]
+
+
 @pytest.mark.parametrize(
     ("overrides", "compositions"),
     [

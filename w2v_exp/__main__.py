@@ -1,10 +1,12 @@
 """Entry point of the command ``w2v-exp`` and of ``python -m w2v_exp``."""
 
+import gc
 import os
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    gc.disable()  # what is imported and composed stays: to examine it again and again takes 0.1 s
     try:
         import signal
 
@@ -31,7 +33,7 @@ def _quit(number: int, _frame: object = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command line, with its sub-command, and return the exit code."""
-    from w2v_exp.processes import messages_on_stderr, termination_as_exception
+    from w2v_exp.processes import collect_garbage, messages_on_stderr, termination_as_exception
 
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name == "ask":
@@ -43,11 +45,13 @@ def run(arguments: list[str]) -> int:
     elif name == "sync":
         from w2v_exp.experiment.sync import main as command
     else:
+        # These enable the collector when they have composed the first configuration.
         from w2v_exp.experiment.cli import estimate
         from w2v_exp.experiment.cli import run as run_or_sweep
 
         with messages_on_stderr():
             return estimate(rest) if name == "estimate" else run_or_sweep(arguments)
+    collect_garbage()
     with termination_as_exception(), messages_on_stderr():
         return command(rest)
 

@@ -22,13 +22,15 @@ from typing import Any
 from hydra import version
 
 # hydra._internal, here and where it is imported elsewhere, is that of Hydra 1.3: pyproject.toml pins it below 1.4.
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
+from hydra.core.default_element import InputDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
@@ -70,11 +72,23 @@ def options_of(group: str) -> list[str]:
 @cache
 def register_schema() -> None:
     """Register the schema of ``conf/`` with Hydra, once a process."""
-    store = ConfigStore.instance()
-    store.store(name="schema", node=_top_level_schema())
+    ConfigStore.instance().store(name="schema", node=_top_level_schema())
+    schema = ConfigStore.instance().repo.setdefault("schema", {})
     for group, options in GROUPS.items():
-        for name, made in options.items():
-            store.store(group=f"schema/{group}", name=name, node=_option_schema(name, made))
+        schema[group] = {f"{name}.yaml": _OptionSchema(group, name, made) for name, made in options.items()}
+
+
+class _OptionSchema(ConfigNode):  # type: ignore[misc]
+    """The schema of an option in Hydra's store, made when Hydra reads it: 50 take 0.05 s, of which a run needs 20."""
+
+    def __init__(self, group: str, name: str, made: type) -> None:
+        self.name, self.group, self.package, self.provider = f"{name}.yaml", f"schema/{group}", None, None
+        self._made = made
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute != "node":
+            raise AttributeError(attribute)
+        return OmegaConf.structured(_option_schema(self.name.removesuffix(".yaml"), self._made))
 
 
 def _top_level_schema() -> type:
@@ -84,13 +98,14 @@ def _top_level_schema() -> type:
     return make_dataclass("ConfigSchema", keys)
 
 
+@cache
 def _option_schema(name: str, made: type) -> type:
     types = typing.get_type_hints(made)
     fields: list[tuple[str, Any, Any]] = [("name", str, field(default=name))]
     for setting in dataclasses.fields(made):
         copied = field(default=setting.default, default_factory=setting.default_factory)
         fields.append((setting.name, types[setting.name], copied))
-    return make_dataclass(f"{made.__name__}Schema", fields)
+    return make_dataclass(f"{made.__name__}Schema", fields, repr=False, eq=False)  # 5 ms for all of a run
 
 
 @dataclass(frozen=True)
@@ -485,6 +500,21 @@ class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
         return loaded
 
 
+_create_interpolation_map = defaults_list._create_interpolation_map
+
+
+def _choices_to_interpolate(overrides: Any, defaults: list[InputDefault], self_added: bool) -> DictConfig:
+    """Return the choices to which a defaults list refers by ``${…}``; without such a reference none.
+
+    Hydra makes them for each of 45 files, a quarter of the time of a composition.
+    """
+    refers = any(default.is_interpolation() for default in defaults)
+    choices: DictConfig = (
+        _create_interpolation_map(overrides, defaults, self_added) if refers else OmegaConf.create()
+    )
+    return choices
+
+
 def load_plugins() -> None:
     """Load Hydra's plug-ins, once a process.
 
@@ -504,5 +534,6 @@ def load_plugins() -> None:
         finally:
             del sys.modules["hydra_plugins"]
             sys.modules.update(shadowed)
+    defaults_list._create_interpolation_map = _choices_to_interpolate
     # `SourcesRegistry.register` keeps the class that is there.
     SourcesRegistry.instance().types[CheckedFileSource.scheme()] = CheckedFileSource

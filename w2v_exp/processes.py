@@ -8,6 +8,7 @@ started stays ignored (`nohup`, background jobs).
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -293,6 +294,13 @@ def messages_on_stderr() -> Iterator[None]:
         logger.setLevel(levels[0])
         root.setLevel(levels[1])
         logger.propagate = propagate
+
+
+def collect_garbage() -> None:
+    """Enable the garbage collector, which a command disables while it starts, and exempt the objects so far."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 INTERRUPTED = 130  # by Ctrl-C: 128 plus the number of the signal, as in shells

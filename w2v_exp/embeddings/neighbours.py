@@ -49,8 +49,8 @@ def chosen_probes(words: Sequence[str]) -> list[str]:
         By falling count. Probes have ranks 100 to 10,000 in a large vocabulary, and the last 90 % of a small one.
     """
     first, last = max(1, min(FIRST_RANK, len(words) // 10)), min(LAST_RANK, len(words))
-    ranks = np.unique(np.geomspace(first, last, PROBES).round().astype(int))
-    return [words[rank - 1] for rank in ranks.tolist()]
+    ranks = sorted({*np.geomspace(first, last, PROBES).round().astype(int).tolist()})
+    return [words[rank - 1] for rank in ranks]
 
 
 def probe(embeddings: Embeddings, words: Sequence[str], topn: int = NEIGHBOURS) -> list[Probe]:

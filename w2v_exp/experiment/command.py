@@ -41,6 +41,7 @@ from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.plan import MOST_RUNS, Plan
+from w2v_exp.processes import collect_garbage
 from w2v_exp.results import BASE, CHANGE
 from w2v_exp.searching.settings import GROUP as SWEEPERS
 from w2v_exp.searching.settings import is_search, require_optuna
@@ -260,6 +261,7 @@ def _checked_command(composer: Composer, texts: list[str], *, multirun: bool) ->
     given = {str(override.key_or_group) for override in overrides}
     fixed, swept = _split(sources, overrides)
     config = _first(composer, fixed, swept)
+    collect_garbage()  # the configurations of the other runs are not kept
     is_sweep = multirun or config.hydra.mode == RunMode.MULTIRUN
     if not is_sweep:
         refuse_sweep(swept.values())

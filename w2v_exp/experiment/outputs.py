@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -24,9 +24,11 @@ from w2v_exp.machine import readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
-from w2v_exp.reporting.run_plots import SOFTMAX_WORDS, RunPictures, map_positions
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import EpochRecord, Trainer
+
+if TYPE_CHECKING:
+    from w2v_exp.reporting.run_plots import RunPictures
 
 _log = logging.getLogger(__name__)
 
@@ -129,6 +131,8 @@ def run_pictures(
 
     They are data, which `RunPictures.draw` draws, in this process or in another one.
     """
+    from w2v_exp.reporting.run_plots import SOFTMAX_WORDS, RunPictures, map_positions  # with Pillow
+
     article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
     drawn = {**curves, "article_cost": article} if trainer.records else {}
     vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import io
 import logging
 import tempfile
@@ -200,6 +199,8 @@ class Text8Corpus:
         CorpusError
             If the server cannot be reached, refuses, breaks off, or sends more than a zip of text8 can have.
         """
+        from http.client import HTTPException
+
         from pooch import HTTPDownloader  # late, as requests is: 8 MB that only a download needs
         from requests.exceptions import RequestException
 
@@ -219,7 +220,7 @@ class Text8Corpus:
         try:
             with connections:
                 download(self.url, file, pooch=None)
-        except (RequestException, ValueError, http.client.HTTPException) as error:
+        except (RequestException, ValueError, HTTPException) as error:
             of_all = f" after {received.done:,} bytes" if received.done else ""
             raise CorpusError(f"{self.url} cannot be downloaded{of_all}: {_reason(error)}.") from error
         file.seek(0)
@@ -249,11 +250,13 @@ class _Received:
 
 def _reason(error: Exception) -> str:
     """Return the reason why a download failed, on one line and without any text of the server's."""
+    from http.client import HTTPException, responses
+
     from requests.exceptions import HTTPError, Timeout, TooManyRedirects
 
     if isinstance(error, HTTPError) and error.response is not None:
         code = error.response.status_code
-        return f"the server answers {code} {http.client.responses.get(code, '')}".rstrip()
+        return f"the server answers {code} {responses.get(code, '')}".rstrip()
     if isinstance(error, TooManyRedirects):
         return "the server redirects in a circle"
     cause: BaseException = error
@@ -263,7 +266,7 @@ def _reason(error: Exception) -> str:
         return "the server did not answer in time"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
-    if isinstance(cause, http.client.HTTPException):
+    if isinstance(cause, HTTPException):
         return "the server closed the connection or does not speak HTTP"
     return "it is not the address of a file"
 

@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from w2v_exp.errors import UserError
 
@@ -292,6 +291,8 @@ def _check(address: StoreAddress, location: str) -> None:
 
 
 def _check_folder(location: str) -> None:
+    from urllib.request import url2pathname  # with packages for HTTP and TLS
+
     folder = Path(url2pathname(urlsplit(location).path) if location.startswith("file:") else location)
     if not folder.is_absolute():
         raise UserError("it is relative to the folder of the command. Make it absolute.")
