@@ -15,7 +15,6 @@ from w2v_exp.experiment.reference import (
     Setting,
     default_options,
     options,
-    spelled,
     top_level_values,
 )
 from w2v_exp.metrics import METRICS
@@ -45,23 +44,26 @@ def group_section(group: str) -> Iterator[str]:
     if group == "schedule":
         yield "![Factor of the learning rate by epoch, for each schedule](../schedules.png)\n"
     yield "| option | meaning |\n| --- | --- |"
-    found = options(group)
+    found, default = options(group), default_options()[group]
     rows: dict[Setting, list[str]] = {}
     for option in found:
-        yield f"| `{group}={option.name}` | {cell(' '.join(option.comment))} |"
+        mark = " **(default)**" if option.name == default else ""
+        yield f"| `{group}={option.name}`{mark} | {cell(' '.join(option.comment))} |"
         if option.name != "none":  # it has the same settings, switched off
             for setting in option.settings:
                 rows.setdefault(setting, []).append(option.name)
     yield ""
+    if default is None:
+        yield "Default: none of these.\n"
     if rows:
         prefix = group.replace("/", ".")
         yield "| setting | default | of option | meaning |\n| --- | --- | --- | --- |"
         several = len([option for option in found if option.name != "none"])
         for setting, names in sorted(rows.items(), key=lambda row: row[0].key):
-            default = setting.default if len(setting.default) <= 60 else f"{setting.default[:57]}…"
+            value = setting.default if len(setting.default) <= 60 else f"{setting.default[:57]}…"
             which = "all" if len(names) == several > 1 else ", ".join(f"`{name}`" for name in names)
             yield (
-                f"| `{prefix}.{setting.key}` | {f'`{default}`' if default else ''} | {which} "
+                f"| `{prefix}.{setting.key}` | {f'`{value}`' if value else ''} | {which} "
                 f"| {cell(setting.meaning)} |"
             )
         yield ""
@@ -73,8 +75,9 @@ def configuration_page() -> str:
         NOTICE,
         "# Configuration\n",
         "The configuration consists of values (`window=5`) and groups. A group has several *options*, of which a run",
-        "uses one (`optimizer=adam`). An option can have *settings*, written `group.setting=value`",
-        "(`optimizer.beta1=0.8`). Write these on the command line, in any order:\n",
+        "uses one: the option that you choose (`optimizer=adam`), or the default, which is marked. An option can have",
+        "*settings*, written `group.setting=value` (`optimizer.beta1=0.8`). Write these on the command line, in any",
+        "order:\n",
         "```bash",
         "w2v-exp window=5 optimizer=adam optimizer.beta1=0.8 learning_rate=0.01",
         "w2v-exp --help              # print all values, groups and options",
@@ -93,7 +96,8 @@ def configuration_page() -> str:
     lines.append("| group | default option | content |\n| --- | --- | --- |")
     default = default_options()
     for group, purpose in PURPOSES.items():
-        lines.append(f"| [`{group}`](#{group.replace('/', '')}) | `{spelled(default[group])}` | {purpose} |")
+        option = f"`{default[group]}`" if default[group] else "none"
+        lines.append(f"| [`{group}`](#{group.replace('/', '')}) | {option} | {purpose} |")
     lines.append("")
     for group in PURPOSES:
         lines += group_section(group)

@@ -184,6 +184,8 @@ def test_help_of_a_group_shows_every_option_and_setting_with_type_default_and_me
         assert run(["--help", group]) == 0
         said = " ".join(capsys.readouterr().out.split())
         assert chosen is None or f"{group}={chosen} (default)" in said
+        assert said.count("(default)") == (chosen is not None)
+        assert f" Default: {chosen or 'none of these'}." in said
         for option in options(group):
             assert f"{group}={option.name} " in said
             for setting in option.settings:
@@ -192,6 +194,9 @@ def test_help_of_a_group_shows_every_option_and_setting_with_type_default_and_me
                 assert f"{key}={' '.join(setting.default.split())[:50]}" in said, key
                 assert kind in said, key
                 assert setting.meaning in said, key
+    assert run(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert overview.count(" (default) ") == sum(map(bool, default_options().values()))
     assert run(["--help", "window"]) == 0
     assert capsys.readouterr().out.startswith("window=3  (whole number)\n    number of context words")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,3 +176,29 @@ def test_an_unknown_size_is_named() -> None:
 def test_impossible_sizes_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be 0 or more"):
         pick_settings(**({"size": 1, "cores": 1, "memory": 1} | wrong))  # type: ignore[arg-type]
+
+
+COLUMNS: list[tuple[int, dict[str, Any]]] = [
+    (12 * 10**6, {}),
+    (10**8, {}),
+    (12 * 10**6, {"objective": "negative_sampling"}),
+    (10**8, {"objective": "negative_sampling"}),
+    (10**8, {"objective": "negative_sampling", "model": "cbow"}),
+    (10**8, {"objective": "hierarchical_softmax"}),
+]
+
+
+def test_the_table_in_the_documentation_is_that_of_the_code() -> None:
+    page = (Path(__file__).parents[1] / "docs/choosing.md").read_text(encoding="utf-8")
+    table = page.partition("## Settings that go together")[2].partition("In all columns")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if "`" in line[:5]
+    ]
+    common = {"dtype": "float32", "threads": "auto", "vocabulary.min_count": 5}
+    for column, (size, chosen) in enumerate(COLUMNS, 1):
+        settings = pick_settings(size, cores=4, memory=None, given=chosen).settings | chosen
+        documented = {row[0].strip("`"): row[column] for row in rows if row[column]}
+        expected = {key: spelled(value) for key, value in settings.items() if key not in common}
+        expected.pop("model", None)
+        assert documented == expected
+        assert settings.items() >= common.items()

@@ -52,8 +52,7 @@ def picked(*texts: str, sources: Sources | None = None) -> dict[str, Any]:
 
 
 def composed(*texts: str) -> DictConfig:
-    overrides, _ = with_picks(Sources(), [MINE, *texts])
-    return check_command(parse(overrides)).config
+    return check_command(parse([MINE, *texts])).config
 
 
 def test_other_commands_are_left_as_they_are() -> None:
@@ -109,12 +108,20 @@ def test_a_sweep_over_texts_has_the_settings_of_the_largest() -> None:
 @pytest.mark.second_tier
 def test_a_sweep_over_a_picked_key_is_the_users() -> None:
     texts = [MINE, "corpus.path=short.txt", "epochs=3,5", "vocabulary.max_size=100,1000", "dim=50,2000"]
-    overrides, lines = with_picks(Sources(), texts)
-    assert lines[3].startswith("epochs=5: ")
-    assert lines[1].endswith("Given: vocabulary.max_size=1000 instead of 30000.")
-    command = check_command(parse([*overrides, "-m", "tracking=none"]))
+    command = check_command(parse([*texts, "-m", "tracking=none"]))
+    assert command.picks[3].startswith("epochs=5: ")
+    assert command.picks[1].endswith("Given: vocabulary.max_size=1000 instead of 30000.")
     assert command.runs == 8
     assert set(command.swept) == {"epochs", "vocabulary.max_size", "dim"}
+
+
+@pytest.mark.second_tier
+def test_the_recorded_overrides_give_the_same_run_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides, _ = with_picks(Sources(), [MINE, "corpus.path=long.txt"])
+    monkeypatch.setattr(w2v_exp.experiment.my_text, "available_memory", lambda: 10**6)
+    again, lines = with_picks(Sources(), overrides)
+    assert again == overrides
+    assert lines[0].startswith("objective=softmax labels=counts: ")
 
 
 @pytest.mark.second_tier

@@ -121,9 +121,8 @@ def _run(arguments: list[str]) -> int:
         return 0
     if is_information_request(parsed):
         return _print_information(parsed)
-    parsed.overrides, lines = with_picks(Sources.of(parsed), parsed.overrides)
     command = check_command(parsed)
-    print("".join(f"{line}\n" for line in lines), end="", flush=True)
+    print("".join(f"{line}\n" for line in command.picks), end="", flush=True)
     try:
         if command.plan.estimate:
             return _estimate(command)

@@ -11,7 +11,7 @@ import shlex
 import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -38,6 +38,7 @@ from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.experiment.config_errors import CHOOSABLE, OTHER_NAMES, all_keys, explain, unknown_key
 from w2v_exp.experiment.fingerprint import NOT_OF_THE_RESULT
 from w2v_exp.experiment.folders import compose_distinct, is_shipped_subdir, run_subdirs
+from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.plan import MOST_RUNS, Plan
@@ -174,6 +175,8 @@ class Command:
         The folder of each run below that of the sweep; None: the run's number.
     changes : dict of str to list of str
         The overrides of each value of the key ``change``, if it is swept.
+    picks : tuple of str
+        Lines on the settings that ``experiment=my_text`` has picked.
     """
 
     fixed: list[str]
@@ -185,6 +188,7 @@ class Command:
     search: SearchRequest | None = None
     subdirs: list[str] | None = None
     changes: Mapping[str, list[str]] = field(default_factory=dict)
+    picks: tuple[str, ...] = ()
 
     @property
     def sources(self) -> Sources:
@@ -238,10 +242,10 @@ class Command:
             yield values, plan_of(self.composer.compose(_with(self.fixed, values, self.changes)))
 
 
-def check_command(parsed: Namespace) -> Command:
-    """Return the command of a parsed command line, checked.
+def check_command(parsed: Namespace, size: int | None = None, tokens: int | None = None) -> Command:
+    """Return the command of a parsed command line, checked, with the picks of ``experiment=my_text``.
 
-    Every key, every option and every value is checked, swept ones included.
+    Every key, every option and every value is checked, swept ones included. `size` and `tokens` are as in `with_picks`.
 
     Raises
     ------
@@ -249,8 +253,9 @@ def check_command(parsed: Namespace) -> Command:
         For the first mistake, with a suggestion if a similar key or option exists.
     """
     sources = Sources.of(parsed)
+    texts, picks = with_picks(sources, parsed.overrides, size, tokens)
     try:
-        return _checked_command(Composer(sources), parsed.overrides, multirun=parsed.multirun)
+        return replace(_checked_command(Composer(sources), texts, multirun=parsed.multirun), picks=picks)
     except HYDRA_ERRORS as error:
         raise explain(error, lambda: all_keys(sources, parsed.overrides)) from error
 

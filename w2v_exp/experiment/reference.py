@@ -258,11 +258,10 @@ def help_text(own: str | None = None) -> str:
     lines += [f"  {f'{each.key}={each.default}':24} {each.meaning}".rstrip() for each in top_level_values()]
     sections = ["\n".join([USAGE, *commands]), "\n".join(lines)]
     for group, default in default_options().items():
-        lines = [f"{group}=…  {PURPOSES[group]}{f' Default: {default}.' if default else ''}"]
-        lines += [
-            f"  {option.name:24} {option.comment[0] if option.comment else ''}".rstrip()
-            for option in options(group, own)
-        ]
+        lines = [_group_line(group, default)]
+        for option in options(group, own):
+            name = f"{option.name}{DEFAULT if option.name == default else ''}"
+            lines.append(f"  {name:24} {option.comment[0] if option.comment else ''}".rstrip())
         sections.append("\n".join(lines))
     return "\n\n".join(sections)
 
@@ -287,13 +286,23 @@ def group_help(name: str, own: str | None = None) -> str:
             f"--help {name}: not a group or key{suggestion(name, [*PURPOSES, *values])} Groups: {', '.join(PURPOSES)}."
         )
     default = default_options()[group]
-    lines = [f"{group}=…  {PURPOSES[group]}"]
+    lines = [_group_line(group, default)]
+    if any(option.settings for option in options(group, own)):
+        lines.append("Each setting is printed with its default.")
     for option in options(group, own):
-        lines += ["", f"{group}={option.name}{'  (default)' if option.name == default else ''}"]
+        lines += ["", f"{group}={option.name}{DEFAULT if option.name == default else ''}"]
         lines += _wrapped("    ", " ".join(option.comment))
         for setting in option.settings:
             lines += _setting_lines("    ", setting, f"{group.replace('/', '.')}.")
     return "\n".join(lines)
+
+
+DEFAULT = " (default)"
+
+
+def _group_line(group: str, default: str | None) -> str:
+    """Return the line on a group: its purpose, and the option that is used if none is chosen."""
+    return f"{group}=…  {PURPOSES[group]} Default: {default or 'none of these'}."
 
 
 def _setting_lines(indent: str, setting: Setting, prefix: str) -> list[str]:

@@ -28,7 +28,6 @@ from omegaconf.basecontainer import BaseContainer
 from w2v_exp.choices import GROUPS
 from w2v_exp.config import (
     HYDRA_ERRORS,
-    Sources,
     hydra_values,
     options_of,
     quoted,
@@ -41,7 +40,6 @@ from w2v_exp.errors import SettingError, UserError, short, wrong_kind
 from w2v_exp.experiment.command import Command, check_command, parse
 from w2v_exp.experiment.config_errors import explain
 from w2v_exp.experiment.folders import ARTIFACTS, new_folder
-from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.experiment.run import execute_run
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.plan import Plan
@@ -344,12 +342,9 @@ def _command(
         arguments.append(f"hydra.run.dir={quoted(os.fspath(folder))}")
     if config_dir is not None:
         arguments.append(f"--config-dir={os.fspath(config_dir)}")
-    parsed = parse(arguments)
-    size, tokens = given.size
-    parsed.overrides, lines = with_picks(Sources.of(parsed), parsed.overrides, size, tokens)
-    command = check_command(parsed)
-    if lines and place_of_progress():
-        print("\n".join(lines), file=sys.stderr)
+    command = check_command(parse(arguments), *given.size)
+    if command.picks and place_of_progress():
+        print("\n".join(command.picks), file=sys.stderr)
     if command.is_sweep:
         raise UserError(
             "train() trains one model, and this configuration is a sweep. Use the command w2v-exp."
