@@ -119,6 +119,11 @@ def _run(arguments: list[str]) -> int:
     if parsed.version:
         print(version_text())
         return 0
+    if parsed.shell_completion:
+        from w2v_exp.experiment.completion import shell_completion
+
+        print(shell_completion(parsed.overrides))
+        return 0
     if is_information_request(parsed):
         return _print_information(parsed)
     command = check_command(parsed)
@@ -163,10 +168,8 @@ def _print_information(parsed: Namespace) -> int:
                 hydra.hydra_help(name, args_parser=Parser(), args=parsed)
             elif parsed.cfg:
                 hydra.show_cfg(name, overrides, parsed.cfg, parsed.package, parsed.resolve)
-            elif parsed.info:
-                hydra.show_info(parsed.info, name, overrides)
             else:
-                hydra.shell_completion(name, overrides)
+                hydra.show_info(parsed.info, name, overrides)
     except SystemExit:  # Hydra has printed the error
         return MISTAKE
     except HYDRA_ERRORS as error:

@@ -84,7 +84,7 @@ class Parser(ArgumentParser):
         add("--package", "-p", help="with --cfg: print only this part")
         add("--run", "-r", action="store_true", help="one run (the default)")
         add("--multirun", "-m", action="store_true", help="a sweep over all combinations of values")
-        add("--shell-completion", "-sc", action="store_true", help="install or uninstall shell completion")
+        add("--shell-completion", "-sc", action="store_true", help="print the script of shell completion")
         add("--config-path", "-cp", help="folder that is searched before the shipped configuration")
         add("--config-name", "-cn", help="primary configuration; default: config")
         add("--config-dir", "-cd", help="folder with additional options")
@@ -147,7 +147,7 @@ def _not_an_override(word: str) -> UserError:
 
 def is_information_request(parsed: Namespace) -> bool:
     """Return whether to print information (``--cfg`` …) instead of a run."""
-    return bool(parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
+    return bool(parsed.hydra_help or parsed.cfg or parsed.info)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ word2vec's text or binary format, GloVe's text; also compressed), or the folder 
 
 def run(arguments: list[str]) -> int:
     """Run ``w2v-exp ask`` and return the exit code: 2 for a mistake."""
-    parsed = _parser().parse_args(arguments)
+    parsed = query_parser().parse_args(arguments)
     try:
         with load_warnings_logged():
             saved = load_embeddings(parsed.run_or_file, parsed.uri, _load_options(parsed))
@@ -244,7 +244,8 @@ class _QueryParser(argparse.ArgumentParser):
         super().error(message)
 
 
-def _parser() -> _QueryParser:
+def query_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``w2v-exp ask``."""
     parser = _QueryParser(
         prog="w2v-exp ask",
         description=DESCRIPTION,

@@ -35,8 +35,8 @@ Compare recorded runs: those in the folder of a sweep, or, in MLflow, of the new
   w2v-exp compare --out reports/comparison     also write the table, the pictures and the page to a folder"""
 
 
-def compare_runs(arguments: list[str]) -> int:
-    """Run ``w2v-exp compare`` and return the exit code: 2 if no run is found."""
+def compare_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``w2v-exp compare``."""
     parser = argparse.ArgumentParser(
         prog="w2v-exp compare", description=COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,7 +51,12 @@ def compare_runs(arguments: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, help="folder for comparison.csv, comparison.md, summary.html and the pictures"
     )
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def compare_runs(arguments: list[str]) -> int:
+    """Run ``w2v-exp compare`` and return the exit code: 2 if no run is found."""
+    given = compare_parser().parse_args(arguments)
     try:
         _compare(given, shlex.join(["w2v-exp", "compare", *arguments]))
     except UserError as error:
@@ -118,8 +123,8 @@ def _stored_comparison(given: argparse.Namespace, command: str) -> tuple[Compari
     return compare(results), title
 
 
-def manage_cache(arguments: list[str]) -> int:
-    """Run ``w2v-exp cache`` and return the exit code."""
+def cache_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``w2v-exp cache``."""
     parser = argparse.ArgumentParser(
         prog="w2v-exp cache",
         description="List or clear the cache of encoded texts. Downloaded corpora are listed and never removed.",
@@ -128,7 +133,12 @@ def manage_cache(arguments: list[str]) -> int:
         "action", choices=["list", "clear"], help="print the texts in the cache, or remove them"
     )
     parser.add_argument("--folder", help="folder of the cache (cache.folder of the runs), if not the default")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def manage_cache(arguments: list[str]) -> int:
+    """Run ``w2v-exp cache`` and return the exit code."""
+    given = cache_parser().parse_args(arguments)
     cache, console = TextCache(folder=given.folder), visible_console()
     if given.action == "list":
         list_texts(cache, console)

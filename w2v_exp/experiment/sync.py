@@ -36,15 +36,20 @@ LEGACY_HINT = (
 )
 
 
-def main(arguments: list[str]) -> int:
-    """Upload pending data of a folder. Exit codes: 0: nothing is left; 1: something is; 2: no such folder."""
+def sync_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``w2v-exp sync``."""
     parser = argparse.ArgumentParser(
         prog="w2v-exp sync",
         description="Upload to MLflow what runs could not upload while it was locked, full or not available.",
     )
     parser.add_argument("folder", type=Path, help="of a run or a sweep, or any above them, as outputs")
     parser.add_argument("--uri", help="of the store, if it is not MLFLOW_TRACKING_URI or ./mlflow.db")
-    parsed = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Upload pending data of a folder. Exit codes: 0: nothing is left; 1: something is; 2: no such folder."""
+    parsed = sync_parser().parse_args(arguments)
     if not parsed.folder.is_dir():
         print(f"{parsed.folder}: no such folder, seen from {Path.cwd()}.", file=sys.stderr)
         return MISTAKE
