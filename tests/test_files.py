@@ -2,10 +2,11 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from w2v_exp.files import replacing
+from w2v_exp.files import replacing, sync_files, synced_later
 
 
 def test_text_is_utf8_with_unix_line_ends(tmp_path):
@@ -73,3 +74,34 @@ def test_permissions_follow_the_umask(tmp_path, umask):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~umask
+
+
+def test_files_of_a_folder_that_is_synced_later_are_synced_once_and_together(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noting(descriptor):
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with synced_later(tmp_path):
+        for name in "abc":
+            with replacing(tmp_path / name) as stream:
+                stream.write(name)
+        assert synced == []
+        sync_files(tmp_path.iterdir())
+    assert sorted(synced[:3]) == ["a", "b", "c"]
+    assert synced[3:] == [tmp_path.name]
+    with replacing(tmp_path / "d") as stream:
+        stream.write("d")
+    assert len(synced) == 6
+
+
+def test_a_file_that_cannot_be_synced_is_an_error(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a").touch()
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        sync_files([tmp_path / "a", tmp_path / "missing"])

@@ -418,9 +418,17 @@ def recorded_values(config: DictConfig | ListConfig) -> Any:
     these stay unresolved (``${oc.env:NAME}``), because such a variable may hold a secret.
     """
     spelled: Any = OmegaConf.to_container(config, resolve=False)
+    if not _has_interpolation(spelled):
+        return spelled
     keys = list(config.keys()) if isinstance(config, DictConfig) else range(len(config))
     values = {key: _recorded_value(config, key, spelled[key]) for key in keys}
     return values if isinstance(config, DictConfig) else list(values.values())
+
+
+def _has_interpolation(values: Any) -> bool:
+    if isinstance(values, dict | list):
+        return any(map(_has_interpolation, values.values() if isinstance(values, dict) else values))
+    return isinstance(values, str) and "${" in values
 
 
 def _recorded_value(config: DictConfig | ListConfig, key: Any, spelled: Any) -> Any:

@@ -153,7 +153,9 @@ MEGABYTE = 1_000_000
 class PeakMemory:
     """Peak of the memory allocated in a block of code, by tracemalloc: exact and repeatable on every platform.
 
-    It slows small operations down several times, so it is used for short blocks only.
+    It slows small operations down several times, so it is used for short blocks only. The garbage collector begins the
+    block with an empty heap, so that it runs at the same places whatever the process did before: all objects are
+    frozen meanwhile. (Collecting them would do as well, and take 0.05 s.)
 
     Attributes
     ----------
@@ -164,6 +166,11 @@ class PeakMemory:
     megabytes: float = 0.0
 
     def __enter__(self) -> PeakMemory:
+        self._froze = (
+            not gc.get_freeze_count()
+        )  # else others have frozen the modules, and this would thaw them
+        if self._froze:
+            gc.freeze()
         gc.collect()
         self._nested = tracemalloc.is_tracing()
         if not self._nested:
@@ -178,6 +185,8 @@ class PeakMemory:
         _, peak = tracemalloc.get_traced_memory()
         if not self._nested:
             tracemalloc.stop()
+        if self._froze:
+            gc.unfreeze()
         self.megabytes = (peak - self._before) / MEGABYTE
 
 

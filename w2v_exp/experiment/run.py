@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import traceback
@@ -60,7 +61,7 @@ from w2v_exp.experiment.record import (
     remove_checkpoints,
 )
 from w2v_exp.experiment.run_info import RunInfo
-from w2v_exp.files import locked, replacing
+from w2v_exp.files import locked, replacing, sync_files, synced_later
 from w2v_exp.machine import MEGABYTE, PeakMemory, PeakResident, available_memory
 from w2v_exp.metrics import COST, CURVES, heading_of
 from w2v_exp.model.parameters import Initialization
@@ -122,6 +123,8 @@ def execute_run(info: RunInfo, plan: Plan | None = None) -> Outcome:  # noqa: PL
 
         # Memory and time, before anything is allocated. A single run that cannot be done leaves no record.
         estimate, metrics = estimate_metrics(plan, text, training, pretrained)
+        if estimate.total > LARGE_RUN:
+            gc.collect()  # frees earlier runs of this process, which consist of cycles; takes 0.05 s
         if info.sweep is None:
             require_fit(plan, training, words, estimate, pretrained.memory)
 
@@ -203,6 +206,9 @@ def execute_run(info: RunInfo, plan: Plan | None = None) -> Outcome:  # noqa: PL
     return outcome
 
 
+LARGE_RUN = 32 * MEGABYTE
+
+
 class Training(NamedTuple):
     """The trainer of a run, with the callbacks whose results are written however the run ends."""
 
@@ -265,7 +271,12 @@ class Outcome:
         a sweep. Interruptions are recorded and raised again; outside the block they are deferred.
         """
         folder = self._info.folder
-        with termination_as_exception(), interruptions_deferred(), ExitStack() as held:
+        with (
+            termination_as_exception(),
+            interruptions_deferred(),
+            synced_later(self.files),
+            ExitStack() as held,
+        ):
             try:
                 with interruptible():
                     require_free(folder)
@@ -340,6 +351,7 @@ class Outcome:
                 with replacing(self.files / "traceback.txt") as stream:
                     stream.write(traceback.format_exc())
             self._write_files(status)
+            sync_files(self.files.iterdir())  # before the record of the run says that it has ended
         except (UserError, OSError) as error:  # such as a full disk; the record is ended all the same
             status = "FAILED" if status == "FINISHED" else status
             reason = reason or " ".join(str(error).splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,16 @@ class RunInfo:
             return f"trial {self.number}"
         return f"run {self.number + 1}/{self.sweep.total}" if self.sweep else self.name
 
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The values of the configuration, as `recorded_values` returns them."""
+        values: dict[str, Any] = recorded_values(self.config)
+        return values
+
     def params(self) -> dict[str, str]:
         """Return all options and values, with dotted keys."""
         flat = dict(self.choices)
-        for key, value in recorded_values(self.config).items():
+        for key, value in self.values.items():
             if key == "changes" or (key == "change" and value is None):
                 continue  # the run's own change is among its overrides
             if isinstance(value, dict):

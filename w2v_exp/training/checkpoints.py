@@ -23,6 +23,7 @@ from w2v_exp.files import (
     read_checked,
     remove_unfinished,
     replacing,
+    sync_files,
     try_lock,
     write_checked,
 )
@@ -186,7 +187,7 @@ class CheckpointFolder:
         self.is_ours = self._lock is not None
         if self.is_ours:
             try:
-                make_own(path, besides=(LOCK,))
+                make_own(path, besides=(LOCK,), durable=False)
             except OSError:
                 self._unlock()
                 raise
@@ -203,6 +204,8 @@ class CheckpointFolder:
         latest = self.path / LATEST
         if latest.exists():
             latest.replace(self.path / PREVIOUS)
+        elif not (self.path / PREVIOUS).exists():  # most runs end before their first checkpoint
+            sync_files([self.path / TAG, self.path / RUN])
         write_checkpoint(latest, state, notes)
 
     def open(self, say: Callable[[str], None]) -> Checkpoint | None:
@@ -221,14 +224,14 @@ class CheckpointFolder:
         return None
 
     def write_run(self, folder: Path) -> None:
-        """Note the folder of the run that the checkpoints are of.
+        """Note the folder of the run that the checkpoints are of; durable from the first checkpoint on.
 
         Raises
         ------
         OSError
             If it cannot be written.
         """
-        write_checked(self.path / RUN, {"folder": str(folder)})
+        write_checked(self.path / RUN, {"folder": str(folder)}, durable=self.has_checkpoint)
 
     def read_run(self) -> Path | None:
         """Return the folder that was noted; None if there is none, or the note is damaged."""
