@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import mlflow  # noqa: F401  (a process without it starts another one for its uploads)
 from hydra.core.global_hydra import GlobalHydra
 from processes import environment
 

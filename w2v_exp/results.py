@@ -95,6 +95,7 @@ class RunResult:
 
 SWEEP_FILE = "sweep.json"
 RESULT_FILE = "result.json"
+UPLOADED_FILE = "uploaded.json"  # the cursor of the run's journal, with its id in the store
 SWEEP_ID = "sweep"  # key of a result
 
 
@@ -180,12 +181,21 @@ def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
             metric: [(int(epoch), float(value)) for epoch, value in points]
             for metric, points in values["curves"].items()
         }
+        values["run_id"] = values["run_id"] or _run_id(folder)
         return RunResult(**values)
     except FileNotFoundError:
         return None
     except (OSError, DamagedFileError, TypeError, ValueError, KeyError, AttributeError) as error:
         _log.warning(f"{file}: cannot be read ({_reason(error)}); its run counts as unfinished.")
         return None
+
+
+def _run_id(folder: Path) -> str:
+    """Return the id under which a run was uploaded after its end; empty if there is none."""
+    try:
+        return str(read_checked(folder / UPLOADED_FILE).get("run_id", ""))
+    except (OSError, DamagedFileError):
+        return ""
 
 
 def _reason(error: Exception) -> str:

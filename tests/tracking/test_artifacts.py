@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.entities import Experiment
 from mlflow.server.handlers import _get_proxied_run_artifact_destination_path as path_of_the_server
 from processes import Command
 from test_store_faults import small_disk
@@ -73,7 +72,7 @@ def test_the_destination_of_the_server_is_that_of_runs(
 def refused(location: str, folder: Path, uri: str = "") -> str:
     address = parse_address(uri or f"sqlite:///{folder}/mlflow.db")
     with pytest.raises(UserError) as raised:
-        require_writable_location(address, Experiment("2", "mine", location, "active"))
+        require_writable_location(address, "mine", location)
     said = str(raised.value)
     assert said.startswith(f"tracking.experiment=mine: its artifacts cannot be stored in {location}: ")
     assert said.endswith("Or set another tracking.experiment.")

@@ -99,7 +99,7 @@ def test_a_process_that_is_killed_between_upload_and_cursor_leaves_no_doubled_po
             except Killed:
                 was_killed = True
         journal.close()
-        if not (folder / upload.FILE).exists():
+        if not (folder / upload.UPLOADED_FILE).exists():
             assert number_of_writes == 0  # before anything was sent
             Cursor.of(opened).write(folder)
         assert sync([str(folder)]) == 0
@@ -218,7 +218,7 @@ def test_a_damaged_cursor_is_reported_in_one_line(
     content: str, client: MlflowClient, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = leave(store, tmp_path / "run", End("FINISHED"))
-    (tmp_path / "run" / upload.FILE).write_text(content)
+    (tmp_path / "run" / upload.UPLOADED_FILE).write_text(content)
     assert sync([str(tmp_path)]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert client.get_run(run).info.status == "RUNNING"
@@ -384,4 +384,7 @@ def test_an_end_before_a_resumption_is_void(client: MlflowClient, store: Path, t
     assert (found.info.status, found.data.tags["continued"]) == ("RUNNING", "1")
     assert "reason" not in found.data.tags
     assert found.data.metrics["cost"] == 1.0
-    assert json.loads((tmp_path / upload.FILE).read_text())["offset"] == (tmp_path / FILE).stat().st_size
+    assert (
+        json.loads((tmp_path / upload.UPLOADED_FILE).read_text())["offset"]
+        == (tmp_path / FILE).stat().st_size
+    )

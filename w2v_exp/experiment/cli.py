@@ -7,13 +7,14 @@ which a user's folder of that name hides.
 
 from __future__ import annotations
 
+import logging
 import platform
 import secrets
 import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -65,14 +66,17 @@ from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
-from w2v_exp.results import RunResult, Sweep
+from w2v_exp.results import RunResult, Sweep, read_result
+from w2v_exp.tracking.companion import Companion, Mirror, may_accompany
 from w2v_exp.tracking.history import PACKAGES
 from w2v_exp.tracking.journal import FILE as JOURNAL
-from w2v_exp.tracking.upload import is_uploaded
+from w2v_exp.tracking.upload import is_uploaded, upload_problem
 from w2v_exp.version import __version__
 
 if TYPE_CHECKING:
     from w2v_exp.searching.search import SearchStudy
+
+_log = logging.getLogger(__name__)
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 # Executes runs, given their overrides and the number of the first of them.
@@ -131,13 +135,15 @@ def _run(arguments: list[str]) -> int:
     try:
         if command.plan.estimate:
             return _estimate(command)
-        _check_tracking(command)
+        companion = _companion(command)
         # Imported before signals raise exceptions, which may be lost in an import.
         import w2v_exp.experiment.report
         import w2v_exp.experiment.run  # noqa: F401
 
-        with termination_as_exception():
-            return _run_sweep(command, arguments) if command.is_sweep else _run_once(command)
+        with termination_as_exception(), closing(companion) if companion else nullcontext():
+            if command.is_sweep:
+                return _run_sweep(command, arguments, companion)
+            return _run_once(command, companion)
     except HYDRA_ERRORS as error:
         raise explain(error) from error
 
@@ -192,15 +198,28 @@ def _estimate(command: Command) -> int:
     return 0
 
 
-def _check_tracking(command: Command) -> None:
-    """Refuse an unusable store, before anything is read or written."""
-    if tracking := command.plan.mlflow:
-        from w2v_exp.tracking.store import check_store
+def _companion(command: Command) -> Companion | None:
+    """Return the process that uploads the runs; None if this one does. Refuse an unusable store before any run.
 
-        check_store(tracking.uri, tracking.experiment)
+    Runs that look up earlier ones in the store need MLflow in this process.
+    """
+    tracking = command.plan.mlflow
+    if tracking is None:
+        return None
+    from w2v_exp.tracking.store import check_store
+
+    hydra = command.config.hydra
+    is_named = hydra.runtime.choices.get("sweep") not in (None, "null")
+    looks_up = is_named if command.plan.resume is None else command.plan.resume
+    is_local = hydra.launcher.get("_target_") == BASIC_LAUNCHER or hydra.launcher.get("name") == "joblib"
+    is_grid = hydra.sweeper.get("_target_") == BASIC_SWEEPER
+    if is_local and is_grid and not looks_up and may_accompany(tracking):
+        return Companion(tracking)
+    check_store(tracking.uri, tracking.experiment)
+    return None
 
 
-def _run_once(command: Command) -> int:
+def _run_once(command: Command, companion: Companion | None) -> int:
     folder = new_folder(command.config, "run")
     _upload_pending(command, [folder])
     require_free(folder)
@@ -210,14 +229,23 @@ def _run_once(command: Command) -> int:
         command.config.hydra.job.chdir = False  # paths are relative to the current folder of the command
     # As in Hydra's launchers. `Hydra.run` would compose the configuration twice more.
     context = HydraContext(config_loader=None, callbacks=Callbacks(command.config))
-    result = run_job(
-        _attempt, command.config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
-    ).return_value
+    attempt = partial(_attempt, mirror=companion)
+    try:
+        result = run_job(attempt, command.config, "hydra.run.dir", None, hydra_context=context).return_value
+    finally:  # interrupted, too
+        if companion:
+            companion.flush()
     if isinstance(result, UserError):
         raise result
     from w2v_exp.experiment.report import print_run
 
-    print_run(visible_console(), result, command.plan, folder / ARTIFACTS)
+    if companion:
+        if problem := companion.problem(folder):
+            problem = upload_problem(folder, companion.uri, problem)
+            _log.warning(problem)
+        uploaded = read_result(folder)  # which has the id of the run now
+        result = replace(uploaded or result, reason=result.reason or problem)
+    print_run(visible_console(), result, command.plan, folder / ARTIFACTS, companion)
     if result.done:
         return FAILED if result.reason else 0
     status = "failed" if result.status == "FAILED" else "did not finish"
@@ -225,7 +253,7 @@ def _run_once(command: Command) -> int:
     return FAILED
 
 
-def _attempt(config: DictConfig) -> RunResult | UserError:
+def _attempt(config: DictConfig, mirror: Mirror | None) -> RunResult | UserError:
     """Execute a run and return its result, or the `UserError` that it raised.
 
     A raised error would be printed by Hydra.
@@ -233,7 +261,7 @@ def _attempt(config: DictConfig) -> RunResult | UserError:
     from w2v_exp.experiment.run import execute
 
     try:
-        return execute(config)
+        return execute(config, mirror)
     except UserError as error:
         return error
 
@@ -252,7 +280,7 @@ def _upload_pending(command: Command, folders: Sequence[Path]) -> None:
         upload_earlier(folder, command.plan.mlflow, RETRY_SECONDS if command.is_sweep else 0.0)
 
 
-def _run_sweep(command: Command, arguments: list[str]) -> int:
+def _run_sweep(command: Command, arguments: list[str], companion: Companion | None) -> int:
     study_name = command.search.settings.study_name if command.search else None
     folder = new_folder(command.config, "sweep", study_name)
     require_free_sweep(folder)
@@ -267,19 +295,24 @@ def _run_sweep(command: Command, arguments: list[str]) -> int:
         if not command.search:
             for subdir in subdirs:
                 require_free(folder / subdir)
-            results = _recorded_sweep(command, arguments, folder)
+            results = _recorded_sweep(command, arguments, folder, companion)
             succeeded = all(result.done and not result.reason for result in results)
+            succeeded = succeeded and not (companion and companion.has_failed)
             return 0 if len(results) == command.runs and succeeded else FAILED
         study = command.search.open_study(without_hydra(command.config), folder)
         try:
-            _recorded_sweep(command, arguments, folder, study)
+            _recorded_sweep(command, arguments, folder, companion, study)
         finally:
             print(command.search.summarize(study, command.fixed, command.sources.flags))
         return 0 if study.best and len(study.ended) >= command.runs else FAILED
 
 
 def _recorded_sweep(
-    command: Command, arguments: list[str], folder: Path, study: SearchStudy | None = None
+    command: Command,
+    arguments: list[str],
+    folder: Path,
+    companion: Companion | None,
+    study: SearchStudy | None = None,
 ) -> list[RunResult]:
     """Write the file of a sweep, launch its runs, and compare them.
 
@@ -306,20 +339,24 @@ def _recorded_sweep(
         # A user's folder may have had an earlier sweep, which MLflow has by the folder's name.
         sweep = replace(sweep, name=f"{folder.absolute().name}-{sweep.id[:4]}")
     sweep.write(folder)
-    if tracking := command.plan.mlflow:
+    if (tracking := command.plan.mlflow) and not companion:
         from w2v_exp.tracking.store import open_store
 
         # Before any run: the database must not be created by several processes at once.
         open_store(tracking.uri, tracking.experiment)
     try:
-        _launch_runs(command, folder, study, LivePage(folder).update)
+        _launch_runs(command, folder, companion, study, LivePage(folder).update)
     finally:
-        results = finish_sweep(folder, command.plan)
+        results = finish_sweep(folder, command.plan, companion)
     return results
 
 
 def _launch_runs(
-    command: Command, folder: Path, study: SearchStudy | None, on_end: Callable[[int], None]
+    command: Command,
+    folder: Path,
+    companion: Companion | None,
+    study: SearchStudy | None,
+    on_end: Callable[[int], None],
 ) -> None:
     """Launch the runs of a sweep in its folder, and wait for their end.
 
@@ -329,6 +366,8 @@ def _launch_runs(
         The sweep.
     folder : Path
         Its folder.
+    companion : Companion, optional
+        The process that uploads the runs.
     study : SearchStudy, optional
         The study of a search.
     on_end : callable
@@ -336,6 +375,7 @@ def _launch_runs(
     """
     from w2v_exp.experiment.run import execute
 
+    job = partial(execute, mirror=companion) if companion else execute
     composer, name = command.composer, command.sources.config_name
     config = composer.compose(command.sweep_arguments(folder), RunMode.MULTIRUN)
     callbacks = Callbacks(config)
@@ -345,12 +385,12 @@ def _launch_runs(
     if command.search and study:
         from w2v_exp.searching.search import run_search
 
-        run_search(command.search, study, command.task, _launcher(command, config, context, execute, on_end))
+        run_search(command.search, study, command.task, _launcher(command, config, context, job, on_end))
     elif config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
-        _launch_grid(command, config, _launcher(command, config, context, execute, on_end))
+        _launch_grid(command, config, _launcher(command, config, context, job, on_end, companion))
     else:
         sweeper = Plugins.instance().instantiate_sweeper(
-            hydra_context=context, task_function=execute, config=config
+            hydra_context=context, task_function=job, config=config
         )
         sweeper.sweep(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
     callbacks.on_multirun_end(config=config, config_name=name)
@@ -392,6 +432,7 @@ def _launcher(
     context: HydraContext,
     execute: Callable[[Any], RunResult],
     on_end: Callable[[int], None],
+    companion: Companion | None = None,
 ) -> Launch:
     """Return the function that executes runs: of w2v_exp, or of a plug-in.
 
@@ -401,7 +442,7 @@ def _launcher(
         from w2v_exp.launching.launch import launch_runs
 
         settings = read_settings(config.hydra.launcher)
-        return partial(launch_runs, settings, config, command.composer, on_end=on_end)
+        return partial(launch_runs, settings, config, command.composer, on_end=on_end, mirror=companion)
     if config.hydra.launcher.get("_target_") == BASIC_LAUNCHER:
         return partial(_run_here, command.composer, config, context, execute, on_end)
     launch: Launch = (

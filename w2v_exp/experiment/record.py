@@ -21,7 +21,8 @@ from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError, expanded, replacing
 from w2v_exp.metrics import constant_tags, is_constant
 from w2v_exp.plan import Plan
-from w2v_exp.results import RunResult
+from w2v_exp.results import UPLOADED_FILE, RunResult
+from w2v_exp.tracking.companion import UPLOAD_SECONDS, Mirror, begin_cursor
 from w2v_exp.tracking.history import (
     BEAT_SECONDS,
     FINGERPRINT,
@@ -36,8 +37,7 @@ from w2v_exp.tracking.history import (
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal
 from w2v_exp.tracking.store import RETRY_SECONDS, Store, is_transient, open_store, retry
-from w2v_exp.tracking.upload import FILE as UPLOADED
-from w2v_exp.tracking.upload import NOTE, Cursor, Uploader, sync_command
+from w2v_exp.tracking.upload import NOTE, Cursor, Uploader, upload_problem
 from w2v_exp.training.checkpoints import Checkpoint, CheckpointFolder, checkpointing
 from w2v_exp.training.trainer import EpochRecord, StatefulCallback, Trainer, TrainingState
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-UPLOAD_SECONDS = 8.0  # between two uploads, so that the UI shows a curve within ten seconds
 CONTINUED = "continued"  # the tag with the number of times that a run was resumed
 TABLES = "mlflow.loggedArtifacts"  # the tag by which the UI finds tables
 
@@ -59,7 +58,9 @@ class RunRecord:
     journal : Journal
         The run's.
     uploader : Uploader or None
-        Of the journal; None without a store.
+        Of the journal, if this process uploads it.
+    mirror : Mirror or None
+        What else uploads the journal; None without a store.
     files : Path
         A folder in the run's own folder, whose files become artifacts at the end.
     epochs, points : int
@@ -77,6 +78,7 @@ class RunRecord:
         uploader: Uploader | None,
         files: Path,
         *,
+        mirror: Mirror | None = None,
         epochs: int,
         points: int,
         cost_metric: str = "cost",
@@ -84,6 +86,7 @@ class RunRecord:
     ) -> None:
         self._journal = journal
         self._uploader = uploader
+        self._mirror = mirror
         self._files = files
         self._kept_epochs = kept_epochs(epochs, points)
         self._cost_metric = cost_metric
@@ -95,7 +98,7 @@ class RunRecord:
 
     @property
     def run_id(self) -> str:
-        """The run's id in the store; empty without a store."""
+        """The run's id in the store; empty if there is no store, or another process uploads to it."""
         return self._uploader.cursor.run_id if self._uploader else ""
 
     def on_epoch(self, record: EpochRecord) -> None:
@@ -144,25 +147,21 @@ class RunRecord:
         The latest epoch of a run that can be resumed is not its last one. Unless it is one of the recorded epochs, it
         is left out, so that the resumed run has the points of an uninterrupted one.
 
-        Returns the problem in one line if the store does not have everything, else "".
+        Returns the problem in one line if the store does not have everything, else "". A mirror reports later.
         """
         if self._last is not None and self._last.epoch not in self._kept_epochs and not resumable:
             self._record_epoch(self._last)
         if self._tables:
             self.set_tag(TABLES, json.dumps([{"path": file, "type": "table"} for file in self._tables]))
-        self._journal.end(End(status, self._files.name, move=self._uploader is not None))
+        has_store = self._uploader is not None or self._mirror is not None
+        self._journal.end(End(status, self._files.name, move=has_store))
         problem = self._uploader.finish() if self._uploader else ""
         self._journal.close()
-        if not problem:
+        if self._mirror:
+            self._mirror.end(self._journal.folder)
+        if not problem or not self._uploader:
             return ""
-        return (
-            f"MLflow does not have all data of this run ({problem}). They are kept; this uploads the rest: "
-            f"{sync_command(self._journal.folder, self._store_uri)}"
-        )
-
-    @property
-    def _store_uri(self) -> str:
-        return self._uploader.cursor.uri if self._uploader else ""
+        return upload_problem(self._journal.folder, self._uploader.cursor.uri, problem)
 
     def _upload_if_due(self) -> None:
         if monotonic() - self._uploaded_at > UPLOAD_SECONDS:
@@ -391,14 +390,20 @@ def _close(store: Store, earlier: EarlierRuns) -> None:
 
 
 def begin_record(
-    plan: Plan, info: RunInfo, inputs: RunInputs, checkpoints: RunCheckpoints, files: Path
+    plan: Plan,
+    info: RunInfo,
+    inputs: RunInputs,
+    checkpoints: RunCheckpoints,
+    files: Path,
+    mirror: Mirror | None = None,
 ) -> RunRecord:
     """Begin the record of a run, with its parameters, tags and text, in its folder and in the store.
 
     If there is a checkpoint, the record of the interrupted run is moved to this folder and continued. A checkpoint of a
     finished run is dropped: its process was killed before it could delete it.
 
-    A run of a sweep waits for a while for a store that is locked or not available.
+    A run of a sweep waits for a while for a store that is locked or not available. With a mirror, which waits itself,
+    the store is opened only for a run that was interrupted.
 
     Raises
     ------
@@ -407,7 +412,9 @@ def begin_record(
     """
     patience = RETRY_SECONDS if info.sweep else 0.0
     store = None
-    if tracking := plan.mlflow:
+    if checkpoints.interrupted_run:
+        mirror = None
+    if (tracking := plan.mlflow) and mirror is None:
         store = retry(lambda: open_store(tracking.uri, tracking.experiment), tracking.uri, patience)
     uri = store.uri if store else None
     interrupted, end = _interrupted_journal(inputs.fingerprint, checkpoints)
@@ -430,12 +437,14 @@ def begin_record(
         changed = {CONTINUED: str(times), NOTE: run_description(info)}
         journal.resume(info.tags() | process_tags(info.folder) | provenance() | changed)
     else:
+        (info.folder / UPLOADED_FILE).unlink(missing_ok=True)  # see `companion` for the order
         journal = Journal.create(info.folder, _header(plan, info, inputs))
     checkpoints.belong_to(journal)
     uploader = None
-    if store is None:
-        (info.folder / UPLOADED).unlink(missing_ok=True)
-    else:
+    if tracking and mirror:
+        begin_cursor(tracking).write(info.folder)
+        mirror.follow(info.folder)
+    if store:
         uploader = Uploader(store.client, journal, cursor or Cursor.of(store), is_new=interrupted is None)
         try:
             retry(uploader.upload, uri, patience)
@@ -444,10 +453,11 @@ def begin_record(
             if not interrupted:
                 uploader.discard()
             raise
-    return (UploadedRecord if uploader else RunRecord)(
+    return (UploadedRecord if tracking else RunRecord)(
         journal,
         uploader,
         files,
+        mirror=mirror if tracking else None,
         epochs=plan.epochs,
         points=plan.points,
         cost_metric=plan.objective.cost_metric,

@@ -25,6 +25,7 @@ from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, resources, write_summary_page
 from w2v_exp.results import RunResult, Sweep, read_results
+from w2v_exp.tracking.companion import Companion
 from w2v_exp.tracking.upload import NOTE
 from w2v_exp.training.callbacks import EPOCHS
 
@@ -75,7 +76,9 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
 SHOWN_NEIGHBOURS = 6
 
 
-def print_run(console: Console, result: RunResult, plan: Plan, files: Path) -> None:
+def print_run(
+    console: Console, result: RunResult, plan: Plan, files: Path, companion: Companion | None = None
+) -> None:
     """Print the metrics, nearest words and places of a run."""
     table = Table.grid(padding=(0, 2))
     for metric in REPORTED:
@@ -99,7 +102,7 @@ def print_run(console: Console, result: RunResult, plan: Plan, files: Path) -> N
         console.print(Text(result.explorer), soft_wrap=True)
     if not result.run_id:
         console.print(Text(f"files: {files}"), soft_wrap=True)
-    print_browse_address(console, plan, result.run_id)
+    print_browse_address(console, plan, result.run_id, companion=companion)
 
 
 def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
@@ -113,22 +116,26 @@ def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
     return table
 
 
-def print_browse_address(console: Console, plan: Plan, run_id: str = "", view: str = "") -> None:
+def print_browse_address(
+    console: Console, plan: Plan, run_id: str = "", view: str = "", companion: Companion | None = None
+) -> None:
     """Print how to browse the runs in MLflow."""
     if plan.mlflow is None:
         return
-    from w2v_exp.tracking.store import browse_address, browse_command, open_store
+    from w2v_exp.tracking.store import browse_address, browse_command, open_store, store_uri
 
     try:
-        store = open_store(plan.mlflow.uri, plan.mlflow.experiment)
+        uri = store_uri(plan.mlflow.uri)
+        identity = companion.experiment_id if companion else ""
+        identity = identity or open_store(plan.mlflow.uri, plan.mlflow.experiment).experiment_id
     except UserError as error:
         console.print(Text(f"MLflow UI not available: {error}"), soft_wrap=True)
         return
-    if command := browse_command(store.uri):
+    if command := browse_command(uri):
         console.print(Text(f"Browse: {command}, then open"))
     else:
         console.print(Text("Browse:"))
-    console.print(Text(browse_address(store, run_id, view)), soft_wrap=True)
+    console.print(Text(browse_address(uri, identity, run_id, view)), soft_wrap=True)
 
 
 def _ended_early(result: RunResult, plan: Plan) -> str:
@@ -209,9 +216,11 @@ class LivePage:
             _log.warning(f"{self._folder / PAGE}: {error.strerror or error}.")
 
 
-def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
+def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -> list[RunResult]:
     """Compare, print and log the runs of a sweep, and return their results."""
     sweep = Sweep.read(folder)
+    if companion:
+        companion.flush()  # afterwards the results have the ids of their runs
     results = read_results(folder, sweep)
     runs = distinct(results)
     repeated = len(results) - len(runs)
@@ -229,8 +238,8 @@ def finish_sweep(folder: Path, plan: Plan) -> list[RunResult]:
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if plan.mlflow:
-        is_logged = _log_summary(sweep, comparison, folder, plan.mlflow)
-        print_browse_address(console, plan, view=view_key(sweep) if is_logged else "")
+        is_logged = _log_summary(sweep, comparison, folder, plan.mlflow, companion)
+        print_browse_address(console, plan, view=view_key(sweep) if is_logged else "", companion=companion)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
@@ -248,7 +257,13 @@ def distinct(results: Sequence[RunResult]) -> list[RunResult]:
     return list(kept.values())
 
 
-def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: MlflowTracking) -> bool:
+def _log_summary(
+    sweep: Sweep,
+    comparison: Comparison,
+    folder: Path,
+    tracking: MlflowTracking,
+    companion: Companion | None,
+) -> bool:
     """Log the summary run of a sweep; return whether MLflow has it."""
     from w2v_exp.tracking.history import log_summary, write_skipped
     from w2v_exp.tracking.store import store_uri
@@ -260,8 +275,7 @@ def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: M
     with replacing(files / PAGE, "wb", durable=False) as stream:
         stream.write((folder / PAGE).read_bytes())
     problem = log_summary(
-        tracking.uri,
-        tracking.experiment,
+        tracking,
         sweep.name,
         sweep.command,
         sweep.keys,
@@ -270,7 +284,11 @@ def _log_summary(sweep: Sweep, comparison: Comparison, folder: Path, tracking: M
         started=sweep.started,
         params=_summary_params(sweep, comparison),
         metrics=_summary_metrics(comparison),
+        mirror=companion,
     )
+    if companion:
+        companion.flush()
+        problem = companion.problem(folder)
     if problem:
         _log.warning(f"Summary not logged to MLflow ({problem}). Its files are in {files}.")
     if pending_folders(folder):

@@ -69,6 +69,7 @@ from w2v_exp.plan import Plan, make_plan
 from w2v_exp.processes import interruptible, interruptions_deferred, termination_as_exception
 from w2v_exp.results import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
+from w2v_exp.tracking.companion import Mirror
 from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.progress import training_bar
 from w2v_exp.tracking.upload import NOTE
@@ -78,12 +79,14 @@ from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 _log = logging.getLogger(__name__)
 
 
-def execute(config: DictConfig) -> RunResult:
+def execute(config: DictConfig, mirror: Mirror | None = None) -> RunResult:
     """Execute the run of a configuration in its Hydra job; see `execute_run`."""
-    return execute_run(RunInfo.of_current_job(config)).result
+    return execute_run(RunInfo.of_current_job(config), mirror=mirror).result
 
 
-def execute_run(info: RunInfo, plan: Plan | None = None) -> Outcome:  # noqa: PLR0912, PLR0915  (step after step)
+def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
+    info: RunInfo, plan: Plan | None = None, mirror: Mirror | None = None
+) -> Outcome:
     """Execute a run, or reuse an earlier one with the same result.
 
     However the run ends, its results up to there are kept: see `Outcome.kept`.
@@ -94,6 +97,8 @@ def execute_run(info: RunInfo, plan: Plan | None = None) -> Outcome:  # noqa: PL
         Its configuration and folder.
     plan : Plan, optional
         Its checked configuration; None: made of that of `info`.
+    mirror : Mirror or None
+        Uploads the run's journal; without one, the run does it itself.
 
     Raises
     ------
@@ -128,7 +133,7 @@ def execute_run(info: RunInfo, plan: Plan | None = None) -> Outcome:  # noqa: PL
         if info.sweep is None:
             require_fit(plan, training, words, estimate, pretrained.memory)
 
-        record, checkpoints = outcome.begin(plan, inputs, metrics)
+        record, checkpoints = outcome.begin(plan, inputs, metrics, mirror)
         outputs.write_config(info, outcome.files)
         outputs.write_vocabulary(vocabulary, outcome.files)
         require_fit(plan, training, words, estimate, pretrained.memory)
@@ -310,7 +315,7 @@ class Outcome:
                 _log.warning(f"{folder}: its result cannot be written ({error.strerror or error}).")
 
     def begin(
-        self, plan: Plan, inputs: RunInputs, metrics: dict[str, float]
+        self, plan: Plan, inputs: RunInputs, metrics: dict[str, float], mirror: Mirror | None = None
     ) -> tuple[RunRecord, RunCheckpoints]:
         """Begin the record and open the checkpoints: from here on the run is recorded, however it ends.
 
@@ -320,13 +325,15 @@ class Outcome:
             Of the run.
         metrics : dict of str to float
             All metrics without an epoch; the caller adds to them.
+        mirror : Mirror or None
+            As in `execute`.
         """
         self._plan, self._inputs, self._metrics = plan, inputs, metrics
         self.files.mkdir(parents=True, exist_ok=True)
         with interruptions_deferred():
             self._checkpoints = RunCheckpoints(plan, inputs.fingerprint)
             try:
-                self._record = begin_record(plan, self._info, inputs, self._checkpoints, self.files)
+                self._record = begin_record(plan, self._info, inputs, self._checkpoints, self.files, mirror)
             except BaseException:
                 self._checkpoints.leave()  # or this process's next runs would find them locked
                 raise

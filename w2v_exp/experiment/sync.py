@@ -14,11 +14,11 @@ from pathlib import Path
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError, shown
 from w2v_exp.files import DamagedFileError, is_locked
+from w2v_exp.results import UPLOADED_FILE
 from w2v_exp.tracking.history import FOLDER, LOCK, is_alive
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Journal
 from w2v_exp.tracking.store import connect, error_message, first_line, open_store, retry, store_uri
-from w2v_exp.tracking.upload import FILE as CURSOR
 from w2v_exp.tracking.upload import (
     LEGACY,
     Cursor,
@@ -111,7 +111,7 @@ def _read(folder: Path) -> tuple[Journal, Cursor, End | None]:
     try:
         journal = Journal.open(folder)
         end = journal.last_end()
-        file = folder / CURSOR
+        file = folder / UPLOADED_FILE
         return journal, Cursor.read(folder), end
     except (OSError, ValueError, DamagedFileError) as error:
         raise UserError(f"{file} cannot be read ({first_line(error)})") from None

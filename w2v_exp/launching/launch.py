@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from w2v_exp.launching.task import Task, has_result, record_end, share_composer
 from w2v_exp.machine import available_cores, available_memory
 from w2v_exp.plan import Plan
 from w2v_exp.text.encoding import EncodedText
+from w2v_exp.tracking.companion import Mirror
 from w2v_exp.tracking.progress import runs_bar
 
 WAIT_SECONDS = 1.0  # for a run to end, until the progress bar is drawn again
@@ -34,7 +36,9 @@ def launch_runs(
     composer: Composer,
     overrides: Sequence[Sequence[str]],
     first: int = 0,
+    *,
     on_end: Callable[[int], None] | None = None,
+    mirror: Mirror | None = None,
 ) -> None:
     """Execute the runs of a sweep, or of a batch of it; how each ended is recorded in its folder.
 
@@ -53,6 +57,8 @@ def launch_runs(
     on_end : callable, optional
         Is called every second with the number of runs that have ended since the last call, when the next runs have been
         started.
+    mirror : Mirror or None
+        Uploads the journals of runs on this machine; None: their processes do.
 
     Raises
     ------
@@ -63,7 +69,8 @@ def launch_runs(
     sources = composer.sources.absolute()
     share_composer(composer, sources)
     tasks = [
-        Task(number, (*common, *map(str, given)), sources) for number, given in enumerate(overrides, first)
+        Task(number, (*common, *map(str, given)), sources, is_mirrored=mirror is not None)
+        for number, given in enumerate(overrides, first)
     ]
     estimate = ResourceEstimator()
     if isinstance(settings, SlurmSettings):
@@ -72,7 +79,7 @@ def launch_runs(
     else:
         memory = available_memory() if settings.memory_gb is None else round(settings.memory_gb * 1e9)
         pool = ResourcePool(estimate, available_cores(), memory, settings.n_jobs)
-        Launch(JoblibWorkers(), pool, on_end).run(tasks)
+        Launch(JoblibWorkers(), pool, on_end, mirror).run(tasks)
 
 
 class Launch:
@@ -86,13 +93,20 @@ class Launch:
         Limits the simultaneous runs; None starts all at once, and the executor limits them.
     on_end : callable, optional
         Is called with the number of runs that have ended.
+    mirror : Mirror or None
+        Uploads their journals; None: their processes do.
     """
 
     def __init__(
-        self, executor: Executor, pool: ResourcePool | None, on_end: Callable[[int], None] | None = None
+        self,
+        executor: Executor,
+        pool: ResourcePool | None,
+        on_end: Callable[[int], None] | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
-        self._executor, self._pool, self._on_end = executor, pool, on_end
+        self._executor, self._pool, self._on_end, self._mirror = executor, pool, on_end, mirror
         self._running: dict[int, Task] = {}
+        self._folders: dict[int, Path] = {}  # of those with a mirror
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Execute all of these; on an interruption end the running ones, which save their results."""
@@ -120,6 +134,10 @@ class Launch:
         if starting:
             self._running |= {task.number: task for task in starting}
             self._executor.start(starting)
+            if self._mirror:
+                for task in starting:
+                    self._folders[task.number] = task.folder()
+                    self._mirror.follow(self._folders[task.number])
 
     def _collect(self) -> int:
         """Wait for runs to end, record those that crashed, and return the number of ended runs."""
@@ -127,6 +145,8 @@ class Launch:
         for task, exit_reason in ended:
             if exit_reason and not has_result(task):
                 record_end(task, "KILLED", exit_reason)
+            if self._mirror:
+                self._mirror.end(self._folders.pop(task.number))
             del self._running[task.number]
             if self._pool is not None:
                 self._pool.release(task)
@@ -142,6 +162,8 @@ class Launch:
         for task in self._running.values():
             if not has_result(task):
                 record_end(task, "KILLED", "interrupted")
+            if self._mirror:
+                self._mirror.end(self._folders[task.number])
 
 
 class Resources(NamedTuple):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from w2v_exp.files import DamagedFileError
 from w2v_exp.plan import Plan
 from w2v_exp.processes import messages_on_stderr
 from w2v_exp.results import RunResult, read_result, write_result
+from w2v_exp.tracking.companion import ParentsMirror
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +44,14 @@ class Task(NamedTuple):
         All overrides, those of Hydra's own part included.
     sources : Sources
         Sources of its options, with absolute paths.
+    is_mirrored : bool
+        Whether the process that starts the run has its journal uploaded.
     """
 
     number: int
     overrides: tuple[str, ...]
     sources: Sources
+    is_mirrored: bool = False
 
     def compose(self) -> DictConfig:
         """Return the run's configuration, as Hydra's own launcher composes it."""
@@ -62,6 +67,10 @@ class Task(NamedTuple):
     def plan(self) -> Plan:
         """Return the run's plan, checked."""
         return plan_of(self.compose())
+
+    def folder(self) -> Path:
+        """Return the run's folder."""
+        return _run_info(self.compose()).folder
 
 
 _composers: dict[Sources, Composer] = {}  # of the current sweep: a process executes several of its runs
@@ -88,7 +97,8 @@ def run_task(task: Task) -> None:
     context = HydraContext(config_loader=None, callbacks=Callbacks(config))
     with redirect_output(_run_info(config).folder), messages_on_stderr():
         try:
-            done = run_job(execute, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+            job = partial(execute, mirror=ParentsMirror()) if task.is_mirrored else execute
+            done = run_job(job, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
         except KeyboardInterrupt as interruption:
             if not has_result(task):  # else the signal came after the end of the run
                 record_end(task, "KILLED", str(interruption) or "interrupted")
@@ -153,7 +163,7 @@ def record_end(task: Task, status: str, reason: str) -> RunResult:
     )
     try:
         info.folder.mkdir(parents=True, exist_ok=True)
-        result = end_lost_record(plan.mlflow, info.tags(), info.folder, result)
+        result = end_lost_record(None if task.is_mirrored else plan.mlflow, info.tags(), info.folder, result)
         write_result(result, info.folder, info.sweep)
     except OSError as error:  # a full disk must not stop the other runs
         _log.warning(f"{info.folder}: {error.strerror or error}.")

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import Any
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import locked, sync_folder
-from w2v_exp.tracking.locations import StoreAddress, sqlite_uri
+from w2v_exp.tracking.locations import (
+    StoreAddress,
+    default_location,
+    require_writable_location,
+    sqlite_uri,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +75,66 @@ class Schema:
     def is_foreign(self) -> bool:
         """Whether it has tables, and none of them is one of MLflow's."""
         return bool(self.tables) and not self.tables & {"experiments", "runs"}
+
+
+def is_usable_database(address: StoreAddress, experiment: str) -> bool:
+    """Return whether a run can be logged to an SQLite database, or to one that will be made, without MLflow.
+
+    False if that is not certain: MLflow itself then finds out, in seconds instead of milliseconds.
+
+    Parameters
+    ----------
+    address : StoreAddress
+        Of the database.
+    experiment : str
+        The name of the experiment, which may be missing.
+    """
+    database = address.database
+    if database is None:
+        return False
+    query = "SELECT artifact_location, lifecycle_stage FROM experiments WHERE name = :name"
+    try:
+        if not database.exists():
+            is_left = any(database.with_name(database.name + suffix).exists() for suffix in SIDE_FILES)
+            return not is_left and os.access(database.parent, os.W_OK | os.X_OK)
+        found = query_database(database, query, {"name": experiment})
+        if found is None or len(found) > 1 or not os.access(database, os.W_OK):
+            return False
+        location, stage = found[0] if found else (default_location(address) or "", "active")
+        require_writable_location(address, experiment, location)
+    except (OSError, UserError):
+        return False
+    return bool(stage == "active")
+
+
+def query_database(database: Path, query: str, values: Mapping[str, str]) -> list[Any] | None:
+    """Return the rows of a query, without MLflow; None unless the database has the schema of the installed one."""
+    try:
+        if Schema.read(database).revision != _newest_revision():
+            return None
+        with closing(_existing(database)) as connection:
+            return connection.execute(query, values).fetchall()
+    except (sqlite3.Error, OSError):
+        return None
+
+
+@cache
+def _newest_revision() -> str:
+    """Return the newest revision of the installed MLflow's migrations; empty if there is not exactly one.
+
+    Each file of a migration has its revision, and the one that it follows.
+    """
+    found = find_spec("mlflow")
+    folders = (found.submodule_search_locations if found else None) or []
+    revisions: set[str] = set()
+    followed: set[str] = set()
+    for folder in folders:
+        for file in Path(folder, "store", "db_migrations", "versions").glob("*.py"):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            revisions.update(re.findall(r"^revision = [\"'](\w+)", text, re.MULTILINE))
+            followed.update(re.findall(r"^down_revision = [\"'](\w+)", text, re.MULTILINE))
+    newest = revisions - followed
+    return newest.pop() if len(newest) == 1 else ""
 
 
 def prepare_database(address: StoreAddress, *, create: bool = True) -> None:

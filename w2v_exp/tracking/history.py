@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
 from w2v_exp.metrics import CURVES, constant_tags, constants, is_constant
-from w2v_exp.results import SWEEP_FILE, RunResult, Sweep, read_result
+from w2v_exp.results import SWEEP_FILE, UPLOADED_FILE, RunResult, Sweep, read_result
+from w2v_exp.tracking.companion import Mirror, begin_cursor
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal, milliseconds, read_fingerprint
 from w2v_exp.tracking.locations import download_artifact, list_artifacts
-from w2v_exp.tracking.store import Store, experiment_id, experiment_name, open_store, store_uri
+from w2v_exp.tracking.store import Store, open_store
 from w2v_exp.tracking.upload import Cursor, Uploader
 from w2v_exp.version import __version__
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+    from w2v_exp.choices import MlflowTracking
 
 _log = logging.getLogger(__name__)
 
@@ -410,8 +413,7 @@ LONGEST_PARAM = 6000  # characters, MLflow's limit
 
 
 def log_summary(
-    uri: str | None,
-    experiment: str | None,
+    tracking: MlflowTracking,
     sweep: str,
     command: str,
     keys: Sequence[str],
@@ -421,15 +423,17 @@ def log_summary(
     started: float,
     params: Mapping[str, str],
     metrics: Mapping[str, float],
+    mirror: Mirror | None = None,
 ) -> str:
     """Write a summary run, with files as its artifacts.
 
     Returns the problem in one line if MLflow could not be updated, else "". The data are kept in the sweep's folder.
+    A mirror reports later.
 
     Parameters
     ----------
-    uri, experiment : str, optional
-        Of the store, as in the configuration.
+    tracking : MlflowTracking
+        The store.
     sweep, command : str
         The sweep's name and command line.
     keys : sequence of str
@@ -444,6 +448,8 @@ def log_summary(
         Beside the command: the swept keys with their values, the best configuration.
     metrics : mapping of str to float
         Numbers of runs, and the best values.
+    mirror : Mirror or None
+        Uploads the run; None: this function does.
     """
     header = Header(
         "summary: " + " × ".join(key.rpartition(".")[2] for key in keys),
@@ -452,14 +458,20 @@ def log_summary(
         params={key: value[:LONGEST_PARAM] for key, value in ({"command": command} | dict(params)).items()},
     )
     folder = files.parent
+    (folder / UPLOADED_FILE).unlink(missing_ok=True)  # see `companion` for the order
     journal = Journal.create(folder, header)
     journal.log_metrics({name: value for name, value in metrics.items() if not is_constant(name)})
     journal.set_tags({**constant_tags(metrics), **tags})
     journal.end(End("FINISHED", files.name))
     journal.close()
+    if mirror:
+        begin_cursor(tracking).write(folder)
+        mirror.follow(folder)
+        mirror.end(folder)
+        return ""
     try:
-        store = open_store(uri, experiment)
+        store = open_store(tracking.uri, tracking.experiment)
     except UserError as error:
-        Cursor(store_uri(uri), experiment_name(experiment), experiment_id(experiment)).write(folder)
+        begin_cursor(tracking).write(folder)
         return str(error)
     return Uploader(store.client, journal, Cursor.of(store), is_new=True).finish()

@@ -222,8 +222,10 @@ class Journal:
         return journal
 
     @classmethod
-    def open(cls, folder: Path) -> Journal:
+    def open(cls, folder: Path, *, is_written: bool = False) -> Journal:
         """Open the journal of a folder. An incomplete last line, of a run that was killed, is void.
+
+        With ``is_written=True`` another process is writing the journal, and the line will be completed.
 
         Raises
         ------
@@ -241,7 +243,7 @@ class Journal:
         complete = content.rfind(b"\n") + 1
         if complete == 0:
             raise DamagedJournalError("it has no complete line")
-        if complete < len(content):
+        if complete < len(content) and not is_written:
             _log.warning(f"{path}: ignored its incomplete last line ({len(content) - complete} bytes).")
         return cls(folder, Header.parse(content[: content.find(b"\n") + 1]), complete)
 
@@ -308,6 +310,13 @@ class Journal:
             start, offset = offset, offset + len(line)
             if start:
                 yield Entry.parse(line, offset)
+
+    def refresh(self) -> None:
+        """Take in what another process has appended; afterwards it survives a loss of power."""
+        with self._lock, self.path.open("rb") as stream:
+            os.fsync(stream.fileno())
+            stream.seek(self._written)
+            self._written += stream.read().rfind(b"\n") + 1
 
     def last_end(self) -> End | None:
         """Return the end of the run; None if it has none, or was resumed after it.

@@ -16,7 +16,6 @@ from w2v_exp.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
     from sqlalchemy.engine import URL
 
 
@@ -85,6 +84,10 @@ def parse_address(address: str) -> StoreAddress:
     return StoreAddress(address)
 
 
+# A path that every version of SQLAlchemy takes as it is: to import SQLAlchemy, which knows, takes a third of a second.
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._-]+")
+
+
 def sqlite_uri(database: Path, options: Mapping[str, str | Sequence[str]] | None = None) -> str:
     """Return the address of an SQLite database, for SQLAlchemy and for MLflow.
 
@@ -93,10 +96,12 @@ def sqlite_uri(database: Path, options: Mapping[str, str | Sequence[str]] | None
     UserError
         If the installed SQLAlchemy has no address for this path.
     """
-    from sqlalchemy.engine import URL, make_url
-
     path = str(database.absolute())
     plain = f"{SQLITE}:///{path}"
+    if not options and PLAIN_PATH.fullmatch(path):
+        return plain
+    from sqlalchemy.engine import URL, make_url
+
     if not options and make_url(plain) == URL.create(SQLITE, database=path):
         return plain
     url = URL.create(ENCODED, database=path, query=options or {})
@@ -119,6 +124,9 @@ def _is_plugin(scheme: str) -> bool:
 
 
 def _sqlite_address(address: str) -> StoreAddress:
+    path = address.removeprefix(f"{SQLITE}:///")
+    if PLAIN_PATH.fullmatch(path) and not Path(path).is_dir():
+        return StoreAddress(sqlite_uri(Path(path)), Path(path))
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -210,7 +218,7 @@ def default_location(address: StoreAddress) -> str | None:
     return (address.database.parent / FOLDER).as_uri() if address.database else None
 
 
-def require_writable_location(address: StoreAddress, experiment: Experiment) -> None:
+def require_writable_location(address: StoreAddress, experiment: str, location: str) -> None:
     """Refuse an experiment whose artifacts cannot be written, as far as that is known without writing.
 
     Raises
@@ -219,11 +227,11 @@ def require_writable_location(address: StoreAddress, experiment: Experiment) -> 
         If its location is a folder that is gone, shut or relative, or needs a server or a package that is not there.
     """
     try:
-        _check(address, reachable_location(address, experiment.artifact_location))
+        _check(address, reachable_location(address, location))
     except UserError as error:
         raise UserError(
-            f"tracking.experiment={experiment.name}: its artifacts cannot be stored in "
-            f"{experiment.artifact_location}: {error} Or set another tracking.experiment."
+            f"tracking.experiment={experiment}: its artifacts cannot be stored in {location}: {error} "
+            "Or set another tracking.experiment."
         ) from None
 
 

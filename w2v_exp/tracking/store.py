@@ -270,7 +270,7 @@ def open_store(uri: str | None = None, experiment: str | None = None, *, create:
                 raise UserError(f"tracking.experiment={name}: there is no such experiment in {address.uri}.")
             found = _create_experiment(client, name, address)
         if create:
-            require_writable_location(address, found)
+            require_writable_location(address, found.name, found.artifact_location)
     return Store(client, address.uri, str(found.name), str(found.experiment_id))
 
 
@@ -290,7 +290,7 @@ def check_store(uri: str | None, experiment: str | None) -> None:
     client = connect(address.uri)
     with _errors_of(address):
         if found := _find_experiment(client, address, experiment):
-            require_writable_location(address, found)
+            require_writable_location(address, found.name, found.artifact_location)
 
 
 def connect(uri: str, *, create: bool = True) -> MlflowClient:
@@ -465,13 +465,13 @@ def browse_command(uri: str) -> str:
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --artifacts-destination {artifacts}"
 
 
-def browse_address(store: Store, run_id: str = "", view: str = "") -> str:
-    """Return the address of the experiment, of one of its runs, or of a view of them, in the UI.
+def browse_address(uri: str, identity: str, run_id: str = "", view: str = "") -> str:
+    """Return the address of the experiment with an id, of one of its runs, or of a view of them, in the UI.
 
     MLflow 3 opens in its mode for generative AI; `workflowType` asks for the one with runs and charts. Without a view,
     its table of runs has no metrics.
     """
-    server = store.uri if store.uri.startswith("http") else "http://127.0.0.1:5000"
-    place = f"experiments/{store.experiment_id}" + (f"/runs/{run_id}" if run_id else "/runs")
+    server = uri if uri.startswith("http") else "http://127.0.0.1:5000"
+    place = f"experiments/{identity}" + (f"/runs/{run_id}" if run_id else "/runs")
     shared = f"&viewStateShareKey={view}" if view else ""
     return f"{server.rstrip('/')}/#/{place}?workflowType=machine_learning{shared}"

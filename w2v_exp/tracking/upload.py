@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
+from w2v_exp.results import UPLOADED_FILE
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Entry, Journal
 from w2v_exp.tracking.locations import log_artifacts
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FILE = "uploaded.json"
 LEGACY = "pending.json"  # data that w2v_exp 0.1.0 could not upload
 BATCH = 1000  # metrics; the most that MLflow takes in one call
 TAGS_BATCH = PARAMS_BATCH = 100
@@ -84,7 +84,7 @@ class Cursor:
 
     def write(self, folder: Path) -> None:
         """Write it beside the journal."""
-        write_checked(folder / FILE, asdict(self))
+        write_checked(folder / UPLOADED_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Cursor:
@@ -97,7 +97,7 @@ class Cursor:
         DamagedFileError
             If it is not as it was written.
         """
-        values = read_checked(folder / FILE)
+        values = read_checked(folder / UPLOADED_FILE)
         try:
             cursor = cls(**values)
         except TypeError:
@@ -135,6 +135,14 @@ def sync_command(folder: Path, uri: str) -> str:
     """Return the command that uploads the journals of a folder to the store at an address."""
     command = f"w2v-exp sync {shlex.quote(str(folder))}"
     return command if uri == store_uri(None) else f"{command} --uri {shlex.quote(uri)}"
+
+
+def upload_problem(folder: Path, uri: str, problem: str) -> str:
+    """Return the message that a store lacks data of the run in a folder, with the problem and the remedy."""
+    return (
+        f"MLflow does not have all data of this run ({problem}). They are kept; this uploads the rest: "
+        f"{sync_command(folder, uri)}"
+    )
 
 
 class Uploader:
@@ -245,7 +253,7 @@ class Uploader:
             with suppress(Exception):
                 self._client.set_terminated(self.cursor.run_id, "FAILED")
         self.journal.close()
-        for name in (JOURNAL, FILE):
+        for name in (JOURNAL, UPLOADED_FILE):
             (self.journal.folder / name).unlink(missing_ok=True)
 
     @property
