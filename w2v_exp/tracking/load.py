@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import UserError, require_kind
 from w2v_exp.files import expanded
-from w2v_exp.tracking.locations import download_artifact, list_artifacts
+from w2v_exp.tracking.database import query_database
+from w2v_exp.tracking.locations import download_artifact, list_artifacts, parse_address
 from w2v_exp.tracking.store import connect, error_message, store_uri
 
 if TYPE_CHECKING:
@@ -168,6 +172,56 @@ def _search(address: str, filter_string: str, most: int = 1000) -> list[Run]:
         raise UserError(f"Runs cannot be looked up in {address} ({error_message(error)}).") from error
 
 
+class StoredRun(NamedTuple):
+    """A run in the database of a store on this machine."""
+
+    id: str
+    name: str
+    embedding: str
+    file: Path
+
+
+IS_ACTIVE = "runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"
+IS_FINISHED = f"{IS_ACTIVE} AND status = 'FINISHED'"
+IS_OURS = "EXISTS (SELECT 1 FROM tags WHERE tags.run_uuid = runs.run_uuid AND tags.key = 'corpus.digest')"
+
+
+def _stored_run(source: str, address: str) -> StoredRun | None:
+    """Return a run with its file of embeddings, as read from the database of a store; None if that is not certain.
+
+    MLflow, which takes three seconds to import, then looks it up, or says what is wrong. The run is that of
+    `latest_run` or `find_run`.
+    """
+    database = parse_address(address).database
+    if database is None:
+        return None
+    if source == LATEST:
+        conditions = [f"{IS_FINISHED} AND {IS_OURS}"]
+    elif RUN_ID.fullmatch(source):
+        conditions = [f"{IS_ACTIVE} AND runs.run_uuid = :run"]
+    else:
+        conditions = [f"{IS_FINISHED} AND runs.name = :run"]
+        if BEGINNING_OF_ID.fullmatch(source):
+            conditions.append(f"{IS_ACTIVE} AND runs.run_uuid LIKE :run || '%'")
+    for condition in conditions:
+        query = (
+            "SELECT runs.run_uuid, runs.name, artifact_uri, (SELECT value FROM params "
+            "WHERE params.run_uuid = runs.run_uuid AND params.key = 'embedding') FROM runs JOIN experiments "
+            f"USING (experiment_id) WHERE {condition} ORDER BY start_time DESC, runs.run_uuid LIMIT 2"
+        )
+        found = query_database(database, query, {"run": source})
+        if found and (len(found) == 1 or source == LATEST):
+            identity, name, location, embedding = found[0]
+            parts = urlsplit(location)
+            file = Path(url2pathname(parts.path), ARCHIVE)
+            if parts.scheme in ("", "file") and file.is_file():
+                return StoredRun(identity, name or identity, embedding or "input", file)
+            return None
+        if found:
+            return None
+    return None
+
+
 SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
 
 
@@ -230,6 +284,9 @@ def load_embeddings(
     if options != LoadOptions():
         raise UserError(f"{source}: the options of reading hold for files, and this is a run in MLflow.")
 
+    if "mlflow" not in sys.modules and (stored := _stored_run(source, store_uri(tracking_uri))):
+        run_id, name, chosen, file = stored
+        return LoadedEmbeddings(Embeddings.load(file), chosen, name, f"run {run_id}")
     run_id = latest_run(tracking_uri) if source == LATEST else find_run(source, tracking_uri)
     embeddings = _load_stored(run_id, tracking_uri)
     name, chosen = recorded_choice(run_id, tracking_uri)
