@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import time
 
-from w2v_exp.errors import UserError
+from w2v_exp.display import card
+from w2v_exp.errors import ShortRepr, UserError
 from w2v_exp.files import DamagedFileError, read_checked, write_checked
 
 _log = logging.getLogger(__name__)
@@ -20,8 +21,8 @@ LEAST_KNOWN = 30  # pairs or questions: a score of fewer is not ranked
 Points = Sequence[tuple[int, float]]  # values by epoch
 
 
-@dataclass(frozen=True)
-class RunResult:
+@dataclass(frozen=True, repr=False)
+class RunResult(ShortRepr):
     """Result of a run of a sweep, for tables and pictures.
 
     Parameters
@@ -63,6 +64,16 @@ class RunResult:
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
     explorer: str = ""
+
+    def _repr_html_(self) -> str:
+        """Return status and metrics, for notebooks."""
+        facts = [self.name, self.status, f"seed {self.seed}", *([self.reason] if self.reason else [])]
+        names = sorted(self.metrics)
+        columns: dict[str, Sequence[object]] = {
+            "metric": names,
+            "value": [self.metrics[name] for name in names],
+        }
+        return card(type(self).__name__, facts, columns)
 
     @property
     def done(self) -> bool:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.neighbours import Probe, chosen_probes, probe
+from w2v_exp.embeddings.neighbours import Probe, probe
+from w2v_exp.embeddings.word_queries import chosen_probes
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,7 @@ from w2v_exp.errors import require_whole
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 
-PROBES = 8
 NEIGHBOURS = 10
-# More frequent words are function words, which are near everything; rarer words are hardly trained.
-FIRST_RANK, LAST_RANK = 100, 10_000
 
 
 @dataclass(frozen=True)
@@ -38,19 +35,6 @@ class Probe:
     word: str
     count: int | None
     similar: Similar
-
-
-def chosen_probes(words: Sequence[str]) -> list[str]:
-    """Return up to eight words, evenly spaced by the logarithm of their rank.
-
-    Parameters
-    ----------
-    words : sequence of str
-        By falling count. Probes have ranks 100 to 10,000 in a large vocabulary, and the last 90 % of a small one.
-    """
-    first, last = max(1, min(FIRST_RANK, len(words) // 10)), min(LAST_RANK, len(words))
-    ranks = sorted({*np.geomspace(first, last, PROBES).round().astype(int).tolist()})
-    return [words[rank - 1] for rank in ranks]
 
 
 def probe(embeddings: Embeddings, words: Sequence[str], topn: int = NEIGHBOURS) -> list[Probe]:

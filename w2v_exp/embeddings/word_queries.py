@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.display import card
 from w2v_exp.embeddings.similarity import Query, WordVectors, directions
 from w2v_exp.errors import (
     SettingError,
@@ -15,8 +16,28 @@ from w2v_exp.errors import (
     require_array,
     require_choice,
     short,
+    shown,
     wrong_kind,
 )
+
+PROBES = 8
+# More frequent words are function words, which are near everything; rarer words are hardly trained.
+FIRST_RANK, LAST_RANK = 100, 10_000
+SHOWN_NEIGHBOURS = 5
+LARGEST_SEARCHED = 50_000_000  # numbers of all vectors: a notebook shows neighbours within 0.2 s
+
+
+def chosen_probes(words: Sequence[str]) -> list[str]:
+    """Return up to eight words, evenly spaced by the logarithm of their rank.
+
+    Parameters
+    ----------
+    words : sequence of str
+        By falling count. Probes have ranks 100 to 10,000 in a large vocabulary, and the last 90 % of a small one.
+    """
+    first, last = max(1, min(FIRST_RANK, len(words) // 10)), min(LAST_RANK, len(words))
+    ranks = sorted({*np.geomspace(first, last, PROBES).round().astype(int).tolist()})
+    return [words[rank - 1] for rank in ranks]
 
 
 class WordQueries(WordVectors):
@@ -71,6 +92,18 @@ class WordQueries(WordVectors):
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def _repr_html_(self) -> str:
+        """Return a table of some words with their counts and nearest words, for notebooks."""
+        facts = [f"{len(self):,} words", f"{self.vector_size:,} dimensions", str(self.input.dtype)]
+        words = chosen_probes(self.words) if len(self) else []
+        columns: dict[str, Sequence[object]] = {"word": words}
+        if self.counts is not None:
+            columns["count"] = [int(self.counts[self.ids[word]]) for word in words]
+        if words and self.input.size <= LARGEST_SEARCHED:
+            found = self.most_similar_to_each(words, SHOWN_NEIGHBOURS)
+            columns["nearest words"] = [", ".join(shown(word) for word, _ in similar) for similar in found]
+        return card(type(self).__name__, facts, columns)
 
     def get_vector(self, key: str, norm: bool = False) -> NDArray[Any]:
         """Return the vector of a word, (dim,), or with `norm` its direction of length 1."""

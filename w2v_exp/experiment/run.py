@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.neighbours import Probe, chosen_probes, probe
+from w2v_exp.embeddings.neighbours import Probe, probe
+from w2v_exp.embeddings.word_queries import chosen_probes
 from w2v_exp.errors import CorpusError, TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window

@@ -238,7 +238,7 @@ class ResourceEstimator:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], Resources] = {}
-        self._text: tuple[str, EncodedText] | None = None
+        self._text: tuple[tuple[object, ...], EncodedText] | None = None
 
     def __call__(self, task: Task) -> Resources:
         """Return the resources of a run; those of its process alone if its text cannot be read: the run will fail."""
@@ -259,10 +259,10 @@ class ResourceEstimator:
 
     def _read(self, plan: Plan) -> EncodedText:
         """Return the plan's text, and keep it for the next run. This also caches long texts before the runs start."""
-        name = repr((plan.corpus, plan.tokenizer, plan.vocabulary))
-        if self._text is None or self._text[0] != name:
+        parts = plan.corpus, plan.tokenizer, plan.vocabulary
+        if self._text is None or self._text[0] != parts:
             self._text = None  # release it before the next one is read
-            self._text = name, read_trainable_text(plan)
+            self._text = parts, read_trainable_text(plan)
         return self._text[1]
 
 

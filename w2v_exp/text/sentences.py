@@ -8,15 +8,17 @@ import reprlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.display import ROWS, card
 from w2v_exp.errors import CorpusError, ShortRepr, UserError, require_kind, wrong_kind
 from w2v_exp.machine import require_memory
 from w2v_exp.text.chunks import move_positions, without_repeats
-from w2v_exp.text.encoding import EncodedText, require_ids_memory
+from w2v_exp.text.encoding import BEGINNING, EncodedText, require_ids_memory
 from w2v_exp.text.vocabulary import VocabularyRule
 
 _CHECK_EVERY = 1 << 22  # tokens between two checks of the available memory
@@ -105,6 +107,18 @@ class SentenceCorpus(ShortRepr):
             digest.update(f"[{len(numbers)}]".encode())
             digest.update(np.ascontiguousarray(numbers, stored).data)
         return digest.hexdigest()
+
+    def _repr_html_(self) -> str:
+        """Return the first sentences, for notebooks."""
+        facts = [
+            f"{self.sentences:,} sentences",
+            f"{self.tokens:,} tokens",
+            f"{len(self.words):,} distinct words",
+        ]
+        ends = [0, *self.ends[:ROWS].tolist()]
+        spans = (self.numbers[start:stop] for start, stop in pairwise(ends))
+        first = [" ".join(repr(self.words[number]) for number in span[:BEGINNING].tolist()) for span in spans]
+        return card(type(self).__name__, facts, {"words of a sentence": first})
 
     def counts(self) -> dict[str, int]:
         """Return the number of occurrences of each word."""
