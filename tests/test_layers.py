@@ -17,6 +17,7 @@ CORE = {
     "model": {"text", "examples"},
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
+    "word2vec": {"text", "examples", "model", "training", "embeddings"},
 }
 UPPER_MODULES = {"choices", "composer", "config", "metrics", "plan", "results"}
 # Modules beside the packages that anyone may import; they import only one another.

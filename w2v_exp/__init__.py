@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
     from w2v_exp.training.trainer import Trainer
+    from w2v_exp.word2vec.word2vec import Word2Vec
 
 
 def train(
@@ -205,6 +206,7 @@ _MODULES = {
     "Vocabulary": "w2v_exp.text.vocabulary",
     "VocabularyRule": "w2v_exp.text.vocabulary",
     "WhitespaceTokenizer": "w2v_exp.text.tokenizers",
+    "Word2Vec": "w2v_exp.word2vec.word2vec",
     "Word2VecInitialization": "w2v_exp.model.parameters",
     "WordTokenizer": "w2v_exp.text.tokenizers",
     "cost_floor": "w2v_exp.examples.counts",
@@ -262,6 +264,7 @@ __all__ = [
     "Vocabulary",
     "VocabularyRule",
     "WhitespaceTokenizer",
+    "Word2Vec",
     "Word2VecInitialization",
     "WordTokenizer",
     "cost_floor",

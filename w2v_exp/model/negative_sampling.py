@@ -149,7 +149,8 @@ class NegativeSampling:
     negatives : int
         Number of negatives per pair; with shared negatives, the sum of their weights.
     exponent : float
-        The noise is q(v) ∝ count(v)^exponent.
+        The noise is q(v) ∝ count(v)^exponent. Negative ones draw rare words more often than frequent ones
+        (Caselles-Dupré, Lesaint & Royo-Letelier 2018 use them for recommendations).
     sharing : {"pair", "group", "all"}
         ``pair``: each pair has its own negatives, as in word2vec. ``group``: `group` consecutive centres share
         `shared` ones, each weighted by negatives/shared times the centre's pairs, so the expected gradient is the same;
@@ -172,7 +173,7 @@ class NegativeSampling:
 
     def __post_init__(self) -> None:
         check_whole(self, "negatives", at_least=1, at_most=10_000)
-        check_number(self, "exponent", at_least=0, at_most=1)
+        check_number(self, "exponent")
         require_choice("sharing", self.sharing, SHARINGS)
         check_whole(self, "group", at_least=1, at_most=1_000_000)
         check_whole(self, "shared", at_least=1, at_most=1_000_000)

@@ -240,6 +240,8 @@ class BlockSteps:
         Updated in place: C-contiguous matrices, in shared memory or not.
     tokens : int
         Centres per block. Below 1,024, x is multiplied by tokens/1024, or by 128/V if that is more.
+    embedding_rate : float
+        Factor of the learning rate for the embedding, above 0.
     """
 
     def __init__(
@@ -247,8 +249,10 @@ class BlockSteps:
         objective: SampledObjective,
         parameters: Parameters,
         tokens: int = MOST_TOKENS,
+        embedding_rate: float = 1.0,
     ) -> None:
         self._objective = objective
+        self._embedding_rate = embedding_rate
         self._parameters = parameters
         damped = max(tokens / MOST_TOKENS, FEW_WORDS / len(parameters.embedding))
         self._share = CURVATURE_SHARE * min(1.0, damped)
@@ -272,7 +276,7 @@ class BlockSteps:
         negatives = self._objective.draw(batch)
         cost, embedding, targets, noise = self._objective.block_gradients(self._parameters, batch, negatives)
         if math.isfinite(cost):
-            self._descend(self._parameters.embedding, [embedding], learning_rate)
+            self._descend(self._parameters.embedding, [embedding], learning_rate * self._embedding_rate)
             self._descend(self._parameters.output, [targets, noise], learning_rate)
         return cost, math.nan
 
