@@ -15,8 +15,9 @@ from w2v_exp.machine import automatic_threads, readable_bytes
 
 TOKEN_BYTES = 6  # of English text: a word and a space
 UNKNOWN_BYTES = 100_000_000  # assumed for a text whose size is not known, such as a pipe
-# Words that occur often enough, of 19,195 in 10 MB and 68,004 in 100 MB of Wikipedia. Other texts have fewer.
-WORDS_AT, WORDS_OF_TOKENS, WORDS_EXPONENT = 1_690_000, 19_195, 0.55
+# Words that occur five times: 3,920 in 1 MB, 19,195 in 10 MB, 68,004 in 100 MB of Wikipedia. Other texts have fewer.
+WORDS_AT, WORDS_OF_TOKENS, EXPONENT_BELOW, EXPONENT_ABOVE = 1_690_000, 19_195, 0.69, 0.55
+OFTEN = {5: 1, 2: 2, 1: 4}  # factor to them of words that occur this often, in texts with such a rule
 # Peak memory of counting pairs: 13 MB for 1 MB, 101 MB for 12 MB, 478 MB for 100 MB of Wikipedia (window 5).
 COUNTED_BYTES, COUNTED_EXPONENT = 13_400_000, 0.78
 
@@ -27,7 +28,7 @@ FEW_TOKENS, VERY_FEW_TOKENS = (
 SHORT_TOKENS = 500_000  # below, negative sampling needs more epochs
 LONG_TOKENS = 5_000_000  # from here on, settings of 100 MB of Wikipedia; below, of 2 M words of speeches
 MOST_SOFTMAX_WORDS = 30_000  # an epoch takes V²·dim; more words were not measured
-MOST_WORDS = 500_000
+FEWEST_WORDS, MOST_WORDS = 1_000, 500_000  # of negative sampling
 BUDGET_SECONDS = 300.0  # of training that epochs are fitted to, at the rates below
 # Of one core, two thirds of the rates measured on a quiet machine (docs/log/speed.md).
 PRODUCTS_PER_SECOND = 30e9  # floating-point operations of an exact epoch
@@ -163,9 +164,11 @@ def _described(
         tokens = math.ceil((UNKNOWN_BYTES if size is None else size) / TOKEN_BYTES)
     if size is None:
         size = tokens * TOKEN_BYTES
-    if words is None:
-        words = min(tokens, round(WORDS_OF_TOKENS * math.pow(tokens / WORDS_AT, WORDS_EXPONENT)))
     min_count = 5 if tokens >= FEW_TOKENS else 2 if tokens >= VERY_FEW_TOKENS else 1
+    if words is None:
+        exponent = EXPONENT_BELOW if tokens < WORDS_AT else EXPONENT_ABOVE
+        estimated = OFTEN[min_count] * WORDS_OF_TOKENS * math.pow(tokens / WORDS_AT, exponent)
+        words = min(tokens, round(estimated))
     threads = _number(given, "threads", automatic_threads(cores))
     return _Text(
         size,
@@ -317,10 +320,15 @@ def _sampling(text: _Text, given: Mapping[str, Any]) -> _Recipe:
 
 
 def _sampling_words(text: _Text) -> int:
-    """Return the largest vocabulary: its matrices take at most a quarter of the memory."""
+    """Return the largest vocabulary: its matrices take at most a quarter of the memory.
+
+    A power of two, because the available memory varies from run to run, and the vocabulary must not: a killed run is
+    resumed only with the same settings.
+    """
     if text.memory is None:
         return MOST_WORDS
-    return max(1000, min(MOST_WORDS, text.memory // 4 // (8 * text.dim)))
+    fitting = text.memory // 4 // (8 * text.dim)
+    return max(FEWEST_WORDS, min(MOST_WORDS, 1 << fitting.bit_length() >> 1))
 
 
 # ---------------------------------------------------------------- the hierarchical softmax
