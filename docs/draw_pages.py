@@ -49,6 +49,17 @@ def point_at_a_line(page: Any) -> None:
     page.mouse.move(chart["x"] + x, chart["y"] + y)
 
 
+def point_at_a_thread(page: Any) -> None:
+    """Show the parallel coordinates at the top of the window, and point at the line of the best run."""
+    page.locator("#parallel").evaluate("part => part.scrollIntoView()")
+    chart = page.locator("#parallel-chart svg").bounding_box()
+    x, y = page.locator("path.thread").last.evaluate("""line => {
+        const at = line.getPointAtLength(0.8 * line.getTotalLength());
+        return [at.x, at.y];
+    }""")
+    page.mouse.move(chart["x"] + x, chart["y"] + y)
+
+
 def ask_for_an_analogy(page: Any) -> None:
     """Choose a word, and fill in an analogy with its answers."""
     page.locator("#search").fill("peace")
@@ -79,7 +90,8 @@ def main(folder: Path) -> None:
     (sweep,) = folder.glob("sweep/outputs/sweeps/*/summary.html")
     (explorer,) = folder.glob("explorer/**/artifacts/explorer.html")
     (cost,) = folder.glob("cost/**/artifacts/cost.png")
-    take(sweep, "sweep_page.png", (1180, 1700), point_at_a_line)
+    take(sweep, "sweep_page.png", (1280, 1840), point_at_a_line)
+    take(sweep, "sweep_keys.png", (1280, 1270), point_at_a_thread)
     take(explorer, "explorer.png", (1280, 900), ask_for_an_analogy)
     shutil.copyfile(cost, DOCS / "cost.png")
 

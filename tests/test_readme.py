@@ -146,7 +146,8 @@ def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     Path("books").mkdir()
     Path("books/one.txt.gz").write_text("a rose is a rose")
     for arguments in commands(page):
-        if arguments[0] in SUBCOMMANDS or "--config-dir" in arguments or "~" in arguments[0]:
+        skipped = "--config-dir" in arguments or "~" in arguments[0] or arguments[0] == "-sc"
+        if arguments[0] in SUBCOMMANDS or skipped:
             continue
         texts = [argument for argument in arguments if "callable" not in argument]
         if texts != arguments:
