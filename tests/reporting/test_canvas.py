@@ -68,6 +68,24 @@ def test_dashes_have_gaps_and_a_break_in_a_line_has_one():
     assert not lines["gap"][210:390].any()
 
 
+def test_too_many_mixed_colours_become_their_nearest(tmp_path):
+    """Lines that cross mix more colours than a palette holds; each colour by itself stays exact."""
+    canvas, colours = Canvas(2.0), ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+    for number, colour in enumerate(colours):
+        canvas.line(np.arange(40, 1200, 7), 200 + 150 * np.sin(np.arange(166) * (1 + number)), colour, 1.5)
+        canvas.box(1300, 50 * number, 1400, 50 * number + 40, colour)
+    canvas.text(1420, 200, "text", colour="#222222")
+    canvas.write(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert len(image.getcolors(257)) == 256
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    for number, colour in enumerate(colours):
+        assert "#{:02x}{:02x}{:02x}".format(*pixels[50 * number + 20, 1350]) == colour
+    letters = pixels[150:230, 1410:1600].reshape(-1, 3)
+    assert (letters.max(axis=1) == letters.min(axis=1)).all()  # grey
+    assert np.array_equal(pixels, canvas.pixels())
+
+
 def test_shapes_outside_the_picture_are_cut_off():
     canvas = Canvas(0.1)
     canvas.line([-1e5, 1e5], [-50, 70], BLUE, 3.0)

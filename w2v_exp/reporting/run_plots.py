@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -484,9 +485,12 @@ def draw_softmax(
     canvas.write(path)
 
 
-def _blue(share: float) -> str:
-    """Return the colour of a number from 0, pale, to 1."""
-    at = min(1.0, max(0.0, share)) * (len(BLUES) - 1)
+SHADES = 128  # of a colour scale
+
+
+@lru_cache(SHADES)
+def _shade(number: int) -> str:
+    at = number / (SHADES - 1) * (len(BLUES) - 1)
     lower = min(int(at), len(BLUES) - 2)
     red, green, blue = (
         round(one + (at - lower) * (other - one))
@@ -495,7 +499,9 @@ def _blue(share: float) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-SHADES = 128  # of a colour scale
+def _blue(share: float) -> str:
+    """Return the colour of a number from 0, pale, to 1."""
+    return _shade(round(min(1.0, max(0.0, share)) * (SHADES - 1)))
 
 
 def _add_scale(canvas: Canvas, area: Area, highest: float, label: str) -> None:
@@ -504,7 +510,7 @@ def _add_scale(canvas: Canvas, area: Area, highest: float, label: str) -> None:
     bottom, left = middle + half, area.right + 10 * POINT
     for shade in range(SHADES):
         upper, lower = (bottom - 2 * half * part / SHADES for part in (shade + 1, shade))
-        canvas.box(left, upper, left + 7 * POINT, lower, _blue(shade / (SHADES - 1)))
+        canvas.box(left, upper, left + 7 * POINT, lower, _shade(shade))
     found, decimals = ticks(0.0, highest or 1.0, 8)
     for tick in found:
         y = bottom - tick / (highest or 1.0) * 2 * half
