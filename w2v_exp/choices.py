@@ -123,12 +123,15 @@ class MlflowTracking:
         How many points of a curve are stored at most, evenly spaced, the first and the last among them.
     plots : bool
         Whether a run's pictures are drawn.
+    model : bool
+        Whether the embeddings are also logged as an MLflow model, which can be registered and served.
     """
 
     uri: str | None = None
     experiment: str | None = None
     points: int = 500
     plots: bool = True
+    model: bool = False
 
     def __post_init__(self) -> None:
         check_whole(self, "points", at_least=2, at_most=100_000)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.override_parser.types import Override
@@ -297,7 +298,11 @@ def clear_earlier(folder: Path) -> None:
     """
     if (folder / LOCK).exists():
         for name in filter(_is_of_run, _listed(folder / ARTIFACTS)):
-            (folder / ARTIFACTS / name).unlink(missing_ok=True)
+            path = folder / ARTIFACTS / name
+            if path.is_dir() and not path.is_symlink():
+                rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
         (folder / RESULT_FILE).unlink(missing_ok=True)
     elif _is_result(folder / RESULT_FILE):
         (folder / RESULT_FILE).unlink(missing_ok=True)

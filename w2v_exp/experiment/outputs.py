@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 # All files that a run writes into its folder ``artifacts``.
 RUN_FILES = re.compile(
     r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
-    r"|(evaluation|neighbours|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png|traceback\.txt"
+    r"|(evaluation|neighbours|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png|traceback\.txt|model"
 )
 
 

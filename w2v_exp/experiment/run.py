@@ -72,6 +72,8 @@ from w2v_exp.results import RunResult, write_result
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.tracking.companion import Mirror
 from w2v_exp.tracking.history import LOCK
+from w2v_exp.tracking.model import NAME as MODEL
+from w2v_exp.tracking.model import write_model
 from w2v_exp.tracking.progress import training_bar
 from w2v_exp.tracking.upload import NOTE
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
@@ -411,6 +413,9 @@ class Outcome:
         outputs.write_table("similar_words", probe_table(self.probes), self.files)
         if status != "FAILED" and not self._info.is_temporary:
             outputs.write_embeddings(self.embeddings(), self._plan.embedding, self.files)
+        if status == "FINISHED" and self._plan.mlflow and self._plan.mlflow.model:
+            chosen = self.embeddings().using(self._plan.embedding)
+            write_model(chosen, self.files / MODEL, {"fingerprint": self._inputs.fingerprint})
 
 
 CURVE_POINTS = 500

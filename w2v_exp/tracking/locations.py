@@ -263,9 +263,17 @@ def reachable_location(address: StoreAddress, location: str) -> str:
     return "/".join([root.rstrip("/"), *names])
 
 
-def log_artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Store the files of a folder as artifacts of a run."""
-    _repository(client, run_id).log_artifacts(str(folder))
+def log_artifacts(client: MlflowClient, run_id: str, folder: Path, without: str = "") -> None:
+    """Store the files of a folder as artifacts of a run, without those of a folder in it."""
+    repository = _repository(client, run_id)
+    if not without or not (folder / without).is_dir():
+        repository.log_artifacts(str(folder))
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            repository.log_artifact(str(path))
+        elif path.name != without:
+            repository.log_artifacts(str(path), path.name)
 
 
 def list_artifacts(client: MlflowClient, run_id: str) -> list[str]:
@@ -279,11 +287,15 @@ def download_artifact(client: MlflowClient, run_id: str, path: str, folder: str)
 
 
 def _repository(client: MlflowClient, run_id: str) -> Any:
+    return artifact_repository(client, client.get_run(run_id).info.artifact_uri)
+
+
+def artifact_repository(client: MlflowClient, location: str) -> Any:
+    """Return the artifact repository at a location of the client's store."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     address = parse_address(client.tracking_uri)
-    location = reachable_location(address, client.get_run(run_id).info.artifact_uri)
-    return get_artifact_repository(location, tracking_uri=client.tracking_uri)
+    return get_artifact_repository(reachable_location(address, location), tracking_uri=client.tracking_uri)
 
 
 def _check(address: StoreAddress, location: str) -> None:

@@ -25,6 +25,8 @@ from w2v_exp.results import UPLOADED_FILE
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Entry, Journal
 from w2v_exp.tracking.locations import log_artifacts
+from w2v_exp.tracking.model import NAME as MODEL
+from w2v_exp.tracking.model import is_model, log_model
 from w2v_exp.tracking.store import (
     PAUSE_SECONDS,
     RETRY_SECONDS,
@@ -391,7 +393,10 @@ class Uploader:
             return
         folder = self.journal.folder
         if (files := checked_files(folder, end.files)) and files.is_dir():
-            log_artifacts(self._client, run_id, files)
+            model = files / MODEL
+            log_artifacts(self._client, run_id, files, without=MODEL if is_model(model) else "")
+            if is_model(model):
+                log_model(self._client, run, model)
             if end.move:  # if the process is killed now, they are not there next time, and the store has them
                 rmtree(files, ignore_errors=True)
         if INCOMPLETE_TAG in run.data.tags:
