@@ -163,15 +163,14 @@ def select(found: Sequence[RecordedRun], equal: Mapping[str, object]) -> list[Re
 
 
 def _is_equal(run: RecordedRun, key: str, value: object) -> bool:
-    of_run = {
-        "name": run.name,
-        "status": run.status,
-        "sweep": run.tags.get("sweep"),
-        "study": run.tags.get("study"),
-    }
-    text = of_run[key] if key in OF_RUN else run.params.get(key)
     several = value if isinstance(value, (list, tuple, set, range)) else [value]
-    return text is not None and any(text == str(each) or typed(text) == each for each in several)
+    texts = [
+        run.params.get(key)
+    ]  # of sweep=schedules the name of the option; below, that of the sweep itself
+    if key in OF_RUN:
+        texts.append({"name": run.name, "status": run.status}.get(key, run.tags.get(key)))
+    known = [text for text in texts if text is not None]
+    return any(text == str(each) or typed(text) == each for text in known for each in several)
 
 
 def typed(text: str) -> object:
