@@ -11,11 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
+from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import SettingError, UserError
-from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, quantised, quantised_positions
+from w2v_exp.reporting.explorer import (
+    NO_WORD,
+    ExplorerPage,
+    ExplorerRule,
+    cluster_number,
+    find_clusters,
+    quantised,
+    quantised_positions,
+)
 from w2v_exp.reporting.pages import json_in_html
 
 HOSTILE = [
@@ -72,13 +81,13 @@ def vectors_of(data):
 
 
 def positions_of(data):
-    return np.frombuffer(base64.b64decode(data["positions"]), "<u2").reshape(-1, 2)
+    return np.frombuffer(base64.b64decode(data["maps"][0]["positions"]), "<u2").reshape(-1, 2)
 
 
 @pytest.mark.parametrize(("words", "dim", "bits", "close"), [(400, 50, 16, 3e-5), (5_100, 100, 8, 0.005)])
 def test_the_page_has_the_neighbours_of_the_embeddings(words, dim, bits, close):
     embeddings = some_embeddings([f"word{number}" for number in range(words)], dim)
-    data = data_of(ExplorerPage(embeddings, ExplorerRule(), "a run").html())
+    data = data_of(ExplorerPage(embeddings, ExplorerRule(projection="pca"), "a run").html())
     assert data["bits"] == bits
     assert data["words"] == embeddings.words
     assert data["counts"] == embeddings.counts.tolist()
@@ -111,9 +120,14 @@ def test_cosines_of_quantised_vectors_are_as_close_as_promised(vectors):
 
 
 def test_the_size_is_known_before_the_page_is_made():
-    for embeddings in (some_embeddings(HOSTILE, 7), some_embeddings(["a"], 1, counts=False)):
+    names = [f"w{i}" for i in range(200)]
+    for embeddings in (
+        some_embeddings(HOSTILE, 7),
+        some_embeddings(["a"], 1, counts=False),
+        some_embeddings(names, 3),
+    ):
         page = ExplorerPage(embeddings, ExplorerRule(), "<title>")
-        assert abs(page.size - len(page.html().encode())) <= 1
+        assert abs(page.size - len(page.html().encode())) <= 20
 
 
 def test_words_come_back_whatever_they_are_and_none_becomes_markup():
@@ -167,20 +181,67 @@ def test_both_coordinates_of_a_position_have_one_scale():
     np.testing.assert_array_equal(quantised_positions(np.full((2, 2), 3.0)), np.zeros((2, 2)))
 
 
-def test_the_map_is_that_of_the_projection_and_the_seed():
-    pytest.importorskip("sklearn")
+def test_the_first_map_is_the_chosen_one_and_the_same_page_comes_again():
     embeddings = some_embeddings([f"w{i}" for i in range(12)], 5)
-    pages = {
-        (projection, seed): ExplorerPage(
-            embeddings, ExplorerRule(projection=projection), "a", seed=seed
-        ).html()
-        for projection in ("pca", "tsne")
-        for seed in (0, 0)
-    }
-    assert "t-SNE of the directions" in pages["tsne", 0]
-    assert not np.array_equal(positions_of(data_of(pages["pca", 0])), positions_of(data_of(pages["tsne", 0])))
-    again = ExplorerPage(embeddings, ExplorerRule(projection="tsne"), "a", seed=0).html()
-    assert again == pages["tsne", 0]
+    page = ExplorerPage(embeddings, ExplorerRule(projection="tsne"), "a").html()
+    maps = data_of(page)["maps"]
+    assert [one["name"] for one in maps] == ["t-SNE", "PCA"]
+    assert maps[0]["positions"] != maps[1]["positions"]
+    assert "the 10 most similar words of a word, 100 % are among its 50 nearest" in maps[1]["note"]
+    with threadpool_limits(2, "blas"):
+        assert ExplorerPage(embeddings, ExplorerRule(projection="tsne"), "a").html() == page
+    (only,) = data_of(ExplorerPage(embeddings, ExplorerRule(), "a").html())["maps"]
+    assert (only["key"], only["positions"]) == ("pca", maps[1]["positions"])
+
+
+def grouped(number, per_group, dim=12, seed=0):
+    """Return directions around others, the group of each, and counts."""
+    generator = np.random.default_rng(seed)
+    of_words = generator.permutation(np.repeat(np.arange(number), per_group))
+    centres = np.linalg.qr(generator.normal(size=(dim, dim)))[0][:number]
+    units = directions(centres[of_words] + 0.1 * generator.normal(size=(len(of_words), dim)))
+    return units, of_words, np.sort(generator.integers(1, 1000, len(of_words)))[::-1]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_clusters_are_groups_of_similar_words_and_named_by_their_typical_words(counted):
+    units, groups, counts = grouped(5, 40)
+    units[-40:] = units[-40:] + 2 * units[:40]  # between two groups: typical of none
+    found = find_clusters(directions(units), counts if counted else None, seed=0)
+    assert len(found.names) == 5
+    sizes = np.bincount(found.of_words)
+    assert (np.diff(sizes) <= 0).all()
+    for cluster, names in enumerate(found.names):
+        assert (found.of_words[names] == cluster).all()
+        assert (names < 160).all()
+    clear = found.of_words[:160]
+    assert len({(a, b) for a, b in zip(clear, groups[:160], strict=True)}) == 5
+    again = find_clusters(directions(units), counts if counted else None, seed=0)
+    np.testing.assert_array_equal(again.of_words, found.of_words)
+
+
+def test_few_words_have_no_clusters_and_equal_words_one():
+    assert len(find_clusters(np.eye(79), None, 0).names) == 0
+    found = find_clusters(np.tile([1.0, 0.0], (90, 1)), None, 0)
+    assert set(found.of_words) == {0}
+    assert found.names[1].tolist() == [NO_WORD] * 3
+    assert np.isfinite(find_clusters(np.zeros((90, 2)), np.zeros(90, int), 0).of_words).all()
+
+
+@given(st.integers(2, 3000))
+def test_the_number_of_clusters_leaves_each_some_words(words):
+    number = cluster_number(words)
+    assert number == 0 or (2 <= number <= 14 and words / number >= 40)
+
+
+def test_the_cost_of_a_map_is_a_line_unless_it_is_small_or_there_is_no_page():
+    assert ExplorerRule().map_cost(12_000, 100) == (
+        "explorer.html: the t-SNE map of 12,000 words takes about 9 s of one core."
+    )
+    assert ExplorerRule().map_cost(500, 100) == ""
+    assert ExplorerRule(projection="pca").map_cost(12_000, 100) == ""
+    assert ExplorerRule(words=500).map_cost(12_000, 100) == ""
+    assert ExplorerRule(limit_mb=1).map_cost(12_000, 100) == ""
 
 
 @pytest.mark.parametrize(
@@ -188,7 +249,7 @@ def test_the_map_is_that_of_the_projection_and_the_seed():
     [
         ({"limit_mb": 0}, "limit_mb=0: must be a number above 0"),
         ({"words": 0}, "words=0: must be a whole number, 1 or more"),
-        ({"projection": "PCA"}, "projection=PCA: not an option. Options: pca"),
+        ({"projection": "PCA"}, "projection=PCA: not an option. Options: auto, pca"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings, problem):

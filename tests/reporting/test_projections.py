@@ -1,12 +1,24 @@
-"""Places in a plane: what is near stays near, the same input gives the same places."""
+"""Positions in a plane: similar words stay near, and the same input gives the same positions."""
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import SettingError
 from w2v_exp.reporting import projections
-from w2v_exp.reporting.projections import principal_components, project
+from w2v_exp.reporting.projections import (
+    Projector,
+    Repulsion,
+    affinities,
+    chosen_projection,
+    exact_repulsion,
+    map_seconds,
+    nearest_directions,
+    principal_components,
+    require_projection,
+    tsne,
+)
 
 
 def test_principal_components_keep_the_distances_of_a_plane():
@@ -49,52 +61,154 @@ def groups(per_group=12, dim=20, seed=4):
 
 def test_pca_is_that_of_the_directions():
     vectors = groups()
-    np.testing.assert_array_equal(project(vectors, "pca")[0], principal_components(vectors)[0])
-    assert project(np.eye(4) / 2, "pca")[1] == pytest.approx(2 / 3)  # of three equal components
+    np.testing.assert_array_equal(Projector(vectors).positions("pca"), principal_components(vectors)[0])
+    assert Projector(np.eye(4) / 2).share == pytest.approx(2 / 3)  # of three equal components
 
 
-@pytest.mark.usefixtures("starts_processes")  # scikit-learn counts cores by lscpu
+def random_directions(number, dim, seed=5):
+    return directions(np.random.default_rng(seed).normal(size=(number, dim)))
+
+
+def test_the_nearest_directions_are_those_with_the_highest_cosines():
+    vectors, others = random_directions(300, 8), random_directions(40, 8, seed=6)
+    found = nearest_directions(vectors, others, 5)
+    cosines = vectors @ others.T
+    np.testing.assert_array_equal(found.ids, np.argsort(-cosines, axis=1)[:, :5])
+    np.testing.assert_allclose(found.cosines, -np.sort(-cosines, axis=1)[:, :5], atol=1e-6)
+    own = nearest_directions(vectors, vectors, 299, same=True).ids
+    np.testing.assert_array_equal(np.sort(own, axis=1), [np.delete(np.arange(300), i) for i in range(300)])
+
+
+def test_affinities_are_symmetric_shares_with_the_perplexity():
+    near = nearest_directions(vectors := random_directions(200, 6), vectors, 60, same=True)
+    shares = affinities(near).toarray()
+    np.testing.assert_allclose(shares, shares.T, rtol=1e-6)
+    assert shares.sum() == pytest.approx(1, abs=1e-5)
+    few = nearest_directions(vectors[:61], vectors[:61], 60, same=True)  # each has all others as neighbours
+    squares = np.square(vectors[:61, None] - vectors[None, :61]).sum(axis=2)
+    expected = np.zeros((61, 61))
+    for row in range(61):
+        others = np.delete(squares[row], row)
+        low, high = 0.0, 100.0
+        for _ in range(100):
+            weights = np.exp(-others * (low + high) / 2)
+            weights /= weights.sum()
+            entropy = -(weights * np.log(np.maximum(weights, 1e-300))).sum()
+            low, high = ((low + high) / 2, high) if entropy > np.log(20) else (low, (low + high) / 2)
+        expected[row] = np.insert(weights, row, 0)
+    np.testing.assert_allclose(affinities(few).toarray(), (expected + expected.T) / (2 * 61), atol=2e-6)
+
+
+@pytest.mark.parametrize(("scale", "close"), [(0.1, 0.2), (1, 0.03), (30, 0.08)])
+def test_the_repulsion_on_the_grid_is_that_of_all_pairs(scale, close):
+    positions = (scale * np.random.default_rng(7).normal(size=(400, 2))).astype(np.float32)
+    differences = positions[:, None].astype(float) - positions[None]
+    near = 1 / (1 + np.square(differences).sum(axis=2))
+    expected = (near[:, :, None] ** 2 * differences).sum(axis=1) / (near.sum() - len(positions))
+    np.testing.assert_allclose(exact_repulsion(positions), expected, atol=1e-4 * np.abs(expected).max())
+    found = Repulsion()(positions)
+    assert np.linalg.norm(found - expected) <= close * np.linalg.norm(expected)
+
+
 @pytest.mark.parametrize("projection", ["tsne", "umap"])
 def test_words_stay_with_their_group_and_the_same_seed_gives_the_same_map(projection):
-    pytest.importorskip(projections.NEEDED[projection][0])
+    if projection in projections.NEEDED:
+        pytest.importorskip(projections.NEEDED[projection][0])
     vectors = groups().astype(np.float32)
-    places, share = project(vectors, projection, seed=1)
-    assert share is None
+    places = Projector(vectors, seed=1).positions(projection)
     assert places.shape == (36, 2)
     distances = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     np.testing.assert_array_equal(distances.argmin(axis=1) // 12, np.arange(36) // 12)
-    np.testing.assert_array_equal(project(vectors, projection, seed=1)[0], places)
+    with threadpool_limits(1, "blas"):
+        np.testing.assert_array_equal(Projector(vectors, seed=1).positions(projection), places)
 
 
-@pytest.mark.parametrize(
-    "projection",
-    ["pca", *(pytest.param(name, marks=pytest.mark.second_tier) for name in ("tsne", "umap"))],
-)
+def test_words_after_the_mapped_ones_are_placed_with_their_group(monkeypatch):
+    monkeypatch.setattr(projections, "MAPPED", 60)
+    vectors = groups(per_group=30)[np.random.default_rng(8).permutation(90)]
+    projector = Projector(vectors)
+    places = projector.positions("tsne")
+    assert places.shape == (90, 2)
+    nearest = np.linalg.norm(places[60:, None] - places[None, :60], axis=2).argmin(axis=1)
+    assert ((vectors[60:] * vectors[nearest]).sum(axis=1) > 0.8).all()  # cosines within a group
+    assert projector.near.ids.shape == (60, 59)
+    assert projector.kept(places) == 1.0  # 50 of 59
+
+
+def test_the_share_of_kept_neighbours_is_that_of_all_pairs():
+    vectors = random_directions(120, 10)
+    projector = Projector(vectors)
+    places = projector.positions("pca")
+    cosines = vectors @ vectors.T
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(cosines, -2)
+    np.fill_diagonal(distances, np.inf)
+    shares = [
+        len(set(np.argsort(-cosines[i])[:10]) & set(np.argsort(distances[i])[:30])) / 10 for i in range(120)
+    ]
+    assert projector.kept(places, on_map=30) == pytest.approx(np.mean(shares))
+
+
+@pytest.mark.usefixtures("starts_processes")  # scikit-learn counts cores by lscpu
+def test_tsne_keeps_as_many_neighbours_as_that_of_scikit_learn():
+    manifold = pytest.importorskip("sklearn.manifold")
+    generator = np.random.default_rng(9)
+    centres = generator.normal(size=(40, 20))
+    vectors = directions(centres[generator.integers(40, size=800)] + 0.7 * generator.normal(size=(800, 20)))
+    projector = Projector(vectors)
+    start = projector.positions("pca")
+    with threadpool_limits(1):
+        theirs = manifold.TSNE(init=1e-4 * start / start[:, 0].std(), perplexity=20, random_state=0)
+        expected = projector.kept(np.asarray(theirs.fit_transform(vectors), np.float64), on_map=10)
+    assert projector.kept(projector.positions("tsne"), on_map=10) > expected - 0.02
+    assert expected > projector.kept(start, on_map=10) + 0.2
+
+
+@pytest.mark.parametrize("projection", ["pca", "tsne", "umap"])
 @pytest.mark.parametrize(
     "vectors",
     [
-        np.ones((1, 3)),
-        np.eye(2),
-        np.eye(4),
         np.zeros((9, 3)),
         np.ones((9, 3)),
         np.eye(6),
         np.eye(2)[[0] * 8 + [1]],
+        np.eye(2)[[0] * 100 + [1] * 100],
     ],
-    ids=["one", "two", "four", "zeros", "equal", "six", "all_but_one_equal"],
+    ids=["zeros", "equal", "six", "all_but_one_equal", "two_places"],
 )
+@pytest.mark.cases(every=3)
 def test_odd_sets_of_vectors_have_finite_places(projection, vectors):
     if projection in projections.NEEDED:
         pytest.importorskip(projections.NEEDED[projection][0])
-    places, _ = project(directions(vectors), projection)
+    places = Projector(directions(vectors)).positions(projection)
     assert places.shape == (len(vectors), 2)
     assert np.isfinite(places).all()
 
 
+def test_tsne_of_few_words_stays_on_its_grid():
+    near = nearest_directions(vectors := random_directions(5, 3), vectors, 4, same=True)
+    assert np.isfinite(tsne(near, principal_components(vectors)[0])).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words", "chosen"),
+    [
+        ("auto", 199, "pca"),
+        ("auto", 200, "tsne"),
+        ("tsne", 4, "pca"),
+        ("tsne", 5, "tsne"),
+        ("pca", 10**6, "pca"),
+    ],
+)
+def test_few_words_have_the_map_that_costs_nothing(setting, words, chosen):
+    assert chosen_projection(setting, words) == chosen
+    assert (map_seconds(words, 100, setting) == 0) == (chosen == "pca")
+
+
 def test_a_projection_that_is_not_there_is_refused_with_what_to_do(monkeypatch):
     with pytest.raises(SettingError, match="projection=tsn: not an option, did you mean tsne"):
-        project(np.eye(3), "tsn")
+        require_projection("tsn")
     monkeypatch.setattr(projections, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r"projection=umap: needs umap-learn.*pip install .*\[maps\]"):
-        project(np.eye(3), "umap")
+        require_projection("umap")

@@ -36,6 +36,7 @@ from w2v_exp.machine import (
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan, make_plan
+from w2v_exp.reporting.explorer import ExplorerRule
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.training.steps import SMALLEST_PART, step_memory, step_work
@@ -425,6 +426,10 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
         expected = first.seconds[first.plan.encoding]
         if warning := long_run_warning(first.plan, training, len(first.text.vocabulary), expected):
             console.print(Text(warning), soft_wrap=True)
+        if isinstance(first.plan.explorer, ExplorerRule):
+            cost = first.plan.explorer.map_cost(len(first.text.vocabulary), first.plan.dim)
+            if cost:
+                console.print(Text(f"{cost} explorer.projection=pca takes none."), soft_wrap=True)
     console.print(Text(NOTE, style="dim"))
 
 

@@ -126,6 +126,8 @@ def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings],
     page = ExplorerPage(embeddings().using(plan.embedding), plan.explorer, title, plan.embedding, plan.seed)
     if refusal := plan.explorer.refusal(page.size):
         return refusal
+    if page.map_cost:
+        _log.info(f"{page.map_cost} explorer.projection=pca takes none.")
     size = page.write(folder / "explorer.html")
     return f"explorer.html ({readable_bytes(size)}): the words on a map, with their neighbours"
 

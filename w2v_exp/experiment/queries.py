@@ -29,7 +29,7 @@ from w2v_exp.errors import UserError, shown
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
-from w2v_exp.reporting.projections import PROJECTIONS
+from w2v_exp.reporting.projections import AUTOMATIC, PROJECTIONS
 from w2v_exp.tracking.load import LoadedEmbeddings, load_embeddings
 
 ANALOGY_METHODS = ("sum", "product")
@@ -178,7 +178,10 @@ def _explore(
     parsed: argparse.Namespace, saved: LoadedEmbeddings, embeddings: Embeddings, vectors: str
 ) -> None:
     rule = ExplorerRule(limit_mb=None, words=parsed.words, projection=parsed.projection)
-    size = ExplorerPage(embeddings, rule, saved.title, vectors).write(parsed.out)
+    page = ExplorerPage(embeddings, rule, saved.title, vectors)
+    if page.map_cost:
+        print(f"{page.map_cost} --projection pca takes none.", file=sys.stderr)
+    size = page.write(parsed.out)
     print(f"{parsed.out}: {readable_bytes(size)}")
 
 
@@ -303,7 +306,10 @@ def query_parser() -> argparse.ArgumentParser:
         "--words", type=_whole_number, metavar="N", help="only the most frequent N words; default: all"
     )
     explore.add_argument(
-        "--projection", choices=PROJECTIONS, default="pca", help="method of the map; default: pca"
+        "--projection",
+        choices=[AUTOMATIC, *PROJECTIONS],
+        default=AUTOMATIC,
+        help="first map of the page; default: auto, which is tsne for 200 words or more, else pca",
     )
     return parser
 

@@ -6,8 +6,12 @@ const CLOSEST = 300; // times the scale of the whole map
 const ROUND = 1.6; // pixels; dots of a smaller radius are drawn as squares, which takes a third of the time
 const REACH = 14; // pixels from a dot within which a click or the pointer selects it
 const CELL = 4; // pixels; labels are kept apart on a grid of such cells
-const PIXELS_PER_LABEL = 4200; // of the map, so that labels do not crowd it
+const PIXELS_PER_LABEL = 4200; // of the whole map, so that labels do not crowd it; divided by the root of the zoom
+const FEWEST_PIXELS = 1400; // per label
 const TRIES_PER_LABEL = 60; // words that are tried at most for each label that fits
+const NAMED_UNTIL = 4; // times the scale of the whole map, up to which the clusters are named
+const NARROW = 600; // pixels; on a narrower map a cluster is named by one word, and tools and note take two lines
+const GLIDE = 500; // milliseconds of a change from one map to another
 
 /** Return the smallest rectangle around all positions. */
 function boundsOf(positions) {
@@ -21,19 +25,34 @@ function boundsOf(positions) {
   return { left, right, low, high };
 }
 
+/** Return the share of a movement after some of its milliseconds; 1 for readers who want no movement. */
+function eased(milliseconds, duration) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const t = still ? 1 : Math.min(Math.max(milliseconds / duration, 0), 1);
+  return t * t * (3 - 2 * t);
+}
+
 class WordMap {
-  /** `positions`: x and y of each word, between 0 and 1; `importance`: between 0 and 1, for the size of labels. */
-  constructor(canvas, words, positions, importance, colours, onChoose) {
+  /**
+   * `positions`: x and y of each word, between 0 and 1; `importance`: between 0 and 1, for the size of labels;
+   * `onChoose(id)`: called for a clicked word; `onChange()`: called after each change of the view.
+   */
+  constructor(canvas, words, positions, importance, colours, onChoose, onChange) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.labels = words.map((word) => shown(word, 40));
-    this.positions = positions;
+    this.positions = this.target = positions; // they differ while one map changes to another
     this.bounds = boundsOf(positions);
     const smallest = words.length > 200 ? 11.5 : 14;
     this.sizes = importance.map((share) => Math.round(2 * (smallest + 4.5 * share)) / 2);
     this.widths = new Float32Array(words.length); // of labels, relative to the font size; 0: not measured yet
     this.colours = colours;
     this.onChoose = onChoose;
+    this.onChange = onChange;
+    this.groups = null; // the group of each word, with a colour of `palette`; null: one colour
+    this.palette = [];
+    this.names = []; // of groups that are written on the map: lists of words
+    this.highlighted = null; // a group
     this.chosen = null;
     this.near = [];
     this.hovered = null;
@@ -64,16 +83,51 @@ class WordMap {
     this.#schedule();
   }
 
-  /** Redraw in other colours. */
-  paint(colours) {
-    this.colours = colours;
+  /** Redraw in other colours: those of the page, and one for each group of words, with names for some groups. */
+  paint(colours, groups, palette, names) {
+    Object.assign(this, { colours, groups, palette, names });
+    if (!groups) this.highlighted = null;
     this.#schedule();
+  }
+
+  /** Emphasise a group of words; null: none. */
+  highlight(group) {
+    this.highlighted = group;
+    this.#schedule();
+    this.onChange();
+  }
+
+  /** Move the words to other positions, and show all of them. */
+  arrange(positions) {
+    this.bounds = boundsOf(positions);
+    const [from, began] = [this.positions, performance.now()];
+    const step = (now) => {
+      if (this.target !== positions) return; // another change has begun
+      const share = eased(now - began, GLIDE);
+      this.positions = share < 1 ? from.map((value, i) => value + (positions[i] - value) * share) : positions;
+      this.#schedule();
+      if (share < 1) requestAnimationFrame(step);
+    };
+    this.target = positions;
+    step(began);
+    this.showWhole();
   }
 
   showWhole() {
     this.view = this.#whole();
     this.moved = false;
     this.#schedule();
+    this.onChange();
+  }
+
+  /** The scale relative to the whole map. */
+  get zoomed() {
+    return this.view.scale / this.#whole().scale;
+  }
+
+  /** Show the position (x, y) in the middle, at a scale relative to the whole map. */
+  show(x, y, zoomed) {
+    this.#setView(x, y, Math.min(Math.max(zoomed, 0.7), CLOSEST) * this.#whole().scale);
   }
 
   zoom(factor, x = this.width / 2, y = this.height / 2) {
@@ -107,24 +161,24 @@ class WordMap {
     this.view = { x: inside(x), y: inside(y), scale };
     this.moved = true;
     this.#schedule();
+    this.onChange();
   }
 
   #whole() {
     const { left, right, low, high } = this.bounds;
     const across = Math.max(this.width - 3 * MARGIN, 40) / (right - left || 1); // labels are on the right
-    const up = Math.max(this.height - 2 * MARGIN, 40) / (high - low || 1);
+    const margin = this.width < NARROW ? 2 * MARGIN : MARGIN;
+    const up = Math.max(this.height - 2 * margin, 40) / (high - low || 1);
     return { x: (left + right) / 2, y: (low + high) / 2, scale: Math.min(across, up) };
   }
 
   #glide(x, y) {
     const from = { ...this.view };
     const began = performance.now();
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const step = (now) => {
-      const t = still ? 1 : Math.min(Math.max((now - began) / 300, 0), 1);
-      const share = t * t * (3 - 2 * t);
+      const share = eased(now - began, 300);
       this.#setView(from.x + (x - from.x) * share, from.y + (y - from.y) * share, from.scale);
-      if (t < 1 && !this.pointers.size) requestAnimationFrame(step);
+      if (share < 1 && !this.pointers.size) requestAnimationFrame(step);
     };
     step(began);
   }
@@ -148,15 +202,29 @@ class WordMap {
   }
 
   #draw() {
-    const c = this.context;
-    c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    c.clearRect(0, 0, this.width, this.height);
-    const zoomed = this.view.scale / this.#whole().scale;
-    const radius = Math.min(Math.max(60 / Math.sqrt(this.labels.length), 1.3) * zoomed ** 0.35, 4.5);
+    this.context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    this.context.clearRect(0, 0, this.width, this.height);
+    this.drawOn(this.context);
+  }
+
+  /** Draw the view with a pen, which is the context of a canvas or a `SvgPen`. */
+  drawOn(pen) {
+    this.pen = pen;
+    const small = Math.min(Math.min(this.width, this.height) / NARROW, 1); // smaller dots on a small map
+    const radius = Math.min(Math.max((60 * small) / Math.sqrt(this.labels.length), 1.3 * small) * this.zoomed ** 0.35, 4.5);
     const visible = this.#visible();
-    c.globalAlpha = this.chosen === null ? 0.55 : 0.3;
-    this.#dots(visible, radius, this.colours.dot);
-    c.globalAlpha = 1;
+    const strength = this.groups ? 0.8 : 0.55;
+    if (this.groups) {
+      this.palette.forEach((colour, group) => {
+        pen.globalAlpha = (this.highlighted ?? group) === group ? strength : 0.12;
+        if (this.chosen !== null) pen.globalAlpha *= 0.6;
+        this.#dots(visible.filter((id) => this.groups[id] === group), radius, colour);
+      });
+    } else {
+      pen.globalAlpha = this.chosen === null ? strength : 0.3;
+      this.#dots(visible, radius, this.colours.dot);
+    }
+    pen.globalAlpha = 1;
     if (this.chosen !== null) this.#drawChosen(radius);
     this.#drawLabels(visible, radius);
   }
@@ -180,7 +248,7 @@ class WordMap {
   }
 
   #dots(ids, radius, colour) {
-    const c = this.context;
+    const c = this.pen;
     const { left, top, scale } = this.#origin();
     c.fillStyle = colour;
     c.beginPath();
@@ -198,7 +266,7 @@ class WordMap {
   }
 
   #drawChosen(radius) {
-    const c = this.context;
+    const c = this.pen;
     const [x, y] = this.pixel(this.chosen);
     c.strokeStyle = this.colours.near;
     c.globalAlpha = 0.35;
@@ -223,19 +291,69 @@ class WordMap {
     const first = [this.chosen, this.hovered].filter((id) => id !== null);
     for (const id of new Set(first)) this.#label(id, radius, id === this.chosen ? "chosen" : "hovered");
     for (const id of near) if (!first.includes(id)) this.#label(id, radius, "near");
-    const most = (this.width * this.height) / PIXELS_PER_LABEL + this.drawn.length;
+    if (this.zoomed < NAMED_UNTIL && this.positions === this.target) this.names.forEach((name, group) => this.#name(name, group));
+    const most = (this.width * this.height) / Math.max(PIXELS_PER_LABEL / Math.sqrt(this.zoomed), FEWEST_PIXELS) + this.drawn.length;
     let tries = most * TRIES_PER_LABEL;
     for (const id of visible) {
       if (this.drawn.length >= most || --tries < 0) break;
+      if (this.highlighted !== null && this.groups[id] !== this.highlighted) continue;
       if (!first.includes(id) && !near.has(id)) this.#label(id, radius, "plain");
     }
   }
 
+  /** Write the name of a group in the middle of its words or near it, unless other names or labels are there. */
+  #name(words, group) {
+    if (!words.length || (this.highlighted ?? group) !== group) return;
+    const c = this.pen;
+    const text = words.slice(0, this.width < NARROW ? 1 : words.length).join(" · ");
+    this.context.font = c.font = `600 13px ${LABEL_FONT}`;
+    const { width } = this.context.measureText(text);
+    const [x, middle] = this.#middle(group);
+    for (const y of [0, -24, 24, -48, 48].map((shift) => middle + shift)) {
+      const label = { id: null, left: x - width / 2, top: y - 9, right: x + width / 2, bottom: y + 11 };
+      if (!this.#isFree(label)) continue;
+      this.#occupy(label);
+      this.#write(text, label.left, y, this.colours.ink, 4);
+      c.fillStyle = this.palette[group];
+      c.beginPath();
+      c.fillRect(label.left, y + 8, width, 2.5);
+      c.fill();
+      return;
+    }
+  }
+
+  /** Return the pixel in the middle of the words of a group: the medians of both coordinates. */
+  #middle(group) {
+    if (this.middlesOf !== this.positions) [this.middlesOf, this.middles] = [this.positions, new Map()];
+    if (!this.middles.has(group)) {
+      const ids = this.labels.map((_, id) => id).filter((id) => this.groups[id] === group);
+      const median = (k) => ids.map((id) => this.positions[2 * id + k]).sort((a, b) => a - b)[ids.length >> 1];
+      this.middles.set(group, [median(0), median(1)]);
+    }
+    const { left, top, scale } = this.#origin();
+    const [x, y] = this.middles.get(group);
+    return [left + x * scale, top - y * scale];
+  }
+
+  #write(text, left, middle, colour, halo = 3) {
+    const c = this.pen;
+    c.textBaseline = "middle";
+    c.direction = "ltr";
+    c.lineWidth = halo;
+    c.lineJoin = "round";
+    c.strokeStyle = this.colours.page;
+    c.globalAlpha = 0.85;
+    c.strokeText(text, left, middle);
+    c.globalAlpha = 1;
+    c.fillStyle = colour;
+    c.fillText(text, left, middle);
+  }
+
   #label(id, radius, kind) {
-    const c = this.context;
+    const c = this.pen;
     const size = kind === "chosen" ? Math.max(this.sizes[id], 15) + 1 : this.sizes[id];
-    c.font = `${kind === "chosen" ? 600 : 400} ${size}px ${LABEL_FONT}`;
-    if (!this.widths[id]) this.widths[id] = c.measureText(this.labels[id]).width / size;
+    this.context.font = c.font = `${kind === "chosen" ? 600 : 400} ${size}px ${LABEL_FONT}`;
+    if (!this.widths[id]) this.widths[id] = this.context.measureText(this.labels[id]).width / size;
     const width = this.widths[id] * size * (kind === "chosen" ? 1.06 : 1); // bold letters are wider
     const [x, y] = this.pixel(id);
     const gap = radius + 3;
@@ -247,16 +365,7 @@ class WordMap {
       if (!forced && !this.#isFree(label)) continue;
       this.#occupy(label);
       this.drawn.push(label);
-      c.textBaseline = "middle";
-      c.direction = "ltr";
-      c.lineWidth = 3;
-      c.lineJoin = "round";
-      c.strokeStyle = this.colours.page;
-      c.globalAlpha = 0.85;
-      c.strokeText(this.labels[id], left, top + half);
-      c.globalAlpha = 1;
-      c.fillStyle = this.#labelColour(kind);
-      c.fillText(this.labels[id], left, top + half);
+      this.#write(this.labels[id], left, top + half, this.#labelColour(kind));
       return;
     }
   }

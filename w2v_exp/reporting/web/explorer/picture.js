@@ -1,0 +1,93 @@
+/** Pictures of the map, for download. */
+
+const FINEST = 2; // pixels of a PNG per pixel of the page, at least
+
+/** Draws SVG by the part of the interface of a canvas that `WordMap` uses. */
+class SvgPen {
+  constructor(width, height, background) {
+    this.svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
+    element("rect", { width, height, fill: background }, this.svg);
+    Object.assign(this, { globalAlpha: 1, fillStyle: "", strokeStyle: "", lineWidth: 1, font: "", path: [] });
+  }
+
+  beginPath() {
+    this.path = [];
+  }
+
+  moveTo(x, y) {
+    this.path.push(`M${x.toFixed(1)} ${y.toFixed(1)}`);
+  }
+
+  lineTo(x, y) {
+    this.path.push(`L${x.toFixed(1)} ${y.toFixed(1)}`);
+  }
+
+  /** Add a circle; the path is at its rightmost point. */
+  arc(x, y, radius) {
+    const [r, d] = [radius.toFixed(1), (2 * radius).toFixed(1)];
+    this.path.push(`a${r} ${r} 0 1 0 -${d} 0a${r} ${r} 0 1 0 ${d} 0z`);
+  }
+
+  /** Add a rectangle, which `fill` fills with the rest of the path. */
+  fillRect(x, y, width, height) {
+    this.moveTo(x, y);
+    this.path.push(`h${width.toFixed(1)}v${height.toFixed(1)}h${(-width).toFixed(1)}z`);
+  }
+
+  fill() {
+    if (!this.path.length) return;
+    element("path", { d: this.path.join(""), fill: this.fillStyle, "fill-opacity": this.globalAlpha.toFixed(2) }, this.svg);
+  }
+
+  stroke() {
+    const look = { fill: "none", stroke: this.strokeStyle, "stroke-width": this.lineWidth, "stroke-opacity": this.globalAlpha.toFixed(2) };
+    element("path", { d: this.path.join(""), ...look }, this.svg);
+  }
+
+  /** Nothing: `fillText` draws the outline as well. */
+  strokeText() {}
+
+  fillText(text, x, y) {
+    const [, weight, size, family] = /^(\d+) ([\d.]+)px (.*)$/.exec(this.font);
+    const outline = { stroke: this.strokeStyle, "stroke-width": this.lineWidth, "stroke-opacity": 0.85, "stroke-linejoin": "round", "paint-order": "stroke" };
+    const letters = { "font-family": family, "font-size": size, "font-weight": weight, "dominant-baseline": "central", "xml:space": "preserve" };
+    element("text", { x: x.toFixed(1), y: y.toFixed(1), fill: this.fillStyle, ...letters, ...outline }, this.svg, text);
+  }
+}
+
+/** Write the title of a picture into its lower left corner. */
+function caption(map, pen, text) {
+  pen.font = `400 12px ${LABEL_FONT}`;
+  Object.assign(pen, { textBaseline: "middle", strokeStyle: map.colours.page, fillStyle: map.colours.quiet, lineWidth: 3 });
+  pen.strokeText(text, 12, map.height - 14);
+  pen.fillText(text, 12, map.height - 14);
+}
+
+/** Return the shown part of the map as SVG. */
+function svgOf(map, text) {
+  const pen = new SvgPen(map.width, map.height, map.colours.page);
+  map.drawOn(pen);
+  caption(map, pen, text);
+  return new Blob([new XMLSerializer().serializeToString(pen.svg)], { type: "image/svg+xml" });
+}
+
+/** Return a promise of the shown part of the map as PNG. */
+function pngOf(map, text) {
+  const canvas = element("canvas");
+  const ratio = Math.max(map.ratio, FINEST);
+  [canvas.width, canvas.height] = [Math.round(map.width * ratio), Math.round(map.height * ratio)];
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  pen.fillStyle = map.colours.page;
+  pen.fillRect(0, 0, map.width, map.height);
+  map.drawOn(pen);
+  caption(map, pen, text);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+/** Save a file on the reader's machine. */
+function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
