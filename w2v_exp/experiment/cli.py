@@ -26,7 +26,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, configure_log, run_job
+from hydra.core.utils import JobReturn, configure_log
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -61,6 +61,7 @@ from w2v_exp.experiment.folders import (
     require_free_sweep,
     sweep_lock,
 )
+from w2v_exp.experiment.job import RUN, SWEEP, run_job
 from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
@@ -227,11 +228,9 @@ def _run_once(command: Command, companion: Companion | None) -> int:
         command.config.hydra.run.dir = literal(str(folder))
         command.config.hydra.mode = RunMode.RUN
         command.config.hydra.job.chdir = False  # paths are relative to the current folder of the command
-    # As in Hydra's launchers. `Hydra.run` would compose the configuration twice more.
-    context = HydraContext(config_loader=None, callbacks=Callbacks(command.config))
     attempt = partial(_attempt, mirror=companion)
-    try:
-        result = run_job(attempt, command.config, "hydra.run.dir", None, hydra_context=context).return_value
+    try:  # `Hydra.run` would compose the configuration twice more
+        result = run_job(attempt, command.config, RUN, Callbacks(command.config)).return_value
     finally:  # interrupted, too
         if companion:
             companion.flush()
@@ -407,7 +406,7 @@ def _launch_grid(command: Command, config: DictConfig, launch: Launch) -> None:
 def _run_here(
     composer: Composer,
     sweep: DictConfig,
-    context: HydraContext,
+    callbacks: Callbacks,
     execute: Callable[[Any], RunResult],
     on_end: Callable[[int], None],
     overrides: list[list[str]],
@@ -420,7 +419,7 @@ def _run_here(
         OmegaConf.copy_cache(from_config=sweep, to_config=config)  # ${now:…} is the same in all runs
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
-        done.append(run_job(execute, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context))
+        done.append(run_job(execute, config, SWEEP, callbacks))
         configure_log(sweep.hydra.hydra_logging, sweep.hydra.verbose)
         on_end(1)
     return done
@@ -444,7 +443,7 @@ def _launcher(
         settings = read_settings(config.hydra.launcher)
         return partial(launch_runs, settings, config, command.composer, on_end=on_end, mirror=companion)
     if config.hydra.launcher.get("_target_") == BASIC_LAUNCHER:
-        return partial(_run_here, command.composer, config, context, execute, on_end)
+        return partial(_run_here, command.composer, config, context.callbacks, execute, on_end)
     launch: Launch = (
         Plugins.instance()
         .instantiate_launcher(hydra_context=context, task_function=execute, config=config)

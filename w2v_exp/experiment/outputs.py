@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
-from omegaconf._utils import get_omega_conf_dumper
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import WordNotSupportedError
 from w2v_exp.examples.counts import Bounds
+from w2v_exp.experiment.job import as_yaml
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
@@ -42,21 +41,9 @@ RUN_FILES = re.compile(
 def write_config(info: RunInfo, folder: Path) -> None:
     """Write ``config.yaml``, the composed values as `recorded_values` returns them, and ``overrides.yaml``."""
     with replacing(folder / "config.yaml") as stream:
-        stream.write(_yaml(info.values))
+        stream.write(as_yaml(info.values))
     with replacing(folder / "overrides.yaml") as stream:
-        stream.write(_yaml(info.overrides))
-
-
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes plain values as `OmegaConf.to_yaml` does, with the same quotes, in a fifth of the time."""
-
-
-_Dumper.add_representer(str, get_omega_conf_dumper().str_representer)
-
-
-def _yaml(values: Any) -> str:
-    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return text
+        stream.write(as_yaml(info.overrides))
 
 
 def write_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:

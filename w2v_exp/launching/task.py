@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hydra._internal.callbacks import Callbacks
-from hydra.core.utils import JobStatus, run_job
-from hydra.types import HydraContext
+from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.composer import Composer
 from w2v_exp.config import Sources, plan_of, register_schema, without_hydra
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.job import SWEEP, run_job
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError
 from w2v_exp.plan import Plan
@@ -94,11 +94,10 @@ def run_task(task: Task) -> None:
     from w2v_exp.experiment.run import execute  # a process that only sends tasks need not import it
 
     config = task.compose()
-    context = HydraContext(config_loader=None, callbacks=Callbacks(config))
     with redirect_output(_run_info(config).folder), messages_on_stderr():
         try:
             job = partial(execute, mirror=ParentsMirror()) if task.is_mirrored else execute
-            done = run_job(job, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+            done = run_job(job, config, SWEEP, Callbacks(config))
         except KeyboardInterrupt as interruption:
             if not has_result(task):  # else the signal came after the end of the run
                 record_end(task, "KILLED", str(interruption) or "interrupted")
