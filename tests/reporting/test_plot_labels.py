@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
 from w2v_exp.reporting import style
-from w2v_exp.reporting.canvas import spread
-from w2v_exp.reporting.style import EndLabel, label_ends, label_points
+from w2v_exp.reporting.style import EndLabel, label_ends, label_points, spread
 
 places = st.lists(st.floats(0, 1), min_size=1, max_size=12).map(sorted)
 

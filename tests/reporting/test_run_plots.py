@@ -1,9 +1,5 @@
 """Pictures of a run show what they should, for the article's model and for the oddest of runs."""
 
-import json
-from dataclasses import asdict
-from xml.etree import ElementTree
-
 import numpy as np
 import pytest
 from matplotlib import image
@@ -11,25 +7,24 @@ from matplotlib import image
 from w2v_exp.examples.batches import Examples
 from w2v_exp.examples.counts import cost_floor, unigram_cost
 from w2v_exp.examples.pairs import window_pairs
+from w2v_exp.files import write_checked
 from w2v_exp.model.parameters import ArticleInitialization
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.reporting.canvas import text_width
-from w2v_exp.reporting.run_plots import (
-    LABEL_SIZE,
-    RunPictures,
-    draw_costs,
-    draw_embedding_map,
-    draw_softmax,
-    embedding_map,
-    map_positions,
-)
+from w2v_exp.reporting import style
+from w2v_exp.reporting.projections import map_positions
+from w2v_exp.reporting.run_plots import draw_costs, draw_pictures, draw_softmax, map_embeddings
+from w2v_exp.reporting.run_plots import draw_embedding_map as draw_map
 from w2v_exp.text.corpus import ArticleCorpus
 from w2v_exp.text.encoding import encode_text
 from w2v_exp.text.tokenizers import ArticleTokenizer
 from w2v_exp.text.vocabulary import VocabularyRule
 from w2v_exp.training.trainer import Trainer
 
-SVG = "{http://www.w3.org/2000/svg}"
+
+def draw_embedding_map(words, vectors, counts, path):
+    draw_map(*map_positions(words, vectors, counts), len(words), path)
+
+
 HOSTILE = [
     "$x_1^2$", "<script>alert(1)</script>", "日本", "שלום", "مرحبا", "नमस्ते", "a\x00b", "\ud800", "\u202eevil",
     "w" * 80, "_", "&amp;", "\\frac{1}{2}$", "😀", "e\u0301te", "%s", "{}", "-->",
@@ -100,25 +95,15 @@ def test_odd_costs_are_drawn_and_said_to_be_odd(costs, floor, unigram, sentence,
 
 
 def labels_of(words, vectors, counts, tmp_path):
-    """Return the labels of a map, after a check that none lies on another or outside."""
-    names, positions, shares = map_positions(words, vectors, counts)
-    path = tmp_path / "labels.svg"
-    embedding_map(names, positions, shares, len(words)).write(path)
-    labels = [
-        text for text in ElementTree.parse(path).iter(f"{SVG}text") if float(text.get("font-size")) < 24
-    ]
-    boxes = []
-    for label in labels:
-        x, y, width = float(label.get("x")), float(label.get("y")), text_width(label.text, LABEL_SIZE)
-        boxes.append((x, y - 18, x + width, y + 5))
-    for i, (left, top, right, bottom) in enumerate(boxes):
-        assert 0 <= left < right <= 1600
-        assert not [
-            other
-            for other in boxes[:i]
-            if left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
-        ]
-    return [label.text for label in labels]
+    """Return the labels of a map, after a check that none lies on another."""
+    with style.drawing(tmp_path / "map.png", height=6.4) as figure:
+        placed = map_embeddings(figure, *map_positions(words, vectors, counts), len(words))
+        labels = [label for label in placed if label is not None]
+        boxes = [label.get_window_extent() for label in labels]
+        assert not [(i, j) for i in range(len(boxes)) for j in range(i) if boxes[i].overlaps(boxes[j])]
+        edges = figure.axes[0].get_window_extent()
+        assert all(edges.x0 <= box.x0 and box.x1 <= edges.x1 for box in boxes)
+    return [label.get_text() for label in labels]
 
 
 def test_all_words_of_the_article_find_room_on_the_map(article, tmp_path):
@@ -216,11 +201,12 @@ def test_true_neighbours_leave_their_values_to_be_seen(size, tmp_path):
         draw_softmax(["w"] * size, values, true, tmp_path / f"{number}.png")
         pictures.append(image.imread(tmp_path / f"{number}.png"))
     bare, framed = pictures
-    height, width = bare.shape[:2]
-    filled = (
-        np.abs(bare - bare[height // 2 + 5, width // 2 + 5]).sum(axis=2) < 0.02
-    )  # all cells have one value
-    cells = np.argwhere(filled[:, : int(0.905 * width)])  # without the scale
+    width = bare.shape[1]
+    colours, counts = np.unique(bare.reshape(-1, 3), axis=0, return_counts=True)
+    counts[colours.sum(axis=1) == 3] = 0  # white
+    value = colours[counts.argmax()]  # all cells have one value
+    filled = np.abs(bare - value).sum(axis=2) < 0.02
+    cells = np.argwhere(filled[:, : int(0.89 * width)])  # without the scale
     (top, left), (bottom, right) = cells.min(axis=0), cells.max(axis=0)
     changed = (bare != framed).any(axis=2)[top:bottom, left:right]
     rows, columns = np.linspace(0, changed.shape[0], size + 1), np.linspace(0, changed.shape[1], size + 1)
@@ -241,37 +227,46 @@ def test_too_many_words_for_a_heat_map_are_refused(tmp_path):
         draw_softmax(["w"] * 51, np.eye(51), np.eye(51, dtype=bool), tmp_path / "s.png")
 
 
-def test_pictures_that_went_through_json_are_the_same(article, tmp_path):
-    """Another process, or a later time, draws them from what a file or a pipe can hold."""
+def test_pictures_are_drawn_from_a_file(article, tmp_path):
+    """Whoever uploads a run draws them, possibly later, in another process."""
     vocabulary, pairs, parameters, records = article
     words, positions, shares = map_positions(vocabulary.words, parameters.embedding, vocabulary.counts)
     true = np.zeros((len(vocabulary), len(vocabulary)), bool)
     true[pairs.centres, pairs.contexts] = True
-    pictures = RunPictures(
-        curves={"cost": [(record.epoch, record.cost) for record in records], "objective_cost": [(0, np.nan)]},
-        unigram=2.4,
-        floor=np.nan,
-        estimated=True,
-        vocabulary_size=len(vocabulary),
-        words=words,
-        positions=positions.tolist(),
-        shares=shares,
-        softmax_words=vocabulary.words,
-        probabilities=Softmax().probabilities(parameters, np.arange(len(vocabulary))).tolist(),
-        true_neighbours=true.tolist(),
-    )
-    drawn = {}
-    for name, data in {
-        "here": pictures,
-        "there": RunPictures(**json.loads(json.dumps(asdict(pictures)))),
-    }.items():
-        (tmp_path / name).mkdir()
-        data.draw(tmp_path / name)
-        drawn[name] = {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
-    assert drawn["here"] == drawn["there"]
-    assert set(drawn["here"]) == {"cost.png", "embedding_map.png", "softmax.png"}
+    probabilities = Softmax().probabilities(parameters, np.arange(len(vocabulary)))
+    curve = {record.epoch: record.cost for record in records}
+    values = {
+        "curves": {"cost": list(curve.items()), "objective_cost": [(0, np.nan)]},
+        "unigram": 2.4,
+        "floor": np.nan,
+        "estimated": True,
+        "vocabulary_size": len(vocabulary),
+        "words": words,
+        "positions": positions.tolist(),
+        "shares": shares,
+        "softmax_words": vocabulary.words,
+        "probabilities": probabilities.tolist(),
+        "true_neighbours": true.tolist(),
+    }
+    write_checked(tmp_path / "pictures.json", values)
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+    draw_pictures(tmp_path / "pictures.json", there)
+    curves = {"cost": curve, "objective_cost": {0: np.nan}}
+    draw_costs(curves, unigram=2.4, estimated=True, path=here / "cost.png")
+    draw_map(words, positions, shares, len(vocabulary), here / "embedding_map.png")
+    draw_softmax(vocabulary.words, probabilities, true, here / "softmax.png")
+    for file in here.iterdir():
+        assert (there / file.name).read_bytes() == file.read_bytes()
+    assert len(list(there.iterdir())) == 3
 
 
 def test_a_run_without_epochs_and_with_many_words_has_a_map_only(tmp_path):
-    RunPictures({}, np.nan, np.nan, False, 51, ["a"], [(0.0, 0.0)], (0.0, 0.0)).draw(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["embedding_map.png"]
+    values = {
+        **{"curves": {}, "unigram": np.nan, "floor": np.nan, "estimated": False, "vocabulary_size": 51},
+        **{"words": ["a"], "positions": [(0.0, 0.0)], "shares": (0.0, 0.0), "softmax_words": []},
+    }
+    write_checked(tmp_path / "pictures.json", values)
+    draw_pictures(tmp_path / "pictures.json", tmp_path)
+    assert [file.name for file in tmp_path.glob("*.png")] == ["embedding_map.png"]

@@ -388,3 +388,18 @@ def test_an_end_before_a_resumption_is_void(client: MlflowClient, store: Path, t
         json.loads((tmp_path / upload.UPLOADED_FILE).read_text())["offset"]
         == (tmp_path / FILE).stat().st_size
     )
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"words": []}'], ids=["empty", "cut", "list", "other"]
+)
+def test_a_run_whose_pictures_are_damaged_is_uploaded_without_them(
+    store: Path, tmp_path: Path, content: bytes, client: MlflowClient
+) -> None:
+    folder = tmp_path / "run"
+    run = leave(store, folder, End("FINISHED", "artifacts"))
+    (folder / "artifacts").mkdir(exist_ok=True)
+    (folder / "artifacts" / upload.PICTURES).write_bytes(content)
+    assert sync([str(folder)]) == 0
+    assert client.get_run(run).info.status == "FINISHED"
+    assert upload.PICTURES not in [file.path for file in client.list_artifacts(run)]

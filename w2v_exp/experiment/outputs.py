@@ -7,9 +7,8 @@ import logging
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,23 +17,23 @@ from w2v_exp.errors import WordNotSupportedError
 from w2v_exp.examples.counts import Bounds
 from w2v_exp.experiment.job import as_yaml
 from w2v_exp.experiment.run_info import RunInfo
-from w2v_exp.files import replacing
+from w2v_exp.files import replacing, write_checked
 from w2v_exp.machine import readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.escape import table_cells
 from w2v_exp.reporting.explorer import ExplorerPage, NoExplorer
+from w2v_exp.reporting.projections import SOFTMAX_WORDS, map_positions
 from w2v_exp.text.vocabulary import Vocabulary
+from w2v_exp.tracking.upload import PICTURES
 from w2v_exp.training.trainer import EpochRecord, Trainer
-
-if TYPE_CHECKING:
-    from w2v_exp.reporting.run_plots import RunPictures
 
 _log = logging.getLogger(__name__)
 
 # All files that a run writes into its folder ``artifacts``.
 RUN_FILES = re.compile(
     r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
-    r"|(evaluation|neighbours|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png|traceback\.txt|model"
+    r"|(evaluation|neighbours|pictures|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png"
+    r"|traceback\.txt|model"
 )
 
 
@@ -119,44 +118,41 @@ def write_explorer(plan: Plan, title: str, embeddings: Callable[[], Embeddings],
     return f"explorer.html ({readable_bytes(size)}): the words on a map, with their neighbours"
 
 
-def run_pictures(
+def write_pictures(
     plan: Plan,
     bounds: Bounds | None,
     vocabulary: Vocabulary,
     trainer: Trainer,
     curves: Mapping[str, Mapping[int, float]],
+    folder: Path,
     *,
     estimated: bool,
-) -> RunPictures:
-    """Return the pictures of a run: its costs, its embeddings, and the softmax output of a small vocabulary.
+) -> None:
+    """Write the data of a run's pictures: its costs, its embeddings, and the softmax output of a small vocabulary.
 
-    They are data, which `RunPictures.draw` draws, in this process or in another one.
+    Whoever uploads the run draws them: see `run_plots.draw_pictures`.
     """
-    from w2v_exp.reporting.run_plots import SOFTMAX_WORDS, RunPictures, map_positions  # with Pillow
-
     article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
     drawn = {**curves, "article_cost": article} if trainer.records else {}
     vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input
     words, positions, shares = map_positions(vocabulary.words, vectors, vocabulary.counts)
-    pictures = RunPictures(
-        curves={name: list(curve.items()) for name, curve in drawn.items()},
-        unigram=bounds.unigram_cost if bounds else math.nan,
-        floor=bounds.cost_floor if bounds else math.nan,
-        estimated=estimated,
-        vocabulary_size=len(vocabulary),
-        words=words,
-        positions=positions.tolist(),
-        shares=shares,
-    )
-    if len(vocabulary) > SOFTMAX_WORDS:
-        return pictures
-    probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
-    centres, contexts, _ = trainer.examples.pairs.distinct()
-    neighbours = np.zeros((len(vocabulary), len(vocabulary)), bool)
-    neighbours[centres, contexts] = True
-    return replace(
-        pictures,
-        softmax_words=list(vocabulary.words),
-        probabilities=probabilities.tolist(),
-        true_neighbours=neighbours.tolist(),
-    )
+    values: dict[str, Any] = {
+        "curves": {name: list(curve.items()) for name, curve in drawn.items()},
+        "unigram": bounds.unigram_cost if bounds else math.nan,
+        "floor": bounds.cost_floor if bounds else math.nan,
+        "estimated": estimated,
+        "vocabulary_size": len(vocabulary),
+        "words": words,
+        "positions": positions.tolist(),
+        "shares": shares,
+        "softmax_words": [],
+    }
+    if len(vocabulary) <= SOFTMAX_WORDS:
+        probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
+        centres, contexts, _ = trainer.examples.pairs.distinct()
+        neighbours = np.zeros((len(vocabulary), len(vocabulary)), bool)
+        neighbours[centres, contexts] = True
+        values["softmax_words"] = list(vocabulary.words)
+        values["probabilities"] = probabilities.tolist()
+        values["true_neighbours"] = neighbours.tolist()
+    write_checked(folder / PICTURES, values, durable=False)

@@ -202,15 +202,15 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
                 record.log_table("similar_words", probe_table(outcome.probes))
             outcome.explorer = outputs.write_explorer(plan, info.name, outcome.embeddings, outcome.files)
             if plan.mlflow and plan.mlflow.plots:
-                pictures = outputs.run_pictures(
+                outputs.write_pictures(
                     plan,
                     bounds if plan.costs_all_pairs else None,
                     vocabulary,
                     trainer,
                     costs.curves(),
+                    outcome.files,
                     estimated=metrics.get("cost_sample_share", 1.0) < 1.0,
                 )
-                pictures.draw(outcome.files)
     return outcome
 
 

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,25 +23,6 @@ from w2v_exp.reporting.comparison import SPREAD, Comparison, Group, Layout, layo
 from w2v_exp.reporting.style import EndLabel, label_ends, label_points
 
 EXPLAINED, MEMORY, TIME = "information_explained", "peak_memory_mb", "train_seconds"
-
-
-def _draw_curve(
-    axes: Axes,
-    epochs: Sequence[float] | NDArray[Any],
-    values: Sequence[float] | NDArray[Any],
-    colour: str,
-    width: float,
-) -> None:
-    """Draw a curve; a single finite value is a dot."""
-    lone = int(np.isfinite(values).sum()) == 1
-    marker = "o" if lone else None  # not clipped: at an edge of the axes it would be cut in half
-    axes.plot(epochs, values, color=colour, lw=width, marker=marker, clip_on=not lone)
-
-
-def _draw_level(axes: Axes, name: str, level: float) -> EndLabel:
-    """Draw a horizontal line, and return its label."""
-    axes.axhline(level, color=style.GREY, lw=1, ls=style.DASHES)
-    return EndLabel(level, f"{name} {level:.4f}", style.GREY)
 
 
 FOCUS = len(style.COLOURS)  # curves that colour can distinguish; of more, only the best have a colour
@@ -78,7 +59,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
         values, ends = [], []
         for rank, (group, epochs, means, deviations) in reversed(list(enumerate(curves))):
             colour = style.COLOURS[rank] if rank < focus else style.PALE
-            _draw_curve(axes, epochs, means, colour, 1.6 if rank < focus else 0.9)
+            style.draw_curve(axes, epochs, means, colour, 1.6 if rank < focus else 0.9)
             if rank < focus:
                 axes.fill_between(
                     epochs, means - deviations, means + deviations, color=colour, alpha=0.2, lw=0
@@ -88,7 +69,7 @@ def draw_cost_curves(comparison: Comparison, path: Path | str, metric: str = "co
                 ends.append(EndLabel(end, f"{comparison.name_of(group)}  {end:.4f}{qualifier}", colour))
             values += means[np.isfinite(means)].tolist()
         if metric == "cost" and math.isfinite(floor := comparison.common_floor):
-            ends.append(_draw_level(axes, "cost floor ", floor))
+            ends.append(style.draw_level(axes, "cost floor ", floor))
             values.append(floor)
         style.show_epochs(axes, max(float(epochs[-1]) for _, epochs, _, _ in curves))
         style.show_values(axes, f"{heading_of(metric)}, nats per pair", values)

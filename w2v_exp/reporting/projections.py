@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from w2v_exp.errors import SettingError, install_command, require_choice
 
@@ -93,6 +94,32 @@ def nearest_directions(
         found.ids[rows] = np.take_along_axis(ids, order, axis=1)
         found.cosines[rows] = np.take_along_axis(nearest, order, axis=1)
     return found
+
+
+MAP_WORDS = 300  # in the picture of a map; more dots have hardly any labels
+SOFTMAX_WORDS = 50  # in a heat map; more cells are too small to distinguish
+
+
+def map_positions(
+    words: Sequence[str], vectors: NDArray[Any], counts: ArrayLike
+) -> tuple[list[str], NDArray[np.float64], tuple[float, float]]:
+    """Return the words of a map, their positions by principal components, and the shares of the variance.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The vocabulary.
+    vectors : ndarray, shape (V, dim)
+        Their embeddings. Words whose vectors are not finite are omitted.
+    counts : array-like, shape (V,)
+        Occurrences of each word. At most `MAP_WORDS` words are on the map, the most frequent, by falling count.
+    """
+    finite = np.flatnonzero(np.isfinite(vectors).all(axis=1))
+    chosen = finite[np.argsort(-np.asarray(counts)[finite], kind="stable")][:MAP_WORDS]
+    if not len(chosen):
+        return [], np.zeros((0, 2)), (0.0, 0.0)
+    positions, shares = principal_components(np.asarray(vectors, np.float64)[chosen])
+    return [words[i] for i in chosen], positions, (float(shares[0]), float(shares[1]))
 
 
 class Projector:

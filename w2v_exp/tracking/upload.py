@@ -32,6 +32,7 @@ from w2v_exp.tracking.store import (
     RETRY_SECONDS,
     Store,
     error_message,
+    first_line,
     is_transient,
     store_uri,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LEGACY = "pending.json"  # data that w2v_exp 0.1.0 could not upload
+PICTURES = "pictures.json"  # among the files of a run: the data of its pictures
 BATCH = 1000  # metrics; the most that MLflow takes in one call
 TAGS_BATCH = PARAMS_BATCH = 100
 WAIT_SECONDS = 5.0  # for a slow store; then training continues, and the upload beside it
@@ -393,6 +395,7 @@ class Uploader:
             return
         folder = self.journal.folder
         if (files := checked_files(folder, end.files)) and files.is_dir():
+            draw_pictures(files)
             model = files / MODEL
             log_artifacts(self._client, run_id, files, without=MODEL if is_model(model) else "")
             if is_model(model):
@@ -402,6 +405,19 @@ class Uploader:
         if INCOMPLETE_TAG in run.data.tags:
             self._client.delete_tag(run_id, INCOMPLETE_TAG)
         self._client.set_terminated(run_id, end.status, time)
+
+
+def draw_pictures(files: Path) -> None:
+    """Draw the pictures of a run from their data, which are deleted; a run without pictures is logged all the same."""
+    if not (files / PICTURES).is_file():
+        return
+    from w2v_exp.reporting import run_plots
+
+    try:
+        run_plots.draw_pictures(files / PICTURES, files)
+    except (DamagedFileError, KeyError, TypeError, ValueError) as error:
+        _log.warning(f"{files / PICTURES}: its pictures cannot be drawn ({first_line(error)}).")
+    (files / PICTURES).unlink()
 
 
 def log_text(client: MlflowClient, run_id: str, text: Mapping[str, str]) -> None:
