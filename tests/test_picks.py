@@ -155,7 +155,12 @@ def test_known_numbers_of_words_replace_the_estimates() -> None:
     assert counted.settings["epochs"] == 20 > estimated.settings["epochs"]
     assert "about 10,000,000 words" in counted.lines[0]
     assert "about 5,000 words" in counted.lines[1]
-    assert pick_settings(None, cores=1, memory=None, tokens=17_000_000).lines[0].count("unknown") == 0
+    assert ": 17,000,000 words; " in pick_settings(None, cores=1, memory=None, tokens=17_000_000).lines[0]
+
+
+def test_a_tiny_text_keeps_its_words_with_negative_sampling() -> None:
+    assert picks(1000, objective="negative_sampling").settings["subsampling"] == "none"
+    assert picks(10**6, objective="negative_sampling").settings["subsampling"] == "word2vec"
 
 
 def test_the_lines_name_overridden_picks() -> None:

@@ -69,6 +69,7 @@ class _Text:
 
     size: int
     is_known: bool
+    is_counted: bool  # tokens are no estimate
     tokens: int
     words: int  # that occur at least `min_count` times
     min_count: int
@@ -160,6 +161,7 @@ def _described(
 ) -> _Text:
     """Return the text and the machine, with estimates for what is unknown."""
     is_known = size is not None or tokens is not None
+    is_counted = size is None and tokens is not None
     if tokens is None:
         tokens = math.ceil((UNKNOWN_BYTES if size is None else size) / TOKEN_BYTES)
     if size is None:
@@ -173,6 +175,7 @@ def _described(
     return _Text(
         size,
         is_known,
+        is_counted,
         tokens,
         max(words, 2),
         min_count,
@@ -284,7 +287,9 @@ def _sampling(text: _Text, given: Mapping[str, Any]) -> _Recipe:
     epochs = max(1, min(most, int(BUDGET_SECONDS * rate / max(1, text.tokens))))
     settings: dict[str, Value] = {
         "labels": "blocks",
-        "subsampling": "word2vec",
+        "subsampling": "word2vec"
+        if text.tokens >= VERY_FEW_TOKENS
+        else "none",  # it would drop nearly all words
         "initialization": "word2vec" if text.is_long or is_cbow else "gensim",
         "optimizer": "sgd",
         "schedule": "linear",
@@ -425,6 +430,8 @@ PRECISION = "half the memory of float64, the same scores"
 def _size_phrase(text: _Text) -> str:
     if not text.is_known:
         return f"the size is unknown, {readable_bytes(UNKNOWN_BYTES)} are assumed"
+    if text.is_counted:
+        return f"{text.tokens:,} words"
     return f"{readable_bytes(text.size)}, about {_rounded(text.tokens)} words"
 
 
