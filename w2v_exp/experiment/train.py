@@ -159,17 +159,9 @@ def _given(source: Any, settings: Mapping[str, Any]) -> Given:
 
 def _text_of(source: Any, settings: Mapping[str, Any]) -> Given:
     """Return the text of a source, with the settings that name it."""
-    named = [
-        key
-        for key in ("corpus", "corpus.path", "corpus__path", "corpus.text", "corpus__text")
-        if key in settings
-    ]
-    if named and not isinstance(settings[named[0]], Mapping):
-        raise SettingError(
-            named[0].replace("__", "."),
-            short(settings[named[0]]),
-            "the first argument is the text. Give one of both.",
-        )
+    for key, value in _flat(settings):
+        if key in ("corpus", "corpus.path", "corpus.text"):
+            raise SettingError(key, short(value), "the first argument is the text. Give one of both.")
     if isinstance(source, str):
         if _is_text(source):
             return _given_text(TextCorpus(source))
