@@ -18,6 +18,7 @@ from w2v_exp.config import register_schema
 from w2v_exp.experiment.completion import SCRIPTS, completions
 
 
+@pytest.mark.cases(every=4)
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -109,6 +109,11 @@ def test_runs_without_a_difference_have_no_importance():
     assert importance(compare(grid([[[1.0]]])), METRIC).shares == []
 
 
+def test_runs_that_share_no_values_have_no_importance():
+    runs = [run({"k0": i, "k1": i}, i) for i in range(2)]
+    assert importance(compare(runs), METRIC).note.startswith("Not enough runs: their values have no")
+
+
 def trials(count):
     generator = np.random.default_rng(1)
     rows = [(generator.random(), generator.random(), "ab"[i % 2]) for i in range(count)]

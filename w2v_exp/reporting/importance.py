@@ -122,19 +122,21 @@ def _complete_grid(
 def _of_grid(
     groups: Sequence[Group], grid: Mapping[str, Sequence[str]], metric: Ranking, values: int
 ) -> Importance:
-    cells = {tuple(group.swept.get(key, "") for key in grid): group for group in groups}
+    places = {key: {value: i for i, value in enumerate(kept)} for key, kept in grid.items()}
+    inside = {
+        tuple(places[key][group.swept.get(key, "")] for key in grid): group
+        for group in groups
+        if all(group.swept.get(key, "") in places[key] for key in grid)
+    }
     keys = [key for key, kept in grid.items() if len(kept) > 1]
-    inside = [
-        group for cell, group in cells.items() if all(v in grid[k] for k, v in zip(grid, cell, strict=True))
-    ]
-    seeds = sorted(set.intersection(*({run.seed for run in group.runs} for group in inside)))
+    seeds = sorted(set.intersection(*({run.seed for run in group.runs} for group in inside.values())))
     shape = [len(kept) for kept in grid.values()]
     numbers = np.empty([*shape, max(1, len(seeds))])
-    for cell, group in cells.items():
-        if group in inside:
-            place = tuple(kept.index(value) for kept, value in zip(grid.values(), cell, strict=True))
-            by_seed = {run.seed: run.metrics[metric.metric] for run in group.runs}
-            numbers[place] = [by_seed[seed] for seed in seeds] if seeds else group.mean(metric.metric)
+    for place, group in inside.items():
+        by_seed = {run.seed: run.metrics[metric.metric] for run in group.runs}
+        numbers[place] = [by_seed[seed] for seed in seeds] if seeds else group.mean(metric.metric)
+    if not keys:
+        return Importance(metric, [], "Not enough runs: their values have no combinations in common.")
     if len(keys) == 1 and len(seeds) < 2:
         return Importance(metric, [], "Not enough runs: a single key needs several seeds; add repeats=5.")
     numbers = numbers.reshape([size for size in shape if size > 1] + [numbers.shape[-1]])
