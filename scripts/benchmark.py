@@ -1,8 +1,9 @@
-"""Measure speed, as ratios to a plain implementation of the article's recipe, and the overhead of sweeps.
+"""Measure speed, as ratios to a plain implementation of the article's recipe, and of sweeps to a script by hand.
 
-    python scripts/benchmark.py                               everything but the sweep: some minutes
+    python scripts/benchmark.py                               everything but sweep and runs: some minutes
     python scripts/benchmark.py --only article pairs          a selection
-    python scripts/benchmark.py --only sweep                  overhead of resume, checkpoints and explorers: minutes
+    python scripts/benchmark.py --only sweep                  sweeps against a script by hand, overhead: minutes
+    python scripts/benchmark.py --only runs                   a thousand tiny runs on joblib: minutes
     python scripts/benchmark.py --threads 1 --json speed.json
 
 Both sides run alternately in this process, with the same number of BLAS threads; a ratio is the median over repeats.
@@ -14,17 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+from benchmarks.commands import many_runs, start_of_a_run, sweeps
 from benchmarks.measure import Bar, bar_table, machine_description
 from benchmarks.recipe import article_training, exact_epoch, pair_generation, real_steps
 from rich.console import Console
@@ -32,7 +28,7 @@ from rich.console import Console
 from w2v_exp.files import replacing
 from w2v_exp.machine import available_cores
 
-PARTS = ("article", "steps", "epoch", "pairs", "command")  # and the sweep, which takes minutes
+PARTS = ("article", "steps", "epoch", "pairs", "command")  # and sweep and runs, which take minutes
 # The smallest size of each part, as a test that it runs.
 TINY: dict[str, dict[str, Any]] = {
     "article": {"epochs": 20, "repeats": 2},
@@ -40,19 +36,17 @@ TINY: dict[str, dict[str, Any]] = {
     "epoch": {"messages": 1, "steps": 2, "square": 64, "repeats": 2},
     "pairs": {"messages": 1, "vocabulary_size": 300, "tokens": 500, "repeats": 2},
     "command": {"repeats": 2},
-    "sweep": {"epochs": 20, "repeats": 2},
+    "sweep": {"epochs": 20, "runs": 2, "repeats": 2},
+    "runs": {"runs": 2},
 }
-SWEEP = ("window=3,5", "dim=10,50", "-m")  # that of `make sweep`
-WITH = ("resume=true", "checkpoint=regular", "explorer=auto")
-WITHOUT = ("resume=false", "checkpoint=none", "explorer=none")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script and return its exit code."""
     choices = _parser().parse_args(arguments)
     sizes = {part: dict(TINY[part]) if choices.tiny else {} for part in TINY}
-    for size in sizes.values() if choices.repeats else ():
-        size["repeats"] = choices.repeats
+    for part in set(sizes) - {"runs"} if choices.repeats else ():
+        sizes[part]["repeats"] = choices.repeats
     try:
         bars = measure(choices.only, choices.threads, sizes)
     except ArithmeticError as error:
@@ -82,47 +76,12 @@ def measure(parts: Sequence[str], threads: Sequence[int], sizes: dict[str, dict[
     if "pairs" in parts:
         bars += pair_generation(**sizes["pairs"])
     if "command" in parts:
-        bars.append(whole_command(**sizes["command"]))
+        bars += start_of_a_run(**sizes["command"])
     if "sweep" in parts:
-        bars.append(sweep_overhead(**sizes["sweep"]))
+        bars += sweeps(**sizes["sweep"])
+    if "runs" in parts:
+        bars.append(many_runs(**sizes["runs"]))
     return bars
-
-
-def whole_command(*, repeats: int = 11) -> Bar:
-    """Measure the processor time of a run of one epoch, from the start of Python to its end."""
-    seconds = []
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(repeats + 1):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            _run_command(folder, "tracking=none", "epochs=1")
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    # The first one may compile modules.
-    return Bar("w2v-exp tracking=none epochs=1: processor time", statistics.median(seconds[1:]), "s", 1)
-
-
-def sweep_overhead(*, epochs: int | None = None, repeats: int = 5) -> Bar:
-    """Measure by how much resume, checkpoints and explorers prolong the default sweep.
-
-    Whole commands are timed alternately, by wall time, with the sweep's own number of epochs by default.
-    """
-    shares = []
-    for repeat in range(repeats + 1):
-        seconds = []
-        for settings in (WITHOUT, WITH):
-            with tempfile.TemporaryDirectory() as folder:
-                began = perf_counter()
-                _run_command(folder, *SWEEP, *settings, *([f"epochs={epochs}"] if epochs else []))
-                seconds.append(perf_counter() - began)
-        if repeat:  # the first one may compile modules, and fills the file cache of the system
-            shares.append(100 * (seconds[1] / seconds[0] - 1))
-    return Bar("the default sweep: resume, checkpoints and explorers", statistics.median(shares), "%", 15)
-
-
-def _run_command(folder: str, *arguments: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", "w2v_exp", *arguments]
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=TINY,
         default=PARTS,
         metavar="PART",
-        help=f"{', '.join(PARTS)} (default: all of these), sweep",
+        help=f"{', '.join(PARTS)} (default: all of these), sweep, runs",
     )
     add(
         "--threads",
