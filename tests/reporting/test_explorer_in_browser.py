@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from browser import Watch, chromium, opened, wait_until
 from mlflow_ui import served
+from PIL import Image
 from processes import Command
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
+from w2v_exp.embeddings.similarity import directions
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, find_clusters, quantised_positions
+from w2v_exp.reporting.projections import Projector
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +70,10 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Show]:
         yield open_page
         for path, watch in watched:
             assert watch.complaints == []
-            assert set(watch.requests) <= {path.as_uri(), "data:,"}
+            requests = {
+                url.partition("#")[0] for url in watch.requests if not url.startswith(("blob:", "about:"))
+            }
+            assert requests <= {path.as_uri(), "data:,"}
 
 
 def drawn(frame: Any) -> None:
@@ -258,6 +265,130 @@ def test_hostile_words_show_themselves_as_text(show: Show) -> None:
     assert page.locator("script").count() == 2
 
 
+def positions_on_map(frame: Any) -> list[list[float]]:
+    found: list[list[float]] = frame.evaluate("explorer.vectors.words.map((_, id) => explorer.map.pixel(id))")
+    return found
+
+
+def fragment_is(page: Any, **state: str) -> None:
+    """Wait until the address has a state."""
+    has = " && ".join(f"state.get({key!r}) === {value!r}" for key, value in state.items())
+    wait_until(page, f"(state => {has})(new URLSearchParams(location.hash.slice(1)))")
+
+
+def test_the_maps_are_those_of_the_projections_and_the_clusters_those_of_python(
+    show: Show, embeddings: Embeddings
+) -> None:
+    page = show(embeddings)
+    assert page.locator("#maps option").all_inner_texts() == ["t-SNE", "PCA"]
+    units = directions(embeddings.input)
+    projector = Projector(units)
+    for key in ("tsne", "pca"):
+        page.locator("#maps").select_option(key)
+        wait_until(page, "explorer.map.positions === explorer.map.target")
+        expected = quantised_positions(projector.positions(key)) / 65_535
+        found = page.evaluate("Array.from(explorer.map.positions)")
+        np.testing.assert_allclose(np.reshape(found, (-1, 2)), expected, atol=1e-6)
+    assert "% of the variance" in page.locator("#note").inner_text()
+    clusters = find_clusters(units, embeddings.counts, 0)
+    np.testing.assert_array_equal(page.evaluate("Array.from(explorer.map.groups)"), clusters.of_words)
+    names = [", ".join(embeddings.words[i] for i in row) for row in clusters.names]
+    assert page.locator("#groups bdi").all_inner_texts() == names
+    drawn(page)
+    named = page.evaluate("explorer.map.named.map(label => label.group)")
+    assert 1 <= len(set(named)) == len(named) <= len(names)
+
+
+def test_no_labels_overlap(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    labels = "[...explorer.map.drawn, ...explorer.map.named]"
+    boxes = page.evaluate(f"{labels}.map(({{left, top, right, bottom}}) => [left, top, right, bottom])")
+    assert len(boxes) > 20
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for other_left, other_top, other_right, other_bottom in boxes[:number]:
+            assert min(right, other_right) <= max(left, other_left) or (
+                min(bottom, other_bottom) - max(top, other_top)
+                < 4  # less than a cell, which holds no letters
+            )
+
+
+def test_a_link_restores_word_map_colour_and_view(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings, permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#search").fill("queen")
+    page.locator("#search").press("Enter")
+    page.locator("#maps").select_option("pca")
+    page.locator("#colour").select_option("frequency")
+    page.locator("#groups button").nth(1).click()
+    page.get_by_title("Zoom in").click()
+    page.locator("#map").press("ArrowLeft")
+    fragment_is(page, word="queen", map="pca", colour="frequency", group="1", zoom="1.60")
+    page.locator("#link").click()
+    wait_until(page, "document.getElementById('done').textContent === 'Link copied.'")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == page.url
+    assert link.endswith(page.locator("#link").get_attribute("href"))
+    wait_until(page, "explorer.map.positions === explorer.map.target")
+    before = positions_on_map(page)
+    page.goto("about:blank")
+    page.goto(link)
+    drawn(page)
+    assert page.locator("#chosen").inner_text() == "queen"
+    assert page.locator("#maps").input_value() == "pca"
+    assert page.locator("#colour").input_value() == "frequency"
+    assert page.locator("#groups button[aria-pressed=true]").count() == 1
+    wait_until(page, "explorer.map.positions === explorer.map.target")
+    np.testing.assert_allclose(positions_on_map(page), before, atol=3)  # the address has four digits
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    ["#word=nobody&map=umap&group=99&x=9&y=-9&zoom=1e9", "#x=a&y=&zoom=-1&group=-1&colour=%", "#%E0%A4%A"],
+)
+def test_an_address_with_nonsense_shows_the_page(show: Show, embeddings: Embeddings, fragment: str) -> None:
+    page = show(embeddings)
+    page.evaluate("fragment => { location.hash = fragment; }", fragment)
+    page.evaluate("explorer.choose(explorer.vectors.ids.get('king'))")
+    fragment_is(page, map="tsne", colour="clusters", word="king")
+    assert np.isfinite(positions_on_map(page)).all()
+
+
+def test_pictures_show_the_view_and_hostile_words_as_text(show: Show, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(len(HOSTILE), 4))
+    page = show(Embeddings(HOSTILE, np.arange(len(HOSTILE), 0, -1), vectors))
+    page.evaluate("explorer.choose(0)")
+    for name in ("png", "svg"):
+        with page.expect_download() as begun:
+            page.locator(f"#{name}").click()
+        assert re.fullmatch(rf"map-pca-[\w-]+\.{name}", begun.value.suggested_filename)
+        begun.value.save_as(tmp_path / f"map.{name}")
+    width, height = page.evaluate("[explorer.map.width, explorer.map.height]")
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.size == (2 * round(width), 2 * round(height))
+        assert len(picture.convert("RGB").getcolors(100_000)) > 20
+    root = ElementTree.parse(tmp_path / "map.svg").getroot()
+    names = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert names == {"svg", "rect", "path", "text"}
+    texts = [element.text for element in root.iter() if element.tag.endswith("}text")]
+    assert HOSTILE[0] in texts
+    assert "a run · PCA · w2v_exp" in texts
+    assert texts[:-1] == page.evaluate("explorer.map.drawn.map(label => explorer.map.labels[label.id])")
+
+
+def test_a_cluster_is_emphasised_by_its_button(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    button = page.locator("#groups button").nth(2)
+    button.click()
+    drawn(page)
+    assert button.get_attribute("aria-pressed") == "true"
+    labelled = page.evaluate("explorer.map.drawn.map(({id}) => explorer.map.groups[id])")
+    assert set(labelled) == {2}
+    button.press("Enter")
+    drawn(page)
+    assert page.locator("#groups button[aria-pressed=true]").count() == 0
+    page.locator("#colour").select_option("none")
+    assert page.locator("#legend").is_hidden()
+
+
 def test_small_vocabularies_have_pages_too(show: Show) -> None:
     page = show(Embeddings(["alone"], None, np.ones((1, 2))))
     page.mouse.click(*pixel(page, "alone"))
@@ -313,6 +444,8 @@ def test_the_page_works_in_the_artifact_viewer_of_mlflow(
         assert inner.locator("#search-found li bdi").all_inner_texts() == [
             "</script><script>alert(1)</script>"
         ]
+        assert inner.locator("#png").is_hidden()  # its frame allows no downloads
+        assert inner.locator("#in-frame").is_visible()
         # MLflow's own page asks its server for some things that are not there; this one asks for nothing.
         assert [said for said in watch.complaints if "404 (Not Found)" not in said] == []
         assert watch.left_the_machine == []

@@ -56,7 +56,8 @@ class WordMap {
     this.chosen = null;
     this.near = [];
     this.hovered = null;
-    this.drawn = []; // labels with their rectangles
+    this.drawn = []; // labels of words with their rectangles
+    this.named = []; // names of groups with their rectangles
     this.pointers = new Map();
     this.view = { x: 0.5, y: 0.5, scale: 1 }; // the position in the middle, pixels per unit
     this.moved = false; // whether the view differs from the whole map
@@ -285,6 +286,7 @@ class WordMap {
   /** Write labels without overlap: first the chosen word, the word under the pointer and the nearest words, then by frequency. */
   #drawLabels(visible, radius) {
     this.drawn = [];
+    this.named = [];
     this.columns = Math.ceil(this.width / CELL);
     this.taken = new Uint8Array(this.columns * Math.ceil(this.height / CELL));
     const near = new Set(this.near);
@@ -306,14 +308,15 @@ class WordMap {
     if (!words.length || (this.highlighted ?? group) !== group) return;
     const c = this.pen;
     const text = words.slice(0, this.width < NARROW ? 1 : words.length).join(" · ");
-    this.context.font = c.font = `600 13px ${LABEL_FONT}`;
-    const { width } = this.context.measureText(text);
+    const font = `600 13px ${LABEL_FONT}`;
+    const width = this.#widthOf(text, font);
     const [x, middle] = this.#middle(group);
     for (const y of [0, -24, 24, -48, 48].map((shift) => middle + shift)) {
-      const label = { id: null, left: x - width / 2, top: y - 9, right: x + width / 2, bottom: y + 11 };
+      const label = { group, left: x - width / 2, top: y - 9, right: x + width / 2, bottom: y + 11 };
       if (!this.#isFree(label)) continue;
       this.#occupy(label);
-      this.#write(text, label.left, y, this.colours.ink, 4);
+      this.named.push(label);
+      this.#write(text, font, label.left, y, this.colours.ink, 4);
       c.fillStyle = this.palette[group];
       c.beginPath();
       c.fillRect(label.left, y + 8, width, 2.5);
@@ -335,8 +338,14 @@ class WordMap {
     return [left + x * scale, top - y * scale];
   }
 
-  #write(text, left, middle, colour, halo = 3) {
+  #widthOf(text, font) {
+    this.context.font = font;
+    return this.context.measureText(text).width;
+  }
+
+  #write(text, font, left, middle, colour, halo = 3) {
     const c = this.pen;
+    c.font = font;
     c.textBaseline = "middle";
     c.direction = "ltr";
     c.lineWidth = halo;
@@ -352,8 +361,8 @@ class WordMap {
   #label(id, radius, kind) {
     const c = this.pen;
     const size = kind === "chosen" ? Math.max(this.sizes[id], 15) + 1 : this.sizes[id];
-    this.context.font = c.font = `${kind === "chosen" ? 600 : 400} ${size}px ${LABEL_FONT}`;
-    if (!this.widths[id]) this.widths[id] = this.context.measureText(this.labels[id]).width / size;
+    const font = `${kind === "chosen" ? 600 : 400} ${size}px ${LABEL_FONT}`; // to set it takes 10 µs, and most words do not fit
+    if (!this.widths[id]) this.widths[id] = this.#widthOf(this.labels[id], font) / size;
     const width = this.widths[id] * size * (kind === "chosen" ? 1.06 : 1); // bold letters are wider
     const [x, y] = this.pixel(id);
     const gap = radius + 3;
@@ -365,7 +374,7 @@ class WordMap {
       if (!forced && !this.#isFree(label)) continue;
       this.#occupy(label);
       this.drawn.push(label);
-      this.#write(this.labels[id], left, top + half, this.#labelColour(kind));
+      this.#write(this.labels[id], font, left, top + half, this.#labelColour(kind));
       return;
     }
   }
