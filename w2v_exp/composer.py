@@ -84,6 +84,8 @@ class Composer:
                 return None  # applied first, it would not prevail
             else:
                 choosing.append(override)
+        if not any(override.is_add() for override in choosing):  # these are composed in their order
+            choosing.sort(key=lambda override: override.key_or_group.startswith("hydra"))
         options = self._compose_options(choosing, mode)
         if options.hydra.searchpath or options.hydra.job.env_copy:
             return None  # folders that may have more groups; variables that Hydra copies after all overrides
