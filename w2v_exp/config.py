@@ -383,6 +383,12 @@ def first_value(override: Override) -> str:
     raise UserError(f"{override.input_line}: has no values.")
 
 
+def hydra_overrides(config: DictConfig) -> list[str]:
+    """Return the overrides of Hydra's own part, as they were given: their interpolations are those of each run."""
+    given: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    return [str(each) for each in given]
+
+
 def without_hydra(config: DictConfig) -> DictConfig:
     """Return a configuration without Hydra's own part."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

@@ -35,6 +35,7 @@ from w2v_exp.config import (
     HYDRA_ERRORS,
     Sources,
     composition_errors,
+    hydra_overrides,
     literal,
     parse_overrides,
     register_schema,
@@ -414,8 +415,9 @@ def _run_here(
 ) -> list[JobReturn]:
     """Execute runs one after the other, as Hydra's `BasicLauncher`, which would compose each of them anew."""
     done = []
+    common = hydra_overrides(sweep)
     for number, given in enumerate(overrides, first):
-        config = composer.compose([*map(str, sweep.hydra.overrides.hydra), *given])
+        config = composer.compose([*common, *given])
         OmegaConf.copy_cache(from_config=sweep, to_config=config)  # ${now:…} is the same in all runs
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from w2v_exp.composer import Composer
+from w2v_exp.config import hydra_overrides
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.build import split_text
 from w2v_exp.experiment.estimate import estimate_run
@@ -65,7 +66,7 @@ def launch_runs(
     UserError
         If Slurm rejects the jobs.
     """
-    common = [str(each) for each in sweep.hydra.overrides.hydra]
+    common = hydra_overrides(sweep)
     sources = composer.sources.absolute()
     share_composer(composer, sources)
     tasks = [
