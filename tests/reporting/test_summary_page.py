@@ -198,6 +198,15 @@ def test_one_seed_says_that_the_noise_is_not_known():
     assert "(significant)" not in text
 
 
+def test_a_search_has_the_importance_of_its_keys_instead_of_their_effects():
+    runs = [run({"rate": str(0.01 * i), "idle": str(i * 7 % 40)}, 0.02 * i) for i in range(40)]
+    text = read(runs).text
+    assert re.search(
+        r"rate : explains \d\d % of the variance between runs \(95 % interval \d\d % to \d+ %\)\.", text
+    )
+    assert "its effect cannot be estimated" not in text
+
+
 def test_two_swept_keys_make_a_heat_map_and_three_several():
     text = read(grid(2, 2)).text
     assert "All combinations" in text

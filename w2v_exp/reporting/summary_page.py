@@ -28,7 +28,14 @@ from w2v_exp.reporting.comparison import (
     pareto_front,
     values_of,
 )
-from w2v_exp.reporting.effects import KeyEffect, findings, key_effect, written_change, written_difference
+from w2v_exp.reporting.effects import (
+    Finding,
+    KeyEffect,
+    findings,
+    key_effect,
+    written_change,
+    written_difference,
+)
 from w2v_exp.reporting.importance import Importance, importance
 from w2v_exp.reporting.pages import COLOURS, WEB, render_page
 from w2v_exp.results import RunResult
@@ -269,7 +276,7 @@ def summary_page(comparison: Comparison, header: Header) -> str:
         varied=[(shown(k, LONGEST), _listed(values_of(k, comparison))) for k in comparison.keys],
         seeds=_listed([str(seed) for seed in sorted({run.seed for run in runs})]),
         missing=0 if header.running else max(0, (header.total or 0) - len(runs)),
-        findings=findings(comparison, effects[: len(comparison.keys)] if ranked else []),
+        findings=_findings(comparison, effects[: len(comparison.keys)], shares[0]) if ranked else [],
         headings=[(comparison.heading_of(column), column.priority) for column in columns],
         rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
         repeated=any(len(group.runs) > 1 for group in comparison.groups),
@@ -286,6 +293,18 @@ def summary_page(comparison: Comparison, header: Header) -> str:
         skipped=[_ended(run) for run in comparison.skipped],
         unfinished=[_ended(run) for run in comparison.unfinished],
     )
+
+
+def _findings(comparison: Comparison, effects: Sequence[KeyEffect], shares: Importance) -> list[Finding]:
+    """Return the main findings; a key whose effect cannot be estimated, as in a search, has its importance."""
+    known = {share.name: share for share in shares.shares if share.is_key and math.isfinite(share.low)}
+    found = findings(comparison, effects)
+    for i, effect in enumerate(effects[: len(found) - 1], 1):
+        if not effect.values and (share := known.get(effect.key)):
+            interval = f"95 % interval {_percent(share.low)} to {_percent(share.high)}"
+            explained = f"explains {_percent(share.share)} of the variance between runs ({interval})."
+            found[i] = found[i]._replace(sentence=explained)
+    return found
 
 
 def _headline(comparison: Comparison, runs: Sequence[RunResult]) -> str:
