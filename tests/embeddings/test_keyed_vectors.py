@@ -254,6 +254,16 @@ def test_a_pickle_of_gensims_is_refused(tmp_path):
         KeyedVectors.load(tmp_path / "old")
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_file_that_ends_early_is_an_end_of_file_error(ours, tmp_path, binary):
+    ours.save_word2vec_format(tmp_path / "v", binary=binary)
+    content = (tmp_path / "v").read_bytes()
+    (tmp_path / "v").write_bytes(content.replace(b"60 8", b"90 8", 1))
+    with pytest.raises(EOFError) as caught:
+        KeyedVectors.load_word2vec_format(tmp_path / "v", binary=binary)
+    assert isinstance(caught.value, FormatError)
+
+
 def test_a_damaged_file_of_counts_names_the_line(ours, tmp_path):
     ours.save_word2vec_format(tmp_path / "v")
     (tmp_path / "counts").write_text("word0 5\nword1\n")

@@ -260,7 +260,7 @@ def test_a_small_step_follows_the_gradient_of_the_summed_cost():
     objective = tree_softmax(counts)
     step = objective.step(parameters, batch)
     before = Parameters(parameters.embedding.copy(), parameters.output.copy())
-    cost, _ = TreeSteps(objective, parameters).step(batch, 1e-7)
+    cost, _ = TreeSteps(objective, parameters, pairs=64).step(batch, 1e-7)
     assert cost == pytest.approx(step.cost)
     moved = (before.output - parameters.output) / 1e-7
     assert np.allclose(moved, step.output_gradient * batch.pairs, atol=1e-3)
@@ -268,15 +268,22 @@ def test_a_small_step_follows_the_gradient_of_the_summed_cost():
     assert np.allclose(moved, step.embedding_gradient, atol=1e-3)
 
 
-def test_scores_are_log_likelihoods_of_all_pairs():
-    model = model_of(sg=1, hs=1, negative=0, window=1, epochs=5)
-    a, b = (model.wv.key_to_index[word] for word in ("w0", "w1"))
+@pytest.mark.parametrize("sg", [0, 1])
+def test_scores_are_log_likelihoods_of_all_examples(sg):
+    model = model_of(sg=sg, hs=1, negative=0, window=1, epochs=5)
+    a, b, c = (model.wv.key_to_index[word] for word in ("w0", "w1", "w2"))
     parameters = model._parameters()
-    probabilities = tree_softmax(model.wv.counts).probabilities(parameters, np.array([a, b]))
+    vectors = parameters.embedding
+    inputs = np.stack([vectors[a], vectors[b], vectors[c], (vectors[a] + vectors[c]) / 2])
+    probabilities = tree_softmax(model.wv.counts).probabilities(
+        Parameters(inputs, parameters.output), np.arange(4)
+    )
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    expected = np.log(probabilities[0, b]) + np.log(probabilities[1, a])
-    assert model.score([["w0", "unknown", "w1"], ["w0"]]) == pytest.approx([expected, 0])
-    with pytest.raises(RuntimeError, match="score: needs skip-gram"):
+    examples = [(0, b), (1, a), (1, c), (2, b)] if sg else [(1, a), (3, b), (1, c)]
+    expected = sum(np.log(probabilities[row, word]) for row, word in examples)
+    scores = model.score([["w0", "unknown", "w1", "w2"], ["w0"]])
+    assert scores == pytest.approx([expected, 0], rel=1e-5)
+    with pytest.raises(RuntimeError, match="score: needs the hierarchical softmax"):
         model_of().score(TEXT)
 
 

@@ -87,6 +87,8 @@ def opened(path: Path) -> Iterator[Content]:
     try:
         with ExitStack() as stack:
             yield _content(path, stack)
+    except FormatError:
+        raise
     except EOFError as error:
         raise FormatError(f"{path} ends in the middle of its compressed data: it is truncated.") from error
     except (zlib.error, lzma.LZMAError, zipfile.BadZipFile, DictionaryError) as error:

@@ -284,11 +284,12 @@ def _read_lines(rows: Rows, lines: Iterator[bytes], first_number: int) -> None:
     if not line.endswith(b"\n"):
         rows.note("read {} without a line end", number, "its last number may be truncated")
     if rows.promised is not None and rows.seen < rows.wanted and not rows.skips_malformed:
-        raise rows.error(
+        problem = rows.error(
             number + 1,
             f"the file ends before this line; line 1 promises {rows.promised} words. "
             "malformed=skip ignores the count in line 1.",
         )
+        raise TruncatedFileError(str(problem))
 
 
 def _lines(path: Path, line: bytes, stream: io.BufferedReader, longest: int) -> Iterator[bytes]:
@@ -428,6 +429,10 @@ def _as_float32(vectors: NDArray[Any]) -> NDArray[np.float32]:
     return rounded
 
 
+class TruncatedFileError(FormatError, EOFError):
+    """A file that ends before its last row."""
+
+
 class _MalformedRowError(Exception):
     """A malformed row; the message is a predicate of the row."""
 
@@ -445,7 +450,7 @@ def _rows_of_header(
     least = wanted * row_bytes - 1  # the last line end may be missing
     left = None if content.largest is None else content.largest - header.end()
     if left is not None and least > left and options.malformed == "error":
-        raise FormatError(
+        raise TruncatedFileError(
             f"{path}, line 1: says {promised} words of {dim} dimensions, which take {least} bytes or more, "
             f"but no more than {left} follow. The file is truncated, or its first line is wrong."
         )

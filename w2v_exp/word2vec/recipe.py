@@ -14,24 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.examples.batch import Batch
-from w2v_exp.examples.blocks import BlockExamples
+from w2v_exp.examples.batch import Batch, SparseCounts
+from w2v_exp.examples.blocks import MOST_TOKENS, BlockExamples
 from w2v_exp.examples.cbow import StreamedCbow
 from w2v_exp.examples.pairs import count_pairs, effective_window, mean_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart
 from w2v_exp.examples.streamed import ResampledExamples, StreamedExamples
 from w2v_exp.machine import available_cores
-from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax, hs_gradients
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax
 from w2v_exp.model.huffman import HuffmanTree
-from w2v_exp.model.negative_sampling import NegativeSampling, squared_lengths
+from w2v_exp.model.negative_sampling import NegativeSampling, softplus_and_sigmoid, squared_lengths
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.softmax import Workspace
-from w2v_exp.model.tree_counts import node_counts_of, path_matrix
 from w2v_exp.processes import may_be_copied, may_start_processes
+from w2v_exp.scatter import add_scaled_rows
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray
-from w2v_exp.training.optimizers import Rows
-from w2v_exp.training.steps import CURVATURE_SHARE, SMALLEST, BlockSteps, Stepper
+from w2v_exp.training.steps import CURVATURE_SHARE, FEW_WORDS, SMALLEST, BlockSteps, Stepper
 from w2v_exp.training.trainer import Callback, Trainer
 
 FEWEST_WORDS = (
@@ -90,7 +88,7 @@ class Recipe:
         arguments = text.ids, self.window, vocabulary_size
         if not self.hierarchical:
             return Blocks(*arguments, context=self.context, share=share, **choices)
-        choices["batch_size"] = batch_pairs(len(text.ids), vocabulary_size)
+        choices["batch_size"] = batch_pairs(len(text.ids))
         if self.skip_gram:
             return Stream(*arguments, **choices)
         return CbowStream(*arguments, mean=self.mean, dtype=np.float32, **choices)
@@ -119,8 +117,8 @@ class Recipe:
             # ours are the true gradients. Their mean number makes the same learning rate move a context as far.
             contexts = max(1.0, examples.mean_contexts)
             rate = contexts if self.mean else 1 / contexts
-        if self.hierarchical:
-            return TreeSteps(objective, parameters, rate)
+        if isinstance(examples, (Stream, CbowStream)):
+            return TreeSteps(objective, parameters, examples.batch_size, rate)
         assert examples.block is not None
         return BlockSteps(objective, parameters, examples.block.tokens, embedding_rate=rate)
 
@@ -274,13 +272,12 @@ def starts_processes() -> bool:
     return may_start_processes() and (may_be_copied() or not hasattr(sys.modules["__main__"], "__file__"))
 
 
-def batch_pairs(words: int, vocabulary_size: int) -> int:
-    """Return the pairs per batch of the hierarchical softmax.
+def batch_pairs(words: int) -> int:
+    """Return the pairs per batch of the hierarchical softmax (CBOW: centres).
 
-    A step takes time for each node of the vocabulary, so batches grow with it; a short text has 1,024 of them in an
-    epoch, as far as they have 64 pairs.
+    All of them move the same few nodes near the root, at the same parameters: fewer are better, and slower.
     """
-    return max(64, min(vocabulary_size, words // 1024 * 4))
+    return min(2048, max(64, words // 1024))
 
 
 # ---------------------------------------------------------------- examples of short texts
@@ -344,7 +341,8 @@ class TreeSteps:
     """Updates parameters by the hierarchical softmax, at a learning rate per pair.
 
     The gradients of a batch are summed, as word2vec's loop adds them one after the other, and each row's update is
-    bounded by its curvature: see `BlockSteps`.
+    bounded by its curvature: see `BlockSteps`. The nodes of each label's path are fetched, so a step takes no time for
+    those of other words, and batches can be small.
 
     Parameters
     ----------
@@ -352,15 +350,20 @@ class TreeSteps:
         The objective.
     parameters : Parameters
         Updated in place.
+    pairs : int
+        Pairs per batch; as for blocks, fewer ones are bounded less.
     embedding_rate : float
         Factor of the learning rate for the embedding.
     """
 
-    def __init__(self, objective: TreeSoftmax, parameters: Parameters, embedding_rate: float = 1.0) -> None:
+    def __init__(
+        self, objective: TreeSoftmax, parameters: Parameters, pairs: int, embedding_rate: float = 1.0
+    ) -> None:
+        self._tree, self._lengths = objective.tree, objective.tree.lengths
         self._parameters = parameters
         self._embedding_rate = embedding_rate
-        self._workspace = Workspace()
-        self._paths = path_matrix(objective.tree, parameters.output.dtype)
+        damped = max(pairs / MOST_TOKENS, FEW_WORDS / len(parameters.embedding))
+        self._share = CURVATURE_SHARE * min(1.0, damped)
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -369,33 +372,37 @@ class TreeSteps:
 
     def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
         """Update the parameters; return the batch's summed cost before, and NaN."""
-        embedding, nodes = self._parameters.embedding, self._parameters.output
+        embedding, nodes, tree = self._parameters.embedding, self._parameters.output, self._tree
+        labels = batch.labels
+        assert isinstance(labels, SparseCounts)
         hidden = batch.hidden(embedding)
-        counts = node_counts_of(batch, self._paths)
-        ones = np.ones((len(hidden), 1), hidden.dtype)
-        cost, hidden_gradient, node_gradient = hs_gradients(hidden, nodes, counts, ones, self._workspace)
+        words = labels.cells - labels.rows * tree.vocabulary_size
+        lengths = self._lengths.take(words)
+        ends = np.cumsum(lengths)
+        on_path = np.arange(ends[-1]) + np.repeat(tree.starts.take(words) - ends + lengths, lengths)
+        passed, centres = tree.nodes.take(on_path), np.repeat(labels.rows, lengths).astype(np.int32)
+        weights = np.repeat(labels.counts, lengths).astype(hidden.dtype)
+        signs = tree.branches.take(on_path).astype(hidden.dtype)
+        above, below = nodes.take(passed, axis=0), hidden.take(centres, axis=0)
+        costs, misses = softplus_and_sigmoid(-signs * np.einsum("ij,ij->i", above, below))
+        misses *= weights
+        cost = float(np.vdot(costs, weights))
         if not math.isfinite(cost):
             return cost, math.nan
-        passing = counts.pairs.passing * hidden.dtype.type(0.25)  # σ(1 − σ) is at most a quarter
-        centres = np.repeat(np.arange(len(hidden)), np.diff(counts.starts))
-        by_node = np.bincount(counts.nodes, passing * squared_lengths(hidden)[centres], len(nodes))
-        by_centre = np.add.reduceat(passing * squared_lengths(nodes)[counts.nodes], counts.starts[:-1])
-        passed = np.flatnonzero(by_node)
-        _descend(nodes, passed, node_gradient[passed], by_node[passed], learning_rate)
-        curvature = batch.by_row(by_centre[:, None])[:, 0]
-        rate = learning_rate * self._embedding_rate
-        _descend(embedding, batch.rows, batch.by_row(hidden_gradient), curvature, rate)
+        by_node = np.bincount(passed, misses * squared_lengths(below), len(nodes))
+        by_centre = np.bincount(centres, misses * squared_lengths(above), len(hidden))
+        misses *= signs  # the negative gradient by the scores
+        hidden_gradient = np.zeros_like(hidden)
+        add_scaled_rows(hidden_gradient, centres, above, misses)
+        rates = self._rates(by_node, learning_rate)
+        add_scaled_rows(nodes, passed, below, misses * rates.take(passed).astype(misses.dtype))
+        curvatures = batch.by_row(by_centre[:, None])[:, 0]
+        rates = self._rates(curvatures, learning_rate * self._embedding_rate)
+        embedding[batch.rows] += rates.astype(hidden.dtype)[:, None] * batch.by_row(hidden_gradient)
         return cost, math.nan
 
-
-def _descend(
-    matrix: NDArray[Any],
-    rows: Rows,
-    gradient: NDArray[Any],
-    curvature: NDArray[Any],
-    learning_rate: float,
-) -> None:
-    """Subtract gradients from distinct rows, bounded by each row's curvature."""
-    exponents = np.maximum(curvature.astype(np.float64) * (CURVATURE_SHARE * learning_rate), SMALLEST)
-    factors = np.expm1(-exponents) * (learning_rate / exponents)
-    matrix[rows] += factors.astype(matrix.dtype)[:, None] * gradient
+    def _rates(self, curvatures: NDArray[Any], learning_rate: float) -> NDArray[np.float64]:
+        """Return the learning rate of each row, bounded by its curvature."""
+        exponents = np.maximum(curvatures * (self._share * learning_rate), SMALLEST)
+        rates: NDArray[np.float64] = np.expm1(-exponents) * (-learning_rate / exponents)
+        return rates

@@ -28,6 +28,7 @@ from w2v_exp.errors import (
 )
 from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart, Word2VecSubsampling
+from w2v_exp.machine import available_cores
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import Trainer
@@ -105,7 +106,8 @@ class Word2Vec:
     seed : int
         Of all random numbers. The result is reproducible with one worker.
     workers : int
-        Largest number of processes, as far as there are cores. A text of few words is trained by one.
+        Largest number of processes, as far as there are cores; −1: one per core. A text of few words is trained by
+        one.
     sg : {0, 1}
         1: skip-gram; 0: CBOW.
     hs : {0, 1}
@@ -182,7 +184,7 @@ class Word2Vec:
         self.max_final_vocab = _whole_or_none("max_final_vocab", max_final_vocab)
         self.sample = require_number("sample", sample or 0, at_least=0)
         self.seed = require_whole("seed", seed, at_least=0, at_most=2**128 - 1)
-        self.workers = require_whole("workers", workers, at_least=1)
+        self.workers = available_cores() if workers == -1 else require_whole("workers", workers, at_least=1)
         self.sg = _flag("sg", sg)
         self.hs = _flag("hs", hs)
         self.negative = require_whole("negative", negative, at_least=0, at_most=10_000)
@@ -557,23 +559,29 @@ class Word2Vec:
     ) -> NDArray[np.float64]:
         """Return the log-likelihood of the pairs of each sentence, (n,), in nats.
 
-        Only for skip-gram with the hierarchical softmax. Windows are not shrunk, and unknown words are skipped. The
-        other arguments are without effect.
+        Only with the hierarchical softmax; of CBOW's centres instead of pairs. Windows are not shrunk, and unknown
+        words are skipped. The other arguments are without effect.
         """
-        if not (self.hs and self.sg):
-            raise NoVocabularyError("score: needs skip-gram with the hierarchical softmax (sg=1, hs=1).")
+        if not self.hs:
+            raise NoVocabularyError("score: needs the hierarchical softmax (hs=1).")
         vocabulary, parameters = self._vocabulary_to_train(), self._parameters()
         objective = tree_softmax(vocabulary.counts)
         scores = []
         for sentence in sentences:
             ids = np.array([vocabulary.ids[word] for word in sentence if word in vocabulary.ids], np.int32)
-            pairs = window_pairs(ids, self.window, len(vocabulary)) if len(ids) > 1 else None
-            if pairs is None:
+            if len(ids) < 2:
                 scores.append(0.0)
                 continue
-            centres = np.unique(pairs.centres)
-            probabilities = objective.probabilities(parameters, centres)
-            chosen = probabilities[np.searchsorted(centres, pairs.centres), pairs.contexts]
+            pairs = window_pairs(np.arange(len(ids), dtype=np.int32), self.window, len(ids))
+            hidden, words = parameters.embedding[ids], ids[pairs.contexts]
+            rows: NDArray[Any] = pairs.centres
+            if not self.sg:
+                sums = np.zeros_like(hidden)
+                np.add.at(sums, pairs.centres, hidden[pairs.contexts])
+                divisor = np.bincount(pairs.centres)[:, None] if self.cbow_mean else 1
+                hidden, rows, words = sums / divisor, np.arange(len(ids)), ids
+            inputs = Parameters(hidden.astype(np.float32), parameters.output)
+            chosen = objective.probabilities(inputs, np.arange(len(ids)))[rows, words]
             scores.append(float(np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).sum()))
         return np.array(scores)
 
