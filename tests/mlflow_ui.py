@@ -20,12 +20,11 @@ def served(store: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["--backend-store-uri", f"sqlite:///{store}", "--port", str(port), "--workers", "1"]
     log = store.with_name("mlflow_ui.log")
     with log.open("w") as stream:
         server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "ui", *arguments],
-            env=environment(MLFLOW_DISABLE_TELEMETRY="true"),
+            [sys.executable, "-m", "w2v_exp", "ui", "--uri", f"sqlite:///{store}", "--port", str(port)],
+            env=environment(),
             stdout=stream,
             stderr=stream,
         )

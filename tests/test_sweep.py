@@ -76,7 +76,7 @@ def test_tags_say_where_a_run_comes_from(swept: tuple[Path, str], runs: list[Any
     description = tags["mlflow.note.content"]
     assert description.startswith("information explained **0.")
     place = f"#/experiments/{runs[0].info.experiment_id}/runs/{runs[0].info.run_id}/artifacts/explorer.html"
-    assert f"]({place})" in description
+    assert f"]({place}?" in description
     assert "`w2v-exp epochs=700 window=3 dim=10`" in description
     (data,) = runs[0].inputs.dataset_inputs
     assert data.dataset.name == "article"
@@ -187,7 +187,7 @@ def test_the_summary_run_compares_them(
 def test_the_end_of_the_sweep_prints_the_table_and_how_to_browse(swept: tuple[Path, str]) -> None:
     said = swept[1]
     assert "information" in said
-    assert "mlflow ui" in said
+    assert "Browse: w2v-exp ui, then open" in said
     assert "workflowType=machine_learning" in said
     (page,) = swept[0].glob("outputs/sweeps/*/summary.html")
     assert page.as_uri() in said

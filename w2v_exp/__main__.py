@@ -44,6 +44,8 @@ def run(arguments: list[str]) -> int:
         from w2v_exp.experiment.subcommands import compare_runs as command
     elif name == "sync":
         from w2v_exp.experiment.sync import main as command
+    elif name == "ui":
+        from w2v_exp.experiment.ui import main as command
     else:
         # These enable the collector when they have composed the first configuration.
         from w2v_exp.experiment.cli import estimate

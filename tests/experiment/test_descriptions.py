@@ -42,7 +42,7 @@ def test_a_finished_run_is_described_by_its_results_first() -> None:
     text = run_description(info_of("window=3", sweep=SWEEP), "FINISHED", "", METRICS, files)
     results, links, command, sweep, _ = text.split("\n\n")
     assert results == "information explained **0.912**, cost **1.7259**, seconds **12.3**"
-    assert links == "[map of the words](run:explorer.html)"
+    assert links == "[map of the words](run:explorer.html?workflowType=machine_learning)"
     assert command == "`w2v-exp window=3`"
     assert sweep.startswith("Run 1 of the sweep `w2v-exp window=3,5 -m`: [all its runs](experiment:runs?")
 
@@ -50,7 +50,7 @@ def test_a_finished_run_is_described_by_its_results_first() -> None:
 def test_a_failed_run_is_described_by_its_reason_first() -> None:
     text = run_description(info_of(), "FAILED", "no <b>memory</b>", {}, ["traceback.txt"])
     assert text.startswith("**Failed**: no &#60;b&#62;memory")
-    assert "[traceback](run:traceback.txt)" in text
+    assert "[traceback](run:traceback.txt?" in text
     assert run_description(info_of()).startswith("**Running**\n\n`w2v-exp`")
 
 
@@ -71,7 +71,10 @@ def test_a_sweep_is_described_by_its_findings_first() -> None:
     assert text.startswith(
         "**In short**\n\n- **Best: window=5**: information explained 0.500\n- **window**: 5 is best"
     )
-    assert "[page of the sweep](run:summary.html) · [table of its runs](experiment:runs?" in text
+    assert (
+        "[page of the sweep](run:summary.html?workflowType=machine_learning) · [table of its runs](experiment:runs?"
+        in text
+    )
     assert "best run" not in text  # without tracking there is none to link to
     assert "[best run](experiment:runs/" in sweep_description(compare(results(run_id="ab" * 16)), SWEEP)
     unranked = sweep_description(compare(results("pairs")), SWEEP)

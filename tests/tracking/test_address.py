@@ -43,7 +43,7 @@ def test_the_default_database_is_in_the_current_folder_whatever_that_is_called(
     assert store.client.get_experiment(store.experiment_id).name == "w2v_exp"
     assert [file.name for file in place.iterdir()] == ["mlflow.db"]
     assert list(tmp_path.iterdir()) == [place]
-    assert browse_command(store.uri) == "mlflow ui"
+    assert browse_command(store.uri) == "w2v-exp ui"
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_store_has_the_same_content_with_a_companion_and_without(
     done = run_python("-c", WITHOUT_MLFLOW, *arguments, folder=beside)
     assert done.returncode == 0, done.stderr
     assert content(beside) == content(here)
-    assert "Browse: mlflow ui" in done.stdout
+    assert "Browse: w2v-exp ui" in done.stdout
     assert sync([str(beside)]) == 0  # nothing is left
 
 

@@ -6,4 +6,5 @@ SUBCOMMANDS = {
     "compare": "print the table of earlier runs: of a sweep, or of a filter",
     "estimate": "print the memory and training time of each label encoding; trains nothing",
     "sync": "upload data to MLflow that runs could not send",
+    "ui": "serve MLflow's UI of the runs on this machine",
 }

@@ -155,6 +155,8 @@ def _subcommand_parser(name: str) -> argparse.ArgumentParser:
         from w2v_exp.experiment.queries import query_parser as make
     elif name == "sync":
         from w2v_exp.experiment.sync import sync_parser as make
+    elif name == "ui":
+        from w2v_exp.experiment.ui import ui_parser as make
     elif name == "compare":
         from w2v_exp.experiment.subcommands import compare_parser as make
     else:

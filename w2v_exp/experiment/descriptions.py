@@ -64,7 +64,7 @@ def run_description(
         )
     if results := _results(metrics or {}):
         parts.append(results)
-    if links := [f"[{text}]({IN_RUN}{name})" for name, text in LINKED.items() if name in files]:
+    if links := [f"[{text}]({IN_RUN}{name}?{TRAINING})" for name, text in LINKED.items() if name in files]:
         parts.append(" · ".join(links))
     parts.append(code_span(shlex.join(["w2v-exp", *info.flags, *info.overrides])))
     if info.sweep:
@@ -98,7 +98,7 @@ def sweep_description(comparison: Comparison, sweep: Sweep) -> str:
         for finding in findings(comparison, effects)
     ]
     short = "\n".join(["**In short**", "", *(found or [f"- {comparison.headline}"])])
-    links = [f"[page of the sweep]({IN_RUN}{PAGE})", _link("table of its runs", sweep)]
+    links = [f"[page of the sweep]({IN_RUN}{PAGE}?{TRAINING})", _link("table of its runs", sweep)]
     if comparison.ranking and (best := comparison.groups[0].runs[0].run_id) and RUN_ID.fullmatch(best):
         links.append(f"[best run]({IN_EXPERIMENT}runs/{best}?{TRAINING})")
     linked = " · ".join(filter(None, links))

@@ -132,7 +132,7 @@ def find_run(run: str, tracking_uri: str | None = None) -> str:
             raise UserError(f"The ids of {len(found)} runs in {address} begin with {run}; give more of it.")
     if not found:
         raise UserError(
-            f"There is no finished run with the id or name {run} in {address}. List the runs: mlflow ui."
+            f"There is no finished run with the id or name {run} in {address}. List the runs: w2v-exp ui."
         )
     if len(found) > 1:
         raise UserError(

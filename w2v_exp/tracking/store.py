@@ -21,7 +21,6 @@ from w2v_exp.files import expanded
 from w2v_exp.tracking.database import prepare_database
 from w2v_exp.tracking.locations import (
     CONTROL,
-    FOLDER,
     StoreAddress,
     default_location,
     parse_address,
@@ -459,10 +458,8 @@ def browse_command(uri: str) -> str:
     if database is None:
         return ""
     if database == Path.cwd() / "mlflow.db":
-        return "make ui" if Path("Makefile").exists() else "mlflow ui"
-    # The UI serves artifacts of its own experiments from its folder, unless another one is given.
-    artifacts = shlex.quote(str(database.parent / FOLDER))
-    return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --artifacts-destination {artifacts}"
+        return "make ui" if Path("Makefile").exists() else "w2v-exp ui"
+    return f"w2v-exp ui --uri {shlex.quote(uri)}"
 
 
 def browse_address(uri: str, identity: str, run_id: str = "", view: str = "") -> str:
