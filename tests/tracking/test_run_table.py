@@ -38,6 +38,11 @@ def test_a_parameter_and_a_metric_of_one_name_are_two_columns():
     assert len({*frame.columns}) == len(frame.columns)
 
 
+def test_hostile_texts_are_escaped_in_a_notebook():
+    frame = table([recorded(1, corpus=HOSTILE), recorded(2, corpus="plain")])
+    assert "<script" not in frame._repr_html_()
+
+
 def test_a_table_without_runs_has_the_first_columns():
     frame = table([])
     assert len(frame) == 0
@@ -90,6 +95,8 @@ def test_runs_of_folders(tmp_path, monkeypatch, command):
 @pytest.mark.usefixtures("store")
 @pytest.mark.second_tier
 def test_a_tracked_run_is_a_row_and_filters_are_those_of_mlflow(tmp_path, monkeypatch):
+    from mlflow import MlflowClient  # which takes seconds
+
     monkeypatch.chdir(tmp_path)
     small = {"experiment": None, "dim": 5, "epochs": 2, "progress": False}
     for window in (1, 2):
@@ -97,6 +104,9 @@ def test_a_tracked_run_is_a_row_and_filters_are_those_of_mlflow(tmp_path, monkey
     frame = w2v_exp.runs()
     assert frame.window.tolist() == [1, 2]
     assert frame.corpus.tolist() == ["sentences"] * 2
+    note = MlflowClient("sqlite:///mlflow.db").get_run(frame.index[1]).data.tags["mlflow.note.content"]
+    assert "w2v_exp.train([[" in note
+    assert "window=2" in note
     assert frame["corpus.tokens"].tolist() == [4, 4]
     assert (w2v_exp.load_run().input == trained.input).all()
     assert (w2v_exp.load_run(frame.index[1]).input == trained.input).all()

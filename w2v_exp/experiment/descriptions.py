@@ -66,7 +66,7 @@ def run_description(
         parts.append(results)
     if links := [f"[{text}]({IN_RUN}{name}?{TRAINING})" for name, text in LINKED.items() if name in files]:
         parts.append(" · ".join(links))
-    parts.append(code_span(shlex.join(["w2v-exp", *info.flags, *info.overrides])))
+    parts.append(code_span(info.call or shlex.join(["w2v-exp", *info.flags, *info.overrides])))
     if info.sweep:
         sweep = f"Run {info.number + 1:,} of the sweep {code_span(info.sweep.command)}"
         parts.append(": ".join(filter(None, [sweep, _link("all its runs", info.sweep)])))

@@ -48,6 +48,8 @@ class RunInfo:
         The folder of its sweep.
     flags : list of str
         The flags of the command line that its configuration is from.
+    call : str
+        The call of `train` that the run is of; empty for a command line.
     is_temporary : bool
         Whether the folder is deleted when the run has ended, so that files for readers are not written.
     """
@@ -62,6 +64,7 @@ class RunInfo:
     folder: Path
     sweep_folder: Path | None = None
     flags: list[str] = field(default_factory=list)
+    call: str = ""
     is_temporary: bool = False
 
     @classmethod

@@ -85,7 +85,20 @@ def train(
                 raise SettingError(error.key, error.value, problem) from error
             raise
         info, plan = _run_of(command, given, is_temporary)
-        return _trained(info, plan)
+        return _trained(replace(info, call=_call(source, settings)), plan)
+
+
+def _call(source: Any, settings: Mapping[str, Any]) -> str:
+    """Return a call of `train` for the description of its run, with long values cut.
+
+    >>> _call("books/", {"dim": 100, "vocabulary.min_count": 5})
+    "w2v_exp.train('books/', dim=100, **{'vocabulary.min_count': 5})"
+    """
+    is_short = isinstance(source, (str, os.PathLike, list, tuple, *CORPORA.values()))
+    first = [] if source is None else [short(source) if is_short else f"<{type(source).__name__}>"]
+    named = [f"{key}={short(value)}" for key, value in settings.items() if key.isidentifier()]
+    dotted = {key: value for key, value in settings.items() if not key.isidentifier()}
+    return f"w2v_exp.train({', '.join([*first, *named, *([f'**{short(dotted)}'] if dotted else [])])})"
 
 
 def _trained(info: RunInfo, plan: Plan) -> Embeddings:
