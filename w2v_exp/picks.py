@@ -18,8 +18,9 @@ UNKNOWN_BYTES = 100_000_000  # assumed for a text whose size is not known, such 
 # Words that occur five times: 3,920 in 1 MB, 19,195 in 10 MB, 68,004 in 100 MB of Wikipedia. Other texts have fewer.
 WORDS_AT, WORDS_OF_TOKENS, EXPONENT_BELOW, EXPONENT_ABOVE = 1_690_000, 19_195, 0.69, 0.55
 OFTEN = {5: 1, 2: 2, 1: 4}  # factor to them of words that occur this often, in texts with such a rule
-# Peak memory of counting pairs: 13 MB for 1 MB, 101 MB for 12 MB, 478 MB for 100 MB of Wikipedia (window 5).
-COUNTED_BYTES, COUNTED_EXPONENT = 13_400_000, 0.78
+# Peak memory of counting and factorising pairs. With 24·V·dim bytes of vectors, the peaks of 1, 12 and 100 MB of
+# Wikipedia are estimated as 26, 170 and 690 MB; measured were 33, 192 and 475 MB (window 5; the last without factors).
+COUNTED_BYTES, COUNTED_EXPONENT = 17_000_000, 0.78
 
 FEW_TOKENS, VERY_FEW_TOKENS = (
     100_000,
@@ -424,7 +425,7 @@ def spelled(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-PRECISION = "half the memory of float64, the same scores"
+PRECISION = "half the memory of float64, and faster"
 
 
 def _size_phrase(text: _Text) -> str:
@@ -442,7 +443,7 @@ def _words_phrase(text: _Text, kept: int) -> str:
 
 
 def _of_memory(text: _Text) -> str:
-    needed = readable_bytes(float(f"{text.counting_bytes:.1g}"))
+    needed = readable_bytes(float(f"{text.counting_bytes:.2g}"))
     return needed if text.memory is None else f"{needed} of {readable_bytes(text.memory)}"
 
 
