@@ -106,6 +106,24 @@ def take(address: str, name: str, size: tuple[int, int], act: Callable[[Any], No
         browser.close()
 
 
+def take_both_maps(address: Path, name: str) -> None:
+    """Write a picture of one word with its neighbours on both maps of the explorer: PCA left, t-SNE right."""
+    maps = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for projection in ("pca", "tsne"):
+            page = browser.new_page(viewport={"width": 950, "height": 640})
+            page.goto(f"{address.resolve().as_uri()}#map={projection}&colour=none&word=peace")
+            page.wait_for_timeout(2000)
+            maps.append(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB"))
+        browser.close()
+    width, height = maps[0].size
+    both = Image.new("RGB", (2 * width + 12, height), "#d8dde3")
+    for number, picture in enumerate(maps):
+        both.paste(picture, (number * (width + 12), 0))
+    both.quantize(64).save(DOCS / name, optimize=True)
+
+
 def main(folder: Path) -> None:
     """Run the commands and take all pictures."""
     run_commands(folder)
@@ -115,6 +133,7 @@ def main(folder: Path) -> None:
     take(sweep.resolve().as_uri(), "sweep_page.png", (1280, 1840), point_at_a_line)
     take(sweep.resolve().as_uri(), "sweep_keys.png", (1280, 1270), point_at_a_thread)
     take(explorer.resolve().as_uri(), "explorer.png", (1280, 900), ask_for_an_analogy)
+    take_both_maps(explorer, "explorer_maps.png")
     take_mlflow(folder / "mlflow")
     shutil.copyfile(cost, DOCS / "cost.png")
 

@@ -236,7 +236,7 @@ def test_the_number_of_clusters_leaves_each_some_words(words):
 
 def test_the_cost_of_a_map_is_a_line_unless_it_is_small_or_there_is_no_page():
     assert ExplorerRule().map_cost(12_000, 100) == (
-        "explorer.html: the t-SNE map of 12,000 words takes about 9 s of one core."
+        "explorer.html: the t-SNE map of 12,000 words takes about 12 s of one core."
     )
     assert ExplorerRule().map_cost(500, 100) == ""
     assert ExplorerRule(projection="pca").map_cost(12_000, 100) == ""

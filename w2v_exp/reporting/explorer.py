@@ -83,7 +83,7 @@ class ExplorerRule:
         """Return a line with the expected time of the map; "" if it is below 1 s, or the page is too large."""
         words = min(words, self.words or words)
         seconds = map_seconds(words, dim, self.projection)
-        if seconds < 1 or self.refusal(4 * words * dim // 3):
+        if seconds < 1 or self.refusal(4 * words * (dim + 20) // 3):
             return ""
         title = TITLES[chosen_projection(self.projection, words)]
         return f"explorer.html: the {title} map of {words:,} words takes about {seconds:.0f} s of one core."

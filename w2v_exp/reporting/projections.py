@@ -222,15 +222,15 @@ def chosen_projection(projection: str, words: int) -> str:
 def map_seconds(words: int, dim: int, projection: str) -> float:
     """Return the expected seconds of a map on one core, within a factor of 2 on machines of 2026.
 
-    Measured on a core of an Intel Xeon (Skylake): 8 s of t-SNE for 12,000 words of 100 dimensions, 2 s of which for
-    their nearest words; UMAP takes three times as long.
+    Measured on a core of an Intel Xeon (Skylake): 12 s of t-SNE for 12,000 words of 100 dimensions, 2 s of which for
+    their nearest words. That of UMAP is a guess: three times as long.
     """
     projection = chosen_projection(projection, words)
     if projection == "pca":
         return 0.0
     mapped = min(words, MAPPED)
     searching = mapped * words * (8e-9 + 6e-11 * dim)
-    return searching + 6e-4 * mapped * (3 if projection == "umap" else 1)
+    return searching + 8e-4 * mapped * (3 if projection == "umap" else 1)
 
 
 # t-SNE: early exaggeration, then plain gradient descent with momentum and gains.
