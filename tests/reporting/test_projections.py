@@ -155,7 +155,7 @@ def test_tsne_keeps_as_many_neighbours_as_that_of_scikit_learn():
     manifold = pytest.importorskip("sklearn.manifold")
     generator = np.random.default_rng(9)
     centres = generator.normal(size=(40, 20))
-    vectors = directions(centres[generator.integers(40, size=800)] + 0.7 * generator.normal(size=(800, 20)))
+    vectors = directions(centres[generator.integers(40, size=400)] + 0.7 * generator.normal(size=(400, 20)))
     projector = Projector(vectors)
     start = projector.positions("pca")
     with threadpool_limits(1):
