@@ -108,6 +108,7 @@ def test_a_tracked_run_is_a_row_and_filters_are_those_of_mlflow(tmp_path, monkey
     assert "w2v_exp.train([[" in note
     assert "window=2" in note
     assert frame["corpus.tokens"].tolist() == [4, 4]
+    assert frame.tokens.tolist() == [4, 4]  # a tag of the run
     assert (w2v_exp.load_run().input == trained.input).all()
     assert (w2v_exp.load_run(frame.index[1]).input == trained.input).all()
     assert w2v_exp.runs("params.window = '2'").window.tolist() == [2]

@@ -120,16 +120,16 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         seed=int(run.data.params.get("seed", 0)),
         status=run.info.status if ended else "KILLED",
         reason=run.data.tags.get("reason", "") if ended else NOT_ENDED,
-        metrics=_without_rate(run.data.metrics | constants(run.data.tags)),
+        metrics=final_metrics(run.data.metrics, run.data.tags),
         curves=curves,
         ended_by=run.data.tags.get("ended_by", ""),
         run_id=run.info.run_id,
     )
 
 
-def _without_rate(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return metrics without the learning rate of the last epoch, which is no result."""
-    return {name: value for name, value in metrics.items() if name != "learning_rate"}
+def final_metrics(metrics: Mapping[str, float], tags: Mapping[str, str]) -> dict[str, float]:
+    """Return the results among the metrics and tags of a run: not the learning rate of the last epoch."""
+    return {name: value for name, value in {**metrics, **constants(tags)}.items() if name != "learning_rate"}
 
 
 PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
@@ -267,7 +267,7 @@ def journal_result(journal: Journal) -> RunResult:
         seed=int(header.params.get("seed", "0")),
         status=end.status if end else "KILLED",
         reason=tags.get("reason", "") if end else NOT_ENDED,
-        metrics=_without_rate(metrics | constants(tags)),
+        metrics=final_metrics(metrics, tags),
         curves={} if header.params.get("epochs") == "0" else curves,  # a cost without training is no curve
         ended_by=tags.get("ended_by", ""),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from w2v_exp.errors import UserError, shown, suggestion
 from w2v_exp.files import expanded, is_locked
 from w2v_exp.metrics import METRICS, described
-from w2v_exp.tracking.history import LOCK, SUMMARY, journal_result, recorded_runs
+from w2v_exp.tracking.history import LOCK, SUMMARY, final_metrics, journal_result, recorded_runs
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import Journal
 from w2v_exp.tracking.load import OUTPUTS, is_without_store
@@ -87,11 +87,8 @@ def runs(
 
 def _of_store(run: Any) -> RecordedRun:
     data, info = run.data, run.info
-    # Each epoch has a learning rate; the last one is no result, and the parameter has this name.
-    metrics = {name: value for name, value in data.metrics.items() if name != "learning_rate"}
-    return RecordedRun(
-        info.run_id, info.run_name or "", info.status, info.start_time, data.params, data.tags, metrics
-    )
+    name, metrics = info.run_name or "", final_metrics(data.metrics, data.tags)
+    return RecordedRun(info.run_id, name, info.status, info.start_time, data.params, data.tags, metrics)
 
 
 def _of_folder(folder: Path) -> Iterator[RecordedRun]:
