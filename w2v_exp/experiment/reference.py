@@ -232,6 +232,7 @@ Train word embeddings in many configurations with a NumPy word2vec, and compare 
   w2v-exp window=5 optimizer=adam            one run with another value and another option
   w2v-exp window=3,5 dim=10,50 -m            a sweep over all combinations
   w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and the base with each change
+  w2v-exp experiment=my_text corpus.path=books/      your own text, with settings picked for its size
   w2v-exp experiment=article                 a named experiment
   w2v-exp sweep=schedules                    a named sweep
   w2v-exp optimizer=adam --cfg job           print the configuration, and run nothing
@@ -245,7 +246,7 @@ ESTIMATE_USAGE = """\
 Print the estimated memory and training time of each label encoding, and train nothing.
 
   w2v-exp estimate window=5                                             for the article's sentence
-  w2v-exp estimate experiment=file_softmax corpus.path=big.txt          for a text and its experiment
+  w2v-exp estimate experiment=my_text corpus.path=big.txt               for a text of your own
   w2v-exp estimate window=3,5 dim=100,200 -m                            for each run of a sweep
 
 The values are those of a run: see w2v-exp --help."""
