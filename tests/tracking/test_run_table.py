@@ -100,7 +100,7 @@ def test_a_tracked_run_is_a_row_and_filters_are_those_of_mlflow(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     small = {"experiment": None, "dim": 5, "epochs": 2, "progress": False}
     for window in (1, 2):
-        trained = w2v_exp.train([["a", HOSTILE, "a", "b"]], window=window, tracking={"plots": False}, **small)
+        trained = w2v_exp.train([["a", HOSTILE, "a", "b"]], window=window, tracking__plots=False, **small)
     frame = w2v_exp.runs()
     assert frame.window.tolist() == [1, 2]
     assert frame.corpus.tolist() == ["sentences"] * 2

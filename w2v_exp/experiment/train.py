@@ -48,6 +48,7 @@ from w2v_exp.text.corpus import CORPORA, TextCorpus
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.tracking.load import ARCHIVE, load_run
 from w2v_exp.tracking.progress import place_of_progress, progress_hidden
+from w2v_exp.tracking.store import check_store, store_uri
 
 PathName = os.PathLike[str] | str
 OF_SWEEPS = ("repeats", "changes", "change", "sweep", "estimate")
@@ -69,6 +70,8 @@ def train(
 ) -> Embeddings:
     """Train embeddings on a text, and return them; see `w2v_exp.train`."""
     given = _given(source, settings)
+    if tracking is None and any(key.startswith(("tracking.", "tracking__")) for key in settings):
+        tracking = True
     with ExitStack() as stack:
         stack.enter_context(_one_at_a_time)
         stack.enter_context(hydra_state_kept())
@@ -110,8 +113,6 @@ def _trained(info: RunInfo, plan: Plan) -> Embeddings:
         The error that ended the run.
     """
     if plan.mlflow:
-        from w2v_exp.tracking.store import check_store
-
         check_store(plan.mlflow.uri, plan.mlflow.experiment)
     try:
         info.folder.mkdir(parents=True, exist_ok=True)
@@ -123,6 +124,8 @@ def _trained(info: RunInfo, plan: Plan) -> Embeddings:
     result = outcome.result
     if not result.done:
         raise UserError(f"The run did not finish: {result.reason}")
+    if plan.mlflow and place_of_progress():
+        print(f"MLflow: run {result.run_id} in {store_uri(plan.mlflow.uri)}", file=sys.stderr)
     if not result.finished_before:
         return outcome.embeddings().using(plan.embedding)
     if plan.mlflow:
