@@ -167,9 +167,9 @@ class WordMap {
 
   #whole() {
     const { left, right, low, high } = this.bounds;
-    const across = Math.max(this.width - 3 * MARGIN, 40) / (right - left || 1); // labels are on the right
-    const margin = this.width < NARROW ? 2 * MARGIN : MARGIN;
-    const up = Math.max(this.height - 2 * margin, 40) / (high - low || 1);
+    const narrow = this.width < NARROW;
+    const across = Math.max(this.width - (narrow ? 2 : 3) * MARGIN, 40) / (right - left || 1); // labels are on the right
+    const up = Math.max(this.height - (narrow ? 4 : 2) * MARGIN, 40) / (high - low || 1);
     return { x: (left + right) / 2, y: (low + high) / 2, scale: Math.min(across, up) };
   }
 

@@ -57,9 +57,13 @@ class SvgPen {
 
 /** Write the title of a picture into its lower left corner. */
 function caption(map, pen, text) {
-  pen.font = `400 12px ${LABEL_FONT}`;
-  Object.assign(pen, { textBaseline: "middle", strokeStyle: map.colours.page, fillStyle: map.colours.quiet, lineWidth: 3 });
-  pen.strokeText(text, 12, map.height - 14);
+  map.context.font = pen.font = `400 12px ${LABEL_FONT}`;
+  Object.assign(pen, { textBaseline: "middle", strokeStyle: map.colours.page, lineWidth: 3, globalAlpha: 1 });
+  pen.fillStyle = map.colours.page;
+  pen.beginPath();
+  pen.fillRect(0, map.height - 28, map.context.measureText(text).width + 24, 28); // over labels of words
+  pen.fill();
+  pen.fillStyle = map.colours.quiet;
   pen.fillText(text, 12, map.height - 14);
 }
 
