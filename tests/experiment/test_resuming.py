@@ -272,7 +272,8 @@ def test_a_sweep_is_compared_by_its_folder_alone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.run([*UNTRACKED, "hydra.sweep.dir=many", "window=2,3", "-m"]) == 0
-    table = capsys.readouterr().out.partition("files: ")[0]
+    printed = capsys.readouterr().out.partition("summary.html\n")[2]
+    table = printed.partition("files: ")[0]
     assert compare_runs(["many", "--out", "again"]) == 0
     assert capsys.readouterr().out.partition("Written to")[0] == table
     comparison = (tmp_path / "many" / "comparison.csv").read_text()

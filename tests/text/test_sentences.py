@@ -39,6 +39,7 @@ def test_words_of_any_characters_are_kept(sentences):
     assert np.diff(text.segments).tolist() == lengths
 
 
+@pytest.mark.second_tier
 @given(ANY.filter(any), ANY.filter(any))
 def test_the_digest_is_that_of_the_sentences(one, other):
     digests = [SentenceCorpus.read(sentences).digest for sentences in (one, map(tuple, one), other)]
