@@ -345,6 +345,7 @@ def test_estimates_are_shown_and_nothing_is_left(command: Command, tmp_path: Pat
     assert rows["streamed"].split()[-1] == "yes"
     assert rows["→"].split()[1] == "counts"
     assert "Available: " in done.stdout
+    assert "explorer.html: the t-SNE map of " in done.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["text.txt"]
 
 

@@ -159,6 +159,27 @@ def test_a_page_to_explore_is_written(capsys: pytest.CaptureFixture[str], file: 
     assert "the first 5 of 7 words" in text
 
 
+@pytest.mark.second_tier
+def test_the_time_of_a_map_is_printed_before_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(1300, 4))
+    Embeddings([f"w{i}" for i in range(1300)], None, vectors).save(tmp_path / "e.npz")
+    page = tmp_path / "page.html"
+    arguments = ["explore", str(tmp_path / "e.npz"), "--out", str(page)]
+    assert run(arguments) == 0
+    first = page.read_bytes()
+    printed = capsys.readouterr()
+    assert printed.err == (
+        "explorer.html: the t-SNE map of 1,300 words takes about 1 s of one core. --projection pca takes none.\n"
+    )
+    assert printed.out.startswith(f"{page}: ")
+    assert run(arguments) == 0
+    assert page.read_bytes() == first
+    capsys.readouterr()
+    assert run([*arguments, "--projection", "pca"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "t-SNE: similar" not in page.read_text()
+
+
 MISTAKES = [
     (["neighbours", "FILE", "knig"], "'knig' is not among the 7 words, did you mean king?"),
     (["neighbours", "FILE", "king", "King"], "'King' is not among the 7 words, did you mean king?"),
