@@ -77,6 +77,7 @@ def test_tags_say_where_a_run_comes_from(swept: tuple[Path, str], runs: list[Any
     assert description.startswith("information explained **0.")
     place = f"#/experiments/{runs[0].info.experiment_id}/runs/{runs[0].info.run_id}/artifacts/explorer.html"
     assert f"]({place}?" in description
+    assert f"]({place.replace('explorer.html', 'cost.png')}?" in description
     assert "`w2v-exp epochs=700 window=3 dim=10`" in description
     (data,) = runs[0].inputs.dataset_inputs
     assert data.dataset.name == "article"

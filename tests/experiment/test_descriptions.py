@@ -50,6 +50,7 @@ def test_a_finished_run_is_described_by_its_results_first() -> None:
 def test_a_failed_run_is_described_by_its_reason_first() -> None:
     text = run_description(info_of(), "FAILED", "no <b>memory</b>", {}, ["traceback.txt"])
     assert text.startswith("**Failed**: no &#60;b&#62;memory")
+    assert "cost **7.48e+187**" in run_description(info_of(), "FAILED", "", {"cost": 7.484e187})
     assert "[traceback](run:traceback.txt?" in text
     assert run_description(info_of()).startswith("**Running**\n\n`w2v-exp`")
 

@@ -31,6 +31,7 @@ TRAINING = "workflowType=machine_learning"  # not the UI's mode for generative A
 RUN_ID = re.compile("[0-9a-f]{32}")  # without tracking, a run has its folder as id
 MEANINGS = "Metrics and files are explained in docs/measures.md."
 LONGEST_REASON = 500
+LARGE = 1e9  # from here on, a number is written with an exponent: the cost of a diverged run has 300 digits
 LONGEST_SENTENCE = 300
 NARROWEST, PER_CHARACTER, MARGIN = 80, 7, 30  # of a column in the UI, in pixels
 
@@ -79,6 +80,8 @@ def _results(metrics: Mapping[str, float]) -> str:
 
 
 def _written(column: Metric, value: float) -> str:
+    if abs(value) >= LARGE:
+        return f"{value:.3g}"
     return f"{value:,.{column.decimals_for(value)}f}"
 
 

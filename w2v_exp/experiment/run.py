@@ -75,7 +75,7 @@ from w2v_exp.tracking.history import LOCK
 from w2v_exp.tracking.model import NAME as MODEL
 from w2v_exp.tracking.model import write_model
 from w2v_exp.tracking.progress import training_bar
-from w2v_exp.tracking.upload import NOTE
+from w2v_exp.tracking.upload import NOTE, PICTURES
 from w2v_exp.training.callbacks import EPOCHS, Stopping, StopRule
 from w2v_exp.training.trainer import Callback, StatefulCallback, Trainer
 
@@ -397,6 +397,8 @@ class Outcome:
     def _description(self, status: str, reason: str, metrics: Mapping[str, float]) -> str:
         """Return the description of the run in MLflow, at its end."""
         files = {file.name for file in self.files.iterdir()} if self.files.is_dir() else set()
+        if PICTURES in files and self.training and self.training.trainer.records:
+            files.add("cost.png")  # drawn from it by the upload
         return run_description(self._info, status, reason, metrics, files)
 
     def _write_files(self, status: str) -> None:
