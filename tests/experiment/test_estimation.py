@@ -337,7 +337,7 @@ def test_every_run_logs_its_estimate(command: Command, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("large_text")
 def test_estimates_are_shown_and_nothing_is_left(command: Command, tmp_path: Path) -> None:
-    done = command(*LARGE, "estimate=true", "labels=counts", COLUMNS="120")
+    done = command(*LARGE, "estimate=true", "labels=counts", "explorer=all", COLUMNS="120")
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert "TB" in rows["dense"]
