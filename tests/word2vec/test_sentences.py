@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp.errors import CorpusError, UserError
+from w2v_exp.errors import CorpusError, SettingError, UserError
 from w2v_exp.word2vec import LineSentence, PathLineSentences
 from w2v_exp.word2vec.sentences import (
     DEFAULT,
@@ -186,6 +186,11 @@ def test_an_iterator_that_has_been_consumed_is_named():
     list(consumed)
     with pytest.raises(CorpusError, match="If it is an iterator, it may have been consumed"):
         encode_sentences(consumed, selection())
+
+
+def test_a_missing_file_is_named_by_its_parameter(tmp_path):
+    with pytest.raises(SettingError, match=r"^corpus_file=.*none: no such file"):
+        encode(None, tmp_path / "none", selection(), None)
 
 
 def test_one_source_is_needed():

@@ -370,9 +370,9 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
             new.writestr(name, content.replace(b'"window": 5', b'"window": 0'))
     assert b'"window": 0' in (tmp_path / "new").read_bytes()
     for name, message in {
-        "vectors": r"is not a model that Word2Vec.save\(\) has written",
+        "vectors": r"holds vectors, and no model that Word2Vec.save\(\) has written",
         "pickle": "is a Python pickle",
-        "new": "window=0: must be a whole number",
+        "new": r"the model in it is damaged \(window=0: must be a whole number",
     }.items():
         with pytest.raises(FormatError, match=message):
             Word2Vec.load(tmp_path / name)

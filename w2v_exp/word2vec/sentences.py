@@ -342,6 +342,9 @@ def encode(
     require_kind("corpus_file", file, (str, Path), "the path of a file")
     if max_words is not None:
         return encode_sentences(LineSentence(file), selection, max_words)
-    corpus = FileCorpus(str(file), boundaries="line")
+    try:
+        corpus = FileCorpus(str(file), boundaries="line")
+    except SettingError as error:
+        raise SettingError("corpus_file", file, error.problem) from None
     text = encode_text(corpus, WhitespaceTokenizer(), selection)  # type: ignore[arg-type]
     return text, len(text.segments) - 1

@@ -625,6 +625,10 @@ class Word2Vec:
         require_kind("fname", fname, (str, Path), "the path of a file")
         saved = Embeddings.load(fname)
         extras = read_extras(Path(fname), ["word2vec", "nodes"])
+        if "word2vec" not in extras:
+            raise FormatError(
+                f"{fname}: holds vectors, and no model that Word2Vec.save() has written. Use KeyedVectors.load()."
+            )
         try:
             state = json.loads(extras["word2vec"].tobytes())
             settings, generator = state["settings"], state["generator"]
@@ -641,8 +645,7 @@ class Word2Vec:
                 raise ValueError("no output vectors")
         except (KeyError, ValueError, TypeError, AttributeError, UserError) as error:
             raise FormatError(
-                f"{fname}: is not a model that Word2Vec.save() has written ({type(error).__name__}: {error}). Vectors "
-                "alone are loaded by KeyedVectors.load()."
+                f"{fname}: the model in it is damaged ({error}). Its vectors are loaded by KeyedVectors.load()."
             ) from error
         model.wv = KeyedVectors.of(saved.words, saved.input, saved.counts)
         model._output = np.ascontiguousarray(output, np.float32)
