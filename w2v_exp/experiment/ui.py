@@ -13,7 +13,7 @@ from w2v_exp.errors import UserError
 from w2v_exp.tracking.database import query_database
 from w2v_exp.tracking.locations import FOLDER, StoreAddress, parse_address
 from w2v_exp.tracking.store import browse_address, store_uri
-from w2v_exp.tracking.upload import VIEW
+from w2v_exp.tracking.upload import OWN_VIEW, VIEW
 
 MISTAKE = 2
 HOST, PORT = "127.0.0.1", 5000
@@ -95,8 +95,7 @@ def _latest(address: StoreAddress, port: int) -> str:
     views: list[tuple[int, str, str]] = []
     runs = []
     if database := address.database:
-        prefix = f"{VIEW}w2v_exp-"
-        for experiment, key, value in query_database(database, VIEWS, {"prefix": f"{prefix}%"}) or ():
+        for experiment, key, value in query_database(database, VIEWS, {"prefix": f"{OWN_VIEW}%"}) or ():
             with suppress(ValueError, TypeError, KeyError):  # somebody else has changed it
                 views.append((int(json.loads(value)["createdAt"]), str(experiment), key.removeprefix(VIEW)))
         runs = query_database(database, LATEST_RUN, {}) or []

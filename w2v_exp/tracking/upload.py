@@ -51,6 +51,7 @@ ID_TAG = "journal"  # of a run in a store: the id of its journal
 NOTE = "mlflow.note.content"  # the tag with the description of a run, Markdown
 # The prefix of a tag with a view of the runs table, which is one of the experiment: MLflow's UI saves views there.
 VIEW = "mlflow.sharedViewState."
+OWN_VIEW = f"{VIEW}w2v_exp-"  # a journal, which may be somebody else's, replaces no view of a user
 MOST_VIEWS = 20  # of sweeps; the UI saves no more than 40
 # In a description, the beginnings of links to a file of the run, and to something of its experiment: where they are is
 # known when the run is uploaded.
@@ -351,7 +352,7 @@ class Uploader:
         ]
         for some in _parts(metrics, BATCH):
             self._client.log_batch(run_id, metrics=some)
-        views = {key: tags.pop(key) for key in [*tags] if key.startswith(VIEW)}
+        views = {key: tags.pop(key) for key in [*tags] if key.startswith(OWN_VIEW)}
         if views:
             self._set_views(views)
         if NOTE in tags:
@@ -374,7 +375,7 @@ class Uploader:
         tags = self._client.get_experiment(experiment).tags
         dated = []
         for key, value in tags.items():
-            if key.startswith(f"{VIEW}w2v_exp-"):
+            if key.startswith(OWN_VIEW):
                 with suppress(ValueError, TypeError, KeyError):  # somebody else has changed it
                     dated.append((int(json.loads(value)["createdAt"]), key))
         for _, key in sorted(dated)[:-MOST_VIEWS]:
