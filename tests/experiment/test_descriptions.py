@@ -115,7 +115,8 @@ def test_views_are_of_the_experiment_and_the_oldest_are_deleted(store: Path, tmp
     tags = opened.client.get_run(run_id).data.tags
     place = f"#/experiments/{experiment}"
     assert tags[NOTE] == f"[page]({place}/runs/{run_id}/artifacts/summary.html), [run]({place}/runs/5)"
-    assert not [tag for tag in tags if tag.startswith(VIEW)]
+    assert [tag for tag in tags if tag.startswith(VIEW)] == [f"{VIEW}of-a-user"]
+    assert opened.client.get_experiment(experiment).tags[f"{VIEW}of-a-user"] == json.dumps({"createdAt": 0})
     views = {key.removeprefix(VIEW) for key in opened.client.get_experiment(experiment).tags if VIEW in key}
     kept = {f"w2v_exp-{number:02}" for number in range(1, MOST_VIEWS)}
     assert views == {"of-a-user", "w2v_exp-changed", view_key(SWEEP)} | kept
