@@ -104,9 +104,9 @@ def test_views_are_of_the_experiment_and_the_oldest_are_deleted(store: Path, tmp
             experiment, f"{VIEW}w2v_exp-{number:02}", json.dumps({"createdAt": number})
         )
     journal = Journal.create(tmp_path, Header("summary"))
-    journal.set_tags(
-        {NOTE: "[page](run:summary.html), [run](experiment:runs/5)", **view_tags(compare(results()), SWEEP)}
-    )
+    note = "[page](run:summary.html), [run](experiment:runs/5)"
+    views = view_tags(compare(results()), SWEEP)
+    journal.set_tags({NOTE: note, f"{VIEW}of-a-user": "replaced", **views})
     journal.end(End("FINISHED"))
     uploader = Uploader(opened.client, journal, Cursor.of(opened), is_new=True)
     uploader.upload()
