@@ -29,7 +29,7 @@ def start_of_a_run(*, repeats: int = 11) -> list[Bar]:
     """Measure the processor time of a run of one epoch without tracking, and of the imports that it needs."""
     with tempfile.TemporaryDirectory() as folder:
         kinds = [(*OURS, "tracking=none", "epochs=1"), IMPORTS]
-        seconds = _alternate(kinds, [folder, folder], repeats, _processor_seconds)
+        seconds = _alternate(kinds, [folder, folder], repeats, processor_seconds)
     run, imports = map(statistics.median, seconds)
     note = f"{imports:.2f} s → {run:.2f} s"
     return [
@@ -61,7 +61,7 @@ def sweeps(*, epochs: int | None = None, runs: int = 16, repeats: int = 5) -> li
             _ratio(f"{runs} tiny runs, warm store: of by hand", tiny, folders, repeats, (0.7, 0.4)),
         ]
         query = (*OURS, "ask", "neighbours", "latest", "market")
-        (seconds,) = _alternate([query], [ours], repeats, _wall_seconds)
+        (seconds,) = _alternate([query], [ours], repeats, wall_seconds)
         bars.append(Bar("w2v-exp ask neighbours latest", statistics.median(seconds), "s", 0.8))
     bars.append(_ratio("a first sweep: of by hand", default, None, repeats, (0.9, 0.6)))
     return [*bars, sweep_overhead(epochs=epochs, repeats=repeats)]
@@ -75,7 +75,7 @@ def _ratio(
     bounds: tuple[float, float],
 ) -> Bar:
     kinds = [(*OURS, *arguments), (*BY_HAND, *arguments)]
-    ours, theirs = map(statistics.median, _alternate(kinds, folders, repeats, _wall_seconds))
+    ours, theirs = map(statistics.median, _alternate(kinds, folders, repeats, wall_seconds))
     return Bar(what, ours / theirs, "×", *bounds, note=f"{theirs:.1f} s → {ours:.1f} s")
 
 
@@ -83,7 +83,7 @@ def sweep_overhead(*, epochs: int | None = None, repeats: int = 5) -> Bar:
     """Measure by how much resume, checkpoints and explorers prolong the default sweep, by wall time."""
     default = (*OURS, *SWEEP, *([f"epochs={epochs}"] if epochs else []))
     kinds = [(*default, *WITHOUT), (*default, *WITH)]
-    without, with_all = _alternate(kinds, None, repeats, _wall_seconds)
+    without, with_all = _alternate(kinds, None, repeats, wall_seconds)
     shares = [100 * (more / less - 1) for less, more in zip(without, with_all, strict=True)]
     return Bar("the default sweep: resume, checkpoints and explorers", statistics.median(shares), "%", 15)
 
@@ -99,7 +99,7 @@ def many_runs(*, runs: int = 1000) -> Bar:
         "-m",
     )
     with tempfile.TemporaryDirectory() as folder:
-        seconds = _wall_seconds(command, folder)
+        seconds = wall_seconds(command, folder)
     return Bar(f"{runs:,} tiny runs on joblib, two processes", seconds, "s", 220, 120)
 
 
@@ -125,13 +125,15 @@ def _alternate(
     return seconds
 
 
-def _wall_seconds(command: Sequence[str], folder: str) -> float:
+def wall_seconds(command: Sequence[str], folder: str) -> float:
+    """Return the seconds that a command takes in a folder."""
     began = perf_counter()
     _run(command, folder)
     return perf_counter() - began
 
 
-def _processor_seconds(command: Sequence[str], folder: str) -> float:
+def processor_seconds(command: Sequence[str], folder: str) -> float:
+    """Return the seconds of processor time that a command and the processes that it starts take in a folder."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     _run(command, folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
