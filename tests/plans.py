@@ -9,7 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import config_folder, register_schema
+from w2v_exp.config import register_schema
+from w2v_exp.loader import config_folder
 from w2v_exp.plan import Plan, make_plan
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import Sources, config_folder, register_schema
+from w2v_exp.config import Sources, register_schema
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.cli import run
 from w2v_exp.experiment.command import check_command, is_information_request, parse
 from w2v_exp.experiment.config_errors import all_keys
 from w2v_exp.experiment.folders import new_folder
+from w2v_exp.loader import config_folder
 
 HYDRA_KEYS = [
     *(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal import config_loader_impl, defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.types import RunMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +19,7 @@ from omegaconf import DictConfig, ListConfig
 from processes import Command
 from properties import examples
 
+from w2v_exp import loader
 from w2v_exp.composer import Composer
 from w2v_exp.config import HYDRA_ERRORS, Sources, register_schema
 from w2v_exp.errors import UserError
@@ -175,3 +180,37 @@ def test_a_command_composes_each_choice_of_options_once(
     done = command(*quick.split(), *overrides.split())
     assert done.returncode == 0, done.stderr
     assert len(composed) == compositions
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["experiment=wikipedia_sgns", "corpus.path=big.txt", "window=7"],
+        ["optimizer=adam", "optimizer.beta1=0.5", "hydra/launcher=joblib", "hydra.searchpath=[.]"],
+        ["~stop", "+own={a: ${window}}"],
+    ],
+)
+def test_hydras_own_loader_returns_the_same(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    register_schema()
+    ours = Sources().loader().load_configuration("config", overrides, RunMode.RUN)
+    search_path = Sources().search_path()
+    monkeypatch.setattr(config_loader_impl, "CachingConfigRepository", CachingConfigRepository)
+    monkeypatch.setattr(defaults_list, "_create_interpolation_map", loader._create_interpolation_map)
+    monkeypatch.setitem(SourcesRegistry.instance().types, "file", FileConfigSource)
+    theirs = ConfigLoaderImpl(search_path).load_configuration("config", overrides, RunMode.RUN)
+    assert described(ours) == described(theirs)
+    assert all(child._get_parent() is parent for parent in _containers(ours) for child in _children(parent))
+
+
+def _children(node: Any) -> list[Any]:
+    content = node._content
+    return [*content.values()] if isinstance(content, dict) else content if isinstance(content, list) else []
+
+
+def _containers(node: Any) -> Iterator[Any]:
+    """Yield a configuration and all mappings and lists in it."""
+    yield node
+    for child in _children(node):
+        if isinstance(child, DictConfig | ListConfig):
+            yield from _containers(child)

@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from processes import Command
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import config_folder, register_schema
+from w2v_exp.config import register_schema
 from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.experiment.fingerprint import fingerprint
+from w2v_exp.loader import config_folder
 from w2v_exp.plan import make_plan
 from w2v_exp.text.corpus import TextCorpus
 from w2v_exp.text.encoding import encode_text

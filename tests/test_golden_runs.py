@@ -23,8 +23,8 @@ from golden_runs import (
     write_inputs,
 )
 
-from w2v_exp.config import config_folder
 from w2v_exp.experiment.fingerprint import RESULT_VERSION
+from w2v_exp.loader import config_folder
 from w2v_exp.training.checkpoints import FORMAT_VERSION
 
 # The options that decide a result. The others are recorded elsewhere, or need a download.

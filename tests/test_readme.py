@@ -20,11 +20,12 @@ from processes import Command, run_python
 import w2v_exp
 from w2v_exp.__main__ import run
 from w2v_exp.choices import GROUPS
-from w2v_exp.config import config_folder, register_schema
+from w2v_exp.config import register_schema
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.experiment.command import check_command, parse
+from w2v_exp.loader import config_folder
 from w2v_exp.plan import Plan
 
 ROOT = Path(__file__).parents[1]

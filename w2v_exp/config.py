@@ -7,7 +7,6 @@ import logging
 import math
 import os
 import re
-import sys
 import typing
 import warnings
 from argparse import Namespace
@@ -22,46 +21,30 @@ from typing import Any
 from hydra import version
 
 # hydra._internal, here and where it is imported elsewhere, is that of Hydra 1.3: pyproject.toml pins it below 1.4.
-from hydra._internal import defaults_list
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigNode, ConfigStore
-from hydra.core.default_element import InputDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
-from hydra.errors import ConfigCompositionException, HydraException
-from hydra.plugins.config_source import ConfigResult
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
-from yaml import MarkedYAMLError, YAMLError
+from yaml import YAMLError
 
 from w2v_exp.choices import GROUPS
 from w2v_exp.errors import UserError, shown
+from w2v_exp.loader import Loader, config_folder, first_line, load_plugins
 from w2v_exp.plan import AUTOMATIC, MOST_RUNS, Plan, make_plan
 
 _log = logging.getLogger(__name__)
 
 PRIMARY = "config"
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, OverflowError)
-
-
-def config_folder() -> Path:
-    """Return the folder ``conf/``.
-
-    It is inside the package if that is installed, and next to it in a checkout.
-    """
-    package = Path(__file__).resolve().parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
 
 
 def options_of(group: str) -> list[str]:
@@ -95,7 +78,7 @@ def _top_level_schema() -> type:
     """Return the schema of the top level: the fields of `Plan`."""
     types = typing.get_type_hints(Plan) | dict.fromkeys(AUTOMATIC, int | str)
     keys = [(key.name, Any if key.name in GROUPS else types[key.name]) for key in dataclasses.fields(Plan)]
-    return make_dataclass("ConfigSchema", keys)
+    return make_dataclass("ConfigSchema", keys, namespace={"__doc__": Plan.__doc__}, repr=False, eq=False)
 
 
 @cache
@@ -105,7 +88,9 @@ def _option_schema(name: str, made: type) -> type:
     for setting in dataclasses.fields(made):
         copied = field(default=setting.default, default_factory=setting.default_factory)
         fields.append((setting.name, types[setting.name], copied))
-    return make_dataclass(f"{made.__name__}Schema", fields, repr=False, eq=False)  # 5 ms for all of a run
+    # The methods, and a docstring from the signature, would take 10 ms for all of a run.
+    described = {"__doc__": made.__doc__}
+    return make_dataclass(f"{made.__name__}Schema", fields, namespace=described, repr=False, eq=False)
 
 
 @dataclass(frozen=True)
@@ -176,7 +161,7 @@ class Sources:
         version.setbase("1.3")
         setup_globals()
         JobRuntime.instance().set("name", "w2v_exp")
-        return ConfigLoaderImpl(self.search_path())
+        return Loader(self.search_path())
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
         """Return the composed configuration, with Hydra's own part.
@@ -244,7 +229,7 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
         except ValueError as error:  # Python parses no whole number of more than 4,300 digits
             raise UserError(f"{shown(text, 80)}: has a number of too many digits.") from error
         except Exception as error:
-            raise UserError(f"{shown(text, 80)}: not understood ({_first_line(error)}).") from error
+            raise UserError(f"{shown(text, 80)}: not understood ({first_line(error)}).") from error
     return parsed
 
 
@@ -284,7 +269,7 @@ def _change_overrides(text: str) -> list[str]:
         sets = OmegaConf.to_container(OmegaConf.create(f"value: {value}"))["value"]  # type: ignore[index, call-overload]
     except (YAMLError, OmegaConfBaseException) as error:
         raise UserError(
-            f"{shown(text, 80)}: not valid YAML ({getattr(error, 'problem', None) or _first_line(error)}). "
+            f"{shown(text, 80)}: not valid YAML ({getattr(error, 'problem', None) or first_line(error)}). "
             "Write changes={name: key=value, other: key=value}."
         ) from error
     sets = sets if name is None else {name: sets}
@@ -403,7 +388,7 @@ def plan_of(config: DictConfig) -> Plan:
         For the first invalid setting.
     """
     with hydra_values(config), composition_errors():
-        return make_plan(without_hydra(config))
+        return make_plan(config)
 
 
 @contextmanager
@@ -471,83 +456,4 @@ def composition_errors() -> Iterator[None]:
             "The configuration is nested too deeply: a file includes itself, or too many brackets."
         ) from None
     except Exception as error:
-        raise UserError(f"The configuration cannot be composed: {_first_line(error)}.") from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return shown(lines[0].rstrip("."), 200) if lines else type(error).__name__
-
-
-class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
-    """Hydra's source of YAML files, with the name of the file in errors."""
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """Return the configuration of a file.
-
-        Raises
-        ------
-        UserError
-            If it is not valid YAML, or cannot be read.
-        """
-        file = Path(self.path, self._normalize_file_name(config_path))
-        try:
-            loaded = super().load_config(config_path)
-        except (HydraException, OmegaConfBaseException):
-            raise
-        except RecursionError:
-            raise UserError(f"{file}: is nested too deeply.") from None
-        except UnicodeDecodeError:
-            raise UserError(f"{file}: is not UTF-8 text.") from None
-        except MarkedYAMLError as error:
-            mark = error.problem_mark
-            line = f", line {mark.line + 1}" if mark else ""
-            raise UserError(f"{file}{line}: not valid YAML ({error.problem}).") from error
-        except YAMLError as error:
-            raise UserError(f"{file}: not valid YAML ({_first_line(error)}).") from error
-        except OSError as error:
-            raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
-        except Exception as error:
-            raise UserError(f"{file}: cannot be read ({_first_line(error)}).") from error
-        if not isinstance(loaded.config, DictConfig):
-            raise ConfigCompositionException(f"{file}: is a list; a mapping (key: value) is expected.")
-        return loaded
-
-
-_create_interpolation_map = defaults_list._create_interpolation_map
-
-
-def _choices_to_interpolate(overrides: Any, defaults: list[InputDefault], self_added: bool) -> DictConfig:
-    """Return the choices to which a defaults list refers by ``${…}``; without such a reference none.
-
-    Hydra makes them for each of 45 files, a quarter of the time of a composition.
-    """
-    refers = any(default.is_interpolation() for default in defaults)
-    choices: DictConfig = (
-        _create_interpolation_map(overrides, defaults, self_added) if refers else OmegaConf.create()
-    )
-    return choices
-
-
-def load_plugins() -> None:
-    """Load Hydra's plug-ins, once a process.
-
-    Hydra imports every module of a package ``hydra_plugins``. One that cannot be imported, for example a user's folder
-    that has this name by chance, must not end a run that does not use it.
-    """
-    try:
-        Plugins.instance()
-    except (Exception, SystemExit) as error:
-        _log.warning(f"hydra_plugins: ignored, it cannot be imported ({_first_line(error)}).")
-        shadowed = {
-            name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("hydra_plugins")
-        }
-        sys.modules["hydra_plugins"] = None  # type: ignore[assignment]  # importing it raises ImportError
-        try:
-            Plugins.instance()
-        finally:
-            del sys.modules["hydra_plugins"]
-            sys.modules.update(shadowed)
-    defaults_list._create_interpolation_map = _choices_to_interpolate
-    # `SourcesRegistry.register` keeps the class that is there.
-    SourcesRegistry.instance().types[CheckedFileSource.scheme()] = CheckedFileSource
+        raise UserError(f"The configuration cannot be composed: {first_line(error)}.") from error

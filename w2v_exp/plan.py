@@ -175,14 +175,14 @@ class Plan:
 
 
 def make_plan(config: DictConfig) -> Plan:
-    """Return the plan of a composed configuration, checked.
+    """Return the plan of a composed configuration, checked; Hydra's own part is ignored.
 
     Raises
     ------
     SettingError
         For the first value that cannot be used.
     """
-    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    values = {str(key): _resolved(value) for key, value in config.items() if key != "hydra"}
     known = [setting.name for setting in dataclasses.fields(Plan)]
     for key, value in values.items():
         if key not in known:
@@ -191,6 +191,13 @@ def make_plan(config: DictConfig) -> Plan:
     if isinstance(values["threads"], str):
         values["threads"] = _automatic_threads(values["threads"], values["objective"])
     return Plan(**values)
+
+
+def _resolved(value: Any) -> Any:
+    """Return a value of a configuration without interpolations, as Python's own types."""
+    if OmegaConf.is_config(value):
+        return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+    return value
 
 
 def _automatic_threads(value: str, objective: ObjectiveRule) -> int:

@@ -121,7 +121,8 @@ def test_an_evaluation_set_is_known_by_content(tmp_path: Path) -> None:
 def test_other_processes_folders_and_hash_seeds_find_the_same(tmp_path: Path) -> None:
     script = (
         "from hydra import compose, initialize_config_dir;"
-        "from w2v_exp.config import config_folder, register_schema;"
+        "from w2v_exp.config import register_schema;"
+        "from w2v_exp.loader import config_folder;"
         "from w2v_exp.experiment.fingerprint import fingerprint;"
         "from w2v_exp.experiment.inputs import read_corpus;"
         "from w2v_exp.plan import make_plan;"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from w2v_exp.config import config_folder, register_schema, without_hydra
+from w2v_exp.config import register_schema, without_hydra
 from w2v_exp.experiment.run_info import RunInfo, corpus_name
+from w2v_exp.loader import config_folder
 
 
 def name_of(*overrides: str) -> str:

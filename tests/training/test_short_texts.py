@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
-from w2v_exp.config import config_folder, register_schema
+from w2v_exp.config import register_schema
 from w2v_exp.examples.architectures import Cbow, SkipGram
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.counted import CountedExamples, CountsRule
@@ -22,6 +22,7 @@ from w2v_exp.experiment.build import build_examples, build_trainer, split_text
 from w2v_exp.experiment.estimate import estimate_run
 from w2v_exp.experiment.inputs import Pretrained, read_corpus
 from w2v_exp.experiment.run import estimate_metrics
+from w2v_exp.loader import config_folder
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan, make_plan

@@ -22,7 +22,6 @@ from w2v_exp.config import (
 from w2v_exp.errors import SettingError, UserError, visible
 from w2v_exp.experiment.config_errors import all_keys, explain
 from w2v_exp.machine import available_cores, available_memory
-from w2v_exp.picks import pick_settings, spelled
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.size import estimated_bytes
 
@@ -55,6 +54,8 @@ def with_picks(
     """
     if not any("experiment" in text for text in texts):
         return [*texts], ()
+    from w2v_exp.picks import pick_settings, spelled
+
     try:
         overrides = parse_overrides(texts)
         if not _is_chosen(overrides):

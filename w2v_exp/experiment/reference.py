@@ -20,9 +20,9 @@ import yaml
 from yaml import YAMLError
 
 from w2v_exp.choices import GROUPS, option_class
-from w2v_exp.config import config_folder
 from w2v_exp.errors import UserError, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
+from w2v_exp.loader import config_folder
 from w2v_exp.plan import AUTO, AUTOMATIC, Plan
 
 PURPOSES = {
