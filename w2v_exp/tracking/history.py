@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -139,7 +141,6 @@ PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow")
 def provenance() -> dict[str, str]:
     """Return tags with the git commit of this code, whether its tree is dirty, and the versions of packages."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
 
     tags = {
         "mlflow.source.name": "w2v_exp",
@@ -148,22 +149,31 @@ def provenance() -> dict[str, str]:
         "version.w2v_exp": __version__,
         "version.python": platform.python_version(),
     }
-    for package in PACKAGES:
-        try:
-            tags[f"version.{package}"] = version(package)
-        except PackageNotFoundError:
-            continue
-    commit = _git("rev-parse", "HEAD")
+    tags |= {f"version.{package}": version for package, version in _versions().items()}
+    commit, *changes = _git_status() or [""]
     if commit:
         tags["mlflow.source.git.commit"] = tags["git.commit"] = commit
-        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+        tags["git.dirty"] = str(bool(changes)).lower()
     return tags
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that are installed.
+
+    The name of a package's folder of metadata has its version. `importlib.metadata` takes 12 ms to read the content.
+    """
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        with suppress(OSError):
+            for path in Path(folder).iterdir():
+                if match := re.fullmatch(r"(\w+)-([^-]+)\.dist-info", path.name):
+                    found.setdefault(match[1].replace("_", "-").lower(), match[2])
+    return {package: found[package] for package in PACKAGES if package in found}
 
 
 def _user() -> str:
     """Return the user's name; without one, as with ``docker run --user 12345``, the number."""
     import getpass
-    import os
 
     try:
         return getpass.getuser()
@@ -171,17 +181,20 @@ def _user() -> str:
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
-def _git(*arguments: str) -> str:
-    """Return the output of git in the folder of this code; empty if it is not a checkout."""
+def _git_status() -> list[str]:
+    """Return the commit of this code, and a line for each changed file; empty if it is not a checkout."""
     import shutil
     import subprocess
 
     folder = Path(__file__).resolve().parents[2]
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
-        return ""
-    done = subprocess.run([git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+        return []
+    status = [git, "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    done = subprocess.run(status, capture_output=True, text=True, check=False)
+    found = re.search(r"^# branch\.oid ([0-9a-f]+)$", done.stdout, re.MULTILINE)
+    changes = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    return [found[1], *changes] if found else []
 
 
 FINGERPRINT = "fingerprint"

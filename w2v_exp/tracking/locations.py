@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +119,8 @@ def _scheme(address: str) -> str:
 
 def _is_plugin(scheme: str) -> bool:
     """Return whether a package extends MLflow by stores of this kind."""
+    from importlib.metadata import entry_points
+
     return scheme in {found.name for found in entry_points(group="mlflow.tracking_store")}
 
 

@@ -7,7 +7,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,8 @@ def write_model(embeddings: Embeddings, folder: Path, metadata: Mapping[str, Any
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own type hints
         import mlflow.pyfunc
+    from importlib.metadata import version
+
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it reports every step
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model, ModelSignature
