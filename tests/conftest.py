@@ -22,6 +22,7 @@ from processes import Command, ForkingCommand
 from properties import load_profile
 
 from w2v_exp.files import locked, replacing
+from w2v_exp.machine import freeze
 from w2v_exp.processes import messages_on_stderr
 
 load_profile()
@@ -136,7 +137,7 @@ def _loaded_modules_are_not_collected() -> None:
     """
     if len(sys.modules) > _frozen_modules[0] + 100:
         gc.collect()
-        gc.freeze()
+        freeze()
         _frozen_modules[0] = len(sys.modules)
 
 

@@ -20,6 +20,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from w2v_exp.machine import freeze
+
 LOADED = [  # what the application imports late
     "matplotlib.backends.backend_agg",
     "mlflow",
@@ -29,6 +31,7 @@ LOADED = [  # what the application imports late
     "w2v_exp.experiment.cli",
     "w2v_exp.experiment.run",
     "w2v_exp.experiment.report",
+    "w2v_exp.experiment.run_report",
     "w2v_exp.reporting.plots",
     "w2v_exp.reporting.run_plots",
     "w2v_exp.experiment.cli",
@@ -43,7 +46,7 @@ def serve() -> None:
         importlib.import_module(module)
     warm_up()
     gc.collect()
-    gc.freeze()  # so that no child looks through all that, and gets copies of its pages
+    freeze()  # so that no child looks through all that, and gets copies of its pages
     while line := sys.stdin.readline():
         command = json.loads(line)
         child = os.fork()

@@ -28,6 +28,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from w2v_exp.errors import visible
+from w2v_exp.machine import freeze
 
 IGNORED_SECONDS = 3.0
 
@@ -299,7 +300,7 @@ def messages_on_stderr() -> Iterator[None]:
 def collect_garbage() -> None:
     """Enable the garbage collector, which a command disables while it starts, and exempt the objects so far."""
     if not gc.isenabled():
-        gc.freeze()
+        freeze()
         gc.enable()
 
 
