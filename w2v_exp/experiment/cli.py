@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +65,7 @@ from w2v_exp.experiment.job import RUN, SWEEP, run_job
 from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
+from w2v_exp.machine import freeze
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.results import RunResult, Sweep, read_result
@@ -139,8 +139,12 @@ def _run(arguments: list[str]) -> int:
             return _estimate(command)
         companion = _companion(command)
         # Imported before signals raise exceptions, which may be lost in an import.
-        import w2v_exp.experiment.report
-        import w2v_exp.experiment.run  # noqa: F401
+        import w2v_exp.experiment.run
+        import w2v_exp.experiment.run_report
+
+        if command.is_sweep:
+            import w2v_exp.experiment.report  # noqa: F401
+        freeze()  # these modules: a run collects the other objects
 
         with termination_as_exception(), closing(companion) if companion else nullcontext():
             if command.is_sweep:
@@ -152,6 +156,8 @@ def _run(arguments: list[str]) -> int:
 
 def version_text() -> str:
     """Return the versions of w2v_exp and of packages that affect results."""
+    from importlib.metadata import PackageNotFoundError, version
+
     versions = [f"Python {platform.python_version()}"]
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -189,7 +195,7 @@ def _print_information(parsed: Namespace) -> int:
 
 def _estimate(command: Command) -> int:
     """Print the estimated memory and time of every run, and train nothing."""
-    from w2v_exp.experiment.estimate import MOST_ESTIMATED, show_estimates
+    from w2v_exp.experiment.estimate_tables import MOST_ESTIMATED, show_estimates
 
     runs = prod(len(values) for values in command.swept.values())
     if runs > MOST_ESTIMATED:
@@ -237,7 +243,7 @@ def _run_once(command: Command, companion: Companion | None) -> int:
             companion.flush()
     if isinstance(result, UserError):
         raise result
-    from w2v_exp.experiment.report import print_run
+    from w2v_exp.experiment.run_report import print_run
 
     if companion:
         if problem := companion.problem(folder):
@@ -245,7 +251,7 @@ def _run_once(command: Command, companion: Companion | None) -> int:
             _log.warning(problem)
         uploaded = read_result(folder)  # which has the id of the run now
         result = replace(uploaded or result, reason=result.reason or problem)
-    print_run(visible_console(), result, command.plan, folder / ARTIFACTS, companion)
+    print_run(result, command.plan, folder / ARTIFACTS, companion)
     if result.done:
         return FAILED if result.reason else 0
     status = "failed" if result.status == "FAILED" else "did not finish"

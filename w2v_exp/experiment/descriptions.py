@@ -7,17 +7,18 @@ import math
 import re
 import shlex
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from w2v_exp.errors import shown
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.metrics import COLUMNS, Metric
-from w2v_exp.reporting.comparison import Comparison
-from w2v_exp.reporting.effects import findings, key_effect
 from w2v_exp.reporting.escape import code_span, markdown
-from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.results import Sweep
 from w2v_exp.tracking.journal import milliseconds
 from w2v_exp.tracking.upload import IN_EXPERIMENT, IN_RUN, VIEW
+
+if TYPE_CHECKING:
+    from w2v_exp.reporting.comparison import Comparison
 
 COMPARED = tuple(column for column in COLUMNS if not column.constant)
 # Files of a run that are worth a link, with their names.
@@ -93,6 +94,10 @@ def _link(text: str, sweep: Sweep) -> str:
 
 def sweep_description(comparison: Comparison, sweep: Sweep) -> str:
     """Return the description of a sweep's summary run, as Markdown: findings, links, command and table."""
+    # Late: single runs import this module as well.
+    from w2v_exp.reporting.effects import findings, key_effect
+    from w2v_exp.reporting.summary_page import FILE as PAGE
+
     effects = [
         key_effect(comparison, key, comparison.ranking) for key in comparison.keys if comparison.ranking
     ]

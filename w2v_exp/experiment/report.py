@@ -1,24 +1,21 @@
-"""Results at the end of a run and a sweep, and files of a comparison."""
+"""Results of a sweep: its page while it runs, and its comparison at the end."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic, strftime
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.choices import MlflowTracking
-from w2v_exp.errors import UserError, shown
 from w2v_exp.experiment.descriptions import sweep_description, view_key, view_tags
+from w2v_exp.experiment.run_report import browse_lines
 from w2v_exp.files import replacing
-from w2v_exp.metrics import COST, CURVES, ESTIMATED, REPORTED, Metric, Ranking
+from w2v_exp.metrics import CURVES, Ranking
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.escape import visible_console
@@ -27,7 +24,6 @@ from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, reso
 from w2v_exp.results import RunResult, Sweep, read_results
 from w2v_exp.tracking.companion import Companion
 from w2v_exp.tracking.upload import NOTE
-from w2v_exp.training.callbacks import EPOCHS
 
 _log = logging.getLogger(__name__)
 
@@ -71,95 +67,6 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
         for name, draw in pictures.items():
             (folder / name).unlink(missing_ok=True)  # not every comparison has every picture
             draw(comparison, folder / name)
-
-
-SHOWN_NEIGHBOURS = 6
-
-
-def print_run(
-    console: Console, result: RunResult, plan: Plan, files: Path, companion: Companion | None = None
-) -> None:
-    """Print the metrics, nearest words and places of a run."""
-    table = Table.grid(padding=(0, 2))
-    for metric in REPORTED:
-        if metric.name in result.metrics or math.isfinite(result.known(metric.name)):
-            estimated = metric.name == COST and result.has_estimated_cost
-            table.add_row(
-                Text(metric.title(ESTIMATED if estimated else "")),
-                Text(_figure(metric, result), justify="right"),
-                Text(_coverage(metric, result)),
-            )
-    console.print(Text(f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"))
-    if result.finished_before:
-        console.print(
-            Text(f"Skipped: finished earlier as run {result.run_id}. force=true runs it again."),
-            soft_wrap=True,
-        )
-    console.print(table)
-    if result.similar:
-        console.print(similar_words(result.similar))
-    if result.explorer:
-        console.print(Text(result.explorer), soft_wrap=True)
-    if not result.run_id:
-        console.print(Text(f"files: {files}"), soft_wrap=True)
-    print_browse_address(console, plan, result.run_id, companion=companion)
-
-
-def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
-    """Return a table of the nearest words of each probe word."""
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), title="nearest words", title_justify="left", show_header=False
-    )
-    for word, near in similar.items():
-        listed = ", ".join(shown(other) for other in near[:SHOWN_NEIGHBOURS])
-        table.add_row(Text(shown(word)), Text(listed or "not in the vocabulary"))
-    return table
-
-
-def print_browse_address(
-    console: Console, plan: Plan, run_id: str = "", view: str = "", companion: Companion | None = None
-) -> None:
-    """Print how to browse the runs in MLflow."""
-    if plan.mlflow is None:
-        return
-    from w2v_exp.tracking.store import browse_address, browse_command, open_store, store_uri
-
-    try:
-        uri = store_uri(plan.mlflow.uri)
-        identity = companion.experiment_id if companion else ""
-        identity = identity or open_store(plan.mlflow.uri, plan.mlflow.experiment).experiment_id
-    except UserError as error:
-        console.print(Text(f"MLflow UI not available: {error}"), soft_wrap=True)
-        return
-    if command := browse_command(uri):
-        console.print(Text(f"Browse: {command}, then open"))
-    else:
-        console.print(Text("Browse:"))
-    console.print(Text(browse_address(uri, identity, run_id, view)), soft_wrap=True)
-
-
-def _ended_early(result: RunResult, plan: Plan) -> str:
-    """Return the reason of an early end of training; empty without one."""
-    if result.ended_by in ("", EPOCHS):
-        return ""
-    return f", ended by stop.{result.ended_by} after epoch {round(result.metrics['epochs_trained'])} of {plan.epochs}"
-
-
-def _figure(metric: Metric, result: RunResult) -> str:
-    value = result.metrics.get(metric.name, math.nan)
-    if math.isnan(value):
-        return "–"
-    if metric.unit == "share":
-        return f"{value:.1%}"
-    return f"{value:,.0f}" if abs(value) >= 1000 or metric.decimals == 0 else f"{value:.4f}"
-
-
-def _coverage(metric: Metric, result: RunResult) -> str:
-    """Return the number of known items of an evaluation set; else empty."""
-    known, total = result.known(metric.name), result.total(metric.name)
-    if math.isinf(known):
-        return ""
-    return f"{known:,.0f} of {total:,} {metric.items} known" if known else f"no {metric.items} known"
 
 
 LEAST_SECONDS = 1.0  # between two pages of a running sweep
@@ -239,7 +146,8 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if plan.mlflow:
         is_logged = _log_summary(sweep, comparison, folder, plan.mlflow, companion)
-        print_browse_address(console, plan, view=view_key(sweep) if is_logged else "", companion=companion)
+        for line in browse_lines(plan, view=view_key(sweep) if is_logged else "", companion=companion):
+            console.print(Text(line), soft_wrap=True)
     else:
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
