@@ -69,6 +69,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, plots: bool = True
             draw(comparison, folder / name)
 
 
+SUMMARY_FILES = "summary"  # in the folder of a sweep, the folder of the files that are logged
 LEAST_SECONDS = 1.0  # between two pages of a running sweep
 SHARE = 0.01  # of the time of a sweep, which its pages take at most
 RELOAD_SECONDS = 5
@@ -111,8 +112,7 @@ class LivePage:
 
     def _write(self) -> None:
         sweep = self._sweep
-        runs = distinct(read_results(self._folder, sweep))
-        comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
+        comparison = _comparison(read_results(self._folder, sweep), sweep)
         # All swept keys: the runs so far may have only one of their values.
         comparison = replace(comparison, keys=[key for key in sweep.keys if key != "seed"])
         running = Running(strftime("%Y-%m-%d %H:%M:%S"), self._reload_seconds, str(self._folder.absolute()))
@@ -126,20 +126,24 @@ class LivePage:
 def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -> list[RunResult]:
     """Compare, print and log the runs of a sweep, and return their results."""
     sweep = Sweep.read(folder)
-    if companion:
-        companion.flush()  # afterwards the results have the ids of their runs
     results = read_results(folder, sweep)
-    runs = distinct(results)
-    repeated = len(results) - len(runs)
-    comparison = compare(runs, Ranking(*sweep.sought) if sweep.sought else None)
+    comparison = _comparison(results, sweep)
+    repeated = len(results) - len(distinct(results))
+    console = visible_console()
+    if results:
+        comparison.write_csv(folder / "comparison.csv")
+        comparison.print_table(console)
+        if plan.mlflow:
+            write_comparison(comparison, folder / SUMMARY_FILES, plots=plan.mlflow.plots)
+    if companion:
+        companion.flush()
+        results = read_results(folder, sweep)  # with the ids of the runs in the store
+        comparison = _comparison(results, sweep)
     page = folder / PAGE
     header = Header(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
     write_summary_page(comparison, header, page)
     if not results:
         return []
-    comparison.write_csv(folder / "comparison.csv")
-    console = visible_console()
-    comparison.print_table(console)
     if repeated:
         console.print(Text(f"{repeated} of {sweep.total} trials repeated the values of an earlier trial."))
     if len(results) < sweep.total:
@@ -152,6 +156,10 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
     return results
+
+
+def _comparison(results: Sequence[RunResult], sweep: Sweep) -> Comparison:
+    return compare(distinct(results), Ranking(*sweep.sought) if sweep.sought else None)
 
 
 def distinct(results: Sequence[RunResult]) -> list[RunResult]:
@@ -177,8 +185,7 @@ def _log_summary(
     from w2v_exp.tracking.store import store_uri
     from w2v_exp.tracking.upload import pending_folders, sync_command
 
-    files = folder / "summary"
-    write_comparison(comparison, files, plots=tracking.plots)
+    files = folder / SUMMARY_FILES
     write_skipped(comparison.skipped, files)
     with replacing(files / PAGE, "wb", durable=False) as stream:
         stream.write((folder / PAGE).read_bytes())

@@ -11,7 +11,7 @@ import logging
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -20,7 +20,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError
-from w2v_exp.files import DamagedFileError, read_checked, write_checked
+from w2v_exp.files import DamagedFileError, locked, read_checked, write_checked
 from w2v_exp.results import UPLOADED_FILE
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Entry, Journal
@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 LEGACY = "pending.json"  # data that w2v_exp 0.1.0 could not upload
 PICTURES = "pictures.json"  # among the files of a run: the data of its pictures
+PICTURES_LOCK = "pictures.lock"  # in its folder, held while they are drawn
 BATCH = 1000  # metrics; the most that MLflow takes in one call
 TAGS_BATCH = PARAMS_BATCH = 100
 WAIT_SECONDS = 5.0  # for a slow store; then training continues, and the upload beside it
@@ -409,16 +410,25 @@ class Uploader:
 
 
 def draw_pictures(files: Path) -> None:
-    """Draw the pictures of a run from their data, which are deleted; a run without pictures is logged all the same."""
+    """Draw the pictures of a run from their data, which are deleted; a run without pictures is logged all the same.
+
+    Two processes share this work for the runs of a sweep. The second one to come to a run waits for its pictures.
+    """
     if not (files / PICTURES).is_file():
         return
     from w2v_exp.reporting import run_plots
 
-    try:
-        run_plots.draw_pictures(files / PICTURES, files)
-    except (DamagedFileError, KeyError, TypeError, ValueError) as error:
-        _log.warning(f"{files / PICTURES}: its pictures cannot be drawn ({first_line(error)}).")
-    (files / PICTURES).unlink()
+    with ExitStack() as held:
+        with suppress(OSError):  # a file system without locks
+            held.enter_context(locked(files.parent / PICTURES_LOCK))
+        if not (files / PICTURES).is_file():
+            return
+        try:
+            run_plots.draw_pictures(files / PICTURES, files)
+        except (DamagedFileError, KeyError, TypeError, ValueError) as error:
+            _log.warning(f"{files / PICTURES}: its pictures cannot be drawn ({first_line(error)}).")
+        (files / PICTURES).unlink()
+        (files.parent / PICTURES_LOCK).unlink(missing_ok=True)  # who waits for it finds that nothing is left
 
 
 def log_text(client: MlflowClient, run_id: str, text: Mapping[str, str]) -> None:
