@@ -1,6 +1,6 @@
 """Configurations of a command, composed once for each choice of options.
 
-Hydra composes a configuration from 45 files and schemas in 0.13 s. The runs of a sweep differ in few values, so a
+A configuration is composed from 45 files and schemas in 0.06 s. The runs of a sweep differ in few values, so a
 `Composer` composes each choice of options once, and applies the other overrides to a copy, in 0.01 s. It applies them
 with Hydra's own functions, and leaves to Hydra what it cannot derive.
 """

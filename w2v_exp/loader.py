@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault, ResultDefault
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException
@@ -34,6 +36,7 @@ from w2v_exp.errors import UserError, shown
 _log = logging.getLogger(__name__)
 
 
+@cache
 def config_folder() -> Path:
     """Return the folder ``conf/``.
 
@@ -126,6 +129,9 @@ def _yaml_reader() -> Any:
     return Reader
 
 
+_SCHEMA = re.compile("/(schema/.+)@_here_")
+
+
 class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
     """Hydra's source of YAML files, with the name of the file in errors."""
 
@@ -162,8 +168,19 @@ class CheckedFileSource(FileConfigSource):  # type: ignore[misc]
         return loaded
 
     def _load_shipped(self, file: Path) -> ConfigResult:
+        """Return the configuration of a shipped file, already merged with its schema if that is all it begins with.
+
+        Merged by way of the defaults list, the schemas are half of the files of a composition, and take 0.02 s.
+        """
         text = file.read_text(encoding="utf-8")
-        values = OmegaConf.create(yaml.load(text, _yaml_reader()) or {})
+        content = yaml.load(text, _yaml_reader()) or {}
+        schema = content.get("defaults")
+        if isinstance(schema, list) and len(schema) == 1 and (named := _SCHEMA.fullmatch(str(schema[0]))):
+            del content["defaults"]
+            values = ConfigStore.instance()._load(f"{named[1]}.yaml").node
+            values.merge_with(content)
+        else:
+            values = OmegaConf.create(content)
         header = ConfigSource._get_header_dict(text)
         return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", values, header)
 
