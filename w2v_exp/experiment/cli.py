@@ -14,7 +14,7 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -69,7 +69,7 @@ from w2v_exp.machine import freeze
 from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.results import RunResult, Sweep, read_result
-from w2v_exp.tracking.companion import Companion, Mirror, may_accompany
+from w2v_exp.tracking.companion import Companion, Mirror, may_accompany, will_accompany
 from w2v_exp.tracking.history import PACKAGES
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.upload import is_uploaded, upload_problem
@@ -132,12 +132,21 @@ def _run(arguments: list[str]) -> int:
         return 0
     if is_information_request(parsed):
         return _print_information(parsed)
+    with ExitStack() as stack:
+        companion = stack.enter_context(closing(Companion())) if will_accompany(parsed.overrides) else None
+        return _run_command(parsed, arguments, companion, stack)
+
+
+def _run_command(
+    parsed: Namespace, arguments: list[str], companion: Companion | None, stack: ExitStack
+) -> int:
+    """Execute a run or a sweep, with a companion that may have been started for it."""
     command = check_command(parsed)
     print("".join(f"{line}\n" for line in command.picks), end="", flush=True)
     try:
         if command.plan.estimate:
             return _estimate(command)
-        companion = _companion(command)
+        companion = _opened(companion, command, stack)
         # Imported before signals raise exceptions, which may be lost in an import.
         import w2v_exp.experiment.run
         import w2v_exp.experiment.run_report
@@ -146,7 +155,7 @@ def _run(arguments: list[str]) -> int:
             import w2v_exp.experiment.report  # noqa: F401
         freeze()  # these modules: a run collects the other objects
 
-        with termination_as_exception(), closing(companion) if companion else nullcontext():
+        with termination_as_exception():
             if command.is_sweep:
                 return _run_sweep(command, arguments, companion)
             return _run_once(command, companion)
@@ -206,13 +215,15 @@ def _estimate(command: Command) -> int:
     return 0
 
 
-def _companion(command: Command) -> Companion | None:
+def _opened(companion: Companion | None, command: Command, stack: ExitStack) -> Companion | None:
     """Return the process that uploads the runs; None if this one does. Refuse an unusable store before any run.
 
     Runs that look up earlier ones in the store need MLflow in this process.
     """
     tracking = command.plan.mlflow
     if tracking is None:
+        if companion:
+            companion.close()
         return None
     from w2v_exp.tracking.store import check_store
 
@@ -222,7 +233,11 @@ def _companion(command: Command) -> Companion | None:
     is_local = hydra.launcher.get("_target_") == BASIC_LAUNCHER or hydra.launcher.get("name") == "joblib"
     is_grid = hydra.sweeper.get("_target_") == BASIC_SWEEPER
     if is_local and is_grid and not looks_up and may_accompany(tracking):
-        return Companion(tracking)
+        companion = companion or stack.enter_context(closing(Companion()))
+        companion.open(tracking)
+        return companion
+    if companion:
+        companion.close()
     check_store(tracking.uri, tracking.experiment)
     return None
 

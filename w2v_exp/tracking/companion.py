@@ -16,7 +16,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -36,6 +36,7 @@ from w2v_exp.tracking.store import (
     PAUSE_SECONDS,
     RETRY_SECONDS,
     Store,
+    configure_mlflow,
     experiment_id,
     experiment_name,
     open_store,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 1.0  # after the begin of a run: one that ends within it is uploaded in one go
 UPLOAD_SECONDS = 8.0  # between two uploads of a run, so that the UI shows a curve within ten seconds
 LATE_SECONDS = 10.0  # beyond the time that the companion has for its last uploads
-FOLLOW, END, FLUSH = "follow", "end", "flush"
+OPEN, FOLLOW, END, FLUSH = "open", "follow", "end", "flush"
 
 
 class Mirror(Protocol):
@@ -74,37 +75,36 @@ class ParentsMirror:
 
 
 class Companion:
-    """The process that uploads the journals of a command's runs.
-
-    Parameters
-    ----------
-    tracking : MlflowTracking
-        The store, which `may_accompany` has accepted.
+    """The process that uploads the journals of a command's runs. It begins to import MLflow at once.
 
     Attributes
     ----------
     uri : str
-        Of the store.
+        Of the store, after `open`.
     experiment_id : str
         Of the experiment in the store, after `flush`; empty if the store cannot be opened.
     """
 
-    def __init__(self, tracking: MlflowTracking) -> None:
-        self.experiment_id = ""
+    def __init__(self) -> None:
+        self.uri = self.experiment_id = ""
         self._problems: dict[str, str] = {}
         self._responds = True
         self._has_begun = False
         self._ended: list[Path] = []
-        cursor = begin_cursor(tracking)
-        self.uri = cursor.uri
         with interruptions_held_back():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, cursor.uri, cursor.experiment],
+                [sys.executable, "-m", __name__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
             )
+
+    def open(self, tracking: MlflowTracking) -> None:
+        """Open the store, which `may_accompany` has accepted."""
+        cursor = begin_cursor(tracking)
+        self.uri = cursor.uri
+        self._send({OPEN: cursor.uri, "experiment": cursor.experiment})
 
     def follow(self, folder: Path) -> None:
         """Upload the journal in a folder from now on, once it is there."""
@@ -165,6 +165,20 @@ class Companion:
             return {}
         line = stream.readline()
         return json.loads(line) if line.endswith("\n") else {}
+
+
+def will_accompany(overrides: Sequence[str]) -> bool:
+    """Return whether a companion is likely to be trusted with the runs of a command that is not composed yet.
+
+    If it is not, it is ended in vain, after a part of a second.
+    """
+    others = ("tracking=", "tracking.uri=", "estimate=", "sweep=", "resume=", "hydra/")
+    return not (
+        "mlflow" in sys.modules
+        or sys.platform == "win32"
+        or "MLFLOW_TRACKING_URI" in os.environ
+        or any(text.lstrip("+").startswith(others) for text in overrides)
+    )
 
 
 def may_accompany(tracking: MlflowTracking) -> bool:
@@ -315,7 +329,7 @@ class _Uploads:
         }
 
 
-def main(uri: str, experiment: str) -> None:
+def main() -> None:
     """Upload, by requests on the standard input, and end when that is closed."""
     gc.disable()  # importing MLflow takes a fifth less time
     for number in (*HELD_BACK, signal.SIGTERM):  # the command gets them, too, and finishes
@@ -330,11 +344,15 @@ def main(uri: str, experiment: str) -> None:
         os._exit(0)  # the command has ended
 
     Thread(target=receive, daemon=True).start()
+    configure_mlflow()
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (most of the time of opening a store)
+
+    opened = requests.get()
     with messages_on_stderr():
-        _Uploads(lambda: open_store(uri, experiment)).serve(
+        _Uploads(lambda: open_store(opened[OPEN], opened["experiment"])).serve(
             requests, lambda reply: print(json.dumps(reply), file=replies, flush=True)
         )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -305,6 +305,18 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
         raise UserError(
             f"tracking.uri={address.uri}: there is no such database. Execute a run first, or name another store."
         )
+    configure_mlflow()
+    from mlflow import MlflowClient
+
+    with _errors_of(address):
+        prepare_database(address, create=create)
+        if address.is_database and address.database is None:
+            _try_to_connect(address.uri)
+        return MlflowClient(tracking_uri=address.uri)
+
+
+def configure_mlflow() -> None:
+    """Set what MLflow reads when it is imported, and what it logs."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no usage reports to its developers
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it is of files, one or two
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it is printed by `report`
@@ -315,18 +327,11 @@ def connect(uri: str, *, create: bool = True) -> MlflowClient:
         os.environ["HOME"] = str(
             Path("outputs").absolute()
         )  # MLflow cannot be imported without a home folder
-    from mlflow import MlflowClient
-
     for chatty in ("mlflow", "alembic"):  # they report every step of making a database
         logging.getLogger(chatty).setLevel(logging.ERROR)
     # `Uploader` reports a store that is locked or unavailable, in one line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    with _errors_of(address):
-        prepare_database(address, create=create)
-        if address.is_database and address.database is None:
-            _try_to_connect(address.uri)
-        return MlflowClient(tracking_uri=address.uri)
 
 
 @contextmanager
