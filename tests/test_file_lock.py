@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import lock_descriptor
 
 from w2v_exp import files
 from w2v_exp.files import is_locked, locked, try_lock
@@ -103,7 +103,7 @@ def test_what_a_lock_file_holds_need_not_be_ours(tmp_path, content, capsys, monk
     monkeypatch.setattr(files, "MESSAGE_SECONDS", 0.0)
     (tmp_path / "lock").write_bytes(content)
     holder = (tmp_path / "lock").open("rb")  # locked by a version that wrote nothing into it
-    fcntl.flock(holder.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert lock_descriptor(holder.fileno(), blocking=False)
     waiting = threading.Thread(target=lambda: locked(tmp_path / "lock").__enter__(), daemon=True)
     waiting.start()
     while not (message := capsys.readouterr().err):

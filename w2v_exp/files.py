@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import re
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from errno import EACCES, EAGAIN
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
 
-if sys.platform == "win32":
-    from filelock import lock_descriptor
-else:
-    import fcntl
+from filelock import lock_descriptor
+from platformdirs import user_cache_path
 
 _log = logging.getLogger(__name__)
 
@@ -180,8 +175,6 @@ def cache_folder() -> Path:
     """
     if own := os.environ.get("W2V_EXP_CACHE"):
         return expanded(own).absolute()
-    from platformdirs import user_cache_path
-
     with suppress(RuntimeError):  # no home folder
         if (folder := user_cache_path("w2v_exp", appauthor=False)).is_absolute():
             return folder
@@ -209,10 +202,11 @@ def locked(path: Path) -> Iterator[None]:
     """
     with _opened(path) as stream:
         message_at = time.monotonic() + MESSAGE_SECONDS
-        while not _takes_lock(stream):
+        while not lock_descriptor(stream.fileno(), blocking=False):
             if time.monotonic() >= message_at:
                 _log.warning(f"Waiting for {path}: another process{_holder(stream)} holds it.")
-                message_at = math.inf
+                lock_descriptor(stream.fileno(), poll_interval=_POLL_SECONDS)
+                break
             time.sleep(_POLL_SECONDS)
         _write_holder(stream)
         yield  # closing the file releases the lock
@@ -231,7 +225,7 @@ def try_lock(path: Path) -> IO[bytes] | None:
     while True:
         with ExitStack() as closing:
             stream = closing.enter_context(_opened(path))
-            if not _takes_lock(stream):
+            if not lock_descriptor(stream.fileno(), blocking=False):
                 return None
             with suppress(FileNotFoundError):  # deleted meanwhile: the next file of this name is another one
                 if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
@@ -249,32 +243,15 @@ def is_locked(path: Path) -> bool:
         If the file cannot be opened, or its file system has no locks.
     """
     with path.open("rb") as stream:
-        return not _takes_lock(stream)
-
-
-def _takes_lock(stream: IO[bytes]) -> bool:
-    """Lock a file until it is closed, and return whether it is; not if another process holds its lock.
-
-    filelock, which also does this on Linux, takes 8 ms to import, and is for Windows only.
-
-    Raises
-    ------
-    OSError
-        If its file system has no locks.
-    """
-    if sys.platform == "win32":
-        return lock_descriptor(stream.fileno(), blocking=False)
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (EAGAIN, EACCES):
-            return False
-        raise
-    return True
+        return not lock_descriptor(stream.fileno(), blocking=False)
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open a lock's file, made if need be; only for reading if it belongs to another user."""
+    """Open a lock's file, made if need be; only for reading if it belongs to another user.
+
+    filelock's own `FileLock` cannot lock a file of another user, and cannot report whether a file is locked without
+    making it; its `lock_descriptor` locks any open file.
+    """
     try:
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
     except PermissionError:
