@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import UserError, check_number, check_whole, shown
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
-from w2v_exp.reporting.pages import WEB, document, template
+from w2v_exp.reporting.pages import WEB, render_page
 from w2v_exp.reporting.projections import (
     AUTOMATIC,
     MAPPED,
@@ -205,30 +204,26 @@ class ExplorerPage:
         words, all_words = len(self._chosen), len(self._embeddings)
         dim, counts = self._embeddings.input.shape[1], self._embeddings.counts
         number = f"{words:,} words" if words == all_words else f"the first {words:,} of {all_words:,} words"
-        title = shown(self._title, 80)
-        options = [f'<option value="{one["key"]}">{escape(one["name"])}</option>\n' for one in maps]
-        main = template(WEB / "explorer/page.html").substitute(
-            title=escape(title),
-            facts=escape(f"{number} · {dim:,} dimensions · {self._vectors} vectors"),
-            one_map=" hidden" if len(maps) < 2 else "",
-            maps="".join(options),
-            clusters='<option value="clusters">clusters</option>\n' if cluster_number(words) else "",
+        return render_page(
+            WEB / "explorer",
+            SCRIPTS,
+            {
+                "title": shown(self._title, 80),
+                "words": [self._embeddings.words[i] for i in self._chosen.tolist()],
+                "counts": None if counts is None else counts[self._chosen].tolist(),
+                "dim": dim,
+                "bits": self._bits,
+                "vectors": vectors,
+                "maps": maps,
+                "clusters": clusters,
+                "clusterNames": cluster_names,
+                "names": NAMES,
+            },
+            title=shown(self._title, 80),
+            facts=f"{number} · {dim:,} dimensions · {self._vectors} vectors",
+            maps=[(one["key"], one["name"]) for one in maps],
+            has_clusters=cluster_number(words) > 0,
         )
-        data = {
-            "title": title,
-            "words": [self._embeddings.words[i] for i in self._chosen.tolist()],
-            "counts": None if counts is None else counts[self._chosen].tolist(),
-            "dim": dim,
-            "bits": self._bits,
-            "vectors": vectors,
-            "maps": maps,
-            "clusters": clusters,
-            "clusterNames": cluster_names,
-            "names": NAMES,
-        }
-        style = (WEB / "explorer/page.css").read_text(encoding="utf-8")
-        scripts = [WEB / "explorer" / name for name in SCRIPTS]
-        return document(f"{title}: words and their neighbours", main, style, scripts, data)
 
 
 class Clusters(NamedTuple):

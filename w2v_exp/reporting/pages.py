@@ -7,9 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
-from html import escape, unescape
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 from w2v_exp.version import __version__
@@ -24,99 +22,38 @@ COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4
 COLOURS_ON_DARK = ["#3f9fdc", "#f0803c", "#2fbf95", "#dc96bd", "#edb23a", "#8accf3", "#b5bac2"]
 
 
-def document(
-    title: str,
-    main: str,
-    style: str = "",
-    scripts: Sequence[Path] = (),
-    data: object = None,
-    head: str = "",
-) -> str:
-    """Return a page; the same arguments give the same bytes.
-
-    Parameters
-    ----------
-    title : str
-        Any text.
-    main, head : str
-        HTML, each line with its end.
-    style : str
-        CSS, after that of all pages.
-    scripts : sequence of Path
-        Files, in order. They see the functions of ``dom.js``.
-    data : object
-        JSON for the scripts, in the element with the id ``data``.
-    """
-    style = _base_style() + style
-    elements = script = ""
-    if scripts:
-        # In a block, so that none of its names becomes one of the window's.
-        files = [file.read_text(encoding="utf-8") for file in (WEB / "dom.js", *scripts)]
-        script = "\n".join(['"use strict";', "{", *files, "}"])
-        content = json_in_html(data)
-        elements = (
-            f'<script type="application/json" id="data">{content}</script>\n<script>{script}</script>\n'
-        )
-    # It has an empty icon: without one, browsers ask the server of the page for /favicon.ico.
-    return template(WEB / "base.html").substitute(
-        policy=escape(content_policy(style, script)),
-        head=head,
-        title=escape(title),
-        style=style,
-        main=main,
-        version=escape(__version__),
-        scripts=elements,
-    )
-
-
-@cache
-def template(file: Path) -> Template:
-    """Return a template with names such as ``$title``.
-
-    For pages that every run writes: to import Jinja and compile their templates with it takes 0.03 s.
-    """
-    return Template(file.read_text(encoding="utf-8"))
-
-
-def _base_style() -> str:
-    """Return the style of all pages."""
-    values = {
-        name: "\n".join(f"{indent}--c{number}: {colour};" for number, colour in enumerate(colours)).lstrip()
-        for name, indent, colours in (
-            ("colours", "  ", COLOURS),
-            ("colours_on_dark", "    ", COLOURS_ON_DARK),
-        )
-    }
-    return template(WEB / "base.css").substitute(values)
-
-
 def render_page(folder: Path, scripts: Sequence[str] = (), data: object = None, **values: Any) -> str:
-    """Return a page whose parts are Jinja templates; the same arguments give the same bytes.
+    """Return a page; the same arguments give the same bytes.
 
     Values are escaped unless the template has ``|safe``; an undefined name in a template is an error.
 
     Parameters
     ----------
     folder : Path
-        Has the template ``page.html``, with the blocks ``title``, ``main`` and perhaps ``head``, and its style
-        ``page.css``, also a template.
+        Has the template ``page.html``, which extends ``base.html``, and its style ``page.css``, also a template.
     scripts : sequence of str
-        Names of scripts in the folder.
+        Names of scripts in the folder, in order. They see the functions of ``dom.js``.
     data : object
-        As for `document`.
+        JSON for the scripts, in the element with the id ``data``.
     **values
         Variables of both templates.
     """
     environment = _templates(folder)
-    page = environment.get_template("page.html")
-    parts = {name: "".join(block(page.new_context(values))) for name, block in page.blocks.items()}
-    return document(
-        unescape(parts["title"]),
-        parts["main"],
-        environment.get_template("page.css").render({"colours": COLOURS} | values),
-        [folder / name for name in scripts],
-        data,
-        parts.get("head", ""),
+    colours = {"colours": COLOURS, "colours_on_dark": COLOURS_ON_DARK}
+    styles = [environment.get_template(name).render(colours | values) for name in ("base.css", "page.css")]
+    style = "\n".join(styles)
+    script = ""
+    if scripts:
+        files = [WEB / "dom.js", *(folder / name for name in scripts)]
+        # In a block, so that none of its names becomes one of the window's.
+        script = "\n".join(['"use strict";', "{", *(file.read_text(encoding="utf-8") for file in files), "}"])
+    return environment.get_template("page.html").render(
+        values,
+        policy=content_policy(style, script),
+        style=style,
+        script=script,
+        data=json_in_html(data),
+        version=__version__,
     )
 
 
@@ -127,7 +64,7 @@ def _templates(folder: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, WEB]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
