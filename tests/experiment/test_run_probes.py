@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from processes import Command
+from rich.console import Console
 
 import w2v_exp
 from w2v_exp.embeddings import Embeddings
@@ -79,17 +81,13 @@ def test_without_a_choice_words_of_the_vocabulary_are_probed_and_with_an_empty_o
 
 
 def test_hostile_words_are_shown_as_they_are_or_not_at_all() -> None:
-    words = {"[bold]a": ["\x1b[31mred", "\u202eabc", "x" * 10_000], "\x07": []}
-    said = "\n".join(similar_words(words, width=200))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(similar_words({"[bold]a": ["\x1b[31mred", "\u202eabc", "x" * 10_000], "\x07": []}))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "[bold]a" in said
     assert "�[31mred, �abc" in said
     assert not set("\x1b\u202e\x07") & set(said)
     assert len(said) < 1000
-
-
-def test_nearest_words_are_folded_to_the_width_of_the_terminal() -> None:
-    lines = similar_words({"日本": ["aaaa", "é" * 4, "cc"], "x": []}, width=17)
-    assert lines == ["nearest words", "日本  aaaa, éééé,", "      cc", "x     not in the vocabulary"]
 
 
 def test_a_run_that_cannot_be_loaded_is_named(store: Path, tmp_path: Path) -> None:

@@ -1,84 +1,64 @@
-"""Results at the end of a run, printed without Rich, which takes 0.02 s to import and to print them."""
+"""Results at the end of a run, for the terminal."""
 
 from __future__ import annotations
 
 import math
-import shutil
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from w2v_exp.errors import UserError, shown, visible
+from rich.table import Table
+from rich.text import Text
+
+from w2v_exp.errors import UserError, shown
 from w2v_exp.metrics import COST, ESTIMATED, REPORTED, Metric
 from w2v_exp.plan import Plan
+from w2v_exp.reporting.escape import visible_console
 from w2v_exp.results import RunResult
 from w2v_exp.tracking.companion import Companion
 from w2v_exp.training.callbacks import EPOCHS
 
 SHOWN_NEIGHBOURS = 6
-GAP = "  "  # between columns
 
 
 def print_run(result: RunResult, plan: Plan, files: Path, companion: Companion | None = None) -> None:
     """Print the metrics, nearest words and places of a run."""
-    lines = [f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"]
+    console = visible_console()
+    console.print(Text(f"{result.name}: {result.status.lower()}{_ended_early(result, plan)}"), soft_wrap=True)
     if result.finished_before:
-        lines.append(f"Skipped: finished earlier as run {result.run_id}. force=true runs it again.")
-    lines += _metric_lines(result)
-    lines += similar_words(result.similar, shutil.get_terminal_size().columns)
-    lines += [result.explorer] if result.explorer else []
+        skipped = f"Skipped: finished earlier as run {result.run_id}. force=true runs it again."
+        console.print(Text(skipped), soft_wrap=True)
+    console.print(_metric_table(result))
+    if result.similar:
+        console.print(similar_words(result.similar))
+    lines = [result.explorer] if result.explorer else []
     lines += [] if result.run_id else [f"files: {files}"]
-    lines += browse_lines(plan, result.run_id, companion=companion)
-    print(visible("\n".join(lines)))
+    for line in [*lines, *browse_lines(plan, result.run_id, companion=companion)]:
+        console.print(Text(line), soft_wrap=True)
 
 
-def _metric_lines(result: RunResult) -> list[str]:
-    """Return a line for each known metric: its title, its value, and how many items of an evaluation set are known."""
-    rows = []
+def _metric_table(result: RunResult) -> Table:
+    """Return a row for each known metric: its title, its value, and how many items of an evaluation set are known."""
+    table = Table.grid(padding=(0, 2))
     for metric in REPORTED:
         if metric.name in result.metrics or math.isfinite(result.known(metric.name)):
             estimated = metric.name == COST and result.has_estimated_cost
-            title = metric.title(ESTIMATED if estimated else "")
-            rows.append((title, _figure(metric, result), _coverage(metric, result)))
-    titles, figures = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
-    return [
-        f"{title:{titles}}{GAP}{figure:>{figures}}{GAP}{coverage}".rstrip()
-        for title, figure, coverage in rows
-    ]
+            table.add_row(
+                Text(metric.title(ESTIMATED if estimated else "")),
+                Text(_figure(metric, result), justify="right"),
+                Text(_coverage(metric, result)),
+            )
+    return table
 
 
-def similar_words(similar: Mapping[str, Sequence[str]], width: int) -> list[str]:
-    """Return a table of the nearest words of each probe word, as lines of a terminal with this number of columns."""
-    words = {shown(word): [*map(shown, near[:SHOWN_NEIGHBOURS])] for word, near in similar.items()}
-    if not words:
-        return []
-    indent = max(map(_columns, words)) + len(GAP)
-    lines = ["nearest words"]
-    for word, near in words.items():
-        parts = [f"{other}," for other in near[:-1]] + near[-1:] or ["not in the vocabulary"]
-        for number, line in enumerate(_filled(parts, width - indent)):
-            first = "" if number else word
-            lines.append(f"{first}{' ' * (indent - _columns(first))}{line}")
-    return lines
-
-
-def _filled(parts: Sequence[str], width: int) -> Iterator[str]:
-    """Yield lines of at most this width, each with as many parts as possible, at least one."""
-    line = ""
-    for part in parts:
-        if line and _columns(line) + 1 + _columns(part) > width:
-            yield line
-            line = ""
-        line = f"{line} {part}" if line else part
-    yield line
-
-
-def _columns(text: str) -> int:
-    """Return the number of columns that a terminal takes for a text: two for wide characters, none for marks."""
-    if text.isascii():
-        return len(text)
-    marks = sum(unicodedata.category(character) in ("Mn", "Me", "Cf") for character in text)
-    return len(text) - marks + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+def similar_words(similar: Mapping[str, Sequence[str]]) -> Table:
+    """Return a table of the nearest words of each probe word."""
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), title="nearest words", title_justify="left", show_header=False
+    )
+    for word, near in similar.items():
+        listed = ", ".join(shown(other) for other in near[:SHOWN_NEIGHBOURS])
+        table.add_row(Text(shown(word)), Text(listed or "not in the vocabulary"))
+    return table
 
 
 def browse_lines(
