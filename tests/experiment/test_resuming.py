@@ -130,7 +130,7 @@ def test_a_run_is_alive_until_it_is_killed(command: Command, tmp_path: Path) -> 
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not list(tmp_path.glob("outputs/runs/*/artifacts/vocabulary.tsv")):
+        while not runs_in(tmp_path):
             assert process.poll() is None
             time.sleep(0.05)
         (run,) = runs_in(tmp_path)

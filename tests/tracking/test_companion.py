@@ -20,6 +20,7 @@ from processes import Command, run_python, start_command
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.sync import main as sync
+from w2v_exp.results import read_result
 from w2v_exp.tracking import companion, database
 from w2v_exp.tracking.companion import SETTLE_SECONDS, may_accompany
 from w2v_exp.tracking.journal import End, Header, Journal
@@ -99,6 +100,20 @@ def test_a_store_has_the_same_content_with_a_companion_and_without(
     assert content(beside) == content(here)
     assert "Browse: w2v-exp ui" in done.stdout
     assert sync([str(beside)]) == 0  # nothing is left
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_runs_that_have_finished_are_skipped_with_a_companion(tmp_path: Path) -> None:
+    arguments = (*SMALL, "window=2,3", "resume=true", "-m")
+    done = run_python("-c", WITHOUT_MLFLOW, *arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = run_python("-m", "w2v_exp", *arguments, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    (latest,) = (folder for folder in (tmp_path / "outputs/sweeps").iterdir() if folder.name in again.stdout)
+    results = [read_result(latest / number) for number in "01"]
+    assert [result.status for result in results if result] == ["SKIPPED"] * 2
+    names = [str(run.info.run_name) for run in stored_runs(tmp_path)]
+    assert sorted(name for name in names if "summary" not in name) == ["window=2", "window=3"]
 
 
 def companions(folder: Path) -> list[int]:

@@ -216,10 +216,7 @@ def _estimate(command: Command) -> int:
 
 
 def _opened(companion: Companion | None, command: Command, stack: ExitStack) -> Companion | None:
-    """Return the process that uploads the runs; None if this one does. Refuse an unusable store before any run.
-
-    Runs that look up earlier ones in the store need MLflow in this process.
-    """
+    """Return the process that uploads the runs; None if this one does. Refuse an unusable store before any run."""
     tracking = command.plan.mlflow
     if tracking is None:
         if companion:
@@ -228,11 +225,9 @@ def _opened(companion: Companion | None, command: Command, stack: ExitStack) -> 
     from w2v_exp.tracking.store import check_store
 
     hydra = command.config.hydra
-    is_named = hydra.runtime.choices.get("sweep") not in (None, "null")
-    looks_up = is_named if command.plan.resume is None else command.plan.resume
     is_local = hydra.launcher.get("_target_") == BASIC_LAUNCHER or hydra.launcher.get("name") == "joblib"
     is_grid = hydra.sweeper.get("_target_") == BASIC_SWEEPER
-    if is_local and is_grid and not looks_up and may_accompany(tracking):
+    if is_local and is_grid and may_accompany(tracking):
         companion = companion or stack.enter_context(closing(Companion()))
         companion.open(tracking)
         return companion

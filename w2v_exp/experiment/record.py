@@ -30,6 +30,7 @@ from w2v_exp.tracking.history import (
     EarlierRuns,
     earlier_local_runs,
     earlier_runs,
+    has_recorded_run,
     process_tags,
     provenance,
     recorded_result,
@@ -329,13 +330,16 @@ def resumes(plan: Plan, info: RunInfo) -> bool:
     return wanted and not plan.force
 
 
-def earlier_result(plan: Plan, info: RunInfo, inputs: RunInputs) -> RunResult | None:
+def earlier_result(
+    plan: Plan, info: RunInfo, inputs: RunInputs, mirror: Mirror | None = None
+) -> RunResult | None:
     """Return the result of an earlier run that makes this one needless; None if there is none.
 
     A finished run of the same fingerprint replaces this one. While one is running in another process, this one is not
     run either: it would have the same result. Runs that failed or were killed do not count.
 
-    Earlier runs are looked up in the store; without one, in the folders of runs.
+    Earlier runs are looked up in the store, and in the folders of runs: one that has just begun may not be in the store
+    yet. With a mirror, MLflow is imported only if there is an earlier run.
 
     Raises
     ------
@@ -344,21 +348,21 @@ def earlier_result(plan: Plan, info: RunInfo, inputs: RunInputs) -> RunResult | 
     """
     if not resumes(plan, info):
         return None
-    if plan.mlflow is None:
-        finished, alive = earlier_local_runs(inputs.fingerprint, info.folder, info.sweep_folder)
-        if finished:
-            return _skipped(finished, info)
-        return _running(plan, info, str(alive), "") if alive else None
-    tracking, patience = plan.mlflow, RETRY_SECONDS if info.sweep else 0.0
-    store, earlier = retry(lambda: _look_up(tracking, inputs.fingerprint), tracking.uri, patience)
-    if earlier.finished:
-        return _skipped(recorded_result(store, earlier.finished[0], info.swept), info)
-    if earlier.alive:
-        run = earlier.alive[0]
-        place = f"on {run.data.tags['host']}" if "host" in run.data.tags else "elsewhere"
-        return _running(plan, info, run.info.run_id, f" {place}")
-    _close(store, earlier)
-    return None
+    tracking = plan.mlflow
+    if tracking and (mirror is None or has_recorded_run(tracking, inputs.fingerprint)):
+        patience = RETRY_SECONDS if info.sweep else 0.0
+        store, earlier = retry(lambda: _look_up(tracking, inputs.fingerprint), tracking.uri, patience)
+        if earlier.finished:
+            return _skipped(recorded_result(store, earlier.finished[0], info.swept), info)
+        if earlier.alive:
+            run = earlier.alive[0]
+            place = f"on {run.data.tags['host']}" if "host" in run.data.tags else "elsewhere"
+            return _running(plan, info, run.info.run_id, f" {place}")
+        _close(store, earlier)
+    finished, alive = earlier_local_runs(inputs.fingerprint, info.folder, info.sweep_folder)
+    if finished and tracking is None:
+        return _skipped(finished, info)
+    return _running(plan, info, str(alive), "") if alive else None
 
 
 def _skipped(result: RunResult, info: RunInfo) -> RunResult:

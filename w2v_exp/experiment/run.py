@@ -116,7 +116,7 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
         plan = plan or make_plan(info.config)
         info.config.threads = plan.threads  # the record has the number that threads=auto stands for
         inputs = RunInputs.read(plan)
-        earlier = earlier_result(plan, info, inputs)
+        earlier = earlier_result(plan, info, inputs, mirror)
         if earlier is None or Path(earlier.run_id).absolute() != info.folder.absolute():
             clear_earlier(info.folder)
         if earlier is not None:

@@ -172,7 +172,7 @@ def will_accompany(overrides: Sequence[str]) -> bool:
 
     If it is not, it is ended in vain, after a part of a second.
     """
-    others = ("tracking=", "tracking.uri=", "estimate=", "sweep=", "resume=", "hydra/")
+    others = ("tracking=", "tracking.uri=", "estimate=", "hydra/")
     return not (
         "mlflow" in sys.modules
         or sys.platform == "win32"

@@ -21,10 +21,11 @@ from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_check
 from w2v_exp.metrics import CURVES, constant_tags, constants, is_constant
 from w2v_exp.results import SWEEP_FILE, UPLOADED_FILE, RunResult, Sweep, read_result
 from w2v_exp.tracking.companion import Mirror, begin_cursor
+from w2v_exp.tracking.database import query_database
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Header, Journal, milliseconds, read_fingerprint
-from w2v_exp.tracking.locations import download_artifact, list_artifacts
-from w2v_exp.tracking.store import Store, open_store
+from w2v_exp.tracking.locations import download_artifact, list_artifacts, parse_address
+from w2v_exp.tracking.store import Store, experiment_name, open_store, store_uri
 from w2v_exp.tracking.upload import Cursor, Uploader
 from w2v_exp.version import __version__
 
@@ -244,6 +245,22 @@ def earlier_runs(store: Store, fingerprint: str) -> EarlierRuns:
         else:
             runs.dead.append(run)
     return runs
+
+
+def has_recorded_run(tracking: MlflowTracking, fingerprint: str) -> bool:
+    """Return whether a store may have runs of a fingerprint: its database has, or cannot be read here."""
+    database = parse_address(store_uri(tracking.uri)).database
+    if database is None or not database.exists():
+        return database is None
+    query = (
+        "SELECT 1 FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id) WHERE tags.key = :key "
+        "AND tags.value = :fingerprint AND experiments.name = :experiment AND runs.lifecycle_stage = 'active' LIMIT 1"
+    )
+    name = experiment_name(tracking.experiment)
+    found = query_database(
+        database, query, {"key": FINGERPRINT, "fingerprint": fingerprint, "experiment": name}
+    )
+    return found is None or bool(found)
 
 
 def is_alive(run: Run) -> bool:
