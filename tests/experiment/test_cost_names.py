@@ -77,7 +77,7 @@ def shown(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setattr(sys, "argv", list(sys.argv))
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.0)
+        monkeypatch.setattr(progress.TerminalBar, "interval", 0.0)
         monkeypatch.setattr(style, "drawing", read)
         pictures.clear()
         assert cli.run([*SETTINGS, *arguments]) == 0
@@ -159,7 +159,7 @@ def test_a_sweep_shows_each_cost_by_its_name(shown: Any, folder: Path) -> None:
         assert ("(sampled estimate)" in line) == (objective == "negative_sampling")
 
     page = (done.folder / "summary.html").read_text()
-    headings = re.findall(r'<th class="n"><button>(.*?)</button>', page)
+    headings = re.findall(r'<th class="n" data-priority="\d+"><button>(.*?)</button>', page)
     for row in re.findall(r"<tr data-group=.*?</tr>", page, re.DOTALL):
         objective = next(name for name in OBJECTIVES if f"<td>{name}</td>" in row)
         values = re.findall(r'<td class="n" data-v="(.*?)">', row)[1:]  # without the rank

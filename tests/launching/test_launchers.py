@@ -298,7 +298,7 @@ def test_a_killed_sweep_leaves_a_page_of_its_runs(
         "seed=1,2,3",
         "tracking=none",
         "hydra.sweep.dir=s",
-        "epochs=1000",
+        "epochs=40000",
         *launcher,
         "-m",
     ]
