@@ -126,6 +126,18 @@ def _messages_on_stderr() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _default_store_stays() -> Iterator[None]:
+    """Forget the store that a test has set for this process: MLflow also sets the variable of the environment."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if os.environ.get("MLFLOW_TRACKING_URI") != before:
+        sys.modules["mlflow"].set_tracking_uri(before or "")
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if before:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
 _frozen_modules = [0]  # their number at the last time
 
 

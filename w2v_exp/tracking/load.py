@@ -271,6 +271,8 @@ def load_embeddings(
         If the file is damaged.
     """
     options = options or LoadOptions()
+    if source == LATEST and options != LoadOptions():
+        raise UserError(f"{source}: the options of reading hold for files, and this is a run.")
     path = _latest_folder() if source == LATEST and is_without_store(tracking_uri) else expanded(source)
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.exists() and not place.is_dir():  # a file or a pipe
