@@ -222,6 +222,32 @@ CURVATURE_SHARE = 0.3
 FEW_WORDS = 128
 
 
+def curvature_share(size: int, vocabulary_size: int) -> float:
+    """Return the share of the curvature's bound for steps of a size: centres of a block, or pairs of a batch."""
+    return CURVATURE_SHARE * min(1.0, max(size / MOST_TOKENS, FEW_WORDS / vocabulary_size))
+
+
+def bounded_rates(curvatures: NDArray[Any], share: float, learning_rate: float) -> NDArray[np.float64]:
+    """Return the learning rate of each row, negative and bounded by its curvature: see `BlockSteps`.
+
+    Parameters
+    ----------
+    curvatures : ndarray
+        Upper bounds, summed over the gradients of each row.
+    share : float
+        From `curvature_share`.
+    learning_rate : float
+        Of a row without curvature.
+    """
+    exponents: NDArray[np.float64] = curvatures.astype(np.float64)
+    exponents *= share * learning_rate
+    np.maximum(exponents, SMALLEST, out=exponents)
+    rates: NDArray[np.float64] = np.expm1(-exponents)
+    rates *= learning_rate
+    rates /= exponents
+    return rates
+
+
 class BlockSteps:
     """Updates parameters by descent on blocks, with bounded row updates.
 
@@ -254,8 +280,7 @@ class BlockSteps:
         self._objective = objective
         self._embedding_rate = embedding_rate
         self._parameters = parameters
-        damped = max(tokens / MOST_TOKENS, FEW_WORDS / len(parameters.embedding))
-        self._share = CURVATURE_SHARE * min(1.0, damped)
+        self._share = curvature_share(tokens, len(parameters.embedding))
         self._sums = np.zeros((len(parameters.embedding), 1), parameters.embedding.dtype)
 
     @staticmethod
@@ -289,12 +314,7 @@ class BlockSteps:
             ones = np.ones((len(part.words), 1), sums.dtype)
             add_scaled_rows(sums, part.words, ones, part.curvature)
         for part in parts:
-            exponents = sums.take(part.words).astype(np.float64)
-            exponents *= self._share * learning_rate
-            np.maximum(exponents, SMALLEST, out=exponents)
-            rates = np.expm1(-exponents)
-            rates *= learning_rate
-            rates /= exponents
+            rates = bounded_rates(sums.take(part.words), self._share, learning_rate)
             add_scaled_rows(matrix, part.words, part.gradient, rates.astype(matrix.dtype))
 
 

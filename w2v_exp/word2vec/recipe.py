@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batch import Batch, SparseCounts
-from w2v_exp.examples.blocks import MOST_TOKENS, BlockExamples
+from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.examples.cbow import StreamedCbow
 from w2v_exp.examples.pairs import count_pairs, effective_window, mean_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart
@@ -29,7 +29,7 @@ from w2v_exp.model.parameters import Parameters
 from w2v_exp.processes import may_be_copied, may_start_processes
 from w2v_exp.scatter import add_scaled_rows
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray
-from w2v_exp.training.steps import CURVATURE_SHARE, FEW_WORDS, SMALLEST, BlockSteps, Stepper
+from w2v_exp.training.steps import BlockSteps, Stepper, bounded_rates, curvature_share
 from w2v_exp.training.trainer import Callback, Trainer
 
 FEWEST_WORDS = (
@@ -362,8 +362,7 @@ class TreeSteps:
         self._tree, self._lengths = objective.tree, objective.tree.lengths
         self._parameters = parameters
         self._embedding_rate = embedding_rate
-        damped = max(pairs / MOST_TOKENS, FEW_WORDS / len(parameters.embedding))
-        self._share = CURVATURE_SHARE * min(1.0, damped)
+        self._share = curvature_share(pairs, len(parameters.embedding))
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -391,18 +390,12 @@ class TreeSteps:
             return cost, math.nan
         by_node = np.bincount(passed, misses * squared_lengths(below), len(nodes))
         by_centre = np.bincount(centres, misses * squared_lengths(above), len(hidden))
-        misses *= signs  # the negative gradient by the scores
+        misses *= -signs  # the gradient by the scores
         hidden_gradient = np.zeros_like(hidden)
         add_scaled_rows(hidden_gradient, centres, above, misses)
-        rates = self._rates(by_node, learning_rate)
+        rates = bounded_rates(by_node, self._share, learning_rate)
         add_scaled_rows(nodes, passed, below, misses * rates.take(passed).astype(misses.dtype))
         curvatures = batch.by_row(by_centre[:, None])[:, 0]
-        rates = self._rates(curvatures, learning_rate * self._embedding_rate)
+        rates = bounded_rates(curvatures, self._share, learning_rate * self._embedding_rate)
         embedding[batch.rows] += rates.astype(hidden.dtype)[:, None] * batch.by_row(hidden_gradient)
         return cost, math.nan
-
-    def _rates(self, curvatures: NDArray[Any], learning_rate: float) -> NDArray[np.float64]:
-        """Return the learning rate of each row, bounded by its curvature."""
-        exponents = np.maximum(curvatures * (self._share * learning_rate), SMALLEST)
-        rates: NDArray[np.float64] = np.expm1(-exponents) * (-learning_rate / exponents)
-        return rates
