@@ -70,7 +70,7 @@ from w2v_exp.processes import Terminated, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.results import RunResult, Sweep, read_result
 from w2v_exp.tracking.companion import Companion, Mirror, may_accompany, will_accompany
-from w2v_exp.tracking.history import PACKAGES
+from w2v_exp.tracking.history import package_versions
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.upload import is_uploaded, upload_problem
 from w2v_exp.version import __version__
@@ -165,12 +165,8 @@ def _run_command(
 
 def version_text() -> str:
     """Return the versions of w2v_exp and of packages that affect results."""
-    from importlib.metadata import PackageNotFoundError, version
-
     versions = [f"Python {platform.python_version()}"]
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            versions.append(f"{package} {version(package)}")
+    versions += [f"{package} {version}" for package, version in package_versions().items()]
     return f"w2v_exp {__version__}\n{', '.join(versions)}"
 
 
@@ -217,23 +213,19 @@ def _estimate(command: Command) -> int:
 
 def _opened(companion: Companion | None, command: Command, stack: ExitStack) -> Companion | None:
     """Return the process that uploads the runs; None if this one does. Refuse an unusable store before any run."""
-    tracking = command.plan.mlflow
-    if tracking is None:
-        if companion:
-            companion.close()
-        return None
-    from w2v_exp.tracking.store import check_store
-
-    hydra = command.config.hydra
+    tracking, hydra = command.plan.mlflow, command.config.hydra
     is_local = hydra.launcher.get("_target_") == BASIC_LAUNCHER or hydra.launcher.get("name") == "joblib"
     is_grid = hydra.sweeper.get("_target_") == BASIC_SWEEPER
-    if is_local and is_grid and may_accompany(tracking):
+    if tracking and is_local and is_grid and may_accompany(tracking):
         companion = companion or stack.enter_context(closing(Companion()))
         companion.open(tracking)
         return companion
     if companion:
         companion.close()
-    check_store(tracking.uri, tracking.experiment)
+    if tracking:
+        from w2v_exp.tracking.store import check_store
+
+        check_store(tracking.uri, tracking.experiment)
     return None
 
 

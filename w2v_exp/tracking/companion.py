@@ -43,7 +43,7 @@ from w2v_exp.tracking.store import (
     retry,
     store_uri,
 )
-from w2v_exp.tracking.upload import Cursor, Uploader, draw_pictures, is_uploaded
+from w2v_exp.tracking.upload import PICTURES, Cursor, Uploader, draw_pictures, is_uploaded
 
 if TYPE_CHECKING:
     from w2v_exp.choices import MlflowTracking
@@ -121,13 +121,12 @@ class Companion:
 
         Meanwhile this process draws pictures, from the last run to the first one: the companion begins with the first.
         """
-        if not self._ended and not self._has_begun:
+        if not self._has_begun:
             return
         while self._ended:
-            folder = self._ended.pop()
-            with suppress(OSError, DamagedFileError):  # the companion has uploaded it, or will report it
-                if (end := Journal.open(folder).last_end()) and end.files:
-                    draw_pictures(folder / end.files)
+            for data in self._ended.pop().glob(f"*/{PICTURES}"):
+                with suppress(OSError):  # the companion has uploaded it, or will report it
+                    draw_pictures(data.parent)
         self._send({FLUSH: wait})
         reply = self._reply(wait + LATE_SECONDS)
         self._responds = bool(reply)
@@ -173,24 +172,25 @@ def will_accompany(overrides: Sequence[str]) -> bool:
     If it is not, it is ended in vain, after a part of a second.
     """
     others = ("tracking=", "tracking.uri=", "estimate=", "hydra/")
-    return not (
-        "mlflow" in sys.modules
-        or sys.platform == "win32"
-        or "MLFLOW_TRACKING_URI" in os.environ
-        or any(text.lstrip("+").startswith(others) for text in overrides)
-    )
+    is_named = any(text.lstrip("+").startswith(others) for text in overrides)
+    return _is_of_use() and not is_named and "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def may_accompany(tracking: MlflowTracking) -> bool:
     """Return whether a companion can be trusted with a store, without opening it by MLflow.
 
     That is an SQLite database which is usable or still to be made. Other stores may refuse a run in many ways, which
-    has to be known before it trains. In a process that has imported MLflow there is nothing to gain.
+    has to be known before it trains.
     """
-    if "mlflow" in sys.modules or sys.platform == "win32":
+    if not _is_of_use():
         return False
     cursor = begin_cursor(tracking)
     return not cursor.experiment_id and is_usable_database(parse_address(cursor.uri), cursor.experiment)
+
+
+def _is_of_use() -> bool:
+    """Return whether a companion saves time: in a process that has imported MLflow there is nothing to gain."""
+    return "mlflow" not in sys.modules and sys.platform != "win32"
 
 
 def begin_cursor(tracking: MlflowTracking) -> Cursor:
@@ -298,22 +298,18 @@ class _Uploads:
             if followed.due <= now and self._store and followed.upload(self._store):
                 del self._followed[folder]
 
-    def _try_to_open(self) -> bool:
-        if self._store is None:
-            try:
-                self._store = self._open()
-                self._problem = ""
-            except UserError as error:
-                self._problem = str(error)
+    def _try_to_open(self, wait: float = 0.0) -> bool:
+        """Return whether the store is open; one that is not available is retried for some seconds."""
+        try:
+            self._store = self._store or retry(self._open, None, wait)
+        except UserError as error:
+            self._problem = str(error)
         return self._store is not None
 
     def _flush(self, wait: float) -> dict[str, Any]:
         """Upload all that has ended; a folder with a problem is given up."""
         until = monotonic() + wait
-        try:
-            self._store = self._store or retry(self._open, None, wait)
-        except UserError as error:
-            self._problem = str(error)
+        self._try_to_open(wait)
         problems: dict[str, str] = {}
         for folder, followed in list(self._followed.items()):
             if not followed.has_ended:

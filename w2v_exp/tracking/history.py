@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -150,7 +149,7 @@ def provenance() -> dict[str, str]:
         "version.w2v_exp": __version__,
         "version.python": platform.python_version(),
     }
-    tags |= {f"version.{package}": version for package, version in _versions().items()}
+    tags |= {f"version.{package}": version for package, version in package_versions().items()}
     commit, *changes = _git_status() or [""]
     if commit:
         tags["mlflow.source.git.commit"] = tags["git.commit"] = commit
@@ -158,18 +157,15 @@ def provenance() -> dict[str, str]:
     return tags
 
 
-def _versions() -> dict[str, str]:
-    """Return the versions of the packages that are installed.
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that affect results, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    The name of a package's folder of metadata has its version. `importlib.metadata` takes 12 ms to read the content.
-    """
-    found: dict[str, str] = {}
-    for folder in sys.path:
-        with suppress(OSError):
-            for path in Path(folder).iterdir():
-                if match := re.fullmatch(r"(\w+)-([^-]+)\.dist-info", path.name):
-                    found.setdefault(match[1].replace("_", "-").lower(), match[2])
-    return {package: found[package] for package in PACKAGES if package in found}
+    versions: dict[str, str] = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def _user() -> str:
@@ -347,7 +343,7 @@ def earlier_local_runs(
     finished: RunResult | None = None
     alive: Path | None = None
     for run in sorted(found, key=_last_change):
-        if run != folder and _is_locked(run):
+        if run != folder and is_running(run):
             alive = run
         elif (result := _local_result(run)) is not None:
             finished = replace(result, run_id=os.path.relpath(run))
@@ -373,7 +369,8 @@ def _last_change(folder: Path) -> float:
     return 0.0
 
 
-def _is_locked(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
+    """Return whether a process of this machine runs the run of a folder; False if that cannot be found out."""
     with suppress(OSError):
         return is_locked(folder / LOCK)
     return False
