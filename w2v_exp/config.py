@@ -10,7 +10,7 @@ import re
 import typing
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, make_dataclass, replace
 from fractions import Fraction
@@ -400,6 +400,17 @@ def hydra_values(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         HydraConfig.instance().cfg = current
+
+
+def flat_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a configuration by dotted key, without the names of options."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{setting}": each for setting, each in value.items() if setting != "name"}
+        else:
+            flat[key] = value
+    return flat
 
 
 def recorded_values(config: DictConfig | ListConfig) -> Any:

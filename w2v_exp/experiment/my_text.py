@@ -14,6 +14,7 @@ from w2v_exp.config import (
     Sources,
     composition_errors,
     first_value,
+    flat_values,
     hydra_values,
     parse_overrides,
     swept_values,
@@ -180,20 +181,11 @@ def _set_elsewhere(config: DictConfig) -> dict[str, Any]:
     base = Sources().compose([f"experiment={NAME}"])
     chosen, usual = config.hydra.runtime.choices, base.hydra.runtime.choices
     found = {group: str(chosen[group]) for group in GROUPS if chosen.get(group) != usual.get(group)}
-    before = _flat(without_hydra(base))
-    found |= {key: value for key, value in _flat(without_hydra(config)).items() if before.get(key) != value}
+    before, after = (
+        flat_values(OmegaConf.to_container(without_hydra(each), resolve=False))  # type: ignore[arg-type]
+        for each in (base, config)
+    )
+    found |= {key: value for key, value in after.items() if before.get(key) != value}
     params = config.hydra.sweeper.get("params") or {}
     swept = parse_overrides([f"{key}={value}" for key, value in params.items() if value is not None])
     return found | _given(swept)
-
-
-def _flat(config: DictConfig) -> dict[str, Any]:
-    """Return the unresolved values of a configuration, by dotted key."""
-    values: Any = OmegaConf.to_container(config, resolve=False)
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{setting}": each for setting, each in value.items() if setting != "name"}
-        else:
-            flat[key] = value
-    return flat

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from w2v_exp.config import recorded_values
+from w2v_exp.config import flat_values, recorded_values
 from w2v_exp.errors import shown
 from w2v_exp.results import Sweep
 
@@ -128,15 +128,10 @@ class RunInfo:
 
     def params(self) -> dict[str, str]:
         """Return all options and values, with dotted keys."""
-        flat = dict(self.choices)
-        for key, value in self.values.items():
-            if key == "changes" or (key == "change" and value is None):
-                continue  # the run's own change is among its overrides
-            if isinstance(value, dict):
-                flat |= {f"{key}.{setting}": str(v) for setting, v in value.items() if setting != "name"}
-            else:
-                flat[key] = str(value)
-        return flat
+        without = {"changes", "change"} if self.values.get("change") is None else {"changes"}
+        # What the run's own change sets is among its overrides.
+        kept = {key: value for key, value in self.values.items() if key not in without}
+        return self.choices | {key: str(value) for key, value in flat_values(kept).items()}
 
     def tags(self) -> dict[str, str]:
         """Return tags with the overrides, the sweep, and the run's number in it."""

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -203,23 +203,22 @@ def _stored_run(source: str, address: str) -> StoredRun | None:
         conditions = [f"{IS_FINISHED} AND runs.name = :run"]
         if BEGINNING_OF_ID.fullmatch(source):
             conditions.append(f"{IS_ACTIVE} AND runs.run_uuid LIKE :run || '%'")
+    found: list[Any] | None = None
     for condition in conditions:
         query = (
             "SELECT runs.run_uuid, runs.name, artifact_uri, (SELECT value FROM params "
             "WHERE params.run_uuid = runs.run_uuid AND params.key = 'embedding') FROM runs JOIN experiments "
             f"USING (experiment_id) WHERE {condition} ORDER BY start_time DESC, runs.run_uuid LIMIT 2"
         )
-        found = query_database(database, query, {"run": source})
-        if found and (len(found) == 1 or source == LATEST):
-            identity, name, location, embedding = found[0]
-            parts = urlsplit(location)
-            file = Path(url2pathname(parts.path), ARCHIVE)
-            if parts.scheme in ("", "file") and file.is_file():
-                return StoredRun(identity, name or identity, embedding or "input", file)
-            return None
-        if found:
-            return None
-    return None
+        found = found or query_database(database, query, {"run": source})
+    if not found or (len(found) > 1 and source != LATEST):
+        return None
+    identity, name, location, embedding = found[0]
+    parts = urlsplit(location)
+    file = Path(url2pathname(parts.path), ARCHIVE)
+    if parts.scheme not in ("", "file") or not file.is_file():
+        return None
+    return StoredRun(identity, name or identity, embedding or "input", file)
 
 
 SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")

@@ -6,15 +6,14 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError, shown, suggestion
-from w2v_exp.files import expanded, is_locked
+from w2v_exp.files import expanded
 from w2v_exp.metrics import METRICS, described
-from w2v_exp.tracking.history import LOCK, SUMMARY, final_metrics, journal_result, recorded_runs
+from w2v_exp.tracking.history import SUMMARY, final_metrics, is_running, journal_result, recorded_runs
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import Journal
 from w2v_exp.tracking.load import OUTPUTS, is_without_store
@@ -103,10 +102,7 @@ def _of_folder(folder: Path) -> Iterator[RecordedRun]:
             continue
         if tags.get("kind") == SUMMARY:
             continue
-        status = result.status
-        with suppress(OSError):
-            if is_locked(place / LOCK):
-                status = "RUNNING"
+        status = "RUNNING" if is_running(place) else result.status
         header = journal.header
         yield RecordedRun(
             str(place), result.name, status, header.started, header.params, tags, result.metrics
