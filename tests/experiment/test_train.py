@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra._internal import config_loader_impl, defaults_list
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from omegaconf.basecontainer import BaseContainer
 
 import w2v_exp
-from w2v_exp import Embeddings, UserError
+from w2v_exp import Embeddings, UserError, loader
 from w2v_exp.config import parse_overrides
 from w2v_exp.experiment.train import overrides_of
 
@@ -146,13 +147,17 @@ def process_state():
         "job": dict(JobRuntime.instance().conf),
         "config": HydraConfig.instance().cfg,
         "resolvers": dict(BaseContainer._resolvers),
+        "loader": (defaults_list._create_interpolation_map, config_loader_impl.CachingConfigRepository),
         "environment": dict(os.environ),
         "folder": Path.cwd(),
     }
 
 
 @pytest.mark.second_tier
-def test_the_process_is_left_as_it_was():
+def test_the_process_is_left_as_it_was(monkeypatch):
+    monkeypatch.setattr(
+        defaults_list, "_create_interpolation_map", loader._create_interpolation_map
+    )  # Hydra's own
     JobRuntime.instance().set("name", "mine")
     before = process_state()
     w2v_exp.train(TEXT, **SMALL)

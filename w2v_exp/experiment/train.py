@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hydra._internal import config_loader_impl, defaults_list
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_store import ConfigStore
@@ -407,10 +408,12 @@ def hydra_state_kept() -> Iterator[None]:
     resolvers = dict(BaseContainer._resolvers)
     version, job, current = VersionBase.instance(), JobRuntime.instance(), HydraConfig.instance()
     before = version.version_base, job.conf.copy(), current.cfg
+    replaced = defaults_list._create_interpolation_map, config_loader_impl.CachingConfigRepository
     try:
         yield
     finally:
         version.version_base, job.conf, current.cfg = before
+        defaults_list._create_interpolation_map, config_loader_impl.CachingConfigRepository = replaced
         sources.update(types)
         for name in BaseContainer._resolvers.keys() - resolvers.keys():
             del BaseContainer._resolvers[name]
