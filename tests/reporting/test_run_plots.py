@@ -228,7 +228,7 @@ def test_too_many_words_for_a_heat_map_are_refused(tmp_path):
 
 
 def test_pictures_are_drawn_from_a_file(article, tmp_path):
-    """Whoever uploads a run draws them, possibly later, in another process."""
+    """The process that uploads a run draws its pictures: often another one, and possibly later."""
     vocabulary, pairs, parameters, records = article
     words, positions, shares = map_positions(vocabulary.words, parameters.embedding, vocabulary.counts)
     true = np.zeros((len(vocabulary), len(vocabulary)), bool)

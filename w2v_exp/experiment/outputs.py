@@ -130,7 +130,7 @@ def write_pictures(
 ) -> None:
     """Write the data of a run's pictures: its costs, its embeddings, and the softmax output of a small vocabulary.
 
-    Whoever uploads the run draws them: see `run_plots.draw_pictures`.
+    The process that uploads the run draws the pictures: see `run_plots.draw_pictures`.
     """
     article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
     drawn = {**curves, "article_cost": article} if trainer.records else {}

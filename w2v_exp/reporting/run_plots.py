@@ -1,6 +1,6 @@
 """Pictures of a run: its costs, its embeddings on a map, and its softmax output.
 
-They are drawn from a file, by whoever uploads the run: matplotlib is imported, and draws, beside the next run.
+They are drawn from a file by the process that uploads the run, so that matplotlib is imported beside the next run.
 """
 
 from __future__ import annotations
