@@ -22,6 +22,9 @@ from w2v_exp.searching.settings import SearchSettings
 from w2v_exp.text import cache as text_cache
 from w2v_exp.text.cache import (
     DESCRIPTION,
+    DOCUMENTS,
+    IDS,
+    NAMES,
     SEGMENTS,
     WORDS,
     DamagedEntryError,
@@ -241,6 +244,9 @@ def random_damage(content: bytes, generator: Random) -> bytes:
     return _put(content, at, changed, insert=kind == 3)
 
 
+ARRAYS = (IDS, SEGMENTS, DOCUMENTS, NAMES)
+
+
 @pytest.mark.parametrize("number", [200, pytest.param(FUZZED, marks=pytest.mark.slow)])
 def test_a_damaged_entry_of_the_cache_is_noticed(
     number: int, cached: tuple[TextCache, FileCorpus, Path]
@@ -248,7 +254,8 @@ def test_a_damaged_entry_of_the_cache_is_noticed(
     _, _, folder = cached
     text, generator = read_text(folder), Random(number)
     ids, segments = text.ids.tolist(), text.segments.tolist()
-    whole = {name: (folder / name).read_bytes() for name in (DESCRIPTION, WORDS, SEGMENTS, "ids.int32")}
+    documents = text.documents.tolist(), [*text.names]
+    whole = {name: (folder / name).read_bytes() for name in (DESCRIPTION, WORDS, *ARRAYS)}
     for done in range(number):
         name = list(whole)[done % len(whole)]
         (folder / name).unlink()  # not written over: it may be mapped
@@ -259,6 +266,7 @@ def test_a_damaged_entry_of_the_cache_is_noticed(
             pass
         else:
             assert (found.ids.tolist(), found.segments.tolist()) == (ids, segments)
+            assert (found.documents.tolist(), [*found.names]) == documents
             assert found.vocabulary.words == text.vocabulary.words
         (folder / name).unlink()
         (folder / name).write_bytes(whole[name])

@@ -31,7 +31,7 @@ from w2v_exp.files import TAG, make_own
 from w2v_exp.machine import NotEnoughMemoryError
 from w2v_exp.text import cache as text_cache
 from w2v_exp.text import encoding
-from w2v_exp.text.cache import DESCRIPTION, IDS, SEGMENTS, WORDS, TextCache, encode_cached
+from w2v_exp.text.cache import DESCRIPTION, DOCUMENTS, IDS, NAMES, SEGMENTS, WORDS, TextCache, encode_cached
 from w2v_exp.text.chunks import BOUNDARIES
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import ID, EncodedText, encode_text, encode_to_file
@@ -77,8 +77,12 @@ def without_reading(corpus):
 def assert_same(one, other):
     np.testing.assert_array_equal(one.ids, other.ids)
     np.testing.assert_array_equal(one.segments, other.segments)
+    np.testing.assert_array_equal(one.documents, other.documents)
+    assert [*one.names] == [*other.names]
     np.testing.assert_array_equal(one.vocabulary.counts, other.vocabulary.counts)
-    assert one.segments.dtype == other.segments.dtype == np.int64
+    assert (
+        one.segments.dtype == other.segments.dtype == one.documents.dtype == other.documents.dtype == np.int64
+    )
     assert one.ids.dtype == other.ids.dtype == np.int32
     assert one.vocabulary.words == other.vocabulary.words
     assert one.vocabulary.ids == other.vocabulary.ids
@@ -114,7 +118,15 @@ def test_ids_in_a_file_are_those_in_memory(text, least, chunk, boundaries):
     plain = encode_text(corpus, WhitespaceTokenizer(), rule)
     ids = np.frombuffer(file.getvalue(), ID)
     assert encoded.length == len(ids)
-    in_file = EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.segments)
+    in_file = EncodedText(
+        ids,
+        encoded.vocabulary,
+        encoded.tokens,
+        encoded.digest,
+        encoded.segments,
+        encoded.documents,
+        encoded.names,
+    )
     assert_same(in_file, plain)
 
 
@@ -218,7 +230,7 @@ def test_a_file_that_was_touched_is_read_again(corpus, cache):
 def test_a_file_is_found_by_any_path(corpus, cache, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plain = encode_cached(corpus, WordTokenizer(), RULE, cache)
-    for path in ("text.txt", "*.txt"):
+    for path in ("text.txt", "./text.txt"):
         with without_reading(corpus):
             assert_same(encode_cached(FileCorpus(path), WordTokenizer(), RULE, cache), plain)
 
@@ -296,6 +308,10 @@ DAMAGES = {
     "segments cut off": (SEGMENTS, lambda content: content[:-8]),
     "segments too long": (SEGMENTS, lambda content: content + bytes(8)),
     "no segments": (SEGMENTS, None),
+    "a byte of the documents": (DOCUMENTS, lambda content: content[:8] + b"\1" + content[9:]),
+    "no documents": (DOCUMENTS, None),
+    "a byte of a name": (NAMES, lambda content: b"x" + content[1:]),
+    "no names": (NAMES, None),
     "a count": (WORDS, lambda content: content.replace(b'"counts": [1', b'"counts": [2')),
     "no words": (WORDS, None),
     "a figure": (DESCRIPTION, lambda content: content.replace(b'"tokens": ', b'"tokens": 1')),

@@ -78,12 +78,13 @@ def test_a_text_has_the_ids_recorded_for_the_format_of_the_cache(tmp_path: Path)
     (tmp_path / "text.txt").write_text("b a c a b\r\nd a b\n\nc a e\n", encoding="utf-8")
     corpus = FileCorpus(str(tmp_path / "text.txt"), boundaries="line")
     text = encode_text(corpus, WhitespaceTokenizer(), VocabularyRule(max_size=3))
-    recorded = [("a", "b", "c"), [4, 3, 2], [1, 0, 2, 0, 1, 0, 1, 2, 0], [0, 5, 7, 9], 5]
+    recorded = [("a", "b", "c"), [4, 3, 2], [1, 0, 2, 0, 1, 0, 1, 2, 0], [0, 5, 7, 9], [0, 9], 6]
     found = [
         tuple(text.vocabulary.words),
         text.vocabulary.counts.tolist(),
         text.ids.tolist(),
         text.segments.tolist(),
+        text.documents.tolist(),
         text_cache.FORMAT,
     ]
     assert found == recorded, "Raise FORMAT in text/cache.py, then record it and the new ids here."

@@ -1,9 +1,10 @@
 """The cache of encoded texts: a folder with an entry for each text, shared by any number of processes.
 
-An entry is a folder with ids, segments, words, a description, and figures computed from the text. Its name is a digest
-of the files of the text (path, size, time) and of the settings that make ids of it. It is written under a temporary
-name and renamed when it is complete; of several processes that write the same entry, the first to rename wins, and the
-others use its entry. To remove an entry, its folder is renamed and deleted; ids that are mapped from it stay usable.
+An entry is a folder with ids, segments, documents, words, a description, and figures computed from the text. Its name
+is a digest of the files of the text (path, size, time) and of the settings that make ids of it. It is written under a
+temporary name and renamed when it is complete; of several processes that write the same entry, the first to rename
+wins, and the others use its entry. To remove an entry, its folder is renamed and deleted; ids that are mapped from it
+stay usable.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from w2v_exp.text.encoding import (
     POSITION,
     EncodedText,
     IdFile,
+    Names,
     encode_text,
     encode_to_file,
     require_ids_memory,
@@ -60,20 +62,22 @@ from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 5  # of an entry's files and of the meaning of its ids: raise by one whenever either changes
+FORMAT = 6  # of an entry's files and of the meaning of its ids: raise by one whenever either changes
 
 # ---------------------------------------------------------------- an entry
 
 IDS = "ids.int32"  # little-endian, nothing else
 SEGMENTS = "segments.int64"  # likewise
+DOCUMENTS = "documents.int64"  # likewise
+NAMES = "names.utf8"  # of documents, as `Names` has them
 WORDS = "vocabulary.json"
 DESCRIPTION = "entry.json"  # its time is that of the last use
 FIGURES = "figures.json"
-FILES = (IDS, SEGMENTS, WORDS, DESCRIPTION, FIGURES)
+FILES = (IDS, SEGMENTS, DOCUMENTS, NAMES, WORDS, DESCRIPTION, FIGURES)
 _KEY = re.compile(r"[0-9a-f]{32}")
 _CHUNK_BYTES = 1 << 20
 
-_Number = TypeVar("_Number", np.int32, np.int64)
+_Number = TypeVar("_Number", np.uint8, np.int32, np.int64)
 
 
 class DamagedEntryError(Exception):
@@ -93,7 +97,7 @@ class Entry:
     tokens, segments : int
         Number of tokens of the text, and of segments of those that are kept.
     files : dict
-        Size and CRC-32 of the files of ids, segments and words.
+        Size and CRC-32 of the files of ids, segments, documents, names and words.
     """
 
     source: str
@@ -124,7 +128,7 @@ def read_entry(folder: Path) -> Entry:
 
 
 def read_text(folder: Path) -> EncodedText:
-    """Return the text of an entry, with ids and segments mapped from their files; every byte is checked.
+    """Return the text of an entry, with arrays that are mapped from their files; every byte is checked.
 
     Raises
     ------
@@ -137,6 +141,8 @@ def read_text(folder: Path) -> EncodedText:
     try:
         ids = _map_checked(folder / IDS, ID, entry)
         segments = _map_checked(folder / SEGMENTS, POSITION, entry)
+        documents = _map_checked(folder / DOCUMENTS, POSITION, entry)
+        names = Names(_map_checked(folder / NAMES, np.dtype(np.uint8), entry))
         content = (folder / WORDS).read_bytes()
     except OSError as error:
         raise DamagedEntryError(f"{error.strerror or error}: {error.filename or folder}") from error
@@ -144,7 +150,7 @@ def read_text(folder: Path) -> EncodedText:
         raise DamagedEntryError(f"{WORDS} is not what was written")
     words = json.loads(content)
     vocabulary = Vocabulary(words["words"], np.array(words["counts"], np.int64))
-    return EncodedText(ids, vocabulary, entry.tokens, entry.digest, segments, folder)
+    return EncodedText(ids, vocabulary, entry.tokens, entry.digest, segments, documents, names, folder)
 
 
 def write_beside_ids(folder: Path, encoded: IdFile, **settings: str) -> None:
@@ -167,7 +173,13 @@ def write_beside_ids(folder: Path, encoded: IdFile, **settings: str) -> None:
     words = json.dumps({"words": encoded.vocabulary.words, "counts": encoded.vocabulary.counts.tolist()})
     files = {IDS: [encoded.length * ID.itemsize, encoded.checksum]}
     segments = encoded.segments.astype(POSITION, copy=False)
-    for name, content in ((WORDS, words.encode()), (SEGMENTS, segments.tobytes())):
+    contents = {
+        WORDS: words.encode(),
+        SEGMENTS: segments.tobytes(),
+        DOCUMENTS: encoded.documents.astype(POSITION, copy=False).tobytes(),
+        NAMES: encoded.names.content.tobytes(),
+    }
+    for name, content in contents.items():
         (folder / name).write_bytes(content)
         files[name] = [len(content), crc32(content)]
     entry = Entry(
@@ -448,6 +460,7 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
         "settings": {**asdict(corpus), "path": None},  # the files stand for the path
         "files": [[str(file.absolute()), found.st_size, found.st_mtime_ns] for file, found in status],
         "segment_end": segment_end_of(corpus),
+        "base": str(base.absolute()) if (base := getattr(corpus, "base", None)) else None,  # of names
         "tokenizer": described,
         "vocabulary": asdict(rule),
     }
@@ -622,4 +635,12 @@ def _temporary_text(cache: TextCache, encode: Callable[[IO[bytes]], IdFile]) -> 
     with tempfile.TemporaryFile(dir=cache.prepare()) as file:
         encoded = encode(file)
         ids = map_numbers(file, ID, encoded.length)
-    return EncodedText(ids, encoded.vocabulary, encoded.tokens, encoded.digest, encoded.segments)
+    return EncodedText(
+        ids,
+        encoded.vocabulary,
+        encoded.tokens,
+        encoded.digest,
+        encoded.segments,
+        encoded.documents,
+        encoded.names,
+    )

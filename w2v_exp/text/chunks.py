@@ -19,7 +19,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.text.documents import Document, documents, reading
+from w2v_exp.text.documents import Document, Title, documents, file_title, reading
 
 BOUNDARIES = ("none", "line", "document")  # as `corpus.boundaries` has them
 
@@ -120,9 +120,28 @@ _LEAVE_OUT = "Exclude such files by a glob: corpus.path='FOLDER/**/*.txt'."
 _SPACE = re.compile(r"\s")
 
 
+class NamedText(Iterator[str]):
+    """The chunks of a text, with its name within the corpus."""
+
+    def __init__(self, name: str, chunks: Generator[str, None, None]) -> None:
+        self.name = name
+        self._chunks = chunks
+
+    def __next__(self) -> str:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Close the file that the text is read from."""
+        self._chunks.close()
+
+
 def texts_of_files(
-    files: Sequence[Path], skipped: Counter[str] | None = None, *, name: str | None = None
-) -> Iterator[Iterator[str]]:
+    files: Sequence[Path],
+    skipped: Counter[str] | None = None,
+    *,
+    name: str | None = None,
+    title: Title = file_title,
+) -> Iterator[NamedText]:
     """Yield the text of each document in files, in chunks; each text is read before the next.
 
     A line end is added where the words of two documents would touch.
@@ -135,6 +154,8 @@ def texts_of_files(
         The numbers of members of archives that were skipped, by reason; added to.
     name : str, optional
         Name of the file in messages; None takes its path.
+    title : callable
+        Returns the name of a text within the corpus, from its file and, in an archive, its member.
 
     Raises
     ------
@@ -142,12 +163,12 @@ def texts_of_files(
         If a file cannot be read, is damaged, truncated, or is not UTF-8 text.
     """
     found = documents(
-        [(file, name or str(file)) for file in files], Counter() if skipped is None else skipped
+        [(file, name or str(file)) for file in files], Counter() if skipped is None else skipped, title
     )
     document = next(found, None)
     while document is not None:
         following = _Following(found)
-        yield _chunks_of(document, following.exists)
+        yield NamedText(document.title, _chunks_of(document, following.exists))
         document = following.document
 
 
@@ -170,7 +191,7 @@ class _Following:
         return self.document is not None
 
 
-def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Iterator[str]:
+def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Generator[str, None, None]:
     """Yield the text of a document in chunks, with a line end if its last word would touch the next text."""
     with reading(document.name), _decoded(document.stream) as stream:
         unfinished: list[str] = []  # text read since the last white space

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
+from glob import has_magic
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -34,7 +36,7 @@ from w2v_exp.errors import (
 )
 from w2v_exp.machine import readable_bytes
 from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
-from w2v_exp.text.documents import LEAVE_FREE, Found, find_files, holds_several
+from w2v_exp.text.documents import LEAVE_FREE, Found, Title, file_title, find_files, holds_several
 from w2v_exp.text.text8 import Text8Corpus
 
 _log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class Corpus(Protocol):
     """A source of text that can be read any number of times.
 
     A corpus with segments that windows do not cross also has a `segment_end` (see :mod:`w2v_exp.text.chunks`); one
-    that consists of several texts has a method `texts` that yields them, each in chunks.
+    that consists of several texts has a method `texts` that yields them, each in chunks. If such an iterator of chunks
+    has a ``name``, this names the document in `EncodedText.names`.
     """
 
     @property
@@ -196,7 +199,7 @@ class FileCorpus(ShownCorpus):
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
             (files, _, skipped), name = self._found(), None
-        yield from texts_of_files(files, skipped, name=name)
+        yield from texts_of_files(files, skipped, name=name, title=self._title())
         if skipped:
             listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
             _warn_once(f"corpus.path={shown(self.path, 300)}: skipped: {listed}.")
@@ -208,6 +211,21 @@ class FileCorpus(ShownCorpus):
 
     def _path(self) -> Path:
         return Path(self.path).expanduser()
+
+    @property
+    def base(self) -> Path | None:
+        """The folder that names of documents begin below; None for a single file and for a pipe."""
+        path = self._path()
+        if self.is_pipe or path.is_file():
+            return None
+        return path if path.is_dir() else Path(*takewhile(lambda part: not has_magic(part), path.parts))
+
+    def _title(self) -> Title:
+        """Return the function that names documents: by path and member, or "" for a pipe."""
+        base = self.base
+        if base is not None:
+            return lambda file, member: (file.relative_to(base) / member).as_posix()
+        return (lambda _, member: member) if self.is_pipe else file_title
 
     def _found(self) -> Found:
         with self._looking_up():

@@ -14,6 +14,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -300,13 +301,26 @@ class Document(NamedTuple):
         Of its file and, in an archive, its member; for messages.
     stream : binary file
         Its bytes.
+    title : str
+        Its name within the corpus.
     """
 
     name: str
     stream: IO[bytes]
+    title: str
 
 
-def documents(files: Iterable[tuple[Path, str]], skipped: Counter[str]) -> Iterator[Document]:
+Title = Callable[[Path, str], str]  # of a document, from its file and its member, "" if it is no archive
+
+
+def file_title(file: Path, member: str) -> str:
+    """Return the title of a document that needs no folder: its member, or else the name of its file."""
+    return member or file.name
+
+
+def documents(
+    files: Iterable[tuple[Path, str]], skipped: Counter[str], title: Title = file_title
+) -> Iterator[Document]:
     """Yield the documents of files, each to be read before the next.
 
     Parameters
@@ -315,6 +329,8 @@ def documents(files: Iterable[tuple[Path, str]], skipped: Counter[str]) -> Itera
         Each file and its name for messages.
     skipped : Counter
         The numbers of members of archives that were skipped, by reason; added to while documents are read.
+    title : callable
+        Returns the title of each document.
 
     Raises
     ------
@@ -323,7 +339,7 @@ def documents(files: Iterable[tuple[Path, str]], skipped: Counter[str]) -> Itera
     """
     for file, name in files:
         with reading(name), file.open("rb") as stream:
-            yield from documents_in(stream, name, skipped)
+            yield from documents_in(stream, name, skipped, partial(title, file))
 
 
 def holds_several(file: Path, name: str) -> bool:
@@ -364,29 +380,31 @@ def reading(name: str) -> Iterator[None]:
         ) from error
 
 
-def documents_in(stream: io.BufferedReader, name: str, skipped: Counter[str]) -> Iterator[Document]:
-    """Yield the documents of an open file.
+def documents_in(
+    stream: io.BufferedReader, name: str, skipped: Counter[str], title: Callable[[str], str] = str
+) -> Iterator[Document]:
+    """Yield the documents of an open file; `title` makes the title of each from its member.
 
     Errors are those of `DAMAGE`, OSError and UserError; `reading` converts them.
     """
     promised = promised_format(name)
     compression = _compression(stream, promised)
     if compression == "zip":
-        yield from _zip_documents(stream, name, skipped)
+        yield from _zip_documents(stream, name, skipped, title)
         return
     if compression:
         stream = decompressed(stream, compression)
         if compression_of(stream.peek(_BLOCK)):
             raise CorpusError(f"{name} is compressed twice. Decompress it once first.")
     if _is_tar(stream):
-        yield from _tar_documents(stream, name, skipped)
+        yield from _tar_documents(stream, name, skipped, title)
         return
     _refuse_foreign(name, stream.peek(_BLOCK))
     if promised == "tar" and not compression:
         raise CorpusError(
             f"{name} is named as a tar archive, but is none, or is damaged. If it is text, rename it."
         )
-    yield Document(name, stream)
+    yield Document(name, stream, title(""))
 
 
 def _compression(stream: io.BufferedReader, promised: str) -> str:
@@ -406,7 +424,7 @@ def _refuse_foreign(name: str, beginning: bytes) -> None:
             raise CorpusError(f"{name} is {kind}, which is not read. {remedy}.")
 
 
-def _member_document(stream: IO[bytes], name: str, member: str) -> Document:
+def _member_document(stream: IO[bytes], name: str, member: str, title: Callable[[str], str]) -> Document:
     """Return the document of an archive's member, decompressed if need be."""
     full_name = f"{name} (member {shown(member, 300)})"
     reader = ReadStream(stream.read).buffered()
@@ -419,7 +437,7 @@ def _member_document(stream: IO[bytes], name: str, member: str) -> Document:
             f"{full_name} is an archive itself, or compressed twice. Unpack the outer archive first."
         )
     _refuse_foreign(full_name, reader.peek(_BLOCK))
-    return Document(full_name, reader)
+    return Document(full_name, reader, title(member))
 
 
 def _refuse_empty(name: str, number: int) -> None:
@@ -432,7 +450,9 @@ def _refuse_empty(name: str, number: int) -> None:
 # ---------------------------------------------------------------- zip
 
 
-def _zip_documents(file: IO[bytes], name: str, skipped: Counter[str]) -> Iterator[Document]:
+def _zip_documents(
+    file: IO[bytes], name: str, skipped: Counter[str], title: Callable[[str], str]
+) -> Iterator[Document]:
     archive = open_zip(file)
     for signature, kind in _OFFICE.items():
         if signature in archive.NameToInfo:
@@ -444,7 +464,7 @@ def _zip_documents(file: IO[bytes], name: str, skipped: Counter[str]) -> Iterato
             reading(f"{name} (member {shown(member.filename, 300)})"),
             open_member(archive, file, member) as stream,
         ):
-            yield _member_document(stream, name, member.filename)
+            yield _member_document(stream, name, member.filename, title)
 
 
 def _texts(archive: zipfile.ZipFile, skipped: Counter[str]) -> list[zipfile.ZipInfo]:
@@ -482,7 +502,9 @@ def _is_tar(stream: io.BufferedReader) -> bool:
     return True
 
 
-def _tar_documents(stream: IO[bytes], name: str, skipped: Counter[str]) -> Iterator[Document]:
+def _tar_documents(
+    stream: IO[bytes], name: str, skipped: Counter[str], title: Callable[[str], str]
+) -> Iterator[Document]:
     """Yield the regular files of a tar archive, in its order, in the memory of one header.
 
     Not by `tarfile.open`, which keeps all headers in memory, whatever their size, and takes damage behind the first
@@ -495,7 +517,7 @@ def _tar_documents(stream: IO[bytes], name: str, skipped: Counter[str]) -> Itera
             continue
         number += 1
         with reading(f"{name} (member {shown(member.name, 300)})"):
-            yield _member_document(member, name, member.name)  # type: ignore[arg-type]
+            yield _member_document(member, name, member.name, title)  # type: ignore[arg-type]
     _refuse_empty(name, number)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count, islice, repeat
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, overload
 from zlib import crc32
 
 import numpy as np
@@ -34,7 +36,7 @@ Progress = Callable[[int], None]  # called with the bytes of text read so far
 
 
 class Reading:
-    """State of reading a corpus: words in order of appearance, their counts, segments, digest."""
+    """State of reading a corpus: words in order of appearance, their counts, segments, documents, digest."""
 
     def __init__(self, corpus: Corpus, progress: Progress = lambda _: None) -> None:
         self._corpus = corpus
@@ -43,8 +45,12 @@ class Reading:
         self._counts = np.zeros(1 << 10, np.int64)  # of the words so far, with room for more
         self._digest = hashlib.sha256()
         self._segment_end = segment_end_of(corpus)
-        self._begins: deque[bool] = deque()  # for each chunk being tokenized: whether a text begins with it
+        self._begins: deque[int] = (
+            deque()
+        )  # for each chunk being tokenized: number of texts that begin with it
         self._ends: list[NDArray[np.int64]] = []  # of segments: the number of tokens before each
+        self._documents = array("q")  # likewise, before the beginning of each text
+        self._names = bytearray()  # of the texts, each followed by a NUL
 
     def provisional_ids(
         self, tokenizer: Tokenizer, processes: int = 1
@@ -54,8 +60,10 @@ class Reading:
         # Closed even after an error, so that no process is left running.
         with closing(encode_chunks(tokenizer, self._chunks(), processes, self._segment_end)) as chunks:
             for words, numbers, ends in chunks:
-                if self._begins.popleft() and self._segment_end != "corpus":
-                    self._ends.append(np.array([done]))
+                if begins := self._begins.popleft():
+                    self._documents.extend(repeat(done, begins))
+                    if self._segment_end != "corpus":
+                        self._ends.append(np.array([done]))
                 if ends.size:
                     self._ends.append(done + without_repeats(ends))
                 done += len(numbers)
@@ -85,12 +93,16 @@ class Reading:
                 self._progress(read)
                 yield chunk
 
+        begins = 0  # texts without a chunk yet; most of them are empty
         for text in texts_of(self._corpus):
+            begins += 1
+            self._names += _name_of(text)
             chunks = _joined(reading(text))
             if self._segment_end == "blank line":
                 chunks = whole_blank_lines(chunks)
-            for number, chunk in enumerate(chunks):
-                self._begins.append(number == 0)
+            for chunk in chunks:
+                self._begins.append(begins)
+                begins = 0
                 yield chunk
 
     def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
@@ -104,6 +116,13 @@ class Reading:
         """Return the segments as in `EncodedText`, but of all tokens; some may be empty."""
         ends, self._ends = self._ends, []
         return np.concatenate([[0], *ends, [self.tokens]])
+
+    def take_documents(self) -> tuple[NDArray[np.int64], Names]:
+        """Return the documents as in `EncodedText`, but of all tokens, and their names."""
+        names = Names(np.frombuffer(self._names, np.uint8))
+        documents = np.full(len(names) + 1, self.tokens)  # beyond the last text that has a chunk
+        documents[: len(self._documents)] = self._documents
+        return documents, names
 
     @property
     def tokens(self) -> int:
@@ -119,6 +138,44 @@ class Reading:
 def _joined(chunks: Iterator[str]) -> Iterator[str]:
     while several := list(islice(chunks, CHUNKS_AT_ONCE)):
         yield "".join(several)
+
+
+def _name_of(text: Iterator[str]) -> bytes:
+    """Return the name of a text, if it has one, and a NUL."""
+    name = getattr(text, "name", "")
+    # Names of files that are not UTF-8 have surrogates.
+    return (name if isinstance(name, str) else "").replace("\0", " ").encode(errors="surrogatepass") + b"\0"
+
+
+class Names(Sequence[str]):
+    """Names of documents, each decoded when it is used: there may be a million.
+
+    Parameters
+    ----------
+    content : ndarray of uint8
+        The names in UTF-8, each followed by a NUL.
+    """
+
+    def __init__(self, content: NDArray[np.uint8]) -> None:
+        self.content = content
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return np.flatnonzero(np.append(np.uint8(0), self.content) == 0)  # also before the first
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[str]: ...
+    def __getitem__(self, number: int | slice) -> str | list[str]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        number = range(len(self))[number]
+        start, stop = self._ends[number : number + 2].tolist()
+        return self.content[start : stop - 1].tobytes().decode(errors="surrogatepass")
 
 
 ID = np.dtype("<i4")  # of a file of ids, on every machine
@@ -145,6 +202,11 @@ class EncodedText(ShortRepr):
     segments : ndarray of int64, shape (p + 1,)
         Segment k is ``ids[segments[k]:segments[k + 1]]``; windows do not cross from one to another. Values rise
         strictly from 0 to n, since segments without a kept word are dropped. (A text without ids has no segment.)
+    documents : ndarray of int64, shape (d + 1,), optional
+        Document k, one of the texts of the corpus, is ``ids[documents[k]:documents[k + 1]]``, whatever the segments
+        are. Documents without a kept word stay, as empty ones. None: all ids are one document.
+    names : sequence of str, shape (d,), optional
+        Names of the documents; None: "" for each.
     entry : Path, optional
         Folder of the cache entry that the ids are mapped from.
     """
@@ -154,7 +216,15 @@ class EncodedText(ShortRepr):
     tokens: int
     digest: str
     segments: NDArray[np.int64]
+    documents: NDArray[np.int64] = None  # type: ignore[assignment]  # never after `__post_init__`
+    names: Sequence[str] = None  # type: ignore[assignment]
     entry: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.documents is None:
+            object.__setattr__(self, "documents", np.array([0, len(self.ids)]))
+        if self.names is None:
+            object.__setattr__(self, "names", [""] * (len(self.documents) - 1))
 
     def _repr_html_(self) -> str:
         """Return the beginning of the text and its most frequent words, for notebooks."""
@@ -163,6 +233,7 @@ class EncodedText(ShortRepr):
             f"{len(self.ids):,} of {self.tokens:,} tokens",
             f"{len(words):,} distinct words",
             f"{segments:,} segment{'' if segments == 1 else 's'}",
+            f"{len(self.names):,} document{'' if len(self.names) == 1 else 's'}",
         ]
         counts = self.vocabulary.counts[:ROWS].tolist()
         beginning = " ".join(words[number] for number in self.ids[:BEGINNING].tolist())
@@ -175,7 +246,8 @@ def encode_text(
     """Read, tokenize, count and encode a corpus in one pass, in memory.
 
     Words get provisional ids in order of appearance; when all are counted, these are mapped to the ids of the
-    vocabulary. Memory: 8 bytes per token at the end, the distinct words, one chunk of text, and 16 bytes per segment.
+    vocabulary. Memory: 8 bytes per token at the end, the distinct words, one chunk of text, 16 bytes per segment and
+    document, and the documents' names.
     Long texts are better encoded by :func:`w2v_exp.text.cache.encode_cached`.
 
     Raises
@@ -198,12 +270,14 @@ def encode_text(
             checked = held
             require_ids_memory(corpus.source, held)
     vocabulary, new_ids = reading.select(rule)
-    mapping = _Mapping(new_ids, reading.take_segments())
+    documents, names = reading.take_documents()
+    mapping = _Mapping(new_ids, reading.take_segments(), documents)
     for number, chunk in enumerate(
         chunks
     ):  # one by one, so that there is no second array of the text's length
         chunks[number] = mapping.map(chunk)
-    return EncodedText(np.concatenate(chunks), vocabulary, reading.tokens, reading.digest, mapping.segments)
+    ids, segments = np.concatenate(chunks), mapping.segments
+    return EncodedText(ids, vocabulary, reading.tokens, reading.digest, segments, documents, names)
 
 
 def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
@@ -248,7 +322,7 @@ class IdFile(ShortRepr):
 
     Parameters
     ----------
-    vocabulary, tokens, digest, segments
+    vocabulary, tokens, digest, segments, documents, names
         As in `EncodedText`.
     length : int
         Number of ids.
@@ -260,6 +334,8 @@ class IdFile(ShortRepr):
     tokens: int
     digest: str
     segments: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    names: Names
     length: int
     checksum: int
 
@@ -275,7 +351,8 @@ def encode_to_file(
     """Read, tokenize, count and encode a corpus, with its ids in a file instead of in memory.
 
     One pass over the text writes provisional ids, and one over the file maps them in place. Memory: the distinct words,
-    a few chunks of text, and 16 bytes per segment, whatever the text's length. The ids are those of `encode_text`.
+    a few chunks of text, 16 bytes per segment and document, and the documents' names, whatever the text's length. The
+    ids are those of `encode_text`.
 
     Parameters
     ----------
@@ -296,25 +373,31 @@ def encode_to_file(
         for chunk in chunks:
             file.write(chunk.astype(ID, copy=False).data)
     vocabulary, new_ids = reading.select(rule)
-    mapping = _Mapping(new_ids, reading.take_segments())
+    documents, names = reading.take_documents()
+    mapping = _Mapping(new_ids, reading.take_segments(), documents)
     length, checksum = _map_file(file, mapping)
-    return IdFile(vocabulary, reading.tokens, reading.digest, mapping.segments, length, checksum)
+    return IdFile(
+        vocabulary, reading.tokens, reading.digest, mapping.segments, documents, names, length, checksum
+    )
 
 
 class _Mapping:
-    """Map provisional ids to new ones, span by span in their order, and adjust the segments.
+    """Map provisional ids to new ones, span by span in their order, and adjust segments and documents.
 
     Parameters
     ----------
     new_ids : ndarray of int32
         New id for each provisional one; −1 for dropped words.
-    segments : ndarray of int64
-        The segments of the provisional ids; changed in place.
+    segments, documents : ndarray of int64
+        Those of the provisional ids; changed in place.
     """
 
-    def __init__(self, new_ids: NDArray[np.int32], segments: NDArray[np.int64]) -> None:
+    def __init__(
+        self, new_ids: NDArray[np.int32], segments: NDArray[np.int64], documents: NDArray[np.int64]
+    ) -> None:
         self._new_ids = new_ids
         self._segments = segments
+        self._documents = documents
         self._done = 0
         self._kept = 0
 
@@ -322,7 +405,8 @@ class _Mapping:
         """Return the new ids of the next span."""
         ids = self._new_ids[provisional]
         kept = ids >= 0
-        move_positions(self._segments, self._done, kept, self._kept)
+        for positions in (self._segments, self._documents):
+            move_positions(positions, self._done, kept, self._kept)
         ids = ids[kept]
         self._done += len(provisional)
         self._kept += len(ids)
