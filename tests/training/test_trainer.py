@@ -142,6 +142,18 @@ def test_a_dry_run_takes_the_first_steps_of_a_run():
     assert (one_step.parameters.output != tried.parameters.output).any()
 
 
+def test_a_dry_run_does_not_count_the_time_in_which_other_processes_run(monkeypatch):
+    trainer = make_trainer(epochs=2, batch_size=42)
+    step = trainer._step
+
+    def delayed(*given):
+        time.sleep(0.3)  # takes no processor time
+        return step(*given)
+
+    monkeypatch.setattr(trainer, "_step", delayed)
+    assert trainer.dry_run(1) < 0.3
+
+
 # ---------------------------------------------------------------- when it stops
 
 
