@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,30 @@ def test_a_message_does_not_repeat_thousands_of_characters() -> None:
     path = "/".join(["folder"] * 100)
     assert str(UserError(f"{path}: no such file.")) == f"{path}: no such file."
     assert str(UserError(f"key={'9' * 5000}: too long.")) == f"key={'9' * 196}…"[:201] + " too long."
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "over_bar", "expected"),
+    [
+        (Terminal, True, "\r\x1b[Ka message\n"),
+        (Terminal, False, "a message\n"),
+        (io.StringIO, True, "a message\n"),
+    ],
+)
+def test_a_message_replaces_the_bar_of_another_process(
+    stream: type[io.StringIO], over_bar: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("w2v_exp")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(sys, "stderr", stream())
+    with messages_on_stderr(over_bar=over_bar):
+        logger.info("a message")
+    assert sys.stderr.getvalue() == expected
 
 
 def test_words_that_are_spelled_with_joiners_and_spaces_of_all_kinds_stay() -> None:

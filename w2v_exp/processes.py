@@ -264,16 +264,30 @@ class VisibleStream:
 
 
 class _StandardErrorHandler(logging.Handler):
-    """Writes messages to the current `sys.stderr`, which a progress bar may have replaced."""
+    """Writes messages to the current `sys.stderr`, which a progress bar may have replaced.
+
+    Parameters
+    ----------
+    over_bar : bool
+        Whether another process may show a bar on the same terminal. A message replaces it.
+    """
+
+    def __init__(self, over_bar: bool) -> None:
+        super().__init__()
+        self._over_bar = over_bar
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):  # a full disk, or no reader any more: no reason to end a run
-            print(visible(self.format(record)), file=sys.stderr, flush=True)
+            start = "\r\x1b[K" if self._over_bar and sys.stderr.isatty() else ""
+            print(start + visible(self.format(record)), file=sys.stderr, flush=True)
 
 
 @contextmanager
-def messages_on_stderr() -> Iterator[None]:
+def messages_on_stderr(over_bar: bool = False) -> Iterator[None]:
     """Print log messages of the package, and errors of other packages, on standard error.
+
+    `over_bar` is for a process beside the one that shows progress on the same terminal.
+
 
     Commands use it. In a notebook the loggers ``w2v_exp.…`` have Python's defaults: warnings are shown, and can be
     silenced, redirected or captured. Nested in itself this has no effect.
@@ -282,7 +296,7 @@ def messages_on_stderr() -> Iterator[None]:
     if any(isinstance(handler, _StandardErrorHandler) for handler in logger.handlers):
         yield
         return
-    handler = _StandardErrorHandler()
+    handler = _StandardErrorHandler(over_bar)
     levels, propagate = (logger.level, root.level), logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -96,6 +96,21 @@ def logged(store: Path, run_id: str, metric: str = "cost") -> list[tuple[int, fl
 
 
 @pytest.mark.usefixtures("starts_processes")
+def test_a_slow_upload_that_nothing_waits_for_is_not_reported(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = open_store(f"sqlite:///{store}")
+    journal = Journal.create(tmp_path, Header("a run"))
+    uploader = Uploader(opened.client, journal, Cursor.of(opened), is_new=True, is_beside=True)
+    with locked_database(store):
+        assert not uploader.send(0.1)
+        assert not uploader.send(0.1)
+    assert uploader.finish() == ""
+    journal.close()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("starts_processes")
 def test_training_continues_while_a_database_is_locked_and_is_uploaded_when_it_is_free(
     store: Path, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -243,7 +243,7 @@ class _Followed:
                 return None
             if cursor.uri == store.uri and not cursor.run_id:
                 cursor.experiment_id = store.experiment_id
-                self._uploader = Uploader(store.client, journal, cursor, is_new=True)
+                self._uploader = Uploader(store.client, journal, cursor, is_new=True, is_beside=True)
                 self._uploader.journal.refresh()
         return self._uploader
 
@@ -344,7 +344,7 @@ def main() -> None:
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (most of the time of opening a store)
 
     opened = requests.get()
-    with messages_on_stderr():
+    with messages_on_stderr(over_bar=True):
         _Uploads(lambda: open_store(opened[OPEN], opened["experiment"])).serve(
             requests, lambda reply: print(json.dumps(reply), file=replies, flush=True)
         )

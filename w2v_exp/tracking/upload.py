@@ -166,15 +166,25 @@ class Uploader:
         Where to, and from where.
     is_new : bool
         Whether no process has tried to create the run before.
+    is_beside : bool
+        Whether this process does nothing else. Then an upload that takes long, because the machine is busy or pictures
+        are drawn, is not reported: nothing waits for it.
     """
 
     def __init__(
-        self, client: MlflowClient, journal: Journal, cursor: Cursor, *, is_new: bool = False
+        self,
+        client: MlflowClient,
+        journal: Journal,
+        cursor: Cursor,
+        *,
+        is_new: bool = False,
+        is_beside: bool = False,
     ) -> None:
         self.journal = journal
         self.cursor = cursor
         self._client = client
         self._is_new = is_new
+        self._is_beside = is_beside
         self._thread: Thread | None = None
         self._problem: Exception | None = None
         self._has_failed = False
@@ -220,7 +230,8 @@ class Uploader:
             self._thread.start()
         self._thread.join(wait if wait is not None else WAIT_SECONDS * begins)
         if self._thread.is_alive():
-            self._report()
+            if not self._is_beside:
+                self._report()
             return False
         self._thread = None
         if self._problem:
