@@ -243,6 +243,16 @@ def test_an_active_run_is_skipped(
     assert client.get_run(run).info.status == "RUNNING"
 
 
+def test_a_run_with_an_unreadable_lock_is_not_active(
+    client: MlflowClient, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = leave(store, tmp_path / "run", End("FINISHED"))
+    (tmp_path / "run" / LOCK).mkdir()
+    assert sync([str(tmp_path)]) == 0
+    assert "upload complete" in capsys.readouterr().out
+    assert client.get_run(run).info.status == "FINISHED"
+
+
 def test_a_run_that_did_not_begin_in_the_store_leaves_nothing(
     client: MlflowClient, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

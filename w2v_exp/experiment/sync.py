@@ -13,9 +13,9 @@ from pathlib import Path
 
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.errors import UserError, shown
-from w2v_exp.files import DamagedFileError, is_locked
+from w2v_exp.files import DamagedFileError
 from w2v_exp.results import UPLOADED_FILE
-from w2v_exp.tracking.history import FOLDER, LOCK, is_alive
+from w2v_exp.tracking.history import FOLDER, is_alive, is_running
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import End, Journal
 from w2v_exp.tracking.store import connect, error_message, first_line, open_store, retry, store_uri
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _sync(folder: Path, configured: str, is_given: bool) -> int:
-    if _is_active(folder):
+    if is_running(folder):
         print(f"{folder}: the run is still active and uploads its own data; skipped.")
         return UPLOADED
     if (folder / LEGACY).exists():
@@ -117,10 +117,6 @@ def _read(folder: Path) -> tuple[Journal, Cursor, End | None]:
         raise UserError(f"{file} cannot be read ({first_line(error)})") from None
 
 
-def _is_active(folder: Path) -> bool:
-    return (folder / LOCK).exists() and is_locked(folder / LOCK)
-
-
 def upload_earlier(folder: Path, tracking: MlflowTracking | None, patience: float) -> None:
     """Upload pending data of an earlier run in a folder, before another run uses that folder.
 
@@ -141,7 +137,7 @@ def upload_earlier(folder: Path, tracking: MlflowTracking | None, patience: floa
     UserError
         If the data cannot be uploaded.
     """
-    if tracking is None or is_uploaded(folder) or _is_active(folder):
+    if tracking is None or is_uploaded(folder) or is_running(folder):
         return
     try:
         journal, cursor, _ = _read(folder)
