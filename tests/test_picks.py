@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plans import plan_of
 
-from w2v_exp.picks import NAMED, Picks, pick_settings, spelled
+from w2v_exp.config import override_of
+from w2v_exp.errors import spelled
+from w2v_exp.picks import NAMED, Picks, pick_settings
 
 GB = 10**9
 CORPUS = ("corpus=text", "corpus.text=some words")
@@ -21,7 +23,7 @@ def picks(size: int | None, cores: int = 2, memory: int | None = 8 * GB, **chose
 
 
 def overrides(settings: dict[str, Any]) -> list[str]:
-    return [f"{key}={spelled(value)}" for key, value in settings.items()]
+    return [override_of(key, value) for key, value in settings.items()]
 
 
 TABLE = [

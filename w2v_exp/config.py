@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra import version
 
 # hydra._internal, here and where it is imported elsewhere, is that of Hydra 1.3: pyproject.toml pins it below 1.4.
@@ -37,7 +38,7 @@ from omegaconf.resolvers import oc
 from yaml import YAMLError
 
 from w2v_exp.choices import GROUPS
-from w2v_exp.errors import UserError, shown
+from w2v_exp.errors import SettingError, UserError, short, shown, wrong_kind
 from w2v_exp.loader import Loader, config_folder, first_line, load_plugins
 from w2v_exp.plan import AUTOMATIC, MOST_RUNS, Plan, make_plan
 
@@ -299,6 +300,47 @@ def quoted(text: str) -> str:
     """
     value: str = QuotedString(literal(text), Quote.single).with_quotes()
     return value
+
+
+# Without quotes, Hydra parses the excluded words as other types than text.
+_PLAIN_TEXT = re.compile(r"(?!(?:null|true|false|nan|inf)$)[a-z][\w./-]*", re.ASCII | re.IGNORECASE)
+
+
+def override_of(key: str, value: Any) -> str:
+    r"""Return the override that gives a key a value of Python, quoted where Hydra's grammar needs it.
+
+    >>> override_of("dim", 10), override_of("objective", "softmax"), override_of("probes", ["true", "king's"])
+    ('dim=10', 'objective=softmax', "probes=['true','king\\'s']")
+
+    Raises
+    ------
+    SettingError
+        If the value is an object that no override can express.
+    """
+    return f"{key}={_override_value(key, value)}"
+
+
+def _override_value(key: str, value: Any) -> str:
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        return value if _PLAIN_TEXT.fullmatch(value) else quoted(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_override_value(key, each) for each in value)}]"
+    if isinstance(value, np.ndarray):
+        return _override_value(key, value.tolist())
+    if key == "tokenizer" and callable(value):
+        problem = "is a function. Give sentences, such as [function(line) for line in lines]."
+        raise SettingError(key, short(value), problem)
+    raise wrong_kind(key, value, "a number, a string, a list, a dict, True, False or None")
 
 
 def literal(text: str) -> str:

@@ -161,6 +161,21 @@ def _pip_install(*arguments: str) -> str:
     return shlex.join(["pip", "install", *arguments])
 
 
+def spelled(value: object) -> str:
+    """Return a value for display, as it is written on the command line, without quotes.
+
+    >>> spelled(None), spelled(True), spelled([0.3, "auto"])
+    ('null', 'true', '[0.3, auto]')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(spelled, value))}]"
+    return str(value)
+
+
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 3
 _SHORT.maxlevel = 2

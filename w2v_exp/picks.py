@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from w2v_exp.errors import spelled
 from w2v_exp.machine import automatic_threads, readable_bytes
 
 TOKEN_BYTES = 6  # of English text: a word and a space
@@ -412,17 +413,6 @@ def _without_given(recipe: _Recipe, text: _Text, given: Mapping[str, Any]) -> Pi
         ]
         lines.append(f"{' '.join(named)}: {reason}" + (f" Given: {', '.join(over)}." if over else ""))
     return Picks(picked, (lines[0], lines[1], lines[2], lines[3]), recipe.seconds)
-
-
-def spelled(value: Any) -> str:
-    """Return a value as on the command line.
-
-    >>> spelled(None), spelled(True), spelled(0.3), spelled("auto")
-    ('null', 'true', '0.3', 'auto')
-    """
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 PRECISION = "half the memory of float64, and faster"

@@ -98,6 +98,17 @@ def test_a_pipe_gets_settings_for_a_stated_size(folder: Path) -> None:
     assert "the size is unknown, 100 MB are assumed" in lines[0]
 
 
+def test_a_named_file_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, compose = [], Sources.compose
+    with monkeypatch.context() as patch:
+        patch.setattr(Sources, "compose", lambda *given: calls.append(given) or compose(*given))
+        command = check_command(parse([MINE, "corpus.path=long.txt", "epochs=3"]))
+    assert len(calls) == 1
+    assert (
+        command.picks == check_command(parse([MINE, "corpus.path=long.txt", "corpus=file", "epochs=3"])).picks
+    )
+
+
 @pytest.mark.second_tier
 def test_a_sweep_over_texts_has_the_settings_of_the_largest() -> None:
     for order in ("short.txt,long.txt", "long.txt,short.txt"):

@@ -16,6 +16,7 @@ from w2v_exp.config import (
     first_value,
     flat_values,
     hydra_values,
+    override_of,
     parse_overrides,
     swept_values,
     without_hydra,
@@ -55,7 +56,7 @@ def with_picks(
     """
     if not any("experiment" in text for text in texts):
         return [*texts], ()
-    from w2v_exp.picks import pick_settings, spelled
+    from w2v_exp.picks import pick_settings
 
     try:
         overrides = parse_overrides(texts)
@@ -63,9 +64,12 @@ def with_picks(
             return [*texts], ()
         given = _given(overrides)
         is_named = size is None and tokens is None
-        if is_named or _has_other_files(sources, overrides):
+        others = _has_other_files(sources, overrides)
+        if is_named and not others and (path := _only_path(overrides)):
+            size = _size({"name": "file", "path": path})
+        elif is_named or others:
             config = sources.compose([*_corpus_overrides(overrides)])
-            if _has_other_files(sources, overrides):
+            if others:
                 given = _set_elsewhere(config) | given
             if is_named:
                 size = _largest_size(config, overrides)
@@ -73,7 +77,7 @@ def with_picks(
         picks = pick_settings(size, cores=cores, memory=memory, tokens=tokens, given=given)
     except HYDRA_ERRORS as error:
         raise explain(error, lambda: all_keys(sources, texts)) from error
-    picked = [f"{key}={spelled(value)}" for key, value in picks.settings.items()]
+    picked = [override_of(key, value) for key, value in picks.settings.items()]
     return [*picked, *texts], tuple(map(visible, picks.lines))
 
 
@@ -103,6 +107,15 @@ def _plain(value: Any) -> Any:
     return value.text if isinstance(value, QuotedString) else value
 
 
+def _only_path(overrides: Iterable[Override]) -> str | None:
+    """Return the path of the text, if the overrides choose nothing else of the corpus: a composition takes 0.06 s."""
+    texts = [each for each in overrides if str(each.key_or_group).partition(".")[0] == "corpus"]
+    if [str(each.key_or_group) for each in texts] != [PATH] or texts[0].is_sweep_override():
+        return None
+    path = _plain(texts[0].value())
+    return path if isinstance(path, str) and "$" not in path and "\\" not in path else None
+
+
 def _corpus_overrides(overrides: Iterable[Override]) -> Iterator[str]:
     """Yield the overrides that the corpus depends on, with the first value of each sweep."""
     for override in overrides:
@@ -123,14 +136,18 @@ def _largest_size(config: DictConfig, overrides: Iterable[Override]) -> int | No
     if paths and paths[-1].is_sweep_override():
         several = parse_overrides([f"{PATH}={value}" for value in swept_values(paths[-1])])
         choices = [described | {"path": str(_plain(each.value()))} for each in several]
-    sizes = []
-    for choice in choices:
-        corpus = make_choice("corpus", choice)
-        sizes.append(estimated_bytes(corpus))
-        if sizes[-1] == 0 and isinstance(corpus, FileCorpus):
-            raise SettingError(PATH, corpus.path, "is empty. Name a file with text.")
+    sizes = [*map(_size, choices)]
     known = [size for size in sizes if size is not None]
     return max(known) if len(known) == len(sizes) else None
+
+
+def _size(described: dict[str, Any]) -> int | None:
+    """Return the bytes of the corpus of a configuration, which must not be empty; None: unknown."""
+    corpus = make_choice("corpus", described)
+    size = estimated_bytes(corpus)
+    if size == 0 and isinstance(corpus, FileCorpus):
+        raise SettingError(PATH, corpus.path, "is empty. Name a file with text.")
+    return size
 
 
 def _given(overrides: Iterable[Override]) -> dict[str, Any]:

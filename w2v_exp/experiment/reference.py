@@ -20,7 +20,7 @@ import yaml
 from yaml import YAMLError
 
 from w2v_exp.choices import GROUPS, option_class
-from w2v_exp.errors import UserError, suggestion
+from w2v_exp.errors import UserError, spelled, suggestion
 from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.loader import config_folder
 from w2v_exp.plan import AUTO, AUTOMATIC, Plan
@@ -137,17 +137,6 @@ def options(group: str, own: str | None = None) -> list[Option]:
 
 def _option(group: str, file: Path) -> Option:
     return Option(file.stem, _first_comment(file), list(_settings(group, file)))
-
-
-def spelled(value: Any) -> str:
-    """Return a value as it is written on the command line."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(spelled, value))}]"
-    return str(value)
 
 
 def _settings(group: str, file: Path) -> Iterator[Setting]:

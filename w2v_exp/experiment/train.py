@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra._internal import config_loader_impl, defaults_list
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
@@ -31,6 +30,7 @@ from w2v_exp.config import (
     HYDRA_ERRORS,
     hydra_values,
     options_of,
+    override_of,
     quoted,
     recorded_values,
     register_schema,
@@ -245,7 +245,7 @@ def overrides_of(settings: Mapping[str, Any]) -> list[str]:
         if value is None and key in GROUPS:
             texts.append(f"{key}=none")
         elif value is not None or key != "experiment":  # the command line has no word for none
-            texts.append(f"{key}={_spelled(key, value)}")
+            texts.append(override_of(key, value))
     return texts
 
 
@@ -275,30 +275,6 @@ def _settings_of_choice(group: str, chosen: Any) -> dict[str, Any]:
         f"{group}.{key.name}": getattr(chosen, key.name) for key in dataclasses.fields(chosen) if key.init
     }
     return ({group: option} if option else {}) | values
-
-
-def _spelled(key: str, value: Any) -> str:
-    """Return a value in the grammar of the command line."""
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        value = value.item()
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(_spelled(key, each) for each in value)}]"
-    if isinstance(value, np.ndarray):
-        return _spelled(key, value.tolist())
-    if key == "tokenizer" and callable(value):
-        problem = "is a function. Give sentences, such as [function(line) for line in lines]."
-        raise SettingError(key, short(value), problem)
-    raise wrong_kind(key, value, "a number, a string, a list, a dict, True, False or None")
 
 
 def _tracked(tracking: Any, settings: Mapping[str, Any], is_temporary: bool) -> dict[str, Any]:
