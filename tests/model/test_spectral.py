@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from processes import run_python
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
@@ -144,3 +145,29 @@ def test_training_goes_on_from_a_start_that_costs_less_than_the_articles(offset)
 def test_settings_out_of_range_are_refused(settings, answer):
     with pytest.raises(SettingError, match=f"^{answer}"):
         SpectralInitialization(**settings)
+
+
+FIRST_FACTORS = """
+import numpy as np
+from scipy.sparse import csr_array
+from threadpoolctl import threadpool_info
+from w2v_exp.model.spectral import truncated_svd
+
+threads = set()
+
+
+class Observed(csr_array):
+    def __matmul__(self, other):
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return super().__matmul__(other)
+
+
+truncated_svd(Observed(np.eye(60) + np.eye(60)[::-1] / 2), 3, np.random.default_rng(0))
+print(threads)
+"""
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_the_first_factors_of_a_process_are_made_in_one_thread(tmp_path):
+    done = run_python("-c", FIRST_FACTORS, folder=tmp_path, OPENBLAS_NUM_THREADS="2")
+    assert done.stdout.strip() == "{1}", done.stderr

@@ -144,6 +144,9 @@ def truncated_svd(
         The largest value first; r < `rank` where the matrix has no more values above rounding. In each column of
         `left` the entry of largest magnitude is positive, since signs are otherwise arbitrary.
     """
+    # SciPy loads a BLAS of its own, which can be limited only afterwards.
+    import scipy.sparse.linalg  # noqa: F401
+
     # One thread: the iteration is made of small products, which more threads slow down and round differently.
     with threadpool_limits(limits=1, user_api="blas"):
         if matrix.shape[0] <= DENSE_WORDS * rank:
