@@ -199,7 +199,7 @@ def test_true_neighbours_leave_their_values_to_be_seen(size, tmp_path):
     pictures = []
     for number, true in enumerate((np.zeros((size, size), bool), np.eye(size, dtype=bool))):
         draw_softmax(["w"] * size, values, true, tmp_path / f"{number}.png")
-        pictures.append(image.imread(tmp_path / f"{number}.png"))
+        pictures.append(image.imread(tmp_path / f"{number}.png")[:, :, :3])
     bare, framed = pictures
     width = bare.shape[1]
     colours, counts = np.unique(bare.reshape(-1, 3), axis=0, return_counts=True)

@@ -8,6 +8,10 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+from PIL import Image
 
 from w2v_exp.reporting import style
 
@@ -32,7 +36,68 @@ def test_the_same_picture_has_the_same_bytes_whatever_matplotlibrc_says(tmp_path
 
 def test_pictures_are_twice_the_size_they_are_shown_in(tmp_path):
     draw_a_line(tmp_path / "a.png")
-    assert image.imread(tmp_path / "a.png").shape == (1000, 1600, 3)
+    assert image.imread(tmp_path / "a.png").shape[:2] == (1000, 1600)
+
+
+@pytest.mark.parametrize(("count", "mode"), [(16, "P"), (200, "P"), (400, "RGB")])
+def test_a_picture_has_its_colours_with_and_without_a_palette(tmp_path, count, mode):
+    colours = np.random.default_rng(0).random((count // 8, 8, 3))
+    with style.drawing(tmp_path / "a.png", margins=(0, 0, 0, 0)) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(colours, aspect="auto", interpolation="nearest")
+        axes.set_axis_off()
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.mode == mode
+    pixels = image.imread(tmp_path / "a.png")[:, :, :3]
+    rows, columns = (
+        ((np.arange(n) + 0.5) * size / n).astype(int)
+        for n, size in zip(colours.shape, pixels.shape, strict=True)
+        if n != 3
+    )
+    np.testing.assert_allclose(pixels[np.ix_(rows, columns)], colours, atol=0.02)
+
+
+def test_a_picture_depends_on_no_picture_before_it(tmp_path):
+    """Texts are drawn once by a process."""
+    for name, text, turned in (("a", "abc", 0), ("b", "def", 90), ("c", "abc", 90), ("d", "abc", 0)):
+        with style.drawing(tmp_path / f"{name}.png", margins=(1, 1, 1, 1)) as figure:
+            axes = figure.add_subplot()
+            axes.xaxis.set_tick_params(rotation=turned)
+            style.add_title(axes, text)
+    pictures = [(tmp_path / f"{name}.png").read_bytes() for name in "abcd"]
+    assert pictures[0] == pictures[3]
+    assert len(set(pictures)) == 3
+
+
+def test_texts_are_where_matplotlib_draws_them(tmp_path):
+    """They are drawn as images, to the next pixel."""
+    boxes = []
+    for kind in (style._Canvas, FigureCanvasAgg):
+        with style.styled():
+            figure = Figure(figsize=(4, 4), layout="none")
+            canvas = kind(figure)
+            for angle, place in ((0, 0.2), (90, 0.5), (45, 0.8)):
+                figure.text(place, place, "Ég_j", rotation=angle, color="red", ha="right")
+            canvas.draw()
+            pixels = np.asarray(canvas.buffer_rgba())[..., 1] < 128
+        parts = [pixels[:, first : first + 267] for first in (0, 267, 534)]
+        boxes.append([(np.argwhere(part).min(axis=0), np.argwhere(part).max(axis=0)) for part in parts])
+    np.testing.assert_allclose(*boxes, atol=1)
+
+
+def test_ticks_without_measured_margins_are_those_of_matplotlib(tmp_path, texts_in):
+    for name, margins in (("ours", (1, 1, 1, 1)), ("theirs", None)):
+        with style.drawing(tmp_path / f"{name}.svg", margins=margins) as figure:
+            upper, lower = figure.subplots(2, 1, sharex=True)
+            style.show_epochs(lower, 40)
+            upper.tick_params(labelbottom=False)
+            style.show_values(upper, "cost", [1.0, 2.0])
+            style.show_values(lower, "cost", [3.0, 7.0])
+            for axes in (upper, lower):
+                axes.yaxis.set_major_locator(MultipleLocator(0.5))
+    ours, theirs = (sorted(texts_in(tmp_path / f"{name}.svg")) for name in ("ours", "theirs"))
+    assert ours == theirs
+    assert {"0", "40", "1.5", "6.5", "epoch"} <= set(ours)
 
 
 def test_an_svg_is_sound_and_has_no_date(tmp_path):

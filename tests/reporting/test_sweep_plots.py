@@ -89,7 +89,7 @@ def test_the_floor_is_drawn_only_where_all_runs_have_the_same(tmp_path, texts_in
 )
 def test_odd_cost_curves_are_drawn(costs, tmp_path):
     assert draw_cost_curves(compare([run({"window": "3"}, 0.5, costs=costs)]), tmp_path / "c.png")
-    assert image.imread(tmp_path / "c.png").shape == (1000, 1600, 3)
+    assert image.imread(tmp_path / "c.png").shape[:2] == (1000, 1600)
 
 
 def test_seeds_whose_epochs_differ_meet_where_all_have_a_cost(tmp_path, texts_in):
