@@ -39,11 +39,11 @@ def in_zip(content, method=zipfile.ZIP_STORED):
     return stream.getvalue()
 
 
-def saved(suffix, folder):
+def saved(suffix, folder, format=None):
     vectors = np.random.default_rng(0).standard_normal((2, 6, 3)).astype(np.float32)
     words = ["the", "日本", "loser's", "a\x00", "x" * 50, "1"]
     path = folder / f"seed{suffix}"
-    Embeddings(words, np.arange(6, 0, -1), vectors[0], vectors[1]).save(path)
+    Embeddings(words, np.arange(6, 0, -1), vectors[0], vectors[1]).save(path, format)
     return path.read_bytes()
 
 
@@ -66,7 +66,8 @@ def archives(folder):
     archive = saved(".npz", folder)
     pickled = io.BytesIO()
     np.savez(pickled, input=np.array([{}]), words=np.array(["the"]), format_version=np.array(1))
-    return [archive, archive[:-22] + in_zip(b"the 1 2.5\n"), pickled.getvalue()]
+    eight_bits = saved(".npz", folder, "int8")
+    return [archive, archive[:-22] + in_zip(b"the 1 2.5\n"), pickled.getvalue(), eight_bits]
 
 
 def word_pairs(folder):

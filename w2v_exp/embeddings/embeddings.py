@@ -113,19 +113,47 @@ class Embeddings(ShortRepr, WordQueries):
         except UserError as error:
             raise FormatError(f"{path}: {error}") from error
 
-    def save(self, path: Path | str) -> None:
-        """Write a file in the format of its suffix, the whole file or nothing.
+    def save(self, path: Path | str, format: str | None = None) -> None:
+        """Write a file in the format of its suffix, or another one, the whole file or nothing.
 
         ``.npz`` keeps everything. ``.txt``, ``.vec`` and ``.bin``, also with ``.gz``, are for other programs: they
         keep words and input vectors, as float32. The same embeddings give the same bytes.
 
+        Parameters
+        ----------
+        path : Path or str
+            The file; a folder for ``projector`` and ``model2vec``.
+        format : str, optional
+            ``npz``, ``word2vec`` (text), ``word2vec-binary``, ``glove`` (text without a header), ``int8`` (an archive
+            with 8-bit numbers), ``projector`` (of TensorBoard) or ``model2vec``, whatever the suffix. All but ``npz``
+            have words and input vectors, ``int8`` and ``projector`` also counts.
+
         Raises
         ------
         UserError
-            If no format has this suffix, the format cannot represent a word or value, or the file cannot be written.
+            If there is no such format or suffix, the format cannot represent a word or value, the file cannot be
+            written, or the folder contains files of other programs.
         """
         require_kind("path", path, (str, Path), "the path of a file")
-        write(Path(path), StoredEmbeddings(self.words, self.counts, self.input, self.output))
+        write(Path(path), StoredEmbeddings(self.words, self.counts, self.input, self.output), format)
+
+    def most_frequent(self, words: int) -> Embeddings:
+        """Return the embeddings of the most frequent words, by falling count; of the first ones without counts.
+
+        Parameters
+        ----------
+        words : int
+            Number of words; all, if there are fewer.
+        """
+        words = require_whole("words", words, at_least=1)
+        order = np.arange(len(self)) if self.counts is None else np.argsort(-self.counts, kind="stable")
+        rows = order[:words]
+        return Embeddings(
+            [self.words[i] for i in rows.tolist()],
+            None if self.counts is None else self.counts[rows],
+            self.input[rows],
+            None if self.output is None else self.output[rows],
+        )
 
     def save_word2vec_format(
         self,

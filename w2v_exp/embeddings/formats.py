@@ -1,4 +1,4 @@
-"""Files of embeddings: the archive `.npz`, and the choice of a format."""
+"""Files of embeddings: the archive `.npz`, with float or 8-bit numbers, and the choice of a format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -15,21 +15,26 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from w2v_exp.embeddings.opening import LoadOptions, opened, reason_of
+from w2v_exp.embeddings.folder_formats import model2vec_files, projector_files, write_folder
+from w2v_exp.embeddings.opening import ALWAYS_READ, LARGEST_RATIO, LoadOptions, opened, reason_of
 from w2v_exp.embeddings.word2vec_formats import (
+    as_float32,
     binary_rows,
+    headerless_rows,
     is_binary,
     is_word2vec,
     read_binary,
     read_text,
     text_rows,
 )
-from w2v_exp.errors import FormatError, UserError
+from w2v_exp.errors import FormatError, UserError, require_choice
 from w2v_exp.files import replacing
 from w2v_exp.machine import require_memory
 
 FORMAT_VERSION = 1
+LARGEST_8_BIT = 2.0**127  # half a scale more is a float32 as well
 READ_AT_ONCE = 1 << 16  # bytes
+ROWS_AT_ONCE = 1 << 12
 
 
 class StoredEmbeddings(NamedTuple):
@@ -54,15 +59,71 @@ def write_archive(
     - ``output``: likewise; missing if unknown.
     - `extras`: any other arrays, which `read_archive` skips and `read_extras` reads.
     """
+    others = {"counts": stored.counts, "input": stored.input, "output": stored.output, **(extras or {})}
+    np.savez(stream, allow_pickle=False, **_arrays(stored.words, others))
+
+
+def write_int8_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
+    """Write a compressed archive of input vectors as 8-bit numbers, less than a quarter of those of float32.
+
+    ``format_version``, ``words`` and ``counts`` are those of `write_archive`. A vector is its row of ``input`` times
+    its ``input_scale``: see `eight_bit_rows`. Deflate shortens the numbers by 5 % and the words to a third.
+
+    - ``input``: int8, shape (V, dim).
+    - ``input_scale``: float32, shape (V,).
+
+    Raises
+    ------
+    UserError
+        If a value is larger than 2¹²⁷.
+    """
+    vectors = as_float32(stored.input)
+    if np.abs([vectors.min(), vectors.max()]).max() > LARGEST_8_BIT:
+        raise UserError("A value is too large for 8-bit numbers, which have at most 1.7e38. Use .npz.")
+    rows, scales = eight_bit_rows(vectors)
+    arrays = _arrays(stored.words, {"counts": stored.counts, "input": rows, "input_scale": scales})
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def _arrays(words: list[str], others: Mapping[str, NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an archive, little-endian."""
     arrays: dict[str, NDArray[Any]] = {
         "format_version": np.array(FORMAT_VERSION, "<i8"),
-        "words": np.frombuffer(json.dumps(stored.words, ensure_ascii=False).encode(), np.uint8),
+        "words": np.frombuffer(json.dumps(words, ensure_ascii=False).encode(), np.uint8),
     }
-    others = {"counts": stored.counts, "input": stored.input, "output": stored.output, **(extras or {})}
     for name, array in others.items():
         if array is not None:
             arrays[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    np.savez(stream, allow_pickle=False, **arrays)
+    return arrays
+
+
+def eight_bit_rows(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return vectors as rows of whole numbers up to ±127, and the scale of each row, by which it is multiplied.
+
+    The error of a number is at most half a scale: 1/203 of the largest one of its row. A scale is the largest number
+    divided by 127, rounded up to three binary digits. So it takes half a byte when it is compressed, not 3.4, and a
+    product with it is exact.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (V, dim)
+        Values of at most 2¹²⁷.
+
+    Returns
+    -------
+    rows : ndarray of int8, shape (V, dim)
+    scales : ndarray of float32, shape (V,)
+    """
+    largest = np.maximum(vectors.max(axis=1), -vectors.min(axis=1))
+    mantissas, exponents = np.frexp(largest.astype(np.float64) / 127)
+    scales = np.ldexp(np.ceil(8 * mantissas) / 8, exponents).astype(np.float32)
+    rows = np.empty(vectors.shape, np.int8)
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = slice(first, first + ROWS_AT_ONCE)
+        scaled = np.rint(vectors[some] / np.where(scales[some], scales[some], 1)[:, None])
+        # Below 1e-38 a scale has fewer digits, so that a number may leave the range.
+        rows[some] = scaled.clip(-127, 127)
+    return rows, scales
 
 
 def save_archive(
@@ -122,7 +183,23 @@ def read_archive(
     )
     if encoded is None or centres is None:
         raise FormatError(f"{path} has no array {'words' if encoded is None else 'input'}.")
+    if centres.dtype == np.int8:
+        centres = _rescaled(path, centres, _array(path, archive, "input_scale", size, limit))
     return StoredEmbeddings(_decoded(path, encoded)[:limit], counts, centres, contexts)
+
+
+def _rescaled(path: Path, rows: NDArray[Any], scales: NDArray[Any] | None) -> NDArray[np.float32]:
+    """Return the vectors of `eight_bit_rows`; `Embeddings` checks that they are finite."""
+    if scales is None or scales.dtype != np.float32 or scales.shape != rows.shape[:1] or rows.ndim != 2:
+        found = "is missing" if scales is None else f"is {scales.dtype} of shape {scales.shape}"
+        raise FormatError(
+            f"{path}: the array input is int8 of shape {rows.shape}, so input_scale must be float32 with a number for "
+            f"each row; it {found}."
+        )
+    require_memory(4 * rows.size, f"{path}: {len(rows)} words", "Read fewer words with limit=….")
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors: NDArray[np.float32] = rows * scales[:, None]
+    return vectors
 
 
 def _array(
@@ -139,9 +216,10 @@ def _array(
     information = archive.getinfo(member)
     if members > 1:
         raise FormatError(f"{path}: the archive has {members} arrays {name}, and must have one.")
-    if information.compress_type != zipfile.ZIP_STORED or information.file_size > size:
+    if not _is_plausible(information, size):
         raise FormatError(
-            f"{path}: the array {name} is compressed, or its header has a size larger than the file."
+            f"{path}: the array {name} is compressed to less than 1/{LARGEST_RATIO} or in an unsupported way, or its "
+            "header has a size larger than the file."
         )
     with _raised_as_format_error(f"{path}: the array {name} is damaged"), archive.open(information) as stream:
         version = npy.read_magic(stream)
@@ -161,12 +239,20 @@ def _array(
         if limit is not None and shape and shape[0] > limit and not is_fortran:
             shape = (limit, *shape[1:])
         array: NDArray[Any] = np.empty(math.prod(shape), dtype)
-        if limit is not None:
+        if limit is not None or information.compress_type != zipfile.ZIP_STORED:
             require_memory(array.nbytes, f"{path}: the array {name}", "Read fewer words with limit=….")
         _read_into(array.view(np.uint8), stream)
     array = array.reshape(shape, order="F" if is_fortran else "C")
     array = array[:limit] if shape else array
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _is_plausible(information: zipfile.ZipInfo, size: int) -> bool:
+    """Return whether an array of an archive of `size` bytes can be as large as its header claims."""
+    if information.compress_type == zipfile.ZIP_DEFLATED:
+        largest = max(ALWAYS_READ, LARGEST_RATIO * information.compress_size)
+        return information.compress_size <= size and information.file_size <= largest
+    return information.compress_type == zipfile.ZIP_STORED and information.file_size <= size
 
 
 def _read_into(buffer: NDArray[np.uint8], stream: IO[bytes]) -> None:
@@ -211,28 +297,54 @@ def _decoded(path: Path, buffer: NDArray[Any]) -> list[str]:
 
 PICKLE = b"\x80"
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-WRITERS = {".txt": text_rows, ".vec": text_rows, ".bin": binary_rows}
+SUFFIXES = {".npz": "npz", ".txt": "word2vec", ".vec": "word2vec", ".bin": "word2vec-binary"}
+ARCHIVES: dict[str, Callable[[IO[bytes], StoredEmbeddings], None]] = {
+    "npz": write_archive,
+    "int8": write_int8_archive,
+}
+LINES = {"word2vec": text_rows, "word2vec-binary": binary_rows, "glove": headerless_rows}
+FOLDERS = {"projector": projector_files, "model2vec": model2vec_files}
+FORMATS = (*ARCHIVES, *LINES, *FOLDERS)
 
 
-def write(path: Path, stored: StoredEmbeddings) -> None:
-    """Write a whole file or nothing, in the format of its suffix.
+def write(path: Path, stored: StoredEmbeddings, format: str | None = None) -> None:
+    """Write a whole file or nothing; the files of a folder if the format has several.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    stored : StoredEmbeddings
+        The embeddings.
+    format : str, optional
+        One of `FORMATS`; None: that of the suffix.
 
     Raises
     ------
     UserError
-        If no format has this suffix, the format cannot represent a word or value, or the file cannot be written.
+        If there is no such format or suffix, the format cannot represent a word or value, the file cannot be written,
+        or the folder contains files of other programs.
     """
+    if format is None:
+        format = _format_of_suffix(path)
+    require_choice("format", format, FORMATS)
+    if format in ARCHIVES:
+        with _replaced(path) as stream:
+            ARCHIVES[format](stream, stored)
+    elif format in LINES:
+        write_lines(path, LINES[format](stored.words, stored.input))
+    else:
+        write_folder(path, FOLDERS[format](stored.words, stored.counts, stored.input))
+
+
+def _format_of_suffix(path: Path) -> str:
     suffix = (path.with_suffix("") if _is_gzip(path) else path).suffix.lower()
-    if suffix not in WRITERS and (suffix != ".npz" or _is_gzip(path)):
+    if suffix not in SUFFIXES or (suffix == ".npz" and _is_gzip(path)):
         raise UserError(
             f"{path}: the suffix must name a format: .npz (keeps everything), .txt or .vec (word2vec's text) or "
             ".bin (word2vec's binary), the last three also with .gz."
         )
-    if suffix == ".npz":
-        with _replaced(path) as stream:
-            write_archive(stream, stored)
-    else:
-        write_lines(path, WRITERS[suffix](stored.words, stored.input))
+    return SUFFIXES[suffix]
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:

@@ -48,7 +48,7 @@ def text_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
     UserError
         If a word cannot be written, or a value is too large for float32.
     """
-    rounded = _as_float32(vectors)
+    rounded = as_float32(vectors)
     yield b"%d %d\n" % rounded.shape
     line = b"%s" + b" %.9g" * rounded.shape[1] + b"\n"
     for word, row in zip(_encoded(words), rounded, strict=True):
@@ -69,7 +69,7 @@ def headerless_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[byt
         if number == 0 and (HEADER.fullmatch(row) or row.startswith(BOM) or compression_of(row)):
             raise UserError(
                 f"Word number 1, {reprlib.repr(words[0])}, cannot begin a file without a header: its line would be "
-                "read as a header, a byte order mark or compressed data. Use write_header=True."
+                "read as a header, a byte order mark or compressed data. Use write_header=True, word2vec's format."
             )
         yield row
 
@@ -84,7 +84,7 @@ def binary_rows(words: Sequence[str], vectors: NDArray[Any]) -> Iterator[bytes]:
     UserError
         If a word cannot be written, or a value is too large for float32.
     """
-    rounded = _as_float32(vectors)
+    rounded = as_float32(vectors)
     yield b"%d %d\n" % rounded.shape
     for word, row in zip(_encoded(words), rounded, strict=True):
         yield b"%s %s\n" % (word, row.tobytes())
@@ -421,11 +421,12 @@ def _encoded(words: Sequence[str]) -> Iterator[bytes]:
         yield encoded
 
 
-def _as_float32(vectors: NDArray[Any]) -> NDArray[np.float32]:
+def as_float32(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Return vectors as little-endian float32, or raise `UserError` if a value is too large."""
     with np.errstate(over="ignore"):
         rounded = np.ascontiguousarray(vectors, "<f4")
     if not np.isfinite([rounded.min(), rounded.max()]).all():
-        raise UserError("A value is too large for float32, the type of word2vec's formats. Use .npz.")
+        raise UserError("A value is too large for float32, the type of this format. Use .npz.")
     return rounded
 
 

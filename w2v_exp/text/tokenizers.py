@@ -134,12 +134,13 @@ class WordTokenizer(_Preparation):
 
     def __call__(self, text: str) -> list[str]:
         """Return the words of `text`, in order."""
-        words: list[str] = _word_pattern().findall(self.prepare(text))
+        words: list[str] = word_pattern().findall(self.prepare(text))
         return words
 
 
 @cache
-def _word_pattern() -> Any:
+def word_pattern() -> Any:
+    """Return the pattern of `WordTokenizer`, of the library regex."""
     import regex
 
     run = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"
