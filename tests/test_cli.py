@@ -110,7 +110,7 @@ MISTAKES = [
         "objective.update=overwrite: needs the order of the pairs",
     ),
     (["labels=counts", "labels.smoothing=-1"], "labels.smoothing=-1.0: must be a number at least 0."),
-    (["window"], "window: not a sub-command. Sub-commands: ask, cache, compare, estimate, sync, ui. Values"),
+    (["window"], "window: not a sub-command. Sub-commands: ask, cache, compare, estimate, export, sync, ui."),
     (["aks", "neighbours"], "aks: not a sub-command, did you mean ask?"),
     (["dim=3", "compare"], "compare: a sub-command comes first: w2v-exp compare"),
     (["--help", "labls"], "--help labls: not a group or key, did you mean labels? Groups: corpus, "),

@@ -42,6 +42,8 @@ def run(arguments: list[str]) -> int:
         from w2v_exp.experiment.subcommands import manage_cache as command
     elif name == "compare":
         from w2v_exp.experiment.subcommands import compare_runs as command
+    elif name == "export":
+        from w2v_exp.experiment.export import run as command
     elif name == "sync":
         from w2v_exp.experiment.sync import main as command
     elif name == "ui":

@@ -5,6 +5,7 @@ SUBCOMMANDS = {
     "cache": "list or clear the cache of encoded texts",
     "compare": "print the table of earlier runs: of a sweep, or of a filter",
     "estimate": "print the memory and training time of each label encoding; trains nothing",
+    "export": "write saved embeddings in the formats of other programs, or with 8-bit numbers",
     "sync": "upload data to MLflow that runs could not send",
     "ui": "serve MLflow's UI of the runs on this machine",
 }

@@ -153,6 +153,8 @@ def completions(line: str) -> list[str]:
 def _subcommand_parser(name: str) -> argparse.ArgumentParser:
     if name == "ask":
         from w2v_exp.experiment.queries import query_parser as make
+    elif name == "export":
+        from w2v_exp.experiment.export import export_parser as make
     elif name == "sync":
         from w2v_exp.experiment.sync import sync_parser as make
     elif name == "ui":

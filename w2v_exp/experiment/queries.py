@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
     parsed = query_parser().parse_args(arguments)
     try:
         with load_warnings_logged():
-            saved = load_embeddings(parsed.run_or_file, parsed.uri, _load_options(parsed))
+            saved = load_embeddings(parsed.run_or_file, parsed.uri, load_options(parsed))
         vectors = parsed.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
         if parsed.query == "explore":
@@ -67,7 +67,8 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _load_options(parsed: argparse.Namespace) -> LoadOptions:
+def load_options(parsed: argparse.Namespace) -> LoadOptions:
+    """Return the options for reading a file."""
     return LoadOptions(**{key.name: getattr(parsed, key.name) for key in dataclasses.fields(LoadOptions)})
 
 
@@ -256,12 +257,12 @@ def query_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     queries = parser.add_subparsers(dest="query", required=True)
-    common = _common_options()
+    common = source_options()
     with_json = _QueryParser(add_help=False, parents=[common])
     with_json.add_argument("--json", action="store_true", help="print the result as JSON")
     with_count = _QueryParser(add_help=False, parents=[with_json])
     with_count.add_argument(
-        "-n", "--count", type=_whole_number, default=10, help="number of words; default: 10"
+        "-n", "--count", type=whole_number, default=10, help="number of words; default: 10"
     )
 
     near = queries.add_parser("neighbours", parents=[with_count], help="nearest words of each given word")
@@ -294,7 +295,7 @@ def query_parser() -> argparse.ArgumentParser:
     for limited in (near, analogy, evaluation):
         limited.add_argument(
             "--first",
-            type=_whole_number,
+            type=whole_number,
             metavar="N",
             help="search only the first (most frequent) N words; default: all",
         )
@@ -303,7 +304,7 @@ def query_parser() -> argparse.ArgumentParser:
         "--out", default="explorer.html", metavar="FILE", help="file of the page; default: explorer.html"
     )
     explore.add_argument(
-        "--words", type=_whole_number, metavar="N", help="only the most frequent N words; default: all"
+        "--words", type=whole_number, metavar="N", help="only the most frequent N words; default: all"
     )
     explore.add_argument(
         "--projection",
@@ -314,13 +315,14 @@ def query_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common_options() -> _QueryParser:
+def source_options() -> _QueryParser:
+    """Return a parser of the options that select and read embeddings."""
     common = _QueryParser(add_help=False)
     common.add_argument("run_or_file", metavar="RUN_OR_FILE")
     common.add_argument(
         "--vectors",
         choices=VECTORS,
-        help="vectors to compare; default: those chosen by the run's `embedding`, or input for a file",
+        help="vectors to use; default: those chosen by the run's `embedding`, or input for a file",
     )
     common.add_argument(
         "--uri",
@@ -330,7 +332,7 @@ def _common_options() -> _QueryParser:
     )
     reading = common.add_argument_group("options for files")
     reading.add_argument(
-        "--limit", type=_whole_number, metavar="N", help="read only the first N rows; default: all"
+        "--limit", type=whole_number, metavar="N", help="read only the first N rows; default: all"
     )
     reading.add_argument(
         "--no-header",
@@ -358,7 +360,7 @@ def _common_options() -> _QueryParser:
     return common
 
 
-def _whole_number(text: str) -> int:
+def whole_number(text: str) -> int:
     """Return a positive whole number, for argparse."""
     if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
         raise argparse.ArgumentTypeError(
