@@ -439,7 +439,8 @@ def begin_record(
         known = {(name, entry.step) for entry in entries for name in entry.metrics}
         times = 1 + sum(entry.is_resumption for entry in entries)
         changed = {CONTINUED: str(times), NOTE: run_description(info)}
-        journal.resume(info.tags() | process_tags(info.folder) | provenance() | changed)
+        tags = info.tags() | process_tags(info.folder) | provenance(tracked=plan.mlflow is not None)
+        journal.resume(tags | changed)
     else:
         (info.folder / UPLOADED_FILE).unlink(missing_ok=True)  # see `companion` for the order
         journal = Journal.create(info.folder, _header(plan, info, inputs))
@@ -470,7 +471,7 @@ def begin_record(
 
 
 def _header(plan: Plan, info: RunInfo, inputs: RunInputs) -> Header:
-    params, text = info.params(), inputs.text
+    params, text, tracked = info.params(), inputs.text, plan.mlflow is not None
     made_of = {"corpus.digest": text.digest, FINGERPRINT: inputs.fingerprint} | inputs.pretrained.tags()
     described = {NOTE: run_description(info)}
     # A source from the environment is written as it is spelled, like the parameters.
@@ -478,7 +479,7 @@ def _header(plan: Plan, info: RunInfo, inputs: RunInputs) -> Header:
     return Header(
         info.name,
         inputs.fingerprint,
-        tags=info.tags() | process_tags(info.folder) | provenance() | made_of | described,
+        tags=info.tags() | process_tags(info.folder) | provenance(tracked=tracked) | made_of | described,
         params=params,
         text={
             "name": info.choices["corpus"],
