@@ -17,6 +17,7 @@ CORE = {
     "model": {"text", "examples"},
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
+    "slices": {"text", "examples", "model", "embeddings"},
     "word2vec": {"text", "examples", "model", "training", "embeddings"},
 }
 UPPER_MODULES = {"choices", "composer", "config", "loader", "metrics", "plan", "results"}
@@ -54,6 +55,8 @@ WHERE_NEEDED = {
     ("w2v_exp.examples.batch", "scipy"),
     ("w2v_exp.examples.held_out", "scipy"),
     ("w2v_exp.embeddings.keyed_vectors", "scipy"),
+    ("w2v_exp.slices.moments", "scipy"),
+    ("w2v_exp.slices.change", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]
