@@ -183,6 +183,18 @@ def test_a_text_whose_words_are_nearly_all_dropped_is_trained_without_subsamplin
         Word2Vec([["a"], ["b"]], min_count=1, vector_size=4, sample=0)
 
 
+def test_further_sentences_without_a_pair_of_known_words_are_not_trained(tmp_path):
+    """The first example of gensim's documentation trains on two unknown words."""
+    model = model_of()
+    model.save(tmp_path / "word2vec.model")
+    model = Word2Vec.load(tmp_path / "word2vec.model")
+    before = model.wv.vectors.copy()
+    with pytest.warns(UserWarning, match="have no pair of known words, so nothing is trained") as warned:
+        assert model.train([["hello", "world"]], total_examples=1, epochs=1) == (0, 2)
+    assert len(warned) == 1
+    np.testing.assert_array_equal(model.wv.vectors, before)
+
+
 def test_a_sample_above_1_is_a_number_of_occurrences():
     total = int(model_of(epochs=0).wv.counts.sum())
     share = 20 * (3 + 5**0.5) / 2 / total

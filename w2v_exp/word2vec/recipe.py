@@ -178,14 +178,13 @@ class Recipe:
             Largest number of processes. One trains texts of few words, the hierarchical softmax, and wherever
             processes cannot be started without a script's ``if __name__ == "__main__"``.
         """
-        if self.subsampling.drops_words and not self._has_pairs(text, len(word_counts)):
+        if self.subsampling.drops_words and not self.has_pairs(text, len(word_counts)):
             warnings.warn(
                 "sample: drops nearly all words of this short text, which is trained on without subsampling. "
                 "Use sample=0.",
                 stacklevel=4,
             )
-            unsampled = replace(self, subsampling=NoSubsampling())
-            return unsampled.trainer(
+            return self.without_subsampling().trainer(
                 text,
                 word_counts,
                 parameters,
@@ -223,7 +222,11 @@ class Recipe:
         )
         return HogwildTrainer(make, examples, parameters, workers=workers, threads=workers, **choices)
 
-    def _has_pairs(self, text: TextPart, vocabulary_size: int) -> bool:
+    def without_subsampling(self) -> Recipe:
+        """Return the same recipe, with all words."""
+        return replace(self, subsampling=NoSubsampling())
+
+    def has_pairs(self, text: TextPart, vocabulary_size: int) -> bool:
         """Return whether a sample of the text has a pair."""
         if len(text.ids) > SHORT_TEXT:
             return True

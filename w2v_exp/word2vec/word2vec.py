@@ -30,6 +30,7 @@ from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart, Word2VecSubsampling
 from w2v_exp.machine import available_cores
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
+from w2v_exp.text.encoding import EncodedText
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.training.trainer import Trainer
 from w2v_exp.word2vec.callbacks import Calls, checked_callbacks
@@ -404,7 +405,14 @@ class Word2Vec:
         text = self._text.of(corpus_iterable, corpus_file) if self._text else None
         if text is None:
             text, _ = encode(corpus_iterable, corpus_file, KnownWords(vocabulary), None)
-        part = TextPart(text.ids, text.segments if len(text.segments) > 2 else None)
+            part = _part(text)
+            if not self._recipe().without_subsampling().has_pairs(part, len(vocabulary)):
+                _warn(
+                    "sentences: have no pair of known words, so nothing is trained. "
+                    "build_vocab(…, update=True) adds words."
+                )
+                return 0, text.tokens * epochs
+        part = _part(text)
         callbacks = checked_callbacks(callbacks)
         calls = Calls(self, callbacks, epochs)
         began = perf_counter()
@@ -680,6 +688,10 @@ def _flag(key: str, value: Any) -> int:
     if value not in (0, 1):
         raise SettingError(key, short(value), "must be 0 or 1.")
     return int(value)
+
+
+def _part(text: EncodedText) -> TextPart:
+    return TextPart(text.ids, text.segments if len(text.segments) > 2 else None)
 
 
 def _warn(message: str) -> None:
