@@ -96,6 +96,24 @@ def test_a_long_wait_is_mentioned_once_with_the_process_that_holds_the_lock(tmp_
     assert capsys.readouterr().err == ""
 
 
+def test_a_wait_for_another_process_of_the_same_command_is_not_mentioned(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(files, "MESSAGE_SECONDS", 0.0)
+    waits = threading.Event()
+
+    def lock(descriptor: int, *, blocking: bool = True, poll_interval: float = 0.0) -> bool:
+        if blocking:
+            waits.set()
+            holder.close()
+        return lock_descriptor(descriptor, blocking=blocking)
+
+    holder = try_lock(tmp_path / "lock")
+    assert holder
+    monkeypatch.setattr(files, "lock_descriptor", lock)
+    with locked(tmp_path / "lock", logs_wait=False):
+        assert waits.is_set()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe 7", b"x y", b"1 2 3", b"7", b"\x1b[31m host", b"9" * 10_000]
 )

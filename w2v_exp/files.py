@@ -189,11 +189,12 @@ _HOLDER_BYTES = 300  # read from a lock's file: a process id and the longest nam
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, logs_wait: bool = True) -> Iterator[None]:
     """Hold the lock of a file during the block, after waiting for its present holder.
 
     The operating system releases the lock when the process ends, however it ends. The file stays: if it were deleted,
-    two processes could hold locks of the same name. A wait of more than two seconds is logged once.
+    two processes could hold locks of the same name. A wait of more than two seconds is logged once, if `logs_wait`:
+    not where the holder is another process of the same command.
 
     Raises
     ------
@@ -204,7 +205,8 @@ def locked(path: Path) -> Iterator[None]:
         message_at = time.monotonic() + MESSAGE_SECONDS
         while not lock_descriptor(stream.fileno(), blocking=False):
             if time.monotonic() >= message_at:
-                _log.warning(f"Waiting for {path}: another process{_holder(stream)} holds it.")
+                if logs_wait:
+                    _log.warning(f"Waiting for {path}: another process{_holder(stream)} holds it.")
                 lock_descriptor(stream.fileno(), poll_interval=_POLL_SECONDS)
                 break
             time.sleep(_POLL_SECONDS)

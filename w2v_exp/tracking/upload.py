@@ -431,7 +431,7 @@ def draw_pictures(files: Path) -> None:
 
     with ExitStack() as held:
         with suppress(OSError):  # a file system without locks
-            held.enter_context(locked(files.parent / PICTURES_LOCK))
+            held.enter_context(locked(files.parent / PICTURES_LOCK, logs_wait=False))
         if not (files / PICTURES).is_file():
             return
         try:
