@@ -105,6 +105,7 @@ def test_a_sweep_is_found_and_compared_in_the_browser(process_command: Command, 
             check_view(page, best_first)
             page.get_by_text("summary: window").first.click()
             check_summary(page, best_first[0])
+        assert "Warning" not in log.read_text()
     finally:
         ui.send_signal(signal.SIGINT)
         ui.wait(60)

@@ -20,6 +20,7 @@ HOST, PORT = "127.0.0.1", 5000
 LIGHT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes for evaluations of language models
+    "PYTHONWARNINGS": "ignore",  # of packages of MLflow, on other packages
 }
 VIEWS = """SELECT tag.experiment_id, tag.key, tag.value
 FROM experiment_tags AS tag JOIN experiments USING (experiment_id)
