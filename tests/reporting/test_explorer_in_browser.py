@@ -433,6 +433,8 @@ def test_the_page_works_in_the_artifact_viewer_of_mlflow(
     )
     with served(tmp_path / "mlflow.db") as ui, opened(browser, f"{ui}/#/{page_of_run}") as (page, watch):
         page.set_viewport_size({"width": 1500, "height": 900})
+        # MLflow's panel opens after a while, and makes the frame narrower: not between a position and a click.
+        page.get_by_text("MLflow Assistant").wait_for(timeout=60_000)
         inner = page.wait_for_selector("iframe.mlflow-html-iframe", timeout=60_000).content_frame()
         inner.wait_for_selector("#search")
         drawn(inner)

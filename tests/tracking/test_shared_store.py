@@ -109,6 +109,11 @@ def runs_of(address: str, experiment: str) -> list[Any]:
     return list(client.search_runs([found.experiment_id], max_results=1000))
 
 
+def models_of(address: str, experiment: str) -> list[Any]:
+    """Return the runs of an experiment without the summaries of its sweeps."""
+    return [run for run in runs_of(address, experiment) if run.data.tags.get("kind") != "summary"]
+
+
 def history(client: MlflowClient, run_id: str, metric: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in client.get_metric_history(run_id, metric)]
 
@@ -133,10 +138,8 @@ def test_eight_that_start_at_once_lose_nothing(
     assert alone.returncode == 0, alone.stderr
 
     client, own = connect(server.uri), connect(f"sqlite:///{store}")  # without bars of progress
-    expected = {
-        run.data.params["seed"]: run for run in runs_of(f"sqlite:///{store}", "eight") if run.data.params
-    }
-    found = [run for run in runs_of(server.uri, "eight") if run.data.params]
+    expected = {run.data.params["seed"]: run for run in models_of(f"sqlite:///{store}", "eight")}
+    found = models_of(server.uri, "eight")
     assert sorted(run.data.params["seed"] for run in found) == sorted(expected)
     assert len(expected) == 2 * WRITERS
     for run in found:
@@ -204,7 +207,7 @@ def test_what_has_finished_is_found_through_the_server(
     again = command(*arguments, "seed=1,2,3", folder=tmp_path / "other")  # another of the team
     assert again.returncode == 0, again.stderr
     assert "2 reused from earlier runs" in again.stdout
-    seeds = [run.data.params["seed"] for run in runs_of(server.uri, "resumed") if run.data.params]
+    seeds = [run.data.params["seed"] for run in models_of(server.uri, "resumed")]
     assert sorted(seeds) == ["1", "2", "3"]
 
 
