@@ -367,7 +367,7 @@ def test_a_folder_is_replaced_and_foreign_files_are_not(format, tmp_path):
     assert {file.name: file.read_bytes() for file in folder.iterdir()} != first
     (folder / "README.md").write_text("mine")
     with pytest.raises(
-        UserError, match=r"exported: contains files of other programs\. Choose a new folder\."
+        UserError, match=r"exported: contains other files \(README.md\)\. Choose a new folder\."
     ):
         HOSTILE.save(folder, format)
     (tmp_path / "file").write_text("mine")

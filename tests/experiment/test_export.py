@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from processes import Command
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.experiment.export import run
+from w2v_exp.tracking.load import load_embeddings
 
 WORDS = ["the", "of", "king", "queen"]
 COUNTS = np.array([40, 90, 6, 7])
@@ -71,18 +74,23 @@ def test_other_vectors_and_the_most_frequent_words_are_exported(
         assert found.output is None
 
 
-def test_the_vectors_of_a_run_are_those_that_it_chose(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from w2v_exp.tracking.load import LoadedEmbeddings
-
-    embeddings = Embeddings(WORDS, COUNTS, VECTORS[0], VECTORS[1])
-    saved = LoadedEmbeddings(embeddings, "sum", "my run", "run 1")
-    monkeypatch.setattr("w2v_exp.experiment.export.load_embeddings", lambda *_: saved)
-    printed(capsys, "latest", "--to", "word2vec", "--out", str(tmp_path / "v.txt"))
-    np.testing.assert_array_equal(Embeddings.load(tmp_path / "v.txt").input, VECTORS.sum(axis=0))
-    printed(capsys, "latest", "--to", "npz", "--out", str(tmp_path / "v.npz"))
-    np.testing.assert_array_equal(Embeddings.load(tmp_path / "v.npz").output, VECTORS[1])
+@pytest.mark.usefixtures("store")
+def test_the_vectors_of_a_run_are_those_that_it_chose(command: Command, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert (
+        command("embedding=sum", "dim=4", "epochs=1", "tracking.plots=false", "explorer=none").returncode == 0
+    )
+    embeddings = load_embeddings("latest", uri).embeddings
+    expected = {"v.txt": embeddings.using("sum"), "v.npz": embeddings, "v8.npz": embeddings.using("sum")}
+    for name, format in (("v.txt", "word2vec"), ("v.npz", "npz"), ("v8.npz", "int8")):
+        done = command("export", "latest", "--uri", uri, "--to", format, "--out", name)
+        assert (done.returncode, done.stderr) == (0, "")
+        found = Embeddings.load(tmp_path / name)
+        np.testing.assert_allclose(found.input, expected[name].input, atol=0.02 if format == "int8" else 0)
+        assert (found.output is None) == (format != "npz")
+    done = command("export", "none", "--uri", uri, "--to", "npz", "--out", "v")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "There is no finished run with the id or name none" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -91,8 +99,10 @@ def test_the_vectors_of_a_run_are_those_that_it_chose(
         ("FILE --to word2vec --out OUT/missing/v.txt", "v.txt cannot be written: No such file or directory."),
         ("FILE --to word2vec --out OUT", "cannot be written: Is a directory."),
         ("FILE --to atlas --out OUT/words.csv", "words.csv: the name must end in .parquet"),
-        ("FILE --to model2vec --out OUT", "contains files of other programs. Choose a new folder."),
+        ("FILE --to model2vec --out OUT", "contains other files (pipe). Choose a new folder."),
         ("FILE --to glove --out OUT/v --projection pca", "--projection=pca: only --to atlas has a map."),
+        ("nowhere --to atlas --out OUT/words.csv", "words.csv: the name must end in .parquet"),
+        ("FILE --to glove --out OUT/pipe", "pipe: a device or pipe, which cannot be replaced by a file."),
         ("FILE --to glove --out OUT/v --vectors summ", "invalid choice: 'summ'"),
         ("FILE --to globe --out OUT/v", "invalid choice: 'globe'"),
         ("FILE --to glove", "the following arguments are required: --out"),
@@ -106,6 +116,7 @@ def test_a_mistake_is_reported_in_a_line(
     capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path, arguments: str, problem: str
 ) -> None:
     Embeddings(["New York"], None, VECTORS[0][:1]).save(tmp_path / "spaced.npz")
+    os.mkfifo(tmp_path / "pipe")
     before = {path.name for path in tmp_path.iterdir()}
     named = {"FILE": file, "OUT": str(tmp_path), "SPACED": str(tmp_path / "spaced.npz")}
     for name, value in named.items():

@@ -132,7 +132,7 @@ class Embeddings(ShortRepr, WordQueries):
         ------
         UserError
             If there is no such format or suffix, the format cannot represent a word or value, the file cannot be
-            written, or the folder contains files of other programs.
+            written, or the folder contains other files.
         """
         require_kind("path", path, (str, Path), "the path of a file")
         write(Path(path), StoredEmbeddings(self.words, self.counts, self.input, self.output), format)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings.word2vec_formats import as_float32
-from w2v_exp.errors import UserError, has_shape
-from w2v_exp.files import is_foreign, remove_unfinished, replacing
+from w2v_exp.errors import UserError, has_shape, shown
+from w2v_exp.files import remove_unfinished, replacing
 from w2v_exp.text.tokenizers import word_pattern
 
 Files = Mapping[str, Iterable[bytes | memoryview]]  # the content of each file, in pieces
@@ -34,14 +34,14 @@ def write_folder(folder: Path, files: Files) -> None:
     Raises
     ------
     UserError
-        If a file cannot be written, or the folder contains any other files, which might be those of another program.
+        If a file cannot be written, or the folder contains any other files: it might belong to another program.
     """
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder, files)
-        if is_foreign(folder, files):
-            raise UserError(f"{folder}: contains files of other programs. Choose a new folder.")
+        if others := sorted({path.name for path in folder.iterdir()} - {*files}):
+            raise UserError(f"{folder}: contains other files ({shown(others[0])}). Choose a new folder.")
         with ExitStack() as renamed_at_end:
             for name, content in files.items():
                 renamed_at_end.enter_context(replacing(folder / name, "wb")).writelines(content)

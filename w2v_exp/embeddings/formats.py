@@ -323,7 +323,7 @@ def write(path: Path, stored: StoredEmbeddings, format: str | None = None) -> No
     ------
     UserError
         If there is no such format or suffix, the format cannot represent a word or value, the file cannot be written,
-        or the folder contains files of other programs.
+        or the folder contains other files.
     """
     if format is None:
         format = _format_of_suffix(path)

@@ -13,7 +13,7 @@ from w2v_exp.embeddings.opening import load_warnings_logged
 from w2v_exp.errors import UserError, shown
 from w2v_exp.experiment.queries import MISTAKE, load_options, source_options, whole_number
 from w2v_exp.machine import readable_bytes
-from w2v_exp.reporting.atlas import OPENED_BY, atlas_seconds, write_atlas
+from w2v_exp.reporting.atlas import OPENED_BY, atlas_seconds, check_atlas, write_atlas
 from w2v_exp.reporting.projections import AUTOMATIC, PROJECTIONS
 from w2v_exp.tracking.load import load_embeddings
 
@@ -42,8 +42,7 @@ def run(arguments: list[str]) -> int:
     """Run ``w2v-exp export`` and return the exit code: 2 for a mistake."""
     given = export_parser().parse_args(arguments)
     try:
-        if given.projection is not None and given.to != ATLAS:
-            raise UserError(f"--projection={given.projection}: only --to atlas has a map. Leave it out.")
+        _check(given)
         with load_warnings_logged():
             saved = load_embeddings(given.run_or_file, given.uri, load_options(given))
         keeps_all = given.to == "npz" and given.vectors is None
@@ -55,6 +54,16 @@ def run(arguments: list[str]) -> int:
         print(str(error).replace("tracking.uri", "--uri", 1) if given.uri else error, file=sys.stderr)
         return MISTAKE
     return 0
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Raise `UserError` for options that cannot be used, before anything is read."""
+    if given.to == ATLAS:
+        check_atlas(given.out, given.projection or AUTOMATIC)
+    elif given.projection is not None:
+        raise UserError(f"--projection={given.projection}: only --to atlas has a map. Leave it out.")
+    if given.out.exists() and not (given.out.is_file() or given.out.is_dir()):
+        raise UserError(f"--out={given.out}: a device or pipe, which cannot be replaced by a file.")
 
 
 def _write(given: argparse.Namespace, embeddings: Embeddings) -> None:

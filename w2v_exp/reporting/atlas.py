@@ -62,18 +62,21 @@ def write_atlas(path: Path | str, embeddings: Embeddings, projection: str = AUTO
     """
     from pyarrow import parquet
 
+    check_atlas(path, projection)
+    try:
+        with replacing(path, "wb") as stream:  # if this fails, then before the map is computed
+            parquet.write_table(_table(embeddings, projection, seed), stream)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def check_atlas(path: Path | str, projection: str) -> None:
+    """Raise the `UserError` of `write_atlas` for a wrong name or projection."""
     require_projection(projection)
     if Path(path).suffix.lower() != ".parquet":
         raise UserError(
             f"{path}: the name must end in .parquet, by which embedding-atlas recognises the format."
         )
-    try:
-        with replacing(
-            path, "wb"
-        ) as stream:  # a folder that does not exist is found before the map is computed
-            parquet.write_table(_table(embeddings, projection, seed), stream)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _table(embeddings: Embeddings, projection: str, seed: int) -> Table:
