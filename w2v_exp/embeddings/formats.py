@@ -79,7 +79,9 @@ def write_int8_archive(stream: IO[bytes], stored: StoredEmbeddings) -> None:
     """
     vectors = as_float32(stored.input)
     if np.abs([vectors.min(), vectors.max()]).max() > LARGEST_8_BIT:
-        raise UserError("A value is too large for 8-bit numbers, which have at most 1.7e38. Use .npz.")
+        raise UserError(
+            "A value is too large for 8-bit numbers, which are at most 1.7e38. Use the format npz."
+        )
     rows, scales = eight_bit_rows(vectors)
     arrays = _arrays(stored.words, {"counts": stored.counts, "input": rows, "input_scale": scales})
     np.savez_compressed(stream, allow_pickle=False, **arrays)

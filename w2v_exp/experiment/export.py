@@ -10,7 +10,7 @@ from pathlib import Path
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.formats import FORMATS
 from w2v_exp.embeddings.opening import load_warnings_logged
-from w2v_exp.errors import UserError, shown
+from w2v_exp.errors import UserError, visible
 from w2v_exp.experiment.queries import MISTAKE, load_options, source_options, whole_number
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.atlas import OPENED_BY, atlas_seconds, check_atlas, write_atlas
@@ -82,7 +82,7 @@ def _write(given: argparse.Namespace, embeddings: Embeddings) -> None:
     files = [*given.out.iterdir()] if given.out.is_dir() else [given.out]
     size = readable_bytes(sum(file.stat().st_size for file in files))
     numbers = f"{words:,} word{'' if words == 1 else 's'}, {dim:,} dimension{'' if dim == 1 else 's'}"
-    print(f"{shown(str(given.out), 1000)}: {numbers}, {size}\nOpen it: {_opening(given.to, given.out)}")
+    print(visible(f"{given.out}: {numbers}, {size}\nOpen it: {_opening(given.to, given.out)}"))
 
 
 def _opening(format: str, path: Path) -> str:
