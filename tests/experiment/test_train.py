@@ -196,6 +196,13 @@ class SignallingCorpus(w2v_exp.TextCorpus):
         yield from super().chunks()
 
 
+def test_a_mistake_is_raised_without_the_error_of_hydra():
+    with pytest.raises(w2v_exp.UserError, match="dims: unknown key, did you mean dim") as raised:
+        w2v_exp.train(TEXT, dims=3)
+    assert raised.value.__suppress_context__
+    assert raised.value.__cause__ is None
+
+
 @pytest.mark.second_tier
 def test_an_interruption_is_raised_and_leaves_no_folder(monkeypatch, tmp_path):
     places = tmp_path / "temporary"

@@ -86,8 +86,10 @@ def train(
         except SettingError as error:
             if error.key == "corpus.path" and isinstance(source, str) and " " in source:
                 problem = f"{error.problem} A text of this look: TextCorpus(text)."
-                raise SettingError(error.key, error.value, problem) from error
-            raise
+                raise SettingError(error.key, error.value, problem) from None
+            raise error from None
+        except UserError as error:
+            raise error from None  # the error of Hydra that it explains fills a screen of a notebook
         info, plan = _run_of(command, given, is_temporary)
         return _trained(replace(info, call=_call(source, settings)), plan)
 

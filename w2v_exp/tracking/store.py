@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -327,6 +328,8 @@ def configure_mlflow() -> None:
         os.environ["HOME"] = str(
             Path("outputs").absolute()
         )  # MLflow cannot be imported without a home folder
+    # of tqdm, which MLflow imports, in a notebook without ipywidgets: no bar of it is shown
+    warnings.filterwarnings("ignore", "IProgress not found")
     for chatty in ("mlflow", "alembic"):  # they report every step of making a database
         logging.getLogger(chatty).setLevel(logging.ERROR)
     # `Uploader` reports a store that is locked or unavailable, in one line.
