@@ -177,6 +177,17 @@ def test_the_same_config_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: P
     assert embeddings[0] == embeddings[1]
 
 
+def test_the_help_fits_a_terminal_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert run(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert "                           word" in lines  # of the second column
+
+
 def test_help_of_a_group_shows_every_option_and_setting_with_type_default_and_meaning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

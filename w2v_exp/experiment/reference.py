@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import re
 import shutil
+import sys
 import textwrap
 import typing
 from collections.abc import Iterator
@@ -215,20 +216,24 @@ def _kind(hint: Any) -> str:
 
 
 USAGE = """\
-Train word embeddings in many configurations with a NumPy word2vec, and compare the results.
+Train word embeddings in many configurations with a NumPy word2vec, and compare
+the results.
 
-  w2v-exp                                    one run: the article's model on its sentence
-  w2v-exp window=5 optimizer=adam            one run with another value and another option
-  w2v-exp window=3,5 dim=10,50 -m            a sweep over all combinations
-  w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m     the base, and the base with each change
-  w2v-exp experiment=my_text corpus.path=books/      your own text, with settings picked for its size
-  w2v-exp experiment=article                 a named experiment
-  w2v-exp sweep=schedules                    a named sweep
-  w2v-exp optimizer=adam --cfg job           print the configuration, and run nothing
-  w2v-exp --help objective                   every option and setting of a group, with its default
+  w2v-exp                                one run: the article on its sentence
+  w2v-exp window=5 optimizer=adam        one run with another value and option
+  w2v-exp window=3,5 dim=10,50 -m        a sweep over all combinations
+  w2v-exp 'changes={wide: window=5, deep: epochs=9000}' -m
+                                         the base, and the base with each change
+  w2v-exp experiment=my_text corpus.path=books/
+                                         your own text, settings by its size
+  w2v-exp experiment=article             a named experiment
+  w2v-exp sweep=schedules                a named sweep
+  w2v-exp optimizer=adam --cfg job       print the configuration, run nothing
+  w2v-exp --help objective               all options and settings of a group
 
-`python -m w2v_exp` is the same command. Put quotes around a value with special characters:
-'corpus.text="a rose is a rose"'. --config-dir adds your own folder of options; --hydra-help lists Hydra's other flags.
+`python -m w2v_exp` is the same command. Put quotes around a value with special
+characters: 'corpus.text="a rose is a rose"'. --config-dir adds your own folder
+of options; --hydra-help lists Hydra's other flags.
 
 Sub-commands (w2v-exp SUB-COMMAND --help):"""
 ESTIMATE_USAGE = """\
@@ -243,17 +248,25 @@ The values are those of a run: see w2v-exp --help."""
 
 def help_text(own: str | None = None) -> str:
     """Return the text of ``--help``, with the options in the folder `own`."""
-    commands = [f"  {name:24} {meaning}" for name, meaning in SUBCOMMANDS.items()]
+    commands = [_row(name, meaning) for name, meaning in SUBCOMMANDS.items()]
     lines = ["Values (key=value):"]
-    lines += [f"  {f'{each.key}={each.default}':24} {each.meaning}".rstrip() for each in top_level_values()]
+    lines += [_row(f"{each.key}={each.default}", each.meaning) for each in top_level_values()]
     sections = ["\n".join([USAGE, *commands]), "\n".join(lines)]
     for group, default in default_options().items():
         lines = [_group_line(group, default)]
         for option in options(group, own):
             name = f"{option.name}{DEFAULT if option.name == default else ''}"
-            lines.append(f"  {name:24} {option.comment[0] if option.comment else ''}".rstrip())
+            lines.append(_row(name, option.comment[0] if option.comment else ""))
         sections.append("\n".join(lines))
     return "\n\n".join(sections)
+
+
+def _row(name: str, meaning: str) -> str:
+    """Return a line of a table; on a terminal, the meaning is wrapped within its column."""
+    if not sys.stdout.isatty():
+        return f"  {name:24} {meaning}".rstrip()
+    first, *others = _wrapped(" " * 27, meaning) or [""]
+    return "\n".join([f"  {name:24} {first.lstrip()}".rstrip(), *others])
 
 
 def group_help(name: str, own: str | None = None) -> str:
@@ -292,7 +305,8 @@ DEFAULT = " (default)"
 
 def _group_line(group: str, default: str | None) -> str:
     """Return the line on a group: its purpose, and the option that is used if none is chosen."""
-    return f"{group}=…  {PURPOSES[group]} Default: {default or 'none of these'}."
+    line = f"{group}=…  {PURPOSES[group]} Default: {default or 'none of these'}."
+    return "\n  ".join(_wrapped("", line, less=2)) if sys.stdout.isatty() else line
 
 
 def _setting_lines(indent: str, setting: Setting, prefix: str) -> list[str]:
@@ -302,8 +316,8 @@ def _setting_lines(indent: str, setting: Setting, prefix: str) -> list[str]:
     return [f"{indent}{prefix}{setting.key}={default}{kind}", *_wrapped(f"{indent}    ", setting.meaning)]
 
 
-def _wrapped(indent: str, text: str) -> list[str]:
-    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+def _wrapped(indent: str, text: str, less: int = 0) -> list[str]:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120) - less
     return textwrap.wrap(
         text, max(width, 40), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     )
