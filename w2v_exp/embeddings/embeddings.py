@@ -14,12 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet, score_analogies
+from w2v_exp.embeddings.association_sets import AssociationTest
+from w2v_exp.embeddings.associations import LARGEST_LOSS, Association, associate
 from w2v_exp.embeddings.formats import StoredEmbeddings, read, write, write_lines
 from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.embeddings.word2vec_formats import binary_rows, headerless_rows, text_rows
 from w2v_exp.embeddings.word_pairs import WordPairScore, WordPairSet, score_word_pairs
 from w2v_exp.embeddings.word_queries import WordQueries
-from w2v_exp.errors import FormatError, ShortRepr, UserError, require_choice, require_kind, require_whole
+from w2v_exp.errors import (
+    FormatError,
+    SettingError,
+    ShortRepr,
+    UserError,
+    require_choice,
+    require_kind,
+    require_whole,
+)
 from w2v_exp.model.parameters import ContinuedInitialization, Parameters
 from w2v_exp.text.vocabulary import Vocabulary
 
@@ -266,6 +276,25 @@ class Embeddings(ShortRepr, WordQueries):
             dummy4unknown=dummy4unknown,
             similarity_function=similarity_function,
         )
+
+    def association(
+        self, test: AssociationTest | Path | str, *, largest_loss: float = LARGEST_LOSS, seed: int = 0
+    ) -> Association:
+        """Return the effect of a test on sets of words, with its p-value and interval.
+
+        Parameters
+        ----------
+        test : AssociationTest, Path or str
+            The test, the name of a published one, such as ``"weat7"``, or a file with one test.
+        largest_loss, seed
+            As in `associate`.
+        """
+        require_kind("test", test, (AssociationTest, str, Path), "an AssociationTest, its name, or a file")
+        tests = [test] if isinstance(test, AssociationTest) else AssociationTest.read(test)
+        if len(tests) > 1:
+            names = ", ".join(each.name for each in tests)
+            raise SettingError("test", test, f"has several tests ({names}). Use AssociationTest.read.")
+        return associate(self.words, self.input, tests[0], largest_loss=largest_loss, seed=seed)
 
     def using(self, vectors: str) -> Embeddings:
         """Return embeddings with other vectors as their ``input``.
