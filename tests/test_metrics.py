@@ -62,6 +62,7 @@ RUNS = {
         "evaluation=standard",
         "evaluation.word_pairs=[own.tsv]",
         "evaluation.analogies=[questions-words.txt,own.txt]",
+        "evaluation.associations=[own.yaml]",
         "evaluation.every=1",
     ],
     "untrained": ["epochs=0", "initialization=spectral"],
@@ -82,6 +83,9 @@ def test_no_two_rows_have_one_name_and_no_two_columns_one_heading() -> None:
         ("analogies_own_coverage", "*_coverage"),
         ("analogies_semantic", "analogies_*"),
         ("word_pairs_own", "word_pairs_*"),
+        ("association_own_known", "association_*"),
+        ("p_association_own", "p_association_*"),
+        ("words_association_own", "words_association_*"),
         ("sweep_best_validation_cost", "sweep_best_*"),
     ],
 )
@@ -132,6 +136,10 @@ def test_runs_log_the_metrics_of_the_table_and_when_it_says(
     vectors = np.random.default_rng(0).standard_normal((2, len(words), 4))
     Embeddings(words, None, *vectors).save(tmp_path / "old.npz")
     (tmp_path / "own.tsv").write_text("king\tqueen\t9\nman\tgirl\t3\nboy\tgirl\t7\nking\tunicorn\t1\n")
+    (tmp_path / "own.yaml").write_text(
+        "sets: {a: [king, man], b: [queen, woman], c: [boy, prince], d: [girl, princess]}\n"
+        "tests: {own: {targets: [a, b], attributes: [c, d]}}"
+    )
     questions = ": family\nking queen man woman\n: gram1\nprince princess boy girl\n"
     for name in ("questions-words.txt", "own.txt"):
         (tmp_path / name).write_text(questions)

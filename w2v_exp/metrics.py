@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
+from w2v_exp.embeddings.evaluation import ASSOCIATION, StandardEvaluation, set_name
 
 if TYPE_CHECKING:
     from w2v_exp.plan import Plan
@@ -285,6 +285,24 @@ METRICS = (
         note="The share of Google's analogy questions with known words that are answered right.",
     ),
     Metric("sweep_best_*", "best mean of a configuration", "that of the metric", "sweep"),
+    Metric(
+        f"{ASSOCIATION}*",
+        "association of sets of words, by the name of the test",
+        "effect size",
+        "epoch",
+        decimals=3,
+        note="WEAT and SC-WEAT in standard deviations; RND is a distance. Neither sign is better.",
+    ),
+    Metric(
+        f"p_{ASSOCIATION}*",
+        "p-value of an association",
+        "share",
+        "epoch",
+        note="The share of partitions of the words with an effect as far from 0.",
+    ),
+    Metric(
+        f"words_{ASSOCIATION}*", "known words of an association test", "", "epoch", decimals=0, constant=True
+    ),
     Metric(
         "*_known",
         "known pairs or questions of an evaluation set",

@@ -44,6 +44,8 @@ def test_no_evaluation_has_nothing_to_read_and_nothing_to_say():
         ({"word_pairs": [], "analogies": []}, "use evaluation=none"),
         ({"restrict_vocab": 0}, "restrict_vocab=0: must be a whole number"),
         ({"every": 0}, "every=0: must be a whole number, 1 or more"),
+        ({"associations": ["weat11"]}, r"associations=weat11: no such file.* one of weat1, "),
+        ({"largest_loss": 1}, "largest_loss=1: must be a number"),
     ],
 )  # fmt: skip
 def test_a_choice_that_cannot_be_evaluated_is_refused_when_it_is_made(
@@ -73,6 +75,27 @@ def test_sets_by_path_need_no_gensim_and_are_read_when_asked_for(monkeypatch, tm
     assert isinstance(sets["word_pairs_men_dev"], WordPairSet)
     assert isinstance(sets["analogies"], AnalogySet)
     pairs.write_text("a b\n")
+    with pytest.raises(FormatError, match="line 1"):
+        chosen.read()
+
+
+def test_associations_are_scored_by_the_name_of_their_test(tmp_path):
+    file = tmp_path / "sets.yaml"
+    file.write_text("tests: {mine: {targets: [men, women], attributes: [family]}}")
+    chosen = StandardEvaluation([], [], associations=["weat7", str(file)], largest_loss=0.5)
+    sets = chosen.read()
+    assert [*sets] == ["association_weat7", "association_mine"]
+    words = [word for test in sets.values() for words in test.sets.values() for word in words]
+    embeddings = Embeddings(
+        list(dict.fromkeys(words)), None, np.random.default_rng(0).standard_normal((len({*words}), 5))
+    )
+    assert chosen.score(embeddings, sets) == {
+        name: embeddings.association(test, largest_loss=0.5) for name, test in sets.items()
+    }
+    again = StandardEvaluation([], [], associations=[str(file), str(file)])
+    with pytest.raises(SettingError, match="has the second test named mine"):
+        again.read()
+    file.write_text("tests: {mine: {targets: [men], attributes: [family]}}")
     with pytest.raises(FormatError, match="line 1"):
         chosen.read()
 

@@ -117,6 +117,32 @@ def test_an_evaluation_set_is_known_by_content(tmp_path: Path) -> None:
     assert of("a", "stock\tmarket\t8\n") != first
 
 
+def test_association_tests_are_known_by_content_and_leave_other_fingerprints(tmp_path: Path) -> None:
+    def of(*overrides: str) -> str:
+        return known_as(
+            "evaluation=standard", f"evaluation.word_pairs=[{tmp_path / 'pairs.tsv'}]", *overrides
+        )
+
+    (tmp_path / "pairs.tsv").write_text("stock\tmarket\t9\n")
+    file = tmp_path / "sets.yaml"
+    content = "tests: {mine: {targets: [math, arts], attributes: [male_terms, female_terms]}}"
+    file.write_text(content)
+    without, first = (
+        of("evaluation.analogies=[]"),
+        of("evaluation.analogies=[]", f"evaluation.associations=[{file}]"),
+    )
+    assert of("evaluation.analogies=[]", "evaluation.largest_loss=0.3") == without
+    assert first != without
+    assert (
+        of("evaluation.analogies=[]", f"evaluation.associations=[{file}]", "evaluation.largest_loss=0.3")
+        != first
+    )
+    file.write_text(f"# the same sets\n{content}")
+    assert of("evaluation.analogies=[]", f"evaluation.associations=[{file}]") == first
+    file.write_text(f"sets: {{math: [algebra, sums]}}\n{content}")
+    assert of("evaluation.analogies=[]", f"evaluation.associations=[{file}]") != first
+
+
 @pytest.mark.usefixtures("starts_processes")
 def test_other_processes_folders_and_hash_seeds_find_the_same(tmp_path: Path) -> None:
     script = (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from processes import Command, run_python
 
-from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings import AssociationTest, Embeddings
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.queries import run
 from w2v_exp.tracking.load import load_embeddings
@@ -298,3 +298,82 @@ def test_a_file_is_asked_without_mlflow_and_a_reader_may_go_away(file: str, tmp_
     )
     os.close(writer)
     assert (gone.stderr, gone.returncode) == (b"", 1)
+
+
+SETS = """\
+sets:
+  a: [man, KING, tsar]
+  b: [woman, queen]
+  c: [apple, "[red]pear"]
+  d: ["\\e[31mplum"]
+tests:
+  royal: {targets: [a, b], attributes: [c, d]}
+  single: {targets: [a], attributes: [b, c]}
+  distance: {targets: [a, b], attributes: [c]}
+"""
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> str:
+    (tmp_path / "sets.yaml").write_text(SETS)
+    return str(tmp_path / "sets.yaml")
+
+
+def test_associations_are_those_of_embeddings(
+    capsys: pytest.CaptureFixture[str], file: str, sets: str, embeddings: Embeddings
+) -> None:
+    answer = data(capsys, "associations", file, sets, "--largest-loss", "0.4")
+    tests = AssociationTest.read(sets)
+    assert [one["test"] for one in answer["associations"]] == ["royal", "single", "distance"]
+    for one, test in zip(answer["associations"], tests, strict=True):
+        found = embeddings.association(test, largest_loss=0.4)
+        assert (one["effect"], one["p"], one["low"]) == (found.effect, found.p, found.low)
+        assert one["missing"] == {"a": ["tsar"]}
+        assert one["respelled"] == {"KING": "king"}
+    text = said(capsys, "associations", file, sets, "--largest-loss", "0.4", "--words")
+    assert "royal: unknown: tsar." in text
+    assert "in another case: KING as king." in text
+    assert "[red]pear" in text
+    assert "\x1b" not in text
+    assert "3 tests: for 5 % in all, p must be below 0.017 (Bonferroni)." in text
+
+
+def test_a_test_that_lacks_words_is_named_and_has_no_figures(
+    capsys: pytest.CaptureFixture[str], file: str, sets: str
+) -> None:
+    text = said(capsys, "associations", file, sets, "weat7")
+    assert "royal: not possible: a lacks 1 of 3 words, more than 20 %." in " ".join(text.split())
+    assert "male_terms lacks 7 of 8 words" in " ".join(text.split())
+    answer = data(capsys, "associations", file, "weat7")
+    (found,) = answer["associations"]
+    assert (found["effect"], found["p"], found["by_word"]) == (None, None, {})
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["weat11"], "weat11: no such file"),
+        (["."], ".: no such file"),
+        (["wrong.yaml"], "wrong.yaml, line 1: The file has the unknown key test, did you mean tests?"),
+        (["weat7", "--largest-loss", "1"], "must be a share, from 0 to less than 1."),
+        (["weat7", "--largest-loss", "nan"], "must be a share"),
+        ([], "the following arguments are required: TEST"),
+    ],
+)
+def test_a_mistake_in_a_test_ends_in_one_line(
+    arguments: list[str],
+    problem: str,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.yaml").write_text("test: {}")
+    try:
+        code = run(["associations", file, *arguments])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert problem in capsys.readouterr().err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from processes import Command
 
-from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings import AssociationTest, Embeddings
 from w2v_exp.metrics import constants
 
 TEXT = "king queen man woman prince princess boy girl " * 6
@@ -159,3 +159,72 @@ def test_a_sweep_compares_scores(command: Command, tmp_path: Path) -> None:
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 2
     assert all(0 <= float(row["analogies"]) <= 1 and row["word_pairs_pairs"] for row in rows)
+
+
+TESTS = """\
+sets: {a: [king, man], b: [queen, woman], c: [boy, prince], d: [girl, princess], e: [unicorn, dragon]}
+tests:
+  own: {targets: [a, b], attributes: [c, d]}
+  lost: {targets: [a, b], attributes: [e]}
+"""
+ASSOCIATIONS = [*SETTINGS[:3], "evaluation=associations", "evaluation.associations=[own.yaml]", "dim=4"]
+
+
+def test_associations_are_metrics_and_rows_of_the_table(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(TESTS)
+    done = command(*ASSOCIATIONS, "epochs=3", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "evaluation.associations: not computed: lost (e lacks 2 of 2 words, more than 20 %)." in done.stderr
+    )
+    (file,) = tmp_path.glob("outputs/runs/*/artifacts/evaluation.csv")
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    assert [(row["set"], row["measure"]) for row in rows[:4]] == [
+        ("association_own", measure) for measure in ("effect", "p", "low", "high")
+    ]
+    trained = Embeddings.load(file.with_name("embeddings.npz"))
+    found = trained.association(AssociationTest.read(tmp_path / "own.yaml")[0])
+    assert [float(row["score"]) for row in rows[:4]] == [found.effect, found.p, found.low, found.high]
+    assert {row["score"] for row in rows[4:]} == {""}
+    (result,) = tmp_path.glob("outputs/runs/*/result.json")
+    metrics = json.loads(result.read_text())["metrics"]
+    assert metrics["association_own"] == found.effect
+    assert metrics["p_association_own"] == found.p
+    assert (metrics["words_association_own"], metrics["words_association_lost"]) == (8, 4)
+    assert "association_lost" not in metrics
+    assert f"association own {found.effect:.4f} p {found.p:.4f}, 8 words known" in " ".join(
+        done.stdout.split()
+    )
+
+
+def test_a_sweep_concludes_for_each_configuration(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(TESTS)
+    done = command(*ASSOCIATIONS, "epochs=3", "window=1,2", "repeats=2", "-m", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "own: not shown in 2 of 2 configurations." in text  # two words in a set: p is at least 1/3
+    assert "lost: not computed in 2 of 2 configurations." in text
+    (page,) = tmp_path.glob("outputs/sweeps/*/summary.html")
+    assert "Not shown in 2 of 2 configurations." in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("setting", "answer"),
+    [
+        ("evaluation.associations=[weat11]", "evaluation.associations=weat11: no such file"),
+        ("evaluation.associations=[]", "evaluation.word_pairs=[]: needs a set"),
+        ("evaluation.associations=[bad.yaml]", "bad.yaml, line 1: The file has the unknown key test"),
+        ("evaluation.associations=[own.yaml,./own.yaml]", "associations=./own.yaml: has the second test named own"),
+        ("evaluation.largest_loss=2", "evaluation.largest_loss=2"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_associations_ends_the_command_before_any_work(
+    command: Command, tmp_path: Path, setting: str, answer: str
+) -> None:
+    (tmp_path / "own.yaml").write_text(TESTS)
+    (tmp_path / "bad.yaml").write_text("test: {}")
+    done = command(*ASSOCIATIONS, setting)
+    assert done.returncode == 2
+    assert answer in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert not (tmp_path / "mlflow.db").exists()

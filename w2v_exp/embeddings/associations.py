@@ -149,6 +149,11 @@ def associate(
     return Association(test.name, test.kind, effect, *p_value, low, high, by_word, **found.described())
 
 
+def association_problem(words: Sequence[str], test: AssociationTest, largest_loss: float) -> str:
+    """Return why a test is not possible with these words; empty if it is."""
+    return _problem(test, _find_words(words, test), largest_loss)
+
+
 # ------------------------------------------------------------ words
 
 

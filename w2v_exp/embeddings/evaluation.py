@@ -1,4 +1,4 @@
-"""Choices of evaluation: word pairs and analogies, or none."""
+"""Choices of evaluation: word pairs, analogies and associations, or none."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 from w2v_exp.embeddings.analogies import AnalogyScores, AnalogySet
+from w2v_exp.embeddings.association_sets import AssociationTest, find_tests
+from w2v_exp.embeddings.associations import LARGEST_LOSS, Association
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, WordPairScore, WordPairSet, find_set
-from w2v_exp.errors import SettingError, check_whole
+from w2v_exp.errors import SettingError, check_number, check_whole
 
 LONGEST_NAME = 200  # MLflow takes 250, and sections of analogies are named after their set
-Sets = Mapping[str, WordPairSet | AnalogySet]
-Scores = dict[str, WordPairScore | AnalogyScores]
+ASSOCIATION = "association_"  # prefix of the names of tests
+Sets = Mapping[str, WordPairSet | AnalogySet | AssociationTest]
+Scores = dict[str, WordPairScore | AnalogyScores | Association]
 
 
 class Evaluation(Protocol):
@@ -51,12 +54,16 @@ class NoEvaluation:
 
 @dataclass(frozen=True)
 class StandardEvaluation:
-    """Word pairs and analogies.
+    """Word pairs, analogies and associations.
 
     Parameters
     ----------
     word_pairs, analogies : list of str
         Names of sets in gensim's test data, or paths of files; see `WordPairSet.read` and `AnalogySet.read`.
+    associations : list of str
+        Names of published tests of association, or paths of files with tests; see `AssociationTest.read`.
+    largest_loss : float
+        Largest share of unknown words of a set of an association test; see `associate`.
     restrict_vocab : int
         Use only the first `restrict_vocab` words in analogies.
     every : int, optional
@@ -76,14 +83,19 @@ class StandardEvaluation:
     restrict_vocab: int = 30_000
     every: int | None = None
     columns: list[str] | None = None
+    associations: list[str] = field(default_factory=list)
+    largest_loss: float = LARGEST_LOSS
 
     def __post_init__(self) -> None:
+        check_number(self, "largest_loss", at_least=0, below=1)
         check_whole(self, "restrict_vocab", at_least=1)
         if self.every is not None:
             check_whole(self, "every", at_least=1)
-        if not self.word_pairs and not self.analogies:
+        if not self.word_pairs and not self.analogies and not self.associations:
             raise SettingError(
-                "word_pairs", "[]", "needs a set if analogies is empty; or use evaluation=none."
+                "word_pairs",
+                "[]",
+                "needs a set if analogies and associations are empty; or use evaluation=none.",
             )
         names: set[str] = set()
         for key, sources, named in (
@@ -98,14 +110,19 @@ class StandardEvaluation:
                 if taken & names:
                     raise SettingError(key, source, f"is the second set named {name}; rename its file.")
                 names |= taken
+        for source in self.associations:
+            try:
+                find_tests(source)
+            except SettingError as error:
+                raise SettingError("associations", source, error.problem) from None
 
     def read(self) -> Sets:
         """Return the evaluation sets, by name.
 
         Raises
         ------
-        UserError
-            If a file no longer exists.
+        SettingError
+            If a file no longer exists, or two association tests have the same name.
         FormatError
             If a line of a file is malformed; names the line.
         """
@@ -115,16 +132,27 @@ class StandardEvaluation:
             )
             for source in self.word_pairs
         }
-        return pairs | {set_name("analogies", source): AnalogySet.read(source) for source in self.analogies}
+        analogies = {set_name("analogies", source): AnalogySet.read(source) for source in self.analogies}
+        tests: dict[str, AssociationTest] = {}
+        for source in self.associations:
+            for test in AssociationTest.read(source):
+                if (name := f"{ASSOCIATION}{test.name}") in tests:
+                    raise SettingError("associations", source, f"has the second test named {test.name}.")
+                tests[name] = test
+        return {**pairs, **analogies, **tests}
 
     def score(self, embeddings: Embeddings, sets: Sets) -> Scores:
         """Return the scores of embeddings, by name of the set."""
-        return {
-            name: embeddings.evaluate_word_pairs(evaluated)
-            if isinstance(evaluated, WordPairSet)
-            else embeddings.evaluate_word_analogies(evaluated, self.restrict_vocab)
-            for name, evaluated in sets.items()
-        }
+        return {name: self._score(embeddings, evaluated) for name, evaluated in sets.items()}
+
+    def _score(
+        self, embeddings: Embeddings, evaluated: WordPairSet | AnalogySet | AssociationTest
+    ) -> WordPairScore | AnalogyScores | Association:
+        if isinstance(evaluated, WordPairSet):
+            return embeddings.evaluate_word_pairs(evaluated)
+        if isinstance(evaluated, AnalogySet):
+            return embeddings.evaluate_word_analogies(evaluated, self.restrict_vocab)
+        return embeddings.association(evaluated, largest_loss=self.largest_loss)
 
 
 def set_name(key: str, source: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.choices import GROUPS, option_name
+from w2v_exp.embeddings.association_sets import AssociationTest
 from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.plan import Plan
@@ -42,7 +43,9 @@ NOT_OF_THE_RESULT = {
     "force",
 }
 # Paths and runs: the digests of their contents count instead, which are the same on every machine.
-PLACES = {"path", "run", "word_pairs", "analogies"}
+PLACES = {"path", "run", "word_pairs", "analogies", "associations"}
+# Settings that are described with the sets that they concern, so that a run without these keeps its fingerprint.
+WITH_SETS = {"largest_loss"}
 _HASHED_AT_ONCE = 1 << 20
 
 
@@ -99,7 +102,7 @@ def _described(key: str, value: Any) -> Any:
     settings = {
         setting.name: getattr(value, setting.name)
         for setting in dataclasses.fields(value)
-        if setting.name not in PLACES
+        if setting.name not in PLACES | WITH_SETS
     }
     return {"option": option_name(key, value)} | settings
 
@@ -112,10 +115,14 @@ def _evaluated_on(evaluation: object) -> list[list[str]]:
         ("word_pairs", evaluation.word_pairs, WORD_PAIR_SETS),
         ("analogies", evaluation.analogies, ANALOGY_SETS),
     )
-    return [
+    found = [
         [set_name(kind, source), hashlib.sha256(find_set(source, named).read_bytes()).hexdigest()]
         for kind, sources, named in kinds
         for source in sources
+    ]
+    tests = [test for source in evaluation.associations for test in AssociationTest.read(source)]
+    return found + [
+        [test.name, repr((test.targets, test.attributes, evaluation.largest_loss))] for test in tests
     ]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
 
 from w2v_exp.choices import FromFile, FromRun, MlflowTracking, NoCache
-from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings import AssociationTest, Embeddings
+from w2v_exp.embeddings.associations import association_problem
 from w2v_exp.embeddings.embeddings import content_digest, initialization_from, merge_missing_words
-from w2v_exp.embeddings.evaluation import Sets
+from w2v_exp.embeddings.evaluation import Sets, StandardEvaluation
 from w2v_exp.embeddings.opening import load_warnings_logged
 from w2v_exp.errors import CorpusError, SettingError, UserError
 from w2v_exp.examples.pairs import count_pairs
@@ -24,6 +26,8 @@ from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.tracking.progress import bytes_bar
+
+_log = logging.getLogger(__name__)
 
 
 def read_corpus(plan: Plan) -> EncodedText:
@@ -204,7 +208,22 @@ class RunInputs:
             If one cannot be read, or no pair can be made of the text.
         """
         sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
-        return cls(plan, sets, Pretrained.read(plan), read_trainable_text(plan))
+        inputs = cls(plan, sets, Pretrained.read(plan), read_trainable_text(plan))
+        inputs.warn_of_missing_words()
+        return inputs
+
+    def warn_of_missing_words(self) -> None:
+        """Log a warning that names the association tests that are not possible with the words of the run."""
+        if not isinstance(self.plan.evaluation, StandardEvaluation):
+            return
+        kept = self.pretrained.embeddings.words if self.pretrained.embeddings else []
+        words = [*self.text.vocabulary.words, *kept]
+        largest_loss = self.plan.evaluation.largest_loss
+        tests = [test for test in self.sets.values() if isinstance(test, AssociationTest)]
+        problems = {test.name: association_problem(words, test, largest_loss) for test in tests}
+        listed = [f"{name} ({problem.rstrip('.')})" for name, problem in problems.items() if problem]
+        if listed:
+            _log.warning(f"evaluation.associations: not computed: {', '.join(listed)}.")
 
     @cached_property
     def fingerprint(self) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from w2v_exp.embeddings import Embeddings, neighbour_precision, top_neighbours
 from w2v_exp.embeddings.analogies import AnalogyScore
+from w2v_exp.embeddings.associations import Association
 from w2v_exp.embeddings.evaluation import Scores, Sets
 from w2v_exp.embeddings.neighbours import NEIGHBOURS, Probe
 from w2v_exp.embeddings.word_pairs import WordPairScore
@@ -320,13 +321,14 @@ class EvaluationRow(NamedTuple):
     epoch : int
         The epoch after which it was measured, from 0; −1 before the first.
     set, section : str
-        The evaluation set, and its section or total; empty for word pairs.
+        The evaluation set, and its section or total; empty for word pairs and associations.
     measure : str
-        ``spearman`` or ``accuracy``.
+        ``spearman`` or ``accuracy``; of an association ``effect``, ``p``, and ``low`` and ``high``, its interval.
     score, pearson : float or None
         None if undefined.
     known, total : int
-        Numbers of pairs or questions: those whose words are all in the vocabulary, and all.
+        Numbers of pairs or questions: those whose words are all in the vocabulary, and all. Of an association,
+        numbers of words.
     coverage : float or None
         known / total.
     """
@@ -437,10 +439,14 @@ def evaluation_metrics(scores: Scores) -> dict[str, float]:
     Word pairs: Spearman's correlation, named as the set. Analogies: the accuracy over all known questions, named as
     the set, with the suffixes ``_semantic`` and ``_syntactic`` if the set has sections of both kinds. Each has a
     metric with the suffix ``_known``, the number of known pairs or questions, and one with ``_coverage``, their share.
+    Associations: the effect, named as the test, its p-value and the number of known words.
     """
     metrics: dict[str, float] = {}
     named: dict[str, tuple[float, WordPairScore | AnalogyScore]]
     for name, score in scores.items():
+        if isinstance(score, Association):
+            metrics |= {name: score.effect, f"p_{name}": score.p, f"words_{name}": score.words}
+            continue
         if isinstance(score, WordPairScore):
             named = {name: (score.spearman, score)}
         else:
@@ -454,7 +460,7 @@ def evaluation_metrics(scores: Scores) -> dict[str, float]:
 
 
 def evaluation_rows(scores: Scores, epoch: int) -> list[EvaluationRow]:
-    """Return a row per word-pair set, section of analogies, and total of analogies."""
+    """Return a row per word-pair set, section and total of analogies, and figure of an association."""
     rows: list[EvaluationRow] = []
     for name, score in scores.items():
         if isinstance(score, WordPairScore):
@@ -466,6 +472,11 @@ def evaluation_rows(scores: Scores, epoch: int) -> list[EvaluationRow]:
                 score.coverage,
             )
             rows.append(EvaluationRow(epoch, name, "", "spearman", *values))
+        elif isinstance(score, Association):
+            known = score.words, score.total, score.words / score.total
+            for measure in ("effect", "p", "low", "high"):
+                value = _defined(getattr(score, measure))
+                rows.append(EvaluationRow(epoch, name, "", measure, value, None, *known))
         else:
             parts = [*score.sections, score.semantic, score.syntactic, score.all]
             rows += [_analogy_row(epoch, name, part) for part in parts]

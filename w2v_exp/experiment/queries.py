@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from rich.columns import Columns
@@ -14,7 +16,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from w2v_exp.embeddings import Embeddings
+from w2v_exp.embeddings import AssociationTest, Embeddings
+from w2v_exp.embeddings.associations import LARGEST_LOSS, Association
 from w2v_exp.embeddings.embeddings import VECTORS
 from w2v_exp.embeddings.evaluation import StandardEvaluation
 from w2v_exp.embeddings.opening import (
@@ -25,7 +28,7 @@ from w2v_exp.embeddings.opening import (
     load_warnings_logged,
 )
 from w2v_exp.embeddings.similarity import Similar
-from w2v_exp.errors import UserError, shown
+from w2v_exp.errors import SettingError, UserError, shown
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
@@ -45,6 +48,7 @@ word2vec's text or binary format, GloVe's text; also compressed), or the folder 
   w2v-exp ask similarity 3f1c king queen
   w2v-exp ask analogy embeddings.npz man king woman     man is to king as woman is to …
   w2v-exp ask evaluate vectors.bin.gz
+  w2v-exp ask associations latest weat7 my_sets.yaml
   w2v-exp ask explore latest --out explorer.html
   w2v-exp ask neighbours latest -- -lrb-                words that begin with a hyphen go after --"""
 
@@ -95,6 +99,9 @@ def _result(parsed: argparse.Namespace, embeddings: Embeddings) -> Result:
     if parsed.query == "analogy":
         words = (parsed.a, parsed.b, parsed.c)
         return analogy(embeddings, *words, parsed.count, parsed.first, parsed.method)
+    if parsed.query == "associations":
+        tests = [test for source in parsed.tests for test in _read_tests(source)]
+        return associations(embeddings, tests, parsed.largest_loss, parsed.words)
     return evaluate(embeddings, _evaluation(parsed))
 
 
@@ -160,9 +167,115 @@ def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Result:
         named = (Text(shown(row.set, 40)), Text(shown(row.section, 40)), row.measure)
         table.add_row(*named, score, f"{row.known:,}", f"{row.total:,}")
     data = [{key: value for key, value in row._asdict().items() if key != "epoch"} for row in rows]
-    layouts = {name: one.layout for name, one in sets.items()}
+    layouts = {name: one.layout for name, one in sets.items() if not isinstance(one, AssociationTest)}
     notes = [Text(f"{shown(name, 40)}: {layout}", style="dim") for name, layout in layouts.items()]
     return Result({"evaluation": data, "layouts": layouts}, Group(table, *notes))
+
+
+def associations(
+    embeddings: Embeddings,
+    tests: Sequence[AssociationTest],
+    largest_loss: float = LARGEST_LOSS,
+    words: bool = False,
+) -> Result:
+    """Return effect, p-value and interval of tests on sets of words.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        The vectors to compare.
+    tests : sequence of AssociationTest
+        The tests.
+    largest_loss : float
+        Largest share of unknown words of a set.
+    words : bool
+        Whether the association of each word is shown as well.
+    """
+    found = [embeddings.association(test, largest_loss=largest_loss) for test in tests]
+    table = _plain_table("test", "kind", "effect", "p", "95 % interval", "words")
+    for one in found:
+        interval = f"{_number(one.low)} … {_number(one.high)}"
+        figures = ("–",) * 3 if one.problem else (_number(one.effect), _p_value(one), interval)
+        table.add_row(Text(shown(one.test, 24)), one.kind, *figures, f"{one.words} of {one.total}")
+    parts: list[RenderableType] = [table]
+    if words:
+        parts += [_by_word(one) for one in found if one.by_word]
+    parts += [Text(note, style="dim") for note in _association_notes(found)]
+    return Result({"associations": [_association_data(one) for one in found]}, Group(*parts))
+
+
+def _read_tests(source: str) -> list[AssociationTest]:
+    """Return the tests of an argument of the command."""
+    try:
+        return AssociationTest.read(source)
+    except SettingError as error:
+        raise UserError(f"{error.value}: {error.problem}") from None
+
+
+def _p_value(one: Association) -> str:
+    """Return p with its standard error, if it is sampled."""
+    p = f"{one.p:.1e}" if one.p < 0.0005 else f"{one.p:.3f}"
+    return f"{p} ± {one.p_error:.3f}" if one.p_error >= 0.0005 else p
+
+
+def _by_word(one: Association) -> Group:
+    """Return the association of each word, largest first."""
+    words = sorted(one.by_word.items(), key=lambda item: -item[1])
+    listed = [Text(f"{shown(word)} {_number(value)}") for word, value in words]
+    return Group(Text(f"\n{shown(one.test, 60)}", style="bold"), Columns(listed, padding=(0, 3)))
+
+
+def _association_notes(found: Sequence[Association]) -> list[str]:
+    """Return what was not possible or not found, and how to read the figures."""
+    notes = [
+        f"{shown(one.test, 60)}: not possible: {shown(one.problem, 500)}" for one in found if one.problem
+    ]
+    for one in found:
+        unknown = [word for words in one.missing.values() for word in words]
+        if unknown:
+            notes.append(f"{shown(one.test, 60)}: unknown: {_listed(unknown)}.")
+        if one.respelled:
+            pairs = [f"{word} as {spelling}" for word, spelling in one.respelled.items()]
+            notes.append(
+                f"{shown(one.test, 60)}: in another case: {_listed(pairs)}. Is a name an ordinary word here?"
+            )
+    possible = [one for one in found if not one.problem]
+    if any(one.kind != "RND" for one in possible):
+        notes.append(
+            "Effect of WEAT and SC-WEAT: in standard deviations; positive if the first targets are nearer to the "
+            "first attributes."
+        )
+    if any(one.kind == "RND" for one in possible):
+        notes.append(
+            "Effect of RND: a difference of distances; positive if the attributes are nearer to the second targets."
+        )
+    if possible:
+        notes.append(
+            "p: share of partitions of the words with an effect as far from 0. Interval: samples of the words of "
+            "each set; not seeds or texts."
+        )
+    if len(possible) > 1:
+        notes.append(
+            f"{len(possible)} tests: for 5 % in all, p must be below {0.05 / len(possible):.2g} (Bonferroni)."
+        )
+    return notes
+
+
+MOST_LISTED = 12
+
+
+def _listed(words: Sequence[str]) -> str:
+    names = ", ".join(shown(word, 40) for word in words[:MOST_LISTED])
+    return f"{names} and {len(words) - MOST_LISTED} more" if len(words) > MOST_LISTED else names
+
+
+def _association_data(one: Association) -> dict[str, Any]:
+    """Return a result for JSON, which has no NaN."""
+    values = dataclasses.asdict(one)
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in values.items()
+    }
 
 
 def _evaluation(parsed: argparse.Namespace) -> StandardEvaluation:
@@ -292,6 +405,25 @@ def query_parser() -> argparse.ArgumentParser:
         metavar=("WORD1", "WORD2", "SCORE"),
         help="columns of the files of word pairs: numbers from 1, or names; default: recognised",
     )
+    tested = queries.add_parser(
+        "associations",
+        parents=[with_json],
+        help="associations of sets of words: WEAT, its single-category form, and RND",
+    )
+    tested.add_argument(
+        "tests",
+        nargs="+",
+        metavar="TEST",
+        help="weat1 … weat10, garg_occupations, garg_intelligence, garg_appearance, or YAML files of sets and tests",
+    )
+    tested.add_argument(
+        "--largest-loss",
+        type=_share,
+        default=LARGEST_LOSS,
+        metavar="SHARE",
+        help="largest share of unknown words of a set; default: 0.2",
+    )
+    tested.add_argument("--words", action="store_true", help="also print the association of each word")
     for limited in (near, analogy, evaluation):
         limited.add_argument(
             "--first",
@@ -358,6 +490,14 @@ def source_options() -> _QueryParser:
         help="rows without a word and its numbers, or a header with a wrong count: an error (default), or skip them",
     )
     return common
+
+
+def _share(text: str) -> float:
+    """Return a share below 1, for argparse."""
+    with suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text[:LONGEST_NUMBER]}: must be a share, from 0 to less than 1.")
 
 
 def whole_number(text: str) -> int:

@@ -39,7 +39,7 @@ PURPOSES = {
     "schedule": "The change of the learning rate during training.",
     "validation": "A held-out part of the text, to measure the cost on pairs that are not trained on.",
     "cache": "Encoded texts that are kept on disk for later runs.",
-    "evaluation": "The comparison of embeddings with human ratings and analogy questions.",
+    "evaluation": "Scores of embeddings on word pairs and analogies, and associations of sets of words.",
     "explorer": "A page to explore the embeddings of a run in a browser.",
     "tracking": "The store of parameters, metrics and artifacts.",
     "checkpoint": "Saved states of training, from which an interrupted run can resume.",

@@ -18,6 +18,7 @@ from w2v_exp.files import replacing
 from w2v_exp.metrics import CURVES, Ranking
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
+from w2v_exp.reporting.conclusions import print_conclusions
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, resources, write_summary_page
@@ -133,6 +134,7 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
     if results:
         comparison.write_csv(folder / "comparison.csv")
         comparison.print_table(console)
+        print_conclusions(comparison, console)
         if plan.mlflow:
             write_comparison(comparison, folder / SUMMARY_FILES, plots=plan.mlflow.plots)
     if companion:

@@ -68,13 +68,16 @@ def compare_runs(arguments: list[str]) -> int:
 def _compare(given: argparse.Namespace, command: str) -> None:
     """Print the comparison of the selected runs, and write its files."""
     from w2v_exp.experiment.report import write_comparison
+    from w2v_exp.reporting.conclusions import print_conclusions
     from w2v_exp.reporting.summary_page import FILE as PAGE
     from w2v_exp.reporting.summary_page import write_summary_page
 
     comparison, title = (
         _folder_comparison(given.folder) if given.folder else _stored_comparison(given, command)
     )
-    comparison.print_table(visible_console())
+    console = visible_console()
+    comparison.print_table(console)
+    print_conclusions(comparison, console)
     if given.out:
         write_comparison(comparison, given.out)
         write_summary_page(comparison, title, given.out / PAGE)

@@ -199,15 +199,15 @@ def _value_effect(
         runs=len(settings) * len(seeds) or sum(len(cells[setting]) for setting in settings),
         mean=fmean(sample),
         deviation=math.sqrt(fmean(spreads)) if spreads else math.nan,
-        margin=_margin(sample, SURE),
+        margin=student_margin(sample, SURE),
         behind=fmean(differences) + 0.0,  # + 0.0: 0 instead of -0
-        behind_margin=0.0 if cells is reference else _margin(differences, confidence),
+        behind_margin=0.0 if cells is reference else student_margin(differences, confidence),
         ahead=sum(metric.sign * gap > 0 for gap in gaps),
         settings=len(settings),
     )
 
 
-def _margin(sample: Sequence[float], confidence: float) -> float:
+def student_margin(sample: Sequence[float], confidence: float) -> float:
     """Return half the width of Student’s interval of a mean; NaN for a single number, 0 if all are equal."""
     if len(sample) < 2:
         return math.nan

@@ -28,6 +28,14 @@ from w2v_exp.reporting.comparison import (
     pareto_front,
     values_of,
 )
+from w2v_exp.reporting.conclusions import (
+    NEGATIVE,
+    POSITIVE,
+    RULE,
+    Conclusion,
+    Conclusions,
+    conclusions_of,
+)
 from w2v_exp.reporting.effects import (
     Finding,
     KeyEffect,
@@ -280,6 +288,8 @@ def summary_page(comparison: Comparison, header: Header) -> str:
         headings=[(comparison.heading_of(column), column.priority) for column in columns],
         rows=[_row(group, comparison, columns) for group in comparison.groups[:ROWS]],
         repeated=any(len(group.runs) > 1 for group in comparison.groups),
+        associations=[_association(comparison, test) for test in conclusions_of(comparison)],
+        association_rule=RULE,
         curves=[
             (metric, f"{metric_of(metric).heading} by epoch".capitalize(), metric_of(metric).note)
             for metric in drawn_curves(comparison)
@@ -327,6 +337,43 @@ def _row(group: Group, comparison: Comparison, columns: Sequence[Metric]) -> dic
         "settings": [shown(group.swept.get(key, ""), LONGEST) for key in comparison.keys],
         "runs": len(group.runs),
         "numbers": [(text, repr(mean) if math.isfinite(mean) else "") for text, mean in numbers],
+    }
+
+
+AXIS = 200.0  # length of the axis of intervals, in pixels
+
+
+def _association(comparison: Comparison, test: Conclusions) -> dict[str, Any]:
+    """Return the conclusions from an association test as a table: texts, and positions on an axis."""
+    known = [conclusion for conclusion in test.conclusions if math.isfinite(conclusion.mean)]
+    means = [0.0, *(conclusion.mean for conclusion in known)]
+    spread = max(means) - min(means) or 1.0  # intervals of two seeds can be far wider; they are cut
+    ends = [end for each in known for end in (each.low, each.high) if math.isfinite(end)]
+    low = max(min(means + ends), min(means) - spread)
+    high = max(min(max(means + ends), max(means) + spread), low + spread / 2)
+
+    def position(value: float) -> str:
+        share = (min(max(value, low), high) - low) / (high - low)
+        return f"{6 + (AXIS - 12) * share:.1f}"
+
+    def row(conclusion: Conclusion) -> dict[str, Any]:
+        ends = (conclusion.low, conclusion.high)
+        return {
+            "name": comparison.name_of(conclusion.group),
+            "numbers": conclusion.written(test.metric),
+            "ends": [position(end) for end in ends] if math.isfinite(conclusion.low) else None,
+            "spot": position(conclusion.mean) if conclusion in known else None,
+            "conclusion": conclusion.outcome,
+            "shown": conclusion.verdict in (POSITIVE, NEGATIVE),
+        }
+
+    return {
+        "name": test.name,
+        "summary": test.summary.capitalize(),
+        "zero": position(0.0),
+        "axis": f"{AXIS:.0f}",
+        "rows": [row(conclusion) for conclusion in test.conclusions[:ROWS]],
+        "keys": [(shown(key, LONGEST), sentence) for key, sentence in test.keys],
     }
 
 
