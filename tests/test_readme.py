@@ -140,7 +140,7 @@ def test_the_sample_of_output_in_the_readme_is_true(command: Command) -> None:
 def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     register_schema()
-    for name in ("my_text.txt", "big.txt", "vectors.bin.gz"):
+    for name in ("my_text.txt", "big.txt", "vectors.bin.gz", "my_sets.yaml"):
         Path(name).write_text("a rose is a rose")
     Path("sbatch").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
