@@ -75,6 +75,13 @@ def test_the_cost_of_held_out_pairs_is_a_curve_of_its_own(tmp_path, texts_in):
     assert max(numbers) >= 2.5  # the axis reaches the held-out curve
 
 
+def test_the_longest_label_of_a_cost_is_inside_the_picture(tmp_path):
+    draw_costs({"cost": {0: 20.0, 1: 18.2888}}, estimated=True, path=tmp_path / "cost.png")
+    pixels = image.imread(tmp_path / "cost.png")[:, :, :3]
+    assert (pixels[:, -8:] == 1).all()
+    assert not (pixels[:, -200:] == 1).all()
+
+
 @pytest.mark.parametrize(
     ("costs", "floor", "unigram", "sentence"),
     [

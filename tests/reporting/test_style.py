@@ -54,7 +54,7 @@ def test_a_picture_has_its_colours_with_and_without_a_palette(tmp_path, count, m
         for n, size in zip(colours.shape, pixels.shape, strict=True)
         if n != 3
     )
-    np.testing.assert_allclose(pixels[np.ix_(rows, columns)], colours, atol=0.02)
+    np.testing.assert_allclose(pixels[np.ix_(rows, columns)], colours, atol=0.005)
 
 
 def test_a_picture_depends_on_no_picture_before_it(tmp_path):

@@ -25,7 +25,7 @@ from w2v_exp.reporting.projections import SOFTMAX_WORDS
 from w2v_exp.reporting.style import EndLabel, label_ends, label_points
 
 # Left, right, below and above, in inches.
-COST_MARGINS = 0.85, 2.0, 0.6, 0.75
+COST_MARGINS = 0.85, 2.25, 0.6, 0.75
 MAP_MARGINS = 0.75, 0.15, 0.6, 0.75
 # Metrics on the same axes: likelihoods together, the cost of another objective alone.
 PANELS = [("article_cost", "validation_cost", "cost"), ("objective_cost",)]

@@ -248,22 +248,25 @@ def _simplify_ticks(figure: Figure) -> None:
 
 
 def _write_png(pixels: NDArray[np.uint8], stream: IO[bytes]) -> None:
-    """Write a picture with a palette, if 64 or 32 levels of red, green and blue give at most 256 colours.
+    """Write a picture with a palette, if its colours differ in at most 256 ways by the first 6 or 5 bits.
 
-    That takes a third of the time, because rows of a palette are not filtered, and half the bytes.
+    That takes a third of the time, because rows of a palette are not filtered, and half the bytes. The most frequent
+    colour stands for those with the same bits.
     """
-    for highest in (0xFC, 0xF8):  # multiples of 4: by these, Pillow looks colours up
-        coarse = pixels & highest
-        picture = Image.frombuffer("RGBX", coarse.shape[1::-1], coarse, "raw", "RGBX", 0, 1).convert("RGB")
-        if counts := picture.getcolors(256):
-            levels = np.array([colour for _, colour in counts]).ravel()
+    picture = Image.frombuffer("RGBX", pixels.shape[1::-1], pixels, "raw", "RGBX", 0, 1).convert("RGB")
+    counts: Any = picture.getcolors(4096)  # Pillow's table is as large; None: there are more
+    for mask in (0xFC, 0xF8) if counts else ():
+        colours = {tuple(level & mask for level in colour): colour for _, colour in sorted(counts)}
+        if len(colours) <= 256:
             palette = Image.new("P", (1, 1))
-            palette.putpalette(levels.tolist())
+            palette.putpalette([level for bits in colours for level in bits])
+            if mask == 0xF8:  # Pillow looks colours up by 6 bits
+                picture = picture.point([level & mask for level in range(256)] * 3)
             picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-            picture.putpalette((levels * 255 // highest).tolist())
+            picture.putpalette([level for colour in colours.values() for level in colour])
             picture.save(stream, "png", compress_level=3)
             return
-    Image.fromarray(np.ascontiguousarray(pixels[..., :3])).save(stream, "png", compress_level=1)
+    picture.save(stream, "png", compress_level=1)
 
 
 def lay_out(figure: Figure) -> None:
