@@ -57,6 +57,7 @@ WHERE_NEEDED = {
     ("w2v_exp.embeddings.keyed_vectors", "scipy"),
     ("w2v_exp.slices.moments", "scipy"),
     ("w2v_exp.slices.change", "scipy"),
+    ("w2v_exp.embeddings.stability", "scipy"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]

@@ -284,6 +284,25 @@ METRICS = (
         items="questions",
         note="The share of Google's analogy questions with known words that are answered right.",
     ),
+    Metric(
+        "stability_neighbours",
+        "common neighbours between seeds",
+        "share",
+        "sweep",
+        MORE,
+        3,
+        note="The share of a word's 10 nearest neighbours that two runs which differ only in their seed have in "
+        "common. Like the next two, for sweeps with repeats and at least 50 words.",
+    ),
+    Metric("stability_cosine", "cosine after alignment between seeds", "", "sweep", MORE, 3),
+    Metric(
+        "stability_correlation",
+        "correlation of cosines between seeds",
+        "Pearson correlation",
+        "sweep",
+        MORE,
+        3,
+    ),
     Metric("sweep_best_*", "best mean of a configuration", "that of the metric", "sweep"),
     Metric(
         f"{ASSOCIATION}*",

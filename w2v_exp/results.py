@@ -51,6 +51,8 @@ class RunResult(ShortRepr):
         The nearest words of each probe word; empty for an unknown word.
     explorer : str
         State of the explorer's page, in one line; empty if it was not requested.
+    folder : str
+        The run's folder, if the result was read from it; it is not written.
     """
 
     name: str
@@ -64,6 +66,7 @@ class RunResult(ShortRepr):
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
     explorer: str = ""
+    folder: str = field(default="", compare=False)
 
     def _repr_html_(self) -> str:
         """Return status and metrics, for notebooks."""
@@ -174,7 +177,8 @@ class Sweep:
 
 def write_result(result: RunResult, folder: Path, sweep: Sweep | None) -> None:
     """Write the result of a run into its folder."""
-    write_checked(folder / RESULT_FILE, asdict(result) | {SWEEP_ID: sweep.id if sweep else ""})
+    values = {key: value for key, value in asdict(result).items() if key != "folder"}
+    write_checked(folder / RESULT_FILE, values | {SWEEP_ID: sweep.id if sweep else ""})
 
 
 def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
@@ -193,7 +197,7 @@ def read_result(folder: Path, sweep: Sweep | None = None) -> RunResult | None:
             for metric, points in values["curves"].items()
         }
         values["run_id"] = values["run_id"] or _run_id(folder)
-        return RunResult(**values)
+        return RunResult(**values, folder=str(folder))
     except FileNotFoundError:
         return None
     except (OSError, DamagedFileError, TypeError, ValueError, KeyError, AttributeError) as error:

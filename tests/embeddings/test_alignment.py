@@ -148,6 +148,7 @@ class TestProcrustes:
         one = vectors(0)
         one[7] = 0
         assert procrustes(one, one).cosines[7] == 0
+        assert procrustes(one, one).mean_cosine == pytest.approx(59 / 60)
         assert procrustes(one, one).residual == pytest.approx(0.0, abs=1e-7)
         assert math.isnan(procrustes(one, np.zeros_like(one)).residual)
 
@@ -181,9 +182,10 @@ class TestSimilarityCorrelation:
         found = similarity_correlation(vectors(0, words), vectors(1, words))
         assert np.isnan(found.words).all()
 
-    def test_equal_vectors_have_none(self):
-        same = np.ones((10, 4))
-        assert np.isnan(similarity_correlation(same, vectors(0, 10)).words).all()
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_equal_vectors_have_none(self, dtype):
+        same = np.full((50, 4), 0.3, dtype)
+        assert np.isnan(similarity_correlation(same, vectors(0, 50, 4, dtype)).words).all()
 
 
 def plain_correlations_overall(one, other):
@@ -202,6 +204,18 @@ def test_nothing_changes_if_a_space_is_rotated_and_scaled(seed, scale):
     assert similarity_correlation(one, turned).words == pytest.approx(
         similarity_correlation(one, other).words
     )
+
+
+def test_results_for_some_words_are_those_of_all():
+    one, other = related(6)
+    rows = np.array([3, 59, 0])
+    assert neighbour_ids(one, 5, rows).tolist() == neighbour_ids(one, 5)[rows].tolist()
+    whole, some = procrustes(one, other), procrustes(one, other, rows)
+    assert some.cosines == pytest.approx(whole.cosines[rows])
+    assert (some.mean_cosine, some.residual) == pytest.approx((whole.cosines.mean(), whole.residual))
+    whole, some = similarity_correlation(one, other), similarity_correlation(one, other, rows)
+    assert some.words == pytest.approx(whole.words[rows])
+    assert some.overall == pytest.approx(whole.overall)
 
 
 def test_blocks_change_nothing(monkeypatch):

@@ -14,12 +14,15 @@ from rich.text import Text
 from w2v_exp.choices import MlflowTracking
 from w2v_exp.experiment.descriptions import sweep_description, view_key, view_tags
 from w2v_exp.experiment.run_report import browse_lines
+from w2v_exp.experiment.stability import sweep_stability
 from w2v_exp.files import replacing
 from w2v_exp.metrics import CURVES, Ranking
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.conclusions import print_conclusions
 from w2v_exp.reporting.escape import visible_console
+from w2v_exp.reporting.stability import FILES as STABILITY_FILES
+from w2v_exp.reporting.stability import StabilityReport
 from w2v_exp.reporting.summary_page import FILE as PAGE
 from w2v_exp.reporting.summary_page import Header, Running, ranked_metrics, resources, write_summary_page
 from w2v_exp.results import RunResult, Sweep, read_results
@@ -141,17 +144,21 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
         companion.flush()
         results = read_results(folder, sweep)  # with the ids of the runs in the store
         comparison = _comparison(results, sweep)
+    stability = sweep_stability(comparison, plan.mlflow.uri if plan.mlflow else None)
     page = folder / PAGE
     header = Header(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
-    write_summary_page(comparison, header, page)
+    write_summary_page(comparison, header, page, stability)
     if not results:
         return []
+    if stability:
+        stability.write_csv(folder)
+        console.print(Text(stability.sentence()))
     if repeated:
         console.print(Text(f"{repeated} of {sweep.total} trials repeated the values of an earlier trial."))
     if len(results) < sweep.total:
         console.print(Text(f"{sweep.total - len(results)} of {sweep.total} runs were not started."))
     if plan.mlflow:
-        is_logged = _log_summary(sweep, comparison, folder, plan.mlflow, companion)
+        is_logged = _log_summary(sweep, comparison, stability, folder, plan.mlflow, companion)
         for line in browse_lines(plan, view=view_key(sweep) if is_logged else "", companion=companion):
             console.print(Text(line), soft_wrap=True)
     else:
@@ -178,6 +185,7 @@ def distinct(results: Sequence[RunResult]) -> list[RunResult]:
 def _log_summary(
     sweep: Sweep,
     comparison: Comparison,
+    stability: StabilityReport | None,
     folder: Path,
     tracking: MlflowTracking,
     companion: Companion | None,
@@ -189,8 +197,9 @@ def _log_summary(
 
     files = folder / SUMMARY_FILES
     write_skipped(comparison.skipped, files)
-    with replacing(files / PAGE, "wb", durable=False) as stream:
-        stream.write((folder / PAGE).read_bytes())
+    for name in [PAGE, *(STABILITY_FILES if stability else ())]:
+        with replacing(files / name, "wb", durable=False) as stream:
+            stream.write((folder / name).read_bytes())
     problem = log_summary(
         tracking,
         sweep.name,
@@ -200,7 +209,7 @@ def _log_summary(
         files,
         started=sweep.started,
         params=_summary_params(sweep, comparison),
-        metrics=_summary_metrics(comparison),
+        metrics=_summary_metrics(comparison) | (stability.metrics() if stability else {}),
         mirror=companion,
     )
     if companion:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from w2v_exp.embeddings.embeddings import VECTORS
+from w2v_exp.embeddings.stability import MOST_WORDS
 from w2v_exp.errors import UserError
+from w2v_exp.experiment.queries import whole_number
 from w2v_exp.files import TAG, replacing
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
@@ -32,7 +35,9 @@ Compare recorded runs: those in the folder of a sweep, or, in MLflow, of the new
   w2v-exp compare                              the newest sweep in MLflow
   w2v-exp compare --sweep 2026-11-22_22-30-00-a1b2
   w2v-exp compare --filter "params.optimizer = 'adam' and metrics.cost < 2"
-  w2v-exp compare --out reports/comparison     also write the table, the pictures and the page to a folder"""
+  w2v-exp compare --out reports/comparison     also write the table, the pictures and the page to a folder
+  w2v-exp compare --embeddings                 also compare nearest neighbours and spaces between the runs
+  w2v-exp compare --embeddings RUN RUN ...     those of given runs or files, named as for `w2v-exp ask`"""
 
 
 def compare_parser() -> argparse.ArgumentParser:
@@ -41,7 +46,13 @@ def compare_parser() -> argparse.ArgumentParser:
         prog="w2v-exp compare", description=COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     selected = parser.add_mutually_exclusive_group()
-    selected.add_argument("folder", nargs="?", type=Path, help="folder of a sweep; no store is needed")
+    selected.add_argument(
+        "folder",
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="folder of a sweep; no store is needed. With --embeddings also two or more runs or files",
+    )
     selected.add_argument("--sweep", help="name of a sweep; default: the newest sweep")
     selected.add_argument("--filter", help="filter in the syntax of MLflow's search")
     parser.add_argument("--uri", help="address of the store; default: MLFLOW_TRACKING_URI or ./mlflow.db")
@@ -50,6 +61,26 @@ def compare_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=Path, help="folder for comparison.csv, comparison.md, summary.html and the pictures"
+    )
+    embeddings = parser.add_argument_group("stability of the embeddings")
+    embeddings.add_argument(
+        "--embeddings",
+        action="store_true",
+        help="compare the embeddings of the runs: common neighbours, aligned spaces, least and most stable words",
+    )
+    embeddings.add_argument(
+        "--words",
+        type=whole_number,
+        metavar="N",
+        help=f"compare the most frequent N words that all runs have; default: {MOST_WORDS:,}",
+    )
+    embeddings.add_argument(
+        "--neighbours", type=whole_number, metavar="K", help="neighbours of a word; default: 10"
+    )
+    embeddings.add_argument(
+        "--vectors",
+        choices=VECTORS,
+        help="vectors to compare; default: those chosen by each run's `embedding`, or input for a file",
     )
     return parser
 
@@ -68,19 +99,41 @@ def compare_runs(arguments: list[str]) -> int:
 def _compare(given: argparse.Namespace, command: str) -> None:
     """Print the comparison of the selected runs, and write its files."""
     from w2v_exp.experiment.report import write_comparison
+    from w2v_exp.experiment.stability import comparison_stability, named_stability
     from w2v_exp.reporting.conclusions import print_conclusions
     from w2v_exp.reporting.summary_page import FILE as PAGE
     from w2v_exp.reporting.summary_page import write_summary_page
 
-    comparison, title = (
-        _folder_comparison(given.folder) if given.folder else _stored_comparison(given, command)
-    )
+    for option in ("words", "neighbours", "vectors"):
+        if getattr(given, option) is not None and not given.embeddings:
+            raise UserError(f"--{option}: needs --embeddings.")
+    limits = (given.words or MOST_WORDS, given.neighbours, given.vectors)
     console = visible_console()
+    if len(given.folder) > 1:
+        if not given.embeddings:
+            raise UserError(
+                "Several runs are compared with --embeddings; without it, give one folder of a sweep."
+            )
+        report = named_stability(given.folder, given.uri, *limits)
+        report.print(console)
+        if given.out:
+            given.out.mkdir(parents=True, exist_ok=True)
+            report.write_csv(given.out)
+            print(f"Written to {given.out}")
+        return
+    comparison, title = (
+        _folder_comparison(Path(given.folder[0])) if given.folder else _stored_comparison(given, command)
+    )
     comparison.print_table(console)
     print_conclusions(comparison, console)
+    stability = comparison_stability(comparison, given.uri, *limits) if given.embeddings else None
+    if stability:
+        stability.print(console)
     if given.out:
         write_comparison(comparison, given.out)
-        write_summary_page(comparison, title, given.out / PAGE)
+        if stability:
+            stability.write_csv(given.out)
+        write_summary_page(comparison, title, given.out / PAGE, stability)
         with replacing(given.out / "comparison.md") as stream:
             stream.write(comparison.to_markdown())
         print(f"Written to {given.out}")

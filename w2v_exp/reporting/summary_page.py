@@ -46,6 +46,7 @@ from w2v_exp.reporting.effects import (
 )
 from w2v_exp.reporting.importance import Importance, importance
 from w2v_exp.reporting.pages import COLOURS, WEB, render_page
+from w2v_exp.reporting.stability import StabilityReport
 from w2v_exp.results import RunResult
 
 FILE = "summary.html"
@@ -251,14 +252,16 @@ class Header:
     running: Running | None = None
 
 
-def write_summary_page(comparison: Comparison, header: Header, path: Path | str) -> None:
+def write_summary_page(
+    comparison: Comparison, header: Header, path: Path | str, stability: StabilityReport | None = None
+) -> None:
     """Write the page of a sweep."""
-    page = summary_page(comparison, header)
+    page = summary_page(comparison, header, stability)
     with replacing(path, durable=False) as stream:
         stream.write(page)
 
 
-def summary_page(comparison: Comparison, header: Header) -> str:
+def summary_page(comparison: Comparison, header: Header, stability: StabilityReport | None = None) -> str:
     """Return the page of a sweep; the same sweep gives the same bytes."""
     ranked, used = ranked_metrics(comparison), resources(comparison)
     effects = [key_effect(comparison, key, m) for m in [*ranked, *used] for key in comparison.keys]
@@ -300,6 +303,7 @@ def summary_page(comparison: Comparison, header: Header) -> str:
         effects=[_effect_table(comparison, each, effects) for each in shares],
         of_changes=any(effect.of_changes for effect in effects),
         heat_maps=_heat_maps(comparison, ranked),
+        stability=stability.page() if stability else None,
         skipped=[_ended(run) for run in comparison.skipped],
         unfinished=[_ended(run) for run in comparison.unfinished],
     )

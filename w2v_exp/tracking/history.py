@@ -304,6 +304,7 @@ def journal_result(journal: Journal) -> RunResult:
         metrics=final_metrics(metrics, tags),
         curves={} if header.params.get("epochs") == "0" else curves,  # a cost without training is no curve
         ended_by=tags.get("ended_by", ""),
+        folder=str(journal.folder),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,8 +16,10 @@ from urllib.request import url2pathname
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import UserError, require_kind
-from w2v_exp.files import expanded
+from w2v_exp.files import DamagedFileError, expanded, read_checked
+from w2v_exp.results import UPLOADED_FILE, RunResult
 from w2v_exp.tracking.database import query_database
+from w2v_exp.tracking.journal import Journal
 from w2v_exp.tracking.locations import download_artifact, list_artifacts, parse_address
 from w2v_exp.tracking.store import connect, error_message, store_uri
 
@@ -221,6 +224,56 @@ def _stored_run(source: str, address: str) -> StoredRun | None:
     return StoredRun(identity, name or identity, embedding or "input", file)
 
 
+def run_on_this_machine(result: RunResult, tracking_uri: str | None = None) -> StoredRun | None:
+    """Return the run of a result with its file of embeddings, if the file is on this machine.
+
+    It is in the run's folder, in that of the run that was reused, or in the store that has the run: the one it was
+    uploaded to, unless `tracking_uri` names another one. MLflow is not imported.
+    """
+    for folder in (Path(result.folder), Path(result.run_id)):
+        if folder.parts and (archive := _archive_in(folder)):
+            return StoredRun(str(folder), result.name, _recorded_in(folder)[1], archive)
+    if not RUN_ID.fullmatch(result.run_id):
+        return None
+    return _stored_run(result.run_id, _address(result, tracking_uri))
+
+
+def load_result(result: RunResult, tracking_uri: str | None = None, vectors: str | None = None) -> Embeddings:
+    """Return the embeddings of the run of a result, with `vectors` as their ``input``; None: those it evaluated.
+
+    Raises
+    ------
+    UserError
+        If the run has none, or its store cannot be read.
+    FormatError
+        If the file is damaged.
+    """
+    if found := run_on_this_machine(result, tracking_uri):
+        return Embeddings.load(found.file).using(vectors or found.embedding)
+    if not RUN_ID.fullmatch(result.run_id):
+        raise UserError(f"{result.folder or result.name}: there is no {ARCHIVE} of this run.")
+    address = _address(result, tracking_uri)
+    embeddings = _load_stored(result.run_id, address)
+    return embeddings.using(vectors or recorded_choice(result.run_id, address)[1])
+
+
+def _address(result: RunResult, tracking_uri: str | None) -> str:
+    """Return the address of the store of a result's run."""
+    if tracking_uri is None and result.folder:
+        with suppress(OSError, DamagedFileError):
+            tracking_uri = read_checked(Path(result.folder) / UPLOADED_FILE).get("uri")
+    return store_uri(tracking_uri)
+
+
+def _recorded_in(folder: Path) -> tuple[str, str]:
+    """Return the name and the value of `embedding` of the run in a folder; else its own name and ``input``."""
+    try:
+        header = Journal.open(folder).header
+    except (OSError, ValueError):
+        return folder.resolve().name, "input"
+    return header.name, header.params.get("embedding", "input")
+
+
 SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
 
 
@@ -275,9 +328,8 @@ def load_embeddings(
     path = _latest_folder() if source == LATEST and is_without_store(tracking_uri) else expanded(source)
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.exists() and not place.is_dir():  # a file or a pipe
-            return LoadedEmbeddings(
-                Embeddings.load(place, **asdict(options)), "input", path.resolve().name, str(place)
-            )
+            name, chosen = _recorded_in(path) if path.is_dir() else (path.resolve().name, "input")
+            return LoadedEmbeddings(Embeddings.load(place, **asdict(options)), chosen, name, str(place))
     if path.is_dir() and len(path.parts) > 1:
         raise UserError(f"{source}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     if path.suffix in SUFFIXES or len(path.parts) > 1:
