@@ -13,6 +13,7 @@ from w2v_exp.reporting.projections import (
     affinities,
     chosen_projection,
     exact_repulsion,
+    highest,
     map_seconds,
     nearest_directions,
     principal_components,
@@ -77,6 +78,22 @@ def test_the_nearest_directions_are_those_with_the_highest_cosines():
     np.testing.assert_allclose(found.cosines, -np.sort(-cosines, axis=1)[:, :5], atol=1e-6)
     own = nearest_directions(vectors, vectors, 299, same=True).ids
     np.testing.assert_array_equal(np.sort(own, axis=1), [np.delete(np.arange(300), i) for i in range(300)])
+
+
+@pytest.mark.parametrize("columns", [3, 64, 200, 2_000, 20_011])
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize(
+    "kinds", [2, 50, 10**6]
+)  # of numbers: with few kinds, most numbers are equal to others
+def test_the_highest_numbers_are_those_of_a_sort(columns, count, kinds):
+    count = min(count, columns - 1)
+    numbers = np.random.default_rng(columns).integers(0, kinds, (7, columns)).astype(np.float32)
+    numbers[0] = 0
+    numbers[1, :-1] = -np.inf
+    found = highest(numbers, count)
+    np.testing.assert_array_equal(found.cosines, -np.sort(-numbers, axis=1)[:, :count])
+    np.testing.assert_array_equal(np.take_along_axis(numbers, found.ids, axis=1), found.cosines)
+    assert all(len({*row}) == count for row in found.ids.tolist())
 
 
 def test_affinities_are_symmetric_shares_with_the_perplexity():

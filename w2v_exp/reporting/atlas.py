@@ -111,6 +111,6 @@ def _nearest_words(projector: Projector, units: NDArray[Any]) -> Neighbours:
 
 def atlas_seconds(words: int, dim: int, projection: str) -> float:
     """Return the expected seconds of `write_atlas` on one core, within a factor of 2: see `map_seconds`."""
-    searching = words * words * (8e-9 + 6e-11 * dim)
+    searching = words * words * (4e-9 + 6e-11 * dim)
     mapped = map_seconds(words, dim, projection)
     return searching + mapped if words > MAPPED else max(searching, mapped)

@@ -25,6 +25,7 @@ MAPPED = (
     20_000  # vectors that t-SNE and UMAP arrange; later ones are placed near their nearest ones among these
 )
 PLACED_BY = 3
+GROUP = 64  # columns; with 32 or 128 the time differs by less than a third
 NEIGHBOURS = 15  # of UMAP
 Positions = NDArray[np.float64]  # shape (n, 2)
 
@@ -88,12 +89,31 @@ def nearest_directions(
         cosines = directions[rows] @ others.T
         if same:
             cosines[np.arange(len(rows)), rows] = -np.inf
-        ids = np.argpartition(cosines, -count, axis=1)[:, -count:]
-        nearest = np.take_along_axis(cosines, ids, axis=1)
-        order = np.argsort(-nearest, axis=1, kind="stable")
-        found.ids[rows] = np.take_along_axis(ids, order, axis=1)
-        found.cosines[rows] = np.take_along_axis(nearest, order, axis=1)
+        found.ids[rows], found.cosines[rows] = highest(cosines, count)
     return found
+
+
+def highest(numbers: NDArray[np.float32], count: int) -> Neighbours:
+    """Return the columns of the `count` highest numbers of each row and these numbers, the highest first.
+
+    The `count`-th highest of the maxima of groups of columns is a lower bound of the `count`-th highest number, and few
+    others are above it. For the 15 highest of 200,000 numbers, this takes a seventh of the time of a partition of all.
+    """
+    n, m = numbers.shape
+    groups = m // GROUP
+    if groups > count:
+        maxima = numbers[:, : groups * GROUP].reshape(n, groups, GROUP).max(axis=2)
+        bounds = np.partition(maxima, -count, axis=1)[:, -count]
+        rows, columns = np.nonzero(numbers >= bounds[:, None])
+        if len(rows) <= 4 * n * count:  # more if many numbers are equal
+            values = numbers[rows, columns]
+            starts = np.searchsorted(rows, np.arange(n))
+            order = np.lexsort((-values, rows))[starts[:, None] + np.arange(count)]
+            return Neighbours(columns[order], values[order])
+    columns = np.argpartition(numbers, -count, axis=1)[:, -count:]
+    values = np.take_along_axis(numbers, columns, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return Neighbours(np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1))
 
 
 MAP_WORDS = 300  # in the picture of a map; more dots have hardly any labels
