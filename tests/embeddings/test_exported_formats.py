@@ -69,7 +69,7 @@ def bytes_in_format(embeddings, format):
 
 
 @given(any_embeddings())
-@property_settings(max_examples=examples(50))
+@property_settings(max_examples=examples(30))
 @example(HOSTILE)
 @example(Embeddings(["a"], None, np.array([[2.0**127, -1, 0]])))
 @example(Embeddings(["a"], None, np.array([[1e-45, 178e-45, 0]], np.float32)))
@@ -198,7 +198,7 @@ def _character(found):
 
 
 @given(float32_embeddings)
-@property_settings(max_examples=examples(30))
+@property_settings(max_examples=examples(20))
 @example(HOSTILE)
 @example(Embeddings(HOSTILE.words, None, HOSTILE.input))
 def test_tensorboard_finds_each_word_and_vector(embeddings):
@@ -283,7 +283,7 @@ def tensor(content):
 
 
 @given(float32_embeddings)
-@property_settings(max_examples=examples(30))
+@property_settings(max_examples=examples(20))
 @example(HOSTILE)
 @example(Embeddings(["[UNK]", "[[UNK]]", "unk"], None, np.ones((3, 1), np.float32)))
 def test_a_model_has_the_vector_of_each_word_and_zeros_for_others(embeddings):
@@ -335,7 +335,7 @@ def test_sentences_are_split_into_the_words_of_the_vocabulary(words, sentence, f
 
 @needs_model2vec
 @given(float32_embeddings)
-@property_settings(max_examples=examples(50))
+@property_settings(max_examples=examples(30))
 @example(HOSTILE)
 def test_model2vec_itself_encodes_each_word_as_its_vector(embeddings):
     from model2vec import StaticModel
