@@ -103,10 +103,10 @@ def test_a_named_file_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Sources, "compose", lambda *given: calls.append(given) or compose(*given))
         command = check_command(parse([MINE, "corpus.path=long.txt", "epochs=3"]))
-    assert len(calls) == 1
-    assert (
-        command.picks == check_command(parse([MINE, "corpus.path=long.txt", "corpus=file", "epochs=3"])).picks
-    )
+        in_python = check_command(parse([MINE, "corpus=file", "corpus.path=long.txt", "epochs=3"]))
+    assert len(calls) == 2
+    composed_twice = check_command(parse([MINE, "corpus.path='${oc.env:NO,long.txt}'", "epochs=3"]))
+    assert command.picks == in_python.picks == composed_twice.picks
 
 
 @pytest.mark.second_tier

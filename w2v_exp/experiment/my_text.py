@@ -110,6 +110,9 @@ def _plain(value: Any) -> Any:
 def _only_path(overrides: Iterable[Override]) -> str | None:
     """Return the path of the text, if the overrides choose nothing else of the corpus: a composition takes 0.06 s."""
     texts = [each for each in overrides if str(each.key_or_group).partition(".")[0] == "corpus"]
+    texts = [
+        each for each in texts if each.input_line != "corpus=file"
+    ]  # as `train` has it, and the experiment
     if [str(each.key_or_group) for each in texts] != [PATH] or texts[0].is_sweep_override():
         return None
     path = _plain(texts[0].value())

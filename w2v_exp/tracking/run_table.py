@@ -17,7 +17,7 @@ from w2v_exp.tracking.history import SUMMARY, final_metrics, is_running, journal
 from w2v_exp.tracking.journal import FILE as JOURNAL
 from w2v_exp.tracking.journal import Journal
 from w2v_exp.tracking.load import OUTPUTS, is_without_store
-from w2v_exp.tracking.store import open_store
+from w2v_exp.tracking.store import configure_mlflow, open_store
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]
@@ -113,6 +113,7 @@ def _matching(found: Sequence[RecordedRun], filter_string: str) -> list[Recorded
     """Return the runs of folders that match a filter, by MLflow's own parser."""
     if not filter_string:
         return [*found]
+    configure_mlflow()
     from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
     from mlflow.exceptions import MlflowException
     from mlflow.utils.search_utils import SearchUtils
