@@ -21,7 +21,7 @@ SEEDS = 10  # of a configuration
 SAMPLED_WORDS = 250  # of each frequency band
 PAIRS = 6  # of runs, for each agreement
 LEAST_WORDS = 50  # neighbours among fewer words say little
-MOST_BYTES = 1 << 29  # of files of embeddings
+MOST_BYTES = 1 << 28  # of files of embeddings
 
 COMPARED_CONFIGURATIONS = 10  # by `w2v-exp compare --embeddings`
 
