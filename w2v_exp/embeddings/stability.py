@@ -26,7 +26,7 @@ from w2v_exp.embeddings.alignment import (
     similarity_correlation,
 )
 from w2v_exp.embeddings.embeddings import Embeddings
-from w2v_exp.errors import UserError, require_whole
+from w2v_exp.errors import ShortRepr, UserError, require_whole
 
 MEASURES = ("overlap", "cosine", "correlation")  # the order of the rows of arrays
 MOST_WORDS = 10_000  # most frequent words among which all is measured
@@ -51,8 +51,8 @@ class ComparedRun(NamedTuple):
     embeddings: Embeddings
 
 
-@dataclass(frozen=True)
-class Agreement:
+@dataclass(frozen=True, repr=False)
+class Agreement(ShortRepr):
     """Agreement of runs of one configuration, or of two, as means over pairs of runs.
 
     Parameters
@@ -146,8 +146,8 @@ def frequency_bands(words: int) -> list[Band]:
     return [*bands, Band(first, words)]
 
 
-@dataclass(frozen=True)
-class Stability:
+@dataclass(frozen=True, repr=False)
+class Stability(ShortRepr):
     """Agreement of runs within and between configurations.
 
     Parameters

@@ -7,7 +7,7 @@ from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice, repeat
 from pathlib import Path
@@ -217,7 +217,7 @@ class EncodedText(ShortRepr):
     digest: str
     segments: NDArray[np.int64]
     documents: NDArray[np.int64] = None  # type: ignore[assignment]  # never after `__post_init__`
-    names: Sequence[str] = None  # type: ignore[assignment]
+    names: Sequence[str] = field(default=None, repr=False)  # type: ignore[arg-type]
     entry: Path | None = None
 
     def __post_init__(self) -> None:
