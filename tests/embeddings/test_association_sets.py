@@ -133,6 +133,8 @@ def test_an_unknown_name_lists_all():
         (("a" * 101, {"a": ["x"]}, {"b": ["y"], "c": ["z"]}), "is longer than 100 characters"),
         ((1, {"a": ["x"]}, {"b": ["y"], "c": ["z"]}), "name=1"),
         (("t", ["x"], {"b": ["y"], "c": ["z"]}), "targets=.*must be sets of words by name"),
+        (("t", {"a\n": ["x"]}, {"b": ["y"], "c": ["z"]}), "is no name of a set"),
+        (("t", {"a" * 101: ["x"]}, {"b": ["y"], "c": ["z"]}), "is no name of a set"),
         (("t", {"a": "x"}, {"b": ["y"], "c": ["z"]}), "targets=a: must be a list of at least one word"),
         (("t", {"a": [1]}, {"b": ["y"], "c": ["z"]}), "targets=a: has 1, which is not a word"),
         (("t", {"a": []}, {"b": ["y"], "c": ["z"]}), "targets=a: must be a list of at least one word"),

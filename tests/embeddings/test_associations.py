@@ -220,9 +220,29 @@ def test_a_permuted_set_needs_two_words():
 def test_equal_vectors_have_no_effect_size():
     test = sets_of("WEAT")
     words, _ = vectors_of(test)
-    for vectors in (np.ones((len(words), 3)), np.zeros((len(words), 3))):
-        found = associate(words, vectors, test)
-        assert found.problem == "all words have the same association, so the effect has no scale."
+    found = associate(words, np.ones((len(words), 3)), test)
+    assert found.problem == "all words have the same association, so the effect has no scale."
+
+
+def test_a_word_with_a_vector_of_zeros_is_unknown():
+    test = sets_of("WEAT", (5, 5, 5, 5))
+    words, vectors = vectors_of(test)
+    without = [word for word in words if word != "a1"]
+    expected = associate(without, np.delete(vectors, words.index("a1"), axis=0), test)
+    vectors[words.index("a1")] = 0
+    assert associate(words, vectors, test) == expected
+    assert expected.missing == {"a": ["a1"]}
+    nothing = associate(words, np.zeros_like(vectors), test)
+    assert "a lacks 5 of 5 words" in nothing.problem
+
+
+@pytest.mark.parametrize(("size", "lost"), [(100, 0.29), (10, 0.3), (50, 0.14)])
+def test_a_set_may_lose_exactly_the_given_share(size, lost):
+    test = sets_of("WEAT", (size, 2, 2, 2))
+    words, vectors = vectors_of(test)
+    first = round(size * lost)
+    assert associate(words[first:], vectors[first:], test, largest_loss=lost).problem == ""
+    assert associate(words[first + 1 :], vectors[first + 1 :], test, largest_loss=lost).problem
 
 
 def test_a_word_is_found_as_spelled_or_else_in_another_case():

@@ -40,7 +40,8 @@ class AssociationTest(ShortRepr):
     name : str
         Lower-case letters, digits and underscores: it is a part of the name of a metric.
     targets, attributes : mapping of str to sequence of str
-        One or two sets of words, by name. No word may be in two sets, or twice in one; case does not count.
+        One or two sets of words, by name. No word may be in two sets, or twice in one; case does not count. A set has
+        at most 1,000 words.
 
     Raises
     ------
@@ -150,6 +151,10 @@ def published_sets() -> dict[str, list[str]]:
 
 def _check_set(key: str, name: str, words: Any, seen: dict[str, str]) -> None:
     """Raise `SettingError` for a set that is empty or repeats a word; `seen` has the set of each word so far."""
+    if not name.isprintable() or len(name) > LONGEST_NAME:
+        raise SettingError(
+            key, name, f"is no name of a set: it must be printable, with at most {LONGEST_NAME} characters."
+        )
     if isinstance(words, str) or not isinstance(words, Sequence) or not words:
         raise SettingError(key, name, "must be a list of at least one word.")
     if len(words) > MOST_WORDS:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from w2v_exp.embeddings.association_sets import AssociationTest
 from w2v_exp.embeddings.similarity import directions
-from w2v_exp.embeddings.word_pairs import first_ids
 from w2v_exp.errors import ShortRepr, require_number, require_whole
 
 LARGEST_LOSS = 0.2  # share of a set's words
@@ -121,7 +120,7 @@ def associate(
     words : sequence of str
         The known words. A word of a set that is not among them is replaced by the first that differs only in case.
     vectors : ndarray of float, shape (V, dim)
-        Their vectors.
+        Their vectors. A word with a vector of zeros is unknown: it has no cosine.
     test : AssociationTest
         The sets.
     largest_loss : float
@@ -131,7 +130,7 @@ def associate(
     """
     largest_loss = require_number("largest_loss", largest_loss, at_least=0, below=1)
     seed = require_whole("seed", seed, at_least=0)
-    found = _find_words(words, test)
+    found = _find_words(words, test, vectors)
     if problem := _problem(test, found, largest_loss):
         return Association(test.name, test.kind, **found.described(), problem=problem)
     units = [directions(np.asarray(vectors[ids], np.float64)) for ids in found.ids]
@@ -167,19 +166,24 @@ class _Found(NamedTuple):
         return {"known": self.known, "missing": self.missing, "respelled": self.respelled}
 
 
-def _find_words(words: Sequence[str], test: AssociationTest) -> _Found:
-    exact, upper = first_ids(words, str), first_ids(words, str.upper)
+def _find_words(words: Sequence[str], test: AssociationTest, vectors: NDArray[Any] | None = None) -> _Found:
+    """Return the ids of the words of each set, without those of zero vectors, which have no cosine."""
+    sought = {word.upper() for listed in test.sets.values() for word in listed}
+    exact: dict[str, int] = {}
+    upper: dict[str, int] = {}
+    for number, word in enumerate(words):
+        if (spelled := word.upper()) in sought and (vectors is None or vectors[number].any()):
+            exact[word] = number
+            upper.setdefault(spelled, number)
     found = _Found([], {}, {}, {})
-    for name, sought in test.sets.items():
-        ids = [exact.get(word, upper.get(word.upper(), -1)) for word in sought]
-        missing = [word for word, number in zip(sought, ids, strict=True) if number < 0]
-        found.ids.append([number for number in ids if number >= 0])
-        found.known[name] = len(sought) - len(missing)
-        if missing:
+    for name, listed in test.sets.items():
+        ids = {word: exact.get(word, upper.get(word.upper(), -1)) for word in listed}
+        known = {word: number for word, number in ids.items() if number >= 0}
+        found.ids.append([*known.values()])
+        found.known[name] = len(known)
+        if missing := [word for word in listed if word not in known]:
             found.missing[name] = missing
-        for word, number in zip(sought, ids, strict=True):
-            if number >= 0 and words[number] != word:
-                found.respelled[word] = words[number]
+        found.respelled.update({word: words[i] for word, i in known.items() if words[i] != word})
     return found
 
 
@@ -188,7 +192,7 @@ def _problem(test: AssociationTest, found: _Found, largest_loss: float) -> str:
     lost = [
         f"{name} lacks {len(words)} of {len(test.sets[name])} words"
         for name, words in found.missing.items()
-        if len(words) > largest_loss * len(test.sets[name])
+        if len(words) > largest_loss * len(test.sets[name]) + _DUST
     ]
     if lost:
         return f"{', '.join(lost)}, more than {100 * largest_loss:g} %."
