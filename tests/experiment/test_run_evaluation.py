@@ -215,6 +215,7 @@ def test_a_sweep_concludes_for_each_configuration(command: Command, tmp_path: Pa
         ("evaluation.associations=[]", "evaluation.word_pairs=[]: needs a set"),
         ("evaluation.associations=[bad.yaml]", "bad.yaml, line 1: The file has the unknown key test"),
         ("evaluation.associations=[own.yaml,./own.yaml]", "associations=./own.yaml: has the second test named own"),
+        ("evaluation.associations=own.yaml", "associations: must be a list, in brackets: evaluation.associations=[…]."),
         ("evaluation.largest_loss=2", "evaluation.largest_loss=2"),
     ],
 )  # fmt: skip

@@ -81,7 +81,7 @@ def test_one_seed_shows_nothing_and_asks_for_more():
 
 def test_tests_that_lack_words_are_not_computed():
     found = conclusions({("2", "10"): LOST, ("5", "10"): SHOWN})
-    assert [one.outcome for one in found.conclusions] == ["not computed", "positive"]
+    assert [one.outcome for one in found.conclusions] == ["not computed (unknown words)", "positive"]
     assert found.conclusions[0].written(found.metric) == ("–",) * 3
     assert found.summary == "positive in 1, not computed in 1 of 2 configurations."
     assert found.keys == [("window", "the effects cannot be compared.")]

@@ -126,6 +126,8 @@ def _invalid_value(
     if isinstance(error, ValidationError) and "Union[int, str]" in str(error.msg):
         value = found[1] if (found := re.match(r"Value '(.*)' of type", str(error.msg))) else error.value
         return SettingError(key, value, "must be a whole number, 1 or more, or auto.")
+    if "is not a ListConfig" in str(error.msg):
+        return UserError(f"{key}: must be a list, in brackets: {key}=[…].")
     return UserError(f"{key}: {str(error.msg or error).splitlines()[0]}")
 
 

@@ -51,7 +51,7 @@ class Conclusion(NamedTuple):
     verdict : str
         One of `ORDER`.
     reason : str
-        Of an effect that is not shown: ``seeds``, ``words`` or both.
+        Of an effect that is not shown: ``seeds``, ``words`` or both; of one that is not computed: ``unknown words``.
     """
 
     group: Group
@@ -152,7 +152,7 @@ def _conclude(group: Group, metric: str) -> Conclusion:
     p = max(run.metrics.get(f"p_{metric}", math.nan) for run in group.runs)
     mean = fmean(effects)
     if math.isnan(mean):
-        return Conclusion(group, mean, math.nan, math.nan, math.nan, MISSING)
+        return Conclusion(group, mean, math.nan, math.nan, math.nan, MISSING, "unknown words")
     margin = student_margin(effects, SURE)
     low, high = mean - margin, mean + margin
     if math.isnan(margin):
