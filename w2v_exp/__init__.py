@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame  # type: ignore[import-untyped]
 
-    from w2v_exp.embeddings import Embeddings
+    from w2v_exp.embeddings import AssociationTest, Embeddings
     from w2v_exp.embeddings.keyed_vectors import KeyedVectors
     from w2v_exp.errors import UserError
     from w2v_exp.examples.architectures import Cbow, SkipGram
@@ -179,6 +179,7 @@ _MODULES = {
     "ArticleCorpus": "w2v_exp.text.corpus",
     "ArticleInitialization": "w2v_exp.model.parameters",
     "ArticleTokenizer": "w2v_exp.text.tokenizers",
+    "AssociationTest": "w2v_exp.embeddings",
     "BlockExamples": "w2v_exp.examples.blocks",
     "Cbow": "w2v_exp.examples.architectures",
     "CharacterTokenizer": "w2v_exp.text.tokenizers",
@@ -237,6 +238,7 @@ __all__ = [
     "ArticleCorpus",
     "ArticleInitialization",
     "ArticleTokenizer",
+    "AssociationTest",
     "BlockExamples",
     "Cbow",
     "CharacterTokenizer",
