@@ -110,6 +110,7 @@ def metrics_page() -> str:
         "start": "before training",
         "epoch": "after epochs",
         "end": "at the end",
+        "replicate": "for each replicate",
         "sweep": "for a sweep",
     }
     better = {"minimize": "lower", "maximize": "higher", None: ""}

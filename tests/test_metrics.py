@@ -65,6 +65,15 @@ RUNS = {
         "evaluation.associations=[own.yaml]",
         "evaluation.every=1",
     ],
+    "resampled": [
+        f"corpus.text='{TEXT * 32}'",  # blocks of a thousand tokens, ten or more
+        "epochs=1",
+        "labels=counts",
+        "bootstrap=2",
+        "evaluation=standard",
+        "evaluation.word_pairs=[own.tsv]",
+        "evaluation.analogies=[]",
+    ],
     "untrained": ["epochs=0", "initialization=spectral"],
 }
 
@@ -155,7 +164,7 @@ def test_runs_log_the_metrics_of_the_table_and_when_it_says(
             assert [metric for metric in metrics if described(metric) is None] == []
             seen |= {described(metric).name for metric in metrics}
             repeated = [m for m in run.data.metrics if len(client.get_metric_history(run.info.run_id, m)) > 1]
-            assert {described(metric).logged for metric in repeated} <= {"epoch"}
+            assert {described(metric).logged for metric in repeated} <= {"epoch", "replicate"}
             if "-m" not in overrides:
                 assert set(logged_metrics(plan_of(*SETTINGS, *overrides))) - set(metrics) == set(), name
     assert {metric.name for metric in METRICS} - seen - NOT_EVERYWHERE == set()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from w2v_exp.embeddings import AssociationTest, Embeddings
     from w2v_exp.embeddings.keyed_vectors import KeyedVectors
+    from w2v_exp.embeddings.replicates import Replicates
     from w2v_exp.errors import UserError
     from w2v_exp.examples.architectures import Cbow, SkipGram
     from w2v_exp.examples.batches import Examples
@@ -175,6 +176,34 @@ def load_run(run_id: "str | PathLike[str]" = "latest", tracking_uri: str | None 
     return load.load_run(run_id, tracking_uri)
 
 
+def load_replicates(
+    run_id: "str | PathLike[str]" = "latest", tracking_uri: str | None = None
+) -> "Replicates":
+    """Return the replicates of a run with a bootstrap, for intervals.
+
+    Parameters
+    ----------
+    run_id, tracking_uri
+        As for `load_run`.
+
+    Raises
+    ------
+    UserError
+        If there is no such store or run, or the run has no replicates.
+    FormatError
+        If a file is damaged.
+
+    Examples
+    --------
+    >>> replicates = load_replicates("latest")  # doctest: +SKIP
+    >>> replicates.interval(replicates.cosines("peace", "war"), estimate=0.32)  # doctest: +SKIP
+    (0.11, 0.57)
+    """
+    from w2v_exp.tracking import load  # late: it is above the core, and needs MLflow
+
+    return load.load_replicates(run_id, tracking_uri)
+
+
 _MODULES = {
     "ArticleCorpus": "w2v_exp.text.corpus",
     "ArticleInitialization": "w2v_exp.model.parameters",
@@ -193,6 +222,7 @@ _MODULES = {
     "NegativeSampling": "w2v_exp.model.negative_sampling",
     "Pairs": "w2v_exp.examples.pairs",
     "Parameters": "w2v_exp.model.parameters",
+    "Replicates": "w2v_exp.embeddings.replicates",
     "SentenceCorpus": "w2v_exp.text.sentences",
     "SkipGram": "w2v_exp.examples.architectures",
     "Softmax": "w2v_exp.model.softmax",
@@ -252,6 +282,7 @@ __all__ = [
     "NegativeSampling",
     "Pairs",
     "Parameters",
+    "Replicates",
     "SentenceCorpus",
     "SkipGram",
     "Softmax",
@@ -273,6 +304,7 @@ __all__ = [
     "encode_cached",
     "encode_text",
     "information_explained",
+    "load_replicates",
     "load_run",
     "runs",
     "train",

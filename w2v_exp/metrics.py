@@ -51,7 +51,8 @@ class Metric:
         Empty for a number of things; ``share`` is shown as a percentage in the report of a run.
     logged : str
         ``start``: known before training; ``epoch``: taken after epochs, as often as the configuration has it, the last
-        value being the run's; ``end``: taken once, after training; ``sweep``: of the summary of a sweep.
+        value being the run's; ``end``: taken once, after training; ``replicate``: of each replicate of a bootstrap, its
+        step being their number; ``sweep``: of the summary of a sweep.
     better : str, optional
         The direction that is better; None where neither is.
     decimals : int, optional
@@ -81,7 +82,7 @@ class Metric:
     name: str
     label: str
     unit: str
-    logged: Literal["start", "epoch", "end", "sweep"]
+    logged: Literal["start", "epoch", "end", "replicate", "sweep"]
     better: Direction | None = None
     decimals: int | None = 4
     column: str = ""
@@ -129,6 +130,10 @@ def _has_bounds(plan: Plan) -> bool:
     return plan.bounds and plan.costs_all_pairs
 
 
+REPLICATE = "_replicate"  # behind the name of a score
+OF_DOCUMENTS = (
+    "With bootstrap: over replicates, each trained on documents that are drawn anew, centred on the score."
+)
 NATS, MEGABYTES, SECONDS = "nats per pair", "MB", "seconds"
 # In the order of columns, rows and rankings. The first pattern that fits a name counts.
 METRICS = (
@@ -302,6 +307,19 @@ METRICS = (
         "sweep",
         MORE,
         3,
+    ),
+    Metric(
+        f"*{REPLICATE}",
+        "score of a replicate of the bootstrap",
+        "that of the score",
+        "replicate",
+        note="The step is the number of the replicate.",
+    ),
+    Metric(
+        "*_low", "lower end of the 90 % interval of a score", "that of the score", "end", note=OF_DOCUMENTS
+    ),
+    Metric(
+        "*_high", "upper end of the 90 % interval of a score", "that of the score", "end", note=OF_DOCUMENTS
     ),
     Metric("sweep_best_*", "best mean of a configuration", "that of the metric", "sweep"),
     Metric(

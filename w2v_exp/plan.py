@@ -40,6 +40,7 @@ from w2v_exp.training.schedules import Schedule
 MOST_DIMENSIONS = 1_000_000
 MOST_EPOCHS = 1_000_000_000
 MOST_PROBES = 1_000
+MOST_REPLICATES = 10_000
 MOST_RUNS = 10_000  # of a sweep: their configurations are composed and checked before the first one begins
 DTYPES = ("float32", "float64")
 EMBEDDINGS = ("input", "sum", "balanced")
@@ -83,6 +84,8 @@ class Plan:
     order: str
     seed: int
     repeats: int
+    bootstrap: int
+    bootstrap_epochs: int | None
     changes: dict[str, Any]
     change: str | None
     dtype: str
@@ -99,6 +102,9 @@ class Plan:
         check_whole(self, "window", "batch_size", at_least=1)
         check_whole(self, "dim", at_least=1, at_most=MOST_DIMENSIONS)
         check_whole(self, "repeats", at_least=1, at_most=MOST_RUNS)
+        check_whole(self, "bootstrap", at_least=0, at_most=MOST_REPLICATES)
+        if self.bootstrap_epochs is not None:
+            check_whole(self, "bootstrap_epochs", at_least=1, at_most=MOST_EPOCHS)
         check_whole(self, "threads", "workers", at_least=1, at_most=MOST_CORES)
         check_whole(self, "cost_sample", at_least=2)
         if self.cost_every is not None:
@@ -126,6 +132,12 @@ class Plan:
                 "workers",
                 self.workers,
                 f"requires labels=blocks; with labels={self.encoding} use threads.",
+            )
+        if self.workers > 1 and self.bootstrap:
+            raise SettingError(
+                "bootstrap",
+                self.bootstrap,
+                "is not supported with workers above 1, which train no run twice.",
             )
 
     def option(self, group: str) -> str:

@@ -53,6 +53,8 @@ class RunResult(ShortRepr):
         State of the explorer's page, in one line; empty if it was not requested.
     folder : str
         The run's folder, if the result was read from it; it is not written.
+    replicates : dict of str to list of float
+        Each score in every replicate of a bootstrap, by the name of its metric.
     """
 
     name: str
@@ -67,6 +69,7 @@ class RunResult(ShortRepr):
     similar: dict[str, list[str]] = field(default_factory=dict)
     explorer: str = ""
     folder: str = field(default="", compare=False)
+    replicates: dict[str, list[float]] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """Return status and metrics, for notebooks."""

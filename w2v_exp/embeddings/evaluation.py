@@ -106,7 +106,7 @@ class StandardEvaluation:
                 _require_set(key, source, named)
                 name = set_name(key, source)
                 parts = [name, f"{name}_semantic", f"{name}_syntactic"]
-                taken = {part + end for part in parts for end in ("", "_known", "_coverage")}
+                taken = {part + end for part in parts for end in ("", "_known", "_coverage", "_low", "_high")}
                 if taken & names:
                     raise SettingError(key, source, f"is the second set named {name}; rename its file.")
                 names |= taken

@@ -151,7 +151,11 @@ class ValidationRule:
         )
         between = np.concatenate([[0], ranges.ravel(), [length]]).reshape(-1, 2)
         training, held_out = (
-            TextPart(_gather(text.ids, taken, folder), np.concatenate([[0], np.cumsum(lengths[of_part])]))
+            TextPart(
+                _gather(text.ids, taken, folder),
+                np.concatenate([[0], np.cumsum(lengths[of_part])]),
+                None if text.documents is None else _tokens_before(text.documents, taken),
+            )
             for taken, of_part in ((between, ~is_held_out), (ranges, is_held_out))
         )
         for part, purpose in ((training, "train on"), (held_out, "validate with")):
@@ -204,6 +208,16 @@ def _joined(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.i
     """Return sorted ranges as rows of start and stop, adjacent ones joined."""
     apart = starts[1:] != stops[:-1]
     return np.column_stack([starts[np.r_[True, apart]], stops[np.r_[apart, True]]])
+
+
+def _tokens_before(positions: NDArray[np.int64], ranges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of tokens of sorted ranges before each position."""
+    starts, stops = ranges.T
+    full = np.concatenate([[0], np.cumsum(stops - starts)])
+    number = starts.searchsorted(positions)  # of ranges that begin before
+    behind = np.concatenate([[0], stops])[number] - positions
+    before: NDArray[np.int64] = full[number] - np.maximum(behind, 0)
+    return before
 
 
 def _gather(ids: NDArray[np.int32], ranges: NDArray[np.int64], folder: Path | None) -> NDArray[np.int32]:

@@ -32,10 +32,13 @@ class TextPart(ShortRepr):
         In the order of the text; may be mapped from a file.
     segments : ndarray of int64, shape (p + 1,), optional
         Segment k is ``ids[segments[k]:segments[k + 1]]``; None: a single segment.
+    documents : ndarray of int64, shape (d + 1,), optional
+        As in `EncodedText`; None: not known.
     """
 
     ids: NDArray[np.int32]
     segments: NDArray[np.int64] | None = None
+    documents: NDArray[np.int64] | None = None
 
 
 class Subsampling(Protocol):

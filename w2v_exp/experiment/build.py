@@ -38,7 +38,8 @@ def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None
     SettingError
         If one of them would have no pair.
     """
-    whole = TextPart(text.ids, text.segments if len(text.segments) > 2 else None)  # None is faster
+    segments = text.segments if len(text.segments) > 2 else None  # None is faster
+    whole = TextPart(text.ids, segments, text.documents)
     if not plan.validation.share:
         return whole, None
     try:

@@ -104,6 +104,8 @@ def estimate_run(
         estimate = replace(estimate, step=0)
     elif plan.workers > 1:
         estimate = _with_workers(estimate, plan.workers)
+    if plan.bootstrap:
+        estimate = _with_replicate(estimate, text)
     return replace(
         estimate, examples=estimate.examples + pretrained, peak_build=estimate.peak_build + pretrained
     )
@@ -117,6 +119,17 @@ def _with_workers(estimate: MemoryEstimate, workers: int) -> MemoryEstimate:
         step=workers * (estimate.step + WORKER_BYTES),
         peak_build=estimate.peak_build + estimate.parameters,  # drawn, and then copied into shared memory
     )
+
+
+def _with_replicate(estimate: MemoryEstimate, text: TextPart) -> MemoryEstimate:
+    """Return the memory of a run and one replicate: the text and all else once more, beside what the run has kept.
+
+    The copy is as long as the text on average; the replicates of a hundred documents differ by a tenth.
+    """
+    kept = estimate.examples + estimate.parameters + estimate.optimizer
+    copy = 0 if isinstance(text.ids, np.memmap) else text.ids.nbytes
+    copy += 0 if text.segments is None else text.segments.nbytes
+    return replace(estimate, peak_build=max(estimate.peak_build, kept + copy + estimate.total))
 
 
 def _with_factors(
@@ -212,7 +225,7 @@ FEW_EPOCHS = 20
 
 
 def estimate_seconds(plan: Plan, statistics: PairStatistics, rates: Rates | None = None) -> float:
-    """Return the expected seconds of all epochs of a plan, without measurements beside training.
+    """Return the expected seconds of all epochs of a plan and its replicates, without measurements beside training.
 
     Within a factor of 2 on an idle machine, mostly within a third.
 
@@ -229,7 +242,7 @@ def estimate_seconds(plan: Plan, statistics: PairStatistics, rates: Rates | None
     factor = plan.epochs * steps * EVERYDAY / _speed_up(plan, statistics)
     if rates is None and factor * work.seconds(TYPICAL) > MEASURED:
         rates = measure_rates(plan.dtype, plan.dim)
-    return within_stop(plan, factor * work.seconds(rates or TYPICAL))
+    return with_replicates(plan, within_stop(plan, factor * work.seconds(rates or TYPICAL)))
 
 
 def epoch_work(plan: Plan, statistics: PairStatistics) -> tuple[int, Work]:
@@ -253,6 +266,14 @@ def _speed_up(plan: Plan, statistics: PairStatistics) -> float:
 def within_stop(plan: Plan, seconds: float) -> float:
     """Return the time of all epochs, or of ``stop.minutes`` if that is less."""
     return seconds if plan.stop.minutes is None else min(seconds, 60 * plan.stop.minutes)
+
+
+def with_replicates(plan: Plan, seconds: float) -> float:
+    """Return the time of a run with its replicates, from that of the run alone."""
+    if not plan.epochs:
+        return seconds
+    epochs = plan.epochs if plan.bootstrap_epochs is None else plan.bootstrap_epochs
+    return seconds * (1 + plan.bootstrap * epochs / plan.epochs)
 
 
 def workers_speed_up(plan: Plan) -> float:

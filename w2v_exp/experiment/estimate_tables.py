@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.choices import GROUPS
+from w2v_exp.experiment.bootstrap import resampling_of
 from w2v_exp.experiment.build import pair_statistics, split_text
 from w2v_exp.experiment.estimate import (
     MemoryEstimate,
@@ -82,6 +83,15 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
         console.print(Text(f"Available: {readable_bytes(available)}."))
     if not others:
         training, _ = split_text(first.plan, first.text)
+        if resampling := resampling_of(first.plan, training):
+            size = 2 * first.plan.bootstrap * len(first.text.vocabulary) * first.plan.dim
+            console.print(
+                Text(
+                    f"{first.plan.bootstrap:,} replicates of {resampling.number:,} documents or blocks are included; "
+                    f"their files take {readable_bytes(size)}."
+                ),
+                soft_wrap=True,
+            )
         expected = first.seconds[first.plan.encoding]
         if warning := long_run_warning(first.plan, training, len(first.text.vocabulary), expected):
             console.print(Text(warning), soft_wrap=True)

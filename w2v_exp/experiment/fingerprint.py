@@ -42,6 +42,8 @@ NOT_OF_THE_RESULT = {
     "resume",
     "force",
 }
+# Keys that have no effect without a bootstrap.
+OF_BOOTSTRAP = {"bootstrap", "bootstrap_epochs"}
 # Paths and runs: the digests of their contents count instead, which are the same on every machine.
 PLACES = {"path", "run", "word_pairs", "analogies", "associations"}
 # Settings that are described with the sets that they concern, so that a run without these keeps its fingerprint.
@@ -67,13 +69,14 @@ def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> s
     settings = {
         key.name: _described(key.name, getattr(plan, key.name))
         for key in dataclasses.fields(plan)
-        if key.name not in NOT_OF_THE_RESULT
+        if key.name not in NOT_OF_THE_RESULT and (plan.bootstrap or key.name not in OF_BOOTSTRAP)
     }
     described = {
         "format": FORMAT,
         "result_version": RESULT_VERSION,
         "settings": settings,
         "text": text_digest(text),
+        **({"documents": _digest(text.documents)} if plan.bootstrap else {}),
         "origin": pretrained_digest,
         "evaluation": _evaluated_on(plan.evaluation),
     }
@@ -88,6 +91,10 @@ def text_digest(text: EncodedText) -> str:
         for piece in _pieces(array):
             digest.update(np.ascontiguousarray(piece, stored).data)
     return digest.hexdigest()
+
+
+def _digest(positions: NDArray[np.int64]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(positions, "<i8").data).hexdigest()
 
 
 def _described(key: str, value: Any) -> Any:

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 RUN_FILES = re.compile(
     r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
     r"|(evaluation|neighbours|pictures|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png"
-    r"|traceback\.txt|model"
+    r"|traceback\.txt|model|replicates"
 )
 
 

@@ -7,10 +7,12 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -27,6 +29,7 @@ from w2v_exp.embeddings.opening import (
     LoadOptions,
     load_warnings_logged,
 )
+from w2v_exp.embeddings.replicates import LEVEL, Replicates, interval
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import SettingError, UserError, shown
 from w2v_exp.machine import readable_bytes
@@ -58,13 +61,18 @@ def run(arguments: list[str]) -> int:
     parsed = query_parser().parse_args(arguments)
     try:
         with load_warnings_logged():
-            saved = load_embeddings(parsed.run_or_file, parsed.uri, load_options(parsed))
+            intervals = parsed.query in ("neighbours", "similarity")
+            saved = load_embeddings(
+                parsed.run_or_file, parsed.uri, load_options(parsed), with_replicates=intervals
+            )
         vectors = parsed.vectors or saved.chosen
         embeddings = saved.embeddings.using(vectors)
+        replicates = saved.replicates if saved.replicates and saved.replicates.embedding == vectors else None
         if parsed.query == "explore":
             _explore(parsed, saved, embeddings, vectors)
         else:
-            _print(_result(parsed, embeddings), parsed.json, {"source": saved.source, "vectors": vectors})
+            result = _result(parsed, embeddings, replicates)
+            _print(result, parsed.json, {"source": saved.source, "vectors": vectors})
     except UserError as error:
         print(str(error).replace("tracking.uri", "--uri", 1) if parsed.uri else error, file=sys.stderr)
         return MISTAKE
@@ -91,11 +99,11 @@ class Result(NamedTuple):
     text: RenderableType
 
 
-def _result(parsed: argparse.Namespace, embeddings: Embeddings) -> Result:
+def _result(parsed: argparse.Namespace, embeddings: Embeddings, replicates: Replicates | None) -> Result:
     if parsed.query == "neighbours":
-        return neighbours(embeddings, parsed.words, parsed.count, parsed.first)
+        return neighbours(embeddings, parsed.words, parsed.count, parsed.first, replicates)
     if parsed.query == "similarity":
-        return similarity(embeddings, [parsed.word, *parsed.others])
+        return similarity(embeddings, [parsed.word, *parsed.others], replicates)
     if parsed.query == "analogy":
         words = (parsed.a, parsed.b, parsed.c)
         return analogy(embeddings, *words, parsed.count, parsed.first, parsed.method)
@@ -105,8 +113,17 @@ def _result(parsed: argparse.Namespace, embeddings: Embeddings) -> Result:
     return evaluate(embeddings, _evaluation(parsed))
 
 
-def neighbours(embeddings: Embeddings, words: Sequence[str], count: int, first: int | None) -> Result:
+def neighbours(
+    embeddings: Embeddings,
+    words: Sequence[str],
+    count: int,
+    first: int | None,
+    replicates: Replicates | None = None,
+) -> Result:
     """Return the nearest words of each word, by cosine.
+
+    With replicates, also intervals of the cosines, and the share of the replicates in which a word is among the
+    nearest.
 
     Parameters
     ----------
@@ -118,8 +135,25 @@ def neighbours(embeddings: Embeddings, words: Sequence[str], count: int, first: 
         Number of neighbours of each word.
     first : int, optional
         Only the first `first` words of the vocabulary can be neighbours.
+    replicates : Replicates, optional
+        Of these vectors.
     """
     found = [embeddings.most_similar(word, topn=count, restrict_vocab=first) for word in words]
+    if replicates:
+        shares = replicates.neighbour_shares_of(words, count, first)
+        rows = [
+            _with_intervals(embeddings, replicates, word, similar, dict(of_word))
+            for word, similar, of_word in zip(words, found, shares, strict=True)
+        ]
+        tables = [
+            _interval_table(embeddings, each, title=_entry(embeddings, word), count=count)
+            for word, each in zip(words, rows, strict=True)
+        ]
+        named = dict(zip(words, rows, strict=True))
+        return Result(
+            {"neighbours": named, "replicates": len(replicates)},
+            Group(Columns(tables, padding=(1, 4)), _note(replicates)),
+        )
     data = {word: _rows(embeddings, similar) for word, similar in zip(words, found, strict=True)}
     tables = [
         _table(embeddings, similar, "cosine", title=_entry(embeddings, word))
@@ -128,16 +162,29 @@ def neighbours(embeddings: Embeddings, words: Sequence[str], count: int, first: 
     return Result({"neighbours": data}, Columns(tables, padding=(1, 4)))
 
 
-def similarity(embeddings: Embeddings, words: Sequence[str]) -> Result:
-    """Return the cosine of two words, or of every pair of several."""
+def similarity(embeddings: Embeddings, words: Sequence[str], replicates: Replicates | None = None) -> Result:
+    """Return the cosine of two words, or of every pair of several; with replicates, also its interval."""
     cosines = [[embeddings.similarity(one, other) for other in words] for one in words]
-    data = {"words": list(words), "cosines": cosines}
+    data: dict[str, Any] = {"words": list(words), "cosines": cosines}
+    cells = [[_number(cosine) for cosine in row] for row in cosines]
+    if replicates:
+        values = replicates.cosines_of(words)
+        ends = [
+            [_cosine_interval(values[:, i, j], cosine) for j, cosine in enumerate(row)]
+            for i, row in enumerate(cosines)
+        ]
+        data |= {"intervals": ends, "replicates": len(replicates)}
+        cells = [
+            [cell if i == j else f"{cell}  {_between(ends[i][j])}" for j, cell in enumerate(row)]
+            for i, row in enumerate(cells)
+        ]
+    notes = [_note(replicates)] if replicates else []
     if len(words) == 2:
-        return Result(data, Text(_number(cosines[0][1])))
+        return Result(data, Group(Text(cells[0][1]), *notes))
     table = _plain_table("", *(shown(word) for word in words))
-    for word, row in zip(words, cosines, strict=True):
-        table.add_row(Text(shown(word)), *(_number(cosine) for cosine in row))
-    return Result(data, table)
+    for word, row in zip(words, cells, strict=True):
+        table.add_row(Text(shown(word)), *row)
+    return Result(data, Group(table, *notes))
 
 
 def analogy(
@@ -308,6 +355,49 @@ def _print(result: Result, as_json: bool, source: dict[str, str]) -> None:
 
 def _rows(embeddings: Embeddings, similar: Similar) -> list[dict[str, Any]]:
     return [{"word": word, "score": score, "count": _count(embeddings, word)} for word, score in similar]
+
+
+def _with_intervals(
+    embeddings: Embeddings,
+    replicates: Replicates,
+    word: str,
+    similar: Similar,
+    shares: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    """Return `_rows` with the interval of each cosine, and the share of each word."""
+    rows = _rows(embeddings, similar)
+    values = replicates.cosines_of([word, *(other for other, _ in similar)])[:, 0, 1:]
+    for row, of_row in zip(rows, values.T, strict=True):
+        row["interval"] = _cosine_interval(of_row, row["score"])
+        row["share"] = shares.get(row["word"], 0.0)
+    return rows
+
+
+def _cosine_interval(values: NDArray[np.float64], cosine: float) -> list[float] | None:
+    """Return the interval of a cosine within its bounds; None if it is unknown."""
+    ends = np.clip(interval(values, estimate=cosine), -1, 1).tolist()
+    return ends if np.isfinite(ends).all() else None
+
+
+def _between(ends: list[float] | None) -> str:
+    return f"[{_number(ends[0])}, {_number(ends[1])}]" if ends else "[–]"
+
+
+def _note(replicates: Replicates) -> Text:
+    note = f"[ ]: {100 * LEVEL:.0f} % intervals over documents, from {len(replicates)} replicates."
+    return Text(note, style="dim")
+
+
+def _interval_table(
+    embeddings: Embeddings, rows: Sequence[Mapping[str, Any]], title: str, count: int
+) -> Group:
+    """Return the table of `neighbours` with intervals and shares."""
+    counts = ["count"] if embeddings.counts is not None else []
+    table = _plain_table("word", "cosine", "interval", f"in nearest {count}", *counts)
+    for row in rows:
+        cells = (_number(row["score"]), _between(row["interval"]), f"{row['share']:.0%}")
+        table.add_row(Text(shown(row["word"])), *cells, *([f"{row['count']:,}"] if counts else []))
+    return Group(Text(title, style="bold"), table)
 
 
 def _table(embeddings: Embeddings, similar: Similar, score: str, title: str) -> Group:

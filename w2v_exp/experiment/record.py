@@ -19,7 +19,7 @@ from w2v_exp.experiment.descriptions import run_description
 from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.files import DamagedFileError, expanded, replacing
-from w2v_exp.metrics import constant_tags, is_constant
+from w2v_exp.metrics import REPLICATE, constant_tags, is_constant
 from w2v_exp.plan import Plan
 from w2v_exp.results import UPLOADED_FILE, RunResult
 from w2v_exp.tracking.companion import UPLOAD_SECONDS, Mirror, begin_cursor
@@ -121,6 +121,11 @@ class RunRecord:
             if (name, step) not in self._known and not is_constant(name)
         }
         self._journal.log_metrics(new, int(step))
+
+    def log_replicate(self, number: int, scores: Mapping[str, float]) -> None:
+        """Record the scores of a replicate of the bootstrap, and that the run is alive."""
+        self.log_metrics({f"{name}{REPLICATE}": value for name, value in scores.items()}, number)
+        self._upload_if_due()
 
     def log_table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Write a table as one of the run's files, in MLflow's form, which the UI shows in pages."""
@@ -270,9 +275,21 @@ class RunCheckpoints:
                 stateful[name].restore(notes[name])
             self.forget()
             step = f", step {state.sums.steps + 1}" if state.sums.steps else ""
-            _log.info(f"Resuming from checkpoint: epoch {len(state.records) + 1} of {trainer.epochs}{step}.")
+            place = f"epoch {len(state.records) + 1} of {trainer.epochs}{step}"
+            is_trained = len(state.records) == trainer.epochs or bool(state.ended_by)
+            _log.info(f"Resuming from checkpoint: {'training has ended' if is_trained else place}.")
         if self._folder:
             trainer.add_callback(checkpointing(self._rule, trainer, self._write))
+
+    def keep_trained(self, trainer: Trainer) -> Path | None:
+        """Write a checkpoint of a finished training, and return its folder, for the replicates that follow.
+
+        None without checkpoints.
+        """
+        if self._folder is None or (state := trainer.state()) is None:
+            return None
+        self._write(state)
+        return self._folder.path
 
     @property
     def can_be_resumed(self) -> bool:

@@ -17,12 +17,19 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.neighbours import Probe, probe
+from w2v_exp.embeddings.replicates import FOLDER as REPLICATES
 from w2v_exp.embeddings.word_queries import chosen_probes
 from w2v_exp.errors import CorpusError, TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment import outputs
+from w2v_exp.experiment.bootstrap import (
+    RunBootstrap,
+    copy_replicates,
+    interval_metrics,
+    resampling_of,
+)
 from w2v_exp.experiment.build import (
     build_examples,
     build_initialization,
@@ -37,6 +44,7 @@ from w2v_exp.experiment.estimate import (
     estimate_seconds,
     long_run_warning,
     require_fit,
+    with_replicates,
     within_stop,
     workers_speed_up,
 )
@@ -128,6 +136,7 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
         vocabulary, words = text.vocabulary, len(text.vocabulary)
         initial = pretrained.initialization(vocabulary)
         training, held_out = split_text(plan, text)
+        resampling = resampling_of(plan, training)
 
         # Memory and time, before anything is allocated. A single run that cannot be done leaves no record.
         estimate, metrics = estimate_metrics(plan, text, training, pretrained)
@@ -211,6 +220,14 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
                     outcome.files,
                     estimated=metrics.get("cost_sample_share", 1.0) < 1.0,
                 )
+
+            # Replicates on resampled documents, and the intervals of the scores.
+            if resampling:
+                bootstrap = RunBootstrap(plan, resampling, inputs, initial, len(trainer.records))
+                folder = checkpoints.keep_trained(trainer) or outcome.files / REPLICATES
+                outcome.replicates = bootstrap.train(folder, info.title, record.log_replicate)
+                metrics |= interval_metrics(outcome.replicates, metrics)
+                copy_replicates(folder, outcome.files / REPLICATES)
     return outcome
 
 
@@ -249,6 +266,8 @@ class Outcome:
         The probe words.
     explorer : str
         A line on the explorer's page.
+    replicates : dict of str to list of float
+        Each score in every replicate.
     error : Exception or None
         The error that ended the run, after its record has begun.
     """
@@ -265,6 +284,7 @@ class Outcome:
         self.ended_by = ""
         self.probes: list[Probe] = []
         self.explorer = ""
+        self.replicates: dict[str, list[float]] = {}
         self.error: Exception | None = None
         self._info = info
         self._seed = seed
@@ -392,6 +412,7 @@ class Outcome:
             run_id=self._record.run_id,
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
             explorer=self.explorer,
+            replicates=self.replicates,
         )
 
     def _description(self, status: str, reason: str, metrics: Mapping[str, float]) -> str:
@@ -505,7 +526,7 @@ def dry_run(
     seconds = None
     if SHORTEST_STEP <= step_seconds < math.inf:
         steps = plan.epochs * examples.batches_per_epoch
-        seconds = within_stop(plan, steps * step_seconds / workers_speed_up(plan))
+        seconds = with_replicates(plan, within_stop(plan, steps * step_seconds / workers_speed_up(plan)))
     return DryRun(examples, initialization, peak.megabytes, seconds)
 
 

@@ -47,6 +47,7 @@ def _metric_table(result: RunResult) -> Table:
                 Text(metric.title(ESTIMATED if estimated else "")),
                 Text(_figure(metric, result), justify="right"),
                 Text(_coverage(metric, result)),
+                Text(_interval(metric, result)),
             )
     for name, effect in result.metrics.items():
         if name.startswith(ASSOCIATION):
@@ -106,6 +107,15 @@ def _figure(metric: Metric, result: RunResult) -> str:
     if metric.unit == "share":
         return f"{value:.1%}"
     return f"{value:,.0f}" if abs(value) >= 1000 or metric.decimals == 0 else f"{value:.4f}"
+
+
+def _interval(metric: Metric, result: RunResult) -> str:
+    """Return the interval of a score over documents; else empty."""
+    ends = [result.metrics.get(f"{metric.name}_{end}", math.nan) for end in ("low", "high")]
+    if not all(map(math.isfinite, ends)):
+        return ""
+    low, high = (f"{end:.1%}" if metric.unit == "share" else f"{end:.4f}" for end in ends)
+    return f"90 % interval over documents: {low} to {high}"
 
 
 def _coverage(metric: Metric, result: RunResult) -> str:

@@ -115,6 +115,9 @@ def _trained(info: RunInfo, plan: Plan) -> Embeddings:
     Exception
         The error that ended the run.
     """
+    if plan.bootstrap and info.is_temporary and not plan.mlflow:
+        problem = "its replicates need a place. Give folder='…' or tracking=True."
+        raise SettingError("bootstrap", plan.bootstrap, problem)
     if plan.mlflow:
         check_store(plan.mlflow.uri, plan.mlflow.experiment)
     try:

@@ -45,6 +45,8 @@ from w2v_exp.reporting.effects import (
     written_difference,
 )
 from w2v_exp.reporting.importance import Importance, importance
+from w2v_exp.reporting.intervals import HEADINGS, score_intervals, scores_with_replicates
+from w2v_exp.reporting.intervals import NOTE as INTERVALS
 from w2v_exp.reporting.pages import COLOURS, WEB, render_page
 from w2v_exp.reporting.stability import StabilityReport
 from w2v_exp.results import RunResult
@@ -298,6 +300,8 @@ def summary_page(comparison: Comparison, header: Header, stability: StabilityRep
             for metric in drawn_curves(comparison)
         ],
         estimated=any(run.has_estimated_cost for run in runs),
+        intervals=[_intervals(comparison, ranking) for ranking in scores_with_replicates(comparison)],
+        intervals_note=INTERVALS,
         fronts=bool(data["fronts"]),
         metrics=bool(data["metrics"]),
         effects=[_effect_table(comparison, each, effects) for each in shares],
@@ -307,6 +311,17 @@ def summary_page(comparison: Comparison, header: Header, stability: StabilityRep
         skipped=[_ended(run) for run in comparison.skipped],
         unfinished=[_ended(run) for run in comparison.unfinished],
     )
+
+
+def _intervals(comparison: Comparison, ranking: Ranking) -> dict[str, Any]:
+    """Return the intervals of a score over documents, as a table."""
+    column = metric_of(ranking.metric)
+    found = score_intervals(comparison, ranking)[:ROWS]
+    return {
+        "heading": comparison.heading_of(column),
+        "headings": HEADINGS,
+        "rows": [(comparison.name_of(each.group), each.cells(column)) for each in found],
+    }
 
 
 def _findings(comparison: Comparison, effects: Sequence[KeyEffect], shares: Importance) -> list[Finding]:

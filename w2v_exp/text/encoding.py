@@ -159,6 +159,9 @@ class Names(Sequence[str]):
     def __init__(self, content: NDArray[np.uint8]) -> None:
         self.content = content
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self):,})"
+
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
         return np.flatnonzero(np.append(np.uint8(0), self.content) == 0)  # also before the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import socket
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2v_exp.errors import UserError
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, write_checked
-from w2v_exp.metrics import CURVES, constant_tags, constants, is_constant
+from w2v_exp.metrics import CURVES, REPLICATE, constant_tags, constants, is_constant
 from w2v_exp.results import SWEEP_FILE, UPLOADED_FILE, RunResult, Sweep, read_result
 from w2v_exp.tracking.companion import Mirror, begin_cursor
 from w2v_exp.tracking.database import query_database
@@ -117,6 +118,11 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         if metric in run.data.metrics
         and run.data.params.get("epochs") != "0"  # a cost without training is no curve
     }
+    replicates = {
+        metric: {p.step: p.value for p in store.client.get_metric_history(run.info.run_id, metric)}
+        for metric in run.data.metrics
+        if metric.endswith(REPLICATE)
+    }
     return RunResult(
         name=run.info.run_name or run.info.run_id,
         swept=swept,
@@ -127,12 +133,26 @@ def recorded_result(store: Store, run: Run, swept: dict[str, str]) -> RunResult:
         curves=curves,
         ended_by=run.data.tags.get("ended_by", ""),
         run_id=run.info.run_id,
+        replicates=_by_number(replicates),
     )
+
+
+def _by_number(points: Mapping[str, Mapping[int, float]]) -> dict[str, list[float]]:
+    """Return scores of replicates by the name of the score: replicate k at k − 1, NaN where it has none."""
+    return {
+        metric.removesuffix(REPLICATE): [found.get(number, math.nan) for number in range(1, max(found) + 1)]
+        for metric, found in points.items()
+    }
 
 
 def final_metrics(metrics: Mapping[str, float], tags: Mapping[str, str]) -> dict[str, float]:
     """Return the results among the metrics and tags of a run: not the learning rate of the last epoch."""
-    return {name: value for name, value in {**metrics, **constants(tags)}.items() if name != "learning_rate"}
+    results = {**metrics, **constants(tags)}
+    return {
+        name: value
+        for name, value in results.items()
+        if name != "learning_rate" and not name.endswith(REPLICATE)
+    }
 
 
 PACKAGES = {"numpy": "numpy", "hydra-core": "hydra", "omegaconf": "omegaconf", "mlflow": "mlflow"}
@@ -285,6 +305,7 @@ def journal_result(journal: Journal) -> RunResult:
     header = journal.header
     metrics: dict[str, float] = {}
     curves: dict[str, list[tuple[int, float]]] = {}
+    replicates: dict[str, dict[int, float]] = {}
     tags = dict(header.tags)
     end = None
     for entry in journal.entries():
@@ -293,6 +314,9 @@ def journal_result(journal: Journal) -> RunResult:
         metrics |= entry.metrics
         for name in entry.metrics.keys() & set(CURVES):
             curves.setdefault(name, []).append((entry.step, entry.metrics[name]))
+        for name in entry.metrics:
+            if name.endswith(REPLICATE):
+                replicates.setdefault(name, {})[entry.step] = entry.metrics[name]
     return RunResult(
         name=header.name,
         swept={
@@ -305,6 +329,7 @@ def journal_result(journal: Journal) -> RunResult:
         curves={} if header.params.get("epochs") == "0" else curves,  # a cost without training is no curve
         ended_by=tags.get("ended_by", ""),
         folder=str(journal.folder),
+        replicates=_by_number(replicates),
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
+import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from urllib.request import url2pathname
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.opening import LoadOptions
+from w2v_exp.embeddings.replicates import FOLDER, Replicates
 from w2v_exp.errors import UserError, require_kind
 from w2v_exp.files import DamagedFileError, expanded, read_checked
 from w2v_exp.results import UPLOADED_FILE, RunResult
@@ -49,11 +53,30 @@ def load_run(run_id: str | os.PathLike[str], tracking_uri: str | None = None) ->
     if isinstance(run_id, os.PathLike) or len(folder.parts) > 1:
         raise UserError(f"{folder}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     run_id = latest_run(tracking_uri) if run_id == LATEST else find_run(run_id, tracking_uri)
-    return _load_stored(run_id, tracking_uri)
+    return _load_stored(run_id, tracking_uri)[0]
 
 
-def _load_stored(run_id: str, tracking_uri: str | None) -> Embeddings:
-    """Return the embeddings of the run with an id."""
+def load_replicates(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> Replicates:
+    """Return the replicates of a run with a bootstrap; see `w2v_exp.load_replicates`."""
+    require_kind(
+        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
+    )
+    found = load_embeddings(os.fspath(run_id), tracking_uri, with_replicates=True)
+    if found.replicates is None:
+        raise UserError(f"{run_id}: has no replicates. Train with bootstrap=50.")
+    return found.replicates
+
+
+def _replicates_beside(archive: Path, words: Sequence[str]) -> Replicates | None:
+    """Return the replicates in the folder of a file of embeddings; None if there are none."""
+    folder = archive.parent / FOLDER
+    return Replicates(folder, words) if folder.is_dir() else None
+
+
+def _load_stored(
+    run_id: str, tracking_uri: str | None, *, with_replicates: bool = False
+) -> tuple[Embeddings, Replicates | None]:
+    """Return the embeddings of the run with an id, and its replicates if they are wanted and there are any."""
     address = store_uri(tracking_uri)
     client = connect(address, create=False)
     from mlflow.exceptions import MlflowException
@@ -67,7 +90,17 @@ def _load_stored(run_id: str, tracking_uri: str | None) -> Embeddings:
                 f"{', and keeps no embeddings' if run.info.status == 'FAILED' else ''}."
             )
         with tempfile.TemporaryDirectory() as folder:
-            return Embeddings.load(download_artifact(client, run_id, ARCHIVE, folder))
+            embeddings = Embeddings.load(download_artifact(client, run_id, ARCHIVE, folder))
+        if not with_replicates or FOLDER not in artifacts:
+            return embeddings, None
+        kept = tempfile.mkdtemp()
+        try:
+            replicates = Replicates(download_artifact(client, run_id, FOLDER, kept), embeddings.words)
+        except BaseException:
+            shutil.rmtree(kept, ignore_errors=True)
+            raise
+        weakref.finalize(replicates, shutil.rmtree, kept, ignore_errors=True)
+        return embeddings, replicates
     except (MlflowException, OSError) as error:
         raise UserError(f"Run {run_id} cannot be read from {address} ({error_message(error)}).") from error
 
@@ -253,7 +286,7 @@ def load_result(result: RunResult, tracking_uri: str | None = None, vectors: str
     if not RUN_ID.fullmatch(result.run_id):
         raise UserError(f"{result.folder or result.name}: there is no {ARCHIVE} of this run.")
     address = _address(result, tracking_uri)
-    embeddings = _load_stored(result.run_id, address)
+    embeddings = _load_stored(result.run_id, address)[0]
     return embeddings.using(vectors or recorded_choice(result.run_id, address)[1])
 
 
@@ -291,16 +324,23 @@ class LoadedEmbeddings:
         The run's name, or the file's.
     source : str
         The run's id, or the file's path.
+    replicates : Replicates, optional
+        Of a run with a bootstrap.
     """
 
     embeddings: Embeddings
     chosen: str
     title: str
     source: str
+    replicates: Replicates | None = None
 
 
 def load_embeddings(
-    source: str, tracking_uri: str | None = None, options: LoadOptions | None = None
+    source: str,
+    tracking_uri: str | None = None,
+    options: LoadOptions | None = None,
+    *,
+    with_replicates: bool = False,
 ) -> LoadedEmbeddings:
     """Return the embeddings of a run or a file.
 
@@ -314,6 +354,8 @@ def load_embeddings(
         Of the store; None takes MLFLOW_TRACKING_URI, or else ``sqlite:///mlflow.db`` in the current folder.
     options : LoadOptions, optional
         Options for reading a file.
+    with_replicates : bool
+        Whether replicates are downloaded from a store on another machine; those of this one are there in any case.
 
     Raises
     ------
@@ -329,7 +371,11 @@ def load_embeddings(
     for place in (path, path / ARCHIVE, path / "artifacts" / ARCHIVE):
         if place.exists() and not place.is_dir():  # a file or a pipe
             name, chosen = _recorded_in(path) if path.is_dir() else (path.resolve().name, "input")
-            return LoadedEmbeddings(Embeddings.load(place, **asdict(options)), chosen, name, str(place))
+            embeddings = Embeddings.load(place, **asdict(options))
+            replicates = None
+            if place.name == ARCHIVE and options == LoadOptions():
+                replicates = _replicates_beside(place, embeddings.words)
+            return LoadedEmbeddings(embeddings, chosen, name, str(place), replicates)
     if path.is_dir() and len(path.parts) > 1:
         raise UserError(f"{source}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     if path.suffix in SUFFIXES or len(path.parts) > 1:
@@ -339,8 +385,10 @@ def load_embeddings(
 
     if "mlflow" not in sys.modules and (stored := _stored_run(source, store_uri(tracking_uri))):
         run_id, name, chosen, file = stored
-        return LoadedEmbeddings(Embeddings.load(file), chosen, name, f"run {run_id}")
+        embeddings = Embeddings.load(file)
+        replicates = _replicates_beside(file, embeddings.words)
+        return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}", replicates)
     run_id = latest_run(tracking_uri) if source == LATEST else find_run(source, tracking_uri)
-    embeddings = _load_stored(run_id, tracking_uri)
+    embeddings, replicates = _load_stored(run_id, tracking_uri, with_replicates=with_replicates)
     name, chosen = recorded_choice(run_id, tracking_uri)
-    return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}")
+    return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}", replicates)

@@ -151,6 +151,7 @@ def checkpointing(
 
 
 LATEST, PREVIOUS, DAMAGED, LOCK = "checkpoint.npz", "previous.npz", "damaged.npz", "lock"
+REPLICATES = re.compile(r"\.?(\d{3,}\.npz)(\.[0-9a-f]{8})?")  # of a bootstrap, finished or not
 RUN = "run.json"
 
 
@@ -246,8 +247,13 @@ class CheckpointFolder:
 
     def remove(self) -> None:
         """Delete the folder; files that cannot be deleted stay."""
+        replicates: set[str] = set()
+        with suppress(OSError):
+            replicates = {
+                found[1] for path in self.path.iterdir() if (found := REPLICATES.fullmatch(path.name))
+            }
         delete_own(
-            self.path, (LATEST, PREVIOUS, DAMAGED, RUN, TAG, LOCK)
+            self.path, (*sorted(replicates), LATEST, PREVIOUS, DAMAGED, RUN, TAG, LOCK)
         )  # the lock last: then another may take it
         self._unlock()
 

@@ -1,0 +1,130 @@
+"""Intervals of a sweep's scores over documents, and of the differences between its configurations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.embeddings.replicates import LEVEL, interval
+from w2v_exp.metrics import QUALITIES, Metric, Ranking, metric_of
+from w2v_exp.reporting.comparison import Comparison, Group
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NOTE = (
+    f"{100 * LEVEL:.0f} % intervals over documents: the scores that other documents in the same number may give. "
+    "Differences are paired by replicate. An interval holds for itself; with many configurations, some exclude 0 by "
+    "chance."
+)
+HEADINGS = ("value", "interval", "behind the best", "interval")
+
+
+class ScoreInterval(NamedTuple):
+    """The score of a configuration, and its difference from the best one.
+
+    Parameters
+    ----------
+    group : Group
+        The configuration.
+    value : float
+        Its score, the mean over seeds.
+    ends : (float, float)
+        The interval of the score.
+    behind : float
+        By how much the best configuration is better; 0 for itself.
+    behind_ends : (float, float)
+        The interval of this difference; NaN where the replicates of the two are not of the same documents.
+    """
+
+    group: Group
+    value: float
+    ends: tuple[float, float]
+    behind: float
+    behind_ends: tuple[float, float]
+
+    def cells(self, column: Metric) -> list[str]:
+        """Return value, interval, difference and its interval as text; empty cells for the best configuration."""
+        decimals = column.decimals_for(self.value)
+        cells = [f"{self.value:,.{decimals}f}", written_interval(self.ends, decimals)]
+        if self.behind == 0:
+            return [*cells, "", ""]
+        return [*cells, f"{self.behind:,.{decimals}f}", written_interval(self.behind_ends, decimals)]
+
+
+def written_interval(ends: tuple[float, float], decimals: int) -> str:
+    """Return an interval as text.
+
+    >>> written_interval((-0.01, 0.256), 3)
+    '-0.010 to 0.256'
+    """
+    if not all(map(math.isfinite, ends)):
+        return "–"
+    return " to ".join(f"{end:.{decimals}f}" for end in ends)
+
+
+def scores_with_replicates(comparison: Comparison) -> list[Ranking]:
+    """Return the scores with replicates that can rank a configuration; the one that ranks them is first."""
+    known = [comparison.ranking] if comparison.ranking else []
+    known += [quality.ranking for quality in QUALITIES]
+    runs = [run for group in comparison.groups for run in group.runs]
+    known += [
+        metric_of(name).ranking for run in runs for name in run.replicates if name.startswith("word_pairs_")
+    ]
+    return [
+        ranking
+        for ranking in dict.fromkeys(known)
+        if any(ranking.metric in run.replicates and run.ranks(ranking.metric) for run in runs)
+    ]
+
+
+def score_intervals(comparison: Comparison, ranking: Ranking) -> list[ScoreInterval]:
+    """Return the intervals of a score, the best configuration first."""
+    known = [group for group in comparison.groups if len(_replicates(group, ranking.metric)) > 1]
+    known.sort(key=lambda group: -ranking.sign * group.mean(ranking.metric))
+    found = []
+    for group in known:
+        values, best = (_replicates(one, ranking.metric) for one in (group, known[0]))
+        value = group.mean(ranking.metric)
+        behind = ranking.sign * (known[0].mean(ranking.metric) - value) + 0.0
+        ends = math.nan, math.nan
+        if group is not known[0] and len(values) == len(best):
+            ends = interval(ranking.sign * (best - values), estimate=behind)
+        found.append(ScoreInterval(group, value, interval(values, estimate=value), behind, ends))
+    return found
+
+
+def interval_table(comparison: Comparison, ranking: Ranking) -> Table:
+    """Return a table of the intervals of a score, for the terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    column = metric_of(ranking.metric)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title=f"{column.heading} over documents",
+        title_justify="left",
+    )
+    table.add_column("")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right")
+    for found in score_intervals(comparison, ranking):
+        table.add_row(Text(comparison.name_of(found.group)), *found.cells(column))
+    return table
+
+
+def _replicates(group: Group, metric: str) -> NDArray[np.float64]:
+    """Return the score of each replicate, the mean over seeds; empty if a run has none, or another number."""
+    values: Sequence[Sequence[float]] = [run.replicates.get(metric, []) for run in group.runs]
+    if len({len(each) for each in values}) > 1:
+        return np.empty(0)
+    found: NDArray[np.float64] = np.array(values, np.float64).mean(axis=0)
+    return found
