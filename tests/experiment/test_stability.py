@@ -124,6 +124,9 @@ def test_with_a_store(command: Command, tmp_path: Path) -> None:
     files = {file.path for file in client.list_artifacts(summary.info.run_id)}
     assert {"stability.csv", "stability_words.csv", "summary.html"} <= files
     # The embeddings are in the store: from there, and by the folder, which names the store, from elsewhere.
+    assert (
+        command(*SETTINGS, "tracking.plots=false").returncode == 0
+    )  # a copy of the first run is not compared with it
     for arguments in ([], ["--filter", "params.window = '5'"], [str(sweep)]):
         done = command("compare", "--embeddings", *arguments)
         assert done.returncode == 0, done.stderr
@@ -186,9 +189,13 @@ def test_damaged_embeddings_do_not_make_a_sweep_fail(
         ),
         (["many", "--words", "9"], "--words: needs --embeddings."),
         (["many", "--embeddings", "--words", "0"], "must be a whole number"),
+        (["many", "--embeddings", "--words", "1"], "--words=1: must be a whole number, 2 or more."),
         (["--embeddings", "nothing.npz", "many/0"], "nothing.npz: no such file"),
         (["--embeddings", "many/99", "many/0"], "many/99: no such file"),
-        (["--embeddings", "nowhere"], "nowhere: not the folder of a sweep"),
+        (
+            ["--embeddings", "nowhere"],
+            "nowhere: not the folder of a sweep (it has no sweep.json). Runs are compared",
+        ),
         (["--embeddings", "many", "--sweep", "x"], "not allowed with argument"),
     ],
 )

@@ -72,11 +72,13 @@ def sweep_stability(comparison: Comparison, tracking_uri: str | None) -> Stabili
 def comparison_stability(
     comparison: Comparison,
     tracking_uri: str | None,
-    most_words: int = MOST_WORDS,
+    words: int = MOST_WORDS,
     neighbours: int | None = None,
     vectors: str | None = None,
 ) -> StabilityReport:
     """Return the stability of the runs of the first ten configurations of a comparison.
+
+    Of runs with the same configuration and seed, which are copies, only the first is compared.
 
     Raises
     ------
@@ -87,7 +89,8 @@ def comparison_stability(
     runs: list[ComparedRun] = []
     absent = []
     for number, group in enumerate(groups):
-        for run in group.runs:
+        by_seed = {run.seed: run for run in reversed(group.runs)}
+        for run in reversed(by_seed.values()):
             try:
                 embeddings = load_result(run, tracking_uri, vectors)
             except UserError as error:
@@ -100,14 +103,14 @@ def comparison_stability(
         notes.append(f"Compared are the first {len(groups)} of {len(comparison.groups)} configurations.")
     if absent:
         notes.append(f"Left out, without embeddings: {', '.join(absent[:5])}{', …' * (len(absent) > 5)}.")
-    stability = compare_runs(runs, most_words=most_words, neighbours=neighbours)
+    stability = compare_runs(runs, most_words=words, neighbours=neighbours)
     return StabilityReport(stability, _names(comparison, groups), notes)
 
 
 def named_stability(
     sources: Sequence[str],
     tracking_uri: str | None,
-    most_words: int = MOST_WORDS,
+    words: int = MOST_WORDS,
     neighbours: int | None = None,
     vectors: str | None = None,
 ) -> StabilityReport:
@@ -123,7 +126,7 @@ def named_stability(
         ComparedRun(0, number, _input_vectors(each.embeddings.using(vectors or each.chosen)))
         for number, each in enumerate(loaded)
     ]
-    stability = compare_runs(runs, most_words=most_words, neighbours=neighbours)
+    stability = compare_runs(runs, most_words=words, neighbours=neighbours)
     return StabilityReport(stability, [f"{len(runs)} runs"], runs=[each.title for each in loaded])
 
 

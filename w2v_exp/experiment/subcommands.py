@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from w2v_exp.embeddings.embeddings import VECTORS
-from w2v_exp.embeddings.stability import MOST_WORDS
-from w2v_exp.errors import UserError
-from w2v_exp.experiment.queries import whole_number
+from w2v_exp.errors import UserError, require_whole
 from w2v_exp.files import TAG, replacing
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
@@ -42,6 +39,10 @@ Compare recorded runs: those in the folder of a sweep, or, in MLflow, of the new
 
 def compare_parser() -> argparse.ArgumentParser:
     """Return the parser of ``w2v-exp compare``."""
+    from w2v_exp.embeddings.embeddings import VECTORS  # late: `w2v-exp cache` needs no embeddings
+    from w2v_exp.embeddings.stability import MOST_WORDS
+    from w2v_exp.experiment.queries import whole_number
+
     parser = argparse.ArgumentParser(
         prog="w2v-exp compare", description=COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -104,17 +105,19 @@ def _compare(given: argparse.Namespace, command: str) -> None:
     from w2v_exp.reporting.summary_page import FILE as PAGE
     from w2v_exp.reporting.summary_page import write_summary_page
 
-    for option in ("words", "neighbours", "vectors"):
-        if getattr(given, option) is not None and not given.embeddings:
-            raise UserError(f"--{option}: needs --embeddings.")
-    limits = (given.words or MOST_WORDS, given.neighbours, given.vectors)
+    options = {name: getattr(given, name) for name in ("words", "neighbours", "vectors")}
+    options = {name: value for name, value in options.items() if value is not None}
+    if options and not given.embeddings:
+        raise UserError(f"--{next(iter(options))}: needs --embeddings.")
+    if "words" in options:
+        require_whole("--words", given.words, at_least=2)
     console = visible_console()
     if len(given.folder) > 1:
         if not given.embeddings:
             raise UserError(
                 "Several runs are compared with --embeddings; without it, give one folder of a sweep."
             )
-        report = named_stability(given.folder, given.uri, *limits)
+        report = named_stability(given.folder, given.uri, **options)
         report.print(console)
         if given.out:
             given.out.mkdir(parents=True, exist_ok=True)
@@ -126,7 +129,7 @@ def _compare(given: argparse.Namespace, command: str) -> None:
     )
     comparison.print_table(console)
     print_conclusions(comparison, console)
-    stability = comparison_stability(comparison, given.uri, *limits) if given.embeddings else None
+    stability = comparison_stability(comparison, given.uri, **options) if given.embeddings else None
     if stability:
         stability.print(console)
     if given.out:
@@ -149,7 +152,10 @@ def _folder_comparison(folder: Path) -> tuple[Comparison, Header]:
     from w2v_exp.tracking.history import sweep_results
 
     if not (folder / SWEEP_FILE).exists():
-        raise UserError(f"{folder}: not the folder of a sweep (it has no {SWEEP_FILE}).")
+        raise UserError(
+            f"{folder}: not the folder of a sweep (it has no {SWEEP_FILE}). "
+            "Runs are compared with --embeddings, two or more."
+        )
     sweep = Sweep.read(folder)
     runs = distinct(sweep_results(folder, sweep))
     if not runs:
