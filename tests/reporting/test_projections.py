@@ -70,7 +70,9 @@ def random_directions(number, dim, seed=5):
     return directions(np.random.default_rng(seed).normal(size=(number, dim)))
 
 
-def test_the_nearest_directions_are_those_with_the_highest_cosines():
+@pytest.mark.parametrize("at_once", [projections.AT_ONCE, 1000, 1])
+def test_the_nearest_directions_are_those_with_the_highest_cosines(at_once, monkeypatch):
+    monkeypatch.setattr(projections, "AT_ONCE", at_once)
     vectors, others = random_directions(300, 8), random_directions(40, 8, seed=6)
     found = nearest_directions(vectors, others, 5)
     cosines = vectors @ others.T

@@ -25,6 +25,7 @@ MAPPED = (
     20_000  # vectors that t-SNE and UMAP arrange; later ones are placed near their nearest ones among these
 )
 PLACED_BY = 3
+AT_ONCE = 1 << 23  # cosines: 34 MB
 GROUP = 64  # columns; with 32 or 128 the time differs by less than a third
 NEIGHBOURS = 15  # of UMAP
 Positions = NDArray[np.float64]  # shape (n, 2)
@@ -84,8 +85,9 @@ def nearest_directions(
     found = Neighbours(
         np.empty((len(directions), count), np.int64), np.empty((len(directions), count), np.float32)
     )
-    for first in range(0, len(directions), 256):  # rows at a time: the cosines of 20,000 words are 20 MB
-        rows = np.arange(first, min(first + 256, len(directions)))
+    step = min(256, AT_ONCE // len(others) + 1)
+    for first in range(0, len(directions), step):
+        rows = np.arange(first, min(first + step, len(directions)))
         cosines = directions[rows] @ others.T
         if same:
             cosines[np.arange(len(rows)), rows] = -np.inf
