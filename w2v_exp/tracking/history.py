@@ -71,7 +71,7 @@ def recorded_results(store: Store, runs: list[Run]) -> list[RunResult]:
     """Return the results of runs, for tables and pictures.
 
     The swept keys are those of the sweep, if all runs are of one; otherwise all parameters that differ between the
-    runs, without the seed.
+    runs, without the seed and the number of repeats.
     """
     keys = _swept_keys(runs)
     return [recorded_result(store, run, {key: run.data.params.get(key, "") for key in keys}) for run in runs]
@@ -105,7 +105,7 @@ def _swept_keys(runs: list[Run]) -> list[str]:
     recorded = {run.data.tags.get("sweep.keys") for run in runs}
     if len(recorded) == 1 and (keys := recorded.pop()):
         return [key for key in keys.split() if key != "seed"]
-    names = sorted({name for run in runs for name in run.data.params} - {"seed"})
+    names = sorted({name for run in runs for name in run.data.params} - {"seed", "repeats"})
     return [name for name in names if len({run.data.params.get(name) for run in runs}) > 1]
 
 
