@@ -15,13 +15,16 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
+from w2v_exp.embeddings.word_changes import word_changes
 from w2v_exp.errors import SettingError, UserError
 from w2v_exp.reporting.explorer import (
     NO_WORD,
     ExplorerPage,
     ExplorerRule,
+    PageRun,
     cluster_number,
     find_clusters,
+    nearest_clusters,
     quantised,
     quantised_positions,
 )
@@ -75,23 +78,23 @@ def data_of(page):
     return json.loads(Elements(page).of("script")[0][1])
 
 
-def vectors_of(data):
-    kind = "<i2" if data["bits"] == 16 else "i1"
-    return np.frombuffer(base64.b64decode(data["vectors"]), kind).reshape(len(data["words"]), data["dim"])
+def unpacked(text, kind):
+    return np.frombuffer(base64.b64decode(text), kind)
 
 
-def positions_of(data):
-    return np.frombuffer(base64.b64decode(data["maps"][0]["positions"]), "<u2").reshape(-1, 2)
+def vectors_of(run):
+    return unpacked(run["vectors"], "<i2" if run["bits"] == 16 else "i1").reshape(-1, run["dim"])
 
 
 @pytest.mark.parametrize(("words", "dim", "bits", "close"), [(400, 50, 16, 3e-5), (5_100, 100, 8, 0.005)])
 def test_the_page_has_the_neighbours_of_the_embeddings(words, dim, bits, close):
     embeddings = some_embeddings([f"word{number}" for number in range(words)], dim)
     data = data_of(ExplorerPage(embeddings, ExplorerRule(projection="pca"), "a run").html())
-    assert data["bits"] == bits
+    (run,) = data["runs"]
+    assert run["bits"] == bits
     assert data["words"] == embeddings.words
-    assert data["counts"] == embeddings.counts.tolist()
-    rows = directions(vectors_of(data).astype(np.float64))
+    assert run["counts"] == embeddings.counts.tolist()
+    rows = directions(vectors_of(run).astype(np.float64))
     for asked in range(0, words, words // 20):
         cosines = rows @ rows[asked]
         np.testing.assert_allclose(
@@ -168,17 +171,20 @@ def test_only_the_most_frequent_words_are_taken_if_fewer_are_wanted():
     embeddings = Embeddings(["rare", "often", "new", "common"], np.array([1, 9, 0, 5]), np.eye(4))
     page = ExplorerPage(embeddings, ExplorerRule(words=2), "a run", "sum").html()
     data = data_of(page)
-    assert (data["words"], data["counts"]) == (["often", "common"], [9, 5])
+    assert (data["words"], data["runs"][0]["counts"]) == (["often", "common"], [9, 5])
     assert "the first 2 of 4 words · 4 dimensions · sum vectors" in page
     uncounted = Embeddings(embeddings.words, None, embeddings.input)
     data = data_of(ExplorerPage(uncounted, ExplorerRule(words=2), "a run").html())
-    assert (data["words"], data["counts"]) == (["rare", "often"], None)
+    assert (data["words"], data["runs"][0]["counts"]) == (["rare", "often"], None)
 
 
 def test_both_coordinates_of_a_position_have_one_scale():
-    positions = quantised_positions(np.array([[-2.0, 0.0], [2.0, 1.0], [0.0, 0.5]]))
-    np.testing.assert_array_equal(positions, [[0, 0], [65_535, 16_384], [32_768, 8_192]])
-    np.testing.assert_array_equal(quantised_positions(np.full((2, 2), 3.0)), np.zeros((2, 2)))
+    positions = np.array([[-2.0, 0.0], [2.0, 1.0], [0.0, 0.5]])
+    quantised = [[0, 0], [65_535, 16_384], [32_768, 8_192]]
+    np.testing.assert_array_equal(quantised_positions(positions), [quantised])
+    parts = quantised_positions(positions[:1], positions[1:])
+    np.testing.assert_array_equal(np.concatenate(parts), quantised)
+    np.testing.assert_array_equal(quantised_positions(np.full((2, 2), 3.0)), np.zeros((1, 2, 2)))
 
 
 def test_the_first_map_is_the_chosen_one_and_the_same_page_comes_again():
@@ -220,6 +226,81 @@ def test_clusters_are_groups_of_similar_words_and_named_by_their_typical_words(c
     np.testing.assert_array_equal(again.of_words, found.of_words)
 
 
+def test_words_of_another_run_have_the_cluster_of_the_nearest_centre():
+    units, _, counts = grouped(5, 40)
+    clusters = find_clusters(units, counts, seed=0)
+    np.testing.assert_array_equal(nearest_clusters(units, clusters), clusters.of_words)
+    np.testing.assert_array_equal(nearest_clusters(-clusters.centres, clusters) == np.arange(5), [False] * 5)
+    assert nearest_clusters(units[:3], find_clusters(units[:60], None, 0)).tolist() == [0, 0, 0]
+
+
+def test_a_page_of_two_runs_has_the_words_of_both_and_how_far_they_moved():
+    generator = np.random.default_rng(0)
+    counts = np.array([1, 9, 0, 5])
+    first = Embeddings(["rare", "often", "new", "common"], counts, generator.normal(size=(4, 4)))
+    second = Embeddings(["only", "common", "rare", "often"], None, generator.normal(size=(4, 3)))
+    page = ExplorerPage(first, ExplorerRule(), "A", other=PageRun(second, "B", "sum"))
+    text = page.html()
+    assert page.html() == text
+    data = data_of(text)
+    words, (one, two) = data["words"], data["runs"]
+    assert words == ["often", "common", "rare", "new", "only"]
+    assert (one["name"], one["members"], one["counts"], one["dim"]) == ("A", "", [9, 5, 1, 0], 4)
+    assert (two["name"], two["counts"], two["dim"]) == ("B", None, 3)
+    members = unpacked(two["members"], "<u4")
+    assert [words[i] for i in members] == second.words
+    np.testing.assert_allclose(directions(vectors_of(two).astype(float)), directions(second.input), atol=1e-4)
+    changes = word_changes(first, second)
+    assert [words[i] for i in unpacked(data["changes"]["ids"], "<u4")] == changes.words
+    np.testing.assert_allclose(unpacked(data["changes"]["cosines"], "<f4"), changes.cosines, atol=1e-6)
+    assert data["changes"]["of"] == 1
+    assert unpacked(data["changes"]["shared"], "u1").tolist() == changes.overlap.tolist()
+    assert "3 words in both · mean cosine after alignment " in text
+    assert "4 words · 3 dimensions · sum vectors" in text
+    (only_map,) = data["maps"]
+    assert [len(unpacked(packed, "<u2")) for packed in [*only_map["positions"], only_map["other"]]] == [
+        8,
+        8,
+        8,
+    ]
+
+
+def test_a_rotated_copy_has_the_same_map_and_clusters():
+    units, _, counts = grouped(5, 50)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(14, 14)))[0][:12]
+    words = [f"w{number}" for number in range(250)]
+    first = Embeddings(words, counts, units)
+    page = ExplorerPage(
+        first, ExplorerRule(), "A", other=PageRun(Embeddings(words, counts, units @ turn), "B")
+    )
+    data = data_of(page.html())
+    assert data["runs"][0]["clusters"] == data["runs"][1]["clusters"]
+    for one, close in zip(data["maps"], (0.1, 1e-4), strict=True):
+        own, copy, placed = (
+            unpacked(packed, "<u2").reshape(-1, 2) / 65_535 for packed in [*one["positions"], one["other"]]
+        )
+        # On t-SNE a word is placed among three words, mostly at the first of them.
+        assert np.linalg.norm(own - placed, axis=1).mean() < close
+        assert np.corrcoef(own.ravel(), copy.ravel())[0, 1] > 0.97
+    assert "100 % and 100 % of the variance" not in data["maps"][1]["note"]
+    assert re.search(r"\d+ % and \d+ % of the variance", data["maps"][1]["note"])
+
+
+def test_names_of_two_runs_do_not_become_markup():
+    name = "</title><script>alert(1)</script>"
+    hostile, harmless = (
+        ExplorerPage(
+            some_embeddings(HOSTILE, 3),
+            ExplorerRule(),
+            title,
+            other=PageRun(some_embeddings(HOSTILE, 3, seed=1), title),
+        ).html()
+        for title in (name, "a")
+    )
+    assert Elements(hostile).tags == Elements(harmless).tags
+    assert "alert(1)</script>" not in hostile
+
+
 def test_few_words_have_no_clusters_and_equal_words_one():
     assert len(find_clusters(np.eye(79), None, 0).names) == 0
     found = find_clusters(np.tile([1.0, 0.0], (90, 1)), None, 0)
@@ -232,6 +313,14 @@ def test_few_words_have_no_clusters_and_equal_words_one():
 def test_the_number_of_clusters_leaves_each_some_words(words):
     number = cluster_number(words)
     assert number == 0 or (2 <= number <= 14 and words / number >= 40)
+
+
+def test_the_cost_of_two_maps_is_a_line():
+    embeddings = some_embeddings([f"w{number}" for number in range(2_000)], 4)
+    page = ExplorerPage(embeddings, ExplorerRule(), "A", other=PageRun(embeddings, "B"))
+    assert page.map_cost == "The t-SNE maps of 2,000 and 2,000 words take about 3 s of one core."
+    page = ExplorerPage(embeddings, ExplorerRule(words=300), "A", other=PageRun(embeddings, "B"))
+    assert page.map_cost == ""
 
 
 def test_the_cost_of_a_map_is_a_line_unless_it_is_small_or_there_is_no_page():

@@ -18,7 +18,14 @@ from processes import Command
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
-from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, find_clusters, quantised_positions
+from w2v_exp.embeddings.word_changes import word_changes
+from w2v_exp.reporting.explorer import (
+    ExplorerPage,
+    ExplorerRule,
+    PageRun,
+    find_clusters,
+    quantised_positions,
+)
 from w2v_exp.reporting.projections import Projector
 
 pytestmark = pytest.mark.browser
@@ -59,9 +66,9 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Show]:
     with ExitStack() as stack:
         watched: list[tuple[Path, Watch]] = []
 
-        def open_page(embeddings: Embeddings, **settings: Any) -> Any:
+        def open_page(embeddings: Embeddings, other: PageRun | None = None, **settings: Any) -> Any:
             path = tmp_path / f"page{len(watched)}.html"
-            ExplorerPage(embeddings, ExplorerRule(), "a run").write(path)
+            ExplorerPage(embeddings, ExplorerRule(), "a run", other=other).write(path)
             page, watch = stack.enter_context(opened(browser, path.as_uri(), **settings))
             watched.append((path, watch))
             drawn(page)
@@ -286,7 +293,7 @@ def test_the_maps_are_those_of_the_projections_and_the_clusters_those_of_python(
     for key in ("tsne", "pca"):
         page.locator("#maps").select_option(key)
         wait_until(page, "explorer.map.positions === explorer.map.target")
-        expected = quantised_positions(projector.positions(key)) / 65_535
+        expected = quantised_positions(projector.positions(key))[0] / 65_535
         found = page.evaluate("Array.from(explorer.map.positions)")
         np.testing.assert_allclose(np.reshape(found, (-1, 2)), expected, atol=1e-6)
     assert "% of the variance" in page.locator("#note").inner_text()
@@ -406,6 +413,262 @@ def test_a_narrow_screen_has_the_panel_below_the_map(show: Show, embeddings: Emb
     assert page.evaluate("document.documentElement.scrollWidth") == 420
 
 
+@pytest.fixture(scope="module")
+def later(embeddings: Embeddings) -> PageRun:
+    """The same words in another space, without ``word9`` and with ``newcomer``; king and word1 have changed places."""
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(9, 9)))[0][:8]
+    noise = np.random.default_rng(2).normal(size=embeddings.input.shape)
+    vectors = embeddings.input + 0.3 * noise
+    king, one, nine = (embeddings.ids[word] for word in ("king", "word1", "word9"))
+    vectors[[king, one]] = vectors[[one, king]]
+    words = [*embeddings.words]
+    words[nine] = "newcomer"
+    order = np.random.default_rng(3).permutation(len(words))
+    return PageRun(Embeddings([words[i] for i in order], None, (vectors @ turn)[order]), "later", "sum")
+
+
+def columns(page: Any, name: str = "near") -> list[list[tuple[str, str]]]:
+    return [listed(page, name), listed(page, f"{name}1")]
+
+
+def of_map(page: Any, number: int, value: str) -> Any:
+    """Return a value of a map, whose words are ids there."""
+    script = f"(() => {{ const map = explorer.runs[{number}].map; return {value}; }})()"
+    return page.evaluate(script)
+
+
+def words_of(page: Any, number: int, ids: str) -> list[str]:
+    named = "[...explorer.ids].find(([, known]) => known === id)[0]"
+    found: list[str] = of_map(page, number, f"Array.from({ids}, (id) => {named})")
+    return found
+
+
+def test_a_word_chosen_on_one_map_is_chosen_on_both(
+    show: Show, embeddings: Embeddings, later: PageRun
+) -> None:
+    page = show(embeddings, later)
+    x, y = pixel(page, "queen")
+    page.locator("#map").click(position={"x": x, "y": y})
+    assert page.locator("#chosen").inner_text() == "queen"
+    both = [each.most_similar("queen") for each in (embeddings, later.embeddings)]
+    assert columns(page) == [expected(similar) for similar in both]
+    near = [[word for word, _ in similar] for similar in both]
+    common = [word for word in near[0] if word in near[1]]
+    assert 0 < len(common) < 10
+    for number, own in enumerate(near):
+        assert words_of(page, number, "[map.chosen]") == ["queen"]
+        assert words_of(page, number, "map.near") == own
+        assert sorted(words_of(page, number, "map.common")) == sorted(common)
+    marked = [page.locator(f"#{name} .common bdi").all_inner_texts() for name in ("near", "near1")]
+    assert marked == [common, [word for word in near[1] if word in common]]
+    changes = word_changes(embeddings, later.embeddings)
+    row = changes.words.index("queen")
+    assert page.locator("#change").inner_text() == (
+        f"cosine after alignment {changes.cosines[row]:.2f}, {len(common)} of 10 nearest words shared"
+    )
+    # On the second map, by a click as well.
+    wait_until(page, "!explorer.runs[1].map.scheduled")
+    box = page.locator("#map1").bounding_box()
+    label = of_map(page, 1, "map.drawn.at(-1)")
+    (word,) = words_of(page, 1, "[map.drawn.at(-1).id]")
+    middle = [
+        (label["left"] + label["right"]) / 2 + box["x"],
+        (label["top"] + label["bottom"]) / 2 + box["y"],
+    ]
+    page.mouse.move(*middle)
+    assert words_of(page, 0, "[map.hovered]") == [word] != ["queen"]
+    page.mouse.click(*middle)
+    assert page.locator("#chosen").inner_text() == word
+    fourth = later.embeddings.most_similar(word)[3][0]
+    page.locator("#near1 button").nth(3).hover()
+    assert words_of(page, 0, "[map.hovered]") == [fourth]
+    page.locator("#near1 button").nth(3).click()
+    assert page.locator("#chosen").inner_text() == fourth
+
+
+def test_a_word_of_one_run_only_is_shown_as_that(show: Show, embeddings: Embeddings, later: PageRun) -> None:
+    page = show(embeddings, later)
+    for word, own, lacking in (("word9", 0, 1), ("newcomer", 1, 0)):
+        page.locator("#search").fill(word)
+        page.locator("#search").press("Enter")
+        names = ["frequency", "frequency1"]
+        assert page.locator(f"#{names[lacking]}").inner_text() == "not in this run"
+        assert page.locator(f"#{names[own]}").inner_text().endswith(" of 604")
+        assert page.locator("#change").inner_text() == "only in one of both runs"
+        similar = (embeddings, later.embeddings)[own].most_similar(word)
+        assert columns(page)[own] == expected(similar)
+        assert columns(page)[lacking] == []
+        assert of_map(page, lacking, "map.chosen") is None
+    page.locator("#view").select_option("one")  # its position among the words of the first run
+    assert words_of(page, 0, "[map.chosen]") == ["newcomer"]
+    assert np.isfinite(of_map(page, 0, "map.pixel(map.chosen)")).all()
+    page.locator("#third").fill("word9")
+    page.locator("#third").press("Escape")
+    page.locator("#answer").click()
+    assert len(columns(page, "answers")[0]) == 10
+    assert page.locator("#answers1").inner_text() == "not all of these words are in this run"
+
+
+def test_one_map_has_arrows_from_one_run_to_the_other(
+    show: Show, embeddings: Embeddings, later: PageRun
+) -> None:
+    page = show(embeddings, later)
+    page.locator("#view").select_option("one")
+    assert page.locator("#map1").is_hidden()
+    assert page.locator("#sheet .name").inner_text() == "a run → later"
+    assert (
+        "position of a word in a run to that of its aligned vector from later"
+        in page.locator("#note").inner_text()
+    )
+    first = page.locator("#moved-words bdi").all_inner_texts()
+    assert set(first[:2]) == {"king", "word1"}
+    assert words_of(page, 0, "map.other.moved") == first
+    wait_until(page, "explorer.map.positions === explorer.map.target")
+    page.locator("#moved-words button", has_text="king").click()
+    drawn(page)
+    assert words_of(page, 0, "map.other.near") == [word for word, _ in later.embeddings.most_similar("king")]
+    # It now is where word1 was, and the other way round.
+    ends, starts = (
+        np.array(
+            page.evaluate(
+                f"['king', 'word1'].flatMap((word) => Array.from({positions}.subarray("
+                "2 * explorer.ids.get(word), 2 * explorer.ids.get(word) + 2)))"
+            )
+        ).reshape(2, 2)
+        for positions in ("explorer.map.other.positions", "explorer.map.positions")
+    )
+    assert (
+        np.linalg.norm(ends - starts[::-1], axis=1).max() < 0.1 < np.linalg.norm(ends - starts, axis=1).min()
+    )
+    ink = page.evaluate("""(() => {
+        const { canvas, context, other } = explorer.map;
+        const [x, y] = explorer.map.pixel(explorer.ids.get("king"));
+        const [u, v] = explorer.map.pixel(explorer.ids.get("word1"));
+        const image = context.getImageData(0, 0, canvas.width, canvas.height);
+        const at = (share) => [x + share * (u - x), y + share * (v - y)].map(Math.round);
+        return [0.3, 0.5, 0.7].map(at).map(([left, top]) => image.data[4 * (top * canvas.width + left) + 3]);
+    })()""")
+    assert min(ink) > 100  # the arrow
+    page.locator("#view").select_option("two")
+    assert page.locator("#map1").is_visible()
+    assert of_map(page, 0, "map.other") is None
+    assert words_of(page, 1, "[map.chosen]") == ["king"]
+
+
+def test_words_that_moved_are_sorted_and_searched(show: Show, embeddings: Embeddings, later: PageRun) -> None:
+    page = show(embeddings, later)
+    changes = word_changes(embeddings, later.embeddings)
+    names = page.locator("#moved-words bdi")
+    order = np.argsort(changes.cosines, kind="stable")
+    assert names.all_inner_texts() == [changes.words[i] for i in order[:20]]
+    number = page.locator("#moved-words .cosine").first.inner_text()
+    assert number == f"{changes.cosines[order[0]]:.2f} · {changes.overlap[order[0]] * 10:.0f} of 10".replace(
+        "-", "−"
+    )
+    sortings = {
+        "least": [changes.words[i] for i in order[::-1]],
+        "fewest": [changes.words[i] for i in np.argsort(changes.overlap, kind="stable")],
+        "frequency": changes.words,
+        "alphabet": sorted(changes.words),
+    }
+    for name, words in sortings.items():
+        page.locator("#moved-order").select_option(name)
+        assert names.all_inner_texts() == words[:20]
+    page.locator("#moved-more").click()
+    assert names.count() == 200
+    page.locator("#moved-search").fill("ING")
+    assert names.all_inner_texts() == ["king"]
+    page.locator("#moved-search").fill("no such")
+    assert page.locator("#moved-words").inner_text() == "no such word"
+    assert page.locator("#moved-among option").all_inner_texts() == ["all 603"]
+    page.locator("#moved-search").fill("word5")
+    page.locator("#moved-words button").first.press("Enter")
+    assert page.locator("#chosen").inner_text() == "word5"
+
+
+def test_both_maps_have_the_colours_and_the_change_has_some_of_its_own(
+    show: Show, embeddings: Embeddings, later: PageRun
+) -> None:
+    page = show(embeddings, later)
+    units = directions(embeddings.input)
+    clusters = find_clusters(units, embeddings.counts, 0)
+    of_first, of_second = (of_map(page, number, "map.groups") for number in (0, 1))
+    assert of_first[:604] == clusters.of_words.tolist()
+    assert of_first[604] == 255
+    agree = np.mean(np.array(of_first[:604]) == of_second[:604])
+    assert agree > 0.9
+    page.locator("#groups button").nth(1).click()
+    assert [of_map(page, number, "map.highlighted") for number in (0, 1)] == [1, 1]
+    page.locator("#colour").select_option("change")
+    assert page.locator("#legend-title").inner_text() == "Cosine after alignment"
+    assert page.locator("#groups bdi").count() == 6
+    groups = of_map(page, 1, "map.groups")
+    assert (groups[embeddings.ids["king"]], groups[604]) == (0, 5)
+    assert (
+        sorted(np.bincount(groups))[-1] - sorted(np.bincount(groups))[1] < 10
+    )  # classes of about equal size
+
+
+def test_a_link_restores_both_maps(show: Show, embeddings: Embeddings, later: PageRun) -> None:
+    page = show(embeddings, later)
+    page.evaluate("explorer.choose(explorer.ids.get('queen'))")
+    page.locator("#map1").press("+")
+    fragment_is(page, view="two", word="queen", zoom1="1.50")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    drawn(page)
+    assert of_map(page, 1, "map.zoomed") == pytest.approx(1.5, abs=0.01)
+    assert of_map(page, 0, "map.moved") is False
+    page.get_by_title("Zoom in").click()
+    assert [of_map(page, number, "map.zoomed") for number in (0, 1)] == pytest.approx([1.6, 2.4], abs=0.02)
+    page.locator("#view").select_option("one")
+    fragment_is(page, view="one", word="queen")
+    assert "zoom1" not in page.evaluate("explorer.fragment()")
+
+
+def test_hostile_words_of_two_runs_show_themselves_as_text(show: Show, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(2, len(HOSTILE), 4))
+    other = PageRun(Embeddings(HOSTILE[::-1], None, vectors[1]), HOSTILE[0])
+    page = show(Embeddings(HOSTILE, np.arange(len(HOSTILE), 0, -1), vectors[0]), other)
+    assert page.locator("#sheet1 .name").inner_text() == HOSTILE[0]
+    for view in ("two", "one"):
+        page.locator("#view").select_option(view)
+        for number, word in enumerate(HOSTILE):
+            page.evaluate("id => explorer.choose(id)", number)
+            visible = re.sub(r"[\x00\n\u2028\u202e]", "\ufffd", word)
+            assert page.locator("#chosen").text_content() == visible
+        drawn(page)
+        for name in ("png", "svg"):
+            with page.expect_download() as begun:
+                page.locator(f"#{name}").click()
+            begun.value.save_as(tmp_path / f"{view}.{name}")
+    page.locator("#moved-search").fill("<script>")
+    assert page.locator("#moved-words bdi").count() == 2
+    assert page.locator("img, aside script").count() == 0
+    assert page.locator("script").count() == 2
+    with Image.open(tmp_path / "two.png") as two, Image.open(tmp_path / "one.png") as one:
+        assert abs(two.width - one.width) <= 24  # the gap between both maps
+    for view, parts in (("two", 2), ("one", 1)):
+        root = ElementTree.parse(tmp_path / f"{view}.svg").getroot()
+        assert {element.tag.rpartition("}")[2] for element in root.iter()} == {"svg", "rect", "path", "text"}
+        assert sum(element.tag.endswith("}svg") for element in root.iter()) == parts + 1
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1280, True), (800, True), (420, False)])
+def test_two_maps_fit_into_every_window(
+    show: Show, embeddings: Embeddings, later: PageRun, width: int, beside: bool
+) -> None:
+    page = show(embeddings, later, viewport={"width": width, "height": 900})
+    first, second, panel = (page.locator(name).bounding_box() for name in ("#map", "#map1", "aside"))
+    assert first["width"] == pytest.approx(second["width"], abs=2)
+    assert first["height"] == pytest.approx(second["height"], abs=2)
+    assert (second["x"] > first["x"]) == beside
+    assert (second["y"] > first["y"]) == (not beside)
+    assert (panel["y"] == 0) == (width > 900)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 @pytest.mark.usefixtures("store")
 def test_the_page_works_in_the_artifact_viewer_of_mlflow(
     command: Command, tmp_path: Path, browser: Any
@@ -439,7 +702,10 @@ def test_the_page_works_in_the_artifact_viewer_of_mlflow(
         inner.wait_for_selector("#search")
         drawn(inner)
         search_and_check(inner, embeddings)
-        x, y = pixel(inner, "king")
+        inner.locator("#whole").click()
+        drawn(inner)
+        label = inner.evaluate("explorer.map.drawn.find(({ id }) => id === explorer.ids.get('king'))")
+        x, y = (label["left"] + label["right"]) / 2, (label["top"] + label["bottom"]) / 2
         inner.locator("#map").click(position={"x": x, "y": y})
         assert inner.locator("#chosen").inner_text() == "king"
         inner.locator("#search").fill("script")

@@ -19,6 +19,7 @@ from w2v_exp.reporting.projections import (
     principal_components,
     require_projection,
     tsne,
+    turned,
 )
 
 
@@ -231,3 +232,58 @@ def test_a_projection_that_is_not_there_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(projections, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r"projection=umap: needs umap-learn.*pip install .*\[maps\]"):
         require_projection("umap")
+
+
+def test_a_map_is_turned_towards_another_one():
+    generator = np.random.default_rng(8)
+    positions = generator.normal(size=(30, 2))
+    turn = np.linalg.qr(generator.normal(size=(2, 2)))[0]
+    order = generator.permutation(30)
+    rows = [np.arange(25), order.argsort()[:25]]
+    for mirror in ([1, 1], [1, -1]):
+        other = 3 * (positions * mirror @ turn)[order] + [5, -2]
+        found = turned(other, positions, rows)[order.argsort()]
+        np.testing.assert_allclose(
+            found - found.mean(axis=0), 3 * (positions - positions.mean(axis=0)), atol=1e-9
+        )
+
+
+def test_other_directions_are_projected_onto_the_plane_of_pca():
+    vectors = groups()
+    projector = Projector(vectors)
+    positions = projector.positions("pca")
+    np.testing.assert_allclose(projector.place(vectors[5:8], "pca", positions), positions[5:8], atol=1e-12)
+    middle = vectors[[2, 9]].mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(
+        projector.place(middle, "pca", positions), positions[[2, 9]].mean(axis=0)[None], atol=1e-12
+    )
+
+
+def test_other_directions_are_placed_among_the_most_similar_ones():
+    vectors = random_directions(300, 30)
+    projector = Projector(vectors)
+    positions = np.random.default_rng(9).normal(size=(300, 2))
+    placed = projector.place(vectors[:50], "tsne", positions)
+    np.testing.assert_allclose(placed, positions[:50], atol=0.01)  # the next ones are far less similar
+    others = random_directions(5, 30, seed=10)
+    near = np.argsort(-others @ vectors.T, axis=1)[:, :3]
+    for place, ids in zip(projector.place(others, "tsne", positions), near, strict=True):
+        low, high = positions[ids].min(axis=0), positions[ids].max(axis=0)
+        assert ((low <= place) & (place <= high)).all()
+
+
+@pytest.mark.second_tier
+def test_a_map_that_starts_from_another_one_resembles_it():
+    generator = np.random.default_rng(11)
+    vectors = directions(
+        np.repeat(generator.normal(size=(20, 8)), 12, axis=0) + 0.3 * generator.normal(size=(240, 8))
+    )
+    others = directions(vectors + 0.02 * generator.normal(size=vectors.shape))[:, ::-1].copy()
+    first = Projector(vectors).positions("tsne")
+    projector = Projector(others)
+    second = projector.positions("tsne", first)
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.97
+    assert projector.kept(second) > projector.kept(projector.positions("tsne")) - 0.03
+    np.testing.assert_array_equal(
+        projector.positions("tsne", np.zeros((240, 2))), projector.positions("tsne")
+    )

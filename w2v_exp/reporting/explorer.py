@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
+from w2v_exp.embeddings.word_changes import WordChanges, most_frequent, word_changes
 from w2v_exp.errors import UserError, check_number, check_whole, shown
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
@@ -24,19 +26,21 @@ from w2v_exp.reporting.projections import (
     chosen_projection,
     map_seconds,
     require_projection,
+    turned,
 )
 
-SCRIPTS = ("vectors.js", "map.js", "picture.js", "completion.js", "main.js")
+SCRIPTS = ("vectors.js", "runs.js", "map.js", "picture.js", "completion.js", "changes.js", "main.js")
 WIDE_BYTES = 1_000_000  # vectors that take at most this much with 16 bits per number have 16, larger ones 8
 MEGABYTE = 1_000_000
 TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 NOTES = {
-    "pca": "First two principal components, {share:.0f} % of the variance.",
+    "pca": "First two principal components, {share} of the variance.",
     "tsne": "t-SNE: similar words are near, distances between groups mean little.",
     "umap": "UMAP: similar words are near, distances between groups mean little.",
 }
-KEPT = " Of the 10 most similar words of a word, {kept:.0f} % are among its 50 nearest on this map."
+KEPT = " Of the 10 most similar words of a word, {kept} are among its 50 nearest on this map."
 PLACED = f" Words after the first {MAPPED:,} are placed near the most similar of these."
+OVERLAID = "Arrows lead from the position of a word in {} to that of its aligned vector from {} among the same words."
 MOST_CLUSTERS = 14  # two tones of each colour of the pages
 WORDS_PER_CLUSTER = 40  # at least, on average
 NAMES = 3  # words that name a cluster
@@ -98,8 +102,31 @@ class ExplorerRule:
         )
 
 
+class PageRun(NamedTuple):
+    """A run on the page.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        The page has the directions of their input vectors.
+    title : str
+        Any text.
+    vectors : str
+        Name of the vectors: ``input``, ``sum``, …
+    """
+
+    embeddings: Embeddings
+    title: str
+    vectors: str = "input"
+
+    @property
+    def name(self) -> str:
+        """The title, made safe."""
+        return shown(self.title, 80)
+
+
 class ExplorerPage:
-    """The page of some embeddings.
+    """The page of some embeddings, or of two to compare.
 
     Parameters
     ----------
@@ -113,70 +140,128 @@ class ExplorerPage:
         Name of the vectors: ``input``, ``sum``, …
     seed : int
         Seed of the clusters, and of UMAP.
+    other : PageRun, optional
+        A second run, for a page of two maps, or of one map with arrows from words to their positions in this run. Its
+        map starts from the positions of the same words on the first one, and its words have the colours of the first
+        one's clusters.
+
+    Raises
+    ------
+    UserError
+        If two runs have no word in common.
     """
 
     def __init__(
-        self, embeddings: Embeddings, rule: ExplorerRule, title: str, vectors: str = "input", seed: int = 0
+        self,
+        embeddings: Embeddings,
+        rule: ExplorerRule,
+        title: str,
+        vectors: str = "input",
+        seed: int = 0,
+        other: PageRun | None = None,
     ) -> None:
-        counts = embeddings.counts
-        order = np.arange(len(embeddings)) if counts is None else np.argsort(-counts, kind="stable")
-        self._chosen = order[: rule.words]
-        self._embeddings = embeddings
+        runs = [PageRun(embeddings, title, vectors), *([] if other is None else [other])]
+        self._totals = [len(run.embeddings) for run in runs]
+        self._runs = [run._replace(embeddings=most_frequent(run.embeddings, rule.words)) for run in runs]
+        first = self._runs[0].embeddings
+        # Of all words of the page, those of the first run are first.
+        added = [word for run in self._runs[1:] for word in run.embeddings.words if word not in first.ids]
+        self._words = [*first.words, *added]
         self._rule = rule
-        self._title = title
-        self._vectors = vectors
         self._seed = seed
-        self._projections = [chosen_projection(rule.projection, len(self._chosen)), "pca"]
+        smallest = min(len(run.embeddings) for run in self._runs)
+        self._projections = [chosen_projection(rule.projection, smallest), "pca"]
         if self._projections[0] == "pca":
             self._projections = ["pca"]
 
     @property
     def size(self) -> int:
-        """Bytes of the page to within 20, without computing its maps, which takes minutes for many words."""
-        words, dim = len(self._chosen), self._embeddings.input.shape[1]
+        """Bytes of the page of one run to within 20, without computing its maps, which takes minutes for many words."""
+        words, dim = self._runs[0].embeddings.input.shape
         clusters = cluster_number(words)
         packed_sizes: list[int] = [
-            words * dim * self._bits // 8,
+            words * dim * _bits(words, dim) // 8,
             words if clusters else 0,
             4 * NAMES * clusters,
         ]
         packed_sizes += [4 * words] * len(self._projections)
-        empty = [self._map(name, "", 0.5, 0.5) for name in self._projections]
-        page = self._page("", empty, "", "")
+        maps = [self._map(name, [0.5], [0.5]) for name in self._projections]
+        page = self._page([""], maps, [""], "", None)
         return len(page.encode()) + 4 * sum(-(-size // 3) for size in packed_sizes)
 
     @property
     def map_cost(self) -> str:
-        """A line with the expected time of the map; "" if it is below 1 s."""
-        return self._rule.map_cost(len(self._chosen), self._embeddings.input.shape[1])
+        """A line with the expected time of the maps; "" if it is below 1 s."""
+        shapes = [(len(run.embeddings), run.embeddings.input.shape[1]) for run in self._runs]
+        if len(shapes) == 1:
+            return self._rule.map_cost(*shapes[0])
+        seconds = sum(map_seconds(words, dim, self._projections[0]) for words, dim in shapes)
+        title = TITLES[self._projections[0]]
+        numbers = " and ".join(f"{words:,}" for words, _ in shapes)
+        return (
+            f"The {title} maps of {numbers} words take about {seconds:.0f} s of one core."
+            if seconds >= 1
+            else ""
+        )
 
     def html(self) -> str:
         """Return the page."""
-        units = directions(self._embeddings.input[self._chosen])
-        counts = self._embeddings.counts
+        embeddings = [run.embeddings for run in self._runs]
+        units = [directions(each.input) for each in embeddings]
         with threadpool_limits(1, "blas"):  # several threads may round otherwise, and t-SNE magnifies that
-            projector = Projector(units, self._seed)
-            maps = []
-            for name in self._projections:
-                positions = projector.positions(name)
-                kept = projector.kept(positions) if len(self._projections) > 1 else 1.0
-                maps.append(self._map(name, packed(quantised_positions(positions)), projector.share, kept))
-            clusters = find_clusters(units, None if counts is None else counts[self._chosen], self._seed)
+            changes = word_changes(embeddings[0], embeddings[1], MAPPED) if len(embeddings) > 1 else None
+            aligned = changes.directions if changes else units
+            projectors = [Projector(each, self._seed) for each in (aligned[0], *units[1:])]
+            maps = [self._positions(projectors, name, changes) for name in self._projections]
+            clusters = find_clusters(aligned[0], embeddings[0].counts, self._seed)
+            groups = [clusters.of_words, *(nearest_clusters(each, clusters) for each in aligned[1:])]
         return self._page(
-            packed(quantised(units, self._bits)),
+            [packed(quantised(each, _bits(*each.shape))) for each in units],
             maps,
-            packed(clusters.of_words) if len(clusters.names) else "",
+            [packed(each) if len(clusters.names) else "" for each in groups],
             packed(clusters.names),
+            changes,
         )
 
-    def _map(self, name: str, positions: str, share: float, kept: float) -> dict[str, str]:
+    def _positions(
+        self, projectors: list[Projector], projection: str, changes: WordChanges | None
+    ) -> dict[str, Any]:
+        """Return a map of each run for the page."""
+        positions = [projectors[0].positions(projection)]
+        placed = []
+        if changes:
+            placed = [projectors[0].place(changes.directions[1], projection, positions[0])]
+            start = placed[0].copy()
+            start[changes.rows[1]] = positions[0][changes.rows[0]]
+            positions.append(turned(projectors[1].positions(projection, start), positions[0], changes.rows))
+        kept = [
+            projector.kept(each) if len(self._projections) > 1 else 1.0
+            for projector, each in zip(projectors, positions, strict=True)
+        ]
+        first, *others = quantised_positions(positions[0], *placed)
+        return self._map(
+            projection,
+            [projector.share for projector in projectors],
+            kept,
+            [packed(first), *(packed(quantised_positions(each)[0]) for each in positions[1:])],
+            *map(packed, others),
+        )
+
+    def _map(
+        self,
+        name: str,
+        shares: list[float],
+        kept: list[float],
+        positions: Sequence[str] = ("",),
+        other: str = "",
+    ) -> dict[str, Any]:
         """Return a map for the page, with packed positions and a note on its quality."""
-        note = NOTES[name].format(share=100 * share)
+        note = NOTES[name].format(share=_percentages(shares))
         if len(self._projections) > 1:
-            note += KEPT.format(kept=100 * kept)
-        if name != "pca" and len(self._chosen) > MAPPED:
+            note += KEPT.format(kept=_percentages(kept))
+        if name != "pca" and max(len(run.embeddings) for run in self._runs) > MAPPED:
             note += PLACED
-        return {"key": name, "name": TITLES[name], "note": note, "positions": positions}
+        return {"key": name, "name": TITLES[name], "note": note, "positions": positions, "other": other}
 
     def write(self, path: Path | str) -> int:
         """Write the page, and return its size in bytes.
@@ -194,36 +279,91 @@ class ExplorerPage:
             raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
         return len(page)
 
-    @property
-    def _bits(self) -> int:
-        """Bits per number of the vectors."""
-        return 16 if 2 * len(self._chosen) * self._embeddings.input.shape[1] <= WIDE_BYTES else 8
-
-    def _page(self, vectors: str, maps: list[dict[str, str]], clusters: str, cluster_names: str) -> str:
+    def _page(
+        self,
+        vectors: list[str],
+        maps: list[dict[str, Any]],
+        clusters: list[str],
+        cluster_names: str,
+        changes: WordChanges | None,
+    ) -> str:
         """Return the page with packed vectors, maps, and clusters."""
-        words, all_words = len(self._chosen), len(self._embeddings)
-        dim, counts = self._embeddings.input.shape[1], self._embeddings.counts
-        number = f"{words:,} words" if words == all_words else f"the first {words:,} of {all_words:,} words"
+        names = [run.name for run in self._runs]
+        title = " and ".join(names)
         return render_page(
             WEB / "explorer",
             SCRIPTS,
             {
-                "title": shown(self._title, 80),
-                "words": [self._embeddings.words[i] for i in self._chosen.tolist()],
-                "counts": None if counts is None else counts[self._chosen].tolist(),
-                "dim": dim,
-                "bits": self._bits,
-                "vectors": vectors,
+                "words": self._words,
+                "runs": [
+                    self._run_data(number, vectors[number], clusters[number]) for number in range(len(names))
+                ],
                 "maps": maps,
-                "clusters": clusters,
                 "clusterNames": cluster_names,
                 "names": NAMES,
+                "changes": changes and _changes_data(changes, OVERLAID.format(*names)),
             },
-            title=shown(self._title, 80),
-            facts=f"{number} · {dim:,} dimensions · {self._vectors} vectors",
+            title=title,
+            runs=[
+                {"name": run.name, "facts": _facts(run, total)}
+                for run, total in zip(self._runs, self._totals, strict=True)
+            ],
+            compared=changes and _compared(changes),
             maps=[(one["key"], one["name"]) for one in maps],
-            has_clusters=cluster_number(words) > 0,
+            has_clusters=cluster_number(len(self._runs[0].embeddings)) > 0,
         )
+
+    def _run_data(self, number: int, vectors: str, clusters: str) -> dict[str, Any]:
+        """Return a run for the page, with packed vectors and clusters."""
+        run = self._runs[number]
+        counts, dim = run.embeddings.counts, run.embeddings.input.shape[1]
+        ids = {word: i for i, word in enumerate(self._words)} if number else {}
+        members = np.array([ids[word] for word in run.embeddings.words if ids], "<u4")
+        return {
+            "name": run.name,
+            "members": packed(members),  # of all words of the page; empty: the first ones
+            "counts": None if counts is None else counts.tolist(),
+            "dim": dim,
+            "bits": _bits(len(run.embeddings), dim),
+            "vectors": vectors,
+            "clusters": clusters,
+        }
+
+
+def _bits(words: int, dim: int) -> int:
+    """Return the bits per number of the vectors."""
+    return 16 if 2 * words * dim <= WIDE_BYTES else 8
+
+
+def _percentages(shares: Sequence[float]) -> str:
+    return " and ".join(f"{100 * share:.0f} %" for share in shares)
+
+
+def _facts(run: PageRun, total: int) -> str:
+    words, dim = run.embeddings.input.shape
+    number = f"{words:,} words" if words == total else f"the first {words:,} of {total:,} words"
+    return f"{number} · {dim:,} dimensions · {run.vectors} vectors"
+
+
+def _compared(changes: WordChanges) -> str:
+    """Return a line on two runs."""
+    line = f"{len(changes.words):,} words in both · mean cosine after alignment {changes.cosines.mean():.2f}"
+    if changes.neighbours:
+        line += f" · {changes.overlap.mean():.0%} of the {changes.neighbours} nearest words shared".replace(
+            "%", " %"
+        )
+    return line
+
+
+def _changes_data(changes: WordChanges, note: str) -> dict[str, Any]:
+    """Return the changes of words for the page, with ids of the first run, the most frequent words first."""
+    return {
+        "of": changes.neighbours,
+        "ids": packed(changes.rows[0].astype("<u4")),
+        "cosines": packed(changes.cosines.astype("<f4")),
+        "shared": packed(np.rint(np.nan_to_num(changes.overlap) * changes.neighbours).astype(np.uint8)),
+        "note": note,
+    }
 
 
 class Clusters(NamedTuple):
@@ -235,10 +375,13 @@ class Clusters(NamedTuple):
         The cluster of each word. The largest cluster is 0.
     names : ndarray of uint32, shape (number of clusters, NAMES)
         The most typical words of each cluster; `NO_WORD` where it has fewer.
+    centres : ndarray of float32, shape (number of clusters, dim)
+        Directions.
     """
 
     of_words: NDArray[np.uint8]
     names: NDArray[np.uint32]
+    centres: NDArray[np.float32]
 
 
 def cluster_number(words: int) -> int:
@@ -267,7 +410,8 @@ def find_clusters(units: NDArray[Any], counts: NDArray[Any] | None, seed: int, r
     """
     number = cluster_number(len(units))
     if not number:
-        return Clusters(np.zeros(len(units), np.uint8), np.zeros((0, NAMES), np.uint32))
+        nothing = np.zeros((0, units.shape[1]), np.float32)
+        return Clusters(np.zeros(len(units), np.uint8), np.zeros((0, NAMES), np.uint32), nothing)
     generator = np.random.default_rng(seed)
     vectors = units.astype(np.float32)
     centres = np.zeros((number, vectors.shape[1]), np.float32)
@@ -294,7 +438,17 @@ def find_clusters(units: NDArray[Any], counts: NDArray[Any] | None, seed: int, r
         members = np.flatnonzero(rank[of_words] == cluster)
         best = members[np.argsort(-score[members], kind="stable")][:NAMES]
         names[cluster, : len(best)] = best
-    return Clusters(rank[of_words].astype(np.uint8), names)
+    return Clusters(rank[of_words].astype(np.uint8), names, centres[order])
+
+
+def nearest_clusters(units: NDArray[Any], clusters: Clusters) -> NDArray[np.uint8]:
+    """Return the cluster with the nearest centre of each of n directions, shape (n,); 0 if there is none."""
+    if not len(clusters.centres):
+        return np.zeros(len(units), np.uint8)
+    nearest: NDArray[np.uint8] = (
+        (units.astype(np.float32) @ clusters.centres.T).argmax(axis=1).astype(np.uint8)
+    )
+    return nearest
 
 
 def quantised(vectors: NDArray[Any], bits: int) -> NDArray[np.int8 | np.int16]:
@@ -310,12 +464,12 @@ def quantised(vectors: NDArray[Any], bits: int) -> NDArray[np.int8 | np.int16]:
     return rows
 
 
-def quantised_positions(positions: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Return positions as numbers of 16 bits; both coordinates have the scale of the longer side of the map."""
-    lowest = positions.min(axis=0)
-    side = (positions.max(axis=0) - lowest).max()
-    numbers: NDArray[np.uint16] = np.rint((positions - lowest) * (65_535 / (side or 1))).astype("<u2")
-    return numbers
+def quantised_positions(*positions: NDArray[np.float64]) -> list[NDArray[np.uint16]]:
+    """Return positions on one map as numbers of 16 bits; both coordinates have the scale of its longer side."""
+    together = np.concatenate(positions)
+    lowest = together.min(axis=0)
+    side = (together.max(axis=0) - lowest).max()
+    return [np.rint((each - lowest) * (65_535 / (side or 1))).astype("<u2") for each in positions]
 
 
 def packed(array: NDArray[Any]) -> str:

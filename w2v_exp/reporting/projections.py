@@ -41,17 +41,40 @@ def principal_components(vectors: NDArray[np.float64]) -> tuple[Positions, NDArr
     shares : ndarray, shape (2,)
         Shares of the variance; 0 if all vectors are equal.
     """
+    axes, shares = principal_axes(vectors)
+    return (vectors - vectors.mean(axis=0)) @ axes, shares
+
+
+def principal_axes(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the first two principal axes of n vectors, shape (dim, 2), and the shares of `principal_components`."""
     centred = vectors - vectors.mean(axis=0)
     # The triangle of QR has the same axes and singular values; for many vectors this is ten times as fast.
-    _, sizes, axes = np.linalg.svd(np.linalg.qr(centred, mode="r"), full_matrices=False)
+    _, sizes, rows = np.linalg.svd(np.linalg.qr(centred, mode="r"), full_matrices=False)
     kept = min(2, len(sizes))
-    positions, shares = np.zeros((len(vectors), 2)), np.zeros(2)
-    positions[:, :kept] = centred @ axes[:kept].T
-    positions *= np.where(positions[np.abs(positions).argmax(axis=0), [0, 1]] < 0, -1, 1)
+    axes, shares = np.zeros((vectors.shape[1], 2)), np.zeros(2)
+    axes[:, :kept] = rows[:kept].T
+    positions = centred @ axes
+    axes *= np.where(positions[np.abs(positions).argmax(axis=0), [0, 1]] < 0, -1, 1)
     variance = sizes**2
     if variance.sum() > 0:
         shares[:kept] = variance[:kept] / variance.sum()
-    return positions, shares
+    return axes, shares
+
+
+def turned(positions: Positions, others: Positions, rows: Sequence[NDArray[np.int64]]) -> Positions:
+    """Return positions rotated or mirrored in the plane, so that they are close to others.
+
+    Parameters
+    ----------
+    positions, others : ndarray, shapes (n, 2) and (m, 2)
+        Maps of any scale.
+    rows : two sequences of int, of the same length
+        Positions that should be close to these others: rows of `others`, then of `positions`.
+    """
+    there, here = others[rows[0]], positions[rows[1]]
+    U, _, Vt = np.linalg.svd((here - here.mean(axis=0)).T @ (there - there.mean(axis=0)))
+    rotated: Positions = positions @ (U @ Vt)
+    return rotated
 
 
 class Neighbours(NamedTuple):
@@ -159,25 +182,60 @@ class Projector:
         self._directions = directions.astype(np.float64)
         self._seed = seed
 
-    def positions(self, projection: str) -> Positions:
+    def positions(self, projection: str, start: Positions | None = None) -> Positions:
         """Return the positions of all directions in the plane, shape (n, 2).
 
         They are computed for the first `MAPPED` directions by ``tsne`` (van der Maaten & Hinton 2008) or ``umap``
         (McInnes et al. 2018). Each other direction is placed among its nearest ones of these.
+
+        Parameters
+        ----------
+        projection : str
+            ``pca``, ``tsne`` or ``umap``.
+        start : ndarray, shape (n, 2), optional
+            Positions on another map by this projection, most of which are kept roughly; None: the principal components.
         """
         components, _ = self._components
         if projection == "pca" or not components.any():
             return components
-        start = components[:MAPPED] / components[:MAPPED, 0].std()
-        arranged = tsne(self.near, start) if projection == "tsne" else self._umap(start)
+        if start is not None and start[:MAPPED].any():
+            similar = start[:MAPPED]
+            arranged = tsne(self.near, similar, RESTART) if projection == "tsne" else self._umap(similar)
+        else:
+            first = components[:MAPPED] / components[:MAPPED, 0].std()
+            arranged = tsne(self.near, first) if projection == "tsne" else self._umap(first)
         rest = self._directions[MAPPED:]
-        if not len(rest):
-            return arranged
-        near = nearest_directions(rest, self._directions[:MAPPED], PLACED_BY)
+        return np.concatenate([arranged, self._among(rest, arranged)]) if len(rest) else arranged
+
+    def place(self, others: NDArray[Any], projection: str, positions: Positions) -> Positions:
+        """Return the positions of other directions on a map of these, shape (m, 2).
+
+        On ``pca`` they are projected onto its plane. On other maps each is placed among the most similar ones of the
+        first `MAPPED` directions.
+
+        Parameters
+        ----------
+        others : ndarray of float, shape (m, dim)
+            Vectors of length 1, or 0.
+        projection : str
+            That of the map.
+        positions : ndarray, shape (n, 2)
+            The map: a result of `positions`.
+        """
+        if projection == "pca":
+            placed: Positions = (others - self._directions.mean(axis=0)) @ principal_axes(self._directions)[0]
+            return placed
+        return self._among(others, positions[:MAPPED])
+
+    def _among(self, others: NDArray[Any], positions: Positions) -> Positions:
+        """Return a position for each of m directions among its nearest of the first ones, which have positions."""
+        near = nearest_directions(
+            others, self._directions[: len(positions)], min(PLACED_BY, len(positions) - 1)
+        )
         # The nearest one has most of the weight: a mean of distant positions would be far from all of them.
         weights = np.maximum(near.cosines, 1e-3).astype(np.float64) ** 16
         weights /= weights.sum(axis=1, keepdims=True)
-        return np.concatenate([arranged, (weights[:, :, None] * arranged[near.ids]).sum(axis=1)])
+        return (weights[:, :, None] * positions[near.ids]).sum(axis=1)  # type: ignore[no-any-return]
 
     @property
     def share(self) -> float:
@@ -257,9 +315,30 @@ def map_seconds(words: int, dim: int, projection: str) -> float:
 
 # t-SNE: early exaggeration, then plain gradient descent with momentum and gains.
 PERPLEXITY = 20.0
-ITERATIONS = 500
-EXAGGERATED = 100  # iterations
-EXAGGERATION = 12.0
+
+
+class Phases(NamedTuple):
+    """How long and how strongly t-SNE exaggerates the attraction.
+
+    Attributes
+    ----------
+    exaggeration : float
+        Factor of the attraction in the first iterations.
+    exaggerated : int
+        Number of these iterations.
+    iterations : int
+        Number of all.
+    """
+
+    exaggeration: float
+    exaggerated: int
+    iterations: int
+
+
+START = Phases(12.0, 100, 500)
+# From another map. With the exaggeration of `START`, the map would be arranged anew: for 12,993 words of two runs, the
+# correlation of the positions on both maps would be 0.73 instead of 0.97.
+RESTART = Phases(4.0, 100, 300)
 MOMENTUM = 0.8
 SPACING = (
     0.5  # of the grid; the kernel has width 1. Half of it changes the kept neighbours by less than 0.4 points
@@ -268,8 +347,10 @@ MOST_NODES = 1_000  # of the grid, in each direction
 EXACT = 250  # vectors up to which all pairs are computed, which takes less time then
 
 
-def tsne(near: Neighbours, start: Positions) -> Positions:
+def tsne(near: Neighbours, start: Positions, phases: Phases = START) -> Positions:
     """Return the positions of n vectors by t-SNE, from starting positions with the standard deviation 1.
+
+    With `RESTART`, the starting positions are those of a map by t-SNE, at its scale.
 
     Barnes–Hut of scikit-learn takes 80 s for 12,000 words, and its sums depend on the number of threads. Here the
     repulsion is interpolated on a grid as in Linderman et al. 2019 (8 s), with the same share of kept neighbours.
@@ -283,13 +364,13 @@ def tsne(near: Neighbours, start: Positions) -> Positions:
     repulsion = exact_repulsion if len(start) <= EXACT else Repulsion()
     positions = start.astype(np.float32)
     velocity, gains = np.zeros_like(positions), np.ones_like(positions)
-    rate = np.float32(len(start) / EXAGGERATION)
-    for iteration in range(ITERATIONS):
+    rate = np.float32(len(start) / START.exaggeration)
+    for iteration in range(phases.iterations):
         x, y = positions.T.copy()
         squares = (x[rows] - x[columns]) ** 2 + (y[rows] - y[columns]) ** 2
         np.divide(affinity, 1 + squares, out=weights.data)
         attraction = weights.sum(axis=1)[:, None] * positions - weights @ positions
-        factor = np.float32(EXAGGERATION if iteration < EXAGGERATED else 1)
+        factor = np.float32(phases.exaggeration if iteration < phases.exaggerated else 1)
         gradient = factor * attraction - repulsion(positions)
         gains = np.where(velocity * gradient < 0, gains + np.float32(0.2), gains * np.float32(0.8))
         gains = np.maximum(gains, np.float32(0.01))

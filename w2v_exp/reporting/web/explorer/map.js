@@ -11,16 +11,17 @@ const FEWEST_PIXELS = 1400; // per label
 const TRIES_PER_LABEL = 60; // words that are tried at most for each label that fits
 const NAMED_UNTIL = 4; // times the scale of the whole map, up to which the clusters are named
 const NARROW = 600; // pixels; on a narrower map a cluster is named by one word, and tools and note take two lines
+const APART = 30; // pixels between two positions of a word from which on both have a label
 const GLIDE = 500; // milliseconds of a change from one map to another
 
-/** Return the smallest rectangle around all positions. */
-function boundsOf(positions) {
+/** Return the smallest rectangle around the positions of some words. */
+function boundsOf(positions, ids) {
   let [left, right, low, high] = [1, 0, 1, 0];
-  for (let i = 0; i < positions.length; i += 2) {
-    left = Math.min(left, positions[i]);
-    right = Math.max(right, positions[i]);
-    low = Math.min(low, positions[i + 1]);
-    high = Math.max(high, positions[i + 1]);
+  for (const id of ids) {
+    left = Math.min(left, positions[2 * id]);
+    right = Math.max(right, positions[2 * id]);
+    low = Math.min(low, positions[2 * id + 1]);
+    high = Math.max(high, positions[2 * id + 1]);
   }
   return { left, right, low, high };
 }
@@ -34,28 +35,32 @@ function eased(milliseconds, duration) {
 
 class WordMap {
   /**
-   * `positions`: x and y of each word, between 0 and 1; `importance`: between 0 and 1, for the size of labels;
-   * `onChoose(id)`: called for a clicked word; `onChange()`: called after each change of the view.
+   * `ids`: of the words on the map, the most frequent first; `positions`: x and y of each word, between 0 and 1;
+   * `importance`: of each word, between 0 and 1, for the size of labels; `onChoose(id)`: called for a clicked word;
+   * `onHover(id)`: called for a word under the pointer, or null; `onChange()`: called after each change of the view.
    */
-  constructor(canvas, words, positions, importance, colours, onChoose, onChange) {
+  constructor(canvas, words, ids, positions, importance, colours, { onChoose, onHover, onChange }) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.labels = words.map((word) => shown(word, 40));
+    this.ids = ids;
     this.positions = this.target = positions; // they differ while one map changes to another
-    this.bounds = boundsOf(positions);
-    const smallest = words.length > 200 ? 11.5 : 14;
+    this.bounds = boundsOf(positions, ids);
+    const smallest = ids.length > 200 ? 11.5 : 14;
     this.sizes = importance.map((share) => Math.round(2 * (smallest + 4.5 * share)) / 2);
     this.widths = new Float32Array(words.length); // of labels, relative to the font size; 0: not measured yet
     this.colours = colours;
-    this.onChoose = onChoose;
-    this.onChange = onChange;
+    Object.assign(this, { onChoose, onHover, onChange });
     this.groups = null; // the group of each word, with a colour of `palette`; null: one colour
     this.palette = [];
     this.names = []; // of groups that are written on the map: lists of words
     this.highlighted = null; // a group
     this.chosen = null;
     this.near = [];
+    this.common = new Set(); // of the nearest words, those in bold
     this.hovered = null;
+    this.pointed = null; // the same, if the pointer is on this map
+    this.other = null; // on a map of two runs: what `compare` got
     this.drawn = []; // labels of words with their rectangles
     this.named = []; // names of groups with their rectangles
     this.pointers = new Map();
@@ -68,19 +73,41 @@ class WordMap {
 
   /** Return the position of a word in pixels from the upper left corner. */
   pixel(id) {
+    return this.#pixelAt(this.positions, id);
+  }
+
+  #pixelAt(positions, id) {
     return [
-      (this.positions[2 * id] - this.view.x) * this.view.scale + this.width / 2,
-      (this.view.y - this.positions[2 * id + 1]) * this.view.scale + this.height / 2,
+      (positions[2 * id] - this.view.x) * this.view.scale + this.width / 2,
+      (this.view.y - positions[2 * id + 1]) * this.view.scale + this.height / 2,
     ];
   }
 
-  /** Highlight a word and its nearest words, and move the word into view. */
-  choose(id, near) {
+  /** Highlight a word and its nearest words, some of them in bold, and move the word into view; null: none. */
+  choose(id, near, common = []) {
     this.chosen = id;
     this.near = near;
+    this.common = new Set(common);
+    this.#schedule();
+    if (id === null || !this.width) return;
     const [x, y] = this.pixel(id);
     const inside = x > MARGIN && y > MARGIN && x < this.width - MARGIN && y < this.height - MARGIN;
     if (!inside) this.#glide(this.positions[2 * id], this.positions[2 * id + 1]);
+  }
+
+  /**
+   * Draw arrows to the positions of words in another run. `positions`: x and y of each word there; `moved`: ids of words with
+   * an arrow, beside the chosen one; `near`: ids of its nearest words there. null: no other run.
+   */
+  compare(other) {
+    this.other = other;
+    this.#schedule();
+  }
+
+  /** Emphasise a word as under the pointer, which is elsewhere; null: none. */
+  hover(id) {
+    if (id === this.hovered) return;
+    [this.hovered, this.pointed] = [id, null];
     this.#schedule();
   }
 
@@ -100,12 +127,13 @@ class WordMap {
 
   /** Move the words to other positions, and show all of them. */
   arrange(positions) {
-    this.bounds = boundsOf(positions);
+    this.bounds = boundsOf(positions, this.ids);
     const [from, began] = [this.positions, performance.now()];
     const step = (now) => {
       if (this.target !== positions) return; // another change has begun
       const share = eased(now - began, GLIDE);
-      this.positions = share < 1 ? from.map((value, i) => value + (positions[i] - value) * share) : positions;
+      const between = (value, i) => (Number.isNaN(value) ? positions[i] : value + (positions[i] - value) * share);
+      this.positions = share < 1 ? from.map(between) : positions;
       this.#schedule();
       if (share < 1) requestAnimationFrame(step);
     };
@@ -145,11 +173,12 @@ class WordMap {
   /** Return the word whose label or dot is at a pixel, or null. */
   at(x, y) {
     for (const label of this.drawn) {
+      if (label.id === this.hovered && this.pointed === null) continue; // it may cover other words
       if (x >= label.left && x <= label.right && y >= label.top && y <= label.bottom) return label.id;
     }
     let found = null;
     let shortest = REACH;
-    for (let id = 0; id < this.labels.length; id++) {
+    for (const id of this.ids) {
       const [left, top] = this.pixel(id);
       const distance = Math.hypot(left - x, top - y);
       if (distance < shortest) [found, shortest] = [id, distance];
@@ -190,7 +219,7 @@ class WordMap {
     [this.width, this.height, this.ratio] = [width, height, ratio];
     [this.canvas.width, this.canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (!this.moved) this.view = this.#whole();
-    this.#schedule();
+    if (width) this.#schedule(); // else it is hidden
   }
 
   #schedule() {
@@ -212,7 +241,7 @@ class WordMap {
   drawOn(pen) {
     this.pen = pen;
     const small = Math.min(Math.min(this.width, this.height) / NARROW, 1); // smaller dots on a small map
-    const radius = Math.min(Math.max((60 * small) / Math.sqrt(this.labels.length), 1.3 * small) * this.zoomed ** 0.35, 4.5);
+    const radius = Math.min(Math.max((60 * small) / Math.sqrt(this.ids.length), 1.3 * small) * this.zoomed ** 0.35, 4.5);
     const visible = this.#visible();
     const strength = this.groups ? 0.8 : 0.55;
     if (this.groups) {
@@ -226,6 +255,7 @@ class WordMap {
       this.#dots(visible, radius, this.colours.dot);
     }
     pen.globalAlpha = 1;
+    if (this.other) this.#drawMoved();
     if (this.chosen !== null) this.#drawChosen(radius);
     this.#drawLabels(visible, radius);
   }
@@ -234,7 +264,7 @@ class WordMap {
   #visible() {
     const { left, top, scale } = this.#origin();
     const visible = [];
-    for (let id = 0; id < this.labels.length; id++) {
+    for (const id of this.ids) {
       const x = left + this.positions[2 * id] * scale;
       const y = top - this.positions[2 * id + 1] * scale;
       if (x > -200 && y > -20 && x < this.width + 20 && y < this.height + 20) visible.push(id);
@@ -267,20 +297,57 @@ class WordMap {
   }
 
   #drawChosen(radius) {
+    const size = Math.max(radius, 3);
+    if (this.other) {
+      const end = this.#pixelAt(this.other.positions, this.chosen);
+      this.#rays(end, this.other.near, this.colours.far);
+      this.#dots(this.other.near, size, this.colours.far);
+      this.#arrow(this.pixel(this.chosen), end, 2.2, this.colours.far);
+    }
+    this.#rays(this.pixel(this.chosen), this.near, this.colours.near);
+    this.#dots(this.near, size, this.colours.near);
+    this.#dots([this.chosen], size + 2, this.colours.near);
+  }
+
+  /** Draw lines from a pixel to words. */
+  #rays([x, y], ids, colour) {
     const c = this.pen;
-    const [x, y] = this.pixel(this.chosen);
-    c.strokeStyle = this.colours.near;
+    c.strokeStyle = colour;
     c.globalAlpha = 0.35;
     c.lineWidth = 1.2;
     c.beginPath();
-    for (const id of this.near) {
+    for (const id of ids) {
       c.moveTo(x, y);
       c.lineTo(...this.pixel(id));
     }
     c.stroke();
     c.globalAlpha = 1;
-    this.#dots(this.near, Math.max(radius, 3), this.colours.near);
-    this.#dots([this.chosen], Math.max(radius, 3) + 2, this.colours.near);
+  }
+
+  /** Draw the arrows of words that moved. */
+  #drawMoved() {
+    this.pen.globalAlpha = this.chosen === null ? 0.8 : 0.35;
+    for (const id of this.other.moved) {
+      if (id !== this.chosen) this.#arrow(this.pixel(id), this.#pixelAt(this.other.positions, id), 1.2, this.colours.ink);
+    }
+    this.pen.globalAlpha = 1;
+  }
+
+  #arrow([x, y], [toX, toY], width, colour) {
+    const c = this.pen;
+    const length = Math.hypot(toX - x, toY - y);
+    if (!(length > 1)) return; // also without a position
+    const [head, u, v] = [Math.min(4 + 3 * width, length), (toX - x) / length, (toY - y) / length];
+    c.strokeStyle = colour;
+    c.lineWidth = width;
+    c.beginPath();
+    c.moveTo(x, y);
+    c.lineTo(toX, toY);
+    for (const side of [0.4, -0.4]) {
+      c.moveTo(toX, toY);
+      c.lineTo(toX - head * (u - side * v), toY - head * (v + side * u));
+    }
+    c.stroke();
   }
 
   /** Write labels without overlap: first the chosen word, the word under the pointer and the nearest words, then by frequency. */
@@ -289,18 +356,29 @@ class WordMap {
     this.named = [];
     this.columns = Math.ceil(this.width / CELL);
     this.taken = new Uint8Array(this.columns * Math.ceil(this.height / CELL));
-    const near = new Set(this.near);
-    const first = [this.chosen, this.hovered].filter((id) => id !== null);
-    for (const id of new Set(first)) this.#label(id, radius, id === this.chosen ? "chosen" : "hovered");
-    for (const id of near) if (!first.includes(id)) this.#label(id, radius, "near");
+    const first = new Map([[this.hovered, "hovered"], [this.chosen, "chosen"]].filter(([id]) => id !== null));
+    for (const [id, kind] of first) this.#label(id, radius, kind);
+    if (this.other && this.chosen !== null) this.#labelEnd(radius);
+    for (const [kind, ids] of [["near", this.near], ["far", this.other?.near ?? []], ["moved", this.other?.moved ?? []]]) {
+      for (const id of ids) {
+        if (!first.has(id)) this.#label(id, radius, kind);
+        first.set(id, kind);
+      }
+    }
     if (this.zoomed < NAMED_UNTIL && this.positions === this.target) this.names.forEach((name, group) => this.#name(name, group));
     const most = (this.width * this.height) / Math.max(PIXELS_PER_LABEL / Math.sqrt(this.zoomed), FEWEST_PIXELS) + this.drawn.length;
     let tries = most * TRIES_PER_LABEL;
     for (const id of visible) {
       if (this.drawn.length >= most || --tries < 0) break;
       if (this.highlighted !== null && this.groups[id] !== this.highlighted) continue;
-      if (!first.includes(id) && !near.has(id)) this.#label(id, radius, "plain");
+      if (!first.has(id)) this.#label(id, radius, "plain");
     }
+  }
+
+  /** Label the chosen word at its position in the other run, unless that is near. */
+  #labelEnd(radius) {
+    const [[x, y], [toX, toY]] = [this.positions, this.other.positions].map((positions) => this.#pixelAt(positions, this.chosen));
+    if (Math.hypot(toX - x, toY - y) > APART) this.#label(this.chosen, radius, "end", this.other.positions);
   }
 
   /** Write the name of a group in the middle of its words or near it, unless other names or labels are there. */
@@ -329,7 +407,7 @@ class WordMap {
   #middle(group) {
     if (this.middlesOf !== this.positions) [this.middlesOf, this.middles] = [this.positions, new Map()];
     if (!this.middles.has(group)) {
-      const ids = this.labels.map((_, id) => id).filter((id) => this.groups[id] === group);
+      const ids = Array.from(this.ids).filter((id) => this.groups[id] === group);
       const median = (k) => ids.map((id) => this.positions[2 * id + k]).sort((a, b) => a - b)[ids.length >> 1];
       this.middles.set(group, [median(0), median(1)]);
     }
@@ -358,17 +436,18 @@ class WordMap {
     c.fillText(text, left, middle);
   }
 
-  #label(id, radius, kind) {
-    const c = this.pen;
-    const size = kind === "chosen" ? Math.max(this.sizes[id], 15) + 1 : this.sizes[id];
-    const font = `${kind === "chosen" ? 600 : 400} ${size}px ${LABEL_FONT}`; // to set it takes 10 µs, and most words do not fit
+  #label(id, radius, kind, positions = this.positions) {
+    const size = kind === "chosen" || kind === "end" ? Math.max(this.sizes[id], 15) + 1 : this.sizes[id];
+    const bold = kind === "chosen" || kind === "end" || (this.common.has(id) && (kind === "near" || kind === "far"));
+    const font = `${bold ? 600 : 400} ${size}px ${LABEL_FONT}`; // to set it takes 10 µs, and most words do not fit
     if (!this.widths[id]) this.widths[id] = this.#widthOf(this.labels[id], font) / size;
-    const width = this.widths[id] * size * (kind === "chosen" ? 1.06 : 1); // bold letters are wider
-    const [x, y] = this.pixel(id);
+    const width = this.widths[id] * size * (bold ? 1.06 : 1); // bold letters are wider
+    const [x, y] = this.#pixelAt(positions, id);
+    if (!Number.isFinite(x)) return; // not on this map
     const gap = radius + 3;
     const half = 0.6 * size;
     const corners = [[x + gap, y - half], [x - gap - width, y - half], [x - width / 2, y - gap - 2 * half], [x - width / 2, y + gap]];
-    const forced = kind === "chosen" || kind === "hovered";
+    const forced = kind === "chosen" || kind === "hovered"; // also over others
     for (const [left, top] of corners) {
       const label = { id, left, top, right: left + width, bottom: top + 2 * half };
       if (!forced && !this.#isFree(label)) continue;
@@ -381,7 +460,8 @@ class WordMap {
 
   #labelColour(kind) {
     if (kind === "chosen" || kind === "near") return this.colours.nearInk;
-    return kind === "hovered" || this.chosen === null ? this.colours.ink : this.colours.quiet;
+    if (kind === "end" || kind === "far") return this.colours.farInk;
+    return kind === "hovered" || kind === "moved" || this.chosen === null ? this.colours.ink : this.colours.quiet;
   }
 
   /** Return whether the cells of a label are free. */
@@ -412,7 +492,7 @@ class WordMap {
     canvas.addEventListener("pointermove", (event) => this.#drag(event));
     canvas.addEventListener("pointerup", (event) => this.#release(event, true));
     canvas.addEventListener("pointercancel", (event) => this.#release(event, false));
-    canvas.addEventListener("pointerleave", () => this.#hover(null));
+    canvas.addEventListener("pointerleave", () => this.#point(null));
     canvas.addEventListener("dblclick", (event) => this.zoom(2, event.offsetX, event.offsetY));
     canvas.addEventListener("keydown", (event) => this.#key(event));
     const wheel = (event) => {
@@ -434,7 +514,7 @@ class WordMap {
   #drag(event) {
     const pointer = this.pointers.get(event.pointerId);
     if (!pointer) {
-      this.#hover(this.at(event.offsetX, event.offsetY));
+      this.#point(this.at(event.offsetX, event.offsetY));
       return;
     }
     const others = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, other]) => other);
@@ -463,11 +543,12 @@ class WordMap {
     if (id !== null) this.onChoose(id);
   }
 
-  #hover(id) {
+  #point(id) {
     if (id === this.hovered) return;
-    this.hovered = id;
     this.canvas.classList.toggle("over", id !== null);
-    this.#schedule();
+    this.hover(id);
+    this.pointed = id;
+    this.onHover(id);
   }
 
   #key(event) {

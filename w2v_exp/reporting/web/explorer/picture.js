@@ -1,12 +1,12 @@
-/** Pictures of the map, for download. */
+/** Pictures of the maps that are shown, side by side, for download. */
 
+const GAP = 12; // pixels between two maps
 const FINEST = 2; // pixels of a PNG per pixel of the page, at least
 
-/** Draws SVG by the part of the interface of a canvas that `WordMap` uses. */
+/** Draws into an element of SVG, by the part of the interface of a canvas that `WordMap` uses. */
 class SvgPen {
-  constructor(width, height, background) {
-    this.svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
-    element("rect", { width, height, fill: background }, this.svg);
+  constructor(svg) {
+    this.svg = svg;
     Object.assign(this, { globalAlpha: 1, fillStyle: "", strokeStyle: "", lineWidth: 1, font: "", path: [] });
   }
 
@@ -67,25 +67,47 @@ function caption(map, pen, text) {
   pen.fillText(text, 12, map.height - 14);
 }
 
-/** Return the shown part of the map as SVG. */
-function svgOf(map, text) {
-  const pen = new SvgPen(map.width, map.height, map.colours.page);
-  map.drawOn(pen);
-  caption(map, pen, text);
-  return new Blob([new XMLSerializer().serializeToString(pen.svg)], { type: "image/svg+xml" });
+/** Return the size of pictures of maps in a row, with a gap between them. */
+function sizeOf(maps) {
+  const widths = maps.map(({ map }) => map.width);
+  const lefts = widths.map((_, k) => widths.slice(0, k).reduce((a, b) => a + b + GAP, 0));
+  return { lefts, width: lefts.at(-1) + widths.at(-1), height: Math.max(...maps.map(({ map }) => map.height)) };
 }
 
-/** Return a promise of the shown part of the map as PNG. */
-function pngOf(map, text) {
+/** Return the shown parts of maps with their titles as SVG. */
+function svgOf(maps) {
+  const { lefts, width, height } = sizeOf(maps);
+  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
+  element("rect", { width, height, fill: maps[0].map.colours.page }, svg);
+  maps.forEach(({ map, title }, k) => {
+    const part = element("svg", { x: lefts[k], width: map.width, height: map.height }, svg); // labels end at its edge
+    const pen = new SvgPen(part);
+    map.drawOn(pen);
+    caption(map, pen, title);
+  });
+  return new Blob([new XMLSerializer().serializeToString(svg)], { type: "image/svg+xml" });
+}
+
+/** Return a promise of the shown parts of maps with their titles as PNG. */
+function pngOf(maps) {
   const canvas = element("canvas");
-  const ratio = Math.max(map.ratio, FINEST);
-  [canvas.width, canvas.height] = [Math.round(map.width * ratio), Math.round(map.height * ratio)];
+  const ratio = Math.max(maps[0].map.ratio, FINEST);
+  const { lefts, width, height } = sizeOf(maps);
+  [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
-  pen.fillStyle = map.colours.page;
-  pen.fillRect(0, 0, map.width, map.height);
-  map.drawOn(pen);
-  caption(map, pen, text);
+  pen.fillStyle = maps[0].map.colours.page;
+  pen.fillRect(0, 0, width, height);
+  maps.forEach(({ map, title }, k) => {
+    pen.save();
+    pen.translate(lefts[k], 0);
+    pen.beginPath();
+    pen.rect(0, 0, map.width, map.height);
+    pen.clip();
+    map.drawOn(pen);
+    caption(map, pen, title);
+    pen.restore();
+  });
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
