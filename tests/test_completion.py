@@ -26,6 +26,7 @@ from w2v_exp.experiment.completion import SCRIPTS, completions
         ("w2v-exp window=3,5 -m optimizer=adam,mo", ["optimizer=adam,momentum"]),
         ("/usr/bin/python3 -m w2v_exp ask n", ["neighbours"]),
         ("w2v-exp ask explore latest --out", ["--out"]),
+        ("w2v-exp ask comp", ["compare"]),
         ("w2v-exp cache ", ["clear", "list"]),
         ("w2v-exp compare --fi", ["--filter"]),
         ("w2v-exp estimate hydra/l", ["hydra/launcher="]),

@@ -13,6 +13,7 @@ import pytest
 from processes import Command, run_python
 
 from w2v_exp.embeddings import AssociationTest, Embeddings
+from w2v_exp.embeddings.word_changes import word_changes
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.queries import run
 from w2v_exp.tracking.load import load_embeddings
@@ -159,6 +160,93 @@ def test_a_page_to_explore_is_written(capsys: pytest.CaptureFixture[str], file: 
     assert "the first 5 of 7 words" in text
 
 
+@pytest.fixture
+def later(tmp_path: Path) -> str:
+    """The words of ``file`` but for one, and another one, turned and in a space with more dimensions."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0]
+    words = [*WORDS[:5], "\x1b[31mplum", "new"]
+    vectors = VECTORS.copy()
+    vectors[2:4] = vectors[3:1:-1]  # king and queen have changed places
+    Embeddings(words, None, vectors @ turn[:3]).save(tmp_path / "later.npz")
+    return str(tmp_path / "later.npz")
+
+
+def test_neighbours_of_words_are_compared(
+    capsys: pytest.CaptureFixture[str], file: str, later: str, embeddings: Embeddings
+) -> None:
+    answer = data(capsys, "compare", file, later, "king", "[red]pear", "new", "-n", "3")
+    assert [source["source"] for source in answer["sources"]] == [file, later]
+    assert answer["shared_words"] == 6
+    king = answer["words"]["king"]
+    both = [embeddings, Embeddings.load(later)]
+    for neighbours, each in zip(king["neighbours"], both, strict=True):
+        assert [(row["word"], row["score"]) for row in neighbours] == each.most_similar("king", topn=3)
+    near = [[word for word, _ in each.most_similar("king", topn=3)] for each in both]
+    assert king["common"] == [word for word in near[0] if word in near[1]]
+    assert king["cosine"] == pytest.approx(word_changes(*both).cosines[WORDS.index("king")])
+    assert [answer["words"][word]["cosine"] for word in ("[red]pear", "new")] == [None, None]
+    assert answer["words"]["[red]pear"]["neighbours"][1] is None
+    assert answer["words"]["new"]["neighbours"][0] is None
+    table = said(capsys, "compare", file, later, "king", "[red]pear", "apple", "-n", "5")
+    assert "A: embeddings.npz · 7 words · 3 dimensions · input vectors\n" in table
+    assert "B: later.npz · 7 words · 5 dimensions · input vectors\n" in table
+    assert f"king: cosine after alignment {king['cosine']:.3f}, 4 of 5 neighbours shared\n" in table
+    assert "[red]pear: not among the words of B\n" in table
+    assert "=  �[31mplum" in table
+    assert "\x1b" not in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_words_that_moved_most_and_least_are_listed(
+    capsys: pytest.CaptureFixture[str], file: str, later: str, embeddings: Embeddings
+) -> None:
+    answer = data(capsys, "compare", file, later, "-n", "2")
+    changes = word_changes(embeddings, Embeddings.load(later))
+    order = np.argsort(changes.cosines)
+    assert [row["word"] for row in answer["moved_most"]] == [changes.words[i] for i in order[:2]]
+    assert [row["word"] for row in answer["moved_least"]] == [changes.words[i] for i in order[::-1][:2]]
+    assert {"king", "queen"} == {row["word"] for row in answer["moved_most"]}
+    assert (answer["neighbours"], answer["compared_words"]) == (1, 6)
+    assert answer["shared_neighbours"] == pytest.approx(changes.overlap.mean())
+    table = said(capsys, "compare", file, later)
+    assert "6 words in both; mean cosine after alignment " in table
+    assert "Of all words in both: " in table
+    assert max(map(len, table.splitlines())) <= 80
+    few = data(capsys, "compare", file, later, "--first", "3")
+    assert few["shared_words"] == 3
+    same = data(capsys, "compare", file, file)
+    assert same["mean_cosine"] == pytest.approx(1)
+    assert same["shared_neighbours"] == 1
+
+
+def test_only_frequent_words_are_listed_as_moved(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = [f"w{number}" for number in range(1_010)]
+    for seed, name in enumerate(("a", "b")):
+        vectors = np.random.default_rng(seed).normal(size=(1_010, 4))
+        Embeddings(words, None, vectors).save(tmp_path / f"{name}.npz")
+    both = [str(tmp_path / f"{name}.npz") for name in "ab"]
+    answer = data(capsys, "compare", *both, "-n", "2000")
+    assert {row["word"] for row in answer["moved_most"]} == {*words[:1_000]}
+    table = said(capsys, "compare", *both)
+    assert "Of the 1,000 most frequent words in both: " in table
+    assert "% of the 10 nearest words shared" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_a_page_of_two_runs_is_written(
+    capsys: pytest.CaptureFixture[str], file: str, later: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "both.html"
+    assert str(page) in said(capsys, "explore", file, later, "--out", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert "<bdi>embeddings.npz</bdi> and <bdi>later.npz</bdi>" in text
+    assert "6 words in both" in text
+    said(capsys, "explore", file, file, "--out", str(page))
+    assert "<bdi>embeddings.npz (1)</bdi> and <bdi>embeddings.npz (2)</bdi>" in page.read_text(
+        encoding="utf-8"
+    )
+
+
 @pytest.mark.second_tier
 def test_the_time_of_a_map_is_printed_before_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(1300, 4))
@@ -196,6 +284,10 @@ MISTAKES = [
     ),
     (["similarity", "FILE", "king"], "the following arguments are required: WORD"),
     (["evaluate", "FILE", "--analogies", "nowhere.txt"], "analogies=nowhere.txt: no such file"),
+    (["compare", "FILE"], "the following arguments are required: OTHER"),
+    (["compare", "FILE", "FOLDER/no.npz"], "FOLDER/no.npz: no such file, seen from "),
+    (["compare", "FILE", "FILE", "knig"], "'knig' is not among the 7 words, did you mean king?"),
+    (["explore", "FILE", "FOLDER/no.npz"], "FOLDER/no.npz: no such file, seen from "),
     (["explore", "FILE", "--out", "FOLDER/no/page.html"], "no/page.html cannot be written"),
     (["nearest", "FILE", "king"], "invalid choice: 'nearest'"),
     (

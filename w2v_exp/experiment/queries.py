@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.columns import Columns
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from w2v_exp.embeddings import AssociationTest, Embeddings
@@ -32,11 +30,20 @@ from w2v_exp.embeddings.opening import (
 from w2v_exp.embeddings.replicates import LEVEL, Replicates, interval
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import SettingError, UserError, shown
+from w2v_exp.experiment.query_results import (
+    Result,
+    number_text,
+    plain_table,
+    print_result,
+    word_entry,
+    word_rows,
+    word_table,
+)
+from w2v_exp.experiment.word_comparison import Opened, compare
 from w2v_exp.machine import readable_bytes
-from w2v_exp.reporting.escape import visible_console
-from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule
+from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, PageRun
 from w2v_exp.reporting.projections import AUTOMATIC, PROJECTIONS
-from w2v_exp.tracking.load import LoadedEmbeddings, load_embeddings
+from w2v_exp.tracking.load import load_embeddings
 
 ANALOGY_METHODS = ("sum", "product")
 MISTAKE = 2
@@ -52,7 +59,10 @@ word2vec's text or binary format, GloVe's text; also compressed), or the folder 
   w2v-exp ask analogy embeddings.npz man king woman     man is to king as woman is to …
   w2v-exp ask evaluate vectors.bin.gz
   w2v-exp ask associations latest weat7 my_sets.yaml
+  w2v-exp ask compare RUN OTHER_RUN king queen          their neighbours in two runs
+  w2v-exp ask compare RUN OTHER_RUN                     the words that moved most and least
   w2v-exp ask explore latest --out explorer.html
+  w2v-exp ask explore RUN OTHER_RUN --out both.html     two runs side by side
   w2v-exp ask neighbours latest -- -lrb-                words that begin with a hyphen go after --"""
 
 
@@ -60,43 +70,34 @@ def run(arguments: list[str]) -> int:
     """Run ``w2v-exp ask`` and return the exit code: 2 for a mistake."""
     parsed = query_parser().parse_args(arguments)
     try:
-        with load_warnings_logged():
-            intervals = parsed.query in ("neighbours", "similarity")
-            saved = load_embeddings(
-                parsed.run_or_file, parsed.uri, load_options(parsed), with_replicates=intervals
-            )
-        vectors = parsed.vectors or saved.chosen
-        embeddings = saved.embeddings.using(vectors)
-        replicates = saved.replicates if saved.replicates and saved.replicates.embedding == vectors else None
+        opened = _opened(parsed.run_or_file, parsed)
+        other = _opened(parsed.other, parsed) if getattr(parsed, "other", None) else None
         if parsed.query == "explore":
-            _explore(parsed, saved, embeddings, vectors)
+            _explore(parsed, opened, other)
+        elif other:
+            print_result(compare(opened, other, parsed.words, parsed.count, parsed.first), parsed.json, {})
         else:
-            result = _result(parsed, embeddings, replicates)
-            _print(result, parsed.json, {"source": saved.source, "vectors": vectors})
+            result = _result(parsed, opened.embeddings, opened.replicates)
+            print_result(result, parsed.json, {"source": opened.source, "vectors": opened.vectors})
     except UserError as error:
         print(str(error).replace("tracking.uri", "--uri", 1) if parsed.uri else error, file=sys.stderr)
         return MISTAKE
     return 0
 
 
+def _opened(source: str, parsed: argparse.Namespace) -> Opened:
+    """Return a run or file, with the replicates of its vectors if the query gives intervals."""
+    with load_warnings_logged():
+        intervals = parsed.query in ("neighbours", "similarity")
+        saved = load_embeddings(source, parsed.uri, load_options(parsed), with_replicates=intervals)
+    vectors = parsed.vectors or saved.chosen
+    replicates = saved.replicates if saved.replicates and saved.replicates.embedding == vectors else None
+    return Opened(saved.embeddings.using(vectors), vectors, saved.title, saved.source, replicates)
+
+
 def load_options(parsed: argparse.Namespace) -> LoadOptions:
     """Return the options for reading a file."""
     return LoadOptions(**{key.name: getattr(parsed, key.name) for key in dataclasses.fields(LoadOptions)})
-
-
-class Result(NamedTuple):
-    """The result of a query.
-
-    Parameters
-    ----------
-    data : dict
-        For programs: values that JSON can hold.
-    text : renderable
-        For people: text that rich can print.
-    """
-
-    data: dict[str, Any]
-    text: RenderableType
 
 
 def _result(parsed: argparse.Namespace, embeddings: Embeddings, replicates: Replicates | None) -> Result:
@@ -146,7 +147,7 @@ def neighbours(
             for word, similar, of_word in zip(words, found, shares, strict=True)
         ]
         tables = [
-            _interval_table(embeddings, each, title=_entry(embeddings, word), count=count)
+            _interval_table(embeddings, each, title=word_entry(embeddings, word), count=count)
             for word, each in zip(words, rows, strict=True)
         ]
         named = dict(zip(words, rows, strict=True))
@@ -154,9 +155,9 @@ def neighbours(
             {"neighbours": named, "replicates": len(replicates)},
             Group(Columns(tables, padding=(1, 4)), _note(replicates)),
         )
-    data = {word: _rows(embeddings, similar) for word, similar in zip(words, found, strict=True)}
+    data = {word: word_rows(embeddings, similar) for word, similar in zip(words, found, strict=True)}
     tables = [
-        _table(embeddings, similar, "cosine", title=_entry(embeddings, word))
+        word_table(embeddings, similar, "cosine", title=word_entry(embeddings, word))
         for word, similar in zip(words, found, strict=True)
     ]
     return Result({"neighbours": data}, Columns(tables, padding=(1, 4)))
@@ -166,7 +167,7 @@ def similarity(embeddings: Embeddings, words: Sequence[str], replicates: Replica
     """Return the cosine of two words, or of every pair of several; with replicates, also its interval."""
     cosines = [[embeddings.similarity(one, other) for other in words] for one in words]
     data: dict[str, Any] = {"words": list(words), "cosines": cosines}
-    cells = [[_number(cosine) for cosine in row] for row in cosines]
+    cells = [[number_text(cosine) for cosine in row] for row in cosines]
     if replicates:
         values = replicates.cosines_of(words)
         ends = [
@@ -181,7 +182,7 @@ def similarity(embeddings: Embeddings, words: Sequence[str], replicates: Replica
     notes = [_note(replicates)] if replicates else []
     if len(words) == 2:
         return Result(data, Group(Text(cells[0][1]), *notes))
-    table = _plain_table("", *(shown(word) for word in words))
+    table = plain_table("", *(shown(word) for word in words))
     for word, row in zip(words, cells, strict=True):
         table.add_row(Text(shown(word)), *row)
     return Result(data, Group(table, *notes))
@@ -198,8 +199,8 @@ def analogy(
     search = embeddings.most_similar if method == "sum" else embeddings.most_similar_cosmul
     found = search([b, c], [a], topn=count, restrict_vocab=first)
     title = f"{shown(a)} is to {shown(b)} as {shown(c)} is to …"
-    data = {"analogy": [a, b, c], "method": method, "answers": _rows(embeddings, found)}
-    return Result(data, _table(embeddings, found, "cosine" if method == "sum" else "score", title=title))
+    data = {"analogy": [a, b, c], "method": method, "answers": word_rows(embeddings, found)}
+    return Result(data, word_table(embeddings, found, "cosine" if method == "sum" else "score", title=title))
 
 
 def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Result:
@@ -208,9 +209,9 @@ def evaluate(embeddings: Embeddings, evaluation: StandardEvaluation) -> Result:
 
     sets = evaluation.read()
     rows = evaluation_rows(evaluation.score(embeddings, sets), epoch=0)
-    table = _plain_table("set", "section", "measure", "score", "known", "of")
+    table = plain_table("set", "section", "measure", "score", "known", "of")
     for row in rows:
-        score = "–" if row.score is None else _number(row.score)
+        score = "–" if row.score is None else number_text(row.score)
         named = (Text(shown(row.set, 40)), Text(shown(row.section, 40)), row.measure)
         table.add_row(*named, score, f"{row.known:,}", f"{row.total:,}")
     data = [{key: value for key, value in row._asdict().items() if key != "epoch"} for row in rows]
@@ -239,10 +240,10 @@ def associations(
         Whether the association of each word is shown as well.
     """
     found = [embeddings.association(test, largest_loss=largest_loss) for test in tests]
-    table = _plain_table("test", "kind", "effect", "p", "95 % interval", "words")
+    table = plain_table("test", "kind", "effect", "p", "95 % interval", "words")
     for one in found:
-        interval = f"{_number(one.low)} … {_number(one.high)}"
-        figures = ("–",) * 3 if one.problem else (_number(one.effect), _p_value(one), interval)
+        interval = f"{number_text(one.low)} … {number_text(one.high)}"
+        figures = ("–",) * 3 if one.problem else (number_text(one.effect), _p_value(one), interval)
         table.add_row(Text(shown(one.test, 24)), one.kind, *figures, f"{one.words} of {one.total}")
     parts: list[RenderableType] = [table]
     if words:
@@ -268,7 +269,7 @@ def _p_value(one: Association) -> str:
 def _by_word(one: Association) -> Group:
     """Return the association of each word, largest first."""
     words = sorted(one.by_word.items(), key=lambda item: -item[1])
-    listed = [Text(f"{shown(word)} {_number(value)}") for word, value in words]
+    listed = [Text(f"{shown(word)} {number_text(value)}") for word, value in words]
     return Group(Text(f"\n{shown(one.test, 60)}", style="bold"), Columns(listed, padding=(0, 3)))
 
 
@@ -335,26 +336,17 @@ def _evaluation(parsed: argparse.Namespace) -> StandardEvaluation:
     )
 
 
-def _explore(
-    parsed: argparse.Namespace, saved: LoadedEmbeddings, embeddings: Embeddings, vectors: str
-) -> None:
+def _explore(parsed: argparse.Namespace, opened: Opened, other: Opened | None) -> None:
     rule = ExplorerRule(limit_mb=None, words=parsed.words, projection=parsed.projection)
-    page = ExplorerPage(embeddings, rule, saved.title, vectors)
+    titles = [shown(each.title, 70) for each in (opened, other) if each]
+    if other and titles[0] == titles[1]:
+        titles = [f"{titles[0]} ({number})" for number in (1, 2)]
+    second = PageRun(other.embeddings, titles[1], other.vectors) if other else None
+    page = ExplorerPage(opened.embeddings, rule, titles[0], opened.vectors, other=second)
     if page.map_cost:
-        print(f"{page.map_cost} --projection pca takes none.", file=sys.stderr)
+        print(f"{page.map_cost} --projection pca takes {'less' if other else 'none'}.", file=sys.stderr)
     size = page.write(parsed.out)
     print(f"{parsed.out}: {readable_bytes(size)}")
-
-
-def _print(result: Result, as_json: bool, source: dict[str, str]) -> None:
-    if as_json:  # in ASCII, so that no word can control a terminal
-        print(json.dumps(source | result.data, indent=1))
-    else:
-        visible_console().print(result.text)
-
-
-def _rows(embeddings: Embeddings, similar: Similar) -> list[dict[str, Any]]:
-    return [{"word": word, "score": score, "count": _count(embeddings, word)} for word, score in similar]
 
 
 def _with_intervals(
@@ -364,8 +356,8 @@ def _with_intervals(
     similar: Similar,
     shares: Mapping[str, float],
 ) -> list[dict[str, Any]]:
-    """Return `_rows` with the interval of each cosine, and the share of each word."""
-    rows = _rows(embeddings, similar)
+    """Return `word_rows` with the interval of each cosine, and the share of each word."""
+    rows = word_rows(embeddings, similar)
     values = replicates.cosines_of([word, *(other for other, _ in similar)])[:, 0, 1:]
     for row, of_row in zip(rows, values.T, strict=True):
         row["interval"] = _cosine_interval(of_row, row["score"])
@@ -380,7 +372,7 @@ def _cosine_interval(values: NDArray[np.float64], cosine: float) -> list[float] 
 
 
 def _between(ends: list[float] | None) -> str:
-    return f"[{_number(ends[0])}, {_number(ends[1])}]" if ends else "[–]"
+    return f"[{number_text(ends[0])}, {number_text(ends[1])}]" if ends else "[–]"
 
 
 def _note(replicates: Replicates) -> Text:
@@ -393,40 +385,11 @@ def _interval_table(
 ) -> Group:
     """Return the table of `neighbours` with intervals and shares."""
     counts = ["count"] if embeddings.counts is not None else []
-    table = _plain_table("word", "cosine", "interval", f"in nearest {count}", *counts)
+    table = plain_table("word", "cosine", "interval", f"in nearest {count}", *counts)
     for row in rows:
-        cells = (_number(row["score"]), _between(row["interval"]), f"{row['share']:.0%}")
+        cells = (number_text(row["score"]), _between(row["interval"]), f"{row['share']:.0%}")
         table.add_row(Text(shown(row["word"])), *cells, *([f"{row['count']:,}"] if counts else []))
     return Group(Text(title, style="bold"), table)
-
-
-def _table(embeddings: Embeddings, similar: Similar, score: str, title: str) -> Group:
-    table = _plain_table("word", score, *(["count"] if embeddings.counts is not None else []))
-    for word, value in similar:
-        count = _count(embeddings, word)
-        table.add_row(Text(shown(word)), _number(value), *([] if count is None else [f"{count:,}"]))
-    return Group(Text(title, style="bold"), table)
-
-
-def _plain_table(first: str, *others: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(first)
-    for name in others:
-        table.add_column(Text(name), justify="left" if name in ("section", "measure") else "right")
-    return table
-
-
-def _entry(embeddings: Embeddings, word: str) -> str:
-    count = _count(embeddings, word)
-    return shown(word) if count is None else f"{shown(word)} ({count:,})"
-
-
-def _count(embeddings: Embeddings, word: str) -> int | None:
-    return None if embeddings.counts is None else int(embeddings.counts[embeddings.ids[word]])
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
 
 
 class _QueryParser(argparse.ArgumentParser):
@@ -514,7 +477,14 @@ def query_parser() -> argparse.ArgumentParser:
         help="largest share of unknown words of a set; default: 0.2",
     )
     tested.add_argument("--words", action="store_true", help="also print the association of each word")
-    for limited in (near, analogy, evaluation):
+    compared = queries.add_parser(
+        "compare",
+        parents=[with_count],
+        help="neighbours of words in two runs or files; without words, those that moved most and least",
+    )
+    compared.add_argument("other", metavar="OTHER", help="a run or file, as RUN_OR_FILE")
+    compared.add_argument("words", nargs="*", metavar="WORD")
+    for limited in (near, analogy, evaluation, compared):
         limited.add_argument(
             "--first",
             type=whole_number,
@@ -522,6 +492,7 @@ def query_parser() -> argparse.ArgumentParser:
             help="search only the first (most frequent) N words; default: all",
         )
     explore = queries.add_parser("explore", parents=[common], help="write a page to explore in a browser")
+    explore.add_argument("other", nargs="?", metavar="OTHER", help="a second run or file, to compare both")
     explore.add_argument(
         "--out", default="explorer.html", metavar="FILE", help="file of the page; default: explorer.html"
     )
