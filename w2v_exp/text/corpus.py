@@ -10,14 +10,15 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from glob import has_magic
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
+from shlex import quote
 from typing import Any, ClassVar, Protocol
 
 from w2v_exp.display import card
@@ -35,11 +36,14 @@ from w2v_exp.errors import (
     visible,
 )
 from w2v_exp.machine import readable_bytes
-from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, texts_of_files
+from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, beginning_problem, texts_of_files
 from w2v_exp.text.documents import LEAVE_FREE, Found, Title, file_title, find_files, holds_several
 from w2v_exp.text.text8 import Text8Corpus
 
 _log = logging.getLogger(__name__)
+
+_LOOKED_AT = 10_000  # files of a folder whose beginnings are checked before any is read, in 0.3 s
+_LISTED = 3  # of those that are no text
 
 
 class Corpus(Protocol):
@@ -199,7 +203,11 @@ class FileCorpus(ShownCorpus):
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
             (files, _, skipped), name = self._found(), None
-        yield from texts_of_files(files, skipped, name=name, title=self._title())
+            if self.base is not None:
+                self._check_beginnings(files)
+        yield from texts_of_files(
+            files, skipped, name=name, title=self._title(), exclusion=partial(self._exclusion, files)
+        )
         if skipped:
             listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
             _warn_once(f"corpus.path={shown(self.path, 300)}: skipped: {listed}.")
@@ -208,6 +216,37 @@ class FileCorpus(ShownCorpus):
         """Yield the text of the files, chunk by chunk."""
         for text in self.texts():  # not by `chain`, which leaves its iterators open
             yield from text
+
+    def _check_beginnings(self, files: list[Path]) -> None:
+        """Raise one `CorpusError` on all of the first `_LOOKED_AT` files whose beginning is no text."""
+        problems = {file: problem for file in files[:_LOOKED_AT] if (problem := beginning_problem(file))}
+        if not problems:
+            return
+        exclusion = self._exclusion(files, problems)
+        if len(problems) == 1:
+            (problem,) = problems.values()
+            raise CorpusError(f"{problem} {exclusion}".rstrip())
+        several = [
+            f"{shown(str(file), 100)} {re.split('[,.] ', str(problem).removeprefix(f'{file} '))[0]}"
+            for file, problem in islice(problems.items(), _LISTED)
+        ]
+        if others := len(problems) - len(several):
+            several.append(f"{others:,} more")
+        raise CorpusError(
+            f"corpus.path={shown(self.path, 300)}: {len(problems):,} files cannot be read: {'; '.join(several)}. "
+            f"Convert them to UTF-8 text or move them away. {exclusion}".rstrip()
+        )
+
+    def _exclusion(self, files: list[Path], unreadable: Collection[Path] = ()) -> str:
+        """Return how to exclude files without text: by a glob for the most frequent suffix of the others."""
+        others = {"", *(file.suffix for file in unreadable)}
+        suffixes = Counter(suffix for file in files if (suffix := file.suffix) not in others)
+        if self.base is None or not suffixes:
+            return ""
+        path = Path(self.path)
+        base = path / "**" if self._path().is_dir() else path if path.name == "**" else path.parent
+        glob = quote(str(base / f"*{suffixes.most_common(1)[0][0]}"))
+        return f"Exclude files that are not text by a glob: corpus.path={glob}."
 
     def _path(self) -> Path:
         return Path(self.path).expanduser()

@@ -12,7 +12,7 @@ import stat
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -306,7 +306,7 @@ class Document(NamedTuple):
     """
 
     name: str
-    stream: IO[bytes]
+    stream: io.BufferedReader
     title: str
 
 
@@ -320,7 +320,7 @@ def file_title(file: Path, member: str) -> str:
 
 def documents(
     files: Iterable[tuple[Path, str]], skipped: Counter[str], title: Title = file_title
-) -> Iterator[Document]:
+) -> Generator[Document, None, None]:
     """Yield the documents of files, each to be read before the next.
 
     Parameters
