@@ -55,6 +55,17 @@ def test_the_largest_p_of_the_seeds_counts():
     assert [one.outcome for one in found.conclusions] == ["not shown (words)", "positive"]
 
 
+def test_intervals_over_documents_count_where_runs_have_them():
+    given = runs({("2", "10"): SHOWN, ("5", "10"): SHOWN})
+    for run, low in zip(given, [0.1, 0.2, -0.1, 0.1, 0.2, 0.3], strict=True):
+        run.metrics.update(
+            {f"{TEST}_low": low, f"{TEST}_high": 1.9, f"p_{TEST}_low": 0.0, f"p_{TEST}_high": 1.0}
+        )
+    (found,) = conclusions_of(compare(given))
+    assert [one.outcome for one in found.conclusions] == ["not shown (documents)", "positive"]
+    assert [column.name for column in compare(given).columns if "association" in column.name] == [TEST]
+
+
 def test_keys_that_change_the_conclusion_are_named():
     found = conclusions({("2", "10"): SHOWN, ("2", "50"): SHOWN, ("5", "10"): BELOW, ("5", "50"): SHOWN})
     keys = dict(found.keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -172,6 +172,16 @@ def set_name(key: str, source: str) -> str:
         return "analogies"
     plain = re.sub(r"\W+", "_", stem.lower()).strip("_")
     return f"{key}_{plain}"[:LONGEST_NAME]
+
+
+def association_names(metrics: Iterable[str]) -> list[str]:
+    """Return the effects of association tests among the names of the metrics of runs, computed or not.
+
+    >>> association_names(["cost", "words_association_weat7", "p_association_weat7", "association_weat7"])
+    ['association_weat7']
+    """
+    prefix = f"words_{ASSOCIATION}"  # logged whether or not the test is possible
+    return [*dict.fromkeys(name.removeprefix("words_") for name in metrics if name.startswith(prefix))]
 
 
 def _require_set(key: str, source: str, named: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from w2v_exp.embeddings.evaluation import ASSOCIATION
+from w2v_exp.embeddings.evaluation import association_names
 from w2v_exp.errors import UserError, shown
 from w2v_exp.metrics import COST, ESTIMATED, REPORTED, Metric
 from w2v_exp.plan import Plan
@@ -49,10 +49,9 @@ def _metric_table(result: RunResult) -> Table:
                 Text(_coverage(metric, result)),
                 Text(_interval(metric, result)),
             )
-    for name, effect in result.metrics.items():
-        if name.startswith(ASSOCIATION):
-            known = round(result.metrics.get(f"words_{name}", 0))
-            p = result.metrics.get(f"p_{name}", math.nan)
+    for name in association_names(result.metrics):
+        if (effect := result.metrics.get(name)) is not None:
+            known, p = round(result.metrics[f"words_{name}"]), result.metrics.get(f"p_{name}", math.nan)
             table.add_row(
                 Text(shown(name.replace("_", " ", 1), 60)),
                 Text(f"{effect:.4f}", justify="right"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from w2v_exp.embeddings.evaluation import ASSOCIATION
+from w2v_exp.embeddings.evaluation import association_names
 from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.metrics import COLUMNS, ESTIMATED, QUALITIES, Metric, Ranking, metric_of
@@ -326,8 +326,8 @@ class Comparison:
         """The columns in which at least one row has a value, the target metric of a search included."""
         known = {column.name for column in COLUMNS}
         sought = [metric_of(r.metric) for r in (self.sought,) if r is not None and r.metric not in known]
-        names = {name for group in self.groups for run in group.runs for name in run.metrics}
-        effects = [metric_of(name) for name in sorted(names) if name.startswith(ASSOCIATION)]
+        logged = [name for group in self.groups for run in group.runs for name in run.metrics]
+        effects = [metric_of(name) for name in association_names(logged)]
         return [c for c in (*sought, *COLUMNS, *effects) if any(group.has(c.name) for group in self.groups)]
 
     def heading_of(self, column: Metric) -> str:

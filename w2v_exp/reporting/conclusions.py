@@ -9,7 +9,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from w2v_exp.embeddings.evaluation import ASSOCIATION
+from w2v_exp.embeddings.evaluation import ASSOCIATION, association_names
 from w2v_exp.errors import shown
 from w2v_exp.metrics import Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison, Group
@@ -30,8 +30,9 @@ LARGEST_P = 0.05
 MOST_PRINTED = 20  # configurations; the page has all
 RULE = (
     "A conclusion is shown if the 95 % interval over seeds does not contain 0, and p, by permutation of the words, is "
-    "below 0.05 with every seed. An effect that is not shown may exist; a conclusion that is shown with one value of a "
-    "key and not with another does not show a difference between them: see the difference of the effect below."
+    "below 0.05 with every seed. With bootstrap, no interval over documents may contain 0 either. An effect that is "
+    "not shown may exist. A conclusion that is shown with one value of a key and not with another does not show a "
+    "difference between them: see the difference of the effect below."
 )
 
 
@@ -51,7 +52,8 @@ class Conclusion(NamedTuple):
     verdict : str
         One of `ORDER`.
     reason : str
-        Of an effect that is not shown: ``seeds``, ``words`` or both; of one that is not computed: ``unknown words``.
+        Of an effect that is not shown: ``seeds``, ``words``, ``documents``, or several; of one that is not computed:
+        ``unknown words``.
     """
 
     group: Group
@@ -103,9 +105,7 @@ class Conclusions(NamedTuple):
 def association_metrics(comparison: Comparison) -> list[Metric]:
     """Return the effects of the association tests of the runs, also of those that were not computed."""
     logged = [name for group in comparison.groups for run in group.runs for name in run.metrics]
-    prefix = f"words_{ASSOCIATION}"  # logged whether or not the test is possible
-    names = dict.fromkeys(name.removeprefix("words_") for name in logged if name.startswith(prefix))
-    return [metric_of(name) for name in names]
+    return [metric_of(name) for name in association_names(logged)]
 
 
 def conclusions_of(comparison: Comparison) -> list[Conclusions]:
@@ -157,7 +157,13 @@ def _conclude(group: Group, metric: str) -> Conclusion:
     low, high = mean - margin, mean + margin
     if math.isnan(margin):
         return Conclusion(group, mean, low, high, p, FEW_SEEDS)
-    reasons = ["seeds"] * (low <= 0 <= high) + ["words"] * (not p < LARGEST_P)
+    ends = [[run.metrics.get(f"{metric}_{end}", math.nan) for run in group.runs] for end in ("low", "high")]
+    doubtful = {
+        "seeds": low <= 0 <= high,
+        "words": not p < LARGEST_P,
+        "documents": any(below <= 0 <= above for below, above in zip(*ends, strict=True)),
+    }
+    reasons = [source for source, is_doubtful in doubtful.items() if is_doubtful]
     verdict = NOT_SHOWN if reasons else POSITIVE if mean > 0 else NEGATIVE
     return Conclusion(group, mean, low, high, p, verdict, ", ".join(reasons))
 
