@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from w2v_exp.embeddings import AssociationTest, Embeddings, associations
 from w2v_exp.embeddings.association_sets import published_tests
-from w2v_exp.embeddings.associations import associate
+from w2v_exp.embeddings.associations import associate, association_effect
 from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import SettingError
 
@@ -259,6 +259,14 @@ def test_a_word_is_found_as_spelled_or_else_in_another_case():
 def test_a_share_that_is_none_is_refused(largest_loss):
     with pytest.raises(SettingError, match=r"^largest_loss="):
         associate(["a"], np.ones((1, 1)), sets_of("WEAT"), largest_loss=largest_loss)
+
+
+@KINDS
+def test_the_effect_alone_is_that_of_the_test(kind):
+    test = sets_of(kind)
+    words, vectors = vectors_of(test)
+    assert association_effect(words, vectors, test) == associate(words, vectors, test).effect
+    assert math.isnan(association_effect(words[1:], vectors[1:], test))
 
 
 # ------------------------------------------------------------ embeddings

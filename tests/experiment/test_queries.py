@@ -13,6 +13,7 @@ import pytest
 from processes import Command, run_python
 
 from w2v_exp.embeddings import AssociationTest, Embeddings
+from w2v_exp.embeddings.replicates import Description, Replicates, interval, replicate_file, write_replicate
 from w2v_exp.embeddings.word_changes import word_changes
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.queries import run
@@ -428,6 +429,31 @@ def test_associations_are_those_of_embeddings(
     assert "[red]pear" in text
     assert "\x1b" not in text
     assert "3 tests: for 5 % in all, p must be below 0.017 (Bonferroni)." in text
+
+
+def test_replicates_give_intervals_over_documents(
+    capsys: pytest.CaptureFixture[str], file: str, sets: str, embeddings: Embeddings, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    (tmp_path / "replicates").mkdir()
+    for number in range(1, 25):
+        vectors = VECTORS + generator.normal(0, 0.3, VECTORS.shape)
+        vectors[: number % 2] = 0  # in half of the replicates, man does not occur
+        write_replicate(tmp_path / "replicates" / replicate_file(number), vectors, Description("input", {}))
+    answer = data(capsys, "associations", file, sets, "--largest-loss", "0.4")
+    replicates, tests = Replicates(tmp_path / "replicates", WORDS), AssociationTest.read(sets)
+    for one, test in zip(answer["associations"], tests, strict=True):
+        found = embeddings.association(test, largest_loss=0.4)
+        values = [each.association(test, largest_loss=0.4).effect for each in replicates]
+        assert sum(map(np.isnan, values)) == 12  # two of three words are missing
+        assert one["documents"] == list(interval(values, estimate=found.effect))
+        assert one["replicates"] == 24
+    text = said(capsys, "associations", file, sets, "weat7", "--largest-loss", "0.4")
+    low, high = (f"{end:.3f}".replace("-", "−") for end in answer["associations"][0]["documents"])
+    assert f"royal: {low} … {high} over documents" in text
+    assert "90 % intervals over documents, from 24 replicates." in text
+    assert "weat7: nan" not in text
+    assert "over documents" not in said(capsys, "associations", file, sets, "--vectors", "output")
 
 
 def test_a_test_that_lacks_words_is_named_and_has_no_figures(

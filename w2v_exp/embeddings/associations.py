@@ -128,24 +128,39 @@ def associate(
     seed : int
         Of the sampled partitions and words; the same seed gives the same result.
     """
-    largest_loss = require_number("largest_loss", largest_loss, at_least=0, below=1)
     seed = require_whole("seed", seed, at_least=0)
-    found = _find_words(words, test, vectors)
-    if problem := _problem(test, found, largest_loss):
-        return Association(test.name, test.kind, **found.described(), problem=problem)
-    units = [directions(np.asarray(vectors[ids], np.float64)) for ids in found.ids]
-    statistic = _STATISTICS[test.kind](units)
-    effect = float(statistic.effects([np.full((1, len(unit)), 1 / len(unit)) for unit in units])[0])
-    if math.isnan(effect):
-        problem = "all words have the same association, so the effect has no scale."
+    found, problem, statistic, effect = _measure(words, vectors, test, largest_loss)
+    if problem or statistic is None:
         return Association(test.name, test.kind, **found.described(), problem=problem)
     permuting, resampling = (np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2))
     p_value = _permutation_test(statistic.gaps, *statistic.sizes, permuting)
-    low, high = _word_interval(statistic.effects, [len(unit) for unit in units], resampling)
+    low, high = _word_interval(statistic.effects, [len(ids) for ids in found.ids], resampling)
     named = test.attributes if test.kind == "RND" else test.targets
     known = [word for name in named for word in test.sets[name] if word not in found.missing.get(name, [])]
     by_word = dict(zip(known, statistic.by_word.tolist(), strict=True))
     return Association(test.name, test.kind, effect, *p_value, low, high, by_word, **found.described())
+
+
+def association_effect(
+    words: Sequence[str], vectors: NDArray[Any], test: AssociationTest, largest_loss: float = LARGEST_LOSS
+) -> float:
+    """Return the effect of `associate` alone, for many embeddings; NaN if the test is not possible."""
+    return _measure(words, vectors, test, largest_loss)[3]
+
+
+def _measure(
+    words: Sequence[str], vectors: NDArray[Any], test: AssociationTest, largest_loss: float
+) -> tuple[_Found, str, _Statistic | None, float]:
+    """Return the found words, the problem, the statistic and the effect of a test."""
+    largest_loss = require_number("largest_loss", largest_loss, at_least=0, below=1)
+    found = _find_words(words, test, vectors)
+    if problem := _problem(test, found, largest_loss):
+        return found, problem, None, math.nan
+    units = [directions(np.asarray(vectors[ids], np.float64)) for ids in found.ids]
+    statistic = _STATISTICS[test.kind](units)
+    effect = float(statistic.effects([np.full((1, len(unit)), 1 / len(unit)) for unit in units])[0])
+    no_scale = "all words have the same association, so the effect has no scale."
+    return found, no_scale if math.isnan(effect) else "", statistic, effect
 
 
 def association_problem(words: Sequence[str], test: AssociationTest, largest_loss: float) -> str:

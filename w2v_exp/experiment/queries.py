@@ -17,7 +17,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from w2v_exp.embeddings import AssociationTest, Embeddings
-from w2v_exp.embeddings.associations import LARGEST_LOSS, Association
+from w2v_exp.embeddings.associations import LARGEST_LOSS, Association, association_effect
 from w2v_exp.embeddings.embeddings import VECTORS
 from w2v_exp.embeddings.evaluation import StandardEvaluation
 from w2v_exp.embeddings.opening import (
@@ -41,6 +41,7 @@ from w2v_exp.experiment.query_results import (
 )
 from w2v_exp.experiment.word_comparison import Opened, compare
 from w2v_exp.machine import readable_bytes
+from w2v_exp.reporting.conclusions import association_words, result_notes, result_table
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, PageRun
 from w2v_exp.reporting.projections import AUTOMATIC, PROJECTIONS
 from w2v_exp.tracking.load import load_embeddings
@@ -88,7 +89,7 @@ def run(arguments: list[str]) -> int:
 def _opened(source: str, parsed: argparse.Namespace) -> Opened:
     """Return a run or file, with the replicates of its vectors if the query gives intervals."""
     with load_warnings_logged():
-        intervals = parsed.query in ("neighbours", "similarity")
+        intervals = parsed.query in ("neighbours", "similarity", "associations")
         saved = load_embeddings(source, parsed.uri, load_options(parsed), with_replicates=intervals)
     vectors = parsed.vectors or saved.chosen
     replicates = saved.replicates if saved.replicates and saved.replicates.embedding == vectors else None
@@ -110,7 +111,7 @@ def _result(parsed: argparse.Namespace, embeddings: Embeddings, replicates: Repl
         return analogy(embeddings, *words, parsed.count, parsed.first, parsed.method)
     if parsed.query == "associations":
         tests = [test for source in parsed.tests for test in _read_tests(source)]
-        return associations(embeddings, tests, parsed.largest_loss, parsed.words)
+        return associations(embeddings, tests, parsed.largest_loss, parsed.words, replicates)
     return evaluate(embeddings, _evaluation(parsed))
 
 
@@ -225,8 +226,9 @@ def associations(
     tests: Sequence[AssociationTest],
     largest_loss: float = LARGEST_LOSS,
     words: bool = False,
+    replicates: Replicates | None = None,
 ) -> Result:
-    """Return effect, p-value and interval of tests on sets of words.
+    """Return effect, p-value and intervals of tests on sets of words.
 
     Parameters
     ----------
@@ -238,18 +240,30 @@ def associations(
         Largest share of unknown words of a set.
     words : bool
         Whether the association of each word is shown as well.
+    replicates : Replicates, optional
+        Of these vectors, for intervals over documents.
     """
     found = [embeddings.association(test, largest_loss=largest_loss) for test in tests]
-    table = plain_table("test", "kind", "effect", "p", "95 % interval", "words")
-    for one in found:
-        interval = f"{number_text(one.low)} … {number_text(one.high)}"
-        figures = ("–",) * 3 if one.problem else (number_text(one.effect), _p_value(one), interval)
-        table.add_row(Text(shown(one.test, 24)), one.kind, *figures, f"{one.words} of {one.total}")
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [result_table(found)]
+    data = [_association_data(one) for one in found]
+    if replicates:
+        effects = [
+            [association_effect(each.words, each.input, test, largest_loss) for test in tests]
+            for each in replicates  # read one at a time
+        ]
+        for of_test, one, values in zip(data, found, zip(*effects, strict=True), strict=True):
+            low, high = interval(values, estimate=one.effect)
+            of_test |= {"documents": None, "replicates": len(replicates)}
+            if math.isfinite(low):
+                of_test["documents"] = [low, high]
+                parts.append(
+                    Text(f"{shown(one.test, 24)}: {number_text(low)} … {number_text(high)} over documents")
+                )
+        parts.append(Text(_of_documents(replicates), style="dim"))
     if words:
-        parts += [_by_word(one) for one in found if one.by_word]
-    parts += [Text(note, style="dim") for note in _association_notes(found)]
-    return Result({"associations": [_association_data(one) for one in found]}, Group(*parts))
+        parts += [association_words(one) for one in found if one.by_word]
+    parts += [Text(note, style="dim") for note in result_notes(found)]
+    return Result({"associations": data}, Group(*parts))
 
 
 def _read_tests(source: str) -> list[AssociationTest]:
@@ -258,63 +272,6 @@ def _read_tests(source: str) -> list[AssociationTest]:
         return AssociationTest.read(source)
     except SettingError as error:
         raise UserError(f"{error.value}: {error.problem}") from None
-
-
-def _p_value(one: Association) -> str:
-    """Return p with its standard error, if it is sampled."""
-    p = f"{one.p:.1e}" if one.p < 0.0005 else f"{one.p:.3f}"
-    return f"{p} ± {one.p_error:.3f}" if one.p_error >= 0.0005 else p
-
-
-def _by_word(one: Association) -> Group:
-    """Return the association of each word, largest first."""
-    words = sorted(one.by_word.items(), key=lambda item: -item[1])
-    listed = [Text(f"{shown(word)} {number_text(value)}") for word, value in words]
-    return Group(Text(f"\n{shown(one.test, 60)}", style="bold"), Columns(listed, padding=(0, 3)))
-
-
-def _association_notes(found: Sequence[Association]) -> list[str]:
-    """Return what was not possible or not found, and how to read the figures."""
-    notes = [
-        f"{shown(one.test, 60)}: not possible: {shown(one.problem, 500)}" for one in found if one.problem
-    ]
-    for one in found:
-        unknown = [word for words in one.missing.values() for word in words]
-        if unknown:
-            notes.append(f"{shown(one.test, 60)}: unknown: {_listed(unknown)}.")
-        if one.respelled:
-            pairs = [f"{word} as {spelling}" for word, spelling in one.respelled.items()]
-            notes.append(
-                f"{shown(one.test, 60)}: in another case: {_listed(pairs)}. Is a name an ordinary word here?"
-            )
-    possible = [one for one in found if not one.problem]
-    if any(one.kind != "RND" for one in possible):
-        notes.append(
-            "Effect of WEAT and SC-WEAT: in standard deviations; positive if the first targets are nearer to the "
-            "first attributes."
-        )
-    if any(one.kind == "RND" for one in possible):
-        notes.append(
-            "Effect of RND: a difference of distances; positive if the attributes are nearer to the second targets."
-        )
-    if possible:
-        notes.append(
-            "p: share of partitions of the words with an effect as far from 0. Interval: samples of the words of "
-            "each set; not seeds or texts."
-        )
-    if len(possible) > 1:
-        notes.append(
-            f"{len(possible)} tests: for 5 % in all, p must be below {0.05 / len(possible):.2g} (Bonferroni)."
-        )
-    return notes
-
-
-MOST_LISTED = 12
-
-
-def _listed(words: Sequence[str]) -> str:
-    names = ", ".join(shown(word, 40) for word in words[:MOST_LISTED])
-    return f"{names} and {len(words) - MOST_LISTED} more" if len(words) > MOST_LISTED else names
 
 
 def _association_data(one: Association) -> dict[str, Any]:
@@ -376,8 +333,11 @@ def _between(ends: list[float] | None) -> str:
 
 
 def _note(replicates: Replicates) -> Text:
-    note = f"[ ]: {100 * LEVEL:.0f} % intervals over documents, from {len(replicates)} replicates."
-    return Text(note, style="dim")
+    return Text(f"[ ]: {_of_documents(replicates)}", style="dim")
+
+
+def _of_documents(replicates: Replicates) -> str:
+    return f"{100 * LEVEL:.0f} % intervals over documents, from {len(replicates)} replicates."
 
 
 def _interval_table(

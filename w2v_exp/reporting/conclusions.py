@@ -1,4 +1,7 @@
-"""Conclusions of association tests over the configurations of a sweep: sign, interval, and which keys change them."""
+"""Results of association tests as tables, and conclusions over the configurations of a sweep.
+
+A conclusion has a sign and an interval; those of a sweep are compared over its keys.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from w2v_exp.embeddings.associations import Association
 from w2v_exp.embeddings.evaluation import ASSOCIATION, association_names
 from w2v_exp.errors import shown
 from w2v_exp.metrics import Metric, Ranking, metric_of
@@ -17,6 +21,8 @@ from w2v_exp.reporting.effects import SURE, UNKNOWN, KeyEffect, key_effect, stud
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.console import Group as Rendered
+    from rich.table import Table
 
 POSITIVE, NEGATIVE, NOT_SHOWN, FEW_SEEDS, MISSING = (
     "positive",
@@ -28,12 +34,90 @@ POSITIVE, NEGATIVE, NOT_SHOWN, FEW_SEEDS, MISSING = (
 ORDER = (POSITIVE, NEGATIVE, NOT_SHOWN, FEW_SEEDS, MISSING)
 LARGEST_P = 0.05
 MOST_PRINTED = 20  # configurations; the page has all
+MOST_LISTED = 12  # words of a set
 RULE = (
     "A conclusion is shown if the 95 % interval over seeds does not contain 0, and p, by permutation of the words, is "
     "below 0.05 with every seed. With bootstrap, no interval over documents may contain 0 either. An effect that is "
     "not shown may exist. A conclusion that is shown with one value of a key and not with another does not show a "
     "difference between them: see the difference of the effect below."
 )
+
+
+def result_table(found: Sequence[Association]) -> Table:
+    """Return effect, p and interval of each test, for a terminal of 80 columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("test", "kind", "effect", "p", "95 % interval", "words"):
+        table.add_column(name, justify="left" if name == "test" else "right")
+    for one in found:
+        ends = f"{_signed(one.low)} … {_signed(one.high)}"
+        figures = ("–",) * 3 if one.problem else (_signed(one.effect), _p_value(one), ends)
+        table.add_row(Text(shown(one.test, 24)), one.kind, *figures, f"{one.words} of {one.total}")
+    return table
+
+
+def association_words(one: Association) -> Rendered:
+    """Return the association of each word, largest first."""
+    from rich.columns import Columns
+    from rich.console import Group
+    from rich.text import Text
+
+    words = sorted(one.by_word.items(), key=lambda item: -item[1])
+    listed = [Text(f"{shown(word)} {_signed(value)}") for word, value in words]
+    return Group(Text(f"\n{shown(one.test, 60)}", style="bold"), Columns(listed, padding=(0, 3)))
+
+
+def result_notes(found: Sequence[Association]) -> list[str]:
+    """Return what was not possible or not found, and how to read the figures."""
+    notes = [
+        f"{shown(one.test, 60)}: not possible: {shown(one.problem, 500)}" for one in found if one.problem
+    ]
+    for one in found:
+        unknown = [word for words in one.missing.values() for word in words]
+        if unknown:
+            notes.append(f"{shown(one.test, 60)}: unknown: {_listed(unknown)}.")
+        if one.respelled:
+            pairs = [f"{word} as {spelling}" for word, spelling in one.respelled.items()]
+            notes.append(
+                f"{shown(one.test, 60)}: in another case: {_listed(pairs)}. Is a name an ordinary word here?"
+            )
+    possible = [one for one in found if not one.problem]
+    if any(one.kind != "RND" for one in possible):
+        notes.append(
+            "Effect of WEAT and SC-WEAT: in standard deviations; positive if the first targets are nearer to the "
+            "first attributes."
+        )
+    if any(one.kind == "RND" for one in possible):
+        notes.append(
+            "Effect of RND: a difference of distances; positive if the attributes are nearer to the second targets."
+        )
+    if possible:
+        notes.append(
+            "p: share of partitions of the words with an effect as far from 0. Interval: samples of the words of "
+            "each set; not seeds or texts."
+        )
+    if len(possible) > 1:
+        notes.append(
+            f"{len(possible)} tests: for 5 % in all, p must be below {0.05 / len(possible):.2g} (Bonferroni)."
+        )
+    return notes
+
+
+def _listed(words: Sequence[str]) -> str:
+    names = ", ".join(shown(word, 40) for word in words[:MOST_LISTED])
+    return f"{names} and {len(words) - MOST_LISTED} more" if len(words) > MOST_LISTED else names
+
+
+def _p_value(one: Association) -> str:
+    """Return p with its standard error, if it is sampled."""
+    p = f"{one.p:.1e}" if one.p < 0.0005 else f"{one.p:.3f}"
+    return f"{p} ± {one.p_error:.3f}" if one.p_error >= 0.0005 else p
+
+
+def _signed(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
 
 class Conclusion(NamedTuple):
