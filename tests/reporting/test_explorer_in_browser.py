@@ -197,6 +197,19 @@ def test_zooming_keeps_what_is_under_the_pointer_and_shows_more_labels_of_it(
     assert page.evaluate("explorer.map.view.scale") == pytest.approx(scale * 1.6 * 1.5)
 
 
+def test_the_whole_map_ends_a_movement_to_a_word(show: Show, embeddings: Embeddings) -> None:
+    page = show(embeddings)
+    scale = page.evaluate("explorer.map.view.scale")
+    page.evaluate("""() => {
+        explorer.map.show(0, 0, 20);
+        explorer.choose(explorer.vectors.ids.get("queen")); // in the distance
+        requestAnimationFrame(() => requestAnimationFrame(() => explorer.map.showWhole()));
+    }""")
+    wait_until(page, "!explorer.map.moved")
+    page.wait_for_timeout(400)  # longer than a movement
+    assert page.evaluate("[explorer.map.view.scale, explorer.map.moved]") == [pytest.approx(scale), False]
+
+
 def test_two_fingers_zoom(show: Show, embeddings: Embeddings) -> None:
     page = show(embeddings, has_touch=True)
     scale = page.evaluate("explorer.map.view.scale")

@@ -144,6 +144,7 @@ class WordMap {
 
   showWhole() {
     this.view = this.#whole();
+    this.glide = null;
     this.moved = false;
     this.#schedule();
     this.onChange();
@@ -186,7 +187,9 @@ class WordMap {
     return found;
   }
 
-  #setView(x, y, scale) {
+  /** Show the position (x, y) in the middle; `glide`: the movement that this is a part of, as every other one ends. */
+  #setView(x, y, scale, glide = null) {
+    this.glide = glide;
     const inside = (value) => Math.min(Math.max(value, 0), 1); // the middle stays on the map
     this.view = { x: inside(x), y: inside(y), scale };
     this.moved = true;
@@ -205,12 +208,13 @@ class WordMap {
   #glide(x, y) {
     const from = { ...this.view };
     const began = performance.now();
-    const step = (now) => {
+    const glide = (now) => {
+      if (now !== began && (this.glide !== glide || this.pointers.size)) return;
       const share = eased(now - began, 300);
-      this.#setView(from.x + (x - from.x) * share, from.y + (y - from.y) * share, from.scale);
-      if (share < 1 && !this.pointers.size) requestAnimationFrame(step);
+      this.#setView(from.x + (x - from.x) * share, from.y + (y - from.y) * share, from.scale, glide);
+      if (share < 1) requestAnimationFrame(glide);
     };
-    step(began);
+    glide(began);
   }
 
   #resize() {
