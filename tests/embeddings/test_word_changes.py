@@ -66,6 +66,13 @@ def test_the_most_frequent_words_of_the_first_embeddings_are_first():
     assert word_changes(first, some(["c", "b", "x"])).words == ["b", "c"]
 
 
+def test_embeddings_without_relation_share_neighbours_by_chance():
+    first, second = some(WORDS, 100), some([*WORDS[10:], *(f"new{i}" for i in range(50))], 100, seed=1)
+    changes = word_changes(first, second)
+    assert changes.chance == pytest.approx(10 * 139 / (149 * 189))
+    assert changes.overlap.mean() == pytest.approx(changes.chance, abs=0.03)
+
+
 def test_a_single_word_has_no_neighbours_to_compare():
     changes = word_changes(some(["a"]), some(["a", "b"]))
     assert (changes.neighbours, changes.missing) == (0, [0, 1])

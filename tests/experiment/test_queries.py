@@ -285,7 +285,7 @@ MISTAKES = [
     ),
     (["similarity", "FILE", "king"], "the following arguments are required: WORD"),
     (["evaluate", "FILE", "--analogies", "nowhere.txt"], "analogies=nowhere.txt: no such file"),
-    (["compare", "FILE"], "the following arguments are required: OTHER"),
+    (["compare", "FILE"], "the following arguments are required: OTHER\n"),
     (["compare", "FILE", "FOLDER/no.npz"], "FOLDER/no.npz: no such file, seen from "),
     (["compare", "FILE", "FILE", "knig"], "'knig' is not among the 7 words, did you mean king?"),
     (["explore", "FILE", "FOLDER/no.npz"], "FOLDER/no.npz: no such file, seen from "),

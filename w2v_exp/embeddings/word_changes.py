@@ -48,6 +48,17 @@ class WordChanges(NamedTuple):
     neighbours: int
     missing: list[int]
 
+    @property
+    def chance(self) -> float:
+        """The expected overlap of embeddings that have nothing to do with each other."""
+        others = [len(each) - 1 for each in self.directions]
+        return self.neighbours * (len(self.words) - 1) / (others[0] * others[1]) if self.neighbours else 0.0
+
+    @property
+    def compared(self) -> str:
+        """What `overlap` compares, in words."""
+        return "nearest words" if self.neighbours == 1 else f"{self.neighbours} nearest words"
+
 
 def word_changes(first: Embeddings, second: Embeddings, most: int | None = None) -> WordChanges:
     """Compare the words of two embeddings after alignment by orthogonal Procrustes.

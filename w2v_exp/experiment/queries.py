@@ -443,7 +443,7 @@ def query_parser() -> argparse.ArgumentParser:
         help="neighbours of words in two runs or files; without words, those that moved most and least",
     )
     compared.add_argument("other", metavar="OTHER", help="a run or file, as RUN_OR_FILE")
-    compared.add_argument("words", nargs="*", metavar="WORD")
+    compared.add_argument("words", nargs="*", default=[], metavar="WORD")
     for limited in (near, analogy, evaluation, compared):
         limited.add_argument(
             "--first",

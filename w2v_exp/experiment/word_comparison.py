@@ -154,14 +154,8 @@ def _moved(changes: WordChanges, count: int) -> Result:
     if changes.neighbours:
         share = float(changes.overlap.mean())
         data["shared_neighbours"] = share
-        by_chance = changes.neighbours / (len(changes.words) - 1)
-        lines = [
-            Text(
-                f"{among}: {100 * share:.1f} % of the {changes.neighbours} nearest words shared "
-                f"({100 * by_chance:.1f} % by chance)"
-            ),
-            Text(),
-        ]
+        line = f"{among}: {100 * share:.1f} % of the {changes.compared} shared ({100 * changes.chance:.1f} % by chance)"
+        lines = [Text(line), Text()]
     tables = []
     for key, title, ids in (
         ("moved_most", "moved most", order[:count]),

@@ -349,9 +349,7 @@ def _compared(changes: WordChanges) -> str:
     """Return a line on two runs."""
     line = f"{len(changes.words):,} words in both · mean cosine after alignment {changes.cosines.mean():.2f}"
     if changes.neighbours:
-        line += f" · {changes.overlap.mean():.0%} of the {changes.neighbours} nearest words shared".replace(
-            "%", " %"
-        )
+        line += f" · {100 * changes.overlap.mean():.0f} % of the {changes.compared} shared"
     return line
 
 
