@@ -56,7 +56,7 @@ class WordChanges(NamedTuple):
 
     @property
     def compared(self) -> str:
-        """What `overlap` compares, in words."""
+        """A phrase for the words that `overlap` compares."""
         return "nearest words" if self.neighbours == 1 else f"{self.neighbours} nearest words"
 
 
