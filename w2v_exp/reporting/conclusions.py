@@ -214,7 +214,7 @@ def print_conclusions(comparison: Comparison, console: Console) -> None:
 
     for test in conclusions_of(comparison):
         console.print(Text(f"{test.name}: {test.summary}", style="bold"))
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
         for key in comparison.keys:
             table.add_column(Text(shown(key.rpartition(".")[2])), overflow="fold")
         for name in ("effect", "95 % interval", "p", "conclusion"):
