@@ -2,9 +2,11 @@
 
 import csv
 import random
+import shutil
 from pathlib import Path
 
 import pytest
+from in_process import run_in_process
 from processes import Command
 
 from w2v_exp.embeddings.stability import compare_runs
@@ -41,13 +43,21 @@ def table(file: Path) -> list[dict[str, str]]:
         return [*csv.DictReader(stream)]
 
 
-@pytest.fixture
-def folder(command: Command, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run a sweep of two configurations with three seeds, without a store; return its folder."""
-    write_text(tmp_path)
-    done = command(*UNTRACKED, "window=2,4", "repeats=3", "hydra.sweep.dir=many", "-m")
+    folder = tmp_path_factory.mktemp("swept")
+    write_text(folder)
+    done = run_in_process(*UNTRACKED, "window=2,4", "repeats=3", "hydra.sweep.dir=many", "-m", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "nearest neighbours of a word in common, on average." in " ".join(done.stdout.split())
+    return folder
+
+
+@pytest.fixture
+def folder(swept: Path, tmp_path: Path) -> Path:
+    """Return a copy of the sweep's folder in that of the test."""
+    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
     return tmp_path / "many"
 
 
@@ -104,6 +114,7 @@ def test_runs_and_files_by_name(folder: Path, command: Command, tmp_path: Path) 
     assert row["overlap"] == of_sweep["window=2"]["overlap"]
 
 
+@pytest.mark.second_tier
 @pytest.mark.usefixtures("store")
 def test_with_a_store(command: Command, tmp_path: Path) -> None:
     from mlflow import MlflowClient
@@ -141,6 +152,31 @@ def test_with_a_store(command: Command, tmp_path: Path) -> None:
     assert "2 reused" in done.stdout
     done = command("compare", "--embeddings")
     assert "3 runs, 120 shared words" in done.stdout, done.stderr
+
+
+def test_reused_runs_are_read_from_the_folders_of_the_earlier_ones(command: Command, tmp_path: Path) -> None:
+    write_text(tmp_path)
+    for name, seeds in (("one", 2), ("two", 3)):
+        arguments = [
+            *UNTRACKED,
+            f"repeats={seeds}",
+            f"hydra.sweep.dir=outputs/sweeps/{name}",
+            "resume=true",
+            "-m",
+        ]
+        done = command(*arguments)
+        assert done.returncode == 0, done.stderr
+    assert "2 reused" in done.stdout
+    assert "two runs that differ only in their seed have" in " ".join(done.stdout.split())
+    assert len(table(tmp_path / "outputs" / "sweeps" / "two" / "stability_words.csv")) == 120
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = command("compare", "--embeddings", str(tmp_path / "outputs" / "sweeps" / "two"), folder=elsewhere)
+    assert done.returncode == 2
+    assert (
+        f"outputs/sweeps/one/0: there is no embeddings.npz of this run, seen from {elsewhere}." in done.stderr
+    )
+    assert "1 run with embeddings: at least two are needed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,8 @@ def load_result(result: RunResult, tracking_uri: str | None = None, vectors: str
     if found := run_on_this_machine(result, tracking_uri):
         return Embeddings.load(found.file).using(vectors or found.embedding)
     if not RUN_ID.fullmatch(result.run_id):
-        raise UserError(f"{result.folder or result.name}: there is no {ARCHIVE} of this run.")
+        folder = result.finished_before or result.folder or result.name
+        raise UserError(f"{folder}: there is no {ARCHIVE} of this run, seen from {Path.cwd()}.")
     address = _address(result, tracking_uri)
     embeddings = _load_stored(result.run_id, address)[0]
     return embeddings.using(vectors or recorded_choice(result.run_id, address)[1])
