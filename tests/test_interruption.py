@@ -142,6 +142,24 @@ def of_group(group: int) -> list[str]:
     return [line[2] for line in lines if line[0] == str(group) and not line[1].startswith("Z")]
 
 
+@pytest.mark.usefixtures("starts_processes")
+@pytest.mark.parametrize("arguments", [("epochs=1",), ("epochs=1,2", "-m")], ids=["run", "sweep"])
+def test_an_interruption_before_training_promises_no_results(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-m", "w2v_exp", "corpus=file", "corpus.path=-", "tracking=none", *arguments]
+    pipe = subprocess.PIPE  # of the text without an end: it is never read completely
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdin=pipe, stderr=pipe, text=True
+    ) as process:
+        assert process.stderr
+        while "reading the pipe" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert (process.returncode, said) == (130, "Interrupted. No training had begun.\n")
+
+
 WAYS = {
     "joblib": ("seed=1,2,3", "-m", "hydra/launcher=joblib"),
     "hogwild": ("workers=2", "objective=negative_sampling", "labels=blocks", "labels.tokens=8"),

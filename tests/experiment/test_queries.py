@@ -292,6 +292,14 @@ MISTAKES = [
     (["explore", "FILE", "--out", "FOLDER/no/page.html"], "no/page.html cannot be written"),
     (["nearest", "FILE", "king"], "invalid choice: 'nearest'"),
     (
+        ["neighbors", "FILE", "king"],
+        "invalid choice: 'neighbors', did you mean neighbours? Choices: neighbours,",
+    ),
+    (
+        ["analogy", "FILE", "a", "b", "c", "--method", "sums"],
+        "'sums', did you mean sum? Choices: sum, product.",
+    ),
+    (
         ["neighbours", "latest", "king", "--uri", "sqlite:///FOLDER/no.db"],
         "--uri=sqlite:///FOLDER/no.db: there is no",
     ),

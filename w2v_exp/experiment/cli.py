@@ -13,8 +13,8 @@ import secrets
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -66,7 +66,7 @@ from w2v_exp.experiment.my_text import with_picks
 from w2v_exp.experiment.reference import ESTIMATE_USAGE, group_help, help_text
 from w2v_exp.launching.settings import is_ours, read_settings
 from w2v_exp.machine import freeze
-from w2v_exp.processes import Terminated, termination_as_exception
+from w2v_exp.processes import Terminated, fitted, termination_as_exception
 from w2v_exp.reporting.escape import visible_console
 from w2v_exp.results import RunResult, Sweep, read_result
 from w2v_exp.tracking.companion import Companion, Mirror, may_accompany, will_accompany
@@ -81,6 +81,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
+EMBEDDINGS = f"{ARTIFACTS}/embeddings.npz"
 # Executes runs, given their overrides and the number of the first of them.
 Launch = Callable[[list[list[str]], int], Any]
 
@@ -111,7 +112,8 @@ def run(arguments: list[str]) -> int:
         print(visible(f"{place}{error.strerror or error}."), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interruption:
-        print("Interrupted. Results up to here are kept.", file=sys.stderr)
+        notes = getattr(interruption, "__notes__", ["No training had begun."])
+        print("Interrupted.", *notes, file=sys.stderr)
         return interruption.exit_code if isinstance(interruption, Terminated) else INTERRUPTED
 
 
@@ -142,7 +144,7 @@ def _run_command(
 ) -> int:
     """Execute a run or a sweep, with a companion that may have been started for it."""
     command = check_command(parsed)
-    print("".join(f"{line}\n" for line in command.picks), end="", flush=True)
+    print(fitted("".join(f"{line}\n" for line in command.picks), sys.stdout), end="", flush=True)
     try:
         if command.plan.estimate:
             return _estimate(command)
@@ -157,10 +159,25 @@ def _run_command(
 
         with termination_as_exception():
             if command.is_sweep:
-                return _run_sweep(command, arguments, companion)
-            return _run_once(command, companion)
+                folder = new_folder(command.config, "sweep", _study_name(command))
+                with _results_noted(folder, f"*/{EMBEDDINGS}"):
+                    return _run_sweep(command, arguments, companion, folder)
+            folder = new_folder(command.config, "run")
+            with _results_noted(folder, EMBEDDINGS):
+                return _run_once(command, companion, folder)
     except HYDRA_ERRORS as error:
         raise explain(error) from error
+
+
+@contextmanager
+def _results_noted(folder: Path, pattern: str) -> Iterator[None]:
+    """Add to an interruption that results are kept if the folder has embeddings: a run writes them when it ends."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        if any(folder.glob(pattern)):
+            interruption.add_note("Results up to here are kept.")
+        raise
 
 
 def version_text() -> str:
@@ -229,8 +246,7 @@ def _opened(companion: Companion | None, command: Command, stack: ExitStack) -> 
     return None
 
 
-def _run_once(command: Command, companion: Companion | None) -> int:
-    folder = new_folder(command.config, "run")
+def _run_once(command: Command, companion: Companion | None, folder: Path) -> int:
     _upload_pending(command, [folder])
     require_free(folder)
     with read_write(command.config), open_dict(command.config):
@@ -288,9 +304,11 @@ def _upload_pending(command: Command, folders: Sequence[Path]) -> None:
         upload_earlier(folder, command.plan.mlflow, RETRY_SECONDS if command.is_sweep else 0.0)
 
 
-def _run_sweep(command: Command, arguments: list[str], companion: Companion | None) -> int:
-    study_name = command.search.settings.study_name if command.search else None
-    folder = new_folder(command.config, "sweep", study_name)
+def _study_name(command: Command) -> str | None:
+    return command.search.settings.study_name if command.search else None
+
+
+def _run_sweep(command: Command, arguments: list[str], companion: Companion | None, folder: Path) -> int:
     require_free_sweep(folder)
     with sweep_lock(folder):
         subdirs = command.subdirs or [*map(str, range(command.runs))]

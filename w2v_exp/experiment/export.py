@@ -10,7 +10,7 @@ from pathlib import Path
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.formats import FORMATS
 from w2v_exp.embeddings.opening import load_warnings_logged
-from w2v_exp.errors import UserError, visible
+from w2v_exp.errors import SuggestingParser, UserError, visible
 from w2v_exp.experiment.queries import MISTAKE, load_options, source_options, whole_number
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.atlas import OPENED_BY, atlas_seconds, check_atlas, write_atlas
@@ -100,7 +100,7 @@ def _opening(format: str, path: Path) -> str:
 
 def export_parser() -> argparse.ArgumentParser:
     """Return the parser of ``w2v-exp export``."""
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="w2v-exp export",
         description=DESCRIPTION,
         epilog=EPILOG,

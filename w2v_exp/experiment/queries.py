@@ -29,7 +29,7 @@ from w2v_exp.embeddings.opening import (
 )
 from w2v_exp.embeddings.replicates import LEVEL, Replicates, interval
 from w2v_exp.embeddings.similarity import Similar
-from w2v_exp.errors import SettingError, UserError, shown
+from w2v_exp.errors import SettingError, SuggestingParser, UserError, shown
 from w2v_exp.experiment.query_results import (
     Result,
     number_text,
@@ -352,7 +352,7 @@ def _interval_table(
     return Group(Text(title, style="bold"), table)
 
 
-class _QueryParser(argparse.ArgumentParser):
+class _QueryParser(SuggestingParser):
     """A parser whose errors mention ``--`` if a word begins with a hyphen."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from w2v_exp.errors import UserError, require_whole
+from w2v_exp.errors import SuggestingParser, UserError, require_whole
 from w2v_exp.files import TAG, replacing
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.escape import visible_console
@@ -43,7 +43,7 @@ def compare_parser() -> argparse.ArgumentParser:
     from w2v_exp.embeddings.stability import MOST_WORDS
     from w2v_exp.experiment.queries import whole_number
 
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="w2v-exp compare", description=COMPARE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     selected = parser.add_mutually_exclusive_group()
@@ -187,7 +187,7 @@ def _stored_comparison(given: argparse.Namespace, command: str) -> tuple[Compari
 
 def cache_parser() -> argparse.ArgumentParser:
     """Return the parser of ``w2v-exp cache``."""
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="w2v-exp cache",
         description="List or clear the cache of encoded texts. Downloaded corpora are listed and never removed.",
     )

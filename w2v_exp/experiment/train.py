@@ -44,7 +44,7 @@ from w2v_exp.experiment.folders import ARTIFACTS, new_folder
 from w2v_exp.experiment.run import execute_run
 from w2v_exp.experiment.run_info import RunInfo
 from w2v_exp.plan import Plan
-from w2v_exp.processes import termination_as_exception
+from w2v_exp.processes import fitted, termination_as_exception
 from w2v_exp.text.corpus import CORPORA, TextCorpus
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.tracking.load import ARCHIVE, load_run
@@ -334,7 +334,7 @@ def _command(
         arguments.append(f"--config-dir={os.fspath(config_dir)}")
     command = check_command(parse(arguments), *given.size)
     if command.picks and place_of_progress():
-        print("\n".join(command.picks), file=sys.stderr)
+        print(fitted("\n".join(command.picks), sys.stderr), file=sys.stderr)
     if command.is_sweep:
         raise UserError(
             "train() trains one model, and this configuration is a sweep. Use the command w2v-exp."
