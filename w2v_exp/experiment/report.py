@@ -150,14 +150,13 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
         companion.flush()
         results = read_results(folder, sweep)  # with the ids of the runs in the store
         comparison = _comparison(results, sweep)
-    stability = sweep_stability(comparison, plan.mlflow.uri if plan.mlflow else None)
+    stability = _write_stability(comparison, plan, folder)
     page = folder / PAGE
     header = Header(sweep.name, sweep.command, sweep.total - repeated, sweep.changes)
     write_summary_page(comparison, header, page, stability)
     if not results:
         return []
     if stability:
-        stability.write_csv(folder)
         console.print(Text(stability.sentence()))
     if repeated:
         console.print(Text(f"{repeated} of {sweep.total} trials repeated the values of an earlier trial."))
@@ -171,6 +170,17 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
         console.print(Text(f"files: {folder}"), soft_wrap=True)
     console.print(Text(f"Page: {page.absolute().as_uri()}"), soft_wrap=True)
     return results
+
+
+def _write_stability(comparison: Comparison, plan: Plan, folder: Path) -> StabilityReport | None:
+    """Write the tables on the stability of a sweep's embeddings; without a report, remove those of an earlier one."""
+    stability = sweep_stability(comparison, plan.mlflow.uri if plan.mlflow else None)
+    if stability:
+        stability.write_csv(folder)
+    else:
+        for name in STABILITY_FILES:
+            (folder / name).unlink(missing_ok=True)
+    return stability
 
 
 def _comparison(results: Sequence[RunResult], sweep: Sweep) -> Comparison:

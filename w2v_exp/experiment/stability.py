@@ -33,18 +33,10 @@ def sweep_stability(comparison: Comparison, tracking_uri: str | None) -> Stabili
     words in common. A problem with them is logged: it does not make the sweep fail.
     """
     repeated = [group for group in comparison.groups if len({run.seed for run in group.runs}) > 1]
-    chosen: list[tuple[int, RunResult]] = []
-    size = 0
-    for number, group in enumerate(repeated[:CONFIGURATIONS]):
-        for run in group.runs[:SEEDS]:
-            found = run_on_this_machine(run, tracking_uri)
-            if found is not None and (size := size + found.file.stat().st_size) <= MOST_BYTES:
-                chosen.append((number, run))
-    numbers = [number for number, _ in chosen]
-    chosen = [(number, run) for number, run in chosen if numbers.count(number) > 1]
-    if not chosen:
-        return None
     try:
+        chosen = _runs_on_this_machine(repeated[:CONFIGURATIONS], tracking_uri)
+        if not chosen:
+            return None
         runs = [
             ComparedRun(number, run.seed, _input_vectors(load_result(run, tracking_uri)))
             for number, run in chosen
@@ -67,6 +59,19 @@ def sweep_stability(comparison: Comparison, tracking_uri: str | None) -> Stabili
             "among all compared words; w2v-exp compare --embeddings has all words and pairs of runs."
         )
     return StabilityReport(stability, _names(comparison, repeated), notes)
+
+
+def _runs_on_this_machine(groups: Sequence[Group], tracking_uri: str | None) -> list[tuple[int, RunResult]]:
+    """Return runs with the numbers of their groups, at least two of each, as far as the limit of memory allows."""
+    chosen: list[tuple[int, RunResult]] = []
+    size = 0
+    for number, group in enumerate(groups):
+        for run in group.runs[:SEEDS]:
+            found = run_on_this_machine(run, tracking_uri)
+            if found is not None and (size := size + found.file.stat().st_size) <= MOST_BYTES:
+                chosen.append((number, run))
+    numbers = [number for number, _ in chosen]
+    return [(number, run) for number, run in chosen if numbers.count(number) > 1]
 
 
 def comparison_stability(
