@@ -127,7 +127,7 @@ def test_the_page_has_a_section_with_intervals():
     assert "Positive in 1, not shown in 1, too few seeds in 1, not computed in 1 of 4 configurations." in page
     assert page.count('<svg class="forest"') == 4
     assert page.count('<line class="mean"') == 2
-    assert 'class="n">0.752 … 1.248</td>' in page
+    assert '<tr><td>2</td><td>10</td><td class="n">1.000</td><td class="n">0.752 … 1.248</td>' in page
 
 
 def test_a_page_without_associations_has_no_such_section():

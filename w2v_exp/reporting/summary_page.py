@@ -378,7 +378,7 @@ def _association(comparison: Comparison, test: Conclusions) -> dict[str, Any]:
     def row(conclusion: Conclusion) -> dict[str, Any]:
         ends = (conclusion.low, conclusion.high)
         return {
-            "name": comparison.name_of(conclusion.group),
+            "settings": [shown(conclusion.group.swept.get(key, ""), LONGEST) for key in comparison.keys],
             "numbers": conclusion.written(test.metric),
             "ends": [position(end) for end in ends] if math.isfinite(conclusion.low) else None,
             "spot": position(conclusion.mean) if conclusion in known else None,
