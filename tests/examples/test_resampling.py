@@ -127,7 +127,7 @@ def test_a_single_document_is_resampled_in_blocks(monkeypatch, segments, by_segm
 def test_too_few_documents_are_refused():
     text = TextPart(np.zeros(90, np.int32), None, np.array([*range(0, 81, 10), 80, 90]))
     assert Resampling.of(TextPart(text.ids, None, np.arange(0, 91, 9))).number == 10
-    with pytest.raises(CorpusError, match="9 documents or blocks"):
+    with pytest.raises(CorpusError, match=r"at least 10 documents, .* the text has 9"):
         Resampling.of(text)
 
 

@@ -222,7 +222,9 @@ def test_a_sweep_compares_configurations_by_replicate(
 REFUSED = {
     ("bootstrap=-1",): "bootstrap=-1: must be a whole number, 0 or more.",
     ("bootstrap_epochs=0",): "bootstrap_epochs=0: must be a whole number, 1 or more.",
-    ("corpus=article",): "bootstrap: the text has 1 documents or blocks of 1,000 tokens",
+    (
+        "corpus=article",
+    ): "bootstrap=4: needs at least 10 documents, or blocks of 1,000 tokens of one document, and the text has 1",
     (
         "labels=blocks",
         "objective=negative_sampling",

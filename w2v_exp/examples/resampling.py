@@ -67,8 +67,8 @@ class Resampling(ShortRepr):
         number = int(np.count_nonzero(np.diff(documents)))
         if number < FEWEST:
             raise CorpusError(
-                f"bootstrap: the text has {number} documents or blocks of {BLOCK:,} tokens to resample, and needs "
-                f"{FEWEST}. Take a longer text, or bootstrap=0."
+                f"needs at least {FEWEST} documents, or blocks of {BLOCK:,} tokens of one document, and the text has "
+                f"{number}; take a longer text."
             )
         return cls(text, documents)
 
@@ -106,7 +106,7 @@ class Resampling(ShortRepr):
         ends = np.cumsum(np.concatenate([[0], *(lengths[first[k] : last[k]] for k in copied.tolist())]))
         sample = TextPart(self._ids(copied, int(ends[-1]), folder), ends)
         if not has_pairs(sample):
-            raise CorpusError(f"bootstrap: replicate {replicate} has no pair. Take a longer text.")
+            raise CorpusError(f"Replicate {replicate} of the bootstrap has no pair. Take a longer text.")
         return sample
 
     def _ids(self, copied: NDArray[np.intp], length: int, folder: Path | None) -> NDArray[np.int32]:

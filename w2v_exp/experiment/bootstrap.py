@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from w2v_exp.embeddings.replicates import (
     replicate_file,
     write_replicate,
 )
-from w2v_exp.errors import FormatError
+from w2v_exp.errors import CorpusError, FormatError, SettingError
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.resampling import RELIABLE, Resampling
 from w2v_exp.examples.sampling import TextPart
@@ -46,19 +47,28 @@ def resampling_of(plan: Plan, training: TextPart) -> Resampling | None:
 
     Raises
     ------
-    CorpusError
+    SettingError
         If the text has too few documents.
     """
     if not plan.bootstrap:
         return None
     is_line = isinstance(plan.corpus, SentenceCorpus) or segment_end_of(plan.corpus) == "line"
-    resampling = Resampling.of(training, by_segment=not is_line)
+    try:
+        resampling = Resampling.of(training, by_segment=not is_line)
+    except CorpusError as error:
+        raise SettingError("bootstrap", plan.bootstrap, str(error)) from None
     if resampling.number < RELIABLE:
-        _log.warning(
+        _warn_once(
             f"bootstrap={plan.bootstrap}: the text has only {resampling.number} documents or blocks to resample. "
             f"With fewer than {RELIABLE}, intervals tend to be too narrow."
         )
     return resampling
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Log a warning for the first run of a sweep in this process."""
+    _log.warning(message)
 
 
 class RunBootstrap:
