@@ -271,7 +271,7 @@ def existing() -> tuple[set[str], dict[str, set[str]]]:
     """Return all keys that can be overridden, and the options of each group."""
     found = {group: generate_reference.options(group) for group in generate_reference.PURPOSES}
     keys = {value.key for value in generate_reference.top_level_values()}
-    keys |= {"hydra.sweeper.max_batch_size", "hydra.sweep.dir"}
+    keys |= {"hydra.sweeper.max_batch_size", "hydra.sweep.dir", "hydra.run.dir"}
     for group, all_options in found.items():
         prefix = group.replace("/", ".")
         keys |= {f"{prefix}.{setting.key}" for option in all_options for setting in option.settings}
