@@ -38,7 +38,12 @@ NOT_EVERYWHERE = {
     "simlex999",
     "peak_resident_mb",
     "memory_available_mb",
-}  # gensim's files; Linux
+    "slices",
+    "slice_embeddings",
+    "slices_seconds",
+    "changed_words",
+    "tested_words",
+}  # gensim's files; Linux; tests/slices/test_slice_runs.py
 TEXT = "king queen man woman prince princess boy girl " * 40
 OLD = "king queen man woman boy girl robot android " * 6
 SETTINGS = ["corpus=text", f"corpus.text='{TEXT}'", "tokenizer=whitespace", "dim=4", "tracking.plots=false"]

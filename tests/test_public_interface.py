@@ -340,7 +340,8 @@ def test_public_names_are_imported_when_they_are_used_and_are_those_of_the_type_
         if node.module.startswith("w2v_exp")
     }
     assert modules == w2v_exp._MODULES
-    assert sorted(w2v_exp.__all__) == sorted([*modules, "load_replicates", "load_run", "runs", "train"])
+    functions = ["load_replicates", "load_run", "load_slices", "runs", "train"]
+    assert sorted(w2v_exp.__all__) == sorted([*modules, *functions])
     for name, module in modules.items():
         assert getattr(w2v_exp, name) is getattr(importlib.import_module(module), name)
     assert set(w2v_exp.__all__) <= set(dir(w2v_exp))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from w2v_exp.model.negative_sampling import NegativeSampling
     from w2v_exp.model.parameters import ArticleInitialization, Parameters, Word2VecInitialization
     from w2v_exp.model.softmax import Softmax
+    from w2v_exp.slices.embeddings import SliceEmbeddings
     from w2v_exp.text.cache import TextCache, encode_cached
     from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
     from w2v_exp.text.encoding import EncodedText, encode_text
@@ -204,6 +205,28 @@ def load_replicates(
     return load.load_replicates(run_id, tracking_uri)
 
 
+def load_slices(
+    run_id: "str | PathLike[str]" = "latest", tracking_uri: str | None = None
+) -> "SliceEmbeddings":
+    """Return the embeddings of the slices of a run that was trained with the group `slices`.
+
+    Parameters
+    ----------
+    run_id, tracking_uri
+        As for `load_run`.
+
+    Raises
+    ------
+    UserError
+        If there is no such store or run, or it has no slices.
+    FormatError
+        If the file is damaged.
+    """
+    from w2v_exp.tracking import load  # late: it is above the core, and needs MLflow
+
+    return load.load_slices(run_id, tracking_uri)
+
+
 _MODULES = {
     "ArticleCorpus": "w2v_exp.text.corpus",
     "ArticleInitialization": "w2v_exp.model.parameters",
@@ -225,6 +248,7 @@ _MODULES = {
     "Replicates": "w2v_exp.embeddings.replicates",
     "SentenceCorpus": "w2v_exp.text.sentences",
     "SkipGram": "w2v_exp.examples.architectures",
+    "SliceEmbeddings": "w2v_exp.slices.embeddings",
     "Softmax": "w2v_exp.model.softmax",
     "SotuCorpus": "w2v_exp.text.corpus",
     "StreamedCbow": "w2v_exp.examples.cbow",
@@ -285,6 +309,7 @@ __all__ = [
     "Replicates",
     "SentenceCorpus",
     "SkipGram",
+    "SliceEmbeddings",
     "Softmax",
     "SotuCorpus",
     "StreamedCbow",
@@ -306,6 +331,7 @@ __all__ = [
     "information_explained",
     "load_replicates",
     "load_run",
+    "load_slices",
     "runs",
     "train",
     "unigram_cost",

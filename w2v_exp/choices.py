@@ -36,6 +36,7 @@ from w2v_exp.model.objective import OBJECTIVES
 from w2v_exp.model.parameters import INITIALIZATIONS
 from w2v_exp.model.spectral import SpectralInitialization
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
+from w2v_exp.slices.grouping import NoSlices, SliceRule
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizers import TOKENIZERS
@@ -165,6 +166,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "cache": {"disk": TextCache, "none": NoCache},
     "evaluation": EVALUATIONS,
     "explorer": {"page": ExplorerRule, "none": NoExplorer},
+    "slices": {"rule": SliceRule, "none": NoSlices},
     "tracking": {"mlflow": MlflowTracking, "none": NoTracking},
     "checkpoint": {"rule": CheckpointRule},
     "stop": {"rule": StopRule},

@@ -25,7 +25,9 @@ from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import Subsampling
 from w2v_exp.machine import MOST_CORES, automatic_threads
 from w2v_exp.model.objective import ObjectiveRule
+from w2v_exp.model.softmax import Softmax
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
+from w2v_exp.slices.grouping import NoSlices, SliceRule
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import Corpus
 from w2v_exp.text.sentences import SentenceCorpus
@@ -70,6 +72,7 @@ class Plan:
     cache: TextCache | NoCache
     evaluation: Evaluation
     explorer: ExplorerRule | NoExplorer
+    slices: SliceRule | NoSlices
     tracking: MlflowTracking | NoTracking
     checkpoint: CheckpointRule
     stop: StopRule
@@ -127,6 +130,7 @@ class Plan:
                 "waits for the cost of held-out pairs to fall, and none are held out; add validation=held_out.",
             )
         self.labels.check(self)
+        self._check_slices()
         if self.workers > 1 and not self.labels.in_blocks:
             raise SettingError(
                 "workers",
@@ -139,6 +143,22 @@ class Plan:
                 self.bootstrap,
                 "is not supported with workers above 1, which train no run twice.",
             )
+
+    def _check_slices(self) -> None:
+        """Raise `SettingError` where output weights are not those of a softmax of all pairs."""
+        if isinstance(self.slices, NoSlices):
+            return
+        reasons = {
+            "objective=softmax": not isinstance(self.objective, Softmax),
+            "model=skipgram": self.model.context is not None,
+            "subsampling=none": self.subsampling.drops_words,
+        }
+        for needed, is_missing in reasons.items():
+            if is_missing:
+                group = needed.partition("=")[0]
+                raise SettingError(
+                    group, self.option(group), f"slices need {needed}; use this, or slices=none."
+                )
 
     def option(self, group: str) -> str:
         """Return the name of the option chosen in a group."""

@@ -51,6 +51,8 @@ class RunResult(ShortRepr):
         The nearest words of each probe word; empty for an unknown word.
     explorer : str
         State of the explorer's page, in one line; empty if it was not requested.
+    slices : str
+        Likewise of the page of slices.
     folder : str
         The run's folder, if the result was read from it; it is not written.
     replicates : dict of str to list of float
@@ -68,6 +70,7 @@ class RunResult(ShortRepr):
     run_id: str = ""
     similar: dict[str, list[str]] = field(default_factory=dict)
     explorer: str = ""
+    slices: str = ""
     folder: str = field(default="", compare=False)
     replicates: dict[str, list[float]] = field(default_factory=dict)
 

@@ -47,6 +47,8 @@ class MemoryEstimate:
         Peak of temporary memory during the first steps.
     peak_build : int
         Peak before the first step, while examples and parameters are built.
+    slices : int
+        Temporary memory of embeddings of slices, after training.
     """
 
     examples: int
@@ -54,11 +56,13 @@ class MemoryEstimate:
     optimizer: int
     step: int
     peak_build: int
+    slices: int = 0
 
     @property
     def total(self) -> int:
         """The peak."""
-        return max(self.peak_build, self.examples + self.parameters + self.optimizer + self.step)
+        resident = self.examples + self.parameters + self.optimizer
+        return max(self.peak_build, resident + max(self.step, self.slices))
 
 
 def estimate_run(

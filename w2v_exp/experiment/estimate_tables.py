@@ -22,6 +22,7 @@ from w2v_exp.experiment.estimate import (
     readable_seconds,
 )
 from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
+from w2v_exp.experiment.slicing import Slicing
 from w2v_exp.machine import available_memory, readable_bytes
 from w2v_exp.plan import Plan
 from w2v_exp.reporting.explorer import ExplorerRule
@@ -95,6 +96,8 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
         expected = first.seconds[first.plan.encoding]
         if warning := long_run_warning(first.plan, training, len(first.text.vocabulary), expected):
             console.print(Text(warning), soft_wrap=True)
+        if slicing := Slicing.of(first.plan, first.text):
+            console.print(Text(slicing.estimate()), soft_wrap=True)
         if isinstance(first.plan.explorer, ExplorerRule):
             cost = first.plan.explorer.map_cost(len(first.text.vocabulary), first.plan.dim)
             if cost:

@@ -20,6 +20,7 @@ from w2v_exp.embeddings.association_sets import AssociationTest
 from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, find_set
 from w2v_exp.plan import Plan
+from w2v_exp.slices.grouping import NoSlices
 from w2v_exp.text.encoding import EncodedText
 from w2v_exp.text.sentences import SentenceCorpus
 
@@ -69,7 +70,9 @@ def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> s
     settings = {
         key.name: _described(key.name, getattr(plan, key.name))
         for key in dataclasses.fields(plan)
-        if key.name not in NOT_OF_THE_RESULT and (plan.bootstrap or key.name not in OF_BOOTSTRAP)
+        if key.name not in NOT_OF_THE_RESULT
+        and (plan.bootstrap or key.name not in OF_BOOTSTRAP)
+        and not isinstance(getattr(plan, key.name), NoSlices)
     }
     described = {
         "format": FORMAT,
@@ -80,6 +83,8 @@ def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> s
         "origin": pretrained_digest,
         "evaluation": _evaluated_on(plan.evaluation),
     }
+    if "slices" in settings:
+        described["names"] = documents_digest(text)
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -95,6 +100,14 @@ def text_digest(text: EncodedText) -> str:
 
 def _digest(positions: NDArray[np.int64]) -> str:
     return hashlib.sha256(np.ascontiguousarray(positions, "<i8").data).hexdigest()
+
+
+def documents_digest(text: EncodedText) -> str:
+    """Return the SHA-256 of the positions and names of the documents."""
+    digest = hashlib.sha256(np.ascontiguousarray(text.documents, "<i8").data)
+    for name in text.names:
+        digest.update(json.dumps(name).encode())
+    return digest.hexdigest()
 
 
 def _described(key: str, value: Any) -> Any:

@@ -6,7 +6,8 @@ import csv
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 RUN_FILES = re.compile(
     r"(config|overrides)\.yaml|vocabulary\.tsv|(costs|evaluation|similar_words)\.csv|embeddings\.(npz|txt|bin)"
     r"|(evaluation|neighbours|pictures|similar_words)\.json|explorer\.html|(cost|embedding_map|softmax)\.png"
-    r"|traceback\.txt|model|replicates"
+    r"|traceback\.txt|model|replicates|slices\.(npz|csv|html)|(slice_similarities|changed_words)\.csv"
 )
 
 
@@ -90,6 +91,17 @@ def write_table(name: str, table: Mapping[str, Sequence[Any]], folder: Path) -> 
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(table_cells(table))
         rows.writerows(map(table_cells, zip(*table.values(), strict=True)))
+
+
+def write_rows(name: str, rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """Write rows as a CSV file, one by one; their keys are the headings. No rows, no file."""
+    rows = iter(rows)
+    if (first := next(rows, None)) is None:
+        return
+    with replacing(folder / f"{name}.csv") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(first)
+        writer.writerows(table_cells(row.values()) for row in chain([first], rows))
 
 
 def write_embeddings(embeddings: Embeddings, chosen: str, folder: Path) -> None:

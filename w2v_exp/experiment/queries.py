@@ -39,12 +39,13 @@ from w2v_exp.experiment.query_results import (
     word_rows,
     word_table,
 )
+from w2v_exp.experiment.slice_queries import change
 from w2v_exp.experiment.word_comparison import Opened, compare
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.conclusions import association_words, result_notes, result_table
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, PageRun
 from w2v_exp.reporting.projections import AUTOMATIC, PROJECTIONS
-from w2v_exp.tracking.load import load_embeddings
+from w2v_exp.tracking.load import load_embeddings, load_slices
 
 ANALOGY_METHODS = ("sum", "product")
 MISTAKE = 2
@@ -62,6 +63,7 @@ word2vec's text or binary format, GloVe's text; also compressed), or the folder 
   w2v-exp ask associations latest weat7 my_sets.yaml
   w2v-exp ask compare RUN OTHER_RUN king queen          their neighbours in two runs
   w2v-exp ask compare RUN OTHER_RUN                     the words that moved most and least
+  w2v-exp ask change latest peace war                   similarity over the slices (slices=…) of the text
   w2v-exp ask explore latest --out explorer.html
   w2v-exp ask explore RUN OTHER_RUN --out both.html     two runs side by side
   w2v-exp ask neighbours latest -- -lrb-                words that begin with a hyphen go after --"""
@@ -71,6 +73,10 @@ def run(arguments: list[str]) -> int:
     """Run ``w2v-exp ask`` and return the exit code: 2 for a mistake."""
     parsed = query_parser().parse_args(arguments)
     try:
+        if parsed.query == "change":
+            found = load_slices(parsed.run, parsed.uri)
+            print_result(change(found, parsed.words, parsed.count), parsed.json, {"source": parsed.run})
+            return 0
         opened = _opened(parsed.run_or_file, parsed)
         other = _opened(parsed.other, parsed) if getattr(parsed, "other", None) else None
         if parsed.query == "explore":
@@ -451,6 +457,16 @@ def query_parser() -> argparse.ArgumentParser:
             metavar="N",
             help="search only the first (most frequent) N words; default: all",
         )
+    changed = queries.add_parser(
+        "change", help="words that changed over the slices of the text; similarities and neighbours by slice"
+    )
+    changed.add_argument("run", metavar="RUN", help="a run with slices, or its folder")
+    changed.add_argument(
+        "words", nargs="*", metavar="WORD", help="one: its nearest words; more: similarities"
+    )
+    changed.add_argument("-n", "--count", type=whole_number, default=10, help="number of words; default: 10")
+    changed.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_store(changed)
     explore = queries.add_parser("explore", parents=[common], help="write a page to explore in a browser")
     explore.add_argument("other", nargs="?", metavar="OTHER", help="a second run or file, to compare both")
     explore.add_argument(
@@ -468,6 +484,15 @@ def query_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--uri",
+        "--tracking-uri",
+        metavar="URI",
+        help="address of the MLflow store; default: MLFLOW_TRACKING_URI or ./mlflow.db",
+    )
+
+
 def source_options() -> _QueryParser:
     """Return a parser of the options that select and read embeddings."""
     common = _QueryParser(add_help=False)
@@ -477,12 +502,7 @@ def source_options() -> _QueryParser:
         choices=VECTORS,
         help="vectors to use; default: those chosen by the run's `embedding`, or input for a file",
     )
-    common.add_argument(
-        "--uri",
-        "--tracking-uri",
-        metavar="URI",
-        help="address of the MLflow store; default: MLFLOW_TRACKING_URI or ./mlflow.db",
-    )
+    _add_store(common)
     reading = common.add_argument_group("options for files")
     reading.add_argument(
         "--limit", type=whole_number, metavar="N", help="read only the first N rows; default: all"

@@ -41,6 +41,7 @@ PURPOSES = {
     "cache": "Encoded texts that are kept on disk for later runs.",
     "evaluation": "Scores of embeddings on word pairs and analogies, and associations of sets of words.",
     "explorer": "A page to explore the embeddings of a run in a browser.",
+    "slices": "Embeddings for each slice of the text, such as its years, and the words that change.",
     "tracking": "The store of parameters, metrics and artifacts.",
     "checkpoint": "Saved states of training, from which an interrupted run can resume.",
     "stop": "Rules that end training before its last epoch.",

@@ -8,6 +8,7 @@ import math
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,7 @@ from w2v_exp.experiment.record import (
     remove_checkpoints,
 )
 from w2v_exp.experiment.run_info import RunInfo
+from w2v_exp.experiment.slicing import Slicing
 from w2v_exp.files import locked, replacing, sync_files, synced_later
 from w2v_exp.machine import MEGABYTE, PeakMemory, PeakResident, available_memory
 from w2v_exp.metrics import COST, CURVES, heading_of
@@ -135,11 +137,17 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
         text, pretrained = inputs.text, inputs.pretrained
         vocabulary, words = text.vocabulary, len(text.vocabulary)
         initial = pretrained.initialization(vocabulary)
+        slicing = Slicing.of(plan, text)
         training, held_out = split_text(plan, text)
         resampling = resampling_of(plan, training)
 
         # Memory and time, before anything is allocated. A single run that cannot be done leaves no record.
         estimate, metrics = estimate_metrics(plan, text, training, pretrained)
+        if slicing:
+            estimate = replace(estimate, slices=slicing.memory)
+            metrics["estimated_memory_mb"] = estimate.total / MEGABYTE
+            metrics["slices"] = len(slicing.slices.labels)
+            _log.info(slicing.estimate())
         if estimate.total > LARGE_RUN:
             gc.collect()  # frees earlier runs of this process, which consist of cycles; takes 0.05 s
         if info.sweep is None:
@@ -210,6 +218,12 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
                 outcome.probes = probe(outcome.embeddings().using(plan.embedding), probe_words)
                 record.log_table("similar_words", probe_table(outcome.probes))
             outcome.explorer = outputs.write_explorer(plan, info.name, outcome.embeddings, outcome.files)
+            if slicing:
+                chosen = [each.word for each in outcome.probes]
+                sliced, outcome.slices = slicing.write(
+                    trainer.word_parameters, chosen, info.name, outcome.files
+                )
+                metrics |= sliced
             if plan.mlflow and plan.mlflow.plots:
                 outputs.write_pictures(
                     plan,
@@ -264,8 +278,8 @@ class Outcome:
         Reason for which training ended.
     probes : list of Probe
         The probe words.
-    explorer : str
-        A line on the explorer's page.
+    explorer, slices : str
+        Lines on these pages.
     replicates : dict of str to list of float
         Each score in every replicate.
     error : Exception or None
@@ -283,7 +297,7 @@ class Outcome:
         self.training: Training | None = None
         self.ended_by = ""
         self.probes: list[Probe] = []
-        self.explorer = ""
+        self.explorer = self.slices = ""
         self.replicates: dict[str, list[float]] = {}
         self.error: Exception | None = None
         self._info = info
@@ -412,6 +426,7 @@ class Outcome:
             run_id=self._record.run_id,
             similar={probe.word: [word for word, _ in probe.similar] for probe in self.probes},
             explorer=self.explorer,
+            slices=self.slices,
             replicates=self.replicates,
         )
 

@@ -31,7 +31,7 @@ def print_run(result: RunResult, plan: Plan, files: Path, companion: Companion |
     console.print(_metric_table(result))
     if result.similar:
         console.print(similar_words(result.similar))
-    lines = [result.explorer] if result.explorer else []
+    lines = [line for line in (result.explorer, result.slices) if line]
     lines += [] if result.run_id else [f"files: {files}"]
     for line in [*lines, *browse_lines(plan, result.run_id, companion=companion)]:
         console.print(Text(line), soft_wrap=True)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_EXPLAINED = 0.01  # nats a pair
+SMALLEST_P = 1e-6  # that an extrapolation can support
 COUNTED = 10  # permuted values above the observed one, from which their number gives p
 
 
@@ -121,7 +122,8 @@ def permutation_p(statistics: NDArray[np.float64]) -> float:
     skewness = max(float((standard**3).mean()), 0.1)
     shape = 4 / skewness**2
     place = (observed - permuted.mean()) / deviation
-    return float(min(share * COUNTED, gammaincc(shape, max(0.0, shape + place * np.sqrt(shape)))))
+    tail = float(gammaincc(shape, max(0.0, shape + place * np.sqrt(shape))))
+    return max(SMALLEST_P, min(share * COUNTED, tail))
 
 
 def false_discovery_rates(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.embeddings.similarity import directions
+from w2v_exp.machine import Work
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.slices.change import (
     Change,
@@ -20,7 +21,7 @@ from w2v_exp.slices.change import (
 from w2v_exp.slices.embeddings import Bands, SliceEmbeddings
 from w2v_exp.slices.grouping import SliceRule, Slices, require_tokens
 from w2v_exp.slices.moments import ContextSums, Moments
-from w2v_exp.slices.solver import FrozenSoftmax, solve
+from w2v_exp.slices.solver import CONTEXTS_AT_ONCE, MEMORY, SCORES_AT_ONCE, FrozenSoftmax, solve
 from w2v_exp.text.encoding import EncodedText
 
 WORDS_AT_ONCE = 128
@@ -29,7 +30,27 @@ FEWEST_DOCUMENTS = 2  # of a slice, for bands; and of all slices on average, for
 COMPANIONS = 3  # nearest words of a chosen word in its first and in its last slice, which get bands as well
 MOST_CHANGED = 8  # words that are chosen because they changed most
 SIGNIFICANT = 0.05  # false discovery rate
+GRADIENTS = 20  # of a problem, on average
 QUANTILES = (0.025, 0.975)
+
+
+def memory(tokens: int, words: int, dim: int, slices: int) -> int:
+    """Return the peak bytes of a fit."""
+    upper = dim * (dim + 1) // 2
+    text = 36 * tokens + 24 * words * dim + 8 * slices * words
+    products = 4 * CONTEXTS_AT_ONCE * upper + 8 * WORDS_AT_ONCE * dim * dim * 4
+    problems = 8 * WORDS_AT_ONCE * slices * dim * (2 * MEMORY + 12)
+    return text + products + problems + 6 * max(8 * words, 8 * SCORES_AT_ONCE)
+
+
+def work(embeddings: int, words: int, dim: int) -> Work:
+    """Return the operations of a fit: of each embedding the gradients, and a share of its word's Hessian."""
+    gradients = GRADIENTS * embeddings
+    return Work(
+        products=float(gradients) * 4 * words * dim + embeddings * words * dim * dim / 4,
+        exponentials=float(gradients) * words,
+        passed=float(gradients) * 4 * words,
+    )
 
 
 class _Fitted(NamedTuple):

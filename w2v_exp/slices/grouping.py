@@ -36,8 +36,8 @@ class SliceRule:
         A regular expression that is searched in the name of each document. Its first group, or without groups the
         match, is the label. Documents without a match are in no slice.
     number : int, optional
-        Labels are years or dates (``1865``, ``1865-04`` or ``1865-04-15``) that are divided into so many slices in the
-        order of time; None: each label is a slice.
+        Number of slices that labels are divided into in the order of time; labels are years or dates then (``1865``,
+        ``1865-04`` or ``1865-04-15``). None: each label is a slice.
     division : str
         With `number`: ``tokens`` makes slices of about equal size, ``width`` of equal time.
     consecutive : bool

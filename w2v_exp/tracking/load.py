@@ -22,6 +22,8 @@ from w2v_exp.embeddings.replicates import FOLDER, Replicates
 from w2v_exp.errors import UserError, require_kind
 from w2v_exp.files import DamagedFileError, expanded, read_checked
 from w2v_exp.results import UPLOADED_FILE, RunResult
+from w2v_exp.slices.embeddings import FILE as SLICES
+from w2v_exp.slices.embeddings import SliceEmbeddings
 from w2v_exp.tracking.database import query_database
 from w2v_exp.tracking.journal import Journal
 from w2v_exp.tracking.locations import download_artifact, list_artifacts, parse_address
@@ -54,6 +56,36 @@ def load_run(run_id: str | os.PathLike[str], tracking_uri: str | None = None) ->
         raise UserError(f"{folder}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
     run_id = latest_run(tracking_uri) if run_id == LATEST else find_run(run_id, tracking_uri)
     return _load_stored(run_id, tracking_uri)[0]
+
+
+def load_slices(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> SliceEmbeddings:
+    """Return the embeddings of the slices of a run; see `w2v_exp.load_slices`."""
+    require_kind(
+        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
+    )
+    folder = expanded(os.fspath(run_id))
+    if run_id == LATEST and is_without_store(tracking_uri):
+        folder = _latest_folder()
+    for file in (folder / SLICES, folder / "artifacts" / SLICES):
+        if file.is_file():
+            return SliceEmbeddings.load(file)
+    remedy = "Train with slices, e.g. slices=years."
+    if folder.is_dir() or isinstance(run_id, os.PathLike) or len(folder.parts) > 1:
+        raise UserError(
+            f"{folder}: there is no {SLICES} in this folder, nor in artifacts/ below it. {remedy}"
+        )
+    stored = latest_run(tracking_uri) if run_id == LATEST else find_run(os.fspath(run_id), tracking_uri)
+    address = store_uri(tracking_uri)
+    client = connect(address, create=False)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if SLICES not in list_artifacts(client, stored):
+            raise UserError(f"Run {stored} in {address} has no {SLICES}. {remedy}")
+        with tempfile.TemporaryDirectory() as place:
+            return SliceEmbeddings.load(download_artifact(client, stored, SLICES, place))
+    except (MlflowException, OSError) as error:
+        raise UserError(f"Run {stored} cannot be read from {address} ({error_message(error)}).") from error
 
 
 def load_replicates(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> Replicates:
