@@ -38,6 +38,20 @@ def test_a_rotation_and_further_dimensions_move_no_word(dim):
         np.testing.assert_allclose(first, second, atol=1e-12)
 
 
+def test_embeddings_in_one_space_are_not_rotated():
+    first, second = some(WORDS), some([*WORDS[5:], "new"], seed=1)
+    changes = word_changes(first, second, rotate=False)
+    assert (changes.measure, word_changes(first, second).measure) == (
+        "cosine of both vectors",
+        "cosine after alignment",
+    )
+    for word, cosine in zip(changes.words, changes.cosines, strict=True):
+        assert cosine == pytest.approx(
+            Embeddings(["a", "b"], None, np.stack([first[word], second[word]])).similarity("a", "b")
+        )
+    np.testing.assert_array_equal(changes.overlap, word_changes(first, second).overlap)
+
+
 def test_words_that_change_places_moved_most():
     embeddings = some(WORDS)
     other = rotated(embeddings)

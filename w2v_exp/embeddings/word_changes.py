@@ -28,7 +28,8 @@ class WordChanges(NamedTuple):
     rows : list of ndarray of int, shape (n,)
         Their rows in each of the embeddings.
     directions : list of ndarray of float, shapes (V of each, dim)
-        All vectors of both with length 1, those of the second rotated onto the first; dim is the larger dimension.
+        All vectors of both with length 1, those of the second rotated onto the first, unless they are in one space;
+        dim is the larger dimension.
     cosines : ndarray of float, shape (n,)
         Of the two directions of each shared word. The lower, the farther the word moved.
     overlap : ndarray of float, shape (min(n, most),)
@@ -38,6 +39,8 @@ class WordChanges(NamedTuple):
         Number of nearest words that `overlap` compares.
     missing : list of int
         Number of words of each of the embeddings that the other one lacks.
+    rotated : bool
+        Whether the second embeddings were rotated.
     """
 
     words: list[str]
@@ -47,6 +50,12 @@ class WordChanges(NamedTuple):
     overlap: NDArray[np.float64]
     neighbours: int
     missing: list[int]
+    rotated: bool
+
+    @property
+    def measure(self) -> str:
+        """A phrase for `cosines`."""
+        return "cosine after alignment" if self.rotated else "cosine of both vectors"
 
     @property
     def chance(self) -> float:
@@ -60,7 +69,9 @@ class WordChanges(NamedTuple):
         return "nearest words" if self.neighbours == 1 else f"{self.neighbours} nearest words"
 
 
-def word_changes(first: Embeddings, second: Embeddings, most: int | None = None) -> WordChanges:
+def word_changes(
+    first: Embeddings, second: Embeddings, most: int | None = None, *, rotate: bool = True
+) -> WordChanges:
     """Compare the words of two embeddings after alignment by orthogonal Procrustes.
 
     Parameters
@@ -69,6 +80,8 @@ def word_changes(first: Embeddings, second: Embeddings, most: int | None = None)
         With any words and dimensions.
     most : int, optional
         Compare the nearest words of the first `most` shared words only, which takes most of the time; None: of all.
+    rotate : bool
+        Whether to align them. The vectors of slices of one text are in one space already.
 
     Raises
     ------
@@ -76,12 +89,15 @@ def word_changes(first: Embeddings, second: Embeddings, most: int | None = None)
         If they have no word in common.
     """
     words, rows, _ = shared_words(first, second)
-    alignment = procrustes(second.input[rows[1]], first.input[rows[0]])
-    dim = len(alignment.rotation)
-    # A row of zeros for each dimension that is missing changes no direction.
     units = [directions(each.input) for each in (first, second)]
-    padded = [np.pad(each, ((0, 0), (0, dim - each.shape[1]))) for each in units]
-    padded[1] = padded[1] @ alignment.rotation.astype(padded[1].dtype)
+    dim = max(each.shape[1] for each in units)
+    padded = [np.pad(each, ((0, 0), (0, dim - each.shape[1]))) for each in units]  # which changes no cosine
+    if rotate:
+        alignment = procrustes(second.input[rows[1]], first.input[rows[0]])
+        padded[1] = padded[1] @ alignment.rotation.astype(padded[1].dtype)
+        cosines = alignment.cosines
+    else:
+        cosines = np.vecdot(padded[0][rows[0]], padded[1][rows[1]])
     count = min(neighbour_number(len(words)), len(first) - 1, len(second) - 1)
     # The ids of the second embeddings' words: those of the first, or larger ones.
     numbers = [first.ids.get(word, len(first) + row) for row, word in enumerate(second.words)]
@@ -94,7 +110,7 @@ def word_changes(first: Embeddings, second: Embeddings, most: int | None = None)
         else np.full(len(words[:most]), np.nan)
     )
     missing = [len(each) - len(words) for each in (first, second)]
-    return WordChanges(words, rows, padded, alignment.cosines, overlap, count, missing)
+    return WordChanges(words, rows, padded, cosines, overlap, count, missing, rotate)
 
 
 def most_frequent(embeddings: Embeddings, number: int | None) -> Embeddings:

@@ -1,7 +1,7 @@
 """The experiment layer: the command line, and the steps of a run."""
 
 SUBCOMMANDS = {
-    "ask": "nearest words, similarity, analogies, scores and an explorer page of saved embeddings",
+    "ask": "nearest words, similarity, analogies, scores, comparison, and explorer page of saved embeddings",
     "cache": "list or clear the cache of encoded texts",
     "compare": "print the table of earlier runs: of a sweep, or of a filter",
     "estimate": "print the memory and training time of each label encoding; trains nothing",

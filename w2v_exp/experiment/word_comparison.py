@@ -34,6 +34,8 @@ class Opened(NamedTuple):
         As in `LoadedEmbeddings`.
     replicates : Replicates, optional
         Of these vectors.
+    space : str
+        Of a slice, the source of its run, whose slices have vectors in one space; else empty.
     """
 
     embeddings: Embeddings
@@ -41,6 +43,7 @@ class Opened(NamedTuple):
     title: str
     source: str
     replicates: Replicates | None = None
+    space: str = ""
 
 
 def compare(one: Opened, other: Opened, words: Sequence[str], count: int, first: int | None) -> Result:
@@ -70,7 +73,8 @@ def compare(one: Opened, other: Opened, words: Sequence[str], count: int, first:
     for word in words:
         if not any(word in each for each in embeddings):
             embeddings[0].vector(word)  # raises the error, with the closest known word
-    changes = word_changes(embeddings[0], embeddings[1], 0 if words else FREQUENT)
+    rotate = one.space != other.space or not one.space
+    changes = word_changes(embeddings[0], embeddings[1], 0 if words else FREQUENT, rotate=rotate)
     data = {
         "sources": [
             {"name": name, "source": each.source, "vectors": each.vectors, "words": len(each.embeddings)}
@@ -100,7 +104,7 @@ def _heading(name: str, opened: Opened) -> Text:
 
 def _agreement(changes: WordChanges) -> Text:
     return Text(
-        f"{len(changes.words):,} words in both; mean cosine after alignment {number_text(changes.cosines.mean())}"
+        f"{len(changes.words):,} words in both; mean {changes.measure} {number_text(changes.cosines.mean())}"
     )
 
 
@@ -124,7 +128,7 @@ def _word_compared(word: str, embeddings: Sequence[Embeddings], changes: WordCha
         units = [changes.directions[k][ids[k]] for k in (0, 1)]
         data["cosine"] = float(np.vecdot(*units))
         aligned = number_text(data["cosine"])
-        line = f"cosine after alignment {aligned}, {len(common)} of {len(found[0])} neighbours shared"
+        line = f"{changes.measure} {aligned}, {len(common)} of {len(found[0])} neighbours shared"
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in [name for name in "AB" if name not in lacking]:
         table.add_column("")

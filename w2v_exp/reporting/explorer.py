@@ -40,7 +40,7 @@ NOTES = {
 }
 KEPT = " Of the 10 most similar words of a word, {kept} are among its 50 nearest on this map."
 PLACED = f" Words after the first {MAPPED:,} are placed near the most similar of these."
-OVERLAID = "Arrows lead from the position of a word in {} to that of its aligned vector from {} among the same words."
+OVERLAID = "Arrows lead from the position of a word in {} to that of its vector from {} among the same words."
 MOST_CLUSTERS = 14  # two tones of each colour of the pages
 WORDS_PER_CLUSTER = 40  # at least, on average
 NAMES = 3  # words that name a cluster
@@ -113,11 +113,14 @@ class PageRun(NamedTuple):
         Any text.
     vectors : str
         Name of the vectors: ``input``, ``sum``, …
+    same_space : bool
+        Of a second run, whether its vectors need no alignment with those of the first, as slices of one text do not.
     """
 
     embeddings: Embeddings
     title: str
     vectors: str = "input"
+    same_space: bool = False
 
     @property
     def name(self) -> str:
@@ -209,7 +212,10 @@ class ExplorerPage:
         embeddings = [run.embeddings for run in self._runs]
         units = [directions(each.input) for each in embeddings]
         with threadpool_limits(1, "blas"):  # several threads may round otherwise, and t-SNE magnifies that
-            changes = word_changes(embeddings[0], embeddings[1], MAPPED) if len(embeddings) > 1 else None
+            changes = None
+            if len(embeddings) > 1:
+                rotate = not self._runs[1].same_space
+                changes = word_changes(embeddings[0], embeddings[1], MAPPED, rotate=rotate)
             aligned = changes.directions if changes else units
             projectors = [Projector(each, self._seed) for each in (aligned[0], *units[1:])]
             maps = [self._positions(projectors, name, changes) for name in self._projections]
@@ -347,7 +353,7 @@ def _facts(run: PageRun, total: int) -> str:
 
 def _compared(changes: WordChanges) -> str:
     """Return a line on two runs."""
-    line = f"{len(changes.words):,} words in both · mean cosine after alignment {changes.cosines.mean():.2f}"
+    line = f"{len(changes.words):,} words in both · mean {changes.measure} {changes.cosines.mean():.2f}"
     if changes.neighbours:
         line += f" · {100 * changes.overlap.mean():.0f} % of the {changes.compared} shared"
     return line
@@ -357,6 +363,7 @@ def _changes_data(changes: WordChanges, note: str) -> dict[str, Any]:
     """Return the changes of words for the page, with ids of the first run, the most frequent words first."""
     return {
         "of": changes.neighbours,
+        "measure": changes.measure,
         "ids": packed(changes.rows[0].astype("<u4")),
         "cosines": packed(changes.cosines.astype("<f4")),
         "shared": packed(np.rint(np.nan_to_num(changes.overlap) * changes.neighbours).astype(np.uint8)),

@@ -10,7 +10,8 @@ class Changes {
   constructor(given, size) {
     this.of = given.of; // nearest words that are compared
     this.ids = new Uint32Array(bytesOf(given.ids).buffer);
-    this.cosines = new Float32Array(bytesOf(given.cosines).buffer); // after alignment
+    this.measure = given.measure; // a phrase for the cosines
+    this.cosines = new Float32Array(bytesOf(given.cosines).buffer);
     this.shared = bytesOf(given.shared); // of the nearest words; only of the first words
     this.ranks = new Int32Array(size).fill(-1);
     this.ids.forEach((id, rank) => (this.ranks[id] = rank));

@@ -108,7 +108,7 @@ function describe(id, found) {
   if (!changes) return;
   const common = commonOf(found.map((words) => words.slice(0, changes.of).map((word) => word.id)));
   const shared = changes.of ? `, ${common.length} of ${changes.of} nearest words shared` : "";
-  byId("change").textContent = changes.has(id) ? `cosine after alignment ${cosine(changes.cosine(id))}${shared}` : "only in one of both runs";
+  byId("change").textContent = changes.has(id) ? `${changes.measure} ${cosine(changes.cosine(id))}${shared}` : "only in one of both runs";
 }
 
 /** Show the chosen word, its nearest words and the arrows on the maps. */
@@ -218,7 +218,7 @@ const colourings = {
     groups: () => changes.groups,
     palette: [...Array.from({ length: CHANGES }, (_, k) => `f${CHANGES - 1 - k}`), "other"],
     labels: () => [...Array.from({ length: CHANGES }, (_, k) => `${cosine(changes.bounds[k])} to ${cosine(changes.bounds[k + 1])}`), "not in both"],
-    title: "Cosine after alignment",
+    title: changes ? changes.measure.replace(/^c/, "C") : "",
   },
 };
 
