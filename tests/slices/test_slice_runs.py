@@ -4,10 +4,12 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
 from texts import MOVED, STEADY, moving_text
 
 import w2v_exp
+from w2v_exp.embeddings.similarity import directions
 from w2v_exp.errors import UserError
 from w2v_exp.experiment.outputs import RUN_FILES
 
@@ -83,6 +85,23 @@ def test_a_run_writes_the_embeddings_of_its_slices(folder, command):
     asked = command("ask", "change", "run", "zebra")
     assert (asked.returncode, asked.stderr.count("\n")) == (2, 1)
     assert "zebra: is in no slice" in asked.stderr
+
+    slices = ["run:1900-1905", "run:1918–1923"]
+    asked = command("ask", "compare", *slices, MOVED, "--json")
+    assert asked.returncode == 0, asked.stderr
+    compared = json.loads(asked.stdout)
+    ends = [found.of_slice(label) for label in ("1900–1905", "1918-1923")]
+    assert [source["words"] for source in compared["sources"]] == [len(each) for each in ends]
+    cosine = float(np.vecdot(*(directions(each[MOVED][None])[0] for each in ends)))
+    assert compared["words"][MOVED]["cosine"] == pytest.approx(cosine, abs=1e-6)  # in one space: not rotated
+    for near, label in zip(compared["words"][MOVED]["neighbours"], ("1900–1905", "1918–1923"), strict=True):
+        assert [row["word"] for row in near] == [word for word, _ in found.neighbours(MOVED)[label]]
+    asked = command("ask", "explore", *slices, "--out", "slices.html")
+    assert asked.returncode == 0, asked.stderr
+    assert "mean cosine of both vectors" in (folder / "slices.html").read_text(encoding="utf-8")
+    asked = command("ask", "neighbours", "run:1899", MOVED)
+    assert (asked.returncode, asked.stderr.count("\n")) == (2, 1)
+    assert "1899: not a slice. Slices: 1900–1905, " in asked.stderr
 
 
 def test_folders_and_files_are_slices(folder, command):

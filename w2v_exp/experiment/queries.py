@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -41,6 +42,7 @@ from w2v_exp.experiment.query_results import (
 )
 from w2v_exp.experiment.slice_queries import change
 from w2v_exp.experiment.word_comparison import Opened, compare
+from w2v_exp.files import expanded
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.conclusions import association_words, result_notes, result_table
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, PageRun
@@ -54,7 +56,8 @@ LONGEST_NUMBER = 9  # digits
 DESCRIPTION = "Query the embeddings of a run or a file."
 EPILOG = """\
 RUN_OR_FILE is a run in MLflow (its id, the beginning of its id, its name, or `latest`), a file or pipe (.npz,
-word2vec's text or binary format, GloVe's text; also compressed), or the folder of a run with tracking=none.
+word2vec's text or binary format, GloVe's text; also compressed), or the folder of a run with tracking=none. RUN:LABEL
+is a slice of a run with slices.
 
   w2v-exp ask neighbours latest king queen
   w2v-exp ask similarity 3f1c king queen
@@ -93,7 +96,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _opened(source: str, parsed: argparse.Namespace) -> Opened:
-    """Return a run or file, with the replicates of its vectors if the query gives intervals."""
+    """Return a run, file or slice, with the replicates of its vectors if the query gives intervals."""
+    run, _, label = source.rpartition(":")
+    is_slice = run and label and label[0] not in " /\\"  # `summary: window` is a run, `runs:/…` an address
+    if is_slice and not expanded(source).exists():
+        of_slice = load_slices(run, parsed.uri).of_slice(label).using(parsed.vectors or "input")
+        return Opened(of_slice, "slice", f"{Path(run).name}:{label}", source, space=run)
     with load_warnings_logged():
         intervals = parsed.query in ("neighbours", "similarity", "associations")
         saved = load_embeddings(source, parsed.uri, load_options(parsed), with_replicates=intervals)
@@ -304,7 +312,10 @@ def _explore(parsed: argparse.Namespace, opened: Opened, other: Opened | None) -
     titles = [shown(each.title, 70) for each in (opened, other) if each]
     if other and titles[0] == titles[1]:
         titles = [f"{titles[0]} ({number})" for number in (1, 2)]
-    second = PageRun(other.embeddings, titles[1], other.vectors) if other else None
+    second = None
+    if other:
+        same_space = bool(other.space) and other.space == opened.space
+        second = PageRun(other.embeddings, titles[1], other.vectors, same_space)
     page = ExplorerPage(opened.embeddings, rule, titles[0], opened.vectors, other=second)
     if page.map_cost:
         print(f"{page.map_cost} --projection pca takes {'less' if other else 'none'}.", file=sys.stderr)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.formats import StoredEmbeddings, read_extras, save_archive
 from w2v_exp.embeddings.similarity import UnknownWordError, directions, nearest
-from w2v_exp.errors import FormatError, ShortRepr, shown, suggestion
+from w2v_exp.errors import FormatError, ShortRepr, UserError, shown, suggestion
 from w2v_exp.slices.change import Change
 
 FILE = "slices.npz"
@@ -154,6 +154,32 @@ class SliceEmbeddings(ShortRepr):
                 f"{shown(word)}: is in no slice frequent enough to have an embedding{suggestion(word, self.words)}"
             )
         return self.ids[word]
+
+    def of_slice(self, label: str) -> Embeddings:
+        """Return the embeddings of a slice: the words that are not rare there, with their occurrences there.
+
+        Parameters
+        ----------
+        label : str
+            Of the slice; a hyphen may stand for a dash.
+
+        Raises
+        ------
+        UserError
+            If there is no such slice, or all words are rare there.
+        """
+        typed = [each.replace("–", "-") for each in self.slices]
+        if label.replace("–", "-") not in typed:
+            raise UserError(
+                f"{shown(label)}: not a slice. Slices: {', '.join(shown(each) for each in self.slices[:20])}."
+            )
+        place = typed.index(label.replace("–", "-"))
+        frequent = np.flatnonzero(self.rows[place] >= 0)
+        if not len(frequent):
+            raise UserError(f"{shown(label)}: all words are rare in this slice.")
+        words = [self.words[i] for i in frequent.tolist()]
+        counts = self.tokens[place, frequent].astype(np.int64)
+        return Embeddings(words, counts, self.vectors[self.rows[place, frequent]])
 
     def nearest(self, index: int, place: int, count: int) -> list[tuple[int, float]]:
         """Return the nearest words of a word in a slice, by index, with cosines; none if it is rare there."""
