@@ -45,6 +45,7 @@ NOT_EVERYWHERE = {
     "tested_words",
 }  # gensim's files; Linux; tests/slices/test_slice_runs.py
 TEXT = "king queen man woman prince princess boy girl " * 40
+MANY_WORDS = " ".join(f"w{word}" for word in range(60)) * 3  # enough to compare seeds
 OLD = "king queen man woman boy girl robot android " * 6
 SETTINGS = ["corpus=text", f"corpus.text='{TEXT}'", "tokenizer=whitespace", "dim=4", "tracking.plots=false"]
 RUNS = {
@@ -79,6 +80,7 @@ RUNS = {
         "evaluation.word_pairs=[own.tsv]",
         "evaluation.analogies=[]",
     ],
+    "repeated": [f"corpus.text='{MANY_WORDS}'", "epochs=1", "repeats=2", "-m"],
     "untrained": ["epochs=0", "initialization=spectral"],
 }
 
