@@ -249,7 +249,7 @@ def test_eight_lose_nothing_when_the_database_and_the_server_are_gone_for_a_whil
     writers = start_writers(tmp_path, *arguments, f"tracking.uri={server.uri}", each="seed={0}")
     wait_until_all_train(writers, tmp_path)
     client = MlflowClient(server.uri)
-    wait_for(lambda: all("cost" in run.data.metrics for run in runs_of(server.uri, "gone")))
+    wait_for(lambda: all("cost" in run.data.metrics for run in runs_of(server.uri, "gone")), 900)
     postgresql.end_connections()
     time.sleep(3)
     assert all(process.poll() is None for process in writers)
