@@ -56,6 +56,31 @@ def test_a_sweep_on_slurm_is_the_sweep_of_the_basic_launcher(
     assert told[0] == told[1]
 
 
+def test_replicates_on_slurm_are_those_of_the_basic_launcher(tmp_path: Path, _forking: Any) -> None:
+    found = []
+    for launcher in ("basic", "submitit_slurm"):
+        folder = tmp_path / launcher
+        (folder / "texts").mkdir(parents=True)
+        for number in range(12):
+            words = [f"w{(number * place) % 7}" for place in range(40)]
+            (folder / "texts" / f"{number:02}.txt").write_text(" ".join(words))
+        sweep = [
+            *("corpus=file", "corpus.path=texts", "labels=counts", "dim=2,3", "epochs=2", "bootstrap=3"),
+            *("explorer=none", "tracking=none", f"hydra/launcher={launcher}", "-m"),
+        ]
+        if launcher == "basic":
+            done = _forking.run(*sweep, folder=folder)
+            assert done.returncode == 0, done.stderr
+        else:
+            process = on_slurm(*sweep, folder=folder)
+            said, errors = process.communicate()
+            assert process.returncode == 0, errors + said
+        files = sorted(folder.glob("outputs/sweeps/*/*/artifacts/replicates/*.npz"))
+        found.append([file.read_bytes() for file in files])
+    assert len(found[0]) == 6
+    assert found[0] == found[1]
+
+
 def once_training(number: int, command: str) -> str:
     """Return a line of the shell that gives a command once a run trains."""
     there = f"compgen -G 'outputs/sweeps/*/{number}/artifacts/vocabulary.tsv'"

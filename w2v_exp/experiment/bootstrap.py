@@ -100,9 +100,10 @@ class RunBootstrap:
         initial: Initialization | None,
         epochs: int,
     ) -> None:
-        self._stop_after = epochs if plan.bootstrap_epochs is None else plan.bootstrap_epochs
+        chosen = plan.bootstrap_epochs if plan.epochs else None  # a run without training has such replicates
+        self._stop_after = epochs if chosen is None else chosen
         # The schedule of a run that was stopped early is that of all its epochs.
-        self._plan = replace(plan, epochs=plan.bootstrap_epochs or plan.epochs)
+        self._plan = replace(plan, epochs=plan.epochs if chosen is None else chosen)
         self._resampling = resampling
         self._inputs = inputs
         self._initial = initial
