@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
     from w2v_exp.text.encoding import EncodedText, encode_text
     from w2v_exp.text.sentences import SentenceCorpus
+    from w2v_exp.text.table import TableCorpus
     from w2v_exp.text.text8 import Text8Corpus
     from w2v_exp.text.tokenizers import (
         ArticleTokenizer,
@@ -249,6 +250,7 @@ _MODULES = {
     "SentenceCorpus": "w2v_exp.text.sentences",
     "SkipGram": "w2v_exp.examples.architectures",
     "SliceEmbeddings": "w2v_exp.slices.embeddings",
+    "TableCorpus": "w2v_exp.text.table",
     "Softmax": "w2v_exp.model.softmax",
     "SotuCorpus": "w2v_exp.text.corpus",
     "StreamedCbow": "w2v_exp.examples.cbow",
@@ -314,6 +316,7 @@ __all__ = [
     "SotuCorpus",
     "StreamedCbow",
     "StreamedExamples",
+    "TableCorpus",
     "Text8Corpus",
     "TextCache",
     "TextCorpus",

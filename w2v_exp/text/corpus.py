@@ -38,6 +38,7 @@ from w2v_exp.errors import (
 from w2v_exp.machine import readable_bytes
 from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, beginning_problem, texts_of_files
 from w2v_exp.text.documents import LEAVE_FREE, Found, Title, file_title, find_files, holds_several
+from w2v_exp.text.table import TableCorpus
 from w2v_exp.text.text8 import Text8Corpus
 
 _log = logging.getLogger(__name__)
@@ -454,6 +455,7 @@ CORPORA = {
     "article": ArticleCorpus,
     "text": TextCorpus,
     "file": FileCorpus,
+    "table": TableCorpus,
     "sotu": SotuCorpus,
     "text8": Text8Corpus,
 }
