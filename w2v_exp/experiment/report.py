@@ -21,8 +21,7 @@ from w2v_exp.plan import Plan
 from w2v_exp.reporting.comparison import Comparison, compare, values_of
 from w2v_exp.reporting.conclusions import print_conclusions
 from w2v_exp.reporting.escape import visible_console
-from w2v_exp.reporting.intervals import NOTE as INTERVALS
-from w2v_exp.reporting.intervals import interval_table, scores_with_replicates
+from w2v_exp.reporting.intervals import print_intervals
 from w2v_exp.reporting.stability import FILES as STABILITY_FILES
 from w2v_exp.reporting.stability import StabilityReport
 from w2v_exp.reporting.summary_page import FILE as PAGE
@@ -140,10 +139,7 @@ def finish_sweep(folder: Path, plan: Plan, companion: Companion | None = None) -
         comparison.write_csv(folder / "comparison.csv")
         comparison.print_table(console)
         print_conclusions(comparison, console)
-        if scores := scores_with_replicates(comparison):
-            for ranking in scores:
-                console.print(interval_table(comparison, ranking))
-            console.print(Text(INTERVALS, style="dim"))
+        print_intervals(comparison, console)
         if plan.mlflow:
             write_comparison(comparison, folder / SUMMARY_FILES, plots=plan.mlflow.plots)
     if companion:

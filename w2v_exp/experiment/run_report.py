@@ -47,8 +47,9 @@ def _metric_table(result: RunResult) -> Table:
                 Text(metric.title(ESTIMATED if estimated else "")),
                 Text(_figure(metric, result), justify="right"),
                 Text(_coverage(metric, result)),
-                Text(_interval(metric, result)),
             )
+            if ends := _interval(metric, result):
+                table.add_row(Text("  90 % interval over documents"), Text(ends, justify="right"))
     for name in association_names(result.metrics):
         if (effect := result.metrics.get(name)) is not None:
             known, p = round(result.metrics[f"words_{name}"]), result.metrics.get(f"p_{name}", math.nan)
@@ -113,8 +114,8 @@ def _interval(metric: Metric, result: RunResult) -> str:
     ends = [result.metrics.get(f"{metric.name}_{end}", math.nan) for end in ("low", "high")]
     if not all(map(math.isfinite, ends)):
         return ""
-    low, high = (f"{end:.1%}" if metric.unit == "share" else f"{end:.4f}" for end in ends)
-    return f"90 % interval over documents: {low} to {high}"
+    low, high = (f"{end:.1%}" if metric.unit == "share" else f"{end:.3f}" for end in ends)
+    return f"{low} to {high}"
 
 
 def _coverage(metric: Metric, result: RunResult) -> str:

@@ -102,6 +102,7 @@ def _compare(given: argparse.Namespace, command: str) -> None:
     from w2v_exp.experiment.report import write_comparison
     from w2v_exp.experiment.stability import comparison_stability, named_stability
     from w2v_exp.reporting.conclusions import print_conclusions
+    from w2v_exp.reporting.intervals import print_intervals
     from w2v_exp.reporting.summary_page import FILE as PAGE
     from w2v_exp.reporting.summary_page import write_summary_page
 
@@ -129,6 +130,7 @@ def _compare(given: argparse.Namespace, command: str) -> None:
     )
     comparison.print_table(console)
     print_conclusions(comparison, console)
+    print_intervals(comparison, console)
     stability = comparison_stability(comparison, given.uri, **options) if given.embeddings else None
     if stability:
         stability.print(console)

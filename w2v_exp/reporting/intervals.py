@@ -14,7 +14,9 @@ from w2v_exp.metrics import QUALITIES, Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison, Group
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
+
+MOST_PRINTED = 20  # configurations; the page has all
 
 NOTE = (
     f"{100 * LEVEL:.0f} % intervals over documents: the scores that other documents in the same number may give. "
@@ -98,27 +100,24 @@ def score_intervals(comparison: Comparison, ranking: Ranking) -> list[ScoreInter
     return found
 
 
-def interval_table(comparison: Comparison, ranking: Ranking) -> Table:
-    """Return a table of the intervals of a score, for the terminal."""
-    from rich import box
+def print_intervals(comparison: Comparison, console: Console) -> None:
+    """Print a table of the intervals of each score, the best configurations first."""
     from rich.table import Table
     from rich.text import Text
 
-    column = metric_of(ranking.metric)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        title=f"{column.heading} over documents",
-        title_justify="left",
-    )
-    table.add_column("")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right")
-    for found in score_intervals(comparison, ranking):
-        table.add_row(Text(comparison.name_of(found.group)), *found.cells(column))
-    return table
+    scores = scores_with_replicates(comparison)
+    for ranking in scores:
+        column = metric_of(ranking.metric)
+        console.print(Text(f"{column.heading} over documents", style="bold"))
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("configuration", overflow="fold")
+        for heading in HEADINGS:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for found in score_intervals(comparison, ranking)[:MOST_PRINTED]:
+            table.add_row(Text(comparison.name_of(found.group)), *found.cells(column))
+        console.print(table)
+    if scores:
+        console.print(Text(NOTE, style="dim"))
 
 
 def _replicates(group: Group, metric: str) -> NDArray[np.float64]:
