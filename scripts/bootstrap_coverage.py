@@ -52,7 +52,8 @@ class Process:
     def ratings(self) -> NDArray[np.float64]:
         """The cosines of the words of the process, (V, V): the human ratings of an evaluation set."""
         found = directions(self._words)
-        return found @ found.T
+        ratings: NDArray[np.float64] = found @ found.T
+        return ratings
 
     def text(self, documents: int, generator: np.random.Generator) -> TextPart:
         """Return a text of documents of 100 tokens."""
@@ -90,7 +91,8 @@ def cosines(text: TextPart, dim: int = DIM, epochs: int = EPOCHS) -> NDArray[np.
     trainer.train()
     vectors = directions((trainer.parameters.embedding + trainer.parameters.output).astype(np.float64))
     vectors[np.bincount(text.ids, minlength=WORDS) == 0] = np.nan
-    return vectors @ vectors.T
+    found: NDArray[np.float64] = vectors @ vectors.T
+    return found
 
 
 def nearest(found: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -105,8 +107,8 @@ def correlation(found: NDArray[np.float64], ratings: NDArray[np.float64]) -> flo
     """Return Spearman's correlation of cosines and ratings, over all pairs of words that occur."""
     pairs = np.triu_indices(WORDS, 1)
     known = np.isfinite(found[pairs])
-    ranks = [np.argsort(np.argsort(values[pairs][known])) for values in (found, ratings)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    of_cosines, of_ratings = (np.argsort(np.argsort(values[pairs][known])) for values in (found, ratings))
+    return float(np.corrcoef(of_cosines, of_ratings)[0, 1])
 
 
 @dataclass
@@ -229,6 +231,7 @@ def coverage(
             text = process.text(documents, np.random.default_rng([2, number]))
             estimate, other = (cosines(text, dim, epochs) for dim in (DIM, OTHER_DIM))
             tokens = np.append(np.arange(0, len(text.ids), TOKEN_BLOCK), len(text.ids))
+            assert text.documents is not None
             for units, edges in (("documents", text.documents), ("tens of tokens", tokens)):
                 # Other draws for each text: replicates of the same number would have the same weights.
                 first, resampling = 1 + number * replicates, Resampling(text, edges)
