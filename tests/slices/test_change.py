@@ -68,6 +68,9 @@ def test_false_discovery_rates_are_scipys(p):
 
 def test_words_that_explain_nothing_have_a_finite_change():
     """Their effect is divided by a bound."""
-    change = Change(np.array([0.02, 0.02]), np.array([-1.0, 0.5]), np.ones(2), np.ones(2))
-    assert change.relative.tolist() == [2.0, 0.04]
+    change = Change(np.array([0.02, 0.02, np.nan]), np.array([-1.0, 0.5, np.nan]), np.ones(3), np.ones(3))
+    assert change.relative[:2].tolist() == pytest.approx([2.0, 0.02 / 0.51])
+    assert np.isnan(change.relative[2])
+    change = Change(np.array([0.2, 0.2, 0.2]), np.array([0.1, 0.3, 0.5]), np.ones(3), np.ones(3))
+    assert change.relative.tolist() == pytest.approx([0.5, 0.2 / 0.6, 0.25])
     assert np.isnan(Change.none(2).relative).all()

@@ -52,8 +52,14 @@ class Change(NamedTuple):
 
     @property
     def relative(self) -> NDArray[np.float64]:
-        """Effect as a share of `explained`: words whose contexts vary little need a smaller effect, (words,)."""
-        relative: NDArray[np.float64] = self.effect / np.maximum(self.explained, LEAST_EXPLAINED)
+        """Size of the change, by which words are ordered, (words,).
+
+        It is the effect as a share of `explained`, to which the median of all words is added: the share alone would put
+        function words first, of whose contexts no vector explains much.
+        """
+        tested = self.explained[~np.isnan(self.explained)]
+        typical = max(float(np.median(tested)) if len(tested) else 0.0, LEAST_EXPLAINED)
+        relative: NDArray[np.float64] = self.effect / (np.maximum(self.explained, 0) + typical)
         return relative
 
 

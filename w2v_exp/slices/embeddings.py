@@ -70,7 +70,7 @@ class ChangedWord(NamedTuple):
     word : str
         The word.
     relative : float
-        Size of the change, by which words are ordered: `effect` as a share of what the word's vector explains.
+        Size of the change, by which words are ordered; see `Change.relative`.
     effect : float
         In nats a pair.
     p, q : float
