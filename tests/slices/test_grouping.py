@@ -43,12 +43,14 @@ def test_numbers_of_slices_divide_tokens_or_time():
 
 def test_a_label_that_returns_is_another_slice_if_they_are_consecutive():
     """As two presidents of one name."""
-    names = ["Adams", "Jefferson", "Adams", "Adams"]
+    names = ["Adams", "Jefferson", "Jefferson", "Adams", "Adams"]
     assert divide(names, pattern=".+", consecutive=True) == (
         ["Adams", "Jefferson", "Adams (2)"],
-        [0, 1, 2, 2],
+        [0, 1, 1, 2, 2],
     )
-    assert divide(names, pattern=".+")[1] == [0, 1, 0, 0]
+    assert divide(names, pattern=".+")[1] == [0, 1, 1, 0, 0]
+    names = ["Truman", "Eisenhower", "Truman", "Eisenhower"]
+    assert divide(names, pattern=".+", consecutive=True)[1] == [0, 1, 0, 1]
 
 
 @given(

@@ -13,6 +13,7 @@ from w2v_exp.errors import CorpusError, SettingError, check_number, check_whole,
 
 DIVISIONS = ("tokens", "width")
 MOST_SLICES = 10_000
+LARGEST_GAP = 2  # of documents of one slice; two presidents gave messages in the same year
 MOST_WORDS = 1_000
 # A number such as a year, or a date.
 _DATE = re.compile(r"(-?[0-9]{1,9})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
@@ -41,7 +42,7 @@ class SliceRule:
     division : str
         With `number`: ``tokens`` makes slices of about equal size, ``width`` of equal time.
     consecutive : bool
-        Whether a label that occurs again after other ones begins a new slice.
+        Whether a label that occurs again, after two or more documents with other labels, begins a new slice.
     min_tokens : int
         Occurrences below which a word is *rare* in a slice and has no embedding there.
     smoothing : float
@@ -138,18 +139,19 @@ class SliceRule:
         """Return a slice for each label: numbers by size, others in order of appearance."""
         keys: list[tuple[str, int] | None] = []
         times: dict[str, int] = {}
-        last = None
-        for label in labels:
-            if label is not None and (not self.consecutive or label != last):
-                times[label] = times.get(label, 0) + 1 if self.consecutive else 1
+        last: dict[str, int] = {}  # number of the last document of each label
+        for number, label in enumerate(labels):
+            if label is not None:
+                is_new = label not in last or (self.consecutive and number - last[label] > LARGEST_GAP)
+                times[label] = times.get(label, 0) + is_new
+                last[label] = number
             keys.append(None if label is None else (label, times[label]))
-            last = label if label is not None else last
         order = list(dict.fromkeys(key for key in keys if key is not None))
         if not self.consecutive and all(_DATE.fullmatch(label) for label, _ in order):
             order.sort(key=lambda key: _time(key[0]))
-        number = {key: i for i, key in enumerate(order)}
+        place = {key: i for i, key in enumerate(order)}
         shown_labels = [label if time == 1 else f"{label} ({time})" for label, time in order]
-        return Slices(shown_labels, np.array([-1 if key is None else number[key] for key in keys]))
+        return Slices(shown_labels, np.array([-1 if key is None else place[key] for key in keys]))
 
     def _dated(self, labels: Sequence[str | None], tokens: NDArray[np.int64]) -> Slices:
         """Return slices of consecutive dates."""
