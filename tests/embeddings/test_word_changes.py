@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2v_exp.embeddings import Embeddings
-from w2v_exp.embeddings.word_changes import most_frequent, word_changes
+from w2v_exp.embeddings.word_changes import word_changes
 from w2v_exp.errors import UserError
 
 
@@ -93,12 +93,3 @@ def test_a_single_word_has_no_neighbours_to_compare():
     assert np.isnan(changes.overlap).all()
     with pytest.raises(UserError, match="no word in common"):
         word_changes(some(["a"]), some(["b"]))
-
-
-def test_the_most_frequent_words_are_taken_in_order():
-    embeddings = some(["a", "b", "c"], counts=[1, 5, 3])
-    taken = most_frequent(embeddings, 2)
-    assert (taken.words, taken.counts.tolist()) == (["b", "c"], [5, 3])
-    np.testing.assert_array_equal(taken.input, embeddings.input[[1, 2]])
-    assert most_frequent(some(["a", "b"]), None).words == ["a", "b"]
-    assert most_frequent(some(["a", "b"]), 1).words == ["a"]

@@ -198,7 +198,7 @@ def test_queries_show_intervals_and_shares(command: Command, folder: Path) -> No
     table = command("ask", "neighbours", "latest", "king", "-n", "3").stdout
     assert "in nearest 3" in table
     assert "90 % intervals over documents, from 4 replicates." in table
-    assert "[" in command("ask", "similarity", "latest", "king", "queen").stdout
+    assert " to " in command("ask", "similarity", "latest", "king", "queen").stdout
     plain = command("ask", "neighbours", "latest", "king", "--vectors", "input").stdout
     assert "interval" not in plain  # the replicates are of the sum
 

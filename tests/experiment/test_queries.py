@@ -458,7 +458,7 @@ def test_replicates_give_intervals_over_documents(
         assert one["replicates"] == 24
     text = said(capsys, "associations", file, sets, "weat7", "--largest-loss", "0.4")
     low, high = (f"{end:.3f}".replace("-", "−") for end in answer["associations"][0]["documents"])
-    assert f"royal: {low} … {high} over documents" in text
+    assert f"royal: {low} to {high} over documents" in text
     assert "90 % intervals over documents, from 24 replicates." in text
     assert "weat7: nan" not in text
     assert "over documents" not in said(capsys, "associations", file, sets, "--vectors", "output")

@@ -42,7 +42,7 @@ def test_each_configuration_has_a_sign_an_interval_and_a_reason():
     ]
     expected = stats.t.interval(0.95, 2, loc=1, scale=stats.sem(SHOWN[0]))
     assert (found.conclusions[0].low, found.conclusions[0].high) == pytest.approx(expected)
-    assert found.conclusions[0].written(found.metric) == ("1.000", "0.752 … 1.248", "0.0100")
+    assert found.conclusions[0].written(found.metric) == ("1.000", "0.752 to 1.248", "0.010")
     assert found.conclusions[2].written(found.metric)[0] == "−1.000"
     assert found.summary == "positive in 1, negative in 1, not shown in 2 of 4 configurations."
     assert found.name == "own"
@@ -113,7 +113,7 @@ def printed(cells):
 def test_the_terminal_has_a_table_of_eighty_columns():
     text = printed({("2", "10"): SHOWN, ("5", "10"): BELOW})
     assert text.splitlines()[0] == "own: positive in 1, negative in 1 of 2 configurations."
-    assert text.splitlines()[2].split() == ["2", "1.000", "0.752", "…", "1.248", "0.0100", "positive"]
+    assert text.splitlines()[2].split() == ["2", "1.000", "0.752", "to", "1.248", "0.010", "positive"]
     assert max(map(len, text.splitlines())) <= 80
     many = printed({(str(window), "10"): SHOWN for window in range(30)})
     assert "… and 10 more: see the page." in many
@@ -127,7 +127,7 @@ def test_the_page_has_a_section_with_intervals():
     assert "Positive in 1, not shown in 1, too few seeds in 1, not computed in 1 of 4 configurations." in page
     assert page.count('<svg class="forest"') == 4
     assert page.count('<line class="mean"') == 2
-    assert '<tr><td>2</td><td>10</td><td class="n">1.000</td><td class="n">0.752 … 1.248</td>' in page
+    assert '<tr><td>2</td><td>10</td><td class="n">1.000</td><td class="n">0.752 to 1.248</td>' in page
 
 
 def test_a_page_without_associations_has_no_such_section():

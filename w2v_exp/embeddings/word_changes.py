@@ -111,23 +111,3 @@ def word_changes(
     )
     missing = [len(each) - len(words) for each in (first, second)]
     return WordChanges(words, rows, padded, cosines, overlap, count, missing, rotate)
-
-
-def most_frequent(embeddings: Embeddings, number: int | None) -> Embeddings:
-    """Return embeddings of the most frequent words, by falling count; without counts, of the first ones.
-
-    Parameters
-    ----------
-    embeddings : Embeddings
-        Of any words.
-    number : int, optional
-        At most; None: all words.
-    """
-    counts = embeddings.counts
-    order = np.arange(len(embeddings)) if counts is None else np.argsort(-counts, kind="stable")
-    rows = order[:number]
-    return Embeddings(
-        [embeddings.words[row] for row in rows.tolist()],
-        None if counts is None else counts[rows],
-        embeddings.input[rows],
-    )

@@ -33,7 +33,6 @@ from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import SettingError, SuggestingParser, UserError, shown
 from w2v_exp.experiment.query_results import (
     Result,
-    number_text,
     plain_table,
     print_result,
     word_entry,
@@ -46,6 +45,7 @@ from w2v_exp.files import expanded
 from w2v_exp.machine import readable_bytes
 from w2v_exp.reporting.conclusions import association_words, result_notes, result_table
 from w2v_exp.reporting.explorer import ExplorerPage, ExplorerRule, PageRun
+from w2v_exp.reporting.intervals import ENDS, number_text, written_interval
 from w2v_exp.reporting.projections import AUTOMATIC, PROJECTIONS
 from w2v_exp.tracking.load import load_embeddings, load_slices
 
@@ -191,7 +191,7 @@ def similarity(embeddings: Embeddings, words: Sequence[str], replicates: Replica
         ]
         data |= {"intervals": ends, "replicates": len(replicates)}
         cells = [
-            [cell if i == j else f"{cell}  {_between(ends[i][j])}" for j, cell in enumerate(row)]
+            [cell if i == j else f"{cell} ({written_interval(ends[i][j])})" for j, cell in enumerate(row)]
             for i, row in enumerate(cells)
         ]
     notes = [_note(replicates)] if replicates else []
@@ -270,9 +270,7 @@ def associations(
             of_test |= {"documents": None, "replicates": len(replicates)}
             if math.isfinite(low):
                 of_test["documents"] = [low, high]
-                parts.append(
-                    Text(f"{shown(one.test, 24)}: {number_text(low)} … {number_text(high)} over documents")
-                )
+                parts.append(Text(f"{shown(one.test, 24)}: {written_interval((low, high))} over documents"))
         parts.append(Text(_of_documents(replicates), style="dim"))
     if words:
         parts += [association_words(one) for one in found if one.by_word]
@@ -345,12 +343,8 @@ def _cosine_interval(values: NDArray[np.float64], cosine: float) -> list[float] 
     return ends if np.isfinite(ends).all() else None
 
 
-def _between(ends: list[float] | None) -> str:
-    return f"[{number_text(ends[0])}, {number_text(ends[1])}]" if ends else "[–]"
-
-
 def _note(replicates: Replicates) -> Text:
-    return Text(f"[ ]: {_of_documents(replicates)}", style="dim")
+    return Text(_of_documents(replicates), style="dim")
 
 
 def _of_documents(replicates: Replicates) -> str:
@@ -362,9 +356,9 @@ def _interval_table(
 ) -> Group:
     """Return the table of `neighbours` with intervals and shares."""
     counts = ["count"] if embeddings.counts is not None else []
-    table = plain_table("word", "cosine", "interval", f"in nearest {count}", *counts)
+    table = plain_table("word", "cosine", ENDS, f"in nearest {count}", *counts)
     for row in rows:
-        cells = (number_text(row["score"]), _between(row["interval"]), f"{row['share']:.0%}")
+        cells = (number_text(row["score"]), written_interval(row["interval"]), f"{100 * row['share']:.0f} %")
         table.add_row(Text(shown(row["word"])), *cells, *([f"{row['count']:,}"] if counts else []))
     return Group(Text(title, style="bold"), table)
 

@@ -13,6 +13,7 @@ from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import Similar
 from w2v_exp.errors import shown
 from w2v_exp.reporting.escape import visible_console
+from w2v_exp.reporting.intervals import number_text
 
 
 class Result(NamedTuple):
@@ -69,8 +70,3 @@ def word_entry(embeddings: Embeddings, word: str) -> str:
 
 def _count(embeddings: Embeddings, word: str) -> int | None:
     return None if embeddings.counts is None else int(embeddings.counts[embeddings.ids[word]])
-
-
-def number_text(value: float) -> str:
-    """Return a number with three decimals and a true minus."""
-    return f"{value:.3f}".replace("-", "−")

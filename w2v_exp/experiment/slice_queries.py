@@ -8,7 +8,8 @@ from rich.console import Group
 from rich.text import Text
 
 from w2v_exp.errors import shown
-from w2v_exp.experiment.query_results import Result, number_text, plain_table
+from w2v_exp.experiment.query_results import Result, plain_table
+from w2v_exp.reporting.intervals import number_text, written_interval
 from w2v_exp.slices.embeddings import Similarity, SliceEmbeddings
 
 RATE = 0.05  # of false discoveries
@@ -33,7 +34,8 @@ def change(found: SliceEmbeddings, words: Sequence[str], count: int) -> Result:
         for each in changed[:count]:
             numbers = (number_text(each.relative), f"{each.effect:.4f}", f"{each.q:.2g}", f"{each.tokens:,}")
             table.add_row(Text(shown(each.word)), *numbers)
-        tested = f"{len(changed):,} of {len(found.tested()):,} tested words changed (false discovery rate {RATE:.0%})"
+        rate = f"false discovery rate {100 * RATE:.0f} %"
+        tested = f"{len(changed):,} of {len(found.tested()):,} tested words changed ({rate})"
         data = {"changed": [each._asdict() for each in changed[:count]], "tested": len(found.tested())}
         return Result(data, Group(Text(tested, style="bold"), table))
     if len(words) == 1:
@@ -59,5 +61,5 @@ def _banded(similarity: Similarity) -> str:
         return "rare"
     band = ""
     if similarity.low is not None and similarity.high is not None:
-        band = f" ({number_text(similarity.low)} to {number_text(similarity.high)})"
+        band = f" ({written_interval((similarity.low, similarity.high))})"
     return number_text(similarity.cosine) + band

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.replicates import Replicates
-from w2v_exp.embeddings.word_changes import WordChanges, most_frequent, word_changes
+from w2v_exp.embeddings.word_changes import WordChanges, word_changes
 from w2v_exp.errors import shown
-from w2v_exp.experiment.query_results import Result, number_text, plain_table
+from w2v_exp.experiment.query_results import Result, plain_table
+from w2v_exp.reporting.intervals import number_text
 
 FREQUENT = 1_000  # words among which those that moved are listed: vectors of rare words vary with the seed
 
@@ -66,7 +67,7 @@ def compare(one: Opened, other: Opened, words: Sequence[str], count: int, first:
         If a word is in neither of them, or no word is in both.
     """
     both = [
-        each if first is None else each._replace(embeddings=most_frequent(each.embeddings, first))
+        each if first is None else each._replace(embeddings=each.embeddings.most_frequent(first))
         for each in (one, other)
     ]
     embeddings = [each.embeddings for each in both]
@@ -104,7 +105,8 @@ def _heading(name: str, opened: Opened) -> Text:
 
 def _agreement(changes: WordChanges) -> Text:
     return Text(
-        f"{len(changes.words):,} words in both; mean {changes.measure} {number_text(changes.cosines.mean())}"
+        f"{len(changes.words):,} word{'s' * (len(changes.words) != 1)} in both; "
+        f"mean {changes.measure} {number_text(changes.cosines.mean())}"
     )
 
 

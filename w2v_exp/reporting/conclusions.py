@@ -18,6 +18,7 @@ from w2v_exp.errors import shown
 from w2v_exp.metrics import Metric, Ranking, metric_of
 from w2v_exp.reporting.comparison import Comparison, Group
 from w2v_exp.reporting.effects import SURE, UNKNOWN, KeyEffect, key_effect, student_margin, written_difference
+from w2v_exp.reporting.intervals import number_text, written_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,8 +53,8 @@ def result_table(found: Sequence[Association]) -> Table:
     for name in ("test", "kind", "effect", "p", "95 % interval", "words"):
         table.add_column(name, justify="left" if name == "test" else "right")
     for one in found:
-        ends = f"{_signed(one.low)} … {_signed(one.high)}"
-        figures = ("–",) * 3 if one.problem else (_signed(one.effect), _p_value(one), ends)
+        ends = written_interval((one.low, one.high))
+        figures = ("–",) * 3 if one.problem else (number_text(one.effect), _p_value(one.p, one.p_error), ends)
         table.add_row(Text(shown(one.test, 24)), one.kind, *figures, f"{one.words} of {one.total}")
     return table
 
@@ -65,7 +66,7 @@ def association_words(one: Association) -> Rendered:
     from rich.text import Text
 
     words = sorted(one.by_word.items(), key=lambda item: -item[1])
-    listed = [Text(f"{shown(word)} {_signed(value)}") for word, value in words]
+    listed = [Text(f"{shown(word)} {number_text(value)}") for word, value in words]
     return Group(Text(f"\n{shown(one.test, 60)}", style="bold"), Columns(listed, padding=(0, 3)))
 
 
@@ -110,14 +111,10 @@ def _listed(words: Sequence[str]) -> str:
     return f"{names} and {len(words) - MOST_LISTED} more" if len(words) > MOST_LISTED else names
 
 
-def _p_value(one: Association) -> str:
+def _p_value(p: float, error: float = 0.0) -> str:
     """Return p with its standard error, if it is sampled."""
-    p = f"{one.p:.1e}" if one.p < 0.0005 else f"{one.p:.3f}"
-    return f"{p} ± {one.p_error:.3f}" if one.p_error >= 0.0005 else p
-
-
-def _signed(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+    written = f"{p:.1e}" if p < 0.0005 else f"{p:.3f}"
+    return f"{written} ± {error:.3f}" if error >= 0.0005 else written
 
 
 class Conclusion(NamedTuple):
@@ -158,8 +155,8 @@ class Conclusion(NamedTuple):
         if not math.isfinite(self.mean):
             return ("–",) * 3
         decimals = metric.decimals_for(self.mean)
-        mean, low, high = (f"{x:.{decimals}f}".replace("-", "−") for x in (self.mean, self.low, self.high))
-        return mean, f"{low} … {high}" if math.isfinite(self.low) else "–", f"{self.p:.4f}"
+        ends = written_interval((self.low, self.high), decimals)
+        return number_text(self.mean, decimals), ends, _p_value(self.p)
 
 
 class Conclusions(NamedTuple):

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.similarity import directions
-from w2v_exp.embeddings.word_changes import WordChanges, most_frequent, word_changes
+from w2v_exp.embeddings.word_changes import WordChanges, word_changes
 from w2v_exp.errors import UserError, check_number, check_whole, shown
 from w2v_exp.files import replacing
 from w2v_exp.machine import readable_bytes
@@ -165,7 +165,10 @@ class ExplorerPage:
     ) -> None:
         runs = [PageRun(embeddings, title, vectors), *([] if other is None else [other])]
         self._totals = [len(run.embeddings) for run in runs]
-        self._runs = [run._replace(embeddings=most_frequent(run.embeddings, rule.words)) for run in runs]
+        self._runs = [
+            run._replace(embeddings=run.embeddings.most_frequent(rule.words or len(run.embeddings)))
+            for run in runs
+        ]
         first = self._runs[0].embeddings
         # Of all words of the page, those of the first run are first.
         added = [word for run in self._runs[1:] for word in run.embeddings.words if word not in first.ids]

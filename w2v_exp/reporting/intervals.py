@@ -23,7 +23,8 @@ NOTE = (
     "Differences are paired by replicate. An interval holds for itself; with many configurations, some exclude 0 by "
     "chance."
 )
-HEADINGS = ("value", "interval", "behind the best", "interval")
+ENDS = f"{100 * LEVEL:.0f} % interval"  # the heading of a column
+HEADINGS = ("value", ENDS, "behind the best", ENDS)
 
 
 class ScoreInterval(NamedTuple):
@@ -52,21 +53,30 @@ class ScoreInterval(NamedTuple):
     def cells(self, column: Metric) -> list[str]:
         """Return value, interval, difference and its interval as text; empty cells for the best configuration."""
         decimals = column.decimals_for(self.value)
-        cells = [f"{self.value:,.{decimals}f}", written_interval(self.ends, decimals)]
+        cells = [number_text(self.value, decimals), written_interval(self.ends, decimals)]
         if self.behind == 0:
             return [*cells, "", ""]
-        return [*cells, f"{self.behind:,.{decimals}f}", written_interval(self.behind_ends, decimals)]
+        return [*cells, number_text(self.behind, decimals), written_interval(self.behind_ends, decimals)]
 
 
-def written_interval(ends: tuple[float, float], decimals: int) -> str:
-    """Return an interval as text.
+def number_text(value: float, decimals: int = 3) -> str:
+    """Return a number with a true minus.
 
-    >>> written_interval((-0.01, 0.256), 3)
-    '-0.010 to 0.256'
+    >>> number_text(-0.5)
+    '−0.500'
     """
-    if not all(map(math.isfinite, ends)):
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def written_interval(ends: Sequence[float] | None, decimals: int = 3) -> str:
+    """Return an interval as text; – if an end is unknown.
+
+    >>> written_interval((-0.01, 0.256))
+    '−0.010 to 0.256'
+    """
+    if ends is None or not all(map(math.isfinite, ends)):
         return "–"
-    return " to ".join(f"{end:.{decimals}f}" for end in ends)
+    return " to ".join(number_text(end, decimals) for end in ends)
 
 
 def scores_with_replicates(comparison: Comparison) -> list[Ranking]:

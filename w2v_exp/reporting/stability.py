@@ -15,6 +15,7 @@ from w2v_exp.embeddings.stability import MEASURES, Agreement, Band, Stability
 from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.reporting.escape import table_cells
+from w2v_exp.reporting.intervals import number_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -273,7 +274,7 @@ def _ranks(band: Band) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−") if math.isfinite(value) else "–"
+    return number_text(value) if math.isfinite(value) else "–"
 
 
 def _with_margin(mean: float, margin: float) -> str:
