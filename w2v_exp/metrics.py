@@ -467,6 +467,7 @@ METRICS = (
         9,
         reported=True,
         constant=True,
+        note="With bootstrap, the time of all replicates is included.",
     ),
     Metric(
         "vocabulary_size",
