@@ -142,6 +142,7 @@ def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     register_schema()
     for name in ("my_text.txt", "big.txt", "vectors.bin.gz", "my_sets.yaml"):
         Path(name).write_text("a rose is a rose")
+    Path("speeches.csv").write_text("date,speech\n1790-01-08,a rose\n1865-04-15,is a rose\n")
     Path("sbatch").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     Path("books").mkdir()
