@@ -30,7 +30,7 @@ FEWEST_DOCUMENTS = 2  # of a slice, for bands; and of all slices on average, for
 COMPANIONS = 3  # nearest words of a chosen word in its first and in its last slice, which get bands as well
 MOST_CHANGED = 8  # words that are chosen because they changed most
 SIGNIFICANT = 0.05  # false discovery rate
-GRADIENTS = 20  # of a problem, on average
+GRADIENTS = 26  # of a problem; test and bands take as long as 8 of them
 QUANTILES = (0.025, 0.975)
 
 

@@ -26,7 +26,7 @@ function drawSimilarities(holder, slices, lines, rare, label) {
   const x = scale(0, Math.max(1, slices.length - 1), 52, width - 30);
   const y = scale(low, high, height - 46, 22);
   frame(svg, x, y, { x: "", y: "cosine" }, []);
-  const every = Math.max(1, Math.ceil((slices.length * 78) / (width - 80)));
+  const every = Math.max(1, Math.ceil((slices.length * 110) / (width - 80)));
   slices.forEach((name, place) => {
     if (place % every === 0) {
       const attributes = { x: x.at(place), y: height - 28, "text-anchor": place === 0 ? "start" : place === slices.length - 1 ? "end" : "middle", class: "name" };
