@@ -251,3 +251,9 @@ def test_a_run_without_tracking_loads_no_pictures_pages_and_stores():
     of_pages = {"PIL", "matplotlib"}
     of_stores = {"http", "mlflow", "pandas", "ssl"}
     assert loaded & (of_pages | of_stores | {"joblib", "optuna", "scipy", "sklearn"}) == set()
+
+
+def test_files_of_tests_have_distinct_names():
+    """Modules of tests are imported by their names, without folders: two of one name end a run of all tests."""
+    names = [file.name for file in Path(__file__).parent.rglob("test_*.py")]
+    assert len(set(names)) == len(names)
