@@ -186,7 +186,9 @@ def test_the_store_has_the_replicates_and_their_scores(command: Command, folder:
 
 
 def test_queries_show_intervals_and_shares(command: Command, folder: Path) -> None:
-    assert command(*SETTINGS, "tracking=none").returncode == 0
+    done = command(*SETTINGS, "tracking=none")
+    assert done.returncode == 0
+    assert "bootstrap=4: 90 % intervals need 19 replicates." in " ".join(done.stderr.split())
     replicates = w2v_exp.load_replicates(run_of(folder))
     data = json.loads(command("ask", "neighbours", "latest", "king", "-n", "3", "--json").stdout)
     assert (data["replicates"], data["vectors"]) == (4, "sum")

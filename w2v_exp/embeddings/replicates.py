@@ -21,6 +21,9 @@ from w2v_exp.files import replacing
 
 FOLDER = "replicates"  # of a run, among its artifacts
 LEVEL = 0.9
+FEWEST = (
+    19  # replicates: with fewer, the ends of an interval of this level are the smallest and largest value
+)
 _FILE = re.compile(r"(\d{3,})\.npz")
 
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.embeddings.evaluation import Sets
 from w2v_exp.embeddings.replicates import (
+    FEWEST,
+    LEVEL,
     Description,
     interval,
     read_replicate,
@@ -58,6 +60,11 @@ def resampling_of(plan: Plan, training: TextPart) -> Resampling | None:
         resampling = Resampling.of(training, by_segment=not is_line)
     except CorpusError as error:
         raise SettingError("bootstrap", plan.bootstrap, str(error)) from None
+    if plan.bootstrap < FEWEST:
+        _warn_once(
+            f"bootstrap={plan.bootstrap}: {100 * LEVEL:.0f} % intervals need {FEWEST} replicates. With fewer, their "
+            "ends are the smallest and the largest value, and they are too narrow."
+        )
     if resampling.number < RELIABLE:
         _warn_once(
             f"bootstrap={plan.bootstrap}: the text has only {resampling.number} documents or blocks to resample. "
