@@ -107,13 +107,26 @@ class Agreement(ShortRepr):
         kept = [[seed not in pair for pair in self.seeds] for seed in units]
         if n < 3 or not all(map(any, kept)):
             return np.full(len(MEASURES), np.nan)
-        without = np.stack([_mean(self.values[:, mask]) for mask in kept])
-        deviations = np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
-        # SciPy's distributions take a second to import, its special functions a tenth.
-        from scipy.special import stdtrit
+        return jackknife_margins([_mean(self.values[:, mask]) for mask in kept])
 
-        margins: NDArray[np.float64] = float(stdtrit(n - 1, (1 + SURE) / 2)) * deviations
-        return margins
+
+def jackknife_margins(left_out: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return half the widths of 95 % intervals of estimates, from those without one part each.
+
+    By the jackknife with Student's t (Tukey 1958).
+
+    Parameters
+    ----------
+    left_out : sequence of ndarray of float
+        The estimates without each of the parts; two or more.
+    """
+    # SciPy's distributions take a second to import, its special functions a tenth.
+    from scipy.special import stdtrit
+
+    parts = len(left_out)
+    deviations = np.sqrt((parts - 1) * np.var(np.stack(left_out), axis=0))
+    margins: NDArray[np.float64] = float(stdtrit(parts - 1, (1 + SURE) / 2)) * deviations
+    return margins
 
 
 class Band(NamedTuple):

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from w2v_exp.embeddings.stability import jackknife_margins
 from w2v_exp.metrics import Ranking
 from w2v_exp.reporting.comparison import Comparison, Group, values_of
-from w2v_exp.reporting.effects import SURE
 
 LEAST_SEEDS = 3  # for an interval
 LEAST_TRIALS = 20  # outside of a grid
@@ -146,7 +146,7 @@ def _of_grid(
     margins = np.full(len(shares), np.nan)
     if len(seeds) >= LEAST_SEEDS:
         rest = [_split(np.delete(numbers, i, -1)) for i in range(len(seeds))]
-        margins = _jackknife_margins([shares if each is None else each for each in rest])
+        margins = jackknife_margins([shares if each is None else each for each in rest])
     names = [*keys, *[COMBINATIONS] * (len(keys) > 1), *[NOISE] * (len(seeds) > 1)]
     note = f"Of {len(inside)} configurations with {'one seed' if len(seeds) < 2 else f'{len(seeds)} seeds'} each."
     if sum(shape) < values:
@@ -209,7 +209,7 @@ def _of_trials(groups: Sequence[Group], keys: Sequence[str], metric: Ranking) ->
 
     # Of trials in a row, which a sampler has proposed one after the other, each is in another part.
     part = np.arange(len(groups)) % PARTS
-    margins = _jackknife_margins([estimate(part != i) for i in range(PARTS)])
+    margins = jackknife_margins([estimate(part != i) for i in range(PARTS)])
     note = (
         f"Of {len(groups)} configurations that are not a grid: the share of each key alone, among the values that were "
         f"run. Numeric keys with more than {MOST_VALUES} values are split into {LEVELS} groups."
@@ -245,16 +245,6 @@ def _explained(numbers: np.ndarray, level: np.ndarray) -> float:
 
 
 # ---------------------------------------------------------------- both
-
-
-def _jackknife_margins(left_out: Sequence[np.ndarray]) -> np.ndarray:
-    """Return half the width of the 95 % intervals of estimates, from those without one part each (Tukey 1958)."""
-    from scipy.special import stdtrit
-
-    parts = len(left_out)
-    variance = (parts - 1) * np.var(np.array(left_out), axis=0)
-    margins: np.ndarray = float(stdtrit(parts - 1, (1 + SURE) / 2)) * np.sqrt(variance)
-    return margins
 
 
 def _listed(names: Sequence[str], shares: np.ndarray, margins: np.ndarray, keys: int) -> list[Share]:
