@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import SettingError
 from w2v_exp.experiment.estimate import readable_seconds
 from w2v_exp.experiment.outputs import write_rows
-from w2v_exp.machine import Work, available_cores, measure_rates, readable_bytes
+from w2v_exp.machine import Work, measure_rates, readable_bytes
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.slices.embeddings import FILE, SliceEmbeddings
@@ -90,8 +91,8 @@ class Slicing:
     def seconds(self) -> float:
         """Return the expected seconds."""
         expected: Work = work(self.frequent, len(self.text.vocabulary), self.plan.dim)
-        cores = min(self.plan.threads, available_cores())
-        return expected.seconds(measure_rates("float64", self.plan.dim)) / max(1.0, 0.7 * cores)
+        with threadpool_limits(limits=1, user_api="blas"):
+            return expected.seconds(measure_rates("float64", self.plan.dim))
 
     def estimate(self) -> str:
         """Return a line with the expected time and memory."""
@@ -112,7 +113,9 @@ class Slicing:
             shrinking=plan.shrinking_window,
             seed=plan.seed,
         )
-        return fit.embeddings(list(probes))
+        # One thread gives the same bytes for any `threads`. Two took four times as long on busy cores.
+        with threadpool_limits(limits=1, user_api="blas"):
+            return fit.embeddings(list(probes))
 
     def write(
         self, parameters: Parameters, probes: Iterable[str], title: str, folder: Path
