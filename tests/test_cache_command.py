@@ -65,7 +65,7 @@ def test_segments_of_a_text_are_listed(
     corpus, folder = FileCorpus(str(tmp_path / "lines.txt"), "line"), str(tmp_path / "cache")
     encode_cached(corpus, WordTokenizer(), VocabularyRule(), TextCache(folder))
     manage_cache(["list", "--folder", folder])
-    assert "2,400 tokens, 1,200 segments, 1" in capsys.readouterr().out
+    assert "2,400 tokens, 1,200 segments, " in capsys.readouterr().out
 
 
 def test_the_article_leaves_nothing_in_the_cache(command: Command, tmp_path: Path) -> None:

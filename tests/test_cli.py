@@ -25,7 +25,10 @@ MISTAKES = [
     (["+foo=3"], "foo=3: unknown key"),
     (["vector_size=3"], "vector_size: unknown key. Use dim."),
     (["+min_count=3"], "Use vocabulary.min_count."),
-    (["corpus.path=a.txt"], "corpus.path: unknown key. It belongs to corpus=file or corpus=text8; add that"),
+    (
+        ["corpus.path=a.txt"],
+        "corpus.path: unknown key. It belongs to corpus=file or corpus=table or corpus=text8",
+    ),
     (
         ["objective.negative=3"],
         "objective.negative: unknown key, did you mean objective.negatives? "
