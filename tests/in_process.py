@@ -26,6 +26,7 @@ from hydra.core.global_hydra import GlobalHydra
 from processes import environment
 
 from w2v_exp.__main__ import run
+from w2v_exp.experiment.inputs import warn_once
 from w2v_exp.processes import exit_with
 from w2v_exp.text import tokenizers
 
@@ -40,6 +41,7 @@ def run_in_process(*arguments: str, folder: Path, **variables: str) -> subproces
         stack.enter_context(_logging())
         stack.enter_context(_signals())
         stdout, stderr = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+        warn_once.cache_clear()  # which a new process begins with, too
         code = 0
         with _streams(stdout.fileno(), stderr.fileno()), _folder(folder), _warnings():
             sys.argv = ["w2v_exp", *arguments]

@@ -201,6 +201,7 @@ def test_a_sweep_concludes_for_each_configuration(command: Command, tmp_path: Pa
     (tmp_path / "own.yaml").write_text(TESTS)
     done = command(*ASSOCIATIONS, "epochs=3", "window=1,2", "repeats=2", "-m", "tracking=none")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("evaluation.associations: not computed") == 1  # not for each run
     text = " ".join(done.stdout.split())
     assert "own: not shown in 2 of 2 configurations." in text  # two words in a set: p is at least 1/3
     assert "lost: not computed in 2 of 2 configurations." in text

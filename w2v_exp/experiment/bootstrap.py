@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.resampling import RELIABLE, Resampling
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer
-from w2v_exp.experiment.inputs import RunInputs
+from w2v_exp.experiment.inputs import RunInputs, warn_once
 from w2v_exp.experiment.measures import evaluation_metrics
 from w2v_exp.files import sync_files
 from w2v_exp.metrics import is_constant
@@ -41,8 +39,6 @@ from w2v_exp.text.corpus import segment_end_of
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.tracking.progress import training_bar
 from w2v_exp.training.trainer import EpochRecord, Trainer
-
-_log = logging.getLogger(__name__)
 
 
 def resampling_of(plan: Plan, training: TextPart) -> Resampling | None:
@@ -61,22 +57,16 @@ def resampling_of(plan: Plan, training: TextPart) -> Resampling | None:
     except CorpusError as error:
         raise SettingError("bootstrap", plan.bootstrap, str(error)) from None
     if plan.bootstrap < FEWEST:
-        _warn_once(
+        warn_once(
             f"bootstrap={plan.bootstrap}: {100 * LEVEL:.0f} % intervals need {FEWEST} replicates. With fewer, their "
             "ends are the smallest and the largest value, and they are too narrow."
         )
     if resampling.number < RELIABLE:
-        _warn_once(
+        warn_once(
             f"bootstrap={plan.bootstrap}: the text has only {resampling.number} documents or blocks to resample. "
             f"With fewer than {RELIABLE}, intervals tend to be too narrow."
         )
     return resampling
-
-
-@cache
-def _warn_once(message: str) -> None:
-    """Log a warning for the first run of a sweep in this process."""
-    _log.warning(message)
 
 
 class RunBootstrap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -55,6 +55,12 @@ def read_trainable_text(plan: Plan) -> EncodedText:
             "max_frequency or stop_words, or take a longer text."
         )
     return text
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Log a warning for the first run of a sweep in this process."""
+    _log.warning(message)
 
 
 @dataclass(frozen=True)
@@ -223,7 +229,7 @@ class RunInputs:
         problems = {test.name: association_problem(words, test, largest_loss) for test in tests}
         listed = [f"{name} ({problem.rstrip('.')})" for name, problem in problems.items() if problem]
         if listed:
-            _log.warning(f"evaluation.associations: not computed: {', '.join(listed)}.")
+            warn_once(f"evaluation.associations: not computed: {', '.join(listed)}.")
 
     @cached_property
     def fingerprint(self) -> str:

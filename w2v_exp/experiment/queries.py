@@ -467,7 +467,7 @@ def query_parser() -> argparse.ArgumentParser:
     )
     changed.add_argument("run", metavar="RUN", help="a run with slices, or its folder")
     changed.add_argument(
-        "words", nargs="*", metavar="WORD", help="one: its nearest words; more: similarities"
+        "words", nargs="*", default=[], metavar="WORD", help="one: its nearest words; more: similarities"
     )
     changed.add_argument("-n", "--count", type=whole_number, default=10, help="number of words; default: 10")
     changed.add_argument("--json", action="store_true", help="print the result as JSON")
