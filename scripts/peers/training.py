@@ -217,7 +217,7 @@ def train(order: Order, text: str, cache_folder: str, digest: str) -> Trained:
     memory = max(0, highest - report["packages"])
     if order.contender in PACKAGES:
         report["packages"] = package_memory(PACKAGES[order.contender])
-    tags = provenance()
+    tags = provenance(tracked=False)
     made = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": tags.get("git.commit", tags["version.w2v_exp"]),
