@@ -1,4 +1,4 @@
-"""Blocks have the very pairs of the same draw of a text, whatever their size; without listing them."""
+"""Blocks have the very pairs of the same draw of a text, whatever their size and passages; without listing them."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def pairs_of(block: Block) -> list[tuple[int, int]]:
     st.booleans(),
     st.lists(st.integers(0, 80), max_size=4),
     st.sampled_from([5, 1 << 16]),
+    st.integers(1, 30),
 )
 def test_blocks_have_the_pairs_of_the_stream(
     listed: list[int],
@@ -55,6 +56,7 @@ def test_blocks_have_the_pairs_of_the_stream(
     dropping: bool,
     cuts: list[int],
     span: int,
+    passage: int,
 ) -> None:
     ids = np.array(listed, np.int32)
     segments = np.array(sorted({0, len(ids), *(min(cut, len(ids)) for cut in cuts)}), np.int64)
@@ -75,7 +77,7 @@ def test_blocks_have_the_pairs_of_the_stream(
                 BlockExamples(ids, window, V, generator=np.random.default_rng(1), **choices)
             return
         blocks = BlockExamples(
-            ids, window, V, BlockRule(tokens), generator=np.random.default_rng(1), **choices
+            ids, window, V, BlockRule(tokens, passage), generator=np.random.default_rng(1), **choices
         )
         assert blocks.pairs_per_epoch == streamed.pairs_per_epoch
         expected: list[tuple[int, int]] = []
@@ -88,10 +90,28 @@ def test_blocks_have_the_pairs_of_the_stream(
                 list(blocks.batches(np.random.default_rng(2)))
             return
         made = list(blocks.batches(np.random.default_rng(2)))
-    assert [pair for block in made for pair in pairs_of(block)] == expected
+    assert sorted(pair for block in made for pair in pairs_of(block)) == sorted(expected)
     assert sum(block.pairs for block in made) == len(expected)
     assert blocks.window == effective_window(window, len(ids), segments)
-    assert all(block.window == blocks.window and len(block.before) <= tokens for block in made)
+    assert all(block.window == blocks.window for block in made)
+    assert all(len(block.before) <= blocks.block.centres for block in made)
+
+
+def test_a_block_has_passages_from_distant_places() -> None:
+    ids = np.arange(4096, dtype=np.int32)
+    first, second, *_ = BlockExamples(ids, 2, 4096, BlockRule(64, 16)).batches(np.random.default_rng(0))
+    centres = [block.words[2:-2][block.before + block.after > 0] for block in (first, second)]
+    assert centres[0].tolist() == [1024 * place + word for place in range(4) for word in range(16)]
+    assert centres[1].tolist() == [1024 * place + word for place in range(4) for word in range(16, 32)]
+    # The windows of a passage reach the words beside it, which belong to other blocks.
+    assert first.words[2 + 16 : 2 + 16 + 4].tolist() == [16, 17, 1022, 1023]
+    assert pairs_of(first)[-2:] == [(3087, 3088), (3087, 3089)]
+
+
+def test_a_short_block_is_one_passage() -> None:
+    ids = np.arange(200, dtype=np.int32)
+    (first, *_) = BlockExamples(ids, 2, 200, BlockRule(100, 64)).batches(np.random.default_rng(0))
+    assert first.words.tolist() == [0, 0, *range(102)]
 
 
 def test_bags_are_counted_by_centre() -> None:
@@ -145,6 +165,12 @@ def test_a_number_of_tokens_is_that_of_any_text(tokens: int) -> None:
 def test_other_sizes_are_refused(tokens: Any) -> None:
     with pytest.raises(SettingError, match=r"^tokens=.*: must be a whole number, 1 or more"):
         BlockRule(tokens)
+
+
+@pytest.mark.parametrize("passage", [0, -1, 1.5, True, "auto"])
+def test_other_passages_are_refused(passage: Any) -> None:
+    with pytest.raises(SettingError, match=r"^passage=.*: must be a whole number, 1 or more"):
+        BlockRule(passage=passage)
 
 
 def test_blocks_of_a_long_text_have_1024_centres() -> None:

@@ -152,7 +152,7 @@ def test_the_shares_of_a_text_are_the_text(of: int, words: int) -> None:
     rule = BlockRule(1000)
     shares = [BlockExamples(ids, WINDOW, V, rule, share=(number, of)) for number in range(of)]
     blocks = [block for share in shares for block in share.batches(generator)]
-    seen = np.concatenate([block.words[WINDOW : WINDOW + len(block.before)] for block in blocks])
+    seen = np.concatenate([block.words[WINDOW:-WINDOW][block.before + block.after > 0] for block in blocks])
     assert np.array_equal(np.sort(seen), np.sort(ids))
     whole = BlockExamples(ids, WINDOW, V, rule)
     assert sum(share.pairs_per_epoch for share in shares) == whole.pairs_per_epoch

@@ -1,10 +1,10 @@
-"""The encoding ``blocks``: consecutive words, without listing pairs."""
+"""The encoding ``blocks``: passages of consecutive words, without listing pairs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -28,15 +28,16 @@ from w2v_exp.machine import Work
 
 @dataclass(frozen=True, repr=False)
 class Block(ShortRepr):
-    """Consecutive centres, with the words around them.
+    """Passages of consecutive words, each with the words around it.
 
     Parameters
     ----------
     words : ndarray of int32, shape (window + n + window,)
-        The n centres and `window` words before and after them. Positions beyond the end of the text, which no window
-        covers, hold some word.
+        The passages in a row, each with `window` words before and after it: n centres between the first and the last
+        of these words. Positions beyond the end of the text, which no window covers, hold some word.
     before, after : ndarray of int64, shape (n,)
-        Number of contexts before and after each centre; at most `window`.
+        Number of contexts before and after each centre; at most `window`. Both are 0 for the words between two
+        passages, which are centres without pairs.
     pairs : float
         Number of pairs; for cbow, of centres that have a context.
     """
@@ -56,6 +57,7 @@ AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
 
+SHORTEST_PASSAGE = 8  # windows: at most a fifth of the words of a block are beside its passages
 SAMPLED_WORDS = 1 << 16  # of the text, sampled at a time and then cut into blocks
 SAMPLED_BLOCKS = 8  # or this many blocks, if these are longer: the last block of a span is not full
 SAMPLING_BYTES = 64  # for each of these words, until their blocks are built
@@ -63,7 +65,7 @@ SAMPLING_BYTES = 64  # for each of these words, until their blocks are built
 
 @dataclass(frozen=True)
 class BlockRule(LabelEncoding):
-    """Blocks of consecutive words, for negative sampling.
+    """Blocks of passages of the text, for negative sampling.
 
     Parameters
     ----------
@@ -71,9 +73,14 @@ class BlockRule(LabelEncoding):
         Centres per block. Their gradients are taken at the same parameters, so more of them are faster, and staler.
         ``auto``: the largest power of two that leaves a text 1,024 blocks; 1,024 at most, and at least 16 and both
         sides of a window.
+    passage : int, optional
+        Consecutive centres in a block; None: all of them. The words of a text recur within some hundred words, and the
+        more gradients of a word a block has, the staler they are. So a block of several passages, from places of the
+        text that are far apart, trains better than one of the same length. Passages are at least 8 windows long.
     """
 
     tokens: int | str = AUTO
+    passage: int | None = None
 
     in_blocks: ClassVar[bool] = True
 
@@ -83,6 +90,8 @@ class BlockRule(LabelEncoding):
                 raise SettingError("tokens", self.tokens, "must be a whole number, 1 or more, or auto.")
         else:
             check_whole(self, "tokens", at_least=1)
+        if self.passage is not None:
+            check_whole(self, "passage", at_least=1)
 
     def check(self, options: TrainingOptions) -> None:
         """Raise `SettingError` for options that are not for blocks."""
@@ -140,7 +149,17 @@ class BlockRule(LabelEncoding):
 
     def _block(self, statistics: PairStatistics, options: TrainingOptions) -> BlockShape:
         tokens = self.block_tokens(statistics.length, statistics.window)
-        return BlockShape(tokens, min(tokens, statistics.tokens), statistics.window, options.model.context)
+        shape = self.shape(tokens, statistics.window, options.model.context)
+        return replace(shape, centres=min(shape.centres, statistics.tokens))
+
+    def shape(self, tokens: int, window: int, context: str | None) -> BlockShape:
+        """Return the size of a full block; the words between two passages count as centres."""
+        between = 2 * window * (self.passages(tokens, window) - 1)
+        return BlockShape(tokens, tokens + between, window, context)
+
+    def passages(self, tokens: int, window: int) -> int:
+        """Return the number of passages of a block of `tokens` centres; wide windows have longer ones."""
+        return 1 if self.passage is None else max(1, tokens // max(self.passage, SHORTEST_PASSAGE * window))
 
     def block_tokens(self, words: int, window: int) -> int:
         """Return the number of centres per block for a text of `words` words.
@@ -227,13 +246,20 @@ class BlockExamples(ResampledExamples):
         self.rule = rule or BlockRule()
         largest = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
         self.tokens = self.rule.block_tokens(len(ids), largest)
-        self.block = BlockShape(self.tokens, self.tokens, largest, context)
+        self.block = self.rule.shape(self.tokens, largest, context)
+        self._passages = self.rule.passages(min(self.tokens, len(ids)), largest)
+        self._passage = -(-self.tokens // self._passages)
         span = max(SAMPLED_WORDS, SAMPLED_BLOCKS * self.tokens)
+        if self._passages == 1:
+            span = span if share[1] == 1 else min(span, -(-len(ids) // share[1]))
+        else:  # as many spans for each worker and each passage, so that nearly all blocks are full
+            groups = max(1, round(len(ids) / span / share[1]))
+            span = max(1, -(-len(ids) // (groups * self._passages * share[1])))
         super().__init__(
             ids,
             window,
             vocabulary_size,
-            span=span if share[1] == 1 else min(span, -(-len(ids) // share[1])),
+            span=span,
             subsampling=subsampling,
             shrinking_window=shrinking_window,
             segments=segments,
@@ -246,14 +272,16 @@ class BlockExamples(ResampledExamples):
     def batches_per_epoch(self) -> int:
         """Number of blocks of an epoch, expected if words are dropped."""
         kept = sum(self._kept_words(start, stop) for start, stop in self._spans(self._numbers))
-        return max(len(self._numbers), -(-round(kept) // self.tokens))
+        return max(-(-len(self._numbers) // self._passages), -(-round(kept) // self.tokens))
 
     def batches(self, generator: np.random.Generator) -> Iterator[Block]:
         """Yield the blocks of one epoch, sampled and ordered by the generator."""
         is_empty = True
         sampler = self._sampler(generator)
-        for start, stop in self._ordered_spans(generator):
-            for block in self._cut(sampler.span(start, stop)):
+        spans = list(self._ordered_spans(generator))
+        groups = -(-len(spans) // self._passages)
+        for first in range(groups):  # spans from all parts of the text
+            for block in self._cut([sampler.span(*span) for span in spans[first::groups]]):
                 is_empty = False
                 yield block
         if is_empty:
@@ -272,15 +300,40 @@ class BlockExamples(ResampledExamples):
             sampler.span(start, stop).count_cbow_examples() for start, stop in self._spans(self._numbers)
         )
 
-    def _cut(self, sampled: SampledText) -> Iterator[Block]:
-        """Yield a span of the text as blocks, without those that have no pair."""
-        before, after = sampled.context_sizes()
-        margin = np.zeros(self._window, np.int32)
-        words = np.concatenate([margin, sampled.ids, margin])[sampled.start : sampled.stop + 2 * self._window]
-        for start in range(0, len(before), self.tokens):
-            centres = slice(start, start + self.tokens)
-            around = words[start : centres.stop + 2 * self._window]
-            contexts = before[centres] + after[centres]
-            pairs = int(contexts.sum() if self.block.context is None else np.count_nonzero(contexts))
-            if pairs:
-                yield Block(around, before[centres], after[centres], pairs)
+    def _cut(self, spans: list[SampledText]) -> Iterator[Block]:
+        """Yield spans of the text as blocks, each with a passage of each span, without those that have no pair."""
+        window = self._window
+        sizes = np.array([span.stop - span.start for span in spans])
+        sides = [span.context_sizes() for span in spans]
+        margin, no_contexts = np.zeros(window, np.int32), np.zeros(window, np.int64)
+        with_margins = (np.concatenate([margin, span.ids, margin]) for span in spans)
+        covered = [
+            ids[span.start : span.stop + 2 * window] for span, ids in zip(spans, with_margins, strict=True)
+        ]
+        words = np.concatenate(covered)
+        before, after = (
+            np.concatenate([part for own in both for part in (no_contexts, own, no_contexts)])
+            for both in zip(*sides, strict=True)
+        )
+
+        # The first passage of each span, then the second of each: their places in these arrays, margins included.
+        starts = [np.arange(0, size, self._passage) for size in sizes]
+        numbers = np.repeat(np.arange(len(spans)), [len(each) for each in starts])
+        within = np.concatenate(starts)
+        order = np.argsort(within, kind="stable")
+        within, numbers = within[order], numbers[order]
+        lengths = np.minimum(self._passage, sizes[numbers] - within) + 2 * window
+        ends = np.cumsum(lengths)
+        first_of_span = np.cumsum(sizes + 2 * window) - sizes - 2 * window
+        position = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+        place = position + np.repeat(first_of_span[numbers] + within, lengths)
+        is_centre = (position >= window) & (position < np.repeat(lengths - window, lengths))
+        words, before, after = words[place], before[place] * is_centre, after[place] * is_centre
+        contexts = before + after
+        paired = contexts if self.block.context is None else contexts > 0
+        begin = 0
+        for end in [*ends[self._passages - 1 : -1 : self._passages].tolist(), len(words)]:
+            if pairs := int(paired[begin:end].sum()):
+                centres = slice(begin + window, end - window)
+                yield Block(words[begin:end], before[centres], after[centres], pairs)
+            begin = end
