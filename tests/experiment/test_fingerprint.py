@@ -167,6 +167,12 @@ def test_every_option_of_a_group_has_a_fingerprint_of_its_own() -> None:
     assert len({known_as(f"optimizer={option}") for option in optimizers}) == len(optimizers)
 
 
+def test_a_setting_that_came_later_counts_once_it_is_set() -> None:
+    blocks = ("objective=negative_sampling", "labels=blocks")
+    assert known_as(*blocks, "labels.passage=null") == known_as(*blocks)
+    assert known_as(*blocks, "labels.passage=128") != known_as(*blocks)
+
+
 def test_another_version_of_the_results_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     before = known_as()
     monkeypatch.setattr(module, "RESULT_VERSION", module.RESULT_VERSION + 1)

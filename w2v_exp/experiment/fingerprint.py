@@ -49,6 +49,8 @@ OF_BOOTSTRAP = {"bootstrap", "bootstrap_epochs"}
 PLACES = {"path", "run", "word_pairs", "analogies", "associations"}
 # Settings that are described with the sets that they concern, so that a run without these keeps its fingerprint.
 WITH_SETS = {"largest_loss"}
+# Settings that came later, described only if they are set: earlier runs keep their fingerprints.
+ONLY_IF_SET = {"passage"}
 _HASHED_AT_ONCE = 1 << 20
 
 
@@ -123,6 +125,7 @@ def _described(key: str, value: Any) -> Any:
         setting.name: getattr(value, setting.name)
         for setting in dataclasses.fields(value)
         if setting.name not in PLACES | WITH_SETS
+        and not (setting.name in ONLY_IF_SET and getattr(value, setting.name) is None)
     }
     return {"option": option_name(key, value)} | settings
 
