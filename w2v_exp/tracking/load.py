@@ -44,37 +44,25 @@ OURS = "tags.`corpus.digest` LIKE '%'"  # runs of other programs, and summaries 
 
 def load_run(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> Embeddings:
     """Return the embeddings of a run: words, counts and both matrices; see `w2v_exp.load_run`."""
-    require_kind(
-        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
-    )
-    folder = expanded(os.fspath(run_id))
-    if run_id == LATEST and is_without_store(tracking_uri):
-        folder = _latest_folder()
-    if archive := _archive_in(folder):
+    folder = _folder_of(run_id, tracking_uri)
+    if archive := _file_in(folder, ARCHIVE):
         return Embeddings.load(archive)
     if isinstance(run_id, os.PathLike) or len(folder.parts) > 1:
         raise UserError(f"{folder}: there is no {ARCHIVE} in this folder, nor in artifacts/ below it.")
-    run_id = latest_run(tracking_uri) if run_id == LATEST else find_run(run_id, tracking_uri)
-    return _load_stored(run_id, tracking_uri)[0]
+    return _load_stored(_id_of(os.fspath(run_id), tracking_uri), tracking_uri)[0]
 
 
 def load_slices(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> SliceEmbeddings:
     """Return the embeddings of the slices of a run; see `w2v_exp.load_slices`."""
-    require_kind(
-        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
-    )
-    folder = expanded(os.fspath(run_id))
-    if run_id == LATEST and is_without_store(tracking_uri):
-        folder = _latest_folder()
-    for file in (folder / SLICES, folder / "artifacts" / SLICES):
-        if file.is_file():
-            return SliceEmbeddings.load(file)
+    folder = _folder_of(run_id, tracking_uri)
+    if file := _file_in(folder, SLICES):
+        return SliceEmbeddings.load(file)
     remedy = "Train with slices, e.g. slices=years."
     if folder.is_dir() or isinstance(run_id, os.PathLike) or len(folder.parts) > 1:
         raise UserError(
             f"{folder}: there is no {SLICES} in this folder, nor in artifacts/ below it. {remedy}"
         )
-    stored = latest_run(tracking_uri) if run_id == LATEST else find_run(os.fspath(run_id), tracking_uri)
+    stored = _id_of(os.fspath(run_id), tracking_uri)
     address = store_uri(tracking_uri)
     client = connect(address, create=False)
     from mlflow.exceptions import MlflowException
@@ -90,9 +78,7 @@ def load_slices(run_id: str | os.PathLike[str], tracking_uri: str | None = None)
 
 def load_replicates(run_id: str | os.PathLike[str], tracking_uri: str | None = None) -> Replicates:
     """Return the replicates of a run with a bootstrap; see `w2v_exp.load_replicates`."""
-    require_kind(
-        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
-    )
+    _require_run(run_id)
     found = load_embeddings(os.fspath(run_id), tracking_uri, with_replicates=True)
     if found.replicates is None:
         raise UserError(f"{run_id}: has no replicates. Train with bootstrap=50.")
@@ -163,9 +149,29 @@ def _latest_folder() -> Path:
     return max(archives, key=lambda file: file.stat().st_mtime).parent.parent
 
 
-def _archive_in(folder: Path) -> Path | None:
-    """Return the file of embeddings in the folder of a run; None if there is none."""
-    return next((file for file in (folder / ARCHIVE, folder / "artifacts" / ARCHIVE) if file.is_file()), None)
+def _require_run(run_id: object) -> None:
+    """Raise `SettingError` for a value of another kind than the name of a run."""
+    require_kind(
+        "run_id", run_id, (str, os.PathLike), "the id or the name of a run, the folder of one, or latest"
+    )
+
+
+def _folder_of(run_id: str | os.PathLike[str], tracking_uri: str | None) -> Path:
+    """Return the folder that `run_id` names, which may not exist; of ``latest`` without a store the latest run's."""
+    _require_run(run_id)
+    if run_id == LATEST and is_without_store(tracking_uri):
+        return _latest_folder()
+    return expanded(os.fspath(run_id))
+
+
+def _file_in(folder: Path, name: str) -> Path | None:
+    """Return a file in the folder of a run, or among its artifacts; None if there is none."""
+    return next((file for file in (folder / name, folder / "artifacts" / name) if file.is_file()), None)
+
+
+def _id_of(run: str, tracking_uri: str | None) -> str:
+    """Return the id of a run in a store; see `latest_run` and `find_run`."""
+    return latest_run(tracking_uri) if run == LATEST else find_run(run, tracking_uri)
 
 
 def recorded_choice(run_id: str, tracking_uri: str | None = None) -> tuple[str, str]:
@@ -296,7 +302,7 @@ def run_on_this_machine(result: RunResult, tracking_uri: str | None = None) -> S
     uploaded to, unless `tracking_uri` names another one. MLflow is not imported.
     """
     for folder in (Path(result.folder), Path(result.run_id)):
-        if folder.parts and (archive := _archive_in(folder)):
+        if folder.parts and (archive := _file_in(folder, ARCHIVE)):
             return StoredRun(str(folder), result.name, _recorded_in(folder)[1], archive)
     if not RUN_ID.fullmatch(result.run_id):
         return None
@@ -421,7 +427,7 @@ def load_embeddings(
         embeddings = Embeddings.load(file)
         replicates = _replicates_beside(file, embeddings.words)
         return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}", replicates)
-    run_id = latest_run(tracking_uri) if source == LATEST else find_run(source, tracking_uri)
+    run_id = _id_of(source, tracking_uri)
     embeddings, replicates = _load_stored(run_id, tracking_uri, with_replicates=with_replicates)
     name, chosen = recorded_choice(run_id, tracking_uri)
     return LoadedEmbeddings(embeddings, chosen, name, f"run {run_id}", replicates)
