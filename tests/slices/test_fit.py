@@ -187,7 +187,7 @@ def test_files_come_back(fitted, tmp_path):
     ],
 )
 def test_arrays_that_do_not_fit_are_format_errors(fitted, tmp_path, name, change):
-    """Whatever another program wrote."""
+    """Another program may have written the archive."""
     path, other = tmp_path / "slices.npz", tmp_path / "other.npz"
     fitted.save(path)
     arrays = dict(np.load(path, allow_pickle=False))

@@ -89,7 +89,7 @@ def test_the_page_shows_the_changed_words_and_their_neighbours(fitted, tmp_path)
 
 @pytest.mark.browser
 def test_hostile_words_stay_text(hostile, tmp_path):
-    """Whatever they contain."""
+    """No word adds an element or a request to the page."""
     SlicesPage(hostile, "<script>alert(1)</script>").write(tmp_path / "slices.html")
     with chromium() as browser:
         page = browser.new_page()

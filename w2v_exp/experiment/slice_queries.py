@@ -10,9 +10,8 @@ from rich.text import Text
 from w2v_exp.errors import shown
 from w2v_exp.experiment.query_results import Result, plain_table
 from w2v_exp.reporting.intervals import number_text, written_interval
+from w2v_exp.slices.change import SIGNIFICANT
 from w2v_exp.slices.embeddings import Similarity, SliceEmbeddings
-
-RATE = 0.05  # of false discoveries
 
 
 def change(found: SliceEmbeddings, words: Sequence[str], count: int) -> Result:
@@ -29,12 +28,12 @@ def change(found: SliceEmbeddings, words: Sequence[str], count: int) -> Result:
         Number of words.
     """
     if not words:
-        changed = found.changed(RATE)
+        changed = found.changed()
         table = plain_table("word", "change", "nats/pair", "q", "count")
         for each in changed[:count]:
             numbers = (number_text(each.relative), f"{each.effect:.4f}", f"{each.q:.2g}", f"{each.tokens:,}")
             table.add_row(Text(shown(each.word)), *numbers)
-        rate = f"false discovery rate {100 * RATE:.0f} %"
+        rate = f"false discovery rate {100 * SIGNIFICANT:.0f} %"
         tested = f"{len(changed):,} of {len(found.tested()):,} tested words changed ({rate})"
         data = {"changed": [each._asdict() for each in changed[:count]], "tested": len(found.tested())}
         return Result(data, Group(Text(tested, style="bold"), table))

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from w2v_exp.errors import SettingError
 from w2v_exp.experiment.estimate import readable_seconds
 from w2v_exp.experiment.outputs import write_rows
-from w2v_exp.machine import Work, measure_rates, readable_bytes
+from w2v_exp.machine import MEGABYTE, Work, measure_rates, readable_bytes
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.plan import Plan
 from w2v_exp.slices.embeddings import FILE, SliceEmbeddings
@@ -66,16 +66,12 @@ class Slicing:
         rule = plan.slices
         if not isinstance(rule, SliceRule):
             return None
-        sizes, words = np.diff(text.documents), len(text.vocabulary)
+        sizes = np.diff(text.documents)
         try:
             slices = rule.divide(text.names, sizes)
         except SettingError as error:
             raise error.within("slices") from None
-        number = len(slices.labels)
-        of_tokens = np.repeat(slices.of_documents, sizes)
-        used = of_tokens >= 0
-        tokens = np.bincount(of_tokens[used] * words + text.ids[used], minlength=number * words)
-        tokens = tokens.reshape(number, words)
+        tokens = slices.count_words(text.ids, text.documents, len(text.vocabulary))
         require_tokens(slices, tokens.sum(axis=1), tokens.max(axis=1), rule.min_tokens)
         if unused := int((slices.of_documents < 0).sum()):
             _log.info(
@@ -137,7 +133,7 @@ class Slicing:
             metrics["changed_words"] = float(len(found.changed()))
             metrics["tested_words"] = float(len(found.tested()))
         page = SlicesPage(found, title)
-        if self.rule.limit_mb is not None and page.size > self.rule.limit_mb * 1e6:
+        if self.rule.limit_mb is not None and page.size > self.rule.limit_mb * MEGABYTE:
             return metrics, (
                 f"slices.limit_mb={self.rule.limit_mb:g}: {PAGE} would have {readable_bytes(page.size)} and is not "
                 "written. Set slices.limit_mb=null, or a larger slices.min_tokens."

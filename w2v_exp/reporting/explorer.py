@@ -17,7 +17,7 @@ from w2v_exp.embeddings.similarity import directions
 from w2v_exp.embeddings.word_changes import WordChanges, word_changes
 from w2v_exp.errors import UserError, check_number, check_whole, shown
 from w2v_exp.files import replacing
-from w2v_exp.machine import readable_bytes
+from w2v_exp.machine import MEGABYTE, readable_bytes
 from w2v_exp.reporting.pages import WEB, render_page
 from w2v_exp.reporting.projections import (
     AUTOMATIC,
@@ -31,7 +31,6 @@ from w2v_exp.reporting.projections import (
 
 SCRIPTS = ("vectors.js", "runs.js", "map.js", "picture.js", "completion.js", "changes.js", "main.js")
 WIDE_BYTES = 1_000_000  # vectors that take at most this much with 16 bits per number have 16, larger ones 8
-MEGABYTE = 1_000_000
 TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 NOTES = {
     "pca": "First two principal components, {share} of the variance.",

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
 from w2v_exp.errors import shown
-from w2v_exp.machine import readable_bytes
+from w2v_exp.machine import MEGABYTE, readable_bytes
 from w2v_exp.metrics import MORE, QUALITIES, Metric, Ranking, heading_of, metric_of
 from w2v_exp.reporting import style
 from w2v_exp.reporting.comparison import SPREAD, Comparison, Group, Layout, layout_of, pareto_front
@@ -251,7 +251,7 @@ def _draw_cells(
         axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=size)
 
 
-LABELS, MEGABYTE = "labels", 1_000_000
+LABELS = "labels"
 ENCODINGS = ("dense", "sparse", "counts", "streamed")  # by memory; each has its colour in every picture
 NEAR = 1e3  # ratio of numbers of pairs below which labels would overlap
 FURTHEST = 3e3  # times the pairs of the longest text: end of the extrapolated lines

@@ -13,12 +13,12 @@ from w2v_exp.errors import shown
 from w2v_exp.files import replacing
 from w2v_exp.reporting.explorer import packed, quantised
 from w2v_exp.reporting.pages import WEB, render_page
+from w2v_exp.slices.change import SIGNIFICANT
 from w2v_exp.slices.embeddings import SliceEmbeddings
 
 SHARED = ("../explorer/vectors.js", "../explorer/completion.js", "../summary/chart.js")
 SCRIPTS = (*SHARED, "chart.js", "path.js", "main.js")
 BITS = 8
-RATE = 0.05  # of false discoveries
 
 
 class SlicesPage:
@@ -60,7 +60,7 @@ class SlicesPage:
     def html(self) -> str:
         """Return the page."""
         found = self._embeddings
-        tested, changed = found.tested(), found.changed(RATE)
+        tested, changed = found.tested(), found.changed()
         title = shown(self._title, 80)
         data = {
             "words": list(found.words),
@@ -71,7 +71,7 @@ class SlicesPage:
             "vectors": packed(quantised(found.vectors, BITS)),
             "rows": packed(found.rows.astype("<i4")),
             "tokens": packed(found.tokens.astype("<i4")),
-            "rate": RATE,
+            "rate": SIGNIFICANT,
             "changes": [
                 [
                     found.ids[each.word],

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+SIGNIFICANT = 0.05  # false discovery rate of the words that are listed as changed
 LEAST_EXPLAINED = 0.01  # nats a pair
 SMALLEST_P = 1e-6  # that an extrapolation can support
 COUNTED = 10  # permuted values above the observed one, from which their number gives p

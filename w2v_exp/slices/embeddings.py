@@ -17,7 +17,7 @@ from w2v_exp.embeddings.embeddings import Embeddings
 from w2v_exp.embeddings.formats import StoredEmbeddings, read_extras, save_archive
 from w2v_exp.embeddings.similarity import UnknownWordError, directions, nearest
 from w2v_exp.errors import FormatError, ShortRepr, UserError, shown, suggestion
-from w2v_exp.slices.change import Change
+from w2v_exp.slices.change import SIGNIFICANT, Change
 
 FILE = "slices.npz"
 
@@ -218,7 +218,7 @@ class SliceEmbeddings(ShortRepr):
             found.append(Similarity(label, cosine, low, high))
         return found
 
-    def changed(self, rate: float = 0.05) -> list[ChangedWord]:
+    def changed(self, rate: float = SIGNIFICANT) -> list[ChangedWord]:
         """Return the words with a false discovery rate of at most `rate`, the largest changes first."""
         return [word for word in self.tested() if word.q <= rate]
 

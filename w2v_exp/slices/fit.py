@@ -29,7 +29,6 @@ WHOLE_SMOOTHING = 100.0  # pseudo-pairs of a word in the whole text, with contex
 FEWEST_DOCUMENTS = 2  # of a slice, for bands; and of all slices on average, for the test
 COMPANIONS = 3  # nearest words of a chosen word in its first and in its last slice, which get bands as well
 MOST_CHANGED = 8  # words that are chosen because they changed most
-SIGNIFICANT = 0.05  # false discovery rate
 GRADIENTS = 26  # of a problem; test and bands take as long as 8 of them
 QUANTILES = (0.025, 0.975)
 
@@ -120,13 +119,7 @@ class SliceFit:
         self._softmax = FrozenSoftmax(parameters.output, parameters.offset)
         self._unigram = self._softmax.expect(np.zeros((1, self._softmax.dim)))
         self._starts = parameters.embedding
-        sizes = np.diff(text.documents)
-        words = len(text.vocabulary)
-        of_tokens = np.repeat(slices.of_documents, sizes)
-        used = of_tokens >= 0
-        self._tokens = np.bincount(
-            of_tokens[used] * words + text.ids[used], minlength=self._number * words
-        ).reshape(self._number, words)
+        self._tokens = slices.count_words(text.ids, text.documents, len(text.vocabulary))
         require_tokens(slices, self._tokens.sum(axis=1), self._tokens.max(axis=1), rule.min_tokens)
         self._sums = ContextSums(
             text.ids,
@@ -263,7 +256,7 @@ class SliceFit:
         given = [result.ids[word] for word in self._rule.words or probes if word in result.ids]
         words = given
         if self._rule.words is None:
-            changed = [result.ids[each.word] for each in result.changed(SIGNIFICANT)]
+            changed = [result.ids[each.word] for each in result.changed()]
             words = [*given, *changed[:MOST_CHANGED]]
         pairs = {(min(i, j), max(i, j)) for i in given for j in given if i != j}
         for i in words:

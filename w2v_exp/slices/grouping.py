@@ -206,6 +206,26 @@ class Slices:
     labels: list[str]
     of_documents: NDArray[np.intp]
 
+    def count_words(
+        self, ids: NDArray[np.int32], documents: NDArray[np.int64], words: int
+    ) -> NDArray[np.int64]:
+        """Return the occurrences of each word in each slice, shape (S, words).
+
+        Parameters
+        ----------
+        ids : ndarray of int32, shape (n,)
+            Tokens of the text.
+        documents : ndarray of int64, shape (d + 1,)
+            Positions of its documents, as in `EncodedText`.
+        words : int
+            V.
+        """
+        of_tokens = np.repeat(self.of_documents, np.diff(documents))
+        used = of_tokens >= 0
+        number = len(self.labels)
+        counts = np.bincount(of_tokens[used] * words + ids[used], minlength=number * words)
+        return counts.reshape(number, words)
+
 
 def _label(expression: re.Pattern[str], name: str) -> str | None:
     """Return the label in a name; None if it has none."""
