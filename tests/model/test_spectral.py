@@ -171,3 +171,15 @@ print(threads)
 def test_the_first_factors_of_a_process_are_made_in_one_thread(tmp_path):
     done = run_python("-c", FIRST_FACTORS, folder=tmp_path, OPENBLAS_NUM_THREADS="2")
     assert done.stdout.strip() == "{1}", done.stderr
+
+
+@pytest.mark.parametrize("centre_words", [20, 2])
+@pytest.mark.parametrize("dim", [4, 12])
+def test_factors_of_fewer_centres_than_contexts_approximate_their_pmi(centre_words, dim):
+    counts = count_window_pairs([IDS], WINDOW, V, shrinking=True, centre_words=centre_words)
+    factors = SpectralInitialization().factorise(counts, dim, np.random.default_rng(0))
+    assert (factors.embedding.shape, factors.output.shape) == ((centre_words, dim), (V, dim))
+    matrix = positive_pmi(counts, 1, 0.75).toarray()
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    best = (left[:, :dim] * values[:dim]) @ right[:dim]
+    np.testing.assert_allclose(factors.embedding @ factors.output.T, best, atol=1e-9)

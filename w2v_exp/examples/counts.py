@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -62,11 +62,14 @@ class PairCounts(ShortRepr):
         The contexts of each row, by rising id.
     counts : ndarray of float32, shape (n,)
         Number of occurrences, or their summed weight, each above 0.
+    columns : int, optional
+        C: contexts are below it. More than V where only the V most frequent words are centres. None: V.
     """
 
     starts: NDArray[np.int64]
     contexts: NDArray[np.int32]
     counts: NDArray[Any]
+    columns: int | None = None
 
     @classmethod
     def of(cls, pairs: Pairs) -> PairCounts:
@@ -76,9 +79,9 @@ class PairCounts(ShortRepr):
         return cls(starts, contexts.astype(np.int32), counts.astype(np.float32))
 
     @staticmethod
-    def memory(distinct: int, vocabulary_size: int) -> int:
+    def memory(distinct: int, rows: int) -> int:
         """Return the bytes of the counts of `distinct` distinct pairs."""
-        return 8 * distinct + 8 * vocabulary_size
+        return 8 * distinct + 8 * rows
 
     @staticmethod
     def summing_memory(distinct: int) -> int:
@@ -87,9 +90,14 @@ class PairCounts(ShortRepr):
         return max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
 
     @property
-    def vocabulary_size(self) -> int:
-        """V."""
+    def rows(self) -> int:
+        """V, the number of centres, with pairs or without."""
         return len(self.starts) - 1
+
+    @property
+    def vocabulary_size(self) -> int:
+        """C, the number of words that can be contexts."""
+        return self.rows if self.columns is None else self.columns
 
     @property
     def total(self) -> float:
@@ -98,14 +106,14 @@ class PairCounts(ShortRepr):
 
     def by_centre(self) -> NDArray[np.float64]:
         """Return the number of pairs of each centre, shape (V,)."""
-        sums = np.zeros(self.vocabulary_size)
+        sums = np.zeros(self.rows)
         filled = np.flatnonzero(np.diff(self.starts))
         if filled.size:
             sums[filled] = np.add.reduceat(self.counts, self.starts[filled], dtype=np.float64)
         return sums
 
     def by_context(self) -> NDArray[np.float64]:
-        """Return the number of pairs of each context, shape (V,)."""
+        """Return the number of pairs of each context, shape (C,)."""
         sums = np.zeros(self.vocabulary_size)
         for start in range(
             0, len(self.contexts), SUMMED_AT_ONCE
@@ -118,11 +126,11 @@ class PairCounts(ShortRepr):
 
     def divided_by(self, number: float) -> PairCounts:
         """Return these counts, each divided by a number."""
-        return PairCounts(self.starts, self.contexts, self.counts / number)
+        return replace(self, counts=self.counts / number)
 
     def distinct(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
         """Return centres and contexts of the distinct pairs, and their counts."""
-        centres = np.repeat(np.arange(self.vocabulary_size, dtype=np.int32), np.diff(self.starts))
+        centres = np.repeat(np.arange(self.rows, dtype=np.int32), np.diff(self.starts))
         return centres, self.contexts, self.counts
 
 
@@ -230,6 +238,8 @@ class PairCounter:
         window.
     threads : int, optional
         Number of ranges counted in parallel; None: one for each core. The counts do not depend on it.
+    centre_words : int, optional
+        Number of words that are centres: pairs of any later word as the centre are left out. None: all words.
     """
 
     def __init__(
@@ -240,16 +250,20 @@ class PairCounter:
         shrinking: bool = False,
         reach: int | None = None,
         threads: int | None = None,
+        centre_words: int | None = None,
     ) -> None:
         window = require_whole("window", window, at_least=1)
         reach = window if reach is None else min(reach, window)
         # Of windows drawn from 1 … window, reach/window are drawn from 1 … reach; all others are as good as `reach`.
         self._drawn_share = reach / window
         self._others = (
-            PairCounter(reach, vocabulary_size, threads=threads) if shrinking and reach < window else None
+            PairCounter(reach, vocabulary_size, threads=threads, centre_words=centre_words)
+            if shrinking and reach < window
+            else None
         )
         self._window = window = reach
         self._vocabulary_size = vocabulary_size
+        self._centre_words = vocabulary_size if centre_words is None else min(centre_words, vocabulary_size)
         self._threads = threads or available_cores()
         offsets = [*range(-window, 0), *range(1, window + 1)]
         self._offsets = np.array(offsets, np.int32)
@@ -264,7 +278,7 @@ class PairCounter:
         self._waiting_tokens = 0
         self._bounds: NDArray[np.int64] | None = None
         self._runs: list[list[Packed]] = []
-        self._heaviest = np.zeros(vocabulary_size, np.int64)
+        self._heaviest = np.zeros(self._centre_words, np.int64)
 
     @staticmethod
     def memory(statistics: PairStatistics, threads: int | None = None) -> int:
@@ -277,9 +291,7 @@ class PairCounter:
         return max(
             20 * chunk,  # the tokens, their order, and a copy for finding the ranges in it
             round(12 * chunk + growth * 8 * distinct + RANGE_BYTES * range_pairs),
-            4 * (tokens % CHUNK_TOKENS)
-            + 8 * distinct
-            + PairCounts.memory(distinct, statistics.vocabulary_size),
+            4 * (tokens % CHUNK_TOKENS) + 8 * distinct + PairCounts.memory(distinct, statistics.centre_words),
         )
 
     def add(self, ids: NDArray[np.int32], segments: NDArray[np.int64] | None = None) -> None:
@@ -317,7 +329,7 @@ class PairCounter:
             return counts
         others = self._others.finish().counts  # of the same pairs
         mixed = self._drawn_share * counts.counts.astype(np.float64) + (1 - self._drawn_share) * others
-        return PairCounts(counts.starts, counts.contexts, mixed.astype(np.float32))
+        return replace(counts, counts=mixed.astype(np.float32))
 
     def _wait(self, ids: NDArray[np.int32]) -> None:
         self._waiting.append(ids)
@@ -433,7 +445,7 @@ class PairCounter:
 
     def _collect(self) -> PairCounts:
         """Return the counts of all ranges as rows."""
-        V = self._vocabulary_size
+        V, C = self._centre_words, self._vocabulary_size
 
         def merge_all(number: int) -> None:
             self._runs[number] = [merge(self._runs[number])]
@@ -448,11 +460,11 @@ class PairCounter:
             (packed,) = self._runs[number]
             self._runs[number] = []
             place = slice(end - size, end)
-            rows, contexts[place] = np.divmod(pairs_of(packed), np.uint64(V + 1))
+            rows, contexts[place] = np.divmod(pairs_of(packed), np.uint64(C + 1))
             counts[place] = weights_of(packed) * self._unit
             first, last = self._bounds[number : number + 2]
             lengths[first + 1 : last + 1] = np.bincount(rows.astype(np.intp), minlength=last - first)
-        return PairCounts(np.cumsum(lengths), contexts, counts)
+        return PairCounts(np.cumsum(lengths), contexts, counts, C)
 
     def _for_all_ranges(self, work: Callable[[int], None]) -> None:
         numbers = range(len(self._runs))
@@ -465,8 +477,8 @@ class PairCounter:
                 pass  # an error in a thread is raised here
 
     def _count(self, centres: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return the frequency of each word among the centres, (V,)."""
-        return np.bincount(centres, minlength=self._vocabulary_size + 1)[: self._vocabulary_size]
+        """Return the frequency of each word that is counted as a centre, (V,)."""
+        return np.bincount(centres, minlength=self._centre_words)[: self._centre_words]
 
     def _require_room(self, centres: NDArray[np.int32]) -> None:
         """Raise `CorpusError` if a weight might exceed 32 bits.
@@ -506,6 +518,7 @@ def count_window_pairs(
     shrinking: bool = False,
     segments: NDArray[np.int64] | None = None,
     threads: int | None = None,
+    centre_words: int | None = None,
 ) -> PairCounts:
     """Count the pairs of `window_pairs` over texts, without listing them.
 
@@ -513,7 +526,7 @@ def count_window_pairs(
     ----------
     texts : iterable of ndarray of int32
         The ids of texts; windows do not cross from one to the next.
-    window, vocabulary_size, shrinking, threads
+    window, vocabulary_size, shrinking, threads, centre_words
         As for `PairCounter`.
     segments : ndarray of int64, shape (p + 1,), optional
         Of each text: windows do not cross from ``ids[segments[k]:segments[k + 1]]`` to the next segment.
@@ -521,7 +534,7 @@ def count_window_pairs(
     Returns
     -------
     PairCounts
-        Symmetric. Whole numbers up to 2^24 are exact, others to float32.
+        Symmetric, unless `centre_words` leaves some out. Whole numbers up to 2^24 are exact, others to float32.
 
     Raises
     ------
@@ -530,7 +543,9 @@ def count_window_pairs(
     """
     texts = list(texts)
     reach = max((effective_window(window, len(ids), segments) for ids in texts), default=1)
-    counter = PairCounter(window, vocabulary_size, shrinking=shrinking, reach=reach, threads=threads)
+    counter = PairCounter(
+        window, vocabulary_size, shrinking=shrinking, reach=reach, threads=threads, centre_words=centre_words
+    )
     for ids in texts:
         counter.add(ids, segments)
         counter.cut()

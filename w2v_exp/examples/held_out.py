@@ -333,5 +333,5 @@ def sample_cbow(
     )
     contexts = CbowContexts.of(sampler.whole())
     ones = np.ones(len(contexts), np.float32)
-    counts = PairCounts(np.arange(len(contexts) + 1), contexts.targets, ones)
+    counts = PairCounts(np.arange(len(contexts) + 1), contexts.targets, ones, vocabulary_size)
     return CostSample(counts, contexts.matrix(vocabulary_size, mean=mean))

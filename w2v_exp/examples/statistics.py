@@ -208,6 +208,8 @@ class PairStatistics:
         Whether the window of each centre is sampled.
     passes : int
         Number of samples of the text, if words are dropped, whose distinct pairs are counted together.
+    centre_words : int, optional
+        As for `PairCounter`.
     """
 
     def __init__(
@@ -221,8 +223,10 @@ class PairStatistics:
         shrinking_window: bool = False,
         segments: NDArray[np.int64] | None = None,
         passes: int = 1,
+        centre_words: int | None = None,
     ) -> None:
         self.vocabulary_size = vocabulary_size
+        self.centre_words = vocabulary_size if centre_words is None else min(centre_words, vocabulary_size)
         self.window = effective_window(window, len(ids), segments)
         self._ids, self._segments = ids, segments
         self._shrinking_window = shrinking_window
@@ -267,13 +271,21 @@ class PairStatistics:
     @cached_property
     def pairs(self) -> int:
         """Number of pairs, exactly."""
+        spans = _spans(self._samplers[0], 0, len(self._ids))
+        if self.centre_words < self.vocabulary_size:
+            return sum(self._pairs_of_centres(sampled) for sampled in spans)
         if not self.drops_words and not self._shrinking_window:
             return count_pairs(len(self._ids), self.window, self._segments)
-        return sum(sampled.count_pairs() for sampled in _spans(self._samplers[0], 0, len(self._ids)))
+        return sum(sampled.count_pairs() for sampled in spans)
+
+    def _pairs_of_centres(self, sampled: SampledText) -> int:
+        left, right = sampled.context_sizes()
+        is_centre = sampled.ids[sampled.start : sampled.stop] < self.centre_words
+        return int(left[is_centre].sum() + right[is_centre].sum())
 
     @cached_property
     def distinct_by_centre(self) -> NDArray[np.float64]:
-        """Number of distinct contexts of each centre, (V,).
+        """Number of distinct contexts of each centre, (centre_words,).
 
         Exact below 2¹⁸ pairs, else estimated.
 
@@ -289,7 +301,8 @@ class PairStatistics:
         pairs *= len(self._samplers)
         if pairs > LARGEST_SAMPLE:
             words = np.count_nonzero(self.frequencies)
-            return np.minimum(2.0 * self.window * len(self._samplers) * self.frequencies, words)
+            contexts = 2.0 * self.window * len(self._samplers) * self.frequencies[: self.centre_words]
+            return np.minimum(contexts, words)
         return self._distinct_pairs(self._samplers, 0, len(self._ids), pairs)
 
     def distinct_in_batch(self, batch_size: int, order: str) -> int:
@@ -305,7 +318,7 @@ class PairStatistics:
     def _distinct_pairs(
         self, samplers: list[TextSampler], start: int, stop: int, pairs: int
     ) -> NDArray[np.float64]:
-        """Return the distinct contexts of centres, (V,), from sampled pairs."""
+        """Return the distinct contexts of centres, (centre_words,), from sampled pairs."""
         seeded = np.random.default_rng(0)
         tables = seeded.integers(1 << 32, size=(2, self.vocabulary_size), dtype=np.uint32)
         halvings = max(0, (pairs // SAMPLED_PAIRS).bit_length())
@@ -320,8 +333,8 @@ class PairStatistics:
                 if waiting > SAMPLED_PAIRS // 4:
                     found, buffer, waiting = count_distinct(np.concatenate([found, *buffer]))[0], [], 0
         found, _ = count_distinct(np.concatenate([found, *buffer]))
-        by_centre = np.bincount(found // self.vocabulary_size, minlength=self.vocabulary_size)
-        return by_centre * np.float64(1 << halvings)
+        by_centre = np.bincount(found // self.vocabulary_size, minlength=self.centre_words)
+        return by_centre[: self.centre_words] * np.float64(1 << halvings)
 
     def distinct_centres(self, batch_size: int, order: str, mixed: int | None = None) -> int:
         """Return the most distinct centres among a run's possible first batches.

@@ -85,7 +85,7 @@ class SpectralInitialization:
                 "by chance. Use a smaller initialization.shift or a longer text."
             )
         left, values, right = truncated_svd(matrix, dim, generator)
-        embedding, output = (np.zeros((counts.vocabulary_size, dim), dtype) for _ in range(2))
+        embedding, output = (np.zeros((words, dim), dtype) for words in (counts.rows, counts.vocabulary_size))
         embedding[:, : len(values)] = left * values**self.eigenvalue_exponent
         output[:, : len(values)] = right * values ** (1 - self.eigenvalue_exponent)
         return Parameters(embedding, output)
@@ -103,7 +103,7 @@ class SpectralInitialization:
 def positive_pmi(
     counts: PairCounts, shift: float = 1.0, context_exponent: float = 1.0, dtype: DTypeLike = np.float64
 ) -> csr_array:
-    """Return max(0, PMI − log shift), a sparse (V, V) matrix.
+    """Return max(0, PMI − log shift), a sparse (V, C) matrix.
 
     Rows are centres, columns contexts.
 
@@ -127,7 +127,7 @@ def positive_pmi(
     # Indices of 32 bits, as long as they suffice: half the memory, and products are faster.
     index = np.int32 if starts[-1] <= np.iinfo(np.int32).max else np.int64
     parts = information[positive], counts.contexts[positive].astype(index, copy=False), starts.astype(index)
-    return csr_array(parts, shape=(counts.vocabulary_size,) * 2)
+    return csr_array(parts, shape=(counts.rows, counts.vocabulary_size))
 
 
 def truncated_svd(
@@ -140,7 +140,7 @@ def truncated_svd(
 
     Returns
     -------
-    left, values, right : ndarray, shapes (V, r), (r,) and (V, r)
+    left, values, right : ndarray, shapes (V, r), (r,) and (C, r)
         The largest value first; r < `rank` where the matrix has no more values above rounding. In each column of
         `left` the entry of largest magnitude is positive, since signs are otherwise arbitrary.
     """
@@ -170,7 +170,7 @@ def _lanczos_svd(
     """
     from scipy.sparse.linalg import LinearOperator, eigsh
 
-    words = matrix.shape[0]
+    words = matrix.shape[1]
     squared = LinearOperator(
         matrix.shape, matvec=lambda vector: matrix.T @ (matrix @ vector), dtype=matrix.dtype
     )
