@@ -172,7 +172,7 @@ def _lanczos_svd(
 
     words = matrix.shape[1]
     squared = LinearOperator(
-        matrix.shape, matvec=lambda vector: matrix.T @ (matrix @ vector), dtype=matrix.dtype
+        (words, words), matvec=lambda vector: matrix.T @ (matrix @ vector), dtype=matrix.dtype
     )
     start = generator.standard_normal(words).astype(matrix.dtype)
     _, vectors = eigsh(squared, rank, v0=start, rng=generator)
