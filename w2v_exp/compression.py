@@ -19,6 +19,7 @@ from w2v_exp.errors import UserError
 SAMPLE = 1 << 16  # bytes of a buffer, and at most the beginning that a format is recognised by
 # Bytes for the dictionary of LZMA (.xz, .lzma, zips). `xz -9` needs 67 MB; a header of 26 bytes can claim 4 GB.
 LARGEST_DICTIONARY = 1 << 28
+LARGEST_WINDOW = 1 << 27  # of Zstandard, the default of its decoder; `zstd --ultra -22` needs as much
 
 _ENCRYPTED = 1  # of a zip member's flags
 _SMALLEST_DICTIONARY = 4096  # that the format has
@@ -29,6 +30,8 @@ _FORMATS = {
     "lzma": re.compile(
         rb"\x5d\0\0"
     ),  # the older format of xz; it has no magic number, but no text has these bytes
+    # also a frame to be skipped, which parallel and seekable files begin with
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
     "zip": re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
 }
 
@@ -46,7 +49,7 @@ DAMAGE = (
 
 
 def compression_of(beginning: bytes) -> str:
-    """Return the format of a file that begins with these bytes: gzip, bzip2, xz, lzma or zip; "" if none.
+    """Return the format of a file that begins with these bytes: gzip, bzip2, xz, lzma, zstd or zip; "" if none.
 
     >>> compression_of(b"BZh91AY&SY..."), compression_of(b"PK is a text")
     ('bzip2', '')
@@ -55,11 +58,13 @@ def compression_of(beginning: bytes) -> str:
 
 
 def decompressed(stream: IO[bytes], compression: str) -> io.BufferedReader:
-    """Return what a stream of gzip, bzip2, xz or lzma holds, all of its parts one after the other.
+    """Return what a stream of gzip, bzip2, xz, lzma or zstd holds, all of its parts one after the other.
 
-    Damage is found when it is read: whatever lies behind the data (except zeros, as tapes and xz add them) is damage.
-    Reading raises an exception of `DAMAGE` or OSError.
+    Damage is found when it is read: whatever lies behind the data is damage, except zeros (as tapes and xz add them)
+    behind any but zstd. Reading raises an exception of `DAMAGE` or OSError.
     """
+    if compression == "zstd":
+        return ReadStream(_zstandard_reader(stream)).buffered()
     if compression == "gzip":
         # The classes of the standard library for the other formats ignore what lies behind the data.
         return ReadStream(gzip.GzipFile(fileobj=stream).read).buffered()
@@ -70,6 +75,8 @@ def decompressed(stream: IO[bytes], compression: str) -> io.BufferedReader:
 class ReadStream(io.RawIOBase):
     """A stream of what a function reads; it returns fewer bytes than the buffer holds only at the end.
 
+    Once reading has failed, it fails again: decompressors return anything after an error.
+
     Parameters
     ----------
     read : callable
@@ -78,6 +85,7 @@ class ReadStream(io.RawIOBase):
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
+        self._error: Exception | None = None
 
     def buffered(self) -> io.BufferedReader:
         """Return a reader of this stream that can peek at its next `SAMPLE` bytes."""
@@ -89,10 +97,16 @@ class ReadStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer; return the number of bytes."""
+        if self._error:
+            raise self._error
         filled = 0
-        while filled < len(buffer) and (piece := self._read(len(buffer) - filled)):
-            buffer[filled : filled + len(piece)] = piece
-            filled += len(piece)
+        try:
+            while filled < len(buffer) and (piece := self._read(len(buffer) - filled)):
+                buffer[filled : filled + len(piece)] = piece
+                filled += len(piece)
+        except Exception as error:
+            self._error = error
+            raise
         return filled
 
 
@@ -130,13 +144,33 @@ class _Parts:
 
 
 class DictionaryError(UserError):
-    """Data that needs more memory to decompress than `LARGEST_DICTIONARY`."""
+    """Data that needs more memory to decompress than `LARGEST_DICTIONARY`, or `LARGEST_WINDOW`."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            f"it needs more than {LARGEST_DICTIONARY >> 20} MiB for its dictionary; "
-            "compress it again, with a smaller one (xz -9 has 64 MiB)"
-        )
+    def __init__(self, largest: int = 0, remedy: str = "with a smaller one (xz -9 has 64 MiB)") -> None:
+        largest = (largest or LARGEST_DICTIONARY) >> 20
+        super().__init__(f"it needs more than {largest} MiB for its dictionary; compress it again, {remedy}")
+
+
+def _zstandard_reader(stream: IO[bytes]) -> Callable[[int], bytes]:
+    """Return a function that reads the frames of Zstandard data, whose checksums and ends are checked."""
+    import pyarrow as pa  # 0.1 s
+
+    source = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
+
+    def read(count: int) -> bytes:
+        try:
+            return source.read(count)  # type: ignore[no-any-return]
+        except OSError as error:
+            message = str(error)
+            if error.errno is not None:  # of the file, not of its data
+                raise
+            if "too much memory" in message:
+                raise DictionaryError(LARGEST_WINDOW, "with zstd --long=27 or less") from error
+            if "Truncated" in message:
+                raise EOFError from error
+            raise
+
+    return read
 
 
 def _new_lzma_decompressor() -> lzma.LZMADecompressor:

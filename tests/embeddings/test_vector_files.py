@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import settings as property_settings
@@ -53,6 +54,10 @@ def zipped(content, method=zipfile.ZIP_DEFLATED, companions=True):
     return stream.getvalue()
 
 
+def zstandard(content):
+    return pa.compress(content, codec="zstd", asbytes=True)
+
+
 COMPRESSIONS = {
     "plain": bytes,
     "gzip": gzip.compress,
@@ -63,6 +68,7 @@ COMPRESSIONS = {
     "xz, two streams with padding": lambda content: (
         lzma.compress(content[:9]) + b"\0" * 8 + lzma.compress(content[9:]) + b"\0" * 4
     ),
+    "zstd, two frames": lambda content: zstandard(content[:9]) + zstandard(content[9:]),
     "zip": zipped,
     "zip, stored": lambda content: zipped(content, zipfile.ZIP_STORED, companions=False),
     "zip by bzip2": lambda content: zipped(content, zipfile.ZIP_BZIP2),
@@ -205,7 +211,7 @@ def test_binary_vectors_without_a_header_are_not_written(tmp_path):
         ("2 2\nriver 1 0\n".encode("utf-16"), "is UTF-16 or UTF-32 text, but must be UTF-8"),
         ("2 2\nriver 1 0\n".encode("utf-32"), "is UTF-16 or UTF-32 text"),
         (b"vectors.txt" + b"\0" * 246 + b"ustar\x0000" + b"\0" * 249 + GLOVE, "is a tar archive"),
-        (b"\x28\xb5\x2f\xfd\x04", "is Zstandard data, which is not supported"),
+        (b"\x28\xb5\x2f\xfd\x04", "ends in the middle of its compressed data"),
         (b"\x89HDF\r\n\x1a\n", "is an HDF5 file, which is not supported"),
         (zipped(b"")[:-30], "is not a NumPy archive .* or is truncated"),
         (gzip.compress(lzma.compress(GLOVE)), "is compressed twice: it is xz data inside gzip"),

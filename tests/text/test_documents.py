@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gc
 import gzip
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from w2v_exp import compression
@@ -33,6 +35,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2.compress,
     "xz": lzma.compress,
     "lzma": lambda content: lzma.compress(content, lzma.FORMAT_ALONE),
+    "zst": lambda content: pa.compress(content, codec="zstd", asbytes=True),
 }
 
 
@@ -157,8 +160,10 @@ def test_long_names_in_a_tar_are_read(tmp_path, format):
 def test_parts_one_after_the_other_are_one_text(tmp_path, pack):
     parts = [COMPRESS[pack](word) for word in (b"one ", b"", b"two")]
     zeros = bytes(512)
-    assert read(written(tmp_path / "a", b"".join(parts) + zeros)) == "one two"
-    if pack != "gz":
+    assert read(written(tmp_path / "a", b"".join(parts))) == "one two"
+    if pack != "zst":
+        assert read(written(tmp_path / "a", b"".join(parts) + zeros)) == "one two"
+    if pack not in ("gz", "zst"):
         assert read(written(tmp_path / "a", (zeros if pack != "lzma" else b"").join(parts))) == "one two"
     with pytest.raises(CorpusError, match="cannot be read"):
         read(written(tmp_path / "a", b"".join(parts) + b"and garbage"))
@@ -223,7 +228,6 @@ def test_a_zip_with_a_password_is_refused_with_a_remedy(tmp_path):
         (zipped({"mimetype": b"application/epub+zip"}), "is an e-book"),
         (b"%PDF-1.7 text", "is a PDF document, which is not read. Convert it"),
         (zipped({"a.pdf": b"%PDF-1.7 text"}), r"\(member a\.pdf\) is a PDF document"),
-        (b"\x28\xb5\x2f\xfd text", "is Zstandard data, which is not read. Decompress it first: zstd -d"),
         (tarred(TEXTS) + tarred(TEXTS), "goes on behind its end"),
         (tarred({"a\n\x1b[2J": b"\xff"}), r"\(member a��\[2J\) is not UTF-8"),
     ],
@@ -237,8 +241,8 @@ def test_what_is_no_text_is_refused_with_a_remedy(tmp_path, content, message):
 
 def test_members_that_are_compressed_are_read(tmp_path):
     members = {f"a.{name}": pack(b"word") for name, pack in COMPRESS.items()}
-    assert read(written(tmp_path / "a.zip", zipped(members))).split() == ["word"] * 4
-    assert read(written(tmp_path / "a.tar.gz", gzip.compress(tarred(members)))).split() == ["word"] * 4
+    assert read(written(tmp_path / "a.zip", zipped(members))).split() == ["word"] * 5
+    assert read(written(tmp_path / "a.tar.gz", gzip.compress(tarred(members)))).split() == ["word"] * 5
     with pytest.raises(CorpusError, match=r"member a\.gz\) ends in the middle"):
         read(written(tmp_path / "a.zip", zipped({"a.gz": b""})))
 
@@ -291,6 +295,46 @@ def test_an_xz_that_claims_a_dictionary_is_refused_and_a_usual_one_is_read(tmp_p
         read(file)
 
 
+def zstandard_that_claims(log: int) -> bytes:
+    """Return a frame of an empty block, whose header claims a window of 2**log bytes."""
+    return b"\x28\xb5\x2f\xfd" + bytes([0, (log - 10) << 3]) + b"\1\0\0"
+
+
+def test_a_large_window_of_zstandard_is_refused_with_the_option_that_makes_a_smaller_one(tmp_path):
+    assert read(written(tmp_path / "a.zst", zstandard_that_claims(27) + COMPRESS["zst"](b"word"))) == "word"
+    for log in (28, 31, 41):
+        with pytest.raises(CorpusError, match=r"more than 128 MiB for its dictionary; .* zstd --long=27"):
+            read(written(tmp_path / "a.zst", zstandard_that_claims(log)))
+
+
+SKIPPED = b"\x53\x2a\x4d\x18" + struct.pack("<I", 5) + b"index"  # a frame to be skipped
+# Of the tool zstd, with the checksum of its content, "alpha beta\ngamma delta\n" 9 times.
+CHECKED = base64.b64decode("KLUv/QRo9QAAuGFscGhhIGJldGEKZ2FtbWEgZGVsdGEKAQBrSs0mgwNnqA==")
+
+
+def test_frames_of_zstandard_that_are_no_data_are_skipped(tmp_path):
+    """As those that parallel and seekable files begin or end with."""
+    data = COMPRESS["zst"](b"some words")
+    for content in (SKIPPED + data, data + SKIPPED, SKIPPED + data + SKIPPED):
+        assert read(written(tmp_path / "a.zst", content)) == "some words"
+
+
+def test_no_flipped_bit_of_a_zstandard_file_with_a_checksum_changes_the_text(tmp_path):
+    """Each of them is an error with the name of the file, or without effect."""
+    text = "alpha beta\ngamma delta\n" * 9
+    assert read(written(tmp_path / "a.zst", CHECKED)) == text
+    refused = 0
+    for bit in range(8 * len(CHECKED)):
+        content = bytearray(CHECKED)
+        content[bit // 8] ^= 1 << bit % 8
+        try:
+            assert read(written(tmp_path / "a.zst", bytes(content))) in (text, ""), bit
+        except CorpusError as error:
+            assert str(error).startswith(str(tmp_path / "a.zst")), error
+            refused += 1
+    assert refused > 8 * len(CHECKED) - 40
+
+
 def test_a_tar_whose_headers_claim_much_is_read_in_bounded_memory(tmp_path):
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 33
@@ -303,7 +347,7 @@ BLANKS = b" " * (1 << 20)
 
 @pytest.mark.cases(every=3)
 @pytest.mark.parametrize(
-    "pack", ["gz", "bz2", "xz", "zip", "bzip2.zip", "lzma.zip", "tar.gz", "members.tar.gz"]
+    "pack", ["gz", "bz2", "xz", "zst", "zip", "bzip2.zip", "lzma.zip", "tar.gz", "members.tar.gz"]
 )
 def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_path, pack):
     large = BLANKS * 32 + b"word"
@@ -329,13 +373,15 @@ def test_what_unpacks_to_a_thousand_times_as_much_is_read_in_bounded_memory(tmp_
     assert peak < (3e6 if pack == "members.tar.gz" else 20e6)
 
 
-@pytest.mark.parametrize("name", ["book.txt", "book.txt.gz", "books.zip", "books.tar"])
+@pytest.mark.parametrize("name", ["book.txt", "book.txt.gz", "book.txt.zst", "books.zip", "books.tar"])
 def test_a_reader_that_stops_early_leaves_no_file_open(name, tmp_path, monkeypatch):
     monkeypatch.setattr("w2v_exp.text.chunks.CHUNK_CHARACTERS", 4)
     for number in range(2):
         (tmp_path / f"{number}.txt").write_text("some words " * 50)
     if name.endswith(".gz"):
         (tmp_path / name).write_bytes(gzip.compress(b"some words " * 50))
+    elif name.endswith(".zst"):
+        (tmp_path / name).write_bytes(COMPRESS["zst"](b"some words " * 50))
     elif name.endswith(".zip"):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.write(tmp_path / "0.txt", "0.txt")

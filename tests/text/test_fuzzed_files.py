@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from w2v_exp.errors import UserError
@@ -31,7 +32,7 @@ from w2v_exp.text.tokenizers import (
 from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXT = "Ein Wort, İki kelime; e\u0301tat \ufeff日本 – don’t\r\n\r\nगिन\u200d १२\n".encode() * 12
-SUFFIXES = ["", ".txt", ".gz", ".tgz", ".bz2", ".xz", ".lzma", ".zip", ".tar"]
+SUFFIXES = ["", ".txt", ".gz", ".tgz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar"]
 LARGEST_GROWTH = 700_000_000  # bytes; a dictionary of LZMA may take 256 MiB of them
 
 
@@ -59,6 +60,7 @@ SEEDS = [
     bz2.compress(TEXT) + bz2.compress(TEXT),
     lzma.compress(TEXT) + lzma.compress(TEXT),
     lzma.compress(TEXT, lzma.FORMAT_ALONE),
+    pa.compress(TEXT, codec="zstd", asbytes=True) * 2,
     *map(zipped, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
     *map(tarred, (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)),
     gzip.compress(tarred(tarfile.PAX_FORMAT)),

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from w2v_exp.errors import CorpusError, SettingError
@@ -19,7 +20,9 @@ from w2v_exp.text.size import RATIOS, estimated_bytes
 from w2v_exp.text.text8 import Text8Corpus
 
 TEXT = b"the cat sat on the mat\n" * 1000
-COMPRESSED = {"gzip": gzip.compress(TEXT), "bzip2": bz2.compress(TEXT), "xz": lzma.compress(TEXT)}
+COMPRESSED = {"gzip": gzip.compress(TEXT), "bzip2": bz2.compress(TEXT), "xz": lzma.compress(TEXT)} | {
+    "zstd": pa.compress(TEXT, codec="zstd", asbytes=True)
+}
 
 
 def size(path: Path) -> int | None:

@@ -96,9 +96,9 @@ class Embeddings(ShortRepr, WordQueries):
     ) -> Embeddings:
         """Read a file or pipe in the format of `save`, word2vec or GloVe.
 
-        The format is recognised by content, not by name; gzip, bzip2, xz and zip are decompressed. Word2vec's formats
-        (text or binary) and GloVe's text have input vectors only, read as float32. Nothing is unpickled. The embeddings
-        of a run in MLflow are loaded by `w2v_exp.load_run`.
+        The format is recognised by content, not by name; gzip, bzip2, xz, zstd and zip are decompressed. Word2vec's
+        formats (text or binary) and GloVe's text have input vectors only, read as float32. Nothing is unpickled.
+        The embeddings of a run in MLflow are loaded by `w2v_exp.load_run`.
 
         Parameters
         ----------

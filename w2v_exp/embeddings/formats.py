@@ -298,7 +298,7 @@ def _decoded(path: Path, buffer: NDArray[Any]) -> list[str]:
 
 
 PICKLE = b"\x80"
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 SUFFIXES = {".npz": "npz", ".txt": "word2vec", ".vec": "word2vec", ".bin": "word2vec-binary"}
 ARCHIVES: dict[str, Callable[[IO[bytes], StoredEmbeddings], None]] = {
     "npz": write_archive,

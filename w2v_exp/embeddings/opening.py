@@ -37,7 +37,6 @@ ALWAYS_READ = 1 << 26  # decompressed bytes that are read at any ratio
 SPOOLED_AT_ONCE = 1 << 22
 
 _UNREADABLE = {
-    "Zstandard data": re.compile(rb"\x28\xb5\x2f\xfd"),
     "a 7-Zip archive": re.compile(rb"7z\xbc\xaf\x27\x1c"),
     "a RAR archive": re.compile(rb"Rar!\x1a\x07"),
     "a tar archive": re.compile(rb"(?s)[^\n]{1,99}\0.{157,256}ustar[\0 ]"),
@@ -74,7 +73,7 @@ class Content(NamedTuple):
 def opened(path: Path) -> Iterator[Content]:
     """Open a file and decompress it if it is compressed.
 
-    The compression (gzip, bzip2, xz, or zip with a single file in it) is recognised by content.
+    The compression (gzip, bzip2, xz, zstd, or zip with a single file in it) is recognised by content.
 
     Raises
     ------

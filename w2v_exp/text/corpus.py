@@ -138,10 +138,10 @@ class TextCorpus(ShownCorpus, ShortRepr):
 class FileCorpus(ShownCorpus):
     """Files of UTF-8 text: one file, a folder (with all below it), a glob (``**``: any depth), or a pipe.
 
-    Files may be compressed (gzip, bzip2, xz, lzma, zip) or archives (zip, tar, compressed tar), recognised by their
-    content; each member of an archive is a document. Files are read as streams, in the order of their names, folder by
-    folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and backups
-    see :func:`w2v_exp.text.documents.find_files`; what is skipped is printed.
+    Files may be compressed (gzip, bzip2, xz, lzma, zstd, zip) or archives (zip, tar, compressed tar), recognised by
+    their content; each member of an archive is a document. Files are read as streams, in the order of their names,
+    folder by folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and
+    backups see :func:`w2v_exp.text.documents.find_files`; what is skipped is printed.
 
     Parameters
     ----------

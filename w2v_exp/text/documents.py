@@ -274,12 +274,14 @@ _PROMISED = {
     ".xz": "xz",
     ".txz": "xz",
     ".lzma": "lzma",
+    ".zst": "zstd",
+    ".zstd": "zstd",
+    ".tzst": "zstd",
     ".zip": "zip",
     ".tar": "tar",
 }
 # Files that are no text, and the remedy.
 _FOREIGN = (
-    (re.compile(rb"\x28\xb5\x2f\xfd"), "Zstandard data", "Decompress it first: zstd -d"),
     (re.compile(rb"\x1f\x9d"), "data of compress (.Z)", "Decompress it first: gzip -d"),
     (re.compile(rb"\x04\x22\x4d\x18"), "LZ4 data", "Decompress it first: lz4 -d"),
     (re.compile(rb"LZIP\x01"), "data of lzip", "Decompress it first: lzip -d"),

@@ -346,7 +346,7 @@ def _recorded_in(folder: Path) -> tuple[str, str]:
     return header.name, header.params.get("embedding", "input")
 
 
-SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zip")
+SUFFIXES = (".npz", ".txt", ".vec", ".bin", ".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 @dataclass(frozen=True)

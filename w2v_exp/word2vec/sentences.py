@@ -57,7 +57,7 @@ class LineSentence:
     Parameters
     ----------
     source : Path, str, or file
-        The file, also compressed (gzip, bzip2, xz, lzma), or an open file that can be sought.
+        The file, also compressed (gzip, bzip2, xz, lzma, zstd), or an open file that can be sought.
     max_sentence_length : int
         Longer lines are cut into lists of this number of words.
     limit : int, optional
