@@ -17,6 +17,7 @@ CORE = {
     "model": {"text", "examples"},
     "training": {"text", "examples", "model"},
     "embeddings": {"text", "examples", "model"},
+    "counting": {"text", "examples"},
     "slices": {"text", "examples", "model", "embeddings"},
     "word2vec": {"text", "examples", "model", "training", "embeddings"},
 }
@@ -41,6 +42,8 @@ HEAVY = {
     "sklearn",
     "gensim",
     "optuna",
+    "distributed",
+    "submitit",
 }
 WHERE_NEEDED = {
     ("w2v_exp", "pandas"),  # for the type checker

@@ -18,6 +18,7 @@ from w2v_exp.choices import (
     make_choice,
     option_name,
 )
+from w2v_exp.counting.engines import EngineChoice
 from w2v_exp.embeddings.evaluation import Evaluation
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice, suggestion
 from w2v_exp.examples.batches import ORDERS, Architecture, LabelEncoding
@@ -70,6 +71,7 @@ class Plan:
     schedule: Schedule
     validation: ValidationRule
     cache: TextCache | NoCache
+    counting: EngineChoice
     evaluation: Evaluation
     explorer: ExplorerRule | NoExplorer
     slices: SliceRule | NoSlices

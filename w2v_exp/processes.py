@@ -157,6 +157,8 @@ def _raise_deferred() -> None:
 HELD_BACK = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
 SIGNAL_SECONDS = 0.5
 SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
+# For workers that use one core each. BLAS reads it when it is loaded: by default it starts one thread per core.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
 
 def may_be_copied() -> bool:

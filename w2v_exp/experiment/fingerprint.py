@@ -32,6 +32,7 @@ FORMAT = 2  # of the description below: raise by one whenever a key means someth
 # Keys that only change how a run is recorded, resumed and shown.
 NOT_OF_THE_RESULT = {
     "cache",
+    "counting",
     "tracking",
     "explorer",
     "checkpoint",

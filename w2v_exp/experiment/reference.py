@@ -39,6 +39,7 @@ PURPOSES = {
     "schedule": "The change of the learning rate during training.",
     "validation": "A held-out part of the text, to measure the cost on pairs that are not trained on.",
     "cache": "Encoded texts that are kept on disk for later runs.",
+    "counting": "The engine that counts texts too long for one process. The counts do not depend on it.",
     "evaluation": "Scores of embeddings on word pairs and analogies, and associations of sets of words.",
     "explorer": "A page to explore the embeddings of a run in a browser.",
     "slices": "Embeddings for each slice of the text, such as its years, and the words that change.",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from w2v_exp.errors import UserError
 from w2v_exp.launching.task import OUTPUT_FILE, Task, has_result, run_task
-from w2v_exp.processes import HELD_BACK, Terminated, interruptions_held_back
+from w2v_exp.processes import HELD_BACK, ONE_THREAD, Terminated, interruptions_held_back
 
 if TYPE_CHECKING:
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
@@ -59,8 +59,6 @@ class Executor(Protocol):
         """End all remaining processes at once."""
 
 
-# At the start: each run sets its own number of threads. BLAS would start one per core, and all would wait.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 ORPHAN_SECONDS = 20.0  # in which a run saves its results after the sweep's process has died
 
 
@@ -126,7 +124,10 @@ def _new_worker() -> ProcessPoolExecutor:
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
-        max_workers=1, initializer=_begin_worker, initargs=(os.getpid(),), env=ONE_THREAD
+        max_workers=1,
+        initializer=_begin_worker,
+        initargs=(os.getpid(),),
+        env=ONE_THREAD,  # runs set their own number
     )
 
 
