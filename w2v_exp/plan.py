@@ -15,6 +15,7 @@ from w2v_exp.choices import (
     MlflowTracking,
     NoCache,
     NoTracking,
+    Pretrained,
     make_choice,
     option_name,
 )
@@ -22,6 +23,7 @@ from w2v_exp.counting.engines import EngineChoice
 from w2v_exp.embeddings.evaluation import Evaluation
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice, suggestion
 from w2v_exp.examples.batches import ORDERS, Architecture, LabelEncoding
+from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import Subsampling
 from w2v_exp.machine import MOST_CORES, automatic_threads
@@ -132,6 +134,14 @@ class Plan:
                 "waits for the cost of held-out pairs to fall, and none are held out; add validation=held_out.",
             )
         self.labels.check(self)
+        fewer = isinstance(self.labels, CountsRule) and self.labels.centre_words is not None
+        if fewer and isinstance(self.initialization, Pretrained):
+            raise SettingError(
+                "initialization",
+                self.option("initialization"),
+                "is not supported with labels.centre_words: saved embeddings lack the output vectors of words that "
+                "are contexts only. Use labels.centre_words=null or another initialization.",
+            )
         self._check_slices()
         if self.workers > 1 and not self.labels.in_blocks:
             raise SettingError(

@@ -73,6 +73,11 @@ GRID = [
         "labels=counts labels.count_exponent=0.8 objective=hierarchical_softmax window=5 dim=30 dtype=float32",
     ),
     (600_000, 8000, "labels=counts labels.count_exponent=0.8 window=5 dim=30 order=shuffled dtype=float32"),
+    (
+        300_000,
+        60_000,
+        "labels=counts labels.centre_words=2000 window=5 dim=50 dtype=float32 optimizer=adagrad order=shuffled",
+    ),
     (100_000, 20_000, "labels=streamed window=5 dim=90 batch_size=1024"),
     (400_000, 20_000, "model=cbow labels=sparse window=10 dim=20 dtype=float32 batch_size=256"),
     (100_000, 20_000, "model=cbow labels=streamed window=5 dim=60 batch_size=512"),
@@ -117,6 +122,24 @@ SLOW = [  # large batches, segments, draws, factors, several cores
         10_000,
         None,
         "labels=counts labels.count_exponent=0.85 dim=70 initialization=spectral dtype=float32",
+    ),
+    (
+        300_000,
+        40_000,
+        None,
+        "labels=counts labels.centre_words=3000 window=5 dim=70 initialization=spectral epochs=0 dtype=float32",
+    ),
+    (
+        600_000,
+        8000,
+        25,
+        "labels=counts labels.centre_words=4000 labels.count_exponent=0.8 dim=20 dtype=float32",
+    ),
+    (
+        300_000,
+        30_000,
+        None,
+        "labels=counts labels.centre_words=300 subsampling=word2vec dim=20 optimizer=adam",
     ),
     (300_000, 4000, None, "labels=counts threads=2 dtype=float32 labels.centres=1500 dim=200"),
     (

@@ -36,6 +36,7 @@ WAYS = [
     "labels=sparse order=shuffled",
     "labels=counts",
     "labels=counts labels.centres=64 order=shuffled",
+    "labels=counts labels.centre_words=100 labels.smoothing=5",
     "labels=streamed",
     "labels=sparse model=cbow batch_size=32",
     "labels=streamed model=cbow",

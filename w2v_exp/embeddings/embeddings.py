@@ -77,11 +77,15 @@ class Embeddings(ShortRepr, WordQueries):
     def from_training(cls, vocabulary: Vocabulary, parameters: Parameters) -> Embeddings:
         """Return embeddings with a copy of the trained parameters.
 
-        The output matrix must have a row for each word: see `Trainer.word_parameters`.
+        The output matrix must have a row for each word: see `Trainer.word_parameters`. Words without an embedding,
+        which are contexts only, are left out.
         """
         require_kind("vocabulary", vocabulary, Vocabulary, "a Vocabulary")
         require_kind("parameters", parameters, Parameters, "Parameters")
-        return cls(vocabulary.words, vocabulary.counts, parameters.embedding.copy(), parameters.output.copy())
+        centres, output = parameters.embedding, parameters.output
+        if len(centres) < len(output) == len(vocabulary):
+            vocabulary, output = vocabulary.first(len(centres)), output[: len(centres)]
+        return cls(vocabulary.words, vocabulary.counts, centres.copy(), output.copy())
 
     @classmethod
     def load(

@@ -79,6 +79,7 @@ class SkipGram:
             generator,
             keep=keep,
             shrinking_window=options.shrinking_window,
+            centre_words=options.labels.number_of_centres(vocabulary_size),
         )
 
 

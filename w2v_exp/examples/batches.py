@@ -35,6 +35,8 @@ class TrainingExamples(ABC):
         Pairs of an epoch, or the sum of their weights; where they are sampled, the expected number.
     order : {"corpus", "blocks", "shuffled"}
         Order of the batches.
+    centre_words : int, optional
+        Number of words that have an embedding, the most frequent ones. None: all of the vocabulary.
 
     Attributes
     ----------
@@ -49,11 +51,14 @@ class TrainingExamples(ABC):
 
     block: BlockShape | None = None
 
-    def __init__(self, vocabulary_size: int, pairs_per_epoch: float, order: str) -> None:
+    def __init__(
+        self, vocabulary_size: int, pairs_per_epoch: float, order: str, centre_words: int | None = None
+    ) -> None:
         require_choice("order", order, ORDERS)
         if not pairs_per_epoch:
             raise no_pair_error()
         self.vocabulary_size = vocabulary_size
+        self.centre_words = vocabulary_size if centre_words is None else centre_words
         self.pairs_per_epoch = pairs_per_epoch
         self.order = order
 
@@ -170,7 +175,7 @@ class TrainingOptions(Protocol):
 
     @property
     def objective(self) -> Any:
-        """The objective, with `counted_examples` and `accepts_blocks`."""
+        """The objective; encodings need its class attributes."""
 
     @property
     def optimizer(self) -> Any:
@@ -266,6 +271,10 @@ class LabelEncoding(ABC):
     def step_size(self, options: TrainingOptions) -> int:
         """Return the most distinct centres of a step."""
         return options.batch_size
+
+    def number_of_centres(self, vocabulary_size: int) -> int:
+        """Return the number of words that are centres, and have an embedding."""
+        return vocabulary_size
 
     def block_tokens(self, words: int, window: int) -> int | None:
         """Return the centres per block for `words` words; None without blocks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +40,9 @@ class CountsRule(LabelEncoding):
     sampled_passes : int
         Where frequent words are subsampled, number of samples of the text that counts are the mean of: dropping words
         widens windows, so there are no exact counts.
+    centre_words : int, optional
+        Only this many of the most frequent words are centres, and get an embedding; all words of the vocabulary are
+        contexts. None: all words are centres.
     """
 
     centres: int = 512
@@ -47,6 +50,7 @@ class CountsRule(LabelEncoding):
     centre_exponent: float = 1.0
     count_exponent: float = 1.0
     sampled_passes: int = 3
+    centre_words: int | None = None
 
     counts_pairs: ClassVar[bool] = True
 
@@ -56,14 +60,25 @@ class CountsRule(LabelEncoding):
         check_number(self, "centre_exponent", at_least=0, at_most=1)
         check_number(self, "count_exponent", above=0, at_most=1)
         check_whole(self, "sampled_passes", at_least=1, at_most=1_000)
+        if self.centre_words is not None:
+            check_whole(self, "centre_words", at_least=1)
 
     def check(self, options: TrainingOptions) -> None:
-        """Raise `SettingError` for cbow, whose examples are not pairs."""
+        """Raise `SettingError` for cbow, whose examples are not pairs.
+
+        The same for fewer centres than contexts where the objective or the initialization has no place for them.
+        """
         if options.model.context is not None:
             raise SettingError(
                 "labels",
                 "counts",
                 "is not supported with model=cbow, which has no pairs to count; use labels=sparse or streamed.",
+            )
+        if self.centre_words is not None and not options.objective.allows_fewer_centres:
+            raise SettingError(
+                "labels.centre_words",
+                self.centre_words,
+                f"is not supported with objective={options.option('objective')}. Use objective=softmax.",
             )
 
     def examples(
@@ -97,6 +112,7 @@ class CountsRule(LabelEncoding):
             subsampling=options.subsampling,
             segments=text.segments,
             passes=self.sampled_passes,
+            centre_words=self.centre_words,
         )
 
     def memory(self, statistics: PairStatistics, options: TrainingOptions) -> ExamplesMemory:
@@ -114,6 +130,10 @@ class CountsRule(LabelEncoding):
     def step_size(self, options: TrainingOptions) -> int:
         """Return the centres of a step."""
         return self.centres
+
+    def number_of_centres(self, vocabulary_size: int) -> int:
+        """Return the number of words that are centres, V."""
+        return vocabulary_size if self.centre_words is None else min(self.centre_words, vocabulary_size)
 
     def damp(self, counts: NDArray[Any]) -> NDArray[Any]:
         """Return counts as they stand in labels."""
@@ -163,6 +183,7 @@ class CountsRule(LabelEncoding):
             vocabulary_size,
             shrinking=shrinking_window,
             reach=effective_window(window, len(ids), segments),
+            centre_words=self.centre_words,
         )
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         passes = 1 if keep is None else self.sampled_passes
@@ -177,7 +198,7 @@ class CountsRule(LabelEncoding):
 class CountedExamples(TrainingExamples):
     """Counted pairs as batches: an epoch is one exact pass over all pairs.
 
-    It takes O(V²·dim), whatever the number of pairs.
+    It takes O(V·C·dim) for V centres and C contexts, whatever the number of pairs.
 
     Parameters
     ----------
@@ -205,12 +226,12 @@ class CountedExamples(TrainingExamples):
         order: str = "shuffled",
         dtype: DTypeLike = np.float64,
     ) -> None:
-        super().__init__(counts.vocabulary_size, counts.total, order)
+        super().__init__(counts.vocabulary_size, counts.total, order, counts.rows)
         self._pairs = counts
         self.rule = rule or CountsRule()
         self._pairs_by_centre = counts.by_centre()
         self._damped = self.rule.damp(counts.counts)
-        self._labels_by_centre = PairCounts(counts.starts, counts.contexts, self._damped).by_centre()
+        self._labels_by_centre = replace(counts, counts=self._damped).by_centre()
         self._centres = np.flatnonzero(self._pairs_by_centre).astype(np.int32)
         raised = self._pairs_by_centre**self.rule.centre_exponent
         raised[self._pairs_by_centre == 0] = 0
@@ -230,7 +251,7 @@ class CountedExamples(TrainingExamples):
 
     @property
     def context_shares(self) -> NDArray[np.float64]:
-        """Share of the pairs that have each word as context, (V,)."""
+        """Share of the pairs that have each word as context, (C,)."""
         return self._context_shares
 
     @staticmethod
@@ -244,11 +265,11 @@ class CountedExamples(TrainingExamples):
         """
         by_centre = statistics.distinct_by_centre
         distinct = int(by_centre.sum())
-        counts = PairCounts.memory(distinct, statistics.vocabulary_size)
+        counts = PairCounts.memory(distinct, statistics.centre_words)
         summing = counts + PairCounts.summing_memory(distinct)
         damped = 4 * distinct * (rule.count_exponent != 1)  # stay beside the counts, as float32
         peak_build = max(PairCounter.memory(statistics) + statistics.sampled_memory, summing + damped)
-        contexts = by_centre[statistics.frequencies > 0]
+        contexts = by_centre[statistics.frequencies[: statistics.centre_words] > 0]
         size = min(rule.centres, len(contexts))
         slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]
         if order == "shuffled":
@@ -259,7 +280,7 @@ class CountedExamples(TrainingExamples):
     @staticmethod
     def epoch(statistics: PairStatistics, rule: CountsRule, options: TrainingOptions) -> EpochShape:
         """Return the size of an epoch of the examples of a text."""
-        centres = max(1, int(np.count_nonzero(statistics.frequencies)))
+        centres = max(1, int(np.count_nonzero(statistics.frequencies[: statistics.centre_words])))
         size = min(rule.centres, centres)
         steps = math.ceil(centres / size)
         cells = float(statistics.distinct_by_centre.sum()) / steps
@@ -294,10 +315,10 @@ class CountedExamples(TrainingExamples):
         smoothed = self._labels_by_centre[centres] + self.rule.smoothing
         shares = counts if self.rule.count_exponent == 1 else _gather(self._damped, entries)
         labels = SparseCounts(cells, rows, counts, shares / smoothed.take(rows), _NO_ORDER)
-        every_word = len(centres) == self.vocabulary_size
+        every_row = len(centres) == self.centre_words
         return Batch(
             centres=centres,
-            rows=slice(None) if every_word else centres,
+            rows=slice(None) if every_row else centres,
             weights=pairs_by_centre,
             labels=labels,
             pairs=float(pairs_by_centre.sum()),

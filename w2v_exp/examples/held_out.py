@@ -305,6 +305,7 @@ def sample_pairs(
     *,
     keep: NDArray[np.float64] | None = None,
     shrinking_window: bool = False,
+    centre_words: int | None = None,
 ) -> CostSample:
     """Return the pairs of a text for skip-gram, as a sample.
 
@@ -312,7 +313,12 @@ def sample_pairs(
     """
     sampled = TextSampler(text.ids, window, generator, keep=keep, segments=text.segments).whole()
     counts = count_window_pairs(
-        [sampled.ids], window, vocabulary_size, shrinking=shrinking_window, segments=sampled.segments
+        [sampled.ids],
+        window,
+        vocabulary_size,
+        shrinking=shrinking_window,
+        segments=sampled.segments,
+        centre_words=centre_words,
     )
     return CostSample(counts)
 

@@ -145,14 +145,14 @@ class RunBootstrap:
 
     @property
     def _words(self) -> list[str]:
-        words, saved = self._inputs.text.vocabulary.words, self._inputs.pretrained.embeddings
+        words, saved = self._inputs.embedded.words, self._inputs.pretrained.embeddings
         return (
             words if saved is None else [*words, *(word for word in saved.words if word not in self._known)]
         )
 
     @property
     def _known(self) -> Mapping[str, int]:
-        return self._inputs.text.vocabulary.ids
+        return self._inputs.embedded.ids
 
     def _vectors(self, number: int, title: str) -> NDArray[np.float16]:
         """Return the vectors of a replicate, (V, dim); zeros for words that do not occur in it."""
@@ -171,7 +171,8 @@ class RunBootstrap:
         embeddings = self._inputs.pretrained.merge_missing_words(trained).using(plan.embedding)
         vectors = embeddings.input.astype(np.float16)
         if self._initial is None:  # else such words have their pretrained vectors
-            vectors[: len(vocabulary)][counts == 0] = 0
+            embedded = len(self._inputs.embedded)
+            vectors[:embedded][counts[:embedded] == 0] = 0
         return vectors
 
 

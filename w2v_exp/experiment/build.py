@@ -72,6 +72,10 @@ def held_out_sample(plan: Plan, held_out: TextPart, vocabulary_size: int) -> Cos
     """Return all examples of the held-out part, with windows as in training."""
     generator = child_generator(plan, VALIDATION)
     sample: CostSample = plan.model.cost_sample(held_out, vocabulary_size, plan, generator)
+    if not sample.counts.total:  # the part has pairs, but none with one of the most frequent words as centre
+        raise SettingError(
+            "validation.share", plan.validation.share, "holds out no pair. Use a larger labels.centre_words."
+        )
     return sample
 
 
@@ -127,6 +131,7 @@ def build_trainer(
     """
     generator = np.random.default_rng(plan.seed)
     drawn = initialization(examples.vocabulary_size, plan.dim, generator, plan.dtype)
+    drawn = drawn.of_centres(examples.centre_words)
     objective = plan.objective.bind(examples, word_counts, generator)
     parameters = objective.initial_parameters(drawn, examples, of_words=plan.initialization.of_words)
     if plan.workers == 1 or text is None:

@@ -87,7 +87,9 @@ def estimate_run(
     examples = plan.labels.memory(statistics, plan)
     if plan.initialization.needs_counts:
         examples = _with_factors(plan, examples, text, vocabulary_size)
-    parameters = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
+    centres = plan.labels.number_of_centres(vocabulary_size)
+    parameters = Parameters.memory(centres, vocabulary_size, plan.dim, plan.dtype)
+    drawn = Parameters.memory(vocabulary_size, vocabulary_size, plan.dim, plan.dtype)
     drawing = Parameters.drawing_memory(vocabulary_size, plan.dim)
     estimate = MemoryEstimate(
         examples=examples.resident + plan.objective.memory(vocabulary_size),
@@ -102,7 +104,7 @@ def estimate_run(
             plan.step_threads,
             plan.objective,
         ),
-        peak_build=max(examples.peak_build, examples.resident + parameters + drawing),
+        peak_build=max(examples.peak_build, examples.resident + drawn + drawing),
     )
     if not plan.epochs:
         estimate = replace(estimate, step=0)
@@ -145,9 +147,12 @@ def _with_factors(
     distinct = int(statistics.distinct_by_centre.sum())
     counting = counts = 0
     if not plan.labels.counts_pairs:  # else the examples are these counts
-        counting, counts = PairCounter.memory(statistics), PairCounts.memory(distinct, vocabulary_size)
+        counting, counts = (
+            PairCounter.memory(statistics),
+            PairCounts.memory(distinct, statistics.centre_words),
+        )
     factorising = counts + plan.initialization.memory(distinct, vocabulary_size, plan.dim, plan.dtype)
-    factors = Parameters.memory(vocabulary_size, plan.dim, plan.dtype)
+    factors = Parameters.memory(statistics.centre_words, vocabulary_size, plan.dim, plan.dtype)
     peak_build = max(examples.peak_build, examples.resident + max(counting, factorising))
     return replace(examples, resident=examples.resident + factors, peak_build=peak_build)
 
@@ -262,7 +267,7 @@ def _speed_up(plan: Plan, statistics: PairStatistics) -> float:
         return workers_speed_up(plan)
     scores = 0
     if plan.objective.gains_from_threads:
-        scores = min(plan.labels.step_size(plan), statistics.vocabulary_size) * statistics.vocabulary_size
+        scores = min(plan.labels.step_size(plan), statistics.centre_words) * statistics.vocabulary_size
     threads = plan.threads if scores >= plan.threads * SMALLEST_PART else 1
     return max(1.0, PARALLEL_EFFICIENCY * min(threads, available_cores()))
 

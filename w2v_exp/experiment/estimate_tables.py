@@ -56,6 +56,11 @@ class Estimates(NamedTuple):
     by_encoding: dict[str, MemoryEstimate]
     seconds: dict[str, float]
 
+    @property
+    def embedded(self) -> int:
+        """Number of words that get an embedding."""
+        return self.plan.labels.number_of_centres(len(self.text.vocabulary))
+
 
 def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Console) -> None:
     """Read the text of every plan, and print a table of the run's estimates, or one of all runs of a sweep."""
@@ -85,7 +90,7 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
     if not others:
         training, _ = split_text(first.plan, first.text)
         if resampling := resampling_of(first.plan, training):
-            size = 2 * first.plan.bootstrap * len(first.text.vocabulary) * first.plan.dim
+            size = 2 * first.plan.bootstrap * first.embedded * first.plan.dim
             console.print(
                 Text(
                     f"{first.plan.bootstrap:,} replicates of {resampling.number:,} documents or blocks are included; "
@@ -99,7 +104,7 @@ def show_estimates(plans: Iterable[tuple[Mapping[str, str], Plan]], console: Con
         if slicing := Slicing.of(first.plan, first.text):
             console.print(Text(slicing.estimate()), soft_wrap=True)
         if isinstance(first.plan.explorer, ExplorerRule):
-            cost = first.plan.explorer.map_cost(len(first.text.vocabulary), first.plan.dim)
+            cost = first.plan.explorer.map_cost(first.embedded, first.plan.dim)
             if cost:
                 console.print(Text(f"{cost} explorer.projection=pca takes none."), soft_wrap=True)
     console.print(Text(NOTE, style="dim"))

@@ -51,7 +51,7 @@ PLACES = {"path", "run", "word_pairs", "analogies", "associations"}
 # Settings that are described with the sets that they concern, so that a run without these keeps its fingerprint.
 WITH_SETS = {"largest_loss"}
 # Settings that came later, described only if they are set: earlier runs keep their fingerprints.
-ONLY_IF_SET = {"passage"}
+ONLY_IF_SET = {"passage", "centre_words"}
 _HASHED_AT_ONCE = 1 << 20
 
 

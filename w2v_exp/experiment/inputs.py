@@ -223,13 +223,19 @@ class RunInputs:
         if not isinstance(self.plan.evaluation, StandardEvaluation):
             return
         kept = self.pretrained.embeddings.words if self.pretrained.embeddings else []
-        words = [*self.text.vocabulary.words, *kept]
+        words = [*self.embedded.words, *kept]
         largest_loss = self.plan.evaluation.largest_loss
         tests = [test for test in self.sets.values() if isinstance(test, AssociationTest)]
         problems = {test.name: association_problem(words, test, largest_loss) for test in tests}
         listed = [f"{name} ({problem.rstrip('.')})" for name, problem in problems.items() if problem]
         if listed:
             warn_once(f"evaluation.associations: not computed: {', '.join(listed)}.")
+
+    @cached_property
+    def embedded(self) -> Vocabulary:
+        """The words that have an embedding, without those that are contexts only."""
+        vocabulary = self.text.vocabulary
+        return vocabulary.first(self.plan.labels.number_of_centres(len(vocabulary)))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -247,7 +247,7 @@ def training_bounds(
         return None
     if entry is None:
         return _count_bounds(plan, training, examples)
-    key = _bounds_key(plan, training, examples.vocabulary_size)
+    key = _bounds_key(plan, training, examples)
     if (figures := read_figures(entry, key)) and figures.keys() == vars(Bounds(0, 0)).keys():
         return Bounds(**figures)
     bounds = _count_bounds(plan, training, examples)
@@ -273,10 +273,15 @@ def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int
     """Return the peak bytes of counting all pairs of a text."""
     unused_generator = np.random.default_rng(0)
     statistics = PairStatistics(
-        training.ids, plan.window, vocabulary_size, unused_generator, segments=training.segments
+        training.ids,
+        plan.window,
+        vocabulary_size,
+        unused_generator,
+        segments=training.segments,
+        centre_words=plan.labels.number_of_centres(vocabulary_size),
     )
     distinct = int(statistics.distinct_by_centre.sum())
-    summing = PairCounts.memory(distinct, vocabulary_size) + PairCounts.summing_memory(distinct)
+    summing = PairCounts.memory(distinct, statistics.centre_words) + PairCounts.summing_memory(distinct)
     return max(PairCounter.memory(statistics), summing)
 
 
@@ -293,6 +298,7 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
             vocabulary_size,
             shrinking=plan.shrinking_window,
             segments=training.segments,
+            centre_words=examples.centre_words,
         )
     except UserError as error:  # the trained embeddings are useful without bounds
         _log.warning(f"Skipping unigram_cost and cost_floor: {error}")
@@ -300,9 +306,11 @@ def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) ->
     return Bounds.of(counts)
 
 
-def _bounds_key(plan: Plan, training: TextPart, vocabulary_size: int) -> str:
+def _bounds_key(plan: Plan, training: TextPart, examples: TrainingExamples) -> str:
     """Return the cache key of the bounds: a digest of their inputs."""
-    described = [BOUNDS_FORMAT, plan.window, plan.shrinking_window, vocabulary_size]
+    described = [BOUNDS_FORMAT, plan.window, plan.shrinking_window, examples.vocabulary_size]
+    if examples.centre_words < examples.vocabulary_size:
+        described.append(examples.centre_words)
     digest = hashlib.sha256(json.dumps(described).encode())
     for array in (training.ids, training.segments):
         length = 0 if array is None else len(array)
@@ -504,7 +512,7 @@ def neighbour_metrics(trainer: Trainer) -> dict[str, float]:
     examples = trainer.examples
     if examples.vocabulary_size > LARGEST_FOR_PRECISION:
         return {}
-    probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(examples.vocabulary_size))
+    probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(examples.centre_words))
     top = top_neighbours(probabilities, ARTICLE_NEIGHBOURS)
     hits, possible = neighbour_precision(top, examples.pairs)
     return {"neighbour_precision": hits / possible}
@@ -512,7 +520,7 @@ def neighbour_metrics(trainer: Trainer) -> dict[str, float]:
 
 def neighbour_table(vocabulary: Vocabulary, trainer: Trainer) -> dict[str, list[Any]]:
     """Return the article's table: for the most frequent words, the words with the highest softmax output."""
-    centres = np.arange(min(len(vocabulary), TABLED_WORDS))
+    centres = np.arange(min(trainer.examples.centre_words, TABLED_WORDS))
     top = top_neighbours(trainer.objective.probabilities(trainer.parameters, centres), ARTICLE_NEIGHBOURS)
     words = vocabulary.words
     table: dict[str, list[Any]] = {

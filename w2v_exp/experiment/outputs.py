@@ -146,23 +146,25 @@ def write_pictures(
     """
     article = {r.epoch: r.article_cost for r in trainer.records if math.isfinite(r.article_cost)}
     drawn = {**curves, "article_cost": article} if trainer.records else {}
-    vectors = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding).input
-    words, positions, shares = map_positions(vocabulary.words, vectors, vocabulary.counts)
+    embeddings = Embeddings.from_training(vocabulary, trainer.word_parameters).using(plan.embedding)
+    words, positions, shares = map_positions(
+        embeddings.words, embeddings.input, vocabulary.counts[: len(embeddings)]
+    )
     values: dict[str, Any] = {
         "curves": {name: list(curve.items()) for name, curve in drawn.items()},
         "unigram": bounds.unigram_cost if bounds else math.nan,
         "floor": bounds.cost_floor if bounds else math.nan,
         "estimated": estimated,
-        "vocabulary_size": len(vocabulary),
+        "vocabulary_size": len(embeddings),
         "words": words,
         "positions": positions.tolist(),
         "shares": shares,
         "softmax_words": [],
     }
     if len(vocabulary) <= SOFTMAX_WORDS:
-        probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(vocabulary)))
+        probabilities = trainer.objective.probabilities(trainer.parameters, np.arange(len(embeddings)))
         centres, contexts, _ = trainer.examples.pairs.distinct()
-        neighbours = np.zeros((len(vocabulary), len(vocabulary)), bool)
+        neighbours = np.zeros((len(embeddings), len(vocabulary)), bool)
         neighbours[centres, contexts] = True
         values["softmax_words"] = list(vocabulary.words)
         values["probabilities"] = probabilities.tolist()

@@ -214,7 +214,7 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
             metrics |= evaluation.finish()
             metrics |= neighbour_metrics(trainer)
             record.log_table("neighbours", neighbour_table(vocabulary, trainer))
-            if probe_words := chosen_probes(vocabulary.words) if plan.probes is None else plan.probes:
+            if probe_words := chosen_probes(inputs.embedded.words) if plan.probes is None else plan.probes:
                 outcome.probes = probe(outcome.embeddings().using(plan.embedding), probe_words)
                 record.log_table("similar_words", probe_table(outcome.probes))
             outcome.explorer = outputs.write_explorer(plan, info.name, outcome.embeddings, outcome.files)

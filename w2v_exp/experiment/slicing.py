@@ -72,12 +72,13 @@ class Slicing:
         except SettingError as error:
             raise error.within("slices") from None
         tokens = slices.count_words(text.ids, text.documents, len(text.vocabulary))
-        require_tokens(slices, tokens.sum(axis=1), tokens.max(axis=1), rule.min_tokens)
+        embedded = tokens[:, : plan.labels.number_of_centres(len(text.vocabulary))]
+        require_tokens(slices, tokens.sum(axis=1), embedded.max(axis=1), rule.min_tokens)
         if unused := int((slices.of_documents < 0).sum()):
             _log.info(
                 f"slices.pattern: {unused:,} of {len(sizes):,} documents are in no slice: empty, or without a label."
             )
-        return cls(plan, rule, text, slices, int((tokens >= rule.min_tokens).sum()))
+        return cls(plan, rule, text, slices, int((embedded >= rule.min_tokens).sum()))
 
     @property
     def memory(self) -> int:

@@ -255,6 +255,7 @@ class HierarchicalSoftmax:
 
     cost_metric: ClassVar[str] = "cost"
     accepts_blocks: ClassVar[bool] = False
+    allows_fewer_centres: ClassVar[bool] = False
     is_sampled: ClassVar[bool] = False
     gains_from_threads: ClassVar[bool] = False
     counted_examples: ClassVar[type[TreeCountExamples]] = TreeCountExamples

@@ -167,6 +167,7 @@ class NegativeSampling:
 
     cost_metric: ClassVar[str] = "objective_cost"
     accepts_blocks: ClassVar[bool] = True
+    allows_fewer_centres: ClassVar[bool] = False
     is_sampled: ClassVar[bool] = True
     gains_from_threads: ClassVar[bool] = False
     counted_examples: ClassVar[type[CountedExamples]] = CountedExamples

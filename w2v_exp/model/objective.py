@@ -65,6 +65,10 @@ class ObjectiveRule(Protocol):
         """Whether it has gradients of blocks: see `SampledObjective`."""
 
     @property
+    def allows_fewer_centres(self) -> bool:
+        """Whether the embedding may have fewer rows than the output weights."""
+
+    @property
     def is_sampled(self) -> bool:
         """Whether a step draws random numbers; then it has one thread."""
 

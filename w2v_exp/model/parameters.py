@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -28,9 +28,10 @@ class Parameters(ShortRepr):
     ----------
     embedding : ndarray, shape (V, dim)
         The vector of each word as a centre.
-    output : ndarray, shape (V, dim)
-        The weights of the dense layer: the vector of each word as a context.
-    offset : ndarray, shape (V,), optional
+    output : ndarray, shape (C, dim)
+        The weights of the dense layer: the vector of each word as a context. C is V, or more where only the V most
+        frequent words are centres.
+    offset : ndarray, shape (C,), optional
         A number for each context word that is added to its score with every centre.
     """
 
@@ -51,9 +52,15 @@ class Parameters(ShortRepr):
             )
 
     @staticmethod
-    def memory(vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+    def memory(centre_words: int, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
         """Return the bytes of both matrices."""
-        return 2 * vocabulary_size * dim * np.dtype(dtype).itemsize
+        return (centre_words + vocabulary_size) * dim * np.dtype(dtype).itemsize
+
+    def of_centres(self, number: int) -> Parameters:
+        """Return parameters with the first rows of the embedding, in memory of their own."""
+        if number >= len(self.embedding):
+            return self
+        return replace(self, embedding=self.embedding[:number].copy())
 
     @staticmethod
     def drawing_memory(vocabulary_size: int, dim: int) -> int:
@@ -156,10 +163,8 @@ class GivenInitialization(Initialization):
             If they have another shape.
         """
         embedding, output = self.parameters.embedding, self.parameters.output
-        if embedding.shape != (vocabulary_size, dim):
-            raise ValueError(
-                f"Initial parameters have shape {embedding.shape}, not {(vocabulary_size, dim)}."
-            )
+        if output.shape != (vocabulary_size, dim):
+            raise ValueError(f"Initial parameters have shape {output.shape}, not {(vocabulary_size, dim)}.")
         return Parameters(embedding.astype(dtype), output.astype(dtype))
 
 

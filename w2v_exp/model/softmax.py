@@ -343,6 +343,7 @@ class Softmax:
 
     cost_metric: ClassVar[str] = "cost"
     accepts_blocks: ClassVar[bool] = False
+    allows_fewer_centres: ClassVar[bool] = True
     is_sampled: ClassVar[bool] = False
     gains_from_threads: ClassVar[bool] = True
     counted_examples: ClassVar[type[CountedExamples]] = CountedExamples

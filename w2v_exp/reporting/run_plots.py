@@ -184,9 +184,9 @@ def draw_softmax(
     ----------
     words : sequence of str
         The vocabulary, at most 50 words.
-    probabilities : ndarray, shape (V, V)
+    probabilities : ndarray, shape (V, C)
         p(context | centre), one row per centre.
-    true_neighbours : ndarray of bool, shape (V, V)
+    true_neighbours : ndarray of bool, shape (V, C)
         Whether the text contains the pair.
     path : path-like
         The picture to write, ``.png`` or ``.svg``.
@@ -203,7 +203,7 @@ def draw_softmax(
     margins = room + 0.1, 0.05, room if size > 4 else 0.6, 0.75
     with style.drawing(path, height=min(7.6, 2.4 + 0.34 * size), margins=margins) as figure:
         axes = figure.add_subplot()
-        heat = style.show_cells(axes, probabilities, words, words)
+        heat = style.show_cells(axes, probabilities, words[: len(probabilities)], words)
         heat.set_clim(vmin=0)
         # The frame is inside the cell, so that the colour of the cell stays visible.
         corner = np.array([(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)])

@@ -120,7 +120,8 @@ class SliceFit:
         self._unigram = self._softmax.expect(np.zeros((1, self._softmax.dim)))
         self._starts = parameters.embedding
         self._tokens = slices.count_words(text.ids, text.documents, len(text.vocabulary))
-        require_tokens(slices, self._tokens.sum(axis=1), self._tokens.max(axis=1), rule.min_tokens)
+        most = self._tokens[:, : len(self._starts)].max(axis=1)
+        require_tokens(slices, self._tokens.sum(axis=1), most, rule.min_tokens)
         self._sums = ContextSums(
             text.ids,
             text.documents,
@@ -133,8 +134,8 @@ class SliceFit:
 
     @property
     def is_frequent(self) -> NDArray[np.bool_]:
-        """Whether each word is not rare in each slice, (S, V)."""
-        return self._tokens >= self._rule.min_tokens
+        """Whether each word that has an embedding is not rare in each slice, (S, V)."""
+        return self._tokens[:, : len(self._starts)] >= self._rule.min_tokens
 
     def embeddings(self, probes: Sequence[str] = ()) -> SliceEmbeddings:
         """Return the vectors of all words that are not rare in every slice.

@@ -110,3 +110,7 @@ class Vocabulary(ShortRepr):
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def first(self, number: int) -> Vocabulary:
+        """Return the vocabulary of the first words, all of them if there are fewer."""
+        return self if number >= len(self) else Vocabulary(self.words[:number], self.counts[:number])

@@ -246,11 +246,11 @@ class Trainer:
         epochs = require_whole("epochs", epochs, at_least=0)
         threads = require_whole("threads", threads, at_least=1, at_most=MOST_CORES)
         learning_rate = require_number("learning_rate", learning_rate, above=0)
-        if len(parameters.embedding) != examples.vocabulary_size:
+        if len(parameters.embedding) != examples.centre_words:
             raise SettingError(
                 "parameters",
                 short(parameters),
-                f"must have a row for each of the {examples.vocabulary_size:,} words.",
+                f"must have a row for each of the {examples.centre_words:,} words.",
             )
         self.examples = examples
         self.parameters = parameters
