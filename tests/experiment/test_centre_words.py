@@ -16,6 +16,13 @@ import w2v_exp
 from w2v_exp.embeddings import Embeddings
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.counts import Bounds, count_window_pairs
+from w2v_exp.examples.sampling import TextPart
+from w2v_exp.experiment.build import (
+    build_examples,
+    build_initialization,
+    build_trainer,
+    held_out_sample,
+)
 from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.experiment.inputs import read_corpus
 from w2v_exp.results import read_result
@@ -130,6 +137,40 @@ def test_the_setting_counts_in_the_fingerprint_where_it_is_set(folder: Path) -> 
     assert prints[0] == prints[1] != prints[2]
 
 
+@pytest.mark.parametrize("initialization", ["normal", "article", "word2vec", "gensim", "spectral"])
+def test_every_initialization_draws_the_first_rows_of_all_words(initialization: str) -> None:
+    shares = 1 / (np.arange(len(WORDS)) + 3)
+    ids = np.random.default_rng(0).choice(len(WORDS), 900, p=shares / shares.sum()).astype(np.int32)
+    made = []
+    for chosen in ([], [FEWER]):
+        plan = plan_of(f"initialization={initialization}", "labels=counts", "dim=4", *chosen)
+        examples = build_examples(plan, ids, len(WORDS))
+        initial = build_initialization(plan, examples, TextPart(ids))
+        made.append(build_trainer(plan, examples, initial).parameters)
+    square, fewer = made
+    assert (fewer.embedding.shape, fewer.output.shape) == ((V, 4), (len(WORDS), 4))
+    if initialization != "spectral":  # whose factors are those of other counts
+        np.testing.assert_array_equal(fewer.embedding, square.embedding[:V])
+        np.testing.assert_array_equal(fewer.output, square.output)
+
+
+def test_another_run_starts_from_the_embeddings_of_the_centres(folder: Path, command: Command) -> None:
+    assert command(*SETTINGS, FEWER, "explorer=none").returncode == 0
+    saved = Embeddings.load(folder / "run" / "artifacts" / "embeddings.npz")
+    start = ["initialization=from_file", "initialization.path=run/artifacts/embeddings.npz", "epochs=0"]
+    settings = [
+        text
+        for text in SETTINGS
+        if text.partition("=")[0] not in ("initialization", "epochs", "hydra.run.dir")
+    ]
+    done = command(*settings, *start, "explorer=none", "hydra.run.dir=next")
+    assert done.returncode == 0, done.stderr
+    started = Embeddings.load(folder / "next" / "artifacts" / "embeddings.npz")
+    assert len(started) == len(WORDS)
+    np.testing.assert_array_equal(started.input[:V], saved.input)
+    np.testing.assert_array_equal(started.output[:V], saved.output)
+
+
 def test_python_trains_fewer_centres(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     trained = w2v_exp.train(
@@ -223,9 +264,6 @@ def test_mistakes_are_answered_in_a_line(
 
 
 def test_held_out_text_without_a_centre_is_refused(folder: Path) -> None:
-    from w2v_exp.examples.sampling import TextPart
-    from w2v_exp.experiment.build import held_out_sample
-
     plan = plan_of("labels=counts", "labels.centre_words=2", "validation=held_out")
     with pytest.raises(SettingError, match=r"validation\.share=.*larger labels\.centre_words"):
         held_out_sample(plan, TextPart(np.array([3, 4, 5], np.int32)), 6)
