@@ -45,7 +45,7 @@ from w2v_exp.files import (
 )
 from w2v_exp.machine import MOST_CORES, readable_bytes
 from w2v_exp.text.corpus import Corpus, segment_end_of
-from w2v_exp.text.documents import LEAVE_FREE, promised_format
+from w2v_exp.text.documents import LEAVE_FREE, TextFile, promised_format
 from w2v_exp.text.encoding import (
     ID,
     POSITION,
@@ -440,8 +440,9 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
 
     It changes with the path, size or time of any file of the corpus (a file with changed content but the same size and
     time, to the nanosecond, counts as unchanged), with the corpus's other settings, and with those of the tokenizer and
-    the vocabulary. Pipes are not cached, because another process cannot read them again; nor are tokenizers without a
-    version.
+    the vocabulary. Of a remote file, it has the address, the size and the ETag, or what its server has instead. Pipes
+    are not cached, because another process cannot read them again; nor are files of a web server that sends neither
+    ETag nor time, and tokenizers without a version.
 
     Raises
     ------
@@ -453,18 +454,28 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
         return None
     if getattr(corpus, "is_pipe", False):
         return None
-    status = [(file, file.stat()) for file in files]
+    states = [*map(_state_of, files)]
+    if None in states:
+        return None
     inputs = {
         "format": FORMAT,
         "corpus": type(corpus).__qualname__,
         "settings": {**asdict(corpus), "path": None},  # the files stand for the path
-        "files": [[str(file.absolute()), found.st_size, found.st_mtime_ns] for file, found in status],
+        "files": states,
         "segment_end": segment_end_of(corpus),
         "base": str(base.absolute()) if (base := getattr(corpus, "base", None)) else None,  # of names
         "tokenizer": described,
         "vocabulary": asdict(rule),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _state_of(file: Any) -> list[str | int] | None:
+    """Return path, size and time or version of a file; None if a change of it could not be recognised."""
+    status = file.stat()
+    if isinstance(file, Path):
+        return [str(file.absolute()), status.st_size, status.st_mtime_ns]
+    return [str(file), status.st_size, file.version] if file.version else None
 
 
 def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any] | None:
@@ -487,7 +498,7 @@ def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any] | None:
     }
 
 
-def corpus_files(corpus: Corpus) -> list[Path] | None:
+def corpus_files(corpus: Corpus) -> list[TextFile] | None:
     """Return the files that a corpus reads, or None if it reads none."""
     files = getattr(corpus, "files", None)
     return None if files is None else list(files())

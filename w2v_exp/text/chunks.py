@@ -22,14 +22,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
-from w2v_exp.text.documents import Document, Title, documents, file_title, reading
+from w2v_exp.text.documents import Document, TextFile, Title, documents, file_title, reading
 
 BOUNDARIES = ("none", "line", "document")  # as `corpus.boundaries` has them
 
@@ -137,7 +136,7 @@ class NamedText(Iterator[str]):
 
 
 def texts_of_files(
-    files: Sequence[Path],
+    files: Sequence[TextFile],
     skipped: Counter[str] | None = None,
     *,
     name: str | None = None,
@@ -150,7 +149,7 @@ def texts_of_files(
 
     Parameters
     ----------
-    files : sequence of Path
+    files : sequence of files
         Plain or compressed files, and archives, recognised by their content.
     skipped : Counter, optional
         The numbers of members of archives that were skipped, by reason; added to.
@@ -195,7 +194,7 @@ class _Following:
         return self.document is not None
 
 
-def beginning_problem(file: Path) -> CorpusError | None:
+def beginning_problem(file: TextFile) -> CorpusError | None:
     """Return why the beginning of a file, or of the first text of an archive, is no text; None if it is."""
     name = str(file)
     try:

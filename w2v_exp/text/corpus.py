@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import cache, partial
@@ -37,7 +37,16 @@ from w2v_exp.errors import (
 )
 from w2v_exp.machine import readable_bytes
 from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, beginning_problem, texts_of_files
-from w2v_exp.text.documents import LEAVE_FREE, Found, Title, file_title, find_files, holds_several
+from w2v_exp.text.documents import (
+    LEAVE_FREE,
+    Found,
+    TextFile,
+    Title,
+    file_title,
+    find_files,
+    holds_several,
+    is_address,
+)
 from w2v_exp.text.table import TableCorpus
 from w2v_exp.text.text8 import Text8Corpus
 
@@ -138,6 +147,9 @@ class TextCorpus(ShownCorpus, ShortRepr):
 class FileCorpus(ShownCorpus):
     """Files of UTF-8 text: one file, a folder (with all below it), a glob (``**``: any depth), or a pipe.
 
+    Files and folders may be in an object store (``s3://``, ``gs://``, ``hf://``) or on a web server (``https://``); see
+    :mod:`w2v_exp.text.remote`.
+
     Files may be compressed (gzip, bzip2, xz, lzma, zstd, zip) or archives (zip, tar, compressed tar), recognised by
     their content; each member of an archive is a document. Files are read as streams, in the order of their names,
     folder by folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and
@@ -146,8 +158,8 @@ class FileCorpus(ShownCorpus):
     Parameters
     ----------
     path : str
-        The file, folder or glob. A pipe (``/dev/stdin``, ``-`` for the same, ``<(command)`` of a shell) is read once
-        per process, into a temporary file.
+        The file, folder or glob, or the address of one. A pipe (``/dev/stdin``, ``-`` for the same, ``<(command)`` of a
+        shell) is read once per process, into a temporary file.
     boundaries : str
         Boundaries that windows do not cross: ``none`` (all files are one text), ``line`` or ``document``. Each file of
         a folder or glob is a document, and so is each member of an archive; in a file that is named itself, blank lines
@@ -159,7 +171,7 @@ class FileCorpus(ShownCorpus):
 
     def __post_init__(self) -> None:
         require_choice("boundaries", self.boundaries, BOUNDARIES)
-        check_path(self, "path", "the path of a file, a folder or a glob")
+        check_path(self, "path", "the path or address of a file, a folder or a glob")
         if not self.path:
             raise SettingError("path", "", "is empty; name a file, a folder or a glob.")
         if not self.is_pipe:
@@ -173,6 +185,8 @@ class FileCorpus(ShownCorpus):
     @property
     def is_pipe(self) -> bool:
         """Whether only this process can read the text, and only once."""
+        if is_address(self.path):
+            return False
         with self._looking_up():
             return is_pipe(self.path)
 
@@ -181,12 +195,12 @@ class FileCorpus(ShownCorpus):
         """The kind of end that a segment has."""
         if self.boundaries != "document":
             return {"none": "corpus", "line": "line"}[self.boundaries]
-        if not (self.is_pipe or self._path().is_file()):
+        if self.base is not None:
             return "text"
         (file,) = self.files()
         return "text" if holds_several(file, self.path) else "blank line"
 
-    def files(self) -> list[Path]:
+    def files(self) -> Sequence[TextFile]:
         """Return the files that are read, in order; for a pipe, the temporary file with its content.
 
         Raises
@@ -203,8 +217,8 @@ class FileCorpus(ShownCorpus):
         if self.is_pipe:
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
-            (files, _, skipped), name = self._found(), None
-            if self.base is not None:
+            (files, _, skipped, _), name = self._found(), None
+            if self.base is not None and not is_address(self.path):  # where each would take a request
                 self._check_beginnings(files)
         yield from texts_of_files(
             files, skipped, name=name, title=self._title(), exclusion=partial(self._exclusion, files)
@@ -218,7 +232,7 @@ class FileCorpus(ShownCorpus):
         for text in self.texts():  # not by `chain`, which leaves its iterators open
             yield from text
 
-    def _check_beginnings(self, files: list[Path]) -> None:
+    def _check_beginnings(self, files: Sequence[TextFile]) -> None:
         """Raise one `CorpusError` on all of the first `_LOOKED_AT` files whose beginning is no text."""
         problems = {file: problem for file in files[:_LOOKED_AT] if (problem := beginning_problem(file))}
         if not problems:
@@ -238,23 +252,28 @@ class FileCorpus(ShownCorpus):
             f"Convert them to UTF-8 text or move them away. {exclusion}".rstrip()
         )
 
-    def _exclusion(self, files: list[Path], unreadable: Collection[Path] = ()) -> str:
+    def _exclusion(self, files: Sequence[TextFile], unreadable: Collection[TextFile] = ()) -> str:
         """Return how to exclude files without text: by a glob for the most frequent suffix of the others."""
         others = {"", *(file.suffix for file in unreadable)}
         suffixes = Counter(suffix for file in files if (suffix := file.suffix) not in others)
         if self.base is None or not suffixes:
             return ""
-        path = Path(self.path)
-        base = path / "**" if self._path().is_dir() else path if path.name == "**" else path.parent
-        glob = quote(str(base / f"*{suffixes.most_common(1)[0][0]}"))
+        if is_address(self.path):
+            base = self.path.rpartition("/")[0] if has_magic(self.path) else f"{self.path.rstrip('/')}/**"
+        else:
+            path = Path(self.path)
+            base = str(path / "**" if self._path().is_dir() else path if path.name == "**" else path.parent)
+        glob = quote(os.path.join(base, f"*{suffixes.most_common(1)[0][0]}"))  # noqa: PTH118  # an address has //
         return f"Exclude files that are not text by a glob: corpus.path={glob}."
 
     def _path(self) -> Path:
         return Path(self.path).expanduser()
 
     @property
-    def base(self) -> Path | None:
+    def base(self) -> TextFile | None:
         """The folder that names of documents begin below; None for a single file and for a pipe."""
+        if is_address(self.path):
+            return self._found().base
         path = self._path()
         if self.is_pipe or path.is_file():
             return None
@@ -268,6 +287,10 @@ class FileCorpus(ShownCorpus):
         return (lambda _, member: member) if self.is_pipe else file_title
 
     def _found(self) -> Found:
+        if is_address(self.path):
+            from w2v_exp.text.remote import find_remote
+
+            return find_remote(self.path)
         with self._looking_up():
             path = self._path()
             if path.is_file():

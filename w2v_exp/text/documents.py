@@ -12,11 +12,11 @@ import stat
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from w2v_exp.compression import (
     DAMAGE,
@@ -44,22 +44,58 @@ _SYSTEM_NAMES = ("__MACOSX", "lost+found", "Thumbs.db", "desktop.ini")  # of mac
 _FILE, _FOLDER = "file", "folder"
 
 
+class TextFile(Protocol):
+    """A file that is read: a `Path`, or a file of a store or web server with these methods."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the name."""
+
+    def open(self, mode: Literal["rb"], /) -> io.BufferedReader:
+        """Open it; a file whose size is known is seekable."""
+
+    def stat(self) -> Any:
+        """Return at least ``st_size``."""
+
+    def absolute(self) -> Any:
+        """Return the file by its full path or address."""
+
+    def relative_to(self, folder: Any, /) -> PurePosixPath | Path:
+        """Return the path below a folder."""
+
+
+def is_address(path: str) -> bool:
+    """Return whether a path is the address of a store or web server.
+
+    >>> is_address("s3://bucket/texts/"), is_address("texts/s3")
+    (True, False)
+    """
+    return re.match(r"(s3|gs|gcs|hf|https?)://", path) is not None
+
+
 class Found(NamedTuple):
     """The files of a folder or glob.
 
     Parameters
     ----------
-    files : list of Path
+    files : list of files
         In the order of their names, folder by folder.
     folders : int
         The number of folders that a glob matches itself; their files are not read.
     skipped : Counter
         The numbers of files and folders that were skipped, by reason.
+    base : file, optional
+        The folder above the files of an address; None for a single file, and for local files.
     """
 
-    files: list[Path]
+    files: Sequence[TextFile]
     folders: int
     skipped: Counter[str]
+    base: TextFile | None = None
 
 
 def reason_to_skip(name: str) -> str:
@@ -312,22 +348,22 @@ class Document(NamedTuple):
     title: str
 
 
-Title = Callable[[Path, str], str]  # of a document, from its file and its member, "" if it is no archive
+Title = Callable[[TextFile, str], str]  # of a document, from its file and its member, "" if it is no archive
 
 
-def file_title(file: Path, member: str) -> str:
+def file_title(file: TextFile, member: str) -> str:
     """Return the title of a document that needs no folder: its member, or else the name of its file."""
     return member or file.name
 
 
 def documents(
-    files: Iterable[tuple[Path, str]], skipped: Counter[str], title: Title = file_title
+    files: Iterable[tuple[TextFile, str]], skipped: Counter[str], title: Title = file_title
 ) -> Generator[Document, None, None]:
     """Yield the documents of files, each to be read before the next.
 
     Parameters
     ----------
-    files : iterable of (Path, str)
+    files : iterable of (file, str)
         Each file and its name for messages.
     skipped : Counter
         The numbers of members of archives that were skipped, by reason; added to while documents are read.
@@ -344,7 +380,7 @@ def documents(
             yield from documents_in(stream, name, skipped, partial(title, file))
 
 
-def holds_several(file: Path, name: str) -> bool:
+def holds_several(file: TextFile, name: str) -> bool:
     """Return whether a file is an archive whose members are documents: a tar, or a zip with more than one text.
 
     A zip with one text in it is that text compressed.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from w2v_exp.compression import DAMAGE, compression_of, open_zip
 from w2v_exp.text.corpus import ArticleCorpus, Corpus, FileCorpus, SotuCorpus, TextCorpus
-from w2v_exp.text.documents import reading
+from w2v_exp.text.documents import TextFile, promised_format, reading
 from w2v_exp.text.text8 import Text8Corpus
 
 TEXT8_BYTES = 100_000_000
@@ -20,7 +20,8 @@ BEGINNING = 16  # bytes by which a format is recognised
 def estimated_bytes(corpus: Corpus) -> int | None:
     """Return the bytes of a corpus, uncompressed; None for a pipe or an unknown kind of corpus.
 
-    Sizes of compressed files are estimated; for a zip they are those in its directory.
+    Sizes of compressed files are estimated; for a local zip they are those in its directory. Remote files are not
+    opened: their names stand for their formats. None also if a web server does not send the size of a file.
 
     Raises
     ------
@@ -36,11 +37,16 @@ def estimated_bytes(corpus: Corpus) -> int | None:
     if isinstance(corpus, SotuCorpus):
         return sum(file.stat().st_size for file in corpus.files())
     if isinstance(corpus, FileCorpus) and not corpus.is_pipe:
-        return sum(map(_file_bytes, corpus.files()))
+        files = corpus.files()
+        is_known = all(getattr(file, "size", 0) is not None for file in files)
+        return sum(map(_file_bytes, files)) if is_known else None
     return None
 
 
-def _file_bytes(file: Path) -> int:
+def _file_bytes(file: TextFile) -> int:
+    if not isinstance(file, Path):
+        size = int(file.stat().st_size)
+        return round(size * RATIOS.get(promised_format(file.name), 1.0))
     with reading(str(file)), file.open("rb") as stream:
         size = file.stat().st_size
         compression = compression_of(stream.read(BEGINNING))

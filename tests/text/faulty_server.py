@@ -1,0 +1,144 @@
+"""A web server on this machine that serves files, and fails in the ways that a test chooses."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BLOCK = 1 << 16  # bytes sent at once
+
+
+class FaultyServer(ThreadingHTTPServer):
+    """Serves `files`, and lists folders of them; each GET of a file takes the next of its `faults`.
+
+    A fault is a function of a request, which returns whether the request has been answered, or a number of bytes after
+    which the connection is closed.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {}
+        self.faults: list[int | Callable[[BaseHTTPRequestHandler], bool]] = []
+        self.headers: dict[str, str] = {"ETag": '"one"'}
+        self.has_ranges = True
+        self.has_sizes = True  # else a file is sent in chunks
+        self.has_heads = True
+        self.requests: list[tuple[str, str, str]] = []  # method, path and range
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing if a client has gone."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FaultyServer
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 20  # headers and a small body in one packet
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output clean."""
+
+    def do_HEAD(self) -> None:
+        self._answer(has_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(has_body=True)
+
+    def _answer(self, *, has_body: bool) -> None:
+        server = self.server
+        path = self.path.partition("?")[0]
+        server.requests.append((self.command, path, self.headers.get("Range", "")))
+        if not has_body and not server.has_heads:
+            self.refuse(405)
+        elif path.endswith("/"):
+            self._list(path)
+        elif path not in server.files:
+            self.refuse(404)
+        else:
+            fault = server.faults.pop(0) if has_body and server.faults else None
+            if callable(fault):
+                if fault(self):
+                    return
+                fault = None
+            self._send(server.files[path], fault, has_body)
+
+    def _send(self, content: bytes, stop: int | None, has_body: bool) -> None:
+        server = self.server
+        part = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(part[1]) if part and server.has_ranges else 0
+        if start and start >= len(content):
+            self.refuse(416)
+            return
+        self.send_response(206 if start else 200)
+        for name, value in server.headers.items():
+            self.send_header(name, value)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if server.has_sizes:
+            self.send_header("Content-Length", str(len(content) - start))
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if not has_body:
+            return
+        body = content[start:]
+        sent = body if stop is None else body[:stop]
+        with suppress(OSError):
+            for at in range(0, len(sent), BLOCK):
+                block = sent[at : at + BLOCK]
+                self.wfile.write(block if server.has_sizes else b"%x\r\n%s\r\n" % (len(block), block))
+            if stop is not None and stop < len(body):
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+            elif not server.has_sizes:
+                self.wfile.write(b"0\r\n\r\n")
+
+    def refuse(self, status: int, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _list(self, folder: str) -> None:
+        names = {path.removeprefix(folder) for path in self.server.files if path.startswith(folder)}
+        entries = sorted({re.sub("/.*", "/", name) for name in names})
+        links = [f'<a href="{entry}">{entry}</a>' for entry in ["../", "?C=N;O=D", *entries]]
+        page = f"<html><body>{'<br>'.join(links)}</body></html>".encode()
+        self.send_response(200 if names else 404)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+
+def answering(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], bool]:
+    """Return a fault that answers with a status."""
+
+    def answer(handler: _Handler) -> bool:
+        handler.refuse(status, **headers)
+        return True
+
+    return answer  # type: ignore[return-value]
+
+
+@contextmanager
+def faulty_server() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

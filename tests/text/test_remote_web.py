@@ -1,0 +1,375 @@
+"""Texts of web servers: addresses, folders and globs; faults of servers and connections."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import tarfile
+import zipfile
+
+import pytest
+from faulty_server import answering, faulty_server
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2v_exp.errors import CorpusError, SettingError
+from w2v_exp.text import remote
+from w2v_exp.text.corpus import FileCorpus
+from w2v_exp.text.remote import RemoteError, RemoteFile, find_remote
+
+TEXT = "".join(f"line {i} of a text with ä word or two\n" for i in range(20_000)).encode()
+
+
+@pytest.fixture(scope="module")
+def shared_server():
+    with pytest.MonkeyPatch.context() as patch, faulty_server() as server:
+        patch.setattr(remote, "FIRST_WAIT", 0)
+        patch.setattr(remote, "LONGEST_WAIT", 0)
+        remote._session_of.cache_clear()
+        yield server
+        remote._session_of.cache_clear()
+
+
+@pytest.fixture
+def server(shared_server):
+    fresh(shared_server)
+    return shared_server
+
+
+def fresh(server):
+    """Let a server be good again."""
+    remote._listings.clear()
+    server.files.clear()
+    server.requests.clear()
+    server.faults.clear()
+    server.headers = {"ETag": '"one"'}
+    server.has_ranges = server.has_sizes = server.has_heads = True
+
+
+def read(address):
+    return "".join(FileCorpus(address).chunks()).encode()
+
+
+def ranges(server):
+    return [part for method, _, part in server.requests if method == "GET"]
+
+
+# ---------------------------------------------------------------- what is found
+
+
+def test_a_file_is_read_in_one_request_behind_that_for_its_size(server):
+    server.files["/a.txt"] = TEXT
+    assert read(f"{server.url}/a.txt") == TEXT
+    assert [method for method, *_ in server.requests] == ["HEAD", "GET"]
+
+
+def test_a_folder_and_globs_find_what_they_find_of_local_files(server, tmp_path):
+    names = ["a.txt", "b/c.txt", "b/d.md", "b/e/f.txt", "b/e/.hidden", "b/x~", ".git/y.txt", "z ü.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"the words of {name}\n")
+        server.files[f"/texts/{name.replace(' ', '%20').replace('ü', '%C3%BC')}"] = (
+            f"the words of {name}\n".encode()
+        )
+    for glob in [
+        "",
+        "*",
+        "**",
+        "*.txt",
+        "**/*.txt",
+        "b/*",
+        "*/*.txt",
+        "**/e/*",
+        "b/**/f.txt",
+        "**/.hidden",
+        "*/x~",
+    ]:
+        local, far = FileCorpus(f"{tmp_path}/{glob}"), FileCorpus(f"{server.url}/texts/{glob}")
+        assert [text.name for text in far.texts()] == [text.name for text in local.texts()], glob
+        assert [*far.chunks()] == [*local.chunks()], glob
+        assert far.segment_end == local.segment_end
+
+
+@pytest.mark.parametrize("name", ["x.gz", "x.bz2", "x.xz", "x.zip", "x.tar"])
+def test_compressed_files_and_archives_are_read_as_local_ones(server, tmp_path, name):
+    file = tmp_path / name
+    if name == "x.zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("one.txt", TEXT)
+            archive.writestr("two.txt", "the end")
+    elif name == "x.tar":
+        with tarfile.open(file, "w") as archive:
+            member = tarfile.TarInfo("one.txt")
+            member.size = len(TEXT)
+            archive.addfile(member, io.BytesIO(TEXT))
+    else:
+        pack = {"x.gz": gzip.compress, "x.bz2": bz2.compress, "x.xz": lzma.compress}[name]
+        file.write_bytes(pack(TEXT))
+    server.files[f"/{name}"] = file.read_bytes()
+    for boundaries in ("none", "document"):
+        local = FileCorpus(str(file), boundaries=boundaries)
+        far = FileCorpus(f"{server.url}/{name}", boundaries=boundaries)
+        assert [*far.chunks()] == [*local.chunks()]
+        assert far.segment_end == local.segment_end
+        assert [text.name for text in far.texts()] == [text.name for text in local.texts()]
+
+
+def test_a_redirect_is_followed(server):
+    server.files["/a.txt"] = server.files["/elsewhere.txt"] = TEXT
+    server.faults.append(answering(302, Location=f"{server.url}/elsewhere.txt"))
+    assert read(f"{server.url}/a.txt") == TEXT
+
+
+def test_a_server_that_refuses_heads_is_asked_for_the_file(server):
+    server.has_heads = False
+    server.files["/a.txt"] = TEXT
+    (file,) = FileCorpus(f"{server.url}/a.txt").files()
+    assert file.size == len(TEXT)
+    assert file.version == '"one"'
+    assert read(f"{server.url}/a.txt") == TEXT
+
+
+def test_an_address_is_looked_up_once(server):
+    server.files["/a.txt"] = TEXT
+    for _ in range(3):
+        corpus = FileCorpus(f"{server.url}/a.txt", boundaries="document")
+        assert corpus.segment_end == "blank line"
+        assert len(corpus.files()) == 1
+    assert [method for method, *_ in server.requests].count("HEAD") == 1
+
+
+def test_skipped_files_are_counted_anew_in_each_reading(server):
+    server.files["/texts/a.txt"] = server.files["/texts/.b"] = b"words"
+    found = find_remote(f"{server.url}/texts/")
+    found.skipped["more"] += 1
+    assert find_remote(f"{server.url}/texts/").skipped == {"hidden files and folders": 1}
+
+
+def test_a_file_can_be_sent_to_another_process(server):
+    server.files["/a.txt"] = TEXT
+    (file,) = FileCorpus(f"{server.url}/a.txt").files()
+    assert pickle.loads(pickle.dumps(file)) == file
+    with pickle.loads(pickle.dumps(file)).open("rb") as stream:
+        assert stream.read() == TEXT
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 500)), max_size=8))
+def test_a_file_can_be_read_from_any_position(shared_server, steps):
+    fresh(shared_server)
+    content = bytes(i % 251 for i in range(2500))
+    shared_server.files["/a"] = content
+    (file,) = find_remote(f"{shared_server.url}/a").files
+    with file.open("rb") as stream:
+        assert stream.seekable()
+        for position, count in steps:
+            assert stream.seek(position) == position
+            assert stream.read(count) == content[position : position + count]
+        assert stream.seek(-10, io.SEEK_END) == 2490
+        assert stream.read() == content[-10:]
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_a_connection_that_breaks_is_resumed_at_its_byte(server):
+    server.files["/a.txt"] = TEXT
+    server.faults += [100_000, 200_000]
+    assert read(f"{server.url}/a.txt") == TEXT
+    assert ranges(server) == ["", "bytes=100000-", "bytes=300000-"]
+
+
+def test_without_ranges_the_file_is_begun_again_and_read_to_the_place(server):
+    server.has_ranges = False
+    server.files["/a.txt"] = TEXT
+    server.faults += [100_000, 200_000, 50_000]
+    assert read(f"{server.url}/a.txt") == TEXT
+    assert len(ranges(server)) == 4
+
+
+@given(
+    drops=st.lists(st.integers(0, 9_000), max_size=12),
+    has_ranges=st.booleans(),
+    has_sizes=st.booleans(),
+    is_packed=st.booleans(),
+)
+def test_any_sequence_of_drops_gives_the_text_or_an_error(
+    shared_server, drops, has_ranges, has_sizes, is_packed
+):
+    fresh(shared_server)
+    text = TEXT[:7_900]
+    shared_server.has_ranges, shared_server.has_sizes = has_ranges, has_sizes
+    shared_server.files["/a"] = gzip.compress(text, mtime=0) if is_packed else text
+    shared_server.faults += drops
+    try:
+        assert read(f"{shared_server.url}/a") == text
+    except RemoteError:
+        useless = 0 if has_ranges else max(drops, default=0)
+        assert sum(drop <= useless for drop in drops) > remote.RETRIES
+
+
+def test_statuses_that_pass_are_tried_again(server):
+    server.files["/a.txt"] = TEXT
+    server.faults += [answering(503, Retry_After="3600"), answering(429), 1000, answering(500)]
+    assert read(f"{server.url}/a.txt") == TEXT
+
+
+def test_a_server_that_stays_down_is_given_up(server):
+    server.files["/a.txt"] = TEXT
+    server.faults += [answering(503)] * 20
+    with pytest.raises(
+        CorpusError, match=r"a.txt cannot be read: the server answers 503 Service Unavailable\."
+    ):
+        read(f"{server.url}/a.txt")
+    assert len(ranges(server)) == remote.RETRIES + 1
+
+
+def test_a_length_that_the_file_does_not_have_is_an_error(server):
+    server.files["/a.txt"] = TEXT
+    (file,) = find_remote(f"{server.url}/a.txt").files
+    server.files["/a.txt"] = TEXT[:-1]
+    with pytest.raises(CorpusError, match="has changed since"), file.open("rb") as stream:
+        stream.read()
+
+
+def test_an_announced_length_that_is_never_sent_is_an_error(server):
+    server.files["/a.txt"] = TEXT
+    server.faults += [len(TEXT) - 10, 0, 0, 0, 0, 0]
+    with pytest.raises(CorpusError, match=r"a\.txt cannot be read: "):
+        read(f"{server.url}/a.txt")
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_a_file_that_changes_while_it_is_read_is_an_error(server, header, has_ranges):
+    server.has_ranges = has_ranges
+    server.headers = {header: "Sun, 29 Nov 2026 16:00:00 GMT"}
+    server.files["/a.txt"] = TEXT
+
+    def change(_):
+        server.headers = {header: "Sun, 29 Nov 2026 16:00:01 GMT"}
+        server.files["/a.txt"] = TEXT.upper()
+        return False
+
+    server.faults += [300_000, change]
+    with pytest.raises(CorpusError, match=r"has changed since it was listed\. Run the same command again"):
+        read(f"{server.url}/a.txt")
+    assert read(f"{server.url}/a.txt") == TEXT.upper()  # it is listed again
+
+
+def test_a_file_that_vanishes_is_an_error(server):
+    server.files["/a.txt"] = TEXT
+    (file,) = find_remote(f"{server.url}/a.txt").files
+    server.files.clear()
+    with pytest.raises(CorpusError, match="no such file"), file.open("rb") as stream:
+        stream.read()
+
+
+def test_another_part_than_requested_is_an_error(server):
+    def wrong(handler):
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes 5-9/{len(TEXT)}")
+        handler.send_header("Content-Length", "5")
+        handler.end_headers()
+        handler.wfile.write(TEXT[5:10])
+        return True
+
+    server.files["/a.txt"] = TEXT
+    server.faults += [1000, wrong]
+    with pytest.raises(CorpusError, match="another part than requested"):
+        read(f"{server.url}/a.txt")
+
+
+def test_a_file_without_any_length_is_refused(server):
+    def until_closed(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(TEXT)
+        handler.close_connection = True
+        return True
+
+    server.has_heads = False
+    server.files["/a.txt"] = TEXT
+    server.faults += [until_closed] * 2
+    with pytest.raises(CorpusError, match=r"sends no size.* Download the file"):
+        read(f"{server.url}/a.txt")
+
+
+def test_a_file_in_chunks_is_read_although_its_size_is_unknown(server):
+    server.has_sizes = False
+    server.files["/a.txt"] = TEXT
+    (file,) = FileCorpus(f"{server.url}/a.txt").files()
+    assert file.size is None
+    server.faults += [400_000]
+    assert read(f"{server.url}/a.txt") == TEXT
+
+
+# ---------------------------------------------------------------- mistakes and secrets
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/none.txt", "no such file or folder"),
+        ("/none/", "no such file or folder"),
+        ("/texts/*.md", "no file matches this glob"),
+        ("/texts/a.txt/", "no such file or folder"),
+    ],
+)
+def test_files_that_are_not_there(server, path, problem):
+    server.files["/texts/a.txt"] = b"words"
+    with pytest.raises(SettingError, match=problem):
+        FileCorpus(f"{server.url}{path}")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_denied_access_names_where_a_password_belongs(server, status):
+    server.has_heads = False
+    server.files["/a.txt"] = b"words"
+    server.faults += [answering(status)]
+    with pytest.raises(SettingError, match=rf"access is denied \({status}\).*netrc"):
+        FileCorpus(f"{server.url}/a.txt")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:geheim@host/a.txt",
+        "https://geheim@host/a.txt",
+        "https://user:pa/geheim@host/a.txt",
+        "https://host/a.txt?X-Amz-Signature=geheim&x=1",
+        "https://host/a.txt?sv=2024&sig=geheim",
+        "https://host/*.txt?token=geheim",
+        "s3://KEY:geheim@bucket/a.txt",
+        "s3://KEY:ge/geheim@bucket/a.txt",
+        "gs://bucket/a.txt?access_token=geheim",
+        "hf://user:geheim@datasets/a/b",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_without_showing_it(address):
+    with pytest.raises(SettingError, match="must not hold a password or token") as caught:
+        FileCorpus(address)
+    assert "geheim" not in str(caught.value)
+
+
+def test_an_at_in_the_path_is_no_secret(server):
+    server.files["/package@1.2/a.txt"] = TEXT
+    assert read(f"{server.url}/package@1.2/a.txt?download=true") == TEXT
+
+
+def test_a_signed_address_behind_a_redirect_is_not_shown(server):
+    server.files["/a.txt"] = TEXT
+    signed = "http://127.0.0.1:9/a.txt?X-Amz-Signature=geheim"
+    server.has_heads = False
+    server.faults += [answering(302, Location=signed)]
+    with pytest.raises(SettingError, match="cannot be reached") as caught:
+        FileCorpus(f"{server.url}/a.txt")
+    assert "geheim" not in str(caught.value)
+
+
+def test_names_and_titles_are_decoded():
+    file = RemoteFile("https://host/texts/a%20b/c%C3%A9.txt?download=true")
+    assert file.name == "cé.txt"
+    assert file.suffix == ".txt"
