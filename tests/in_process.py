@@ -26,9 +26,9 @@ from hydra.core.global_hydra import GlobalHydra
 from processes import environment
 
 from w2v_exp.__main__ import run
-from w2v_exp.experiment.inputs import warn_once
 from w2v_exp.processes import exit_with
 from w2v_exp.text import tokenizers
+from w2v_exp.text.corpus import warn_once
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 

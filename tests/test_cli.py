@@ -27,7 +27,7 @@ MISTAKES = [
     (["+min_count=3"], "Use vocabulary.min_count."),
     (
         ["corpus.path=a.txt"],
-        "corpus.path: unknown key. It belongs to corpus=file or corpus=table or corpus=text8",
+        "corpus.path: unknown key. It belongs to corpus=file or corpus=text8",
     ),
     (
         ["objective.negative=3"],

@@ -26,7 +26,6 @@ from w2v_exp.training.schedules import Constant, Linear
 
 NEEDED = {
     "corpus=file": ["corpus.path=README.md"],
-    "corpus=table": ["corpus.path=README.md"],
     "corpus=text": ["corpus.text=some words"],
     "initialization=from_file": ["initialization.path=README.md"],
     "initialization=from_run": ["initialization.run=a_run"],

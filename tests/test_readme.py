@@ -145,6 +145,8 @@ def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     Path("speeches.csv").write_text("date,speech\n1790-01-08,a rose\n1865-04-15,is a rose\n")
     Path("sbatch").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    Path("c4").mkdir()
+    Path("c4/1.json.gz").write_text("")
     Path("books").mkdir()
     Path("books/one.txt.gz").write_text("a rose is a rose")
     for arguments in commands(page):

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
     from w2v_exp.text.encoding import EncodedText, encode_text
     from w2v_exp.text.sentences import SentenceCorpus
-    from w2v_exp.text.table import TableCorpus
     from w2v_exp.text.text8 import Text8Corpus
     from w2v_exp.text.tokenizers import (
         ArticleTokenizer,
@@ -250,7 +249,6 @@ _MODULES = {
     "SentenceCorpus": "w2v_exp.text.sentences",
     "SkipGram": "w2v_exp.examples.architectures",
     "SliceEmbeddings": "w2v_exp.slices.embeddings",
-    "TableCorpus": "w2v_exp.text.table",
     "Softmax": "w2v_exp.model.softmax",
     "SotuCorpus": "w2v_exp.text.corpus",
     "StreamedCbow": "w2v_exp.examples.cbow",
@@ -316,7 +314,6 @@ __all__ = [
     "SotuCorpus",
     "StreamedCbow",
     "StreamedExamples",
-    "TableCorpus",
     "Text8Corpus",
     "TextCache",
     "TextCorpus",

@@ -21,6 +21,7 @@ SAMPLE = 1 << 16  # bytes of a buffer, and at most the beginning that a format i
 LARGEST_DICTIONARY = 1 << 28
 LARGEST_WINDOW = 1 << 27  # of Zstandard, the default of its decoder; `zstd --ultra -22` needs as much
 
+_LOST = 1 << 12  # bytes of Zstandard data before damage that may be lost, as they are read at once
 _ENCRYPTED = 1  # of a zip member's flags
 _SMALLEST_DICTIONARY = 4096  # that the format has
 _FORMATS = {
@@ -67,15 +68,16 @@ def decompressed(stream: IO[bytes], compression: str) -> io.BufferedReader:
         return ReadStream(_zstandard_reader(stream)).buffered()
     if compression == "gzip":
         # The classes of the standard library for the other formats ignore what lies behind the data.
-        return ReadStream(gzip.GzipFile(fileobj=stream).read).buffered()
+        return ReadStream(gzip.GzipFile(fileobj=stream).read1).buffered()
     new = bz2.BZ2Decompressor if compression == "bzip2" else _new_lzma_decompressor
     return ReadStream(_Parts(stream, new).read).buffered()
 
 
 class ReadStream(io.RawIOBase):
-    """A stream of what a function reads; it returns fewer bytes than the buffer holds only at the end.
+    """A stream of what a function reads.
 
-    Once reading has failed, it fails again: decompressors return anything after an error.
+    It returns fewer bytes than the buffer holds only at the end, and before an error, so that all bytes before damage
+    are read. Once reading has failed, it fails again: decompressors return anything after an error.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ class ReadStream(io.RawIOBase):
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
-        self._error: Exception | None = None
+        self._failure: Exception | None = None
 
     def buffered(self) -> io.BufferedReader:
         """Return a reader of this stream that can peek at its next `SAMPLE` bytes."""
@@ -97,16 +99,19 @@ class ReadStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer; return the number of bytes."""
-        if self._error:
-            raise self._error
+        if error := self._failure:
+            self._failure = OSError(str(error) or type(error).__name__)
+            raise error
         filled = 0
         try:
             while filled < len(buffer) and (piece := self._read(len(buffer) - filled)):
                 buffer[filled : filled + len(piece)] = piece
                 filled += len(piece)
         except Exception as error:
-            self._error = error
-            raise
+            # Without its traceback, which refers to this object.
+            self._failure = error.with_traceback(None)
+            if not filled:
+                return self.readinto(buffer)
         return filled
 
 
@@ -159,7 +164,7 @@ def _zstandard_reader(stream: IO[bytes]) -> Callable[[int], bytes]:
 
     def read(count: int) -> bytes:
         try:
-            return source.read(count)  # type: ignore[no-any-return]
+            return source.read(min(count, _LOST))  # type: ignore[no-any-return]
         except OSError as error:
             message = str(error)
             if error.errno is not None:  # of the file, not of its data

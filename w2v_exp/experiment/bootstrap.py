@@ -29,13 +29,13 @@ from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.resampling import RELIABLE, Resampling
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment.build import build_examples, build_initialization, build_trainer
-from w2v_exp.experiment.inputs import RunInputs, warn_once
+from w2v_exp.experiment.inputs import RunInputs
 from w2v_exp.experiment.measures import evaluation_metrics
 from w2v_exp.files import sync_files
 from w2v_exp.metrics import is_constant
 from w2v_exp.model.parameters import Initialization
 from w2v_exp.plan import Plan
-from w2v_exp.text.corpus import segment_end_of
+from w2v_exp.text.corpus import segment_end_of, warn_once
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.tracking.progress import training_bar
 from w2v_exp.training.trainer import EpochRecord, Trainer

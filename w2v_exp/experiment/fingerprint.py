@@ -48,6 +48,8 @@ NOT_OF_THE_RESULT = {
 OF_BOOTSTRAP = {"bootstrap", "bootstrap_epochs"}
 # Paths and runs: the digests of their contents count instead, which are the same on every machine.
 PLACES = {"path", "run", "word_pairs", "analogies", "associations"}
+# Settings of a corpus that the digests of its text and of the names of its documents have.
+OF_READING = {"field", "names", "on_error"}
 # Settings that are described with the sets that they concern, so that a run without these keeps its fingerprint.
 WITH_SETS = {"largest_loss"}
 # Settings that came later, described only if they are set: earlier runs keep their fingerprints.
@@ -125,7 +127,7 @@ def _described(key: str, value: Any) -> Any:
     settings = {
         setting.name: getattr(value, setting.name)
         for setting in dataclasses.fields(value)
-        if setting.name not in PLACES | WITH_SETS
+        if setting.name not in PLACES | WITH_SETS | OF_READING
         and not (setting.name in ONLY_IF_SET and getattr(value, setting.name) is None)
     }
     return {"option": option_name(key, value)} | settings

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
@@ -21,13 +20,12 @@ from w2v_exp.files import expanded
 from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import encode_cached
+from w2v_exp.text.corpus import warn_once
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import Vocabulary
 from w2v_exp.tracking.progress import bytes_bar
-
-_log = logging.getLogger(__name__)
 
 
 def read_corpus(plan: Plan) -> EncodedText:
@@ -55,12 +53,6 @@ def read_trainable_text(plan: Plan) -> EncodedText:
             "max_frequency or stop_words, or take a longer text."
         )
     return text
-
-
-@cache
-def warn_once(message: str) -> None:
-    """Log a warning for the first run of a sweep in this process."""
-    _log.warning(message)
 
 
 @dataclass(frozen=True)

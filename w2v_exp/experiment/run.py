@@ -488,6 +488,8 @@ def estimate_metrics(
         "tokens": text.tokens,
         "vocabulary_size": words,
     } | pretrained.metrics(text.vocabulary)
+    if getattr(plan.corpus, "on_error", "stop") == "skip":
+        metrics |= {"skipped_files": text.skipped.files, "skipped_rows": text.skipped.rows}
     if plan.epochs:
         metrics["estimated_seconds"] = estimate_seconds(plan, statistics)
     window = effective_window(plan.window, tokens, training.segments)

@@ -17,7 +17,26 @@ from w2v_exp.config import flat_values, recorded_values
 from w2v_exp.errors import shown
 from w2v_exp.results import Sweep
 
-SUFFIXES = {".txt", ".text", ".md", ".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar", ".tgz"}
+SUFFIXES = {
+    ".txt",
+    ".text",
+    ".md",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".arrow",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".lzma",
+    ".zst",
+    ".zip",
+    ".tar",
+    ".tgz",
+}
 LONGEST_NAME = 40
 
 

@@ -118,16 +118,18 @@ class SliceRule:
         used = [label for label in labels if label is not None]
         if not used:
             example = f", such as {shown(names[0], 60)!r}" if len(names) and names[0] else ""
-            few = (len(names) == 1 and " The corpus is one document: name a folder, or corpus=table.") or ""
             raise SettingError(
-                "pattern", self.pattern, f"matches none of {len(names):,} names of documents{example}.{few}"
+                "pattern",
+                self.pattern,
+                f"matches none of {len(names):,} names of documents{example}.{_remedy(names)}",
             )
         found = self._dated(labels, tokens) if self.number else self._labelled(labels)
         if len(found.labels) < 2:
             raise SettingError(
                 "pattern",
                 self.pattern,
-                f"makes one slice ({shown(found.labels[0], 60)}) of {len(used):,} documents; at least two are needed.",
+                f"makes one slice ({shown(found.labels[0], 60)}) of {len(used):,} documents; at least two are needed."
+                f"{_remedy(names)}",
             )
         if len(found.labels) > MOST_SLICES:
             raise SettingError(
@@ -225,6 +227,15 @@ class Slices:
         number = len(self.labels)
         counts = np.bincount(of_tokens[used] * words + ids[used], minlength=number * words)
         return counts.reshape(number, words)
+
+
+def _remedy(names: Sequence[str]) -> str:
+    """Return how documents of one name get several; "" if they have."""
+    if len(set(names)) > 1:
+        return ""
+    if len(names) > 1:
+        return " Set corpus.names to the column of the table that names its rows."
+    return " The corpus is one document: name a folder or a table."
 
 
 def _label(expression: re.Pattern[str], name: str) -> str | None:

@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from zlib import crc32
@@ -44,7 +44,8 @@ from w2v_exp.files import (
     write_checked,
 )
 from w2v_exp.machine import MOST_CORES, readable_bytes
-from w2v_exp.text.corpus import Corpus, segment_end_of
+from w2v_exp.text.corpus import Corpus, segment_end_of, warn_of_skipped
+from w2v_exp.text.damage import NOTHING, Skipped
 from w2v_exp.text.documents import LEAVE_FREE, TextFile, promised_format
 from w2v_exp.text.encoding import (
     ID,
@@ -98,6 +99,8 @@ class Entry:
         Number of tokens of the text, and of segments of those that are kept.
     files : dict
         Size and CRC-32 of the files of ids, segments, documents, names and words.
+    skipped : list
+        The fields of `Skipped`; empty if nothing was skipped.
     """
 
     source: str
@@ -108,6 +111,7 @@ class Entry:
     tokens: int
     segments: int
     files: dict[str, list[int]]
+    skipped: list[Any] = field(default_factory=list)
 
 
 def read_entry(folder: Path) -> Entry:
@@ -150,7 +154,11 @@ def read_text(folder: Path) -> EncodedText:
         raise DamagedEntryError(f"{WORDS} is not what was written")
     words = json.loads(content)
     vocabulary = Vocabulary(words["words"], np.array(words["counts"], np.int64))
-    return EncodedText(ids, vocabulary, entry.tokens, entry.digest, segments, documents, names, folder)
+    files, rows, problems = entry.skipped or NOTHING
+    skipped = Skipped(files, rows, tuple(problems))
+    return EncodedText(
+        ids, vocabulary, entry.tokens, entry.digest, segments, documents, names, folder, skipped
+    )
 
 
 def write_beside_ids(folder: Path, encoded: IdFile, **settings: str) -> None:
@@ -183,7 +191,12 @@ def write_beside_ids(folder: Path, encoded: IdFile, **settings: str) -> None:
         (folder / name).write_bytes(content)
         files[name] = [len(content), crc32(content)]
     entry = Entry(
-        **settings, digest=encoded.digest, tokens=encoded.tokens, segments=len(segments) - 1, files=files
+        **settings,
+        digest=encoded.digest,
+        tokens=encoded.tokens,
+        segments=len(segments) - 1,
+        files=files,
+        skipped=list(encoded.skipped) if encoded.skipped else [],
     )
     write_checked(folder / DESCRIPTION, vars(entry), durable=False)
 
@@ -460,7 +473,7 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
     inputs = {
         "format": FORMAT,
         "corpus": type(corpus).__qualname__,
-        "settings": {**asdict(corpus), "path": None},  # the files stand for the path
+        "settings": _settings(corpus),
         "files": states,
         "segment_end": segment_end_of(corpus),
         "base": str(base.absolute()) if (base := getattr(corpus, "base", None)) else None,  # of names
@@ -476,6 +489,18 @@ def _state_of(file: Any) -> list[str | int] | None:
     if isinstance(file, Path):
         return [str(file.absolute()), status.st_size, status.st_mtime_ns]
     return [str(file), status.st_size, file.version] if file.version else None
+
+
+# Settings that came later are left out if they have these values: texts of before keep their entries.
+_LATER = {"field": None, "names": None, "on_error": "stop"}
+
+
+def _settings(corpus: Any) -> dict[str, Any]:
+    """Return the settings of a corpus without its path, which the files stand for."""
+    settings = {
+        name: value for name, value in asdict(corpus).items() if name not in _LATER or value != _LATER[name]
+    }
+    return settings | {"path": None}
 
 
 def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any] | None:
@@ -580,6 +605,7 @@ def encode_cached(
             return _temporary_text(cache, encode)
         try:
             if text := cache.read(key):
+                warn_of_skipped(corpus, text.skipped)
                 return text
         except DamagedEntryError as error:
             _log.warning(f"The cached ids of {corpus.source} are damaged ({error}); they are made again.")
@@ -654,4 +680,5 @@ def _temporary_text(cache: TextCache, encode: Callable[[IO[bytes]], IdFile]) -> 
         encoded.segments,
         encoded.documents,
         encoded.names,
+        skipped=encoded.skipped,
     )

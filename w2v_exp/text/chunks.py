@@ -27,8 +27,18 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.errors import CorpusError
-from w2v_exp.text.documents import Document, TextFile, Title, documents, file_title, reading
+from w2v_exp.errors import CorpusError, UserError
+from w2v_exp.text.damage import Damage
+from w2v_exp.text.documents import (
+    BYTE_ORDER_MARK,
+    Document,
+    TextFile,
+    Title,
+    documents,
+    file_title,
+    reading,
+)
+from w2v_exp.text.table import Columns
 
 BOUNDARIES = ("none", "line", "document")  # as `corpus.boundaries` has them
 
@@ -114,8 +124,6 @@ def without_repeats(positions: NDArray[np.int64]) -> NDArray[np.int64]:
 
 CHUNK_CHARACTERS = 1 << 20
 LONGEST_WORD = 1 << 20  # characters; a text is cut at white space only, so this bounds the memory of reading
-# Deprecated within a text; it is there if files that begin with it were joined.
-BYTE_ORDER_MARK = "\ufeff"
 _BEGINNING = 8192  # bytes of a document that `beginning_problem` looks at
 _SPACE = re.compile(r"\s")
 
@@ -142,10 +150,12 @@ def texts_of_files(
     name: str | None = None,
     title: Title = file_title,
     exclusion: Callable[[], str] = str,
+    columns: Columns | None = None,
+    damage: Damage | None = None,
 ) -> Iterator[NamedText]:
     """Yield the text of each document in files, in chunks; each text is read before the next.
 
-    A line end is added where the words of two documents would touch.
+    A line end is added where the words of two documents would touch, and behind each row of a table.
 
     Parameters
     ----------
@@ -159,20 +169,38 @@ def texts_of_files(
         Returns the name of a text within the corpus, from its file and, in an archive, its member.
     exclusion : callable
         Returns how to exclude a file without text from the corpus, for messages.
+    columns : Columns, optional
+        Recognises tables, whose rows are documents; None: all files are plain text.
+    damage : Damage, optional
+        Skips damaged files and rows; None: none is skipped. Of a damaged document, the chunks of `CHUNK_CHARACTERS`
+        before that in which the damage shows are kept, or the rows before it.
 
     Raises
     ------
     CorpusError
         If a file cannot be read, is damaged, truncated, or is not UTF-8 text.
     """
-    found = documents(
-        [(file, name or str(file)) for file in files], Counter() if skipped is None else skipped, title
-    )
+    damage = damage or Damage()
+    named = ((file, name or str(file)) for file in files)
+    found = documents(named, Counter() if skipped is None else skipped, title, damage)
     document = next(found, None)
     while document is not None:
         following = _Following(found)
-        yield NamedText(document.title, _chunks_of(document, following.exists, exclusion))
+        if columns and (kind := columns.kind(document)):
+            for row in columns.rows(document, kind, damage):
+                yield NamedText(
+                    document.title if columns.names is None else row.name, _chunks_of_row(row.text)
+                )
+        else:
+            yield NamedText(document.title, _chunks_of(document, following.exists, exclusion, damage))
         document = following.document
+
+
+def _chunks_of_row(text: str) -> Generator[str, None, None]:
+    """Yield the text of a row, with the characters of text files and a line end."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ").replace(BYTE_ORDER_MARK, "")
+    if text:
+        yield text if text[-1].isspace() else f"{text}\n"
 
 
 class _Following:
@@ -194,12 +222,14 @@ class _Following:
         return self.document is not None
 
 
-def beginning_problem(file: TextFile) -> CorpusError | None:
-    """Return why the beginning of a file, or of the first text of an archive, is no text; None if it is."""
+def beginning_problem(file: TextFile, columns: Columns | None = None) -> CorpusError | None:
+    """Return why the beginning of a file, or of the first text of an archive, is no text; None if it is, or a table."""
     name = str(file)
     try:
         with closing(documents([(file, name)], Counter())) as found, reading(name):
             document = next(found, None)
+            if document and columns and columns.kind(document):
+                return None
             beginning = document.stream.peek(_BEGINNING)[:_BEGINNING] if document else b""
             name = document.name if document else name
         _checked(codecs.getincrementaldecoder("utf-8")().decode(beginning), name)
@@ -211,9 +241,23 @@ def beginning_problem(file: TextFile) -> CorpusError | None:
 
 
 def _chunks_of(
-    document: Document, is_followed: Callable[[], bool], exclusion: Callable[[], str]
+    document: Document, is_followed: Callable[[], bool], exclusion: Callable[[], str], damage: Damage
 ) -> Generator[str, None, None]:
     """Yield the text of a document in chunks, with a line end if its last word would touch the next text."""
+    try:
+        rest = yield from _whole_chunks(document, exclusion)
+    except UserError as error:
+        damage.file(error)
+        return
+    # The next document is opened only now: that closes this one's stream.
+    if is_followed() and rest:
+        rest += "\n"
+    if rest:
+        yield rest
+
+
+def _whole_chunks(document: Document, exclusion: Callable[[], str]) -> Generator[str, None, str]:
+    """Yield the text of a document in chunks that end in white space; return its last word."""
     with reading(document.name), _decoded(document.stream) as stream:
         unfinished: list[str] = []  # text read since the last white space
         length = 0  # its characters
@@ -233,12 +277,7 @@ def _chunks_of(
                 unfinished, length = [], 0
             unfinished.append(block[cut:])
             length += len(block) - cut
-    rest = _checked("".join(unfinished), document.name, exclusion)
-    # The next document is opened only now: that closes this one's stream.
-    if is_followed() and rest:
-        rest += "\n"
-    if rest:
-        yield rest
+    return _checked("".join(unfinished), document.name, exclusion)
 
 
 @contextmanager

@@ -36,18 +36,21 @@ from w2v_exp.errors import (
     visible,
 )
 from w2v_exp.machine import readable_bytes
-from w2v_exp.text.chunks import BOUNDARIES, BYTE_ORDER_MARK, beginning_problem, texts_of_files
+from w2v_exp.text.chunks import BOUNDARIES, beginning_problem, texts_of_files
+from w2v_exp.text.damage import ON_ERROR, Damage, Skipped
 from w2v_exp.text.documents import (
+    BYTE_ORDER_MARK,
     LEAVE_FREE,
     Found,
     TextFile,
     Title,
+    documents,
     file_title,
     find_files,
     holds_several,
     is_address,
 )
-from w2v_exp.text.table import TableCorpus
+from w2v_exp.text.table import Columns
 from w2v_exp.text.text8 import Text8Corpus
 
 _log = logging.getLogger(__name__)
@@ -145,7 +148,7 @@ class TextCorpus(ShownCorpus, ShortRepr):
 
 @dataclass(frozen=True)
 class FileCorpus(ShownCorpus):
-    """Files of UTF-8 text: one file, a folder (with all below it), a glob (``**``: any depth), or a pipe.
+    """Files of UTF-8 text or tables: one file, a folder (with all below it), a glob (``**``: any depth), or a pipe.
 
     Files and folders may be in an object store (``s3://``, ``gs://``, ``hf://``) or on a web server (``https://``); see
     :mod:`w2v_exp.text.remote`.
@@ -155,6 +158,12 @@ class FileCorpus(ShownCorpus):
     folder by folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and
     backups see :func:`w2v_exp.text.documents.find_files`; what is skipped is printed.
 
+    Each row of a table is a document. Tables are JSON lines (by the suffix ``.jsonl``, ``.ndjson`` or ``.json``),
+    Parquet and Arrow (files and streams, by their content), and, if `field` is given, CSV with commas, semicolons or
+    tabs and a line of headings (by the suffix ``.csv`` or ``.tsv``). With `field`, a pipe and a file that is named
+    itself, unless it is an archive, are a table whatever the name. Parquet and Arrow files are not read from archives
+    or compressed.
+
     Parameters
     ----------
     path : str
@@ -162,15 +171,31 @@ class FileCorpus(ShownCorpus):
         shell) is read once per process, into a temporary file.
     boundaries : str
         Boundaries that windows do not cross: ``none`` (all files are one text), ``line`` or ``document``. Each file of
-        a folder or glob is a document, and so is each member of an archive; in a file that is named itself, blank lines
-        separate documents.
+        a folder or glob is a document, and so is each member of an archive and each row of a table; in a text that is
+        named itself, blank lines separate documents.
+    field : str, optional
+        The column or key of the texts of tables, ``meta.text`` for a key within an object; None: ``text``.
+    names : str, optional
+        The column or key that names the rows of tables, e.g. for `slices`; None: rows have the name of their file.
+    on_error : str
+        Treatment of files, members of archives and rows that are damaged or no text: ``stop`` raises an error, ``skip``
+        logs their number and skips them. What precedes the damage stays: the rows of a table, and of a text the chunks
+        of a million characters before that with the damage, so that texts shorter than that are skipped as a whole.
     """
 
     path: str = ""
     boundaries: str = "none"
+    field: str | None = None
+    names: str | None = None
+    on_error: str = "stop"
 
     def __post_init__(self) -> None:
         require_choice("boundaries", self.boundaries, BOUNDARIES)
+        require_choice("on_error", self.on_error, ON_ERROR)
+        for key in ("field", "names"):
+            require_kind(key, getattr(self, key), (str, type(None)), "the name of a column or key, or null")
+            if getattr(self, key) == "":
+                raise SettingError(key, "", "is empty; name a column or key.")
         check_path(self, "path", "the path or address of a file, a folder or a glob")
         if not self.path:
             raise SettingError("path", "", "is empty; name a file, a folder or a glob.")
@@ -198,7 +223,19 @@ class FileCorpus(ShownCorpus):
         if self.base is not None:
             return "text"
         (file,) = self.files()
-        return "text" if holds_several(file, self.path) else "blank line"
+        return "text" if holds_several(file, self.path) or self._is_table(file) else "blank line"
+
+    def _is_table(self, file: TextFile) -> bool:
+        with closing(documents([(file, self.path)], Counter(), self._title())) as found:
+            document = next(found, None)
+            return document is not None and self._columns().kind(document) != ""
+
+    def _columns(self) -> Columns:
+        is_single = False
+        if self.field is not None and self.base is None:
+            (file,) = self.files()
+            is_single = not holds_several(file, self.path)
+        return Columns(self.field, self.names, is_single=is_single)
 
     def files(self) -> Sequence[TextFile]:
         """Return the files that are read, in order; for a pipe, the temporary file with its content.
@@ -212,20 +249,50 @@ class FileCorpus(ShownCorpus):
         """
         return [spooled(self.path)] if self.is_pipe else self._found().files
 
-    def texts(self) -> Iterator[Iterator[str]]:
-        """Yield the text of each document in chunks; each is read before the next."""
+    def texts(self, damage: Damage | None = None) -> Iterator[Iterator[str]]:
+        """Yield the text of each document in chunks; each is read before the next.
+
+        Parameters
+        ----------
+        damage : Damage, optional
+            Counts files and rows that are skipped; None: a new one of `on_error`.
+
+        Raises
+        ------
+        SettingError
+            If a column does not exist, or `field` or `names` is given and there is no table.
+        CorpusError
+            If a file is damaged or no text.
+        """
+        damage = damage or Damage(skip=self.on_error == "skip")
+        columns = self._columns()
         if self.is_pipe:
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
             (files, _, skipped, _), name = self._found(), None
-            if self.base is not None and not is_address(self.path):  # where each would take a request
+            # Not of addresses, where each would take a request.
+            if self.base is not None and not damage.skip and not is_address(self.path):
                 self._check_beginnings(files)
         yield from texts_of_files(
-            files, skipped, name=name, title=self._title(), exclusion=partial(self._exclusion, files)
+            files,
+            skipped,
+            name=name,
+            title=self._title(),
+            exclusion=partial(self._exclusion, files),
+            columns=columns,
+            damage=damage,
         )
+        for key in ("field", "names"):
+            if getattr(self, key) is not None and not (columns.tables or damage.skipped.files):
+                raise SettingError(
+                    f"corpus.{key}",
+                    getattr(self, key),
+                    f"corpus.path={shown(self.path, 300)} has no table, which this is a column of.",
+                )
+        warn_of_skipped(self, damage.skipped)
         if skipped:
             listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
-            _warn_once(f"corpus.path={shown(self.path, 300)}: skipped: {listed}.")
+            warn_once(f"corpus.path={shown(self.path, 300)}: skipped: {listed}.")
 
     def chunks(self) -> Iterator[str]:
         """Yield the text of the files, chunk by chunk."""
@@ -234,7 +301,10 @@ class FileCorpus(ShownCorpus):
 
     def _check_beginnings(self, files: Sequence[TextFile]) -> None:
         """Raise one `CorpusError` on all of the first `_LOOKED_AT` files whose beginning is no text."""
-        problems = {file: problem for file in files[:_LOOKED_AT] if (problem := beginning_problem(file))}
+        columns = self._columns()
+        problems = {
+            file: problem for file in files[:_LOOKED_AT] if (problem := beginning_problem(file, columns))
+        }
         if not problems:
             return
         exclusion = self._exclusion(files, problems)
@@ -462,15 +532,24 @@ def segment_end_of(corpus: Corpus) -> str:
     return str(getattr(corpus, "segment_end", "corpus"))
 
 
-def texts_of(corpus: Corpus) -> Iterator[Iterator[str]]:
-    """Yield the texts of a corpus, each in chunks; each is read before the next."""
+def texts_of(corpus: Corpus, damage: Damage | None = None) -> Iterator[Iterator[str]]:
+    """Yield the texts of a corpus, each in chunks; each is read before the next; see `FileCorpus.texts` on `damage`."""
+    if isinstance(corpus, FileCorpus):
+        yield from corpus.texts(damage)
+        return
     texts = getattr(corpus, "texts", None)
     yield from [corpus.chunks()] if texts is None else texts()
 
 
+def warn_of_skipped(corpus: Corpus, skipped: Skipped) -> None:
+    """Log the number of damaged files and rows of a corpus that were skipped, and the first, once."""
+    if skipped:
+        warn_once(f"corpus.path={shown(corpus.source, 300)}: {skipped}")
+
+
 @cache
-def _warn_once(message: str) -> None:
-    """Log a warning the first time that it is given: a text may be read several times."""
+def warn_once(message: str) -> None:
+    """Log a warning the first time in this process: a text may be read several times, and a sweep has many runs."""
     _log.warning(message)
 
 
@@ -478,7 +557,6 @@ CORPORA = {
     "article": ArticleCorpus,
     "text": TextCorpus,
     "file": FileCorpus,
-    "table": TableCorpus,
     "sotu": SotuCorpus,
     "text8": Text8Corpus,
 }

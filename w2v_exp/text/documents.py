@@ -28,9 +28,12 @@ from w2v_exp.compression import (
     open_member,
     open_zip,
 )
-from w2v_exp.errors import CorpusError, shown
+from w2v_exp.errors import CorpusError, UserError, shown
+from w2v_exp.text.damage import Damage
 
 LEAVE_FREE = 1_000_000_000  # bytes of a disk that are never filled
+# Deprecated within a text; it is there if files that begin with it were joined.
+BYTE_ORDER_MARK = "\ufeff"
 
 # ---------------------------------------------------------------- files of a folder or glob
 
@@ -357,7 +360,10 @@ def file_title(file: TextFile, member: str) -> str:
 
 
 def documents(
-    files: Iterable[tuple[TextFile, str]], skipped: Counter[str], title: Title = file_title
+    files: Iterable[tuple[TextFile, str]],
+    skipped: Counter[str],
+    title: Title = file_title,
+    damage: Damage | None = None,
 ) -> Generator[Document, None, None]:
     """Yield the documents of files, each to be read before the next.
 
@@ -369,15 +375,22 @@ def documents(
         The numbers of members of archives that were skipped, by reason; added to while documents are read.
     title : callable
         Returns the title of each document.
+    damage : Damage, optional
+        Skips damaged files; None: none is skipped.
 
     Raises
     ------
     CorpusError
         If a file cannot be read or is damaged, if an archive has no text, or if a file is none.
     """
+    damage = damage or Damage()
     for file, name in files:
-        with reading(name), file.open("rb") as stream:
-            yield from documents_in(stream, name, skipped, partial(title, file))
+        damage.begin_file(name)
+        try:
+            with reading(name), file.open("rb") as stream:
+                yield from documents_in(stream, name, skipped, partial(title, file), damage)
+        except UserError as error:
+            damage.file(error)
 
 
 def holds_several(file: TextFile, name: str) -> bool:
@@ -419,23 +432,28 @@ def reading(name: str) -> Iterator[None]:
 
 
 def documents_in(
-    stream: io.BufferedReader, name: str, skipped: Counter[str], title: Callable[[str], str] = str
+    stream: io.BufferedReader,
+    name: str,
+    skipped: Counter[str],
+    title: Callable[[str], str] = str,
+    damage: Damage | None = None,
 ) -> Iterator[Document]:
     """Yield the documents of an open file; `title` makes the title of each from its member.
 
     Errors are those of `DAMAGE`, OSError and UserError; `reading` converts them.
     """
+    damage = damage or Damage()
     promised = promised_format(name)
     compression = _compression(stream, promised)
     if compression == "zip":
-        yield from _zip_documents(stream, name, skipped, title)
+        yield from _zip_documents(stream, name, skipped, title, damage)
         return
     if compression:
         stream = decompressed(stream, compression)
         if compression_of(stream.peek(_BLOCK)):
             raise CorpusError(f"{name} is compressed twice. Decompress it once first.")
     if _is_tar(stream):
-        yield from _tar_documents(stream, name, skipped, title)
+        yield from _tar_documents(stream, name, skipped, title, damage)
         return
     _refuse_foreign(name, stream.peek(_BLOCK))
     if promised == "tar" and not compression:
@@ -489,7 +507,7 @@ def _refuse_empty(name: str, number: int) -> None:
 
 
 def _zip_documents(
-    file: IO[bytes], name: str, skipped: Counter[str], title: Callable[[str], str]
+    file: IO[bytes], name: str, skipped: Counter[str], title: Callable[[str], str], damage: Damage
 ) -> Iterator[Document]:
     archive = open_zip(file)
     for signature, kind in _OFFICE.items():
@@ -498,11 +516,14 @@ def _zip_documents(
     members = _texts(archive, skipped)
     _refuse_empty(name, len(members))
     for member in members:
-        with (
-            reading(f"{name} (member {shown(member.filename, 300)})"),
-            open_member(archive, file, member) as stream,
-        ):
-            yield _member_document(stream, name, member.filename, title)
+        try:
+            with (
+                reading(f"{name} (member {shown(member.filename, 300)})"),
+                open_member(archive, file, member) as stream,
+            ):
+                yield _member_document(stream, name, member.filename, title)
+        except UserError as error:
+            damage.file(error)
 
 
 def _texts(archive: zipfile.ZipFile, skipped: Counter[str]) -> list[zipfile.ZipInfo]:
@@ -541,7 +562,7 @@ def _is_tar(stream: io.BufferedReader) -> bool:
 
 
 def _tar_documents(
-    stream: IO[bytes], name: str, skipped: Counter[str], title: Callable[[str], str]
+    stream: IO[bytes], name: str, skipped: Counter[str], title: Callable[[str], str], damage: Damage
 ) -> Iterator[Document]:
     """Yield the regular files of a tar archive, in its order, in the memory of one header.
 
@@ -554,8 +575,11 @@ def _tar_documents(
             skipped[reason] += 1
             continue
         number += 1
-        with reading(f"{name} (member {shown(member.name, 300)})"):
-            yield _member_document(member, name, member.name, title)  # type: ignore[arg-type]
+        try:
+            with reading(f"{name} (member {shown(member.name, 300)})"):
+                yield _member_document(member, name, member.name, title)  # type: ignore[arg-type]
+        except UserError as error:
+            damage.file(error)
     _refuse_empty(name, number)
 
 

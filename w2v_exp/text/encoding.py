@@ -22,6 +22,7 @@ from w2v_exp.errors import CorpusError, ShortRepr, require_methods, wrong_kind
 from w2v_exp.machine import require_memory
 from w2v_exp.text.chunks import move_positions, whole_blank_lines, without_repeats
 from w2v_exp.text.corpus import Corpus, segment_end_of, texts_of
+from w2v_exp.text.damage import NOTHING, Damage, Skipped
 from w2v_exp.text.tokenizers import Tokenizer, encode_chunks
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 
@@ -51,6 +52,7 @@ class Reading:
         self._ends: list[NDArray[np.int64]] = []  # of segments: the number of tokens before each
         self._documents = array("q")  # likewise, before the beginning of each text
         self._names = bytearray()  # of the texts, each followed by a NUL
+        self._damage = Damage(skip=getattr(corpus, "on_error", "stop") == "skip")
 
     def provisional_ids(
         self, tokenizer: Tokenizer, processes: int = 1
@@ -94,7 +96,7 @@ class Reading:
                 yield chunk
 
         begins = 0  # texts without a chunk yet; most of them are empty
-        for text in texts_of(self._corpus):
+        for text in texts_of(self._corpus, self._damage):
             begins += 1
             self._names += _name_of(text)
             chunks = _joined(reading(text))
@@ -108,7 +110,10 @@ class Reading:
     def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
         """Return the vocabulary, and for each provisional id the new one, or −1 for words that are dropped."""
         if not self._ids:
-            raise CorpusError(f"The text ({self._corpus.source}) has no word that this tokenizer finds.")
+            raise CorpusError(
+                f"The text ({self._corpus.source}) has no word that this tokenizer finds. "
+                f"{f'corpus.on_error=skip: {self.skipped}' if self.skipped else ''}".rstrip()
+            )
         vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
         return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
 
@@ -128,6 +133,11 @@ class Reading:
     def tokens(self) -> int:
         """Number of tokens."""
         return int(self._counts.sum())
+
+    @property
+    def skipped(self) -> Skipped:
+        """The damaged files and rows that were skipped so far."""
+        return self._damage.skipped
 
     @property
     def digest(self) -> str:
@@ -212,6 +222,8 @@ class EncodedText(ShortRepr):
         Names of the documents; None: "" for each.
     entry : Path, optional
         Folder of the cache entry that the ids are mapped from.
+    skipped : Skipped
+        The damaged files and rows that were skipped.
     """
 
     ids: NDArray[np.int32]
@@ -222,6 +234,7 @@ class EncodedText(ShortRepr):
     documents: NDArray[np.int64] = None  # type: ignore[assignment]  # never after `__post_init__`
     names: Sequence[str] = field(default=None, repr=False)  # type: ignore[arg-type]
     entry: Path | None = None
+    skipped: Skipped = field(default=NOTHING, repr=False)
 
     def __post_init__(self) -> None:
         if self.documents is None:
@@ -280,7 +293,16 @@ def encode_text(
     ):  # one by one, so that there is no second array of the text's length
         chunks[number] = mapping.map(chunk)
     ids, segments = np.concatenate(chunks), mapping.segments
-    return EncodedText(ids, vocabulary, reading.tokens, reading.digest, segments, documents, names)
+    return EncodedText(
+        ids,
+        vocabulary,
+        reading.tokens,
+        reading.digest,
+        segments,
+        documents,
+        names,
+        skipped=reading.skipped,
+    )
 
 
 def require_text_parts(corpus: Any, tokenizer: Any, rule: Any) -> None:
@@ -325,7 +347,7 @@ class IdFile(ShortRepr):
 
     Parameters
     ----------
-    vocabulary, tokens, digest, segments, documents, names
+    vocabulary, tokens, digest, segments, documents, names, skipped
         As in `EncodedText`.
     length : int
         Number of ids.
@@ -341,6 +363,7 @@ class IdFile(ShortRepr):
     names: Names
     length: int
     checksum: int
+    skipped: Skipped = NOTHING
 
 
 def encode_to_file(
@@ -380,7 +403,15 @@ def encode_to_file(
     mapping = _Mapping(new_ids, reading.take_segments(), documents)
     length, checksum = _map_file(file, mapping)
     return IdFile(
-        vocabulary, reading.tokens, reading.digest, mapping.segments, documents, names, length, checksum
+        vocabulary,
+        reading.tokens,
+        reading.digest,
+        mapping.segments,
+        documents,
+        names,
+        length,
+        checksum,
+        reading.skipped,
     )
 
 

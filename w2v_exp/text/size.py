@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 from w2v_exp.compression import DAMAGE, compression_of, open_zip
 from w2v_exp.text.corpus import ArticleCorpus, Corpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.documents import TextFile, promised_format, reading
+from w2v_exp.text.table import DEFAULT_FIELD
 from w2v_exp.text.text8 import Text8Corpus
 
 TEXT8_BYTES = 100_000_000
@@ -15,13 +17,15 @@ TEXT8_BYTES = 100_000_000
 RATIOS = {"gzip": 2.7, "bzip2": 3.5, "xz": 3.3, "lzma": 3.3, "zstd": 2.9, "zip": 2.7}
 LARGEST_RATIO = 1100  # of a zip's deflate: its directory may claim any size
 BEGINNING = 16  # bytes by which a format is recognised
+PARQUET = b"PAR1"
 
 
 def estimated_bytes(corpus: Corpus) -> int | None:
     """Return the bytes of a corpus, uncompressed; None for a pipe or an unknown kind of corpus.
 
-    Sizes of compressed files are estimated; for a local zip they are those in its directory. Remote files are not
-    opened: their names stand for their formats. None also if a web server does not send the size of a file.
+    Sizes of compressed files are estimated; for a local zip they are those in its directory, and for a local Parquet
+    file those of the column of texts in its metadata. Remote files are not opened: their names stand for their formats.
+    None also if a web server does not send the size of a file.
 
     Raises
     ------
@@ -39,17 +43,20 @@ def estimated_bytes(corpus: Corpus) -> int | None:
     if isinstance(corpus, FileCorpus) and not corpus.is_pipe:
         files = corpus.files()
         is_known = all(getattr(file, "size", 0) is not None for file in files)
-        return sum(map(_file_bytes, files)) if is_known else None
+        return sum(_file_bytes(file, corpus.field) for file in files) if is_known else None
     return None
 
 
-def _file_bytes(file: TextFile) -> int:
+def _file_bytes(file: TextFile, field: str | None) -> int:
     if not isinstance(file, Path):
         size = int(file.stat().st_size)
         return round(size * RATIOS.get(promised_format(file.name), 1.0))
     with reading(str(file)), file.open("rb") as stream:
         size = file.stat().st_size
-        compression = compression_of(stream.read(BEGINNING))
+        beginning = stream.read(BEGINNING)
+        if beginning.startswith(PARQUET):
+            return _column_bytes(stream, field or DEFAULT_FIELD, size)
+        compression = compression_of(beginning)
         estimated = round(size * RATIOS.get(compression, 1.0))
         if compression == "zip":
             stream.seek(0)
@@ -59,3 +66,18 @@ def _file_bytes(file: TextFile) -> int:
                 return estimated
             return min(claimed, LARGEST_RATIO * size)
         return estimated
+
+
+def _column_bytes(stream: IO[bytes], field: str, size: int) -> int:
+    """Return the bytes of a column of a Parquet file; the size of the file if it has no such column, or is damaged."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        metadata = parquet.ParquetFile(stream).metadata
+    except (pa.ArrowException, OSError, ValueError, MemoryError):  # reported when the text is read
+        return size
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    sizes = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == field]
+    return sum(sizes) if sizes else size

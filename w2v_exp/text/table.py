@@ -1,26 +1,32 @@
-"""Texts in a column of a table: CSV, TSV, JSON lines, Parquet or Arrow; each row is a document."""
+"""Texts in a column of a table: JSON lines, CSV, TSV, Parquet or Arrow; each row is a document."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+import mmap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
-from w2v_exp.errors import CorpusError, SettingError, check_path, require_choice, shown, suggestion
-from w2v_exp.files import expanded
-from w2v_exp.text.chunks import BYTE_ORDER_MARK, NamedText
-from w2v_exp.text.documents import documents, reading
+from w2v_exp.errors import CorpusError, SettingError, UserError, shown, suggestion
+from w2v_exp.text.damage import Damage
+from w2v_exp.text.documents import BYTE_ORDER_MARK, Document, promised_format, reading
 
-LONGEST_CELL = 1 << 26  # characters; csv's own limit is 128 kB, which a book exceeds
+DEFAULT_FIELD = "text"
+LONGEST_LINE = 1 << 26  # bytes of a row of JSON lines, or of a line of CSV; csv's own limit is 128 kB a cell
 ROWS_AT_ONCE = 256  # of Parquet and Arrow
-BOUNDARIES = ("none", "line", "document")
-_MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow"}
+_BUFFER = 1 << 20  # bytes of a column chunk of Parquet, which else is read as a whole
+_MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow stream"}
+_BEGINNING = 64  # bytes by which a table is recognised
+_JSON_SUFFIXES = (".jsonl", ".ndjson")
+_CSV_SUFFIXES = (".csv", ".tsv")
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # of Arrow
 
 
 class Row(NamedTuple):
@@ -36,201 +42,347 @@ class Row(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
-class TableCorpus:
-    """A table, whose rows are documents.
-
-    The format is recognised by the content: CSV with commas, semicolons or tabs and a line of headings (also
-    compressed), JSON lines (also compressed), Parquet, or an Arrow file. Tables are read row by row.
+@dataclass
+class Columns:
+    """The columns of tables with texts and names.
 
     Parameters
     ----------
-    path : str
-        The file.
-    text : str
-        The column with the texts; empty cells are empty documents.
+    field : str, optional
+        The column or key of the texts; None: ``text``. A dot leads into an object: ``meta.text``.
     names : str, optional
-        The column that names the documents, e.g. for `slices`; None: they are named by their number, from 1.
-    boundaries : str
-        Boundaries that windows do not cross: ``none``, ``line`` or ``document`` (a row).
+        The column or key of the names of rows.
+    is_single : bool
+        Whether the corpus is a file that is named itself; with `field`, this is a table whatever its name.
+    tables : int
+        Number of tables that have been met.
     """
 
-    path: str = ""
-    text: str = "text"
+    field: str | None = None
     names: str | None = None
-    boundaries: str = "none"
+    is_single: bool = False
+    tables: int = 0
 
-    def __post_init__(self) -> None:
-        require_choice("boundaries", self.boundaries, BOUNDARIES)
-        check_path(self, "path", "the path of a table")
-        if not self.path:
-            raise SettingError("path", "", "is empty; name a table.")
-        if not expanded(self.path).is_file():
-            raise SettingError("path", self.path, f"no such file, seen from {Path.cwd()}.")
-        if not self.text:
-            raise SettingError("text", "", "is empty; name the column of the texts.")
+    def kind(self, document: Document) -> str:
+        """Return the format of a table: parquet, arrow, arrow stream, json or csv; "" if a document is none.
 
-    @property
-    def source(self) -> str:
-        """The path as it was given."""
-        return self.path
+        Parquet and Arrow are recognised by their first bytes, JSON lines by the suffixes ``.jsonl`` and ``.ndjson``, or
+        ``.json`` and a brace. CSV and TSV are tables if `field` is given: by their suffix, and as the only file.
+        """
+        beginning = document.stream.peek(_BEGINNING)[:_BEGINNING]
+        for magic, kind in _MAGIC.items():
+            if beginning.startswith(magic):
+                return kind
+        suffix = _suffix(document.title)
+        has_brace = beginning.removeprefix(BYTE_ORDER_MARK.encode()).lstrip()[:1] in (b"{", b"[")
+        if suffix in _JSON_SUFFIXES or (suffix == ".json" and has_brace):
+            return "json"
+        if self.field is not None and suffix in _CSV_SUFFIXES:
+            return "csv"
+        if self.field is not None and self.is_single:
+            return "json" if has_brace else "csv"
+        return ""
 
-    @property
-    def segment_end(self) -> str:
-        """The kind of end that a segment has."""
-        return {"none": "corpus", "line": "line", "document": "text"}[self.boundaries]
-
-    def files(self) -> list[Path]:
-        """Return the file."""
-        return [expanded(self.path)]
-
-    def texts(self) -> Iterator[Iterator[str]]:
-        """Yield the text of each row; each is read before the next."""
-        for number, row in enumerate(self.rows(), start=1):
-            yield NamedText(row.name if self.names is not None else str(number), _chunk(row.text))
-
-    def chunks(self) -> Iterator[str]:
-        """Yield the texts in the order of the rows."""
-        for text in self.texts():
-            yield from text
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows.
+    def rows(self, document: Document, kind: str, damage: Damage) -> Iterator[Row]:
+        """Yield the rows of a table of this kind.
 
         Raises
         ------
         SettingError
             If a column does not exist; with the names of those that do.
         CorpusError
-            If the table is damaged, with the line or row.
+            If the table is damaged, with the line or row, unless `damage` counts it.
         """
-        (path,) = self.files()
-        with reading(self.path), path.open("rb") as stream:
-            beginning = stream.read(6)
-        kind = next((kind for magic, kind in _MAGIC.items() if beginning.startswith(magic)), "")
-        if kind:
-            yield from self._columnar_rows(path, kind)
-            return
-        with closing(documents([(path, self.path)], Counter())) as found:
-            for document in found:
-                with reading(document.name):
-                    yield from self._text_rows(document.stream, document.name)
-
-    def _text_rows(self, stream: IO[bytes], name: str) -> Iterator[Row]:
-        """Yield the rows of CSV or JSON lines."""
-        lines = (line.decode("utf-8") for line in stream)
+        self.tables += 1
+        read = {"json": self._json_rows, "csv": self._csv_rows}.get(kind)
         try:
-            first = next(lines, "").removeprefix(BYTE_ORDER_MARK)
-            rows = self._json_rows if first.lstrip().startswith("{") else self._csv_rows
-            yield from rows(chain([first], lines), name)
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"{name} is not UTF-8 ({error.reason}). Convert it, e.g. with iconv."
-            ) from error
+            with reading(document.name):
+                if read is not None:
+                    yield from read(document, damage)
+                else:
+                    yield from self._columnar_rows(document, kind)
+        except UserError as error:
+            damage.file(error)
 
-    def _csv_rows(self, lines: Iterator[str], name: str) -> Iterator[Row]:
-        first = next(lines)
+    @property
+    def _field(self) -> str:
+        return DEFAULT_FIELD if self.field is None else self.field
+
+    # -------- JSON lines and CSV
+
+    def _json_rows(self, document: Document, damage: Damage) -> Iterator[Row]:
+        is_first = True
+        for number, line in enumerate(_lines(document), start=1):
+            where = f"{document.name}, line {number:,}"
+            if not line.strip():
+                continue
+            try:
+                values = json.loads(_decoded(line, where, is_first=number == 1))
+                if not isinstance(values, dict):
+                    raise CorpusError(f"{where}: is not a JSON object. {_ONE_PER_LINE}")
+                row = _row(_value(values, self._field), _value(values, self.names), self._field, where)
+            except (ValueError, RecursionError) as error:
+                message = shown(str(error), 100)
+                damage.row(CorpusError(f"{where}: is not JSON ({message}). {_ONE_PER_LINE}"))
+            except CorpusError as error:
+                damage.row(error)
+            else:
+                if is_first:
+                    self._require(list(values), document.name, partial(_has, values))
+                is_first = False
+                yield row
+
+    def _csv_rows(self, document: Document, damage: Damage) -> Iterator[Row]:
+        lines = (
+            _decoded(line, f"{document.name}, line {number:,}", is_first=number == 1)
+            for number, line in enumerate(_lines(document), start=1)
+        )
+        first = next(lines, "")
         rows = csv.reader(chain([first], lines), delimiter=max("\t;,", key=first.count), strict=True)
         with _long_cells():
             try:
                 headings = [heading.strip() for heading in next(rows, [])]
-                text, named = self._places(headings)
+                self._require(headings, document.name, headings.__contains__)
+                text = headings.index(self._field)
+                named = None if self.names is None else headings.index(self.names)
                 for row in rows:
+                    where = f"{document.name}, line {rows.line_num:,}"
                     if row and len(row) <= max(text, named or 0):
-                        raise CorpusError(
-                            f"{name}, line {rows.line_num:,}: has {len(row):,} of {len(headings):,} columns. "
-                            "Repair the line, or quote texts that contain line ends."
+                        damage.row(
+                            CorpusError(
+                                f"{where}: has {len(row):,} of {len(headings):,} columns. Repair the line, or quote "
+                                "texts that contain line ends."
+                            )
                         )
-                    if row:
+                    elif row:
                         yield Row(row[text], "" if named is None else row[named])
             except csv.Error as error:
-                raise CorpusError(f"{name}, line {rows.line_num:,}: is not CSV ({error}).") from error
-
-    def _json_rows(self, lines: Iterator[str], name: str) -> Iterator[Row]:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(line)
-            except (ValueError, RecursionError) as error:
                 raise CorpusError(
-                    f"{name}, line {number:,}: is not JSON ({shown(str(error), 100)})."
+                    f"{document.name}, line {rows.line_num:,}: is not CSV ({error})."
                 ) from error
-            if not isinstance(values, dict):
-                raise CorpusError(f"{name}, line {number:,}: is not a JSON object.")
-            if number == 1:
-                self._places(list(values))
-            yield self._row(values.get(self.text), values.get(self.names or ""), f"{name}, line {number:,}")
 
-    def _columnar_rows(self, path: Path, kind: str) -> Iterator[Row]:
-        """Yield the rows of Parquet or Arrow."""
+    # -------- Parquet and Arrow
+
+    def _columnar_rows(self, document: Document, kind: str) -> Iterator[Row]:
         import pyarrow as pa
-        from pyarrow import ipc, parquet
 
-        number = 0
+        name, number = document.name, 0
+        if kind != "arrow stream" and not document.stream.seekable():
+            raise CorpusError(
+                f"{name} is {'a Parquet' if kind == 'parquet' else 'an Arrow'} file that is compressed or within an "
+                "archive, which is not read. Unpack it first."
+            )
         try:
-            if kind == "parquet":
-                table = parquet.ParquetFile(path)
-                self._places(table.schema_arrow.names)
-                columns = [self.text, *([self.names] if self.names is not None else [])]
-                batches = table.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns)
-            else:
-                source = ipc.open_file(pa.memory_map(str(path)))
-                self._places(source.schema.names)
-                batches = (source.get_batch(i) for i in range(source.num_record_batches))
-            for batch in batches:
-                for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-                    part = batch.slice(start, ROWS_AT_ONCE)
-                    texts = part.column(self.text).to_pylist()
-                    names = (
-                        part.column(self.names).to_pylist() if self.names is not None else [""] * len(texts)
-                    )
-                    for text, name in zip(texts, names, strict=True):
-                        number += 1
-                        yield self._row(text, name, f"{self.path}, row {number:,}")
-        except (pa.ArrowException, OSError) as error:
-            message = shown(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
-            raise CorpusError(f"{self.path}, after row {number:,}: cannot be read ({message}).") from error
+            for texts, names in self._parts(document, kind):
+                for part in (texts, names):
+                    part.validate(full=True)  # what is damaged may point outside of the memory
+                for text, named in zip(texts.to_pylist(), names.to_pylist(), strict=True):
+                    number += 1
+                    yield _row(text, named, self._field, f"{name}, row {number:,}")
+        except EOFError:
+            raise
+        except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError) as error:
+            message = shown((str(error) or type(error).__name__).splitlines()[0], 200).rstrip(".")
+            raise CorpusError(f"{name}, after row {number:,}: cannot be read ({message}).") from error
 
-    def _places(self, columns: Sequence[str]) -> tuple[int, int | None]:
-        """Return the positions of both columns."""
-        found = []
-        for key, column in (("text", self.text), ("names", self.names)):
-            if column is not None and column not in columns:
+    def _parts(self, document: Document, kind: str) -> Iterator[tuple[Any, Any]]:
+        """Yield the texts and names of a few rows, as Arrow's arrays."""
+        for batch in (self._parquet_batches if kind == "parquet" else _arrow_batches)(document, kind):
+            if kind != "parquet":
+                self._require_columns(batch.schema, document.name)
+            texts = _column(batch, self._field)
+            names = None if self.names is None else _column(batch, self.names)
+            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+                part = texts.slice(start, ROWS_AT_ONCE)
+                yield part, _nulls(len(part)) if names is None else names.slice(start, ROWS_AT_ONCE)
+
+    def _parquet_batches(self, document: Document, _kind: str) -> Iterator[Any]:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        source = pa.PythonFile(document.stream, mode="r")
+        with parquet.ParquetFile(source, buffer_size=_BUFFER, page_checksum_verification=True) as table:
+            self._require_columns(table.schema_arrow, document.name)
+            columns = [self._field] if self.names is None else [self._field, self.names]
+            rows = 0
+            for group in range(
+                table.num_row_groups
+            ):  # else a batch has rows of the next, which may be damaged
+                for batch in table.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
+                    rows += batch.num_rows
+                    yield batch
+            if rows != table.metadata.num_rows:
+                raise EOFError
+
+    def _require_columns(self, schema: Any, name: str) -> None:
+        """Check that both columns are in a schema, and that the first has texts."""
+        import pyarrow as pa
+
+        self._require(schema.names, name, lambda key: _type(schema, key) is not None)
+        kind = _type(schema, self._field)
+        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if str(plain) not in ("string", "large_string", "string_view", "null"):
+            raise CorpusError(
+                f"{name}: the column {self._field} is of type {shown(str(kind), 60)}, not text."
+            )
+
+    def _require(self, columns: Sequence[str], name: str, has: Callable[[str], object]) -> None:
+        for key, column in (("field", self._field), ("names", self.names)):
+            if column is not None and not has(column):
                 listed = shown(", ".join(columns[:20]), 200)
                 raise SettingError(
                     f"corpus.{key}",
                     column,
-                    f"{self.path} has no such column{suggestion(column, columns)} Its columns: {listed}.",
+                    f"{name} has no such column{suggestion(column, columns)} Its columns: {listed}.",
                 )
-            found.append(None if column is None else columns.index(column))
-        text, named = found
-        assert text is not None
-        return text, named
-
-    def _row(self, text: Any, name: Any, where: str) -> Row:
-        """Return a row of typed cells."""
-        if text is None:
-            text = ""
-        if not isinstance(text, str):
-            raise CorpusError(f"{where}: {self.text} is of type {type(text).__name__}, not a text.")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise CorpusError(f"{where}: {self.text} has half of a surrogate pair.") from None
-        return Row(text, "" if name is None else str(name))
 
 
-def _chunk(text: str) -> Generator[str, None, None]:
-    if text:
-        yield text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ")
+_ONE_PER_LINE = "JSON lines have an object in each line, as `jq -c` writes them."
+
+
+def _suffix(title: str) -> str:
+    """Return the suffix of a name, before that of a compression.
+
+    >>> _suffix("part-1.jsonl.zst"), _suffix("part-1.parquet")
+    ('.jsonl', '.parquet')
+    """
+    path = PurePosixPath(title)
+    return (path.with_suffix("") if promised_format(path.name) else path).suffix.lower()
+
+
+def _lines(document: Document) -> Iterator[bytes]:
+    while line := document.stream.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise CorpusError(
+                f"{document.name} has a line of more than {LONGEST_LINE:,} bytes, and tables are read line by line. "
+                "Divide its text into several rows."
+            )
+        yield line
+
+
+def _decoded(line: bytes, where: str, *, is_first: bool) -> str:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{where}: is not UTF-8 ({error.reason}). Convert it, e.g. with iconv.") from error
+    return text.removeprefix(BYTE_ORDER_MARK) if is_first else text
+
+
+def _value(values: dict[str, Any], key: str | None) -> Any:
+    """Return the value of a key, or of a path of keys with dots between them; None if there is none.
+
+    >>> _value({"meta": {"text": "words"}}, "meta.text")
+    'words'
+    """
+    if key is None or key in values:
+        return None if key is None else values[key]
+    value: Any = values
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _has(values: dict[str, Any], key: str) -> bool:
+    first, _, rest = key.partition(".")
+    return key in values or (bool(rest) and isinstance(values.get(first), dict) and _has(values[first], rest))
+
+
+def _row(text: Any, name: Any, field: str, where: str) -> Row:
+    """Return a row of typed cells."""
+    text = "" if text is None else text
+    if not isinstance(text, str):
+        raise CorpusError(f"{where}: {field} is of type {type(text).__name__}, not a text.")
+    named = "" if name is None else str(name)
+    try:
+        text.encode()
+        named.encode()
+    except UnicodeEncodeError:
+        raise CorpusError(f"{where}: has half of a surrogate pair.") from None
+    return Row(text, named)
 
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
     """Raise the length of a cell that csv reads."""
-    before = csv.field_size_limit(LONGEST_CELL)
+    before = csv.field_size_limit(LONGEST_LINE)
     try:
         yield
     finally:
         csv.field_size_limit(before)
+
+
+def _arrow_batches(document: Document, kind: str) -> Iterator[Any]:
+    """Yield the record batches of an Arrow file or stream, each with its memory."""
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    if kind == "arrow":
+        source = ipc.open_file(_mapped(document.stream))
+        yield from (source.get_batch(number) for number in range(source.num_record_batches))
+        return
+    stream = _Tail(document.stream)
+    yield from ipc.open_stream(pa.PythonFile(stream, mode="r"))
+    if stream.tail != _END_OF_STREAM:
+        raise EOFError
+    if document.stream.read(1):
+        raise ValueError("it goes on behind its end")
+
+
+def _mapped(stream: io.BufferedReader) -> Any:
+    """Return an open file for Arrow: mapped, so that a batch takes no memory, if it is a file of this machine."""
+    import pyarrow as pa
+
+    try:
+        number = stream.fileno()
+    except OSError:
+        return pa.PythonFile(stream, mode="r")
+    return pa.BufferReader(pa.py_buffer(mmap.mmap(number, 0, access=mmap.ACCESS_READ)))
+
+
+class _Tail(io.RawIOBase):
+    """A stream that has the last bytes that were read: Arrow takes a truncated stream for a whole one."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self.tail = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, count: int = -1) -> bytes:
+        content = self._stream.read(count)
+        self.tail = (self.tail + content)[-len(_END_OF_STREAM) :]
+        return content
+
+
+def _nulls(number: int) -> Any:
+    import pyarrow as pa
+
+    return pa.nulls(number)
+
+
+def _type(schema: Any, key: str) -> Any:
+    """Return the type of a column, or of a field of a struct; None if there is none."""
+    if key in schema.names:
+        return schema.field(key).type
+    first, *rest = key.split(".")
+    if first not in schema.names:
+        return None
+    found = schema.field(first).type
+    for part in rest:
+        at = found.get_field_index(part) if str(found).startswith("struct") else -1
+        if at < 0:
+            return None
+        found = found.field(at).type
+    return found
+
+
+def _column(batch: Any, key: str) -> Any:
+    """Return a column of a batch, or a field of a struct, with nulls where the struct is one."""
+    from pyarrow import compute
+
+    if key in batch.schema.names:
+        return batch.column(batch.schema.names.index(key))
+    first, *rest = key.split(".")
+    column = batch.column(batch.schema.names.index(first))
+    return compute.struct_field(column, rest) if rest else column
