@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from w2v_exp.counting.dask_engine import DaskCounting
 from w2v_exp.counting.engines import LocalCounting
 from w2v_exp.embeddings.evaluation import EVALUATIONS
 from w2v_exp.embeddings.opening import LoadOptions
@@ -165,7 +166,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "schedule": SCHEDULES,
     "validation": {"rule": ValidationRule},
     "cache": {"disk": TextCache, "none": NoCache},
-    "counting": {"local": LocalCounting},
+    "counting": {"local": LocalCounting, "dask": DaskCounting},
     "evaluation": EVALUATIONS,
     "explorer": {"page": ExplorerRule, "none": NoExplorer},
     "slices": {"rule": SliceRule, "none": NoSlices},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -88,6 +89,17 @@ def starts(folder: Path) -> list[int]:
     """Return the number of starts of each task."""
     files = [folder / "starts" / path.name for path in sorted((folder / "texts").iterdir())]
     return [len(file.read_text().splitlines()) if file.exists() else 0 for file in files]
+
+
+def start_driver(folder: Path, option: str, **settings: Any) -> subprocess.Popen[str]:
+    """Start a driver, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, __file__, folder, option, json.dumps(settings)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def main() -> int:

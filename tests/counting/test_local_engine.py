@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from line_counting import counts, make_texts, starts, tasks_of
-from processes import environment
+from line_counting import counts, make_texts, start_driver, starts, tasks_of
 
 from w2v_exp.counting.engines import LocalCounting, Task
 from w2v_exp.errors import SettingError, UserError
 
 pytestmark = pytest.mark.usefixtures("starts_processes")
-PROGRAM = Path(__file__).with_name("line_counting.py")
-
-
-def start_driver(folder: Path, option: str, **settings: object) -> subprocess.Popen[str]:
-    """Start a driver, in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, PROGRAM, folder, option, json.dumps(settings)],
-        env=environment(PYTHONPATH=str(PROGRAM.parent)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def executed_by(folder: Path) -> set[int]:
