@@ -19,7 +19,7 @@ from w2v_exp.choices import (
     make_choice,
     option_name,
 )
-from w2v_exp.counting.engines import EngineChoice
+from w2v_exp.counting.engines import EngineChoice, LocalCounting
 from w2v_exp.embeddings.evaluation import Evaluation
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice, suggestion
 from w2v_exp.examples.batches import ORDERS, Architecture, LabelEncoding
@@ -143,6 +143,12 @@ class Plan:
                 "are contexts only. Use labels.centre_words=null or another initialization.",
             )
         self._check_slices()
+        if not isinstance(self.counting, LocalCounting) and self.needs_order:
+            raise SettingError(
+                "counting",
+                self.option("counting"),
+                f"counts pairs, and {self.needs_order} needs the order of the words. Use counting=local.",
+            )
         if self.workers > 1 and not self.labels.in_blocks:
             raise SettingError(
                 "workers",
@@ -175,6 +181,22 @@ class Plan:
     def option(self, group: str) -> str:
         """Return the name of the option chosen in a group."""
         return option_name(group, getattr(self, group))
+
+    @property
+    def needs_order(self) -> str:
+        """The setting that needs the order of the words of the text; "" if the counts of its pairs are enough."""
+        needs = {
+            f"labels={self.encoding}": type(self.labels) is not CountsRule,
+            f"corpus={self.option('corpus')}": isinstance(self.corpus, SentenceCorpus)
+            or getattr(self.corpus, "is_pipe", False),
+            f"subsampling={self.option('subsampling')}": self.subsampling.drops_words,
+            f"validation.share={self.validation.share:g}": self.validation.share > 0,
+            f"bootstrap={self.bootstrap}": self.bootstrap > 0,
+            "slices.pattern": not isinstance(self.slices, NoSlices),
+            f"objective={self.option('objective')}": self.objective.cost_metric != "cost",
+            "estimate=true": self.estimate,
+        }
+        return next((setting for setting, is_needed in needs.items() if is_needed), "")
 
     @property
     def encoding(self) -> str:

@@ -10,7 +10,7 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
-from w2v_exp.text import tokenizers
+from w2v_exp.text import tokenizers, word_bytes
 from w2v_exp.text.chunks import SEGMENT_ENDS
 from w2v_exp.text.tokenizers import LONGEST, WhitespaceTokenizer, encode_chunk, encode_whitespace_words
 
@@ -64,10 +64,10 @@ def test_many_words_that_begin_or_end_alike_are_told_apart(length):
 
 
 def test_keys_that_all_have_one_slot_are_told_apart():
-    inverse = pow(int(tokenizers._ODD), -1, 2**64)
+    inverse = pow(int(word_bytes._ODD), -1, 2**64)
     keys = np.array([slot * inverse % 2**64 for slot in range(500)] * 2, np.uint64)
     assert len(set(keys.tolist())) == 500
-    np.testing.assert_array_equal(tokenizers._first_positions(keys), np.tile(np.arange(500), 2))
+    np.testing.assert_array_equal(word_bytes._first_positions(keys), np.tile(np.arange(500), 2))
 
 
 def test_a_text_with_a_very_long_word_is_left_to_others():

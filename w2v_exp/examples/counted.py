@@ -90,7 +90,10 @@ class CountsRule(LabelEncoding):
         share: tuple[int, int] = (0, 1),
     ) -> CountedExamples:
         """Return the counted pairs of a text, in the objective's form."""
-        counts = self.count_text(text, vocabulary_size, options, generator)
+        return self.counted_examples(self.count_text(text, vocabulary_size, options, generator), options)
+
+    def counted_examples(self, counts: PairCounts, options: TrainingOptions) -> CountedExamples:
+        """Return counted pairs in the objective's form."""
         made: CountedExamples = options.objective.counted_examples(
             counts, self, order=options.order, dtype=options.dtype
         )
@@ -268,7 +271,8 @@ class CountedExamples(TrainingExamples):
         counts = PairCounts.memory(distinct, statistics.centre_words)
         summing = counts + PairCounts.summing_memory(distinct)
         damped = 4 * distinct * (rule.count_exponent != 1)  # stay beside the counts, as float32
-        peak_build = max(PairCounter.memory(statistics) + statistics.sampled_memory, summing + damped)
+        counting = 0 if statistics.is_counted else PairCounter.memory(statistics) + statistics.sampled_memory
+        peak_build = max(counting, summing + damped)
         contexts = by_centre[statistics.frequencies[: statistics.centre_words] > 0]
         size = min(rule.centres, len(contexts))
         slices = np.sort(np.add.reduceat(contexts, np.arange(0, len(contexts), size)))[::-1]

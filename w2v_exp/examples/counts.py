@@ -327,9 +327,7 @@ class PairCounter:
         self._runs = []
         if self._others is None:
             return counts
-        others = self._others.finish().counts  # of the same pairs
-        mixed = self._drawn_share * counts.counts.astype(np.float64) + (1 - self._drawn_share) * others
-        return replace(counts, counts=mixed.astype(np.float32))
+        return mixed_counts(counts, self._others.finish(), self._drawn_share)
 
     def _wait(self, ids: NDArray[np.int32]) -> None:
         self._waiting.append(ids)
@@ -491,6 +489,12 @@ class PairCounter:
                 "The text is too long to count its pairs: a pair of words may occur 4 billion times. "
                 "Use a smaller window, labels=streamed, or drop frequent words (vocabulary.max_frequency, subsampling)."
             )
+
+
+def mixed_counts(counts: PairCounts, others: PairCounts, share: float) -> PairCounts:
+    """Return the mean of two counts of the same pairs, of which the first has this share."""
+    mixed = share * counts.counts.astype(np.float64) + (1 - share) * others.counts
+    return replace(counts, counts=mixed.astype(np.float32))
 
 
 def _context_sizes_between(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,6 +212,10 @@ class PairStatistics:
         As for `PairCounter`.
     """
 
+    is_counted: ClassVar[bool] = (
+        False  # whether the pairs have been counted, so that this takes no more memory
+    )
+
     def __init__(
         self,
         ids: NDArray[np.int32],
@@ -229,6 +233,7 @@ class PairStatistics:
         self.centre_words = vocabulary_size if centre_words is None else min(centre_words, vocabulary_size)
         self.window = effective_window(window, len(ids), segments)
         self._ids, self._segments = ids, segments
+        self.length = len(ids)  # words of the text, before any are dropped
         self._shrinking_window = shrinking_window
         keep = keep_probabilities(subsampling, ids, vocabulary_size)
         self.drops_words = keep is not None
@@ -240,11 +245,6 @@ class PairStatistics:
         ]
         counts = count_ids(ids, vocabulary_size)
         self.frequencies = counts * (np.ones(vocabulary_size) if keep is None else keep)
-
-    @property
-    def length(self) -> int:
-        """Words of the text, before any are dropped."""
-        return len(self._ids)
 
     @property
     def tokens(self) -> int:

@@ -25,6 +25,7 @@ from w2v_exp.embeddings.replicates import (
     write_replicate,
 )
 from w2v_exp.errors import CorpusError, FormatError, SettingError
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.resampling import RELIABLE, Resampling
 from w2v_exp.examples.sampling import TextPart
@@ -41,7 +42,7 @@ from w2v_exp.tracking.progress import training_bar
 from w2v_exp.training.trainer import EpochRecord, Trainer
 
 
-def resampling_of(plan: Plan, training: TextPart) -> Resampling | None:
+def resampling_of(plan: Plan, training: TextPart | CountedText) -> Resampling | None:
     """Return the resampling of a run's training text; None without a bootstrap.
 
     Raises
@@ -49,7 +50,7 @@ def resampling_of(plan: Plan, training: TextPart) -> Resampling | None:
     SettingError
         If the text has too few documents.
     """
-    if not plan.bootstrap:
+    if not plan.bootstrap or isinstance(training, CountedText):
         return None
     is_line = isinstance(plan.corpus, SentenceCorpus) or segment_end_of(plan.corpus) == "line"
     try:

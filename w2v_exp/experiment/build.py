@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import TrainingExamples
 from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.counted_text import CountedStatistics, CountedText
 from w2v_exp.examples.held_out import CostSample, sample_text
+from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.sampling import TextPart, keep_probabilities
 from w2v_exp.examples.statistics import PairStatistics
 from w2v_exp.model.objective import Objective
@@ -30,14 +33,24 @@ def child_generator(plan: Plan, number: int) -> np.random.Generator:
     return np.random.default_rng(plan.seed).spawn(number + 1)[number]
 
 
-def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]:
+@overload
+def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None]: ...
+@overload
+def split_text(
+    plan: Plan, text: EncodedText | CountedText
+) -> tuple[TextPart | CountedText, TextPart | None]: ...
+def split_text(plan: Plan, text: EncodedText | CountedText) -> tuple[TextPart | CountedText, TextPart | None]:
     """Return the training part of a text, and its held-out part or None.
+
+    A counted text is its own training part.
 
     Raises
     ------
     SettingError
         If one of them would have no pair.
     """
+    if isinstance(text, CountedText):
+        return text, None
     segments = text.segments if len(text.segments) > 2 else None  # None is faster
     whole = TextPart(text.ids, segments, text.documents)
     if not plan.validation.share:
@@ -48,8 +61,10 @@ def split_text(plan: Plan, text: EncodedText) -> tuple[TextPart, TextPart | None
         raise error.within("validation") from None
 
 
-def pair_statistics(plan: Plan, text: TextPart, vocabulary_size: int) -> PairStatistics:
-    """Return statistics of the pairs of `build_examples`."""
+def pair_statistics(plan: Plan, text: TextPart | CountedText, vocabulary_size: int) -> PairStatistics:
+    """Return statistics of the pairs of `build_examples`, exact ones of a counted text."""
+    if isinstance(text, CountedText):
+        return CountedStatistics(text, plan.window)
     return plan.labels.statistics(text, vocabulary_size, plan, child_generator(plan, SAMPLING))
 
 
@@ -66,6 +81,24 @@ def build_examples(
     """
     text, generator = TextPart(ids, segments), child_generator(plan, SAMPLING)
     return plan.labels.examples(text, vocabulary_size, plan, generator, share)
+
+
+def training_examples(plan: Plan, text: TextPart | CountedText, vocabulary_size: int) -> TrainingExamples:
+    """Return the training examples of a text or of its counts."""
+    if isinstance(text, CountedText):
+        return counting_rule(plan).counted_examples(text.counts, plan)
+    return build_examples(plan, text.ids, vocabulary_size, text.segments)
+
+
+def counting_rule(plan: Plan) -> CountsRule:
+    """Return the label encoding of a plan that trains on counts."""
+    assert isinstance(plan.labels, CountsRule)
+    return plan.labels
+
+
+def word_counts(text: TextPart | CountedText, vocabulary_size: int) -> NDArray[np.int64]:
+    """Return the frequency of each word in a training part."""
+    return text.vocabulary.counts if isinstance(text, CountedText) else count_ids(text.ids, vocabulary_size)
 
 
 def held_out_sample(plan: Plan, held_out: TextPart, vocabulary_size: int) -> CostSample:
@@ -89,7 +122,10 @@ def build_cost_sample(plan: Plan, text: TextPart, vocabulary_size: int) -> CostS
 
 
 def build_initialization(
-    plan: Plan, examples: TrainingExamples, text: TextPart, pretrained: Initialization | None = None
+    plan: Plan,
+    examples: TrainingExamples,
+    text: TextPart | CountedText,
+    pretrained: Initialization | None = None,
 ) -> Initialization:
     """Return the initialization of a run.
 
@@ -100,9 +136,11 @@ def build_initialization(
     if not plan.initialization.needs_counts:
         chosen: Initialization = plan.initialization
         return chosen
-    counts = examples.counts or CountsRule().count_text(
-        text, examples.vocabulary_size, plan, child_generator(plan, SAMPLING)
-    )
+    counts = examples.counts
+    if counts is None:
+        assert isinstance(text, TextPart)
+        generator = child_generator(plan, SAMPLING)
+        counts = CountsRule().count_text(text, examples.vocabulary_size, plan, generator)
     factors = plan.initialization.factorise(counts, plan.dim, child_generator(plan, FACTORS), plan.dtype)
     return GivenInitialization(factors)
 
@@ -112,7 +150,7 @@ def build_trainer(
     examples: TrainingExamples,
     initialization: Initialization,
     word_counts: NDArray[np.int64] | None = None,
-    text: TextPart | None = None,
+    text: TextPart | CountedText | None = None,
 ) -> Trainer:
     """Return a trainer with new parameters, the same at every call.
 
@@ -134,7 +172,7 @@ def build_trainer(
     drawn = drawn.of_centres(examples.centre_words)
     objective = plan.objective.bind(examples, word_counts, generator)
     parameters = objective.initial_parameters(drawn, examples, of_words=plan.initialization.of_words)
-    if plan.workers == 1 or text is None:
+    if plan.workers == 1 or not isinstance(text, TextPart):
         return _local_trainer(plan, examples, parameters, objective, generator)
     segments = None if text.segments is None else SharedArray(text.segments)
     return HogwildTrainer(

@@ -13,11 +13,12 @@ from w2v_exp.choices import GROUPS
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.blocks import BlockRule
 from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
-from w2v_exp.experiment.build import SAMPLING, child_generator, pair_statistics
+from w2v_exp.experiment.build import pair_statistics
 from w2v_exp.machine import (
     Rates,
     Work,
@@ -67,7 +68,7 @@ class MemoryEstimate:
 
 def estimate_run(
     plan: Plan,
-    text: TextPart,
+    text: TextPart | CountedText,
     vocabulary_size: int,
     pretrained: int = 0,
     statistics: PairStatistics | None = None,
@@ -110,7 +111,7 @@ def estimate_run(
         estimate = replace(estimate, step=0)
     elif plan.workers > 1:
         estimate = _with_workers(estimate, plan.workers)
-    if plan.bootstrap:
+    if plan.bootstrap and isinstance(text, TextPart):
         estimate = _with_replicate(estimate, text)
     return replace(
         estimate, examples=estimate.examples + pretrained, peak_build=estimate.peak_build + pretrained
@@ -139,11 +140,11 @@ def _with_replicate(estimate: MemoryEstimate, text: TextPart) -> MemoryEstimate:
 
 
 def _with_factors(
-    plan: Plan, examples: ExamplesMemory, text: TextPart, vocabulary_size: int
+    plan: Plan, examples: ExamplesMemory, text: TextPart | CountedText, vocabulary_size: int
 ) -> ExamplesMemory:
     """Return the memory of examples and of factors of the pair counts."""
-    labels = plan.labels if plan.labels.counts_pairs else CountsRule()
-    statistics = labels.statistics(text, vocabulary_size, plan, child_generator(plan, SAMPLING))
+    counted = plan if plan.labels.counts_pairs else replace(plan, labels=CountsRule())
+    statistics = pair_statistics(counted, text, vocabulary_size)
     distinct = int(statistics.distinct_by_centre.sum())
     counting = counts = 0
     if not plan.labels.counts_pairs:  # else the examples are these counts
@@ -170,17 +171,22 @@ def plans_by_encoding(plan: Plan) -> dict[str, Plan]:
 
 
 def estimate_encodings(
-    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: int = 0
+    plan: Plan, text: TextPart | CountedText, vocabulary_size: int, pretrained: int = 0
 ) -> dict[str, MemoryEstimate]:
-    """Return the memory of a run with each of `plans_by_encoding`."""
+    """Return the memory of a run with each of `plans_by_encoding`; of a counted text with its own encoding."""
+    plans = {plan.encoding: plan} if isinstance(text, CountedText) else plans_by_encoding(plan)
     return {
         encoding: estimate_run(changed, text, vocabulary_size, pretrained)
-        for encoding, changed in plans_by_encoding(plan).items()
+        for encoding, changed in plans.items()
     }
 
 
 def require_fit(
-    plan: Plan, text: TextPart, vocabulary_size: int, estimate: MemoryEstimate, pretrained: int = 0
+    plan: Plan,
+    text: TextPart | CountedText,
+    vocabulary_size: int,
+    estimate: MemoryEstimate,
+    pretrained: int = 0,
 ) -> None:
     """Raise an error for a run that does not fit the available memory.
 
@@ -323,20 +329,22 @@ ALTERNATIVES: Mapping[str, Callable[[Plan], Plan]] = {
 
 def faster_alternatives(
     plan: Plan,
-    text: TextPart,
+    text: TextPart | CountedText,
     vocabulary_size: int,
     seconds: float,
     rates: Callable[[str, int], Rates] = measure_rates,
 ) -> list[Alternative]:
     """Return alternatives that take at most `FASTER` of `seconds`, the fastest first.
 
-    Alternatives that the rest of the plan excludes are skipped.
+    Alternatives that the rest of the plan excludes are skipped, and those that a counted text cannot serve.
     """
-    changes = {}
+    changes: dict[str, tuple[Plan, TextPart | CountedText, int]] = {}
     for overrides, change in ALTERNATIVES.items():
         with suppress(SettingError):
             changes[overrides] = change(plan), text, vocabulary_size
-    if isinstance(plan.corpus, FileCorpus):
+    if isinstance(text, CountedText):
+        changes = {key: change for key, change in changes.items() if change[0].labels == plan.labels}
+    elif isinstance(plan.corpus, FileCorpus):
         named = _named_experiment(plan.corpus)
         changes[f"experiment={FOR_FILES}"] = named, *_kept(named, text, vocabulary_size)
     found = []
@@ -367,7 +375,7 @@ def _kept(plan: Plan, text: TextPart, vocabulary_size: int) -> tuple[TextPart, i
     return TextPart(text.ids[kept], segments), size
 
 
-def long_run_warning(plan: Plan, text: TextPart, vocabulary_size: int, seconds: float) -> str:
+def long_run_warning(plan: Plan, text: TextPart | CountedText, vocabulary_size: int, seconds: float) -> str:
     """Return the warning of a run of more than an hour, with faster alternatives; empty for others."""
     if seconds <= LONG:
         return ""

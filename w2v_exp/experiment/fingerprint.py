@@ -19,6 +19,7 @@ from w2v_exp.choices import GROUPS, option_name
 from w2v_exp.embeddings.association_sets import AssociationTest
 from w2v_exp.embeddings.evaluation import StandardEvaluation, set_name
 from w2v_exp.embeddings.word_pairs import ANALOGY_SETS, WORD_PAIR_SETS, find_set
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.plan import Plan
 from w2v_exp.slices.grouping import NoSlices
 from w2v_exp.text.encoding import EncodedText
@@ -57,7 +58,7 @@ ONLY_IF_SET = {"passage", "centre_words"}
 _HASHED_AT_ONCE = 1 << 20
 
 
-def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> str:
+def fingerprint(plan: Plan, text: EncodedText | CountedText, pretrained_digest: str = "") -> str:
     """Return the fingerprint of a run: 32 hexadecimal digits.
 
     Two runs with the same fingerprint have the same result, up to differences of the machine and of the versions of
@@ -67,8 +68,8 @@ def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> s
     ----------
     plan : Plan
         All of its values but `NOT_OF_THE_RESULT`.
-    text : EncodedText
-        Words, ids and segments, and with them everything that a custom tokenizer depends on.
+    text : EncodedText or CountedText
+        Words, ids and segments, or words and counts, and with them everything that a custom tokenizer depends on.
     pretrained_digest : str
         SHA-256 of the pretrained embeddings; empty without any.
     """
@@ -83,12 +84,14 @@ def fingerprint(plan: Plan, text: EncodedText, pretrained_digest: str = "") -> s
         "format": FORMAT,
         "result_version": RESULT_VERSION,
         "settings": settings,
-        "text": text_digest(text),
-        **({"documents": _digest(text.documents)} if plan.bootstrap else {}),
+        "text": text.digest if isinstance(text, CountedText) else text_digest(text),
+        **(
+            {"documents": _digest(text.documents)} if plan.bootstrap and isinstance(text, EncodedText) else {}
+        ),
         "origin": pretrained_digest,
         "evaluation": _evaluated_on(plan.evaluation),
     }
-    if "slices" in settings:
+    if "slices" in settings and isinstance(text, EncodedText):
         described["names"] = documents_digest(text)
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
 

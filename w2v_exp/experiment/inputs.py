@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from w2v_exp.choices import FromFile, FromRun, MlflowTracking, NoCache
+from w2v_exp.counting.corpus_counts import Windows, count_corpus
+from w2v_exp.counting.engines import LocalCounting
+from w2v_exp.counting.store import CountStore
 from w2v_exp.embeddings import AssociationTest, Embeddings
 from w2v_exp.embeddings.associations import association_problem
 from w2v_exp.embeddings.embeddings import content_digest, initialization_from, merge_missing_words
 from w2v_exp.embeddings.evaluation import Sets, StandardEvaluation
 from w2v_exp.embeddings.opening import load_warnings_logged
 from w2v_exp.errors import CorpusError, SettingError, UserError
+from w2v_exp.examples.counted import CountsRule
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.experiment.fingerprint import fingerprint
-from w2v_exp.files import expanded
+from w2v_exp.files import cache_folder, expanded
 from w2v_exp.model.parameters import ContinuedInitialization
 from w2v_exp.plan import Plan
-from w2v_exp.text.cache import encode_cached
-from w2v_exp.text.corpus import warn_once
+from w2v_exp.text.cache import TextCache, describe_tokenizer, encode_cached
+from w2v_exp.text.corpus import Corpus, warn_once
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.sentences import SentenceCorpus
+from w2v_exp.text.size import estimated_bytes
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import Vocabulary
-from w2v_exp.tracking.progress import bytes_bar
+from w2v_exp.tracking.progress import bytes_bar, tasks_bar
 
 
 def read_corpus(plan: Plan) -> EncodedText:
@@ -45,14 +55,74 @@ def read_trainable_text(plan: Plan) -> EncodedText:
     """Return the encoded corpus; raise `CorpusError` if it has no pair."""
     text = read_corpus(plan)
     if not count_pairs(len(text.ids), plan.window, text.segments):
-        segments = len(text.segments) - 1
-        apart = f" in {segments} segments (see corpus.boundaries)" if segments > 1 else ""
-        raise CorpusError(
-            f"There is no pair to train on: of the text's {text.tokens} tokens the vocabulary keeps {len(text.ids)}"
-            f"{apart}, and a pair needs two{' in one' if apart else ''}. Loosen vocabulary.min_count, max_size, "
-            "max_frequency or stop_words, or take a longer text."
-        )
+        raise _no_pair(text.tokens, len(text.ids), len(text.segments) - 1)
     return text
+
+
+def _no_pair(tokens: int, kept: int, segments: int) -> CorpusError:
+    apart = f" in {segments} segments (see corpus.boundaries)" if segments > 1 else ""
+    return CorpusError(
+        f"There is no pair to train on: of the text's {tokens} tokens the vocabulary keeps {kept}"
+        f"{apart}, and a pair needs two{' in one' if apart else ''}. Loosen vocabulary.min_count, max_size, "
+        "max_frequency or stop_words, or take a longer text."
+    )
+
+
+LONG_TEXT = 200_000_000  # bytes, from which a text is counted by shards; shorter ones take a second in memory
+
+
+def read_text(plan: Plan) -> EncodedText | CountedText:
+    """Return the text of a run, counted or encoded; raise `CorpusError` if it has no pair."""
+    return _count_text(plan) if is_counted(plan) else read_trainable_text(plan)
+
+
+def is_counted(plan: Plan) -> bool:
+    """Return whether the text is counted by shards: it is long, or an engine is set, and counts are enough."""
+    if plan.needs_order:
+        return False
+    return not isinstance(plan.counting, LocalCounting) or (estimated_bytes(_corpus(plan)) or 0) >= LONG_TEXT
+
+
+def text_inputs(plan: Plan) -> tuple[object, ...]:
+    """Return the choices that the text of a run depends on."""
+    return plan.corpus, plan.tokenizer, plan.vocabulary, _windows(plan) if is_counted(plan) else None
+
+
+def _corpus(plan: Plan) -> Corpus:
+    assert not isinstance(plan.corpus, SentenceCorpus)
+    return plan.corpus
+
+
+def _windows(plan: Plan) -> Windows:
+    assert isinstance(plan.labels, CountsRule)
+    return Windows(plan.window, plan.shrinking_window, plan.labels.centre_words)
+
+
+def _count_text(plan: Plan) -> CountedText:
+    """Return the corpus as counts of its pairs, from the cache if it has them."""
+    with (
+        _count_store(plan) as store,
+        plan.counting.engine(store.folder) as engine,
+        tasks_bar("counting the corpus") as show,
+    ):
+        text = count_corpus(
+            _corpus(plan), plan.tokenizer, plan.vocabulary, _windows(plan), engine, store, progress=show
+        )
+    if not len(text.counts.counts):
+        raise _no_pair(text.tokens, text.kept, 1)
+    return text
+
+
+@contextmanager
+def _count_store(plan: Plan) -> Iterator[CountStore]:
+    """Yield the cache of counts; without one a temporary folder in the folder of caches."""
+    if isinstance(plan.cache, TextCache) and describe_tokenizer(plan.tokenizer):
+        yield CountStore(plan.cache.counts_path, plan.cache.counts_gb)
+        return
+    base = cache_folder()
+    base.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="counts-", dir=base) as folder:
+        yield CountStore(Path(folder))
 
 
 @dataclass(frozen=True)
@@ -187,14 +257,14 @@ class RunInputs:
         The evaluation sets, by name.
     pretrained : Pretrained
         The pretrained embeddings, if any.
-    text : EncodedText
+    text : EncodedText or CountedText
         The corpus, with at least one pair to train on.
     """
 
     plan: Plan
     sets: Sets
     pretrained: Pretrained
-    text: EncodedText
+    text: EncodedText | CountedText
 
     @classmethod
     def read(cls, plan: Plan) -> RunInputs:
@@ -206,7 +276,7 @@ class RunInputs:
             If one cannot be read, or no pair can be made of the text.
         """
         sets = plan.evaluation.read()  # first: a malformed set ends the run before it has begun
-        inputs = cls(plan, sets, Pretrained.read(plan), read_trainable_text(plan))
+        inputs = cls(plan, sets, Pretrained.read(plan), read_text(plan))
         inputs.warn_of_missing_words()
         return inputs
 

@@ -22,6 +22,7 @@ from w2v_exp.embeddings.neighbours import NEIGHBOURS, Probe
 from w2v_exp.embeddings.word_pairs import WordPairScore
 from w2v_exp.errors import UserError
 from w2v_exp.examples.batches import TrainingExamples
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import (
     Bounds,
     PairCounter,
@@ -141,7 +142,7 @@ class RunCosts:
         self._trainer = trainer
         self._record = record
 
-    def sample(self, training: TextPart, held_out: TextPart | None) -> dict[str, float]:
+    def sample(self, training: TextPart | CountedText, held_out: TextPart | None) -> dict[str, float]:
         """Sample the examples of the measured costs; return their numbers of pairs as metrics.
 
         ``cost_sample_share`` is the share of the tokens on which ``cost`` is measured; below 1, it is an estimate.
@@ -153,6 +154,7 @@ class RunCosts:
             self._add(VALIDATION_COST, sample, plan.validation.validated_epochs(plan.epochs))
             metrics["validation_pairs"] = sample.counts.total
         if self.training_metric != COST:
+            assert isinstance(training, TextPart)
             sample = build_cost_sample(plan, training, vocabulary_size)
             self._add(COST, sample, MeasuredEpochs(plan.cost_every, plan.epochs))
             metrics |= {"cost_pairs": sample.counts.total, "cost_sample_share": sample.share}
@@ -221,7 +223,7 @@ _HASHED_AT_ONCE = 1 << 20
 
 
 def training_bounds(
-    plan: Plan, entry: Path | None, training: TextPart, examples: TrainingExamples
+    plan: Plan, entry: Path | None, training: TextPart | CountedText, examples: TrainingExamples
 ) -> Bounds | None:
     """Return the bounds of the cost of all pairs of the training text, with or without subsampling.
 
@@ -233,7 +235,7 @@ def training_bounds(
         Settings of the run.
     entry : Path, optional
         Folder of the text's cache entry, in which the bounds are kept; None for a text that is not cached.
-    training : TextPart
+    training : TextPart or CountedText
         The training part.
     examples : TrainingExamples
         Its examples, whose counts are used if they are those of all pairs.
@@ -245,7 +247,7 @@ def training_bounds(
     """
     if not plan.bounds:
         return None
-    if entry is None:
+    if entry is None or isinstance(training, CountedText):
         return _count_bounds(plan, training, examples)
     key = _bounds_key(plan, training, examples)
     if (figures := read_figures(entry, key)) and figures.keys() == vars(Bounds(0, 0)).keys():
@@ -285,7 +287,9 @@ def counting_memory(plan: Plan, training: TextPart, vocabulary_size: int) -> int
     return max(PairCounter.memory(statistics), summing)
 
 
-def _count_bounds(plan: Plan, training: TextPart, examples: TrainingExamples) -> Bounds | None:
+def _count_bounds(plan: Plan, training: TextPart | CountedText, examples: TrainingExamples) -> Bounds | None:
+    if isinstance(training, CountedText):
+        return Bounds.of(training.counts)
     if examples.counts and plan.trains_on_all_pairs:
         return Bounds.of(examples.counts)
     vocabulary_size = examples.vocabulary_size

@@ -22,7 +22,8 @@ from w2v_exp.embeddings.replicates import FOLDER as REPLICATES
 from w2v_exp.embeddings.word_queries import chosen_probes
 from w2v_exp.errors import CorpusError, TrainingDivergedError, UserError
 from w2v_exp.examples.batches import TrainingExamples
-from w2v_exp.examples.pairs import count_ids, count_pairs, effective_window
+from w2v_exp.examples.counted_text import CountedText
+from w2v_exp.examples.pairs import count_pairs
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.experiment import outputs
 from w2v_exp.experiment.bootstrap import (
@@ -32,11 +33,12 @@ from w2v_exp.experiment.bootstrap import (
     resampling_of,
 )
 from w2v_exp.experiment.build import (
-    build_examples,
     build_initialization,
     build_trainer,
     pair_statistics,
     split_text,
+    training_examples,
+    word_counts,
 )
 from w2v_exp.experiment.descriptions import run_description
 from w2v_exp.experiment.estimate import (
@@ -170,8 +172,9 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
                 _log.warning(warning)
 
             # The trainer, and its callbacks: each after those whose results it needs, checkpoints last.
-            word_counts = count_ids(training.ids, words)
-            trainer = build_trainer(plan, examples, initialization, word_counts, text=training)
+            trainer = build_trainer(
+                plan, examples, initialization, word_counts(training, words), text=training
+            )
             costs = RunCosts(plan, trainer, record)
             metrics |= costs.sample(training, held_out)
             evaluation = RunEvaluation(plan, inputs.sets, trainer, outcome.embeddings, record)
@@ -204,7 +207,8 @@ def execute_run(  # noqa: PLR0912, PLR0915  (step after step)
             if outcome.ended_by != EPOCHS:
                 metrics["epochs_trained"] = len(records)
             metrics |= memory_metrics(trainer, resident)
-            bounds = training_bounds(plan, text.entry, training, examples)
+            entry = text.entry if isinstance(text, EncodedText) else None
+            bounds = training_bounds(plan, entry, training, examples)
             metrics |= costs.last()
             if bounds:
                 metrics |= bound_metrics(bounds, metrics[COST] if plan.costs_all_pairs else None)
@@ -466,7 +470,7 @@ def _thinned(curve: Mapping[int, float]) -> list[tuple[int, float]]:
 
 
 def estimate_metrics(
-    plan: Plan, text: EncodedText, training: TextPart, pretrained: Pretrained
+    plan: Plan, text: EncodedText | CountedText, training: TextPart | CountedText, pretrained: Pretrained
 ) -> tuple[MemoryEstimate, dict[str, float]]:
     """Return the memory estimate of a run, and the metrics that are known before anything is allocated.
 
@@ -474,17 +478,17 @@ def estimate_metrics(
     ----------
     plan : Plan
         The settings.
-    text, training : EncodedText, TextPart
+    text, training : EncodedText, TextPart or CountedText
         The text, and its training part.
     pretrained : Pretrained
         The pretrained embeddings, if any.
     """
-    words, tokens = len(text.vocabulary), len(training.ids)
+    words = len(text.vocabulary)
     statistics = pair_statistics(plan, training, words)
     estimate = estimate_run(plan, training, words, pretrained.memory, statistics)
     metrics = {
         "estimated_memory_mb": estimate.total / MEGABYTE,
-        "pairs": count_pairs(tokens, plan.window, training.segments),
+        "pairs": all_pairs(training, plan.window),
         "tokens": text.tokens,
         "vocabulary_size": words,
     } | pretrained.metrics(text.vocabulary)
@@ -492,12 +496,18 @@ def estimate_metrics(
         metrics |= {"skipped_files": text.skipped.files, "skipped_rows": text.skipped.rows}
     if plan.epochs:
         metrics["estimated_seconds"] = estimate_seconds(plan, statistics)
-    window = effective_window(plan.window, tokens, training.segments)
-    if (block_tokens := plan.labels.block_tokens(tokens, window)) is not None:
+    if (block_tokens := plan.labels.block_tokens(statistics.length, statistics.window)) is not None:
         metrics["block_tokens"] = block_tokens
     if (available := available_memory()) is not None:
         metrics["memory_available_mb"] = available / MEGABYTE
     return estimate, metrics
+
+
+def all_pairs(text: TextPart | CountedText, window: int) -> float:
+    """Return the number of pairs in full windows, or the sum of counted ones."""
+    if isinstance(text, CountedText):
+        return text.counts.total
+    return count_pairs(len(text.ids), window, text.segments)
 
 
 DRY_STEPS = 3
@@ -528,7 +538,10 @@ class DryRun(NamedTuple):
 
 
 def dry_run(
-    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: Initialization | None = None
+    plan: Plan,
+    text: TextPart | CountedText,
+    vocabulary_size: int,
+    pretrained: Initialization | None = None,
 ) -> DryRun:
     """Build examples and initialization, and take the first steps with a trainer that is discarded.
 
@@ -548,11 +561,11 @@ def dry_run(
 
 
 def _first_steps(
-    plan: Plan, text: TextPart, vocabulary_size: int, pretrained: Initialization | None
+    plan: Plan, text: TextPart | CountedText, vocabulary_size: int, pretrained: Initialization | None
 ) -> tuple[TrainingExamples, Initialization, float]:
     """Return examples, initialization, and the time of the fastest of the first steps."""
-    examples = build_examples(plan, text.ids, vocabulary_size, text.segments)
+    examples = training_examples(plan, text, vocabulary_size)
     initialization = build_initialization(plan, examples, text, pretrained)
-    trainer = build_trainer(plan, examples, initialization, count_ids(text.ids, vocabulary_size))
+    trainer = build_trainer(plan, examples, initialization, word_counts(text, vocabulary_size))
     seconds = trainer.dry_run(DRY_STEPS) if plan.epochs else 0.0
     return examples, initialization, seconds

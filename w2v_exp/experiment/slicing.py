@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import SettingError
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.experiment.estimate import readable_seconds
 from w2v_exp.experiment.outputs import write_rows
 from w2v_exp.machine import MEGABYTE, Work, measure_rates, readable_bytes
@@ -53,7 +54,7 @@ class Slicing:
     frequent: int
 
     @classmethod
-    def of(cls, plan: Plan, text: EncodedText) -> Slicing | None:
+    def of(cls, plan: Plan, text: EncodedText | CountedText) -> Slicing | None:
         """Divide the text of a run; None without slices.
 
         Raises
@@ -64,7 +65,7 @@ class Slicing:
             If all words of a slice are rare.
         """
         rule = plan.slices
-        if not isinstance(rule, SliceRule):
+        if not isinstance(rule, SliceRule) or isinstance(text, CountedText):
             return None
         sizes = np.diff(text.documents)
         try:

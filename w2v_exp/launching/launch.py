@@ -15,9 +15,10 @@ from omegaconf import DictConfig
 from w2v_exp.composer import Composer
 from w2v_exp.config import hydra_overrides
 from w2v_exp.errors import UserError
+from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.experiment.build import split_text
 from w2v_exp.experiment.estimate import estimate_run
-from w2v_exp.experiment.inputs import Pretrained, read_trainable_text
+from w2v_exp.experiment.inputs import Pretrained, read_text, text_inputs
 from w2v_exp.launching.executors import Executor, JoblibWorkers, SlurmJobs
 from w2v_exp.launching.settings import Settings, SlurmSettings
 from w2v_exp.launching.task import Task, has_result, record_end, share_composer
@@ -239,7 +240,7 @@ class ResourceEstimator:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], Resources] = {}
-        self._text: tuple[tuple[object, ...], EncodedText] | None = None
+        self._text: tuple[tuple[object, ...], EncodedText | CountedText] | None = None
 
     def __call__(self, task: Task) -> Resources:
         """Return the resources of a run; those of its process alone if its text cannot be read: the run will fail."""
@@ -258,12 +259,12 @@ class ResourceEstimator:
         training, _ = split_text(plan, text)
         return estimate_run(plan, training, len(text.vocabulary), Pretrained.read(plan).memory).total
 
-    def _read(self, plan: Plan) -> EncodedText:
+    def _read(self, plan: Plan) -> EncodedText | CountedText:
         """Return the plan's text, and keep it for the next run. This also caches long texts before the runs start."""
-        parts = plan.corpus, plan.tokenizer, plan.vocabulary
+        parts = text_inputs(plan)
         if self._text is None or self._text[0] != parts:
             self._text = None  # release it before the next one is read
-            self._text = parts, read_trainable_text(plan)
+            self._text = parts, read_text(plan)
         return self._text[1]
 
 

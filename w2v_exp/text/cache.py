@@ -286,15 +286,19 @@ class TextCache:
     processes : int, optional
         Number of processes that tokenize (threads for `WhitespaceTokenizer`); None takes one per core for large texts,
         and one for others.
+    counts_gb : float
+        Likewise, of the counts of texts that are counted by shards, in the folder ``counts`` beside or in this one.
     """
 
     folder: str | None = None
     limit_gb: float = 10.0
     processes: int | None = None
+    counts_gb: float = 50.0
 
     def __post_init__(self) -> None:
         check_path(self, "folder", "the path of a folder, or None")
         check_number(self, "limit_gb", above=0, at_most=1e9)
+        check_number(self, "counts_gb", above=0, at_most=1e9)
         if self.processes is not None:
             check_whole(self, "processes", at_least=1, at_most=MOST_CORES)
 
@@ -302,6 +306,11 @@ class TextCache:
     def path(self) -> Path:
         """The folder, which need not exist: the given one, or its subfolder if it contains other files."""
         return own_place(self._named)
+
+    @property
+    def counts_path(self) -> Path:
+        """The folder of the counts of long texts, which need not exist."""
+        return self.path / "counts" if self.folder else cache_folder() / "counts"
 
     @property
     def _named(self) -> Path:

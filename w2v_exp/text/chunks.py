@@ -27,6 +27,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_exp.compression import ReadStream
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.text.damage import Damage
 from w2v_exp.text.documents import (
@@ -201,6 +202,32 @@ def _chunks_of_row(text: str) -> Generator[str, None, None]:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ").replace(BYTE_ORDER_MARK, "")
     if text:
         yield text if text[-1].isspace() else f"{text}\n"
+
+
+def text_of_range(file: TextFile, start: int, stop: int) -> NamedText:
+    """Return the text of a range of bytes of a plain file, in chunks.
+
+    Raises
+    ------
+    CorpusError
+        As for `texts_of_files`, when it is read.
+    """
+
+    def chunks() -> Generator[str, None, None]:
+        left = stop - start
+        with reading(str(file)), file.open("rb") as stream:
+            stream.seek(start)
+
+            def read(count: int) -> bytes:
+                nonlocal left
+                content: bytes = stream.read(min(count, left))
+                left -= len(content)
+                return content
+
+            document = Document(str(file), ReadStream(read).buffered(), file.name)
+            yield from _chunks_of(document, lambda: False, str, Damage())
+
+    return NamedText(file.name, chunks())
 
 
 class _Following:

@@ -49,6 +49,7 @@ from w2v_exp.text.documents import (
     find_files,
     holds_several,
     is_address,
+    is_plain,
 )
 from w2v_exp.text.table import Columns
 from w2v_exp.text.text8 import Text8Corpus
@@ -225,6 +226,14 @@ class FileCorpus(ShownCorpus):
         (file,) = self.files()
         return "text" if holds_several(file, self.path) or self._is_table(file) else "blank line"
 
+    def is_cuttable(self, file: Path) -> bool:
+        """Return whether a file is one text that may be read in ranges, and no table."""
+        return self.on_error == "stop" and is_plain(file) and not self._is_table(file)
+
+    def has_table(self) -> bool:
+        """Return whether any of the files begins with a table."""
+        return any(self._is_table(file) for file in self.files())
+
     def _is_table(self, file: TextFile) -> bool:
         with closing(documents([(file, self.path)], Counter(), self._title())) as found:
             document = next(found, None)
@@ -249,13 +258,17 @@ class FileCorpus(ShownCorpus):
         """
         return [spooled(self.path)] if self.is_pipe else self._found().files
 
-    def texts(self, damage: Damage | None = None) -> Iterator[Iterator[str]]:
+    def texts(
+        self, damage: Damage | None = None, only: Sequence[TextFile] | None = None
+    ) -> Iterator[Iterator[str]]:
         """Yield the text of each document in chunks; each is read before the next.
 
         Parameters
         ----------
         damage : Damage, optional
             Counts files and rows that are skipped; None: a new one of `on_error`.
+        only : sequence of files, optional
+            Some of the files, of which alone the texts are yielded. These need not have a table.
 
         Raises
         ------
@@ -266,7 +279,10 @@ class FileCorpus(ShownCorpus):
         """
         damage = damage or Damage(skip=self.on_error == "skip")
         columns = self._columns()
-        if self.is_pipe:
+        if only is not None:
+            files: Sequence[TextFile] = only
+            skipped, name = Counter[str](), None
+        elif self.is_pipe:
             files, skipped, name = self.files(), Counter[str](), self.path
         else:
             (files, _, skipped, _), name = self._found(), None
@@ -282,7 +298,7 @@ class FileCorpus(ShownCorpus):
             columns=columns,
             damage=damage,
         )
-        for key in ("field", "names"):
+        for key in ("field", "names") if only is None else ():
             if getattr(self, key) is not None and not (columns.tables or damage.skipped.files):
                 raise SettingError(
                     f"corpus.{key}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from w2v_exp.errors import UserError, shown
@@ -44,6 +45,13 @@ class Skipped(NamedTuple):
 
 
 NOTHING = Skipped()
+
+
+def all_skipped(several: Sequence[Skipped]) -> Skipped:
+    """Return what was skipped in all parts of a text."""
+    problems = [problem for skipped in several for problem in skipped.problems]
+    files, rows = sum(skipped.files for skipped in several), sum(skipped.rows for skipped in several)
+    return Skipped(files, rows, tuple(problems[:_LISTED]))
 
 
 class Damage:

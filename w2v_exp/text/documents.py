@@ -405,6 +405,13 @@ def holds_several(file: TextFile, name: str) -> bool:
         return _is_tar(decompressed(stream, compression) if compression else stream)
 
 
+def is_plain(file: Path) -> bool:
+    """Return whether a file is one text as it is: neither compressed nor an archive."""
+    with reading(str(file)), file.open("rb") as stream:
+        promised = promised_format(file.name)
+        return not (_compression(stream, promised) or _is_tar(stream) or promised == "tar")
+
+
 def promised_format(file_name: str) -> str:
     """Return the format that the suffix of a name stands for; "" if none.
 

@@ -110,12 +110,23 @@ class Reading:
     def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
         """Return the vocabulary, and for each provisional id the new one, or −1 for words that are dropped."""
         if not self._ids:
-            raise CorpusError(
-                f"The text ({self._corpus.source}) has no word that this tokenizer finds. "
-                f"{f'corpus.on_error=skip: {self.skipped}' if self.skipped else ''}".rstrip()
-            )
+            raise no_word(self._corpus, self.skipped)
         vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
         return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
+
+    @property
+    def words(self) -> list[str]:
+        """The words so far, in order of appearance."""
+        return list(self._ids)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of tokens of each word."""
+        return self._counts[: len(self._ids)]
+
+    def ends(self) -> list[NDArray[np.int64]]:
+        """Return the number of tokens before each end of a segment, also at both ends of the text if there is one."""
+        return self._ends
 
     def take_segments(self) -> NDArray[np.int64]:
         """Return the segments as in `EncodedText`, but of all tokens; some may be empty."""
@@ -143,6 +154,14 @@ class Reading:
     def digest(self) -> str:
         """SHA-256 of the text."""
         return self._digest.hexdigest()
+
+
+def no_word(corpus: Corpus, skipped: Skipped) -> CorpusError:
+    """Return the error of a text without a word."""
+    return CorpusError(
+        f"The text ({corpus.source}) has no word that this tokenizer finds. "
+        f"{f'corpus.on_error=skip: {skipped}' if skipped else ''}".rstrip()
+    )
 
 
 def _joined(chunks: Iterator[str]) -> Iterator[str]:

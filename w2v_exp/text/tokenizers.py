@@ -35,6 +35,7 @@ from w2v_exp.processes import (
     wait_for_own_signal,
 )
 from w2v_exp.text.chunks import end_positions, split_into_segments
+from w2v_exp.text.word_bytes import BLOCK, find_words, first_positions_of_words
 
 
 class Tokenizer(Protocol):
@@ -234,10 +235,6 @@ TOKENIZERS = {
 
 # ---------------------------------------------------------------- chunks of text as numbers
 
-# A text is processed as bytes. Eight bytes make a block, and a block is a number: most words are one block, so equal
-# words are equal numbers; longer words are compared block by block. The result does not depend on hashes without
-# collisions.
-
 
 class EncodedChunk(NamedTuple):
     """A chunk of a text as numbers.
@@ -258,10 +255,6 @@ class EncodedChunk(NamedTuple):
 
 
 LONGEST = 256  # bytes of a word; longer ones are rare, and take an iteration of the loop for each block
-_BLOCK = 8  # bytes
-# By the number of bytes left of a word: the bits of a block that belong to it.
-_OWN_BITS = np.array([(1 << 8 * length) - 1 for length in range(_BLOCK + 1)], np.uint64)
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ divided by the golden ratio (Knuth, TAOCP 3, section 6.4)
 
 _LAST_SPACE = 0x3000  # of Unicode's white space
 _SPACES = [character for character in map(chr, range(_LAST_SPACE + 1)) if character.isspace()]
@@ -281,63 +274,16 @@ def encode_whitespace_words(text: str, segment_end: str) -> EncodedChunk | None:
             text = text.replace(space, " ")
     content = text.encode()
     # Blocks extend beyond the last word.
-    zero_ended = content.translate(_SPACE_TO_ZERO) + bytes(_BLOCK)
-    starts, lengths = _find_words(zero_ended)
+    zero_ended = content.translate(_SPACE_TO_ZERO) + bytes(BLOCK)
+    starts, lengths = find_words(zero_ended)
     if lengths.max(initial=0) > LONGEST:
         return None
-    first = _first_positions_of_words(zero_ended, starts, lengths)
+    first = first_positions_of_words(zero_ended, starts, lengths)
     is_first = first == np.arange(len(first))
     numbers = (np.cumsum(is_first, dtype=np.int32) - np.int32(1))[first]
     distinct = zip(starts[is_first].tolist(), (starts + lengths)[is_first].tolist(), strict=True)
     words = [content[start:end].decode() for start, end in distinct]
     return EncodedChunk(words, numbers, starts.searchsorted(end_positions(content, segment_end)))
-
-
-def _find_words(zero_ended: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the start and length of each word, in bytes."""
-    zeros = np.flatnonzero(np.frombuffer(zero_ended, np.uint8) == 0)
-    starts = np.concatenate([[0], zeros[:-1] + 1])
-    lengths = zeros - starts
-    words = lengths > 0
-    return starts[words], lengths[words]
-
-
-def _first_positions_of_words(
-    zero_ended: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return for each word the index of the first equal word."""
-    # A block for each byte, which begins with it.
-    blocks = np.ndarray(len(zero_ended) - _BLOCK + 1, "<u8", zero_ended, strides=(1,))
-    first = _first_positions(blocks[starts] & _OWN_BITS.take(lengths, mode="clip"))
-    done = _BLOCK
-    # A word of exactly one block gets an empty second one, which distinguishes it from a longer word.
-    longer = np.flatnonzero(lengths >= done)
-    while longer.size:
-        next_blocks = blocks[starts[longer] + done] & _OWN_BITS.take(lengths[longer] - done, mode="clip")
-        # Words are equal so far if they are equal up to the block before and in this one.
-        same = first[longer] << 32 | _first_positions(next_blocks)
-        first[longer] = longer[_first_positions(same.view(np.uint64))]
-        done += _BLOCK
-        longer = longer[lengths[longer] >= done]
-    return first
-
-
-def _first_positions(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return for each key the index of the first equal key, by a hash table that is filled in one step.
-
-    Of several keys with the same slot the first one gets it; different ones are tried again among themselves.
-    """
-    hashes = keys * _ODD  # reversible: equal only for equal keys
-    bits = len(keys).bit_length()
-    slots = (hashes >> np.uint64(64 - bits)).view(np.int64)
-    table = np.empty(1 << bits, np.int64)
-    table[slots[::-1]] = np.arange(len(keys))[::-1]  # the last write stays: that of the first key
-    first: NDArray[np.int64] = table[slots]
-    del slots, table  # the largest arrays are not needed below
-    others = np.flatnonzero(hashes[first] != hashes)
-    if others.size:  # fewer than before: at least one key has its slot
-        first[others] = others[_first_positions(hashes[others])]
-    return first
 
 
 # Characters tokenized at a time: their words stay in the processor's cache, which is 15 % faster than with 1 MB.

@@ -58,12 +58,16 @@ class VocabularyRule:
         check_number(self, "max_frequency", above=0, at_most=1)
         require_words("stop_words", self.stop_words)
 
-    def select(self, counts: Mapping[str, int]) -> Vocabulary:
-        """Return the vocabulary that this rule makes of the words of a text and their counts."""
+    def select(self, counts: Mapping[str, int], tokens: int | None = None) -> Vocabulary:
+        """Return the vocabulary that this rule makes of the words of a text and their counts.
+
+        Of `tokens` tokens; None: their sum. Of some words of a text, those are selected that may be in its vocabulary.
+        """
         require_kind("counts", counts, Mapping, "a mapping of words to their counts")
         numbers = np.fromiter(counts.values(), np.int64, len(counts))
+        tokens = int(numbers.sum()) if tokens is None else tokens
         # Shares are compared, not counts: 29 of 100 is not above 0.29, though 0.29 * 100 < 29 as rounded.
-        passing = (numbers >= self.min_count) & (numbers / numbers.sum() <= self.max_frequency)
+        passing = (numbers >= self.min_count) & (numbers / tokens <= self.max_frequency)
         stopped = set(self.stop_words)
         kept = [word for word in compress(counts, passing.tolist()) if word not in stopped]
         # Ties are broken by the word itself: ids must not depend on the hash seed or the order of the text.

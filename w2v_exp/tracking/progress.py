@@ -195,6 +195,35 @@ def runs_bar(total: int) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def tasks_bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function of a step, its finished tasks and all of them, which shows them."""
+    place = place_of_progress()
+    if not place:
+        yield lambda step, done, of: None
+    elif place == "notebook":
+        output = _CellOutput()
+        yield lambda step, done, of: output.show(
+            f"{title}, {step}: {done} of {of}", done / of if of else None
+        )
+        output.show(f"{title}: done")
+    else:
+        from rich.progress import MofNCompleteColumn
+
+        bar = _bar(MofNCompleteColumn(), auto_refresh=False)
+        task = bar.add_task(title, total=None)
+
+        def show(step: str, done: int, of: int) -> None:
+            bar.start()
+            bar.update(task, description=f"{title}, {step}", completed=done, total=of)
+            bar.refresh()
+
+        try:
+            yield show
+        finally:
+            bar.stop()
+
+
+@contextmanager
 def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a function of the bytes done and in all, which shows them if it takes longer than a moment."""
     place = place_of_progress()

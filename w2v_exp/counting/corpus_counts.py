@@ -1,0 +1,412 @@
+"""The pair counts of a corpus of any length, by shards: the steps, and which results are used again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2v_exp.counting.arrays import StoredArrays, write_arrays
+from w2v_exp.counting.engines import Engine, Task
+from w2v_exp.counting.pairs import FORMAT as PAIRS_FORMAT
+from w2v_exp.counting.parts import Part, described, divide
+from w2v_exp.counting.store import CountStore, key_of
+from w2v_exp.counting.sums import ShardFiles, plan_sums
+from w2v_exp.counting.words import FORMAT as WORDS_FORMAT
+from w2v_exp.counting.words import select_vocabulary, word_ranges
+from w2v_exp.errors import CorpusError
+from w2v_exp.examples.counted_text import CountedText
+from w2v_exp.examples.counts import PairCounts, mixed_counts
+from w2v_exp.files import DamagedFileError, write_checked
+from w2v_exp.text.cache import describe_tokenizer
+from w2v_exp.text.corpus import Corpus, segment_end_of, warn_of_skipped
+from w2v_exp.text.damage import Skipped, all_skipped
+from w2v_exp.text.documents import reading
+from w2v_exp.text.encoding import no_word, require_text_parts
+from w2v_exp.text.tokenizers import Tokenizer
+from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+from w2v_exp.text.word_bytes import Words
+
+_log = logging.getLogger(__name__)
+
+FORMAT = 1  # of the counts of a text
+SHARD_BYTES = 64_000_000  # of text, so that a worker takes a gigabyte of memory
+_HASHED_AT_ONCE = 1 << 22
+
+Progress = Callable[[str, int, int], None]  # called with the step, and the finished tasks of all
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows whose pairs are counted.
+
+    Parameters
+    ----------
+    size : int
+        The largest distance, in words of the vocabulary.
+    shrinking : bool
+        Whether a pair at distance d weighs (size − d + 1) / size instead of 1.
+    centre_words : int, optional
+        Number of words that are centres, the most frequent ones; None: all.
+    """
+
+    size: int
+    shrinking: bool = False
+    centre_words: int | None = None
+
+
+def count_corpus(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    rule: VocabularyRule,
+    windows: Windows,
+    engine: Engine,
+    store: CountStore,
+    *,
+    shard_bytes: int | None = None,
+    progress: Progress = lambda _step, _done, _of: None,
+) -> CountedText:
+    """Count the pairs of a corpus by shards; the result does not depend on these, nor on the engine.
+
+    Results of earlier calls are used again: see `CountStore`. A call that was killed goes on where it was.
+
+    Parameters
+    ----------
+    corpus, tokenizer, rule
+        As for :func:`w2v_exp.text.encoding.encode_text`, with whose ids the counts agree.
+    windows : Windows
+        Whose pairs are counted.
+    engine : Engine
+        Executes the tasks.
+    store : CountStore
+        Folder of the results, which the engine's workers see.
+    shard_bytes : int, optional
+        Approximate size of a shard; None: `SHARD_BYTES`.
+
+    Raises
+    ------
+    CorpusError
+        If the text cannot be read or has no word.
+    UserError
+        If a task cannot be executed.
+    """
+    require_text_parts(corpus, tokenizer, rule)
+    begun = time.time()
+    store.prepare()
+    counting = _Counting(
+        corpus, tokenizer, rule, windows, engine, store, shard_bytes or SHARD_BYTES, progress
+    )
+    counted = counting.count()
+    store.evict(begun)
+    return counted
+
+
+@dataclass
+class _Counting:
+    """The steps of `count_corpus`."""
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    rule: VocabularyRule
+    windows: Windows
+    engine: Engine
+    store: CountStore
+    shard_bytes: int
+    progress: Progress
+
+    def count(self) -> CountedText:
+        """Return the counted text."""
+        keys, skipped = self._count_words()
+        key = key_of(FORMAT, keys, _rule_key(self.rule), asdict(self.windows))
+        if found := self.store.find("counts", key):
+            return _counted_text(found, skipped)
+        with self.store.job(key) as folder:
+            if found := self.store.find("counts", key):  # another process has made it meanwhile
+                return _counted_text(found, skipped)
+            self._sum(keys, key, folder, skipped)
+        made = self.store.find("counts", key, check=False)
+        if made is None:
+            raise CorpusError(f"{self.store.folder}: the counts just written are gone. Repeat the command.")
+        return _counted_text(made, skipped)
+
+    # ------------------------------------------------------------ words
+
+    def _count_words(self) -> tuple[list[str], Skipped]:
+        """Return the keys of all shards, whose words and ids are in the store, and what was skipped."""
+        parts = divide(self.corpus, self.shard_bytes)
+        described_tokenizer = describe_tokenizer(self.tokenizer) or described(self.tokenizer)
+        settings = {
+            "corpus": described(self.corpus),
+            "tokenizer": described(self.tokenizer),
+            "segment_end": segment_end_of(self.corpus),
+            "words": described_tokenizer,
+            "size": self.shard_bytes,
+        }
+        of_text = [WORDS_FORMAT, settings["words"], settings["segment_end"], self.shard_bytes]
+        keys = [key_of(*of_text, *self._part_inputs(part)) for part in parts]
+        missing = [number for number, key in enumerate(keys) if not self._has_words(key)]
+        if missing:
+            listed = [[list(part.files), part.start, part.stop] for part in parts]
+            with self.store.job(key_of(of_text, keys)) as folder:
+                setup = folder / "corpus.json"
+                write_checked(setup, {**settings, "parts": listed, "keys": keys}, durable=False)
+                common = {"folder": str(self.store.folder), "setup": str(setup)}
+                tasks = [_task("words:count_words", **common, number=number) for number in missing]
+                self._run("words", tasks)
+        found = [self.store.part(key) for key in keys]
+        parts_found = [part for part in found if part is not None]
+        if len(parts_found) < len(found):
+            raise CorpusError(f"{self.store.folder}: results of tasks are gone. Repeat the command.")
+        skipped = all_skipped([part.skipped for part in parts_found])
+        warn_of_skipped(self.corpus, skipped)
+        return [shard for part in parts_found for shard in part.shards], skipped
+
+    def _part_inputs(self, part: Part) -> list[Any]:
+        """Return all that the text of a part depends on, as far as it is seen without reading."""
+        if not part.files:
+            return [described(self.corpus)]
+        settings = described(self.corpus)
+        settings["settings"] = {**settings["settings"], "path": None}
+        status: list[Any] = []
+        for file in part.files:
+            with reading(file):
+                found = Path(file).stat()
+            status.append([file, found.st_size, found.st_mtime_ns] if not part.stop else file)
+        if part.stop:
+            status += [found.st_mtime_ns, found.st_size, part.start, part.stop]
+        return [settings, status]
+
+    def _has_words(self, key: str) -> bool:
+        part = self.store.part(key)
+        return part is not None and all(self.store.find("words", shard) for shard in part.shards)
+
+    # ------------------------------------------------------------ vocabulary
+
+    def _sum(self, keys: list[str], key: str, folder: Path, skipped: Skipped) -> None:
+        """Select the vocabulary, and write the counts of all shards."""
+        files = [self.store.path("words", shard) for shard in keys]
+        shards = [StoredArrays(file) for file in files]
+        tokens = sum(shard.description["tokens"] for shard in shards)
+        documents = sum(shard.description["documents"] for shard in shards)
+        if not any(shard.description["words"] for shard in shards):
+            raise no_word(self.corpus, skipped)
+        vocabulary = self._vocabulary(files, shards, tokens, folder)
+        del shards
+        ranked = folder / "vocabulary.arrays"
+        of_words = _write_ranked(ranked, vocabulary, self.windows)
+        size = min(self.windows.size, max(1, int(vocabulary.counts.sum()) - 1))
+        lookups = self._look_up(keys, ranked, of_words, size)
+        reach = min(size, max(1, _longest_segment(lookups) - 1))
+        if self.windows.shrinking:
+            counts = self._add(keys, lookups, ranked, reach, True, 1 / reach, folder)
+            if reach < self.windows.size:
+                counts = mixed_counts(
+                    counts,
+                    self._add(keys, lookups, ranked, reach, False, 1.0, folder),
+                    reach / self.windows.size,
+                )
+        else:
+            counts = self._add(keys, lookups, ranked, reach, False, 1.0, folder)
+        _write_counted(self.store.path("counts", key), vocabulary, counts, tokens, documents)
+
+    def _vocabulary(
+        self, files: list[Path], shards: Sequence[StoredArrays], tokens: int, folder: Path
+    ) -> Vocabulary:
+        rule = folder / "rule.json"
+        write_checked(rule, {"rule": described(self.rule), "tokens": tokens}, durable=False)
+        bounds: list[str | None] = [None, *word_ranges(shards), None]
+        common = {"shards": [str(file) for file in files], "rule": str(rule)}
+        results = [folder / f"words-{number}.arrays" for number in range(len(bounds) - 1)]
+        tasks = [
+            _task("words:merge_words", **common, first=first, last=last, result=str(result))
+            for first, last, result in zip(bounds, bounds[1:], results, strict=False)
+        ]
+        self._run("vocabulary", tasks, results)
+        return select_vocabulary([StoredArrays(result) for result in results], self.rule, tokens)
+
+    # ------------------------------------------------------------ pairs
+
+    def _look_up(self, keys: list[str], ranked: Path, of_words: str, size: int) -> list[StoredArrays]:
+        """Return the kept words of all shards."""
+        names = {shard: key_of(PAIRS_FORMAT, shard, of_words, size) for shard in dict.fromkeys(keys)}
+        missing = [shard for shard, name in names.items() if self.store.find("lookups", name) is None]
+        tasks = [
+            _task(
+                "pairs:look_up",
+                words=str(self.store.path("words", shard)),
+                vocabulary=str(ranked),
+                window=size,
+                result=str(self.store.path("lookups", names[shard])),
+            )
+            for shard in missing
+        ]
+        self._run("look-ups", tasks)
+        return [StoredArrays(self.store.path("lookups", names[shard])) for shard in keys]
+
+    def _add(
+        self,
+        keys: list[str],
+        lookups: list[StoredArrays],
+        ranked: Path,
+        reach: int,
+        shrinking: bool,
+        unit: float,
+        folder: Path,
+    ) -> PairCounts:
+        """Count the pairs of all shards, and return their sum."""
+        names = {
+            shard: key_of(PAIRS_FORMAT, shard, lookup.description["kept"], reach, shrinking)
+            for shard, lookup in zip(keys, lookups, strict=True)
+        }
+        paths = {shard: lookup.path for shard, lookup in zip(keys, lookups, strict=True)}
+        missing = [shard for shard, name in names.items() if self.store.find("pairs", name) is None]
+        tasks = [
+            _task(
+                "pairs:count_pairs",
+                words=str(self.store.path("words", shard)),
+                lookup=str(paths[shard]),
+                reach=reach,
+                shrinking=shrinking,
+                result=str(self.store.path("pairs", names[shard])),
+            )
+            for shard in missing
+        ]
+        work = f"{folder}/{'shrinking' if shrinking else 'even'}"
+        crossing = Path(f"{work}-crossing.arrays")
+        if not _is_whole(crossing):
+            tasks.append(
+                _task(
+                    "sums:count_crossing",
+                    lookups=[str(lookup.path) for lookup in lookups],
+                    vocabulary=str(ranked),
+                    segment_end=segment_end_of(self.corpus),
+                    reach=reach,
+                    shrinking=shrinking,
+                    result=str(crossing),
+                )
+            )
+        self._run("pairs", tasks)
+        files = [ShardFiles(str(paths[shard]), str(self.store.path("pairs", names[shard]))) for shard in keys]
+        words = len(StoredArrays(ranked)["ids"])
+        rows = words if self.windows.centre_words is None else min(self.windows.centre_words, words)
+        plan = Path(f"{work}-plan.json")
+        ranges, buckets = plan_sums(plan, files, str(crossing), str(ranked), unit, rows)
+        summed = [Path(f"{work}-range-{number}.arrays") for number in range(ranges)]
+        tasks = [
+            _task("sums:sum_range", plan=str(plan), number=number, result=str(result))
+            for number, result in enumerate(summed)
+        ]
+        self._run("sums", tasks, summed)
+        ordered = [Path(f"{work}-bucket-{number}.arrays") for number in range(buckets)]
+        inputs = [str(path) for path in summed]
+        tasks = [
+            _task("sums:order_bucket", plan=str(plan), number=number, ranges=inputs, result=str(result))
+            for number, result in enumerate(ordered)
+        ]
+        self._run("rows", tasks, ordered)
+        return _joined_rows([StoredArrays(path) for path in ordered], words, Path(f"{work}-rows.arrays"))
+
+    def _run(self, step: str, tasks: Sequence[Task], results: Sequence[Path] | None = None) -> None:
+        """Execute tasks, but those whose result is there."""
+        if results is not None:
+            tasks = [task for task, path in zip(tasks, results, strict=True) if not _is_whole(path)]
+        self.progress(step, 0, len(tasks))
+        for done, _ in enumerate(self.engine.run(tasks), start=1):
+            self.progress(step, done, len(tasks))
+
+
+def _task(function: str, **arguments: Any) -> Task:
+    return Task(f"w2v_exp.counting.{function}", arguments)
+
+
+def _is_whole(path: Path) -> bool:
+    with suppress(OSError, DamagedFileError):
+        StoredArrays(path).check()
+        return True
+    return False
+
+
+def _rule_key(rule: VocabularyRule) -> list[Any]:
+    return [type(rule).__qualname__, asdict(rule)]
+
+
+def _write_ranked(path: Path, vocabulary: Vocabulary, windows: Windows) -> str:
+    """Write the words in the order of their bytes, with their ids; return the digest of the words and centres."""
+    words = Words.of(vocabulary.words)
+    ids = words.order()
+    is_centre = ids < (len(ids) if windows.centre_words is None else windows.centre_words)
+    content = words.take(ids).content
+    write_arrays(path, {"words": content, "ids": ids, "is_centre": is_centre})
+    digest = hashlib.sha256(content.tobytes())
+    digest.update(np.packbits(is_centre).tobytes())
+    return digest.hexdigest()
+
+
+def _longest_segment(lookups: Sequence[StoredArrays]) -> int:
+    """Return the most tokens of a segment, which may extend over several shards."""
+    longest = current = 0
+    for lookup in lookups:
+        tokens, ends = lookup.description["tokens"], lookup.description["outer_ends"]
+        if ends:
+            longest = max(longest, current + ends[0], lookup.description["longest"])
+            current = tokens - ends[-1]
+        else:
+            current += tokens
+    return max(longest, current)
+
+
+def _joined_rows(buckets: Sequence[StoredArrays], words: int, path: Path) -> PairCounts:
+    lengths = np.concatenate([np.empty(0, np.int64), *(bucket["lengths"] for bucket in buckets)])
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    write_arrays(
+        path,
+        {
+            "contexts": [np.empty(0, np.int32), *(bucket["contexts"] for bucket in buckets)],
+            "counts": [np.empty(0, np.float32), *(bucket["counts"] for bucket in buckets)],
+        },
+    )
+    found = StoredArrays(path)
+    return PairCounts(starts, found["contexts"], found["counts"], words)
+
+
+def _write_counted(
+    path: Path, vocabulary: Vocabulary, counts: PairCounts, tokens: int, documents: int
+) -> None:
+    digest = hashlib.sha256(json.dumps(vocabulary.words).encode())
+    for array, stored in (
+        (vocabulary.counts, "<i8"),
+        (counts.starts, "<i8"),
+        (counts.contexts, "<i4"),
+        (counts.counts, "<f4"),
+    ):
+        digest.update(f"[{len(array)}]".encode())
+        for start in range(0, len(array), _HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + _HASHED_AT_ONCE], stored).data)
+    write_arrays(
+        path,
+        {
+            "words": Words.of(vocabulary.words).content,
+            "word_counts": vocabulary.counts,
+            "starts": counts.starts,
+            "contexts": counts.contexts,
+            "counts": counts.counts,
+        },
+        tokens=tokens,
+        documents=documents,
+        digest=digest.hexdigest(),
+    )
+
+
+def _counted_text(found: StoredArrays, skipped: Skipped) -> CountedText:
+    vocabulary = Vocabulary(Words(found["words"]).strings(), found["word_counts"])
+    counts = PairCounts(found["starts"], found["contexts"], found["counts"], len(vocabulary))
+    about = found.description
+    return CountedText(vocabulary, counts, about["tokens"], about["documents"], about["digest"], skipped)

@@ -1,0 +1,157 @@
+"""Parts of a corpus, each of which a task reads: some of its files, or a range of a large one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from w2v_exp.errors import UserError, require_import
+from w2v_exp.text.chunks import text_of_range, texts_of_files
+from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus, texts_of
+from w2v_exp.text.damage import Damage
+from w2v_exp.text.documents import BYTE_ORDER_MARK, reading
+
+_LOOKED_AT = 1 << 16  # bytes
+# White space of one byte before something else. A part does not begin with white space, so that neither line ends nor
+# lines of white space only are cut. (Carriage returns may be followed by a line end, but not here.)
+_CUT = re.compile(rb"[\t\n\x0b\x0c\x1c-\x1f ](?=[^\t-\r\x1c-\x1f \x80-\xbf])")
+_LONGEST_CHARACTER = 4  # bytes
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a corpus.
+
+    Parameters
+    ----------
+    files : tuple of str
+        Paths of the files; empty for all of the corpus.
+    start, stop : int
+        Range of the bytes of the only file; `stop` is 0 for whole files.
+    """
+
+    files: tuple[str, ...] = ()
+    start: int = 0
+    stop: int = 0
+
+    @property
+    def continues(self) -> bool:
+        """Whether the first text is the rest of one that began in the part before."""
+        return self.start > 0
+
+
+def divide(corpus: Corpus, size: int) -> list[Part]:
+    """Divide a corpus into parts of about `size` bytes; one part if it does not consist of files.
+
+    A file or folder that grows keeps most of its parts: a large file is cut at multiples of `size`, and a sequence of
+    files behind those whose names have small hashes.
+    """
+    if not isinstance(corpus, (FileCorpus, SotuCorpus)) or getattr(corpus, "is_pipe", False):
+        return [Part()]
+    parts: list[Part] = []
+    together: list[str] = []
+    held = 0
+    files = corpus.files()
+    if not all(isinstance(file, Path) for file in files):
+        return [Part()]
+    if isinstance(corpus, FileCorpus) and (corpus.field or corpus.names) and not corpus.has_table():
+        return [Part()]  # which raises that there is none
+    for file in map(Path, files):  # type: ignore[arg-type]
+        path = str(file.absolute())
+        with reading(path):
+            length = file.stat().st_size
+        if length > size and isinstance(corpus, FileCorpus) and corpus.is_cuttable(file):
+            parts += [Part(tuple(together))] if together else []
+            together, held = [], 0
+            cuts = [0, *_cuts(file, length, size), length]
+            parts += [Part((path,), *ends) for ends in pairwise(cuts)]
+            continue
+        together.append(path)
+        held += length
+        is_end = crc32(file.name.encode(errors="surrogateescape")) < min(1.0, length / size) * (1 << 32)
+        if held >= size or (is_end and held >= size / 4):
+            parts.append(Part(tuple(together)))
+            together, held = [], 0
+    return [*parts, Part(tuple(together))] if together else parts
+
+
+def _cuts(file: Path, length: int, size: int) -> Iterator[int]:
+    """Yield positions in a file, each the first behind a multiple of `size` where a word begins."""
+    with reading(str(file)), file.open("rb") as stream:
+        last = 0
+        for target in range(size, length, size):
+            if target <= last:
+                continue
+            if (cut := _first_cut(stream, target)) is None:
+                return
+            last = cut
+            yield cut
+
+
+def _first_cut(stream: Any, target: int) -> int | None:
+    """Return the first position from `target` on where a part may begin; None if there is none."""
+    start = target - 1
+    while True:
+        stream.seek(start)
+        content = stream.read(_LOOKED_AT)
+        if len(content) < 2:
+            return None
+        for found in _CUT.finditer(content):
+            beginning = content[found.end() : found.end() + _LONGEST_CHARACTER].decode(errors="ignore")[:1]
+            # Byte order marks are removed, so that what is behind one may be white space.
+            if beginning and not beginning.isspace() and beginning != BYTE_ORDER_MARK:
+                return int(start + found.end())
+        start += max(1, len(content) - _LONGEST_CHARACTER)
+        if len(content) < _LOOKED_AT:
+            return None
+
+
+def texts_of_part(corpus: Corpus, part: Part, damage: Damage) -> Iterator[Iterator[str]]:
+    """Yield the texts of a part, each in chunks; each is read before the next; see `FileCorpus.texts` on `damage`."""
+    if part.stop:
+        yield text_of_range(Path(part.files[0]), part.start, part.stop)
+    elif part.files:
+        files = [Path(file) for file in part.files]
+        yield from corpus.texts(damage, files) if isinstance(corpus, FileCorpus) else texts_of_files(files)
+    else:
+        yield from texts_of(corpus, damage)
+
+
+# ---------------------------------------------------------------- corpora and tokenizers in a file
+
+
+def described(chosen: Any) -> dict[str, Any]:
+    """Return the class and settings of a corpus or tokenizer, for JSON.
+
+    Raises
+    ------
+    UserError
+        If it is no dataclass of a module, so that another process cannot make it.
+    """
+    made = type(chosen)
+    if not hasattr(made, "__dataclass_fields__") or "<" in made.__qualname__:
+        raise UserError(f"{made.__name__}: must be a dataclass of a module to be used in several processes.")
+    settings = {setting.name: getattr(chosen, setting.name) for setting in fields(chosen)}
+    return {"class": f"{made.__module__}:{made.__qualname__}", "settings": settings}
+
+
+def remade(description: dict[str, Any]) -> Any:
+    """Return the object of a description, without the checks of its settings: they have been made.
+
+    Those of a corpus list all of its files.
+    """
+    made = require_import("class", description["class"])
+    chosen = object.__new__(made)
+    for name, value in description["settings"].items():
+        object.__setattr__(chosen, name, value)
+    return chosen
+
+
+def as_parts(described_parts: Sequence[Any]) -> list[Part]:
+    """Return parts from JSON."""
+    return [Part(tuple(files), start, stop) for files, start, stop in described_parts]

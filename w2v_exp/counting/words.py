@@ -1,0 +1,250 @@
+"""The words of a text, by shards: numbered and counted in each, and the vocabulary of all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v_exp.counting.arrays import StoredArrays, smallest, write_arrays
+from w2v_exp.counting.parts import as_parts, remade, texts_of_part
+from w2v_exp.counting.store import CountStore, key_of
+from w2v_exp.files import read_checked, write_checked
+from w2v_exp.text.damage import Damage
+from w2v_exp.text.encoding import Reading
+from w2v_exp.text.tokenizers import Tokenizer
+from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+from w2v_exp.text.word_bytes import Words
+
+FORMAT = 1  # of a shard's words: raise by one whenever its file or the meaning of its key changes
+
+# ---------------------------------------------------------------- a shard
+
+
+def count_words(folder: str, setup: str, number: int) -> None:
+    """Count and number the words of each shard of a part of the corpus (a task).
+
+    Parameters
+    ----------
+    folder : str
+        Of the counts.
+    setup : str
+        File with the corpus, its parts and the tokenizer.
+    number : int
+        Of the part.
+    """
+    store = CountStore(Path(folder))
+    settings = read_checked(Path(setup))
+    (part,) = as_parts([settings["parts"][number]])
+    tokenizer = remade(settings["tokenizer"])
+    corpus = remade(settings["corpus"])
+    damage = Damage(skip=getattr(corpus, "on_error", "stop") == "skip")
+    texts = texts_of_part(corpus, part, damage)
+    limit = None if part.stop else 2 * settings["size"]
+    shards = []
+    for shard in _shards(texts, settings["segment_end"], limit, part.continues):
+        key = key_of(FORMAT, settings["words"], shard.digest())
+        if store.find("words", key) is None:
+            shard.write(store.path("words", key), tokenizer)
+        shards.append(key)
+    found = {"shards": shards, "skipped": list(damage.skipped)}
+    write_checked(store.path("parts", settings["keys"][number]), found, durable=False)
+
+
+class _Shard:
+    """The text of a shard, in memory.
+
+    Parameters
+    ----------
+    segment_end : str
+        The kind of end of the segments of its corpus.
+    continues : bool
+        Whether its first text is the rest of one that began before.
+    """
+
+    source = "a part of the corpus"
+
+    def __init__(self, segment_end: str, continues: bool) -> None:
+        self.segment_end = segment_end
+        self.continues = continues
+        self.length = 0  # in characters
+        self._texts: list[list[str]] = []
+
+    def begin_text(self) -> None:
+        """Begin the next text."""
+        self._texts.append([])
+
+    def add(self, chunk: str) -> None:
+        """Add to the last text."""
+        self._texts[-1].append(chunk)
+        self.length += len(chunk)
+
+    def texts(self) -> Iterator[Iterator[str]]:
+        """Yield the texts, each in chunks."""
+        yield from map(iter, self._texts)
+
+    def chunks(self) -> Iterator[str]:
+        """Yield the text, in chunks."""
+        for text in self._texts:
+            yield from text
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that its words depend on."""
+        digest = hashlib.sha256(json.dumps([self.segment_end, self.continues]).encode())
+        for text in self._texts:
+            content = hashlib.sha256()
+            for chunk in text:
+                content.update(chunk.encode())
+            digest.update(content.digest())
+        return digest.hexdigest()
+
+    def write(self, path: Path, tokenizer: Tokenizer) -> None:
+        """Write words, counts and ids."""
+        reading = Reading(self)
+        ids = np.concatenate([np.empty(0, np.int32), *reading.provisional_ids(tokenizer)])
+        words = Words.of(reading.words)
+        order = words.order()
+        ends = np.concatenate([np.empty(0, np.int64), *reading.ends()])
+        if self.continues and self.segment_end != "corpus":
+            ends = ends[1:]  # where its first text begins
+        write_arrays(
+            path,
+            {
+                "words": words.take(order).content,
+                "numbers": order.astype(np.int32),
+                "counts": smallest(reading.counts[order]),
+                "ids": smallest(ids),
+                "ends": np.unique(ends),
+            },
+            tokens=len(ids),
+            words=len(words),
+            documents=len(self._texts) - self.continues,
+        )
+
+
+def _shards(
+    texts: Iterator[Iterator[str]], segment_end: str, limit: int | None, continues: bool
+) -> Iterator[_Shard]:
+    """Yield the texts as shards of about `limit` characters, at least one."""
+    shard = _Shard(segment_end, continues)
+    for text in texts:
+        shard.begin_text()
+        before = ""  # as in `whole_blank_lines`
+        for chunk in text:
+            if limit and shard.length >= limit:
+                yield shard
+                shard = _Shard(segment_end, continues=True)
+                shard.begin_text()
+                shard.add(before)
+            shard.add(chunk)
+            if segment_end == "blank line":
+                before += chunk
+                before = "\n" if "\n" in before[len(before.rstrip()) :] else ""
+    yield shard
+
+
+# ---------------------------------------------------------------- the vocabulary
+
+MERGED_WORDS = 4_000_000  # of all shards, that a task merges
+_SAMPLED = 64  # words of a shard, from which the ranges are found
+
+
+def word_ranges(shards: Sequence[StoredArrays]) -> list[str]:
+    """Return words that divide those of the shards into ranges of about `MERGED_WORDS`."""
+    total = sum(shard.description["words"] for shard in shards)
+    sample = []
+    for shard in shards:
+        words, number = Words(shard["words"]), shard.description["words"]
+        sample += [
+            (words[i], number) for i in np.linspace(0, number, _SAMPLED, endpoint=False, dtype=int)[:number]
+        ]
+    sample.sort(key=lambda each: _in_order(each[0]))
+    bounds: list[str] = []
+    weight = 0.0
+    for word, number in sample:
+        weight += number / min(number, _SAMPLED)
+        if weight >= MERGED_WORDS and len(bounds) + 1 < total / MERGED_WORDS:
+            if not bounds or bounds[-1] != word:
+                bounds.append(word)
+            weight = 0.0
+    return bounds
+
+
+def merge_words(shards: list[str], first: str | None, last: str | None, rule: str, result: str) -> None:
+    """Write the words of a range that may be in the vocabulary, with their counts in all shards (a task).
+
+    Parameters
+    ----------
+    shards : list of str
+        Files of the shards.
+    first, last : str or None
+        The first word of the range, and the first one behind it; None: no bound.
+    rule : str
+        File with the rule of the vocabulary, and the number of tokens of the text.
+    result : str
+        File that is written.
+    """
+    settings = read_checked(Path(rule))
+    parts, counts = [], []
+    for path in shards:
+        shard = StoredArrays(Path(path))
+        words = Words(shard["words"])
+        begin = 0 if first is None else _position(words, first)
+        end = len(words) if last is None else _position(words, last)
+        parts.append(words[begin:end])
+        counts.append(shard["counts"][begin:end].astype(np.int64))
+    words, totals = merged_words(parts, counts)
+    chosen = remade(settings["rule"])
+    passing = np.flatnonzero(totals >= chosen.min_count)
+    listed = words.take(passing).strings()
+    selected = chosen.select(dict(zip(listed, totals[passing].tolist(), strict=True)), settings["tokens"])
+    write_arrays(Path(result), {"words": Words.of(selected.words).content, "counts": selected.counts})
+
+
+def merged_words(
+    parts: Sequence[Words], counts: Sequence[NDArray[np.int64]]
+) -> tuple[Words, NDArray[np.int64]]:
+    """Return the distinct words of several lists, and the sums of their counts."""
+    words = Words.joined(parts)
+    first = words.first_positions()
+    is_first = first == np.arange(len(first))
+    numbers = (np.cumsum(is_first) - 1)[first]
+    totals = np.zeros(int(is_first.sum()), np.int64)
+    np.add.at(totals, numbers, np.concatenate([np.empty(0, np.int64), *counts]))
+    return words.take(np.flatnonzero(is_first)), totals
+
+
+def _in_order(word: str) -> bytes:
+    """Return the key by which words are in order: see `Words.order`."""
+    return word.encode(errors="surrogatepass").replace(b"\0", b"\n")
+
+
+def _position(words: Words, word: str) -> int:
+    """Return the number of words before a word, in their order."""
+    low, high, key = 0, len(words), _in_order(word)
+    while low < high:
+        middle = (low + high) // 2
+        if _in_order(words[middle]) < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def select_vocabulary(candidates: Sequence[StoredArrays], rule: VocabularyRule, tokens: int) -> Vocabulary:
+    """Return the vocabulary from the results of `merge_words`."""
+    counts: dict[str, int] = {}
+    for found in candidates:
+        counts.update(zip(Words(found["words"]).strings(), found["counts"].tolist(), strict=True))
+    return rule.select(counts, tokens)
+
+
+def described_rule(rule: VocabularyRule) -> dict[str, Any]:
+    """Return a rule as part of a key."""
+    return {"class": type(rule).__qualname__, **asdict(rule)}
