@@ -57,6 +57,10 @@ def json_lines(rows=LINES):
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+def zstandard(content):
+    return pa.compress(content, codec="zstd", asbytes=True)
+
+
 def flipped(content, place):
     return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
 
@@ -165,7 +169,8 @@ def parquet_of(rows=LINES, **options):
     return stream.getvalue()
 
 
-def arrow_of(new, rows=LINES):
+def arrow_of(rows=LINES, *, stream=False):
+    new = ipc.new_stream if stream else ipc.new_file
     stream, table = io.BytesIO(), pa.Table.from_pylist(rows)
     with new(stream, table.schema) as writer:
         writer.write_table(table, max_chunksize=10)
@@ -176,7 +181,7 @@ def arrow_of(new, rows=LINES):
     ("suffix", "content", "least"),
     [
         (".parquet", parquet_of(compression="none", use_dictionary=False), 10),
-        (".arrows", arrow_of(ipc.new_stream)[:-500], 10),
+        (".arrows", arrow_of(stream=True)[:-500], 10),
         (".jsonl.gz", gzip.compress(json_lines())[:-40], 1),
         (
             ".tar.gz",
@@ -270,11 +275,11 @@ def test_a_run_records_the_numbers(tmp_path, command):
 # ---------------------------------------------------------------- any damage
 
 CHECKED = {
-    "zst": (".jsonl.zst", pa.compress(json_lines(), codec="zstd", asbytes=True)),
+    "zst": (".jsonl.zst", zstandard(json_lines())),
     "gz": (".jsonl.gz", gzip.compress(json_lines(), mtime=0)),
     "parquet": (".parquet", parquet_of(compression="zstd")),
-    "arrow": (".arrow", arrow_of(ipc.new_file)),
-    "arrow stream": (".arrows", arrow_of(ipc.new_stream)),
+    "arrow": (".arrow", arrow_of()),
+    "arrow stream": (".arrows", arrow_of(stream=True)),
     "jsonl": (".jsonl", json_lines()),
 }
 HAVE_CHECKSUMS = ("gz", "parquet")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from w2v_exp.errors import UserError, shown
+from w2v_exp.errors import CorpusError, UserError, shown
 
 ON_ERROR = ("stop", "skip")
 _LISTED = 3  # of the problems that a warning has
 _LONGEST = 300  # characters of a problem
+
+
+class UnavailableError(CorpusError):
+    """A file that could be read at another time: never skipped, so that the same files give the same text."""
 
 
 class Skipped(NamedTuple):
@@ -76,8 +80,8 @@ class Damage:
         self._file, self._is_counted = name, False
 
     def file(self, error: UserError) -> None:
-        """Count the file that is being read; raise the error instead if damaged files are not skipped."""
-        if not self.skip:
+        """Count the file that is being read; raise the error instead if it is not to be skipped."""
+        if not self.skip or isinstance(error, UnavailableError):
             raise error
         if not self._is_counted:
             self._is_counted = True

@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 from w2v_exp.compression import SAMPLE
-from w2v_exp.errors import CorpusError, SettingError, UserError, install_command, refuse_secret, shown
+from w2v_exp.errors import SettingError, UserError, install_command, refuse_secret, shown
+from w2v_exp.text.damage import UnavailableError
 from w2v_exp.text.documents import BACKUP, HIDDEN, Found, reason_to_skip
 
 BLOCK = 1 << 22  # bytes of a request to a store
@@ -74,7 +75,7 @@ _NETRC = "Enter user and password of the server in ~/.netrc."
 _VERSIONS = ("ETag", "generation", "blob_id", "xet_hash")  # of a file, as stores name it
 
 
-class RemoteError(CorpusError):
+class RemoteError(UnavailableError):
     """A remote text that cannot be read although nothing shows that its content is damaged."""
 
 
