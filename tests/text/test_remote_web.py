@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text import remote
+from w2v_exp.text.cache import TextCache, encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.remote import RemoteError, RemoteFile, find_remote
+from w2v_exp.text.size import estimated_bytes
+from w2v_exp.text.tokenizers import WhitespaceTokenizer
+from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXT = "".join(f"line {i} of a text with ä word or two\n" for i in range(20_000)).encode()
 
@@ -373,3 +377,66 @@ def test_names_and_titles_are_decoded():
     file = RemoteFile("https://host/texts/a%20b/c%C3%A9.txt?download=true")
     assert file.name == "cé.txt"
     assert file.suffix == ".txt"
+
+
+@pytest.mark.parametrize("sweeps", [False, True])
+def test_a_secret_in_an_address_is_written_nowhere(tmp_path, command, sweeps):
+    """Not in the message, and no run begins."""
+    paths = "corpus.path=https://user:geheim@host/a.txt,https://host/b.txt" if sweeps else None
+    done = command(
+        "corpus=file", paths or "corpus.path=https://host/a.txt?sig=geheim", *(["-m"] if sweeps else [])
+    )
+    assert done.returncode == 2
+    assert "must not hold a password or token" in done.stderr
+    assert "geheim" not in done.stdout + done.stderr
+    assert not [*tmp_path.rglob("journal.jsonl")]
+
+
+def test_mistakes_end_the_command_with_one_line(server, tmp_path, command):
+    server.files["/a.txt"] = TEXT
+    for path, problem in [("none.txt", "no such file or folder."), ("*.md", "no file matches this glob.")]:
+        done = command("experiment=my_text", f"corpus.path={server.url}/{path}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"corpus.path={server.url}/{path}: {problem}\n"
+    done = command("experiment=my_text", "corpus.path=http://127.0.0.1:9/a.txt")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the server cannot be reached: Connection refused." in done.stderr
+    done = command(f"corpus={server.url}/a.txt")
+    assert f"To train on this path: corpus=file corpus.path={server.url}/a.txt." in done.stderr
+
+
+def test_a_text_that_breaks_off_ends_a_run_with_one_line(server, command):
+    server.files["/a.txt"] = TEXT
+    server.faults += [1000, *[0] * 20]
+    done = command("corpus=file", f"corpus.path={server.url}/a.txt", "tracking=none")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"{server.url}/a.txt cannot be read: " in done.stderr
+
+
+def test_a_text_without_version_is_encoded_each_time(server, tmp_path, monkeypatch):
+    """Its change could not be recognised."""
+    monkeypatch.setattr("w2v_exp.text.cache.SMALLEST_CACHED", 1)
+    server.headers = {}
+    cache = TextCache(str(tmp_path / "cache"))
+    for text in (b"one two three", b"six seven eig"):
+        server.files["/a.txt"] = text
+        remote._listings.clear()
+        encoded = encode_cached(
+            FileCorpus(f"{server.url}/a.txt"), WhitespaceTokenizer(), VocabularyRule(), cache
+        )
+        assert sorted(encoded.vocabulary.words) == sorted(text.decode().split())
+    assert cache.entries() == []
+    server.headers = {"Last-Modified": "Sun, 29 Nov 2026 16:00:00 GMT"}
+    remote._listings.clear()
+    encode_cached(FileCorpus(f"{server.url}/a.txt"), WhitespaceTokenizer(), VocabularyRule(), cache)
+    assert len(cache.entries()) == 1
+
+
+def test_the_size_of_a_text_is_estimated_without_reading_it(server):
+    server.files = {"/t/a.txt": TEXT, "/t/b.txt.gz": gzip.compress(TEXT)}
+    size = estimated_bytes(FileCorpus(f"{server.url}/t/"))
+    assert size == len(TEXT) + round(2.7 * len(server.files["/t/b.txt.gz"]))
+    assert ranges(server) == [""]  # of the folder
+    server.has_sizes = False
+    remote._listings.clear()
+    assert estimated_bytes(FileCorpus(f"{server.url}/t/")) is None

@@ -27,6 +27,7 @@ from w2v_exp.config import HYDRA_ERRORS, Sources, options_of, without_hydra
 from w2v_exp.errors import SettingError, UserError, shown, suggestion
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.searching.settings import GROUP as SWEEPERS
+from w2v_exp.text.documents import is_address
 
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
 EXPECTED: dict[type, str] = {
@@ -100,7 +101,8 @@ def explain(error: Exception, known_keys: Callable[[], Iterable[str]] = list) ->
 def _missing_file(missing: str, options: list[str]) -> UserError:
     """Return the message for an option that has no file."""
     group, _, option = missing.rpartition("/")
-    if missing.startswith("corpus/") and lexists(path := missing.removeprefix("corpus/")):
+    path = missing.removeprefix("corpus/")
+    if path != missing and (lexists(path) or is_address(path)):
         return UserError(
             f"corpus={path}: not an option. To train on this path: corpus=file corpus.path={shlex.quote(path)}."
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import http.client
 import io
+import logging
 import os
 import re
 import time
@@ -289,6 +290,9 @@ def _filesystem(address: str) -> Any:
     import fsspec
 
     scheme = address.partition("://")[0].replace("gcs", "gs")
+    logging.getLogger("gcsfs").setLevel(
+        logging.CRITICAL
+    )  # it logs the traceback of each error that it raises
     return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
 
 
@@ -320,7 +324,7 @@ def _require_bucket(files: Any, address: str) -> None:
 
 def _store_file(address: str, path: str, info: Mapping[str, Any]) -> RemoteFile:
     version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
-    if info.get("generation"):
+    if info.get("generation") and not re.search("[#?]", path):  # which gcsfs would take for one
         path = f"{path}#{info['generation']}"
     return RemoteFile(address, int(info["size"]), version, path)
 
@@ -383,6 +387,8 @@ class _StoreStream(_Seekable):
         opened = _filesystem(file.address).open(file.path, "rb", cache_type="none", size=file.size)
         if file.address.startswith("s3:"):
             opened.details = {"name": file.path, "size": file.size, "ETag": file.version}
+        elif str(opened.details.get("generation") or file.version) != file.version:
+            raise RemoteError(f"{file} cannot be read: {CHANGED}")
         return opened
 
 
