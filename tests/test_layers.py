@@ -32,6 +32,10 @@ FACE = {
     "w2v_exp.version.__version__",
 }
 HEAVY = {
+    "fsspec",
+    "huggingface_hub",
+    "requests",
+    "urllib3",
     "hydra",
     "omegaconf",
     "mlflow",
@@ -62,6 +66,11 @@ WHERE_NEEDED = {
     ("w2v_exp.slices.moments", "scipy"),
     ("w2v_exp.slices.change", "scipy"),
     ("w2v_exp.embeddings.stability", "scipy"),
+    ("w2v_exp.text.remote", "fsspec"),
+    ("w2v_exp.text.remote", "huggingface_hub"),
+    ("w2v_exp.text.web", "requests"),
+    ("w2v_exp.text.web", "urllib3"),
+    ("w2v_exp.text.text8", "requests"),
 }  # inside functions: nothing heavy is loaded by importing the core
 CORE_MODULES = sorted(
     [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FOUNDATIONS)]

@@ -6,20 +6,20 @@ import pytest
 from faulty_server import answering, faulty_server
 from test_skipped_damage import LINES, arrow_of, json_lines, parquet_of, skipping, zstandard
 
-from w2v_exp.text import remote
+from w2v_exp.text import remote, web
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.remote import RemoteError
 
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(remote, "FIRST_WAIT", 0)
-    monkeypatch.setattr(remote, "LONGEST_WAIT", 0)
-    remote._session_of.cache_clear()
+    monkeypatch.setattr(web, "FIRST_WAIT", 0)
+    monkeypatch.setattr(web, "LONGEST_WAIT", 0)
+    web.session_of.cache_clear()
     remote._listings.clear()
     with faulty_server() as server:
         yield server
-    remote._session_of.cache_clear()
+    web.session_of.cache_clear()
     remote._listings.clear()
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2v_exp.errors import CorpusError, SettingError
-from w2v_exp.text import remote
+from w2v_exp.text import remote, web
 from w2v_exp.text.cache import TextCache, encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.remote import RemoteError, RemoteFile, find_remote
@@ -30,11 +30,11 @@ TEXT = "".join(f"line {i} of a text with ä word or two\n" for i in range(20_000
 @pytest.fixture(scope="module")
 def shared_server():
     with pytest.MonkeyPatch.context() as patch, faulty_server() as server:
-        patch.setattr(remote, "FIRST_WAIT", 0)
-        patch.setattr(remote, "LONGEST_WAIT", 0)
-        remote._session_of.cache_clear()
+        patch.setattr(web, "FIRST_WAIT", 0)
+        patch.setattr(web, "LONGEST_WAIT", 0)
+        web.session_of.cache_clear()
         yield server
-        remote._session_of.cache_clear()
+        web.session_of.cache_clear()
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_any_sequence_of_drops_gives_the_text_or_an_error(
         assert read(f"{shared_server.url}/a") == text
     except RemoteError:
         useless = 0 if has_ranges else max(drops, default=0)
-        assert sum(drop <= useless for drop in drops) > remote.RETRIES
+        assert sum(drop <= useless for drop in drops) > web.RETRIES
 
 
 def test_statuses_that_pass_are_tried_again(server):
@@ -227,7 +227,7 @@ def test_a_server_that_stays_down_is_given_up(server):
         CorpusError, match=r"a.txt cannot be read: the server answers 503 Service Unavailable\."
     ):
         read(f"{server.url}/a.txt")
-    assert len(ranges(server)) == remote.RETRIES + 1
+    assert len(ranges(server)) == web.RETRIES + 1
 
 
 def test_a_length_that_the_file_does_not_have_is_an_error(server):
@@ -432,11 +432,12 @@ def test_a_text_without_version_is_encoded_each_time(server, tmp_path, monkeypat
     assert len(cache.entries()) == 1
 
 
-def test_the_size_of_a_text_is_estimated_without_reading_it(server):
-    server.files = {"/t/a.txt": TEXT, "/t/b.txt.gz": gzip.compress(TEXT)}
+def test_the_size_of_a_text_is_estimated_from_its_largest_files(server):
+    packed = gzip.compress(TEXT)
+    server.files = {f"/t/{i}.txt.gz": packed for i in range(9)} | {"/t/a.txt": b"words"}
     size = estimated_bytes(FileCorpus(f"{server.url}/t/"))
-    assert size == len(TEXT) + round(2.7 * len(server.files["/t/b.txt.gz"]))
-    assert ranges(server) == [""]  # of the folder
+    assert size == pytest.approx(9 * 2.7 * len(packed), rel=1e-3)
+    assert len(ranges(server)) == 4  # the folder and three files
     server.has_sizes = False
     remote._listings.clear()
     assert estimated_bytes(FileCorpus(f"{server.url}/t/")) is None

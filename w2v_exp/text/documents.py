@@ -47,6 +47,14 @@ _SYSTEM_NAMES = ("__MACOSX", "lost+found", "Thumbs.db", "desktop.ini")  # of mac
 _FILE, _FOLDER = "file", "folder"
 
 
+class FileStatus(Protocol):
+    """The part of `os.stat_result` that all files have."""
+
+    @property
+    def st_size(self) -> int:
+        """Bytes."""
+
+
 class TextFile(Protocol):
     """A file that is read: a `Path`, or a file of a store or web server with these methods."""
 
@@ -61,8 +69,8 @@ class TextFile(Protocol):
     def open(self, mode: Literal["rb"], /) -> io.BufferedReader:
         """Open it; a file whose size is known is seekable."""
 
-    def stat(self) -> Any:
-        """Return at least ``st_size``."""
+    def stat(self) -> FileStatus:
+        """Return the size; 0 for one that a web server does not send."""
 
     def absolute(self) -> Any:
         """Return the file by its full path or address."""

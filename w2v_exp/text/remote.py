@@ -10,11 +10,9 @@ This module, and the packages, are imported when the first such address is used.
 
 from __future__ import annotations
 
-import html
 import http.client
 import io
 import logging
-import os
 import re
 import time
 from collections import Counter
@@ -23,26 +21,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from w2v_exp.compression import SAMPLE
 from w2v_exp.errors import SettingError, UserError, install_command, refuse_secret, shown
 from w2v_exp.text.damage import UnavailableError
 from w2v_exp.text.documents import BACKUP, HIDDEN, Found, reason_to_skip
+from w2v_exp.text.web import AT_ONCE, CHANGED, WebError, WebFile, WebReader, listed_below, look_up
 
 BLOCK = 1 << 22  # bytes of a request to a store
 LISTED_SECONDS = 60.0  # a command looks up the same address several times
-AT_ONCE = 16  # requests for the sizes of a web server's files
-LARGEST_INDEX = 1 << 26  # bytes of a web server's list of a folder: half a million files
-MOST_FOLDERS = 10_000  # of a web server
-CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0  # for a connection, and for a web server's next bytes
-RETRIES = 4  # of a request to a web server, after 0, 1, 2 and 4 s
-FIRST_WAIT = 0.5  # seconds
-LONGEST_WAIT = 20.0  # seconds, whatever a web server asks for before the next attempt
 _SECRET_REMEDY = (
     "Give credentials by the environment: the variables of the store, or ~/.netrc for a web server. "
     "For an address that is signed itself, download the file."
@@ -136,8 +127,58 @@ class RemoteFile:
         if mode != "rb":
             raise ValueError(f"mode={mode}: a remote file is only read, as bytes.")
         if _is_web(self):
-            return io.BufferedReader(_WebStream(self), SAMPLE)
-        return io.BufferedReader(_StoreStream(self), max(1, min(BLOCK, self.size or BLOCK)))
+            return io.BufferedReader(
+                _Stream(self, WebReader(WebFile(self.address, self.size, self.version))), SAMPLE
+            )
+        return io.BufferedReader(_Stream(self, _StoreReader(self)), max(1, min(BLOCK, self.size or BLOCK)))
+
+
+class _Stream(io.RawIOBase):
+    """The bytes that a reader reads from a file; seekable if the size is known."""
+
+    def __init__(self, file: RemoteFile, reader: WebReader | _StoreReader) -> None:
+        self._file = file
+        self._reader = reader
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return whether the size is known."""
+        return self._file.size is not None
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position and return it."""
+        if self._file.size is None:
+            raise io.UnsupportedOperation("the server does not send the size")
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
+        if start + offset < 0:
+            raise ValueError("a position before the beginning")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a part of the buffer; return the number of bytes."""
+        if not len(buffer) or (self._file.size is not None and self._at >= self._file.size):
+            return 0
+        try:
+            count = self._reader.read_at(self._at, buffer)
+        except Exception as error:  # of a dozen libraries
+            _listings.clear()
+            raise RemoteError(f"{self._file} cannot be read: {_reason(error, self._file.address)}") from error
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._reader.close()
+        super().close()
 
 
 class _Status(NamedTuple):
@@ -329,58 +370,29 @@ def _store_file(address: str, path: str, info: Mapping[str, Any]) -> RemoteFile:
     return RemoteFile(address, int(info["size"]), version, path)
 
 
-class _Seekable(io.RawIOBase):
-    """A stream of a file whose size is known, or that is read from the beginning to the end."""
+class _StoreReader:
+    """Reads a file of a store from any position on, each time in one request."""
 
     def __init__(self, file: RemoteFile) -> None:
         self._file = file
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._file.size is not None
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if self._file.size is None:
-            raise io.UnsupportedOperation("the server does not send the size")
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
-        if start + offset < 0:
-            raise ValueError("a position before the beginning")
-        self._at = start + offset
-        return self._at
-
-
-class _StoreStream(_Seekable):
-    """Reads a file of a store, each time in one request."""
-
-    def __init__(self, file: RemoteFile) -> None:
-        super().__init__(file)
         self._opened: Any = None
 
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer; return the number of bytes."""
-        assert self._file.size is not None
-        count = min(len(buffer), self._file.size - self._at)
-        if count <= 0:
-            return 0
-        with _reading(self._file):
-            if self._opened is None:
-                self._opened = self._open()
-            self._opened.seek(self._at)
-            data = self._opened.read(count)
+    def read_at(self, position: int, buffer: Any) -> int:
+        """Fill the buffer, or as much as the file has; return the number of bytes."""
+        if self._opened is None:
+            self._opened = self._open()
+        count = min(len(buffer), (self._file.size or 0) - position)
+        self._opened.seek(position)
+        data = self._opened.read(count)
         if len(data) != count:
-            raise RemoteError(
-                f"{self._file} cannot be read: the store sends {len(data):,} bytes instead of {count:,} at byte "
-                f"{self._at:,}. Run the same command again."
-            )
+            raise OSError(f"the store sends {len(data):,} bytes instead of {count:,} at byte {position:,}")
         buffer[:count] = data
-        self._at += count
         return count
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.close()
 
     def _open(self) -> Any:
         file = self._file
@@ -388,20 +400,8 @@ class _StoreStream(_Seekable):
         if file.address.startswith("s3:"):
             opened.details = {"name": file.path, "size": file.size, "ETag": file.version}
         elif str(opened.details.get("generation") or file.version) != file.version:
-            raise RemoteError(f"{file} cannot be read: {CHANGED}")
+            raise WebError(CHANGED)
         return opened
-
-
-@contextmanager
-def _reading(file: RemoteFile) -> Iterator[None]:
-    """Convert any error of reading into `RemoteError`."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        _listings.clear()
-        raise RemoteError(f"{file} cannot be read: {_reason(error, file.address)}") from error
 
 
 # ---------------------------------------------------------------- web servers
@@ -410,203 +410,23 @@ def _reading(file: RemoteFile) -> Iterator[None]:
 def _web_files(address: str, root: str, pattern: list[str]) -> Found:
     with _looking_up(address):
         if not pattern and not address.endswith("/"):
-            return Found([_web_file(address)], 0, Counter())
-        found = list(_listed_below(f"{root}/", is_deep=len(pattern) != 1 or pattern == ["**"]))
+            return Found([RemoteFile(*look_up(address))], 0, Counter())
+        found = list(listed_below(f"{root}/", is_deep=len(pattern) != 1 or pattern == ["**"]))
         selected = _selected(
             ((unquote(below), RemoteFile(f"{root}/{below}")) for below in found), pattern, root
         )
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            return selected._replace(files=[*threads.map(_web_file, map(str, selected.files))])
+            files = [RemoteFile(*file) for file in threads.map(look_up, map(str, selected.files))]
+        return selected._replace(files=files)
 
-
-def _web_file(address: str) -> RemoteFile:
-    """Return a file of a web server with its size and version, from the head of the answer."""
-    response = _session().head(address, allow_redirects=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
-    # Some servers refuse this request, or answer it without the size.
-    if response.status_code not in (200, 404) or response.headers.get("Content-Length") in (None, "0"):
-        with _answer(address) as response:
-            return _described(address, response)
-    response.raise_for_status()
-    return _described(address, response)
-
-
-def _described(address: str, response: Any) -> RemoteFile:
-    size = response.headers.get("Content-Length", "")
-    return RemoteFile(address, int(size) if size.isdecimal() else None, _version(response))
-
-
-def _version(response: Any) -> str:
-    return response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-
-
-def _answer(address: str, start: int = 0) -> Any:
-    """Return the answer to a request for a file from a byte on, whose body is still to be read."""
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    response = _session().get(address, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
-    try:
-        response.raise_for_status()
-    except BaseException:
-        response.close()
-        raise
-    return response
-
-
-def _session() -> Any:
-    return _session_of(os.getpid())
-
-
-@lru_cache(maxsize=1)
-def _session_of(_process: int) -> Any:
-    """Return the connections of a process to web servers, with proxies and passwords by the environment."""
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
-
-    class Repeated(Retry):
-        def get_retry_after(self, response: Any) -> float | None:
-            seconds = super().get_retry_after(response)
-            return None if seconds is None else min(seconds, LONGEST_WAIT)
-
-    retries = Repeated(RETRIES, backoff_factor=FIRST_WAIT, status_forcelist=_PASSING, raise_on_status=False)
-    session = requests.Session()
-    session.headers["Accept-Encoding"] = "identity"  # positions and sizes are those of the file
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=retries))
-    return session
-
-
-_PASSING = (408, 429, 500, 502, 503, 504)  # statuses that may be others at the next attempt
-_LINK = re.compile(r"""<a\s[^>]*?href\s*=\s*["']([^"'>]+)""", re.IGNORECASE)
-
-
-def _listed_below(folder: str, *, is_deep: bool) -> Iterator[str]:
-    """Yield the paths, percent-encoded, of the files below a folder that a web server lists on HTML pages."""
-    unlisted, seen = [""], {""}
-    while unlisted:
-        current = unlisted.pop()
-        for link in _links(f"{folder}{current}"):
-            below = f"{current}{link}"
-            if below in seen:
-                continue
-            seen.add(below)
-            if not link.endswith("/"):
-                yield below
-            elif is_deep:
-                unlisted.append(below)
-        if len(unlisted) > MOST_FOLDERS:
-            raise SettingError("path", folder, f"has more than {MOST_FOLDERS:,} folders. Name fewer.")
-
-
-def _links(folder: str) -> Iterator[str]:
-    """Yield the links of a page that lead below it, relative to it."""
-    with _answer(folder) as response:
-        if "html" not in response.headers.get("Content-Type", ""):
-            raise SettingError(
-                "path", folder, "is not a list of files in HTML. Name the file, without a slash at the end."
-            )
-        page = response.raw.read(LARGEST_INDEX).decode("utf-8", "replace")
-        base = response.url
-    for link in _LINK.findall(page):
-        address = urljoin(base, html.unescape(link))
-        below = address.removeprefix(base)
-        if address != below and below and not re.search(r"[?#]|^/|//", below):
-            yield below
-
-
-class _WebStream(_Seekable):
-    """Reads a file of a web server; a connection that breaks is resumed at its byte.
-
-    If the server sends no parts of files, the file is read again from its beginning to this byte.
-    """
-
-    def __init__(self, file: RemoteFile) -> None:
-        super().__init__(file)
-        self._response: Any = None
-        self._sent = 0  # position behind the bytes that the response has sent
-        self._breaks = 0  # since the last new byte
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a part of the buffer; return the number of bytes."""
-        from urllib3.exceptions import HTTPError
-
-        if not len(buffer) or (self._file.size is not None and self._at >= self._file.size):
-            return 0
-        with _reading(self._file):
-            while True:
-                try:
-                    return self._read(buffer)
-                except (HTTPError, OSError) as error:  # of requests as well
-                    self._disconnect()
-                    if _status_of(error) is not None or self._breaks == RETRIES:
-                        raise
-                    time.sleep(FIRST_WAIT * 2**self._breaks if self._breaks else 0)
-                    self._breaks += 1
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._disconnect()
-        super().close()
-
-    def _read(self, buffer: Any) -> int:
-        if self._response is None or self._sent != self._at:
-            self._connect()
-        data = self._response.raw.read1(len(buffer))  # `read` loses the bytes before a break
-        if not data and self._file.size is not None:
-            raise ConnectionError("the server sends fewer bytes than it has announced")
-        buffer[: len(data)] = data
-        self._at += len(data)
-        self._sent = self._at
-        self._breaks = 0
-        return len(data)
-
-    def _connect(self) -> None:
-        self._disconnect()
-        self._response = response = _answer(self._file.address, self._at)
-        self._sent, size = 0, response.headers.get("Content-Length")
-        if response.status_code == 206:
-            sent = _SENT.match(response.headers.get("Content-Range", ""))
-            if sent is None or int(sent[1]) != self._at:
-                raise RemoteError(
-                    f"{self._file} cannot be read: the server sends another part than requested."
-                )
-            self._sent, size = self._at, sent[2]
-        elif size is None and not response.raw.chunked:
-            raise RemoteError(
-                f"{self._file} cannot be read: the server sends no size, so that a connection that breaks would look "
-                "like the end of the file. Download the file."
-            )
-        self._require_same(int(size) if size and size.isdecimal() else None, _version(response))
-        while self._sent < self._at:
-            skipped = len(response.raw.read(min(SAMPLE, self._at - self._sent)))
-            if not skipped:
-                raise ConnectionError("the server sends fewer bytes than before")
-            self._sent += skipped
-
-    def _require_same(self, size: int | None, version: str) -> None:
-        """Raise `RemoteError` if size or version differ from those known; what is unknown counts as equal."""
-        known = self._file
-        if (known.version and version and version != known.version) or (
-            size is not None and known.size not in (None, size)
-        ):
-            _listings.clear()
-            raise RemoteError(f"{known} cannot be read: {CHANGED}")
-        self._file = replace(known, version=known.version or version)
-
-    def _disconnect(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None
-
-
-_SENT = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 # ---------------------------------------------------------------- errors
-
-CHANGED = "it has changed since it was listed. Run the same command again."
 
 
 def _reason(error: BaseException, address: str) -> str:
     """Return why a request failed and what to do, without any address that a server or library names."""
+    if isinstance(error, WebError):
+        return str(error)
     errors = [*_chain(error)]
     kinds = " ".join(type(each).__name__ for each in errors)
     status = next(filter(None, map(_status_of, errors)), None)

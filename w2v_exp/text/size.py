@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from heapq import nlargest
 from typing import IO
 
 from w2v_exp.compression import DAMAGE, compression_of, open_zip
 from w2v_exp.text.corpus import ArticleCorpus, Corpus, FileCorpus, SotuCorpus, TextCorpus
-from w2v_exp.text.documents import TextFile, promised_format, reading
+from w2v_exp.text.documents import TextFile, is_address, reading
 from w2v_exp.text.table import DEFAULT_FIELD
 from w2v_exp.text.text8 import Text8Corpus
 
 TEXT8_BYTES = 100_000_000
+OPENED = 3  # remote files
 # Bytes of text per compressed byte: gzip 2.7 and xz 3.3 on Wikipedia without punctuation; with it, a little less.
 # `zstd -3` has 1.07 times as many as gzip on the presidents' messages.
 RATIOS = {"gzip": 2.7, "bzip2": 3.5, "xz": 3.3, "lzma": 3.3, "zstd": 2.9, "zip": 2.7}
@@ -23,9 +25,9 @@ PARQUET = b"PAR1"
 def estimated_bytes(corpus: Corpus) -> int | None:
     """Return the bytes of a corpus, uncompressed; None for a pipe or an unknown kind of corpus.
 
-    Sizes of compressed files are estimated; for a local zip they are those in its directory, and for a local Parquet
-    file those of the column of texts in its metadata. Remote files are not opened: their names stand for their formats.
-    None also if a web server does not send the size of a file.
+    Sizes of compressed files are estimated; for a zip they are those in its directory, and for a Parquet file those of
+    the column of texts in its metadata. Of remote files, the three largest are opened and stand for the others; None
+    also if a web server does not send the size of one.
 
     Raises
     ------
@@ -42,15 +44,21 @@ def estimated_bytes(corpus: Corpus) -> int | None:
         return sum(file.stat().st_size for file in corpus.files())
     if isinstance(corpus, FileCorpus) and not corpus.is_pipe:
         files = corpus.files()
-        is_known = all(getattr(file, "size", 0) is not None for file in files)
-        return sum(_file_bytes(file, corpus.field) for file in files) if is_known else None
+        if is_address(corpus.path):
+            return _remote_bytes(files, corpus.field)
+        return sum(_file_bytes(file, corpus.field) for file in files)
     return None
 
 
+def _remote_bytes(files: Sequence[TextFile], field: str | None) -> int | None:
+    if any(getattr(file, "size", None) is None for file in files):
+        return None
+    opened = nlargest(OPENED, files, key=lambda file: file.stat().st_size)
+    size, part = (sum(file.stat().st_size for file in some) for some in (files, opened))
+    return round(sum(_file_bytes(file, field) for file in opened) * size / part) if part else 0
+
+
 def _file_bytes(file: TextFile, field: str | None) -> int:
-    if not isinstance(file, Path):
-        size = int(file.stat().st_size)
-        return round(size * RATIOS.get(promised_format(file.name), 1.0))
     with reading(str(file)), file.open("rb") as stream:
         size = file.stat().st_size
         beginning = stream.read(BEGINNING)
