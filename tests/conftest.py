@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faulty_server import FaultyServer, faulty_server
 from in_process import run_in_process
 from processes import Command, ForkingCommand
 from properties import load_profile
@@ -24,6 +25,7 @@ from properties import load_profile
 from w2v_exp.files import locked, replacing
 from w2v_exp.machine import freeze
 from w2v_exp.processes import messages_on_stderr
+from w2v_exp.text import web
 
 load_profile()
 
@@ -189,6 +191,24 @@ def process_command(tmp_path: Path, _forking: ForkingCommand) -> Command:
         return _forking.run(*arguments, folder=folder, **variables)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def one_web_server() -> Iterator[FaultyServer]:
+    """Yield a web server of files on this machine, for properties; requests to it are repeated without waiting."""
+    with pytest.MonkeyPatch.context() as patch, faulty_server() as server:
+        patch.setattr(web, "FIRST_WAIT", 0)
+        patch.setattr(web, "LONGEST_WAIT", 0)
+        web.session_of.cache_clear()
+        yield server
+        web.session_of.cache_clear()
+
+
+@pytest.fixture
+def web_server(one_web_server: FaultyServer) -> FaultyServer:
+    """Return that web server without files and faults."""
+    one_web_server.reset()
+    return one_web_server
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 
 import pytest
-from faulty_server import answering, faulty_server
+from faulty_server import answering
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,55 +27,29 @@ from w2v_exp.text.vocabulary import VocabularyRule
 TEXT = "".join(f"line {i} of a text with ä word or two\n" for i in range(20_000)).encode()
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    with pytest.MonkeyPatch.context() as patch, faulty_server() as server:
-        patch.setattr(web, "FIRST_WAIT", 0)
-        patch.setattr(web, "LONGEST_WAIT", 0)
-        web.session_of.cache_clear()
-        yield server
-        web.session_of.cache_clear()
-
-
-@pytest.fixture
-def server(shared_server):
-    fresh(shared_server)
-    return shared_server
-
-
-def fresh(server):
-    """Let a server be good again."""
-    remote._listings.clear()
-    server.files.clear()
-    server.requests.clear()
-    server.faults.clear()
-    server.headers = {"ETag": '"one"'}
-    server.has_ranges = server.has_sizes = server.has_heads = True
-
-
 def read(address):
     return "".join(FileCorpus(address).chunks()).encode()
 
 
-def ranges(server):
-    return [part for method, _, part in server.requests if method == "GET"]
+def ranges(web_server):
+    return [part for method, _, part in web_server.requests if method == "GET"]
 
 
 # ---------------------------------------------------------------- what is found
 
 
-def test_a_file_is_read_in_one_request_behind_that_for_its_size(server):
-    server.files["/a.txt"] = TEXT
-    assert read(f"{server.url}/a.txt") == TEXT
-    assert [method for method, *_ in server.requests] == ["HEAD", "GET"]
+def test_a_file_is_read_in_one_request_behind_that_for_its_size(web_server):
+    web_server.files["/a.txt"] = TEXT
+    assert read(f"{web_server.url}/a.txt") == TEXT
+    assert [method for method, *_ in web_server.requests] == ["HEAD", "GET"]
 
 
-def test_a_folder_and_globs_find_what_they_find_of_local_files(server, tmp_path):
+def test_a_folder_and_globs_find_what_they_find_of_local_files(web_server, tmp_path):
     names = ["a.txt", "b/c.txt", "b/d.md", "b/e/f.txt", "b/e/.hidden", "b/x~", ".git/y.txt", "z ü.txt"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"the words of {name}\n")
-        server.files[f"/texts/{name.replace(' ', '%20').replace('ü', '%C3%BC')}"] = (
+        web_server.files[f"/texts/{name.replace(' ', '%20').replace('ü', '%C3%BC')}"] = (
             f"the words of {name}\n".encode()
         )
     for glob in [
@@ -91,14 +65,14 @@ def test_a_folder_and_globs_find_what_they_find_of_local_files(server, tmp_path)
         "**/.hidden",
         "*/x~",
     ]:
-        local, far = FileCorpus(f"{tmp_path}/{glob}"), FileCorpus(f"{server.url}/texts/{glob}")
+        local, far = FileCorpus(f"{tmp_path}/{glob}"), FileCorpus(f"{web_server.url}/texts/{glob}")
         assert [text.name for text in far.texts()] == [text.name for text in local.texts()], glob
         assert [*far.chunks()] == [*local.chunks()], glob
         assert far.segment_end == local.segment_end
 
 
 @pytest.mark.parametrize("name", ["x.gz", "x.bz2", "x.xz", "x.zip", "x.tar"])
-def test_compressed_files_and_archives_are_read_as_local_ones(server, tmp_path, name):
+def test_compressed_files_and_archives_are_read_as_local_ones(web_server, tmp_path, name):
     file = tmp_path / name
     if name == "x.zip":
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -112,60 +86,60 @@ def test_compressed_files_and_archives_are_read_as_local_ones(server, tmp_path, 
     else:
         pack = {"x.gz": gzip.compress, "x.bz2": bz2.compress, "x.xz": lzma.compress}[name]
         file.write_bytes(pack(TEXT))
-    server.files[f"/{name}"] = file.read_bytes()
+    web_server.files[f"/{name}"] = file.read_bytes()
     for boundaries in ("none", "document"):
         local = FileCorpus(str(file), boundaries=boundaries)
-        far = FileCorpus(f"{server.url}/{name}", boundaries=boundaries)
+        far = FileCorpus(f"{web_server.url}/{name}", boundaries=boundaries)
         assert [*far.chunks()] == [*local.chunks()]
         assert far.segment_end == local.segment_end
         assert [text.name for text in far.texts()] == [text.name for text in local.texts()]
 
 
-def test_a_redirect_is_followed(server):
-    server.files["/a.txt"] = server.files["/elsewhere.txt"] = TEXT
-    server.faults.append(answering(302, Location=f"{server.url}/elsewhere.txt"))
-    assert read(f"{server.url}/a.txt") == TEXT
+def test_a_redirect_is_followed(web_server):
+    web_server.files["/a.txt"] = web_server.files["/elsewhere.txt"] = TEXT
+    web_server.faults.append(answering(302, Location=f"{web_server.url}/elsewhere.txt"))
+    assert read(f"{web_server.url}/a.txt") == TEXT
 
 
-def test_a_server_that_refuses_heads_is_asked_for_the_file(server):
-    server.has_heads = False
-    server.files["/a.txt"] = TEXT
-    (file,) = FileCorpus(f"{server.url}/a.txt").files()
+def test_a_server_that_refuses_heads_is_asked_for_the_file(web_server):
+    web_server.has_heads = False
+    web_server.files["/a.txt"] = TEXT
+    (file,) = FileCorpus(f"{web_server.url}/a.txt").files()
     assert file.size == len(TEXT)
     assert file.version == '"one"'
-    assert read(f"{server.url}/a.txt") == TEXT
+    assert read(f"{web_server.url}/a.txt") == TEXT
 
 
-def test_an_address_is_looked_up_once(server):
-    server.files["/a.txt"] = TEXT
+def test_an_address_is_looked_up_once(web_server):
+    web_server.files["/a.txt"] = TEXT
     for _ in range(3):
-        corpus = FileCorpus(f"{server.url}/a.txt", boundaries="document")
+        corpus = FileCorpus(f"{web_server.url}/a.txt", boundaries="document")
         assert corpus.segment_end == "blank line"
         assert len(corpus.files()) == 1
-    assert [method for method, *_ in server.requests].count("HEAD") == 1
+    assert [method for method, *_ in web_server.requests].count("HEAD") == 1
 
 
-def test_skipped_files_are_counted_anew_in_each_reading(server):
-    server.files["/texts/a.txt"] = server.files["/texts/.b"] = b"words"
-    found = find_remote(f"{server.url}/texts/")
+def test_skipped_files_are_counted_anew_in_each_reading(web_server):
+    web_server.files["/texts/a.txt"] = web_server.files["/texts/.b"] = b"words"
+    found = find_remote(f"{web_server.url}/texts/")
     found.skipped["more"] += 1
-    assert find_remote(f"{server.url}/texts/").skipped == {"hidden files and folders": 1}
+    assert find_remote(f"{web_server.url}/texts/").skipped == {"hidden files and folders": 1}
 
 
-def test_a_file_can_be_sent_to_another_process(server):
-    server.files["/a.txt"] = TEXT
-    (file,) = FileCorpus(f"{server.url}/a.txt").files()
+def test_a_file_can_be_sent_to_another_process(web_server):
+    web_server.files["/a.txt"] = TEXT
+    (file,) = FileCorpus(f"{web_server.url}/a.txt").files()
     assert pickle.loads(pickle.dumps(file)) == file
     with pickle.loads(pickle.dumps(file)).open("rb") as stream:
         assert stream.read() == TEXT
 
 
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 500)), max_size=8))
-def test_a_file_can_be_read_from_any_position(shared_server, steps):
-    fresh(shared_server)
+def test_a_file_can_be_read_from_any_position(one_web_server, steps):
+    one_web_server.reset()
     content = bytes(i % 251 for i in range(2500))
-    shared_server.files["/a"] = content
-    (file,) = find_remote(f"{shared_server.url}/a").files
+    one_web_server.files["/a"] = content
+    (file,) = find_remote(f"{one_web_server.url}/a").files
     with file.open("rb") as stream:
         assert stream.seekable()
         for position, count in steps:
@@ -178,19 +152,19 @@ def test_a_file_can_be_read_from_any_position(shared_server, steps):
 # ---------------------------------------------------------------- faults
 
 
-def test_a_connection_that_breaks_is_resumed_at_its_byte(server):
-    server.files["/a.txt"] = TEXT
-    server.faults += [100_000, 200_000]
-    assert read(f"{server.url}/a.txt") == TEXT
-    assert ranges(server) == ["", "bytes=100000-", "bytes=300000-"]
+def test_a_connection_that_breaks_is_resumed_at_its_byte(web_server):
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [100_000, 200_000]
+    assert read(f"{web_server.url}/a.txt") == TEXT
+    assert ranges(web_server) == ["", "bytes=100000-", "bytes=300000-"]
 
 
-def test_without_ranges_the_file_is_begun_again_and_read_to_the_place(server):
-    server.has_ranges = False
-    server.files["/a.txt"] = TEXT
-    server.faults += [100_000, 200_000, 50_000]
-    assert read(f"{server.url}/a.txt") == TEXT
-    assert len(ranges(server)) == 4
+def test_without_ranges_the_file_is_begun_again_and_read_to_the_place(web_server):
+    web_server.has_ranges = False
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [100_000, 200_000, 50_000]
+    assert read(f"{web_server.url}/a.txt") == TEXT
+    assert len(ranges(web_server)) == 4
 
 
 @given(
@@ -200,78 +174,78 @@ def test_without_ranges_the_file_is_begun_again_and_read_to_the_place(server):
     is_packed=st.booleans(),
 )
 def test_any_sequence_of_drops_gives_the_text_or_an_error(
-    shared_server, drops, has_ranges, has_sizes, is_packed
+    one_web_server, drops, has_ranges, has_sizes, is_packed
 ):
-    fresh(shared_server)
+    one_web_server.reset()
     text = TEXT[:7_900]
-    shared_server.has_ranges, shared_server.has_sizes = has_ranges, has_sizes
-    shared_server.files["/a"] = gzip.compress(text, mtime=0) if is_packed else text
-    shared_server.faults += drops
+    one_web_server.has_ranges, one_web_server.has_sizes = has_ranges, has_sizes
+    one_web_server.files["/a"] = gzip.compress(text, mtime=0) if is_packed else text
+    one_web_server.faults += drops
     try:
-        assert read(f"{shared_server.url}/a") == text
+        assert read(f"{one_web_server.url}/a") == text
     except RemoteError:
         useless = 0 if has_ranges else max(drops, default=0)
         assert sum(drop <= useless for drop in drops) > web.RETRIES
 
 
-def test_statuses_that_pass_are_tried_again(server):
-    server.files["/a.txt"] = TEXT
-    server.faults += [answering(503, Retry_After="3600"), answering(429), 1000, answering(500)]
-    assert read(f"{server.url}/a.txt") == TEXT
+def test_statuses_that_pass_are_tried_again(web_server):
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [answering(503, Retry_After="3600"), answering(429), 1000, answering(500)]
+    assert read(f"{web_server.url}/a.txt") == TEXT
 
 
-def test_a_server_that_stays_down_is_given_up(server):
-    server.files["/a.txt"] = TEXT
-    server.faults += [answering(503)] * 20
+def test_a_server_that_stays_down_is_given_up(web_server):
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [answering(503)] * 20
     with pytest.raises(
         CorpusError, match=r"a.txt cannot be read: the server answers 503 Service Unavailable\."
     ):
-        read(f"{server.url}/a.txt")
-    assert len(ranges(server)) == web.RETRIES + 1
+        read(f"{web_server.url}/a.txt")
+    assert len(ranges(web_server)) == web.RETRIES + 1
 
 
-def test_a_length_that_the_file_does_not_have_is_an_error(server):
-    server.files["/a.txt"] = TEXT
-    (file,) = find_remote(f"{server.url}/a.txt").files
-    server.files["/a.txt"] = TEXT[:-1]
+def test_a_length_that_the_file_does_not_have_is_an_error(web_server):
+    web_server.files["/a.txt"] = TEXT
+    (file,) = find_remote(f"{web_server.url}/a.txt").files
+    web_server.files["/a.txt"] = TEXT[:-1]
     with pytest.raises(CorpusError, match="has changed since"), file.open("rb") as stream:
         stream.read()
 
 
-def test_an_announced_length_that_is_never_sent_is_an_error(server):
-    server.files["/a.txt"] = TEXT
-    server.faults += [len(TEXT) - 10, 0, 0, 0, 0, 0]
+def test_an_announced_length_that_is_never_sent_is_an_error(web_server):
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [len(TEXT) - 10, 0, 0, 0, 0, 0]
     with pytest.raises(CorpusError, match=r"a\.txt cannot be read: "):
-        read(f"{server.url}/a.txt")
+        read(f"{web_server.url}/a.txt")
 
 
 @pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
 @pytest.mark.parametrize("has_ranges", [True, False])
-def test_a_file_that_changes_while_it_is_read_is_an_error(server, header, has_ranges):
-    server.has_ranges = has_ranges
-    server.headers = {header: "Sun, 29 Nov 2026 16:00:00 GMT"}
-    server.files["/a.txt"] = TEXT
+def test_a_file_that_changes_while_it_is_read_is_an_error(web_server, header, has_ranges):
+    web_server.has_ranges = has_ranges
+    web_server.headers = {header: "Sun, 29 Nov 2026 16:00:00 GMT"}
+    web_server.files["/a.txt"] = TEXT
 
     def change(_):
-        server.headers = {header: "Sun, 29 Nov 2026 16:00:01 GMT"}
-        server.files["/a.txt"] = TEXT.upper()
+        web_server.headers = {header: "Sun, 29 Nov 2026 16:00:01 GMT"}
+        web_server.files["/a.txt"] = TEXT.upper()
         return False
 
-    server.faults += [300_000, change]
+    web_server.faults += [300_000, change]
     with pytest.raises(CorpusError, match=r"has changed since it was listed\. Run the same command again"):
-        read(f"{server.url}/a.txt")
-    assert read(f"{server.url}/a.txt") == TEXT.upper()  # it is listed again
+        read(f"{web_server.url}/a.txt")
+    assert read(f"{web_server.url}/a.txt") == TEXT.upper()  # it is listed again
 
 
-def test_a_file_that_vanishes_is_an_error(server):
-    server.files["/a.txt"] = TEXT
-    (file,) = find_remote(f"{server.url}/a.txt").files
-    server.files.clear()
+def test_a_file_that_vanishes_is_an_error(web_server):
+    web_server.files["/a.txt"] = TEXT
+    (file,) = find_remote(f"{web_server.url}/a.txt").files
+    web_server.files.clear()
     with pytest.raises(CorpusError, match="no such file"), file.open("rb") as stream:
         stream.read()
 
 
-def test_another_part_than_requested_is_an_error(server):
+def test_another_part_than_requested_is_an_error(web_server):
     def wrong(handler):
         handler.send_response(206)
         handler.send_header("Content-Range", f"bytes 5-9/{len(TEXT)}")
@@ -280,13 +254,13 @@ def test_another_part_than_requested_is_an_error(server):
         handler.wfile.write(TEXT[5:10])
         return True
 
-    server.files["/a.txt"] = TEXT
-    server.faults += [1000, wrong]
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [1000, wrong]
     with pytest.raises(CorpusError, match="another part than requested"):
-        read(f"{server.url}/a.txt")
+        read(f"{web_server.url}/a.txt")
 
 
-def test_a_file_without_any_length_is_refused(server):
+def test_a_file_without_any_length_is_refused(web_server):
     def until_closed(handler):
         handler.send_response(200)
         handler.end_headers()
@@ -294,20 +268,20 @@ def test_a_file_without_any_length_is_refused(server):
         handler.close_connection = True
         return True
 
-    server.has_heads = False
-    server.files["/a.txt"] = TEXT
-    server.faults += [until_closed] * 2
+    web_server.has_heads = False
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [until_closed] * 2
     with pytest.raises(CorpusError, match=r"sends no size.* Download the file"):
-        read(f"{server.url}/a.txt")
+        read(f"{web_server.url}/a.txt")
 
 
-def test_a_file_in_chunks_is_read_although_its_size_is_unknown(server):
-    server.has_sizes = False
-    server.files["/a.txt"] = TEXT
-    (file,) = FileCorpus(f"{server.url}/a.txt").files()
+def test_a_file_in_chunks_is_read_although_its_size_is_unknown(web_server):
+    web_server.has_sizes = False
+    web_server.files["/a.txt"] = TEXT
+    (file,) = FileCorpus(f"{web_server.url}/a.txt").files()
     assert file.size is None
-    server.faults += [400_000]
-    assert read(f"{server.url}/a.txt") == TEXT
+    web_server.faults += [400_000]
+    assert read(f"{web_server.url}/a.txt") == TEXT
 
 
 # ---------------------------------------------------------------- mistakes and secrets
@@ -322,19 +296,19 @@ def test_a_file_in_chunks_is_read_although_its_size_is_unknown(server):
         ("/texts/a.txt/", "no such file or folder"),
     ],
 )
-def test_files_that_are_not_there(server, path, problem):
-    server.files["/texts/a.txt"] = b"words"
+def test_files_that_are_not_there(web_server, path, problem):
+    web_server.files["/texts/a.txt"] = b"words"
     with pytest.raises(SettingError, match=problem):
-        FileCorpus(f"{server.url}{path}")
+        FileCorpus(f"{web_server.url}{path}")
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_denied_access_names_where_a_password_belongs(server, status):
-    server.has_heads = False
-    server.files["/a.txt"] = b"words"
-    server.faults += [answering(status)]
+def test_denied_access_names_where_a_password_belongs(web_server, status):
+    web_server.has_heads = False
+    web_server.files["/a.txt"] = b"words"
+    web_server.faults += [answering(status)]
     with pytest.raises(SettingError, match=rf"access is denied \({status}\).*netrc"):
-        FileCorpus(f"{server.url}/a.txt")
+        FileCorpus(f"{web_server.url}/a.txt")
 
 
 @pytest.mark.parametrize(
@@ -358,18 +332,18 @@ def test_an_address_with_a_secret_is_refused_without_showing_it(address):
     assert "geheim" not in str(caught.value)
 
 
-def test_an_at_in_the_path_is_no_secret(server):
-    server.files["/package@1.2/a.txt"] = TEXT
-    assert read(f"{server.url}/package@1.2/a.txt?download=true") == TEXT
+def test_an_at_in_the_path_is_no_secret(web_server):
+    web_server.files["/package@1.2/a.txt"] = TEXT
+    assert read(f"{web_server.url}/package@1.2/a.txt?download=true") == TEXT
 
 
-def test_a_signed_address_behind_a_redirect_is_not_shown(server):
-    server.files["/a.txt"] = TEXT
+def test_a_signed_address_behind_a_redirect_is_not_shown(web_server):
+    web_server.files["/a.txt"] = TEXT
     signed = "http://127.0.0.1:9/a.txt?X-Amz-Signature=geheim"
-    server.has_heads = False
-    server.faults += [answering(302, Location=signed)]
+    web_server.has_heads = False
+    web_server.faults += [answering(302, Location=signed)]
     with pytest.raises(SettingError, match="cannot be reached") as caught:
-        FileCorpus(f"{server.url}/a.txt")
+        FileCorpus(f"{web_server.url}/a.txt")
     assert "geheim" not in str(caught.value)
 
 
@@ -392,52 +366,52 @@ def test_a_secret_in_an_address_is_written_nowhere(tmp_path, command, sweeps):
     assert not [*tmp_path.rglob("journal.jsonl")]
 
 
-def test_mistakes_end_the_command_with_one_line(server, tmp_path, command):
-    server.files["/a.txt"] = TEXT
+def test_mistakes_end_the_command_with_one_line(web_server, tmp_path, command):
+    web_server.files["/a.txt"] = TEXT
     for path, problem in [("none.txt", "no such file or folder."), ("*.md", "no file matches this glob.")]:
-        done = command("experiment=my_text", f"corpus.path={server.url}/{path}")
+        done = command("experiment=my_text", f"corpus.path={web_server.url}/{path}")
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"corpus.path={server.url}/{path}: {problem}\n"
+        assert done.stderr == f"corpus.path={web_server.url}/{path}: {problem}\n"
     done = command("experiment=my_text", "corpus.path=http://127.0.0.1:9/a.txt")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "the server cannot be reached: Connection refused." in done.stderr
-    done = command(f"corpus={server.url}/a.txt")
-    assert f"To train on this path: corpus=file corpus.path={server.url}/a.txt." in done.stderr
+    done = command(f"corpus={web_server.url}/a.txt")
+    assert f"To train on this path: corpus=file corpus.path={web_server.url}/a.txt." in done.stderr
 
 
-def test_a_text_that_breaks_off_ends_a_run_with_one_line(server, command):
-    server.files["/a.txt"] = TEXT
-    server.faults += [1000, *[0] * 20]
-    done = command("corpus=file", f"corpus.path={server.url}/a.txt", "tracking=none")
+def test_a_text_that_breaks_off_ends_a_run_with_one_line(web_server, command):
+    web_server.files["/a.txt"] = TEXT
+    web_server.faults += [1000, *[0] * 20]
+    done = command("corpus=file", f"corpus.path={web_server.url}/a.txt", "tracking=none")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"{server.url}/a.txt cannot be read: " in done.stderr
+    assert f"{web_server.url}/a.txt cannot be read: " in done.stderr
 
 
-def test_a_text_without_version_is_encoded_each_time(server, tmp_path, monkeypatch):
+def test_a_text_without_version_is_encoded_each_time(web_server, tmp_path, monkeypatch):
     """Its change could not be recognised."""
     monkeypatch.setattr("w2v_exp.text.cache.SMALLEST_CACHED", 1)
-    server.headers = {}
+    web_server.headers = {}
     cache = TextCache(str(tmp_path / "cache"))
     for text in (b"one two three", b"six seven eig"):
-        server.files["/a.txt"] = text
+        web_server.files["/a.txt"] = text
         remote._listings.clear()
         encoded = encode_cached(
-            FileCorpus(f"{server.url}/a.txt"), WhitespaceTokenizer(), VocabularyRule(), cache
+            FileCorpus(f"{web_server.url}/a.txt"), WhitespaceTokenizer(), VocabularyRule(), cache
         )
         assert sorted(encoded.vocabulary.words) == sorted(text.decode().split())
     assert cache.entries() == []
-    server.headers = {"Last-Modified": "Sun, 29 Nov 2026 16:00:00 GMT"}
+    web_server.headers = {"Last-Modified": "Sun, 29 Nov 2026 16:00:00 GMT"}
     remote._listings.clear()
-    encode_cached(FileCorpus(f"{server.url}/a.txt"), WhitespaceTokenizer(), VocabularyRule(), cache)
+    encode_cached(FileCorpus(f"{web_server.url}/a.txt"), WhitespaceTokenizer(), VocabularyRule(), cache)
     assert len(cache.entries()) == 1
 
 
-def test_the_size_of_a_text_is_estimated_from_its_largest_files(server):
+def test_the_size_of_a_text_is_estimated_from_its_largest_files(web_server):
     packed = gzip.compress(TEXT)
-    server.files = {f"/t/{i}.txt.gz": packed for i in range(9)} | {"/t/a.txt": b"words"}
-    size = estimated_bytes(FileCorpus(f"{server.url}/t/"))
+    web_server.files = {f"/t/{i}.txt.gz": packed for i in range(9)} | {"/t/a.txt": b"words"}
+    size = estimated_bytes(FileCorpus(f"{web_server.url}/t/"))
     assert size == pytest.approx(9 * 2.7 * len(packed), rel=1e-3)
-    assert len(ranges(server)) == 4  # the folder and three files
-    server.has_sizes = False
+    assert len(ranges(web_server)) == 4  # the folder and three files
+    web_server.has_sizes = False
     remote._listings.clear()
-    assert estimated_bytes(FileCorpus(f"{server.url}/t/")) is None
+    assert estimated_bytes(FileCorpus(f"{web_server.url}/t/")) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ import numpy as np
 from w2v_exp.counting.arrays import StoredArrays, write_arrays
 from w2v_exp.counting.engines import Engine, Task
 from w2v_exp.counting.pairs import FORMAT as PAIRS_FORMAT
-from w2v_exp.counting.parts import Part, described, divide
+from w2v_exp.counting.parts import Part, as_json, described, divide
 from w2v_exp.counting.store import CountStore, key_of
 from w2v_exp.counting.sums import ShardFiles, plan_sums
 from w2v_exp.counting.words import FORMAT as WORDS_FORMAT
@@ -26,7 +27,7 @@ from w2v_exp.errors import CorpusError
 from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import PairCounts, mixed_counts
 from w2v_exp.files import DamagedFileError, write_checked
-from w2v_exp.text.cache import describe_tokenizer
+from w2v_exp.text.cache import describe_tokenizer, state_of
 from w2v_exp.text.corpus import Corpus, segment_end_of, warn_of_skipped
 from w2v_exp.text.damage import Skipped, all_skipped
 from w2v_exp.text.documents import reading
@@ -154,7 +155,7 @@ class _Counting:
         keys = [key_of(*of_text, *self._part_inputs(part)) for part in parts]
         missing = [number for number, key in enumerate(keys) if not self._has_words(key)]
         if missing:
-            listed = [[list(part.files), part.start, part.stop] for part in parts]
+            listed = [*map(as_json, parts)]
             with self.store.job(key_of(of_text, keys)) as folder:
                 setup = folder / "corpus.json"
                 write_checked(setup, {**settings, "parts": listed, "keys": keys}, durable=False)
@@ -177,11 +178,11 @@ class _Counting:
         settings["settings"] = {**settings["settings"], "path": None}
         status: list[Any] = []
         for file in part.files:
-            with reading(file):
-                found = Path(file).stat()
-            status.append([file, found.st_size, found.st_mtime_ns] if not part.stop else file)
-        if part.stop:
-            status += [found.st_mtime_ns, found.st_size, part.start, part.stop]
+            with reading(str(file)):
+                state = state_of(file)
+            # A file whose changes cannot be recognised is read each time.
+            status.append(secrets.token_hex(16) if state is None else state)
+        status += [part.start, part.stop] if part.stop else []
         return [settings, status]
 
     def _has_words(self, key: str) -> bool:

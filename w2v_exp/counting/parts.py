@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from w2v_exp.errors import UserError, require_import
 from w2v_exp.text.chunks import text_of_range, texts_of_files
 from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus, texts_of
 from w2v_exp.text.damage import Damage
-from w2v_exp.text.documents import BYTE_ORDER_MARK, reading
+from w2v_exp.text.documents import BYTE_ORDER_MARK, TextFile, reading
 
 _LOOKED_AT = 1 << 16  # bytes
 # White space of one byte before something else. A part does not begin with white space, so that neither line ends nor
@@ -29,13 +29,13 @@ class Part:
 
     Parameters
     ----------
-    files : tuple of str
-        Paths of the files; empty for all of the corpus.
+    files : tuple of files
+        By absolute paths or addresses; empty for all of the corpus.
     start, stop : int
         Range of the bytes of the only file; `stop` is 0 for whole files.
     """
 
-    files: tuple[str, ...] = ()
+    files: tuple[TextFile, ...] = ()
     start: int = 0
     stop: int = 0
 
@@ -49,29 +49,28 @@ def divide(corpus: Corpus, size: int) -> list[Part]:
     """Divide a corpus into parts of about `size` bytes; one part if it does not consist of files.
 
     A file or folder that grows keeps most of its parts: a large file is cut at multiples of `size`, and a sequence of
-    files behind those whose names have small hashes.
+    files behind those whose names have small hashes. Files of stores and web servers are not cut, as a server need not
+    send ranges.
     """
     if not isinstance(corpus, (FileCorpus, SotuCorpus)) or getattr(corpus, "is_pipe", False):
         return [Part()]
     parts: list[Part] = []
-    together: list[str] = []
+    together: list[TextFile] = []
     held = 0
-    files = corpus.files()
-    if not all(isinstance(file, Path) for file in files):
-        return [Part()]
     if isinstance(corpus, FileCorpus) and (corpus.field or corpus.names) and not corpus.has_table():
         return [Part()]  # which raises that there is none
-    for file in map(Path, files):  # type: ignore[arg-type]
-        path = str(file.absolute())
-        with reading(path):
+    for named in corpus.files():
+        file: TextFile = named.absolute()
+        with reading(str(file)):
             length = file.stat().st_size
-        if length > size and isinstance(corpus, FileCorpus) and corpus.is_cuttable(file):
+        is_large = length > size and isinstance(file, Path)
+        if is_large and isinstance(corpus, FileCorpus) and corpus.is_cuttable(file):
             parts += [Part(tuple(together))] if together else []
             together, held = [], 0
             cuts = [0, *_cuts(file, length, size), length]
-            parts += [Part((path,), *ends) for ends in pairwise(cuts)]
+            parts += [Part((file,), *ends) for ends in pairwise(cuts)]
             continue
-        together.append(path)
+        together.append(file)
         held += length
         is_end = crc32(file.name.encode(errors="surrogateescape")) < min(1.0, length / size) * (1 << 32)
         if held >= size or (is_end and held >= size / 4):
@@ -80,7 +79,7 @@ def divide(corpus: Corpus, size: int) -> list[Part]:
     return [*parts, Part(tuple(together))] if together else parts
 
 
-def _cuts(file: Path, length: int, size: int) -> Iterator[int]:
+def _cuts(file: TextFile, length: int, size: int) -> Iterator[int]:
     """Yield positions in a file, each the first behind a multiple of `size` where a word begins."""
     with reading(str(file)), file.open("rb") as stream:
         last = 0
@@ -114,9 +113,9 @@ def _first_cut(stream: Any, target: int) -> int | None:
 def texts_of_part(corpus: Corpus, part: Part, damage: Damage) -> Iterator[Iterator[str]]:
     """Yield the texts of a part, each in chunks; each is read before the next; see `FileCorpus.texts` on `damage`."""
     if part.stop:
-        yield text_of_range(Path(part.files[0]), part.start, part.stop)
+        yield text_of_range(part.files[0], part.start, part.stop)
     elif part.files:
-        files = [Path(file) for file in part.files]
+        files = part.files
         yield from corpus.texts(damage, files) if isinstance(corpus, FileCorpus) else texts_of_files(files)
     else:
         yield from texts_of(corpus, damage)
@@ -152,6 +151,19 @@ def remade(description: dict[str, Any]) -> Any:
     return chosen
 
 
-def as_parts(described_parts: Sequence[Any]) -> list[Part]:
-    """Return parts from JSON."""
-    return [Part(tuple(files), start, stop) for files, start, stop in described_parts]
+def as_json(part: Part) -> list[Any]:
+    """Return a part for JSON."""
+    files = [str(file) if isinstance(file, Path) else asdict(file) for file in part.files]  # type: ignore[call-overload]
+    return [files, part.start, part.stop]
+
+
+def from_json(described_part: Sequence[Any]) -> Part:
+    """Return the part that `as_json` has described."""
+    files, start, stop = described_part
+    return Part(tuple(Path(file) if isinstance(file, str) else _remote(file) for file in files), start, stop)
+
+
+def _remote(description: dict[str, Any]) -> TextFile:
+    from w2v_exp.text.remote import RemoteFile
+
+    return RemoteFile(**description)

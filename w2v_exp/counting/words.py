@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_exp.counting.arrays import StoredArrays, smallest, write_arrays
-from w2v_exp.counting.parts import as_parts, remade, texts_of_part
+from w2v_exp.counting.parts import from_json, remade, texts_of_part
 from w2v_exp.counting.store import CountStore, key_of
 from w2v_exp.files import read_checked, write_checked
 from w2v_exp.text.damage import Damage
@@ -41,7 +41,7 @@ def count_words(folder: str, setup: str, number: int) -> None:
     """
     store = CountStore(Path(folder))
     settings = read_checked(Path(setup))
-    (part,) = as_parts([settings["parts"][number]])
+    part = from_json(settings["parts"][number])
     tokenizer = remade(settings["tokenizer"])
     corpus = remade(settings["corpus"])
     damage = Damage(skip=getattr(corpus, "on_error", "stop") == "skip")

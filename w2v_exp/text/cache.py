@@ -476,7 +476,7 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
         return None
     if getattr(corpus, "is_pipe", False):
         return None
-    states = [*map(_state_of, files)]
+    states = [*map(state_of, files)]
     if None in states:
         return None
     inputs = {
@@ -492,7 +492,7 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _state_of(file: Any) -> list[str | int] | None:
+def state_of(file: Any) -> list[str | int] | None:
     """Return path, size and time or version of a file; None if a change of it could not be recognised."""
     status = file.stat()
     if isinstance(file, Path):

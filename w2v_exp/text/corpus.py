@@ -226,7 +226,7 @@ class FileCorpus(ShownCorpus):
         (file,) = self.files()
         return "text" if holds_several(file, self.path) or self._is_table(file) else "blank line"
 
-    def is_cuttable(self, file: Path) -> bool:
+    def is_cuttable(self, file: TextFile) -> bool:
         """Return whether a file is one text that may be read in ranges, and no table."""
         return self.on_error == "stop" and is_plain(file) and not self._is_table(file)
 

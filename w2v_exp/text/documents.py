@@ -413,7 +413,7 @@ def holds_several(file: TextFile, name: str) -> bool:
         return _is_tar(decompressed(stream, compression) if compression else stream)
 
 
-def is_plain(file: Path) -> bool:
+def is_plain(file: TextFile) -> bool:
     """Return whether a file is one text as it is: neither compressed nor an archive."""
     with reading(str(file)), file.open("rb") as stream:
         promised = promised_format(file.name)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from w2v_exp.text.remote import _listings
+
 BLOCK = 1 << 16  # bytes sent at once
 
 
@@ -23,6 +25,11 @@ class FaultyServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.reset()
+
+    def reset(self) -> None:
+        """Serve nothing, without faults."""
+        _listings.clear()
         self.files: dict[str, bytes] = {}
         self.faults: list[int | Callable[[BaseHTTPRequestHandler], bool]] = []
         self.headers: dict[str, str] = {"ETag": '"one"'}
