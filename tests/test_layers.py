@@ -63,6 +63,7 @@ WHERE_NEEDED = {
     ("w2v_exp.examples.held_out", "scipy"),
     ("w2v_exp.embeddings.keyed_vectors", "scipy"),
     ("w2v_exp.counting.dask_engine", "distributed"),
+    ("w2v_exp.slurm", "submitit"),
     ("w2v_exp.slices.moments", "scipy"),
     ("w2v_exp.slices.change", "scipy"),
     ("w2v_exp.embeddings.stability", "scipy"),

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from w2v_exp.counting.dask_engine import DaskCounting
 from w2v_exp.counting.engines import LocalCounting
+from w2v_exp.counting.slurm_engine import SlurmCounting
 from w2v_exp.embeddings.evaluation import EVALUATIONS
 from w2v_exp.embeddings.opening import LoadOptions
 from w2v_exp.errors import (
@@ -166,7 +167,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "schedule": SCHEDULES,
     "validation": {"rule": ValidationRule},
     "cache": {"disk": TextCache, "none": NoCache},
-    "counting": {"local": LocalCounting, "dask": DaskCounting},
+    "counting": {"local": LocalCounting, "dask": DaskCounting, "slurm": SlurmCounting},
     "evaluation": EVALUATIONS,
     "explorer": {"page": ExplorerRule, "none": NoExplorer},
     "slices": {"rule": SliceRule, "none": NoSlices},

@@ -25,7 +25,7 @@ from w2v_exp.processes import termination_as_exception
 
 def make_texts(folder: Path, number: int) -> None:
     """Write texts of 0, 1, 2, … lines."""
-    for part in ("texts", "counts", "starts"):
+    for part in ("texts", "counts", "starts", "nodes"):
         (folder / part).mkdir(parents=True)
     for index in range(number):
         (folder / "texts" / f"{index:04}").write_text("a line\n" * index)
@@ -42,6 +42,8 @@ def count_lines(folder: str, name: str, seconds: float = 0.0, deaths: int = 0, e
     place = Path(folder)
     with (place / "starts" / name).open("a") as log:
         log.write(f"{os.getpid()}\n")
+    if node := os.environ.get("SLURMD_NODENAME"):
+        (place / "nodes" / name).write_text(node)
     time.sleep(seconds)
     if len((place / "starts" / name).read_text().splitlines()) <= deaths:
         end(ends)
@@ -107,13 +109,16 @@ def main() -> int:
     from w2v_exp.choices import make_choice
 
     folder, option, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-    seconds = settings.pop("seconds", 0.0)
+    seconds, deaths = settings.pop("seconds", 0.0), settings.pop("deaths", {})
+    tasks = tasks_of(folder, seconds=seconds, ends=settings.pop("ends", "kill"))
+    for task in tasks:
+        task.arguments["deaths"] = deaths.get(task.arguments["name"], 0)
     try:
         with (
             termination_as_exception(),
             make_choice("counting", {"name": option, **settings}).engine(folder / "engine") as engine,
         ):
-            for index in engine.run(tasks_of(folder, seconds=seconds)):
+            for index in engine.run(tasks):
                 print(index, flush=True)
     except UserError as error:
         print(error, file=sys.stderr)

@@ -74,7 +74,7 @@ def test_invalid_settings_of_joblib_are_named_by_their_keys(settings: dict[str, 
         ({"timeout_min": 0}, "hydra.launcher.timeout_min=0: must be"),
         (
             {"timeout_min": 3},
-            "hydra.launcher.signal_delay_s=120: a run would receive the signal to stop before it starts",
+            "hydra.launcher.signal_delay_s=120: a job would receive the signal to stop before it starts",
         ),
         ({"mem_gb": -1}, "hydra.launcher.mem_gb=-1: must be"),
         ({"cpus_per_task": 1.5}, "hydra.launcher.cpus_per_task=1.5: must be"),

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A Slurm cluster of this one machine, for a test: munged, slurmctld and slurmd on loopback, with all that they
-# write in one folder. Nothing of a cluster that is here already is touched, and nothing is left when it ends.
+# A Slurm cluster of this one machine, for a test: munged, slurmctld and a slurmd for each node on loopback, with all
+# that they write in one folder. Nothing of a cluster that is here already is touched, and nothing is left when it ends.
 #
 #   tests/services/slurm_on_loopback.sh COMMAND …     starts it, runs the command with it, and stops it
+#   NODES=2 tests/services/slurm_on_loopback.sh COMMAND …     with two nodes, node1 and node2, each with its slurmd
 #
 # Needs root, as slurmd does, and Debian's packages, which it installs where they are missing: slurmctld, slurmd,
 # slurm-client, munge. Works without systemd and control groups: processes are tracked by /proc, memory is not enforced.
@@ -34,25 +35,26 @@ munged --foreground --force --key-file="$folder/key/munge.key" --seed-file="$fol
 pids+=($!)
 
 host=$(hostname -s)
+number=${NODES:-1}
+if [ "$number" = 1 ]; then names=("$host"); else names=($(seq -f node%g "$number")); fi
 ports=($(python3 -c '
-import socket
-open_sockets = [socket.socket() for _ in range(2)]
+import socket, sys
+open_sockets = [socket.socket() for _ in range(1 + int(sys.argv[1]))]
 for each in open_sockets: each.bind(("127.0.0.1", 0))
-print(*(each.getsockname()[1] for each in open_sockets))'))
+print(*(each.getsockname()[1] for each in open_sockets))' "$number"))
 cat > "$folder/slurm.conf" <<END
 ClusterName=loopback
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=${ports[0]}
-SlurmdPort=${ports[1]}
 SlurmUser=root
 AuthInfo=socket=$folder/munge/socket,cred_expire=10
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation=$folder/state
-SlurmdSpoolDir=$folder/spool
+SlurmdSpoolDir=$folder/spool/%n
 SlurmctldPidFile=$folder/slurmctld.pid
-SlurmdPidFile=$folder/slurmd.pid
+SlurmdPidFile=$folder/slurmd.%n.pid
 SlurmctldLogFile=$folder/slurmctld.log
-SlurmdLogFile=$folder/slurmd.log
+SlurmdLogFile=$folder/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -63,20 +65,25 @@ SchedulerParameters=sched_interval=1
 MpiDefault=none
 ReturnToService=2
 KillWait=15
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=1000 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
+for at in "${!names[@]}"; do
+    echo "NodeName=${names[at]} NodeHostname=$host NodeAddr=127.0.0.1 Port=${ports[at + 1]} CPUs=$(nproc) RealMemory=1000 State=UNKNOWN"
+done >> "$folder/slurm.conf"
 export SLURM_CONF=$folder/slurm.conf
 for _ in $(seq 100); do [ -S "$folder/munge/socket" ] && break; sleep 0.1; done
 slurmctld -D -c > "$folder/slurmctld.out" 2>&1 &
 pids+=($!)
-slurmd -D > "$folder/slurmd.out" 2>&1 &
-pids+=($!)
+for name in "${names[@]}"; do
+    slurmd -D -N "$name" > "$folder/slurmd.$name.out" 2>&1 &
+    pids+=($!)
+done
+idle() { [ "$(sinfo --noheader --Node --format=%T 2> /dev/null | grep -c idle)" = "$number" ]; }
 for _ in $(seq 300); do
-    sinfo --noheader --format=%T 2> /dev/null | grep -q idle && break
+    idle && break
     sleep 0.2
 done
-if ! sinfo --noheader --format=%T | grep -q idle; then
+if ! idle; then
     tail -n 20 "$folder"/*.log >&2
     echo "Slurm did not start." >&2
     exit 1

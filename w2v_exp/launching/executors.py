@@ -1,6 +1,6 @@
 """Executors of runs: joblib's worker processes on this machine, or jobs of a Slurm cluster.
 
-joblib and submitit are optional, so each is imported where it is used.
+joblib is optional, and imported where it is used.
 """
 
 from __future__ import annotations
@@ -8,24 +8,20 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import redirect_stderr, suppress
-from io import StringIO
-from time import monotonic, sleep
-from types import FrameType
+from contextlib import suppress
+from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from w2v_exp.errors import UserError
 from w2v_exp.launching.task import OUTPUT_FILE, Task, has_result, run_task
-from w2v_exp.processes import HELD_BACK, ONE_THREAD, Terminated, interruptions_held_back
+from w2v_exp.processes import HELD_BACK, ONE_THREAD, interruptions_held_back
+from w2v_exp.slurm import JobArrays, stop_before_limit
 
 if TYPE_CHECKING:
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
-    from submitit.core.core import Job
 
 
 class Ended(NamedTuple):
@@ -158,120 +154,40 @@ def _exit_reason(error: BaseException) -> str:
     return f"the process crashed ({signal_name}); see {OUTPUT_FILE} in its folder"
 
 
-POLL_SECONDS = 1.0  # between checks for the files of results
-QUEUE_SECONDS = 10.0  # between calls of squeue, which load Slurm's server
-RESULT_SECONDS = 30.0  # in which a result becomes visible through a cluster's file system
-# Slurm's states of jobs that have not ended.
-UNFINISHED = {
-    *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING"),
-    *("REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "SPECIAL_EXIT"),
-}
-
-
 class SlurmJobs:
-    """Jobs of a Slurm cluster, submitted by submitit as one array.
-
-    Their states come from ``squeue``, which every cluster has. submitit would use ``sacct``, which some clusters lack,
-    and would wait forever for a job that was killed there.
+    """Jobs of a Slurm cluster, each of which executes a run.
 
     Parameters
     ----------
     folder : str
         The sweep's folder, which all machines can read.
     parameters : mapping of str to object
-        Resources of a job, by sbatch's names.
+        Resources of a job: see `JobSettings.parameters`.
     """
 
     def __init__(self, folder: str, parameters: Mapping[str, Any]) -> None:
-        from submitit import SlurmExecutor
-
-        self._jobs: dict[str, tuple[Job[None], Task]] = {}
-        self._ended_at: dict[str, float] = {}
-        self._next_query = 0.0
-        self._executor = SlurmExecutor(f"{folder}/submitit/%j")
-        self._executor.update_parameters(job_name="w2v_exp", **parameters)
+        self._jobs: JobArrays[Task] = JobArrays(
+            f"{folder}/submitit/%j", {"job_name": "w2v_exp", **parameters}, "hydra/launcher=submitit_slurm"
+        )
 
     def start(self, tasks: Sequence[Task]) -> None:
-        """Submit these runs as one array.
-
-        Raises
-        ------
-        UserError
-            With Slurm's message, if it rejects them.
-        """
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
-
-        try:
-            # submitit prints the message of the error as well.
-            with redirect_stderr(StringIO()), interruptions_held_back():
-                jobs = self._executor.map_array(run_as_job, tasks)
-        except (FailedJobError, FailedSubmissionError) as error:
-            message = " ".join(line for line in str(error).splitlines() if line.startswith("sbatch: "))
-            raise UserError(
-                f"hydra/launcher=submitit_slurm: Slurm rejects the jobs. {message or error}"
-            ) from None
-        self._jobs |= {job.job_id: (job, task) for job, task in zip(jobs, tasks, strict=True)}
+        """Submit these runs as one array."""
+        self._jobs.submit(run_as_job, tasks)
 
     def ended(self, seconds: float) -> list[Ended]:
         """Return the runs whose jobs have ended."""
-        until = monotonic() + seconds
-        while not (ended := self._ended()) and monotonic() < until:
-            sleep(POLL_SECONDS)
-        return [Ended(self._jobs.pop(name)[1], reason) for name, reason in ended.items()]
+        return [Ended(*ended) for ended in self._jobs.ended(seconds, has_result)]
 
     def terminate(self) -> None:
         """Cancel all jobs: Slurm sends SIGTERM, and SIGKILL half a minute later."""
-        if self._jobs:
-            subprocess.run(["scancel", *self._jobs], check=False)
+        self._jobs.cancel()
 
     def close(self) -> None:
         """Cancel all remaining jobs."""
-        self.terminate()
-        self._jobs.clear()
-
-    def _ended(self) -> dict[str, str]:
-        """Return the names of the jobs that have ended, with the reason if they have written no result."""
-        ended = {
-            name: f"the job ended with an error; see {job.paths.stderr}"
-            for name, (job, _) in self._jobs.items()
-            if job.paths.result_pickle.exists()
-        }
-        if ended or monotonic() < self._next_query:
-            return ended
-        states = slurm_states()
-        self._next_query = monotonic() + QUEUE_SECONDS
-        if states is None:
-            return {}
-        for name, (job, task) in self._jobs.items():
-            state = states.get(name, "COMPLETED")  # Slurm forgets jobs after some minutes
-            if state in UNFINISHED:
-                self._ended_at.pop(name, None)
-                continue
-            ended_at = self._ended_at.setdefault(name, monotonic())
-            if has_result(task) or monotonic() - ended_at > RESULT_SECONDS:
-                ended[name] = f"job {name} ended as {state}; see {job.paths.stderr}"
-        return ended
+        self._jobs.close()
 
 
 def run_as_job(task: Task) -> None:
-    """Execute a run in the process of a Slurm job.
-
-    On the signal that Slurm sends shortly before the time limit or a preemption, the run saves its results and ends.
-    submitit's own handler would raise an error or start the job again from its beginning.
-    """
-    from submitit import JobEnvironment
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated("stopped by Slurm: its time limit (timeout_min) was nearly reached")
-
-    signal.signal(getattr(signal, f"SIG{JobEnvironment().USR_SIG}"), stop)
+    """Execute a run in the process of a Slurm job; before its time limit it saves its results and ends."""
+    stop_before_limit()
     run_task(task)
-
-
-def slurm_states() -> dict[str, str] | None:
-    """Return the states of this user's jobs by name, or None if Slurm does not respond."""
-    command = ["squeue", "--me", "--array", "--noheader", "--states=all", "--format=%i %T"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return None
-    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())

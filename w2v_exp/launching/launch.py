@@ -268,11 +268,8 @@ class ResourceEstimator:
         return self._text[1]
 
 
-SLURM_KEYS = ("array_parallelism", "signal_delay_s", "partition", "account", "qos", "constraint")
-
-
 def slurm_parameters(settings: SlurmSettings, estimate: Callable[[], list[Resources]]) -> dict[str, Any]:
-    """Return the parameters of a job, by sbatch's names, for the largest of the runs.
+    """Return the parameters of a job, by submitit's names, for the largest of the runs.
 
     Parameters
     ----------
@@ -286,16 +283,4 @@ def slurm_parameters(settings: SlurmSettings, estimate: Callable[[], list[Resour
         resources = estimate()
         memory = memory or math.ceil(max(each.memory for each in resources) / 2**30 * 10) / 10
         cores = cores or max(each.cores for each in resources)
-    parameters: dict[str, Any] = {key: getattr(settings, key) for key in SLURM_KEYS}
-    parameters |= {
-        "time": settings.timeout_min,
-        "mem": f"{math.ceil(memory * 1024)}M",
-        "cpus_per_task": cores,
-    }
-    # Since Slurm 22.05, srun does not inherit the cores of the job.
-    parameters["srun_args"] = [f"--cpus-per-task={cores}"]
-    if settings.setup:
-        parameters["setup"] = list(settings.setup)
-    if settings.additional_parameters:
-        parameters["additional_parameters"] = dict(settings.additional_parameters)
-    return {key: value for key, value in parameters.items() if value is not None}
+    return settings.parameters(cores, memory)
