@@ -426,7 +426,7 @@ def promised_format(file_name: str) -> str:
     >>> promised_format("books.tar.gz"), promised_format("book.txt")
     ('gzip', '')
     """
-    return _PROMISED.get(PurePosixPath(file_name).suffix.lower(), "")
+    return _PROMISED.get(os.path.splitext(file_name)[1].lower(), "")
 
 
 @contextmanager

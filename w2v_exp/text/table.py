@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import mmap
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from w2v_exp.errors import CorpusError, SettingError, UserError, shown, suggestion
@@ -22,7 +23,9 @@ DEFAULT_FIELD = "text"
 LONGEST_LINE = 1 << 26  # bytes of a row of JSON lines, or of a line of CSV; csv's own limit is 128 kB a cell
 ROWS_AT_ONCE = 256  # of Parquet and Arrow
 _BUFFER = 1 << 20  # bytes of a column chunk of Parquet, which else is read as a whole
-_MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow stream"}
+_KINDS = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow stream"}
+_MAGIC = re.compile(b"|".join(_KINDS))
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]")
 _BEGINNING = 64  # bytes by which a table is recognised
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _CSV_SUFFIXES = (".csv", ".tsv")
@@ -70,18 +73,18 @@ class Columns:
         ``.json`` and a brace. CSV and TSV are tables if `field` is given: by their suffix, and as the only file.
         """
         beginning = document.stream.peek(_BEGINNING)[:_BEGINNING]
-        for magic, kind in _MAGIC.items():
-            if beginning.startswith(magic):
-                return kind
+        if found := _MAGIC.match(beginning):
+            return _KINDS[found[0]]
         suffix = _suffix(document.title)
-        has_brace = beginning.removeprefix(BYTE_ORDER_MARK.encode()).lstrip()[:1] in (b"{", b"[")
-        if suffix in _JSON_SUFFIXES or (suffix == ".json" and has_brace):
+        if suffix in _JSON_SUFFIXES or (suffix == ".json" and _JSON.match(beginning)):
             return "json"
-        if self.field is not None and suffix in _CSV_SUFFIXES:
+        if self.field is None:
+            return ""
+        if suffix in _CSV_SUFFIXES:
             return "csv"
-        if self.field is not None and self.is_single:
-            return "json" if has_brace else "csv"
-        return ""
+        if not self.is_single:
+            return ""
+        return "json" if _JSON.match(beginning) else "csv"
 
     def rows(self, document: Document, kind: str, damage: Damage) -> Iterator[Row]:
         """Yield the rows of a table of this kind.
@@ -246,8 +249,8 @@ def _suffix(title: str) -> str:
     >>> _suffix("part-1.jsonl.zst"), _suffix("part-1.parquet")
     ('.jsonl', '.parquet')
     """
-    path = PurePosixPath(title)
-    return (path.with_suffix("") if promised_format(path.name) else path).suffix.lower()
+    stem, suffix = os.path.splitext(title)
+    return os.path.splitext(stem)[1].lower() if promised_format(title) else suffix.lower()
 
 
 def _lines(document: Document) -> Iterator[bytes]:
