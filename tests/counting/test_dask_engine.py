@@ -15,9 +15,11 @@ import pytest
 dask = pytest.importorskip("dask", reason="needs the extra dask")
 from dask_cluster import cluster  # noqa: E402
 from line_counting import counts, make_texts, start_driver, starts, tasks_of  # noqa: E402
+from processes import Command  # noqa: E402
 
 from w2v_exp.counting import dask_engine  # noqa: E402
 from w2v_exp.counting.dask_engine import PER_THREAD, DaskCounting  # noqa: E402
+from w2v_exp.counting.engines import Task  # noqa: E402
 from w2v_exp.errors import SettingError, UserError  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("starts_processes")
@@ -77,8 +79,9 @@ def test_few_tasks_are_sent_at_once(address: str, tmp_path: Path) -> None:
     make_texts(tmp_path, 40)
     with DaskCounting(address).engine(tmp_path / "engine") as engine:
         most = 0
-        for _ in engine.run(tasks_of(tmp_path)):
-            most = max(most, len(engine._client.futures))
+        for done, _ in enumerate(engine.run(tasks_of(tmp_path))):
+            most = max(most, sum(starts(tmp_path)) - done)
+            time.sleep(0.01)  # in which workers would start all that they have
     assert most <= PER_THREAD * 2
     assert starts(tmp_path) == [1] * 40
 
@@ -146,8 +149,9 @@ def test_a_driver_that_ends_leaves_the_cluster_to_the_next_one(
 
 def opened(address: str, folder: Path) -> str:
     """Return the message of an engine that cannot be used."""
-    with pytest.raises(UserError) as raised, DaskCounting(address).engine(folder):
-        pass
+    with pytest.raises(UserError) as raised, DaskCounting(address).engine(folder) as engine:
+        list(engine.run([]))  # needs no cluster
+        list(engine.run([Task("line_counting:count_lines", {})]))
     message = str(raised.value)
     assert message.startswith(f"counting.address={address}: ")
     assert "\n" not in message
@@ -200,3 +204,26 @@ def test_a_cluster_that_cannot_count_is_one_line(tmp_path: Path, monkeypatch: py
         unshared = Path("/proc/self/cwd/counts")  # another folder for each process
         assert f"does not see the folder {unshared}" in opened(started.address, unshared)
         assert not list((tmp_path / "cluster").glob("counts*"))
+
+
+def test_a_run_does_not_depend_on_the_engine(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the king and the queen and the king of the hill\n" * 50)
+    run = [
+        *(
+            "corpus=file",
+            "corpus.path=text.txt",
+            "tokenizer=whitespace",
+            "labels=counts",
+            "dim=3",
+            "epochs=2",
+        ),
+        *("cache=none", "tracking=none", "explorer=none"),
+    ]
+    for engine in (["counting=local"], ["counting=dask", "counting.workers=1"]):
+        done = command(
+            *run, *engine, f"hydra.run.dir={engine[0]}", **{"W2V_EXP_CACHE": str(tmp_path / "cache")}
+        )
+        assert done.returncode == 0, done.stderr
+    files = [tmp_path / name / "artifacts" / "embeddings.npz" for name in ("counting=local", "counting=dask")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert list((tmp_path / "cache").glob("counts*")) == []

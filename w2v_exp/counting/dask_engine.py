@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 from zlib import crc32
 
-from w2v_exp.counting.engines import MOST_DEATHS, Task
+from w2v_exp.counting.engines import MOST_DEATHS, EngineWhenNeeded, Task
 from w2v_exp.errors import SettingError, UserError, check_whole, install_command, shown
 from w2v_exp.files import replacing
 from w2v_exp.machine import MOST_CORES, available_cores
@@ -76,18 +76,22 @@ class DaskCounting:
             )
 
     @contextmanager
-    def engine(self, folder: Path) -> Iterator[DaskEngine]:
-        """Connect to the cluster, or start one, and check that its workers see the folder."""
+    def engine(self, folder: Path) -> Iterator[EngineWhenNeeded]:
+        """Yield an engine, which connects to the cluster, or starts one, and checks it, with the first task."""
         if find_spec("distributed") is None:
             raise UserError(
                 "counting=dask: needs the package distributed, which is not installed: "
                 f"{install_command('dask')}"
             )
         with ExitStack() as stack:
-            stack.enter_context(_quiet())
-            client = stack.enter_context(self._connected())
-            mark = stack.enter_context(_mark(folder.absolute()))
-            yield DaskEngine(self, client, mark)
+
+            def start() -> DaskEngine:
+                stack.enter_context(_quiet())
+                client = stack.enter_context(self._connected())
+                mark = stack.enter_context(_mark(folder.absolute()))
+                return DaskEngine(self, client, mark)
+
+            yield EngineWhenNeeded(start)
 
     @contextmanager
     def _connected(self) -> Iterator[Client]:
@@ -104,6 +108,7 @@ class DaskCounting:
                         processes=may_start_processes(),
                         memory_limit=0,  # a task uses what it needs
                         dashboard_address=None,
+                        silence_logs=logging.CRITICAL,
                     )
                     stack.callback(cluster.close, timeout=CONNECT_SECONDS)
                 else:

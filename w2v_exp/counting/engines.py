@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -89,7 +90,7 @@ class EngineChoice(Protocol):
     """An option of the group ``counting``: the settings of an engine."""
 
     def engine(self, folder: Path) -> AbstractContextManager[Engine]:
-        """Start an engine; the end of the block ends its processes, connections and jobs.
+        """Yield an engine, which starts with its first task; the end of the block ends its processes and jobs.
 
         Parameters
         ----------
@@ -99,8 +100,36 @@ class EngineChoice(Protocol):
         Raises
         ------
         UserError
-            If the engine cannot be used: nothing has been executed then.
+            If the engine cannot be used, here or with the first task: nothing has been executed then.
         """
+
+
+class EngineWhenNeeded:
+    """An engine that starts with its first task: counts that are in the cache need none.
+
+    Parameters
+    ----------
+    start : callable
+        Returns the engine.
+    """
+
+    def __init__(self, start: Callable[[], Engine]) -> None:
+        self._start = start
+
+    @cached_property
+    def started(self) -> Engine:
+        """The engine, which is started if need be."""
+        return self._start()
+
+    @property
+    def workers(self) -> int:
+        """Number of tasks that are executed at once."""
+        return self.started.workers
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[int]:
+        """Execute all tasks, and yield the index of each when it has finished."""
+        if tasks:
+            yield from self.started.run(tasks)
 
 
 @dataclass(frozen=True)

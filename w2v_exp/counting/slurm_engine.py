@@ -13,12 +13,12 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from w2v_exp.counting.engines import MOST_DEATHS, LocalEngine, Task
+from w2v_exp.counting.engines import MOST_DEATHS, EngineWhenNeeded, LocalEngine, Task
 from w2v_exp.errors import UserError, check_whole
 from w2v_exp.files import DamagedFileError, is_locked, read_checked, try_lock, write_checked
 from w2v_exp.processes import Terminated
@@ -55,10 +55,14 @@ class SlurmCounting(JobSettings):
         check_whole(self, "tasks_per_job", at_least=1, at_most=MOST_OF_SLURM)
 
     @contextmanager
-    def engine(self, folder: Path) -> Iterator[SlurmEngine]:
-        """Cancel jobs of earlier commands that were killed, and cancel those of this one at the end."""
+    def engine(self, folder: Path) -> Iterator[EngineWhenNeeded]:
+        """Yield an engine, whose jobs are cancelled at the end, as are those of earlier commands that were killed."""
         require_slurm("counting=slurm", "counting=local")
-        place = folder.absolute() / "slurm"
+        with ExitStack() as stack:
+            yield EngineWhenNeeded(lambda: stack.enter_context(self._engine(folder.absolute() / "slurm")))
+
+    @contextmanager
+    def _engine(self, place: Path) -> Iterator[SlurmEngine]:
         place.mkdir(parents=True, exist_ok=True)
         for earlier in place.iterdir():
             _clear_up(earlier)

@@ -100,14 +100,12 @@ def _windows(plan: Plan) -> Windows:
 
 def _count_text(plan: Plan) -> CountedText:
     """Return the corpus as counts of its pairs, from the cache if it has them."""
-    with (
-        _count_store(plan) as store,
-        plan.counting.engine(store.folder) as engine,
-        tasks_bar("counting the corpus") as show,
-    ):
-        text = count_corpus(
-            _corpus(plan), plan.tokenizer, plan.vocabulary, _windows(plan), engine, store, progress=show
-        )
+    with _count_store(plan) as store:
+        store.prepare()  # before the engine, which keeps files of its own there
+        with plan.counting.engine(store.folder) as engine, tasks_bar("counting the corpus") as show:
+            text = count_corpus(
+                _corpus(plan), plan.tokenizer, plan.vocabulary, _windows(plan), engine, store, progress=show
+            )
     if not len(text.counts.counts):
         raise _no_pair(text.tokens, text.kept, 1)
     return text
