@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2v_exp.counting.arrays import StoredArrays, write_arrays
 from w2v_exp.counting.engines import Engine, Task
@@ -40,7 +41,6 @@ _log = logging.getLogger(__name__)
 
 FORMAT = 1  # of the counts of a text
 SHARD_BYTES = 64_000_000  # of text, so that a worker takes a gigabyte of memory
-_HASHED_AT_ONCE = 1 << 22
 
 Progress = Callable[[str, int, int], None]  # called with the step, and the finished tasks of all
 
@@ -108,6 +108,14 @@ def count_corpus(
     counted = counting.count()
     store.evict(begun)
     return counted
+
+
+class Rows(NamedTuple):
+    """Consecutive rows of counts: their lengths, contexts and counts."""
+
+    lengths: NDArray[np.int64]
+    contexts: NDArray[np.int32]
+    counts: NDArray[np.float32]
 
 
 @dataclass
@@ -206,17 +214,11 @@ class _Counting:
         size = min(self.windows.size, max(1, int(vocabulary.counts.sum()) - 1))
         lookups = self._look_up(keys, ranked, of_words, size)
         reach = min(size, max(1, _longest_segment(lookups) - 1))
-        if self.windows.shrinking:
-            counts = self._add(keys, lookups, ranked, reach, True, 1 / reach, folder)
-            if reach < self.windows.size:
-                counts = mixed_counts(
-                    counts,
-                    self._add(keys, lookups, ranked, reach, False, 1.0, folder),
-                    reach / self.windows.size,
-                )
-        else:
-            counts = self._add(keys, lookups, ranked, reach, False, 1.0, folder)
-        _write_counted(self.store.path("counts", key), vocabulary, counts, tokens, documents)
+        rows = self._add(keys, lookups, ranked, reach, self.windows.shrinking, folder)
+        if self.windows.shrinking and reach < self.windows.size:
+            others = self._add(keys, lookups, ranked, reach, False, folder)
+            rows = _mixed_rows(rows, others, reach / self.windows.size)
+        _write_counted(self.store.path("counts", key), vocabulary, rows, tokens, documents)
 
     def _vocabulary(
         self, files: list[Path], shards: Sequence[StoredArrays], tokens: int, folder: Path
@@ -259,10 +261,9 @@ class _Counting:
         ranked: Path,
         reach: int,
         shrinking: bool,
-        unit: float,
         folder: Path,
-    ) -> PairCounts:
-        """Count the pairs of all shards, and return their sum."""
+    ) -> list[Rows]:
+        """Count the pairs of all shards, and return the rows of their sum, in several pieces."""
         names = {
             shard: key_of(PAIRS_FORMAT, shard, lookup.description["kept"], reach, shrinking)
             for shard, lookup in zip(keys, lookups, strict=True)
@@ -299,21 +300,22 @@ class _Counting:
         words = len(StoredArrays(ranked)["ids"])
         rows = words if self.windows.centre_words is None else min(self.windows.centre_words, words)
         plan = Path(f"{work}-plan.json")
-        ranges, buckets = plan_sums(plan, files, str(crossing), str(ranked), unit, rows)
-        summed = [Path(f"{work}-range-{number}.arrays") for number in range(ranges)]
+        unit = 1 / reach if shrinking else 1.0
+        division = plan_sums(plan, files, str(crossing), str(ranked), unit, rows)
+        summed = [Path(f"{work}-ranges-{number}.arrays") for number in range(len(division.range_tasks) - 1)]
         tasks = [
-            _task("sums:sum_range", plan=str(plan), number=number, result=str(result))
+            _task("sums:sum_ranges", plan=str(plan), task=number, result=str(result))
             for number, result in enumerate(summed)
         ]
         self._run("sums", tasks, summed)
-        ordered = [Path(f"{work}-bucket-{number}.arrays") for number in range(buckets)]
+        ordered = [Path(f"{work}-rows-{number}.arrays") for number in range(len(division.bucket_tasks) - 1)]
         inputs = [str(path) for path in summed]
         tasks = [
-            _task("sums:order_bucket", plan=str(plan), number=number, ranges=inputs, result=str(result))
+            _task("sums:order_buckets", plan=str(plan), task=number, ranges=inputs, result=str(result))
             for number, result in enumerate(ordered)
         ]
         self._run("rows", tasks, ordered)
-        return _joined_rows([StoredArrays(path) for path in ordered], words, Path(f"{work}-rows.arrays"))
+        return [Rows(*map(StoredArrays(path).__getitem__, Rows._fields)) for path in ordered]
 
     def _run(self, step: str, tasks: Sequence[Task], results: Sequence[Path] | None = None) -> None:
         """Execute tasks, but those whose result is there."""
@@ -364,46 +366,32 @@ def _longest_segment(lookups: Sequence[StoredArrays]) -> int:
     return max(longest, current)
 
 
-def _joined_rows(buckets: Sequence[StoredArrays], words: int, path: Path) -> PairCounts:
-    lengths = np.concatenate([np.empty(0, np.int64), *(bucket["lengths"] for bucket in buckets)])
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    write_arrays(
-        path,
-        {
-            "contexts": [np.empty(0, np.int32), *(bucket["contexts"] for bucket in buckets)],
-            "counts": [np.empty(0, np.float32), *(bucket["counts"] for bucket in buckets)],
-        },
-    )
-    found = StoredArrays(path)
-    return PairCounts(starts, found["contexts"], found["counts"], words)
+def _mixed_rows(rows: Sequence[Rows], others: Sequence[Rows], share: float) -> list[Rows]:
+    """Return the means of counts of the same pairs."""
+    return [
+        Rows(piece.lengths, piece.contexts, mixed_counts(piece.counts, other.counts, share))
+        for piece, other in zip(rows, others, strict=True)
+    ]
 
 
 def _write_counted(
-    path: Path, vocabulary: Vocabulary, counts: PairCounts, tokens: int, documents: int
+    path: Path, vocabulary: Vocabulary, rows: Sequence[Rows], tokens: int, documents: int
 ) -> None:
+    lengths = np.concatenate([np.empty(0, np.int64), *(piece.lengths for piece in rows)])
+    arrays: dict[str, list[NDArray[Any]]] = {
+        "word_counts": [vocabulary.counts],
+        "starts": [np.concatenate([[0], np.cumsum(lengths)])],
+        "contexts": [np.empty(0, np.int32), *(piece.contexts for piece in rows)],
+        "counts": [np.empty(0, np.float32), *(piece.counts for piece in rows)],
+    }
     digest = hashlib.sha256(json.dumps(vocabulary.words).encode())
-    for array, stored in (
-        (vocabulary.counts, "<i8"),
-        (counts.starts, "<i8"),
-        (counts.contexts, "<i4"),
-        (counts.counts, "<f4"),
-    ):
-        digest.update(f"[{len(array)}]".encode())
-        for start in range(0, len(array), _HASHED_AT_ONCE):
-            digest.update(np.ascontiguousarray(array[start : start + _HASHED_AT_ONCE], stored).data)
-    write_arrays(
-        path,
-        {
-            "words": Words.of(vocabulary.words).content,
-            "word_counts": vocabulary.counts,
-            "starts": counts.starts,
-            "contexts": counts.contexts,
-            "counts": counts.counts,
-        },
-        tokens=tokens,
-        documents=documents,
-        digest=digest.hexdigest(),
-    )
+    for pieces in arrays.values():
+        digest.update(f"[{sum(map(len, pieces))}]".encode())
+        for piece in pieces:
+            digest.update(np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).data)
+    content = Words.of(vocabulary.words).content
+    about = {"tokens": tokens, "documents": documents, "digest": digest.hexdigest()}
+    write_arrays(path, {"words": content, **arrays}, **about)
 
 
 def _counted_text(found: StoredArrays, skipped: Skipped) -> CountedText:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,13 @@ FORMAT = 1  # of lookups and pairs: raise by one whenever their files or the mea
 
 
 class Sums(NamedTuple):
-    """Distinct keys, rising, and the sum of the weights of each."""
+    """Distinct keys, rising, and the sum of the weights of each: whole numbers, none negative."""
 
-    keys: NDArray[np.uint64]
-    weights: NDArray[np.uint64]
+    keys: NDArray[Any]
+    weights: NDArray[Any]
 
 
+MERGED_AT_ONCE = 1 << 18  # sums whose arrays stay in the processor's cache
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64((1 << 32) - 1)
 
@@ -43,31 +44,61 @@ def first_positions(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
 
 
 def merge_sums(several: Sequence[Sums]) -> Sums:
-    """Return the sums of all."""
+    """Return the sums of all, by ranges of keys: large arrays are several times as slow."""
     several = [sums for sums in several if len(sums.keys)]
     if len(several) == 1:
         return several[0]
+    total = sum(len(sums.keys) for sums in several)
+    number = total // MERGED_AT_ONCE
+    bounds = np.empty(0, np.uint64)
+    if number:
+        sample = np.sort(np.concatenate([_sampled(sums.keys, total) for sums in several]))
+        bounds = np.unique(sample[np.arange(1, number + 1) * len(sample) // (number + 1)])
+    cuts = [[0, *sums.keys.searchsorted(bounds.astype(sums.keys.dtype)), len(sums.keys)] for sums in several]
+    merged = []
+    for k in range(len(bounds) + 1):
+        spans = [slice(*ends[k : k + 2]) for ends in cuts]
+        merged.append(
+            _merged(
+                [Sums(sums.keys[span], sums.weights[span]) for sums, span in zip(several, spans, strict=True)]
+            )
+        )
+    if len(merged) == 1:
+        return merged[0]
+    return Sums(
+        np.concatenate([sums.keys for sums in merged]), np.concatenate([sums.weights for sums in merged])
+    )
+
+
+def _sampled(keys: NDArray[Any], total: int) -> NDArray[np.uint64]:
+    return keys[:: max(1, total >> 16)].astype(np.uint64)
+
+
+def _merged(several: Sequence[Sums]) -> Sums:
+    """Return the sums of all, at once."""
+    several = [sums for sums in several if len(sums.keys)]
     if not several:
         return Sums(np.empty(0, np.uint64), np.empty(0, np.uint64))
-    are_short = all(sums.keys[-1] <= _LOW_HALF and sums.weights.max() <= _LOW_HALF for sums in several)
-    if are_short:  # key and weight in one number, sorted five times as fast as an order of keys
+    if all(sums.keys[-1] <= _LOW_HALF and sums.weights.max() <= _LOW_HALF for sums in several):
+        # Key and weight in one number, which are sorted five times as fast as an order of keys.
         packed = np.empty(sum(len(sums.keys) for sums in several), np.uint64)
         done = 0
         for keys, weights in several:
             at = packed[done : done + len(keys)]
-            np.left_shift(keys, _HALF, out=at)
+            np.left_shift(keys, _HALF, out=at, dtype=np.uint64)
             at |= weights
             done += len(keys)
         packed.sort()
         return _summed(packed >> _HALF, packed & _LOW_HALF)
-    keys = np.concatenate([sums.keys for sums in several])
+    keys = np.concatenate([sums.keys for sums in several]).astype(np.uint64, copy=False)
     order = np.argsort(keys, kind="stable")
     return _summed(keys[order], np.concatenate([sums.weights for sums in several])[order])
 
 
-def _summed(keys: NDArray[np.uint64], weights: NDArray[np.uint64]) -> Sums:
+def _summed(keys: NDArray[np.uint64], weights: NDArray[Any]) -> Sums:
+    """Return the sums of the weights of equal keys, which are in order."""
     firsts = first_positions(keys)
-    before = np.cumsum(weights)
+    before = np.cumsum(weights, dtype=np.uint64)
     sums = before[np.append(firsts[1:], len(weights)) - 1]
     sums[1:] -= sums[:-1].copy()
     return Sums(keys[firsts], sums)
@@ -83,8 +114,9 @@ def subtract_sums(sums: Sums, others: Sums) -> Sums:
 
 # ---------------------------------------------------------------- the pairs of numbered tokens
 
-BUFFERED = 1 << 24  # keys that are sorted at once
-_SPAN = 1 << 16  # tokens whose keys stay in the processor's cache
+BUFFERED = 1 << 21  # keys that are sorted at once
+MOST_RUNS = 128  # of sorted keys, before they are merged
+_SPAN = 1 << 15  # tokens whose keys stay in the processor's cache
 
 
 class PairSums:
@@ -135,7 +167,8 @@ class PairSums:
                 for distance in range(1, reach + 1):
                     self._add(numbers, right, start, min(start + span, n - distance), distance)
         self._flush(reach)
-        return merge_sums(self._runs)
+        sums = merge_sums(self._runs)
+        return Sums(sums.keys.astype(np.uint64, copy=False), sums.weights.astype(np.uint64, copy=False))
 
     def _add(
         self,
@@ -179,9 +212,9 @@ class PairSums:
             if self._weight_bits is None:
                 weights *= np.uint64(self._reach + 1 - distance)
             run = Sums(keys[firsts], weights)
-        self._runs.append(run)
-        while len(self._runs) > 1 and len(self._runs[-2].keys) < 2 * len(self._runs[-1].keys):
-            self._runs[-2:] = [merge_sums(self._runs[-2:])]
+        self._runs.append(Sums(smallest(run.keys), smallest(run.weights)))
+        if len(self._runs) == MOST_RUNS:
+            self._runs = [merge_sums(self._runs)]
 
 
 def contexts_behind(tokens: int, ends: NDArray[np.int64]) -> NDArray[np.int64]:

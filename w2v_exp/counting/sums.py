@@ -6,7 +6,7 @@ buckets of centres; each bucket is then put in order. So memory is bounded, what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +18,10 @@ from w2v_exp.counting.pairs import PairSums, Sums, merge_sums, read_rows, subtra
 from w2v_exp.examples.counts import centre_ranges
 from w2v_exp.files import read_checked, write_checked
 
-SUMMED_AT_ONCE = 1 << 24  # pairs of all shards in a range
-SORTED_AT_ONCE = 1 << 23  # counts in a bucket
+# Pairs in a range and in a bucket, whose arrays stay in the processor's cache; tasks take many of both.
+SUMMED_AT_ONCE = SORTED_AT_ONCE = 1 << 20
+OF_TASK = 1 << 24
+MOST_WAITING = 1 << 24  # pairs of a range; one of a single word may have any number
 _KEY_BITS = 32
 
 
@@ -73,40 +75,69 @@ def count_crossing(
 # ---------------------------------------------------------------- sums and rows
 
 
+class SumPlan(NamedTuple):
+    """The division of a sum into ranges of first words and buckets of centres, and of both into tasks.
+
+    Parameters
+    ----------
+    ranges, buckets : list of int
+        Where each begins, and the end of the last.
+    range_tasks, bucket_tasks : list of int
+        The first range or bucket of each task, and the number of all.
+    """
+
+    ranges: list[int]
+    buckets: list[int]
+    range_tasks: list[int]
+    bucket_tasks: list[int]
+
+
 def plan_sums(
     path: Path, shards: Sequence[ShardFiles], crossing: str, vocabulary: str, unit: float, centre_words: int
-) -> tuple[int, int]:
-    """Write the ranges and buckets of a sum to a file; return their numbers."""
-    words = len(StoredArrays(Path(vocabulary))["ids"])
+) -> SumPlan:
+    """Divide a sum, write this to a file for its tasks, and return it.
+
+    Parameters
+    ----------
+    path : Path
+        File that is written.
+    shards : sequence of ShardFiles
+        Results of all shards.
+    crossing, vocabulary : str
+        Files of the pairs in different shards, and of the vocabulary.
+    unit : float
+        Worth of a weight.
+    centre_words : int
+        Number of words that are centres.
+    """
+    ids = StoredArrays(Path(vocabulary))["ids"]
+    words = len(ids)
     lengths, degrees = np.zeros(words, np.int64), np.zeros(words, np.int64)
     for lookup, pairs in [*shards, ShardFiles("", crossing)]:
-        found = StoredArrays(Path(pairs))
-        ranks = _ranks(lookup, words)
+        found, ranks = StoredArrays(Path(pairs)), _ranks(lookup, words)
         lengths[ranks] += np.diff(found["starts"])
         degrees[ranks] += found["degrees"]
-    ids = StoredArrays(Path(vocabulary))["ids"]
     in_row = np.zeros(words, np.int64)
     in_row[ids] = np.minimum(degrees, words)
+    in_row = in_row[:centre_words]
     most = max(1, (1 << _KEY_BITS) // max(1, words))
-    ranges = _ranges(lengths, SUMMED_AT_ONCE, most)
-    buckets = _ranges(in_row[:centre_words], SORTED_AT_ONCE, most)
-    write_checked(
-        path,
-        {
-            "shards": [list(shard) for shard in shards],
-            "crossing": crossing,
-            "vocabulary": vocabulary,
-            "unit": unit,
-            "ranges": ranges.tolist(),
-            "buckets": buckets.tolist(),
-        },
-        durable=False,
-    )
-    return len(ranges) - 1, len(buckets) - 1
+    ranges, buckets = _divided(lengths, SUMMED_AT_ONCE, most), _divided(in_row, SORTED_AT_ONCE, most)
+    plan = SumPlan(ranges, buckets, _grouped(lengths, ranges, OF_TASK), _grouped(in_row, buckets, OF_TASK))
+    files = {"shards": [list(shard) for shard in shards], "crossing": crossing, "vocabulary": vocabulary}
+    write_checked(path, {**plan._asdict(), **files, "unit": unit}, durable=False)
+    return plan
 
 
-def _ranges(lengths: NDArray[np.int64], at_once: int, most: int) -> NDArray[np.int64]:
-    return centre_ranges(lengths, max(1, -(-int(lengths.sum()) // at_once)), most)
+def _divided(lengths: NDArray[np.int64], at_once: int, most: int) -> list[int]:
+    """Return the bounds of ranges of about `at_once` pairs and at most `most` words."""
+    bounds: list[int] = centre_ranges(lengths, max(1, -(-int(lengths.sum()) // at_once)), most).tolist()
+    return bounds
+
+
+def _grouped(lengths: NDArray[np.int64], bounds: list[int], at_once: int) -> list[int]:
+    """Return the first range of each task of about `at_once` pairs, and the number of ranges."""
+    before = np.concatenate([[0], np.cumsum(lengths)])[bounds[:-1]]
+    return [*np.unique(before // at_once, return_index=True)[1].tolist(), len(bounds) - 1]
 
 
 def _ranks(lookup: str, words: int) -> NDArray[np.int32]:
@@ -114,81 +145,136 @@ def _ranks(lookup: str, words: int) -> NDArray[np.int32]:
     return StoredArrays(Path(lookup))["ranks"] if lookup else np.arange(words, dtype=np.int32)
 
 
-def sum_range(plan: str, number: int, result: str) -> None:
-    """Sum the pairs of a range of first words over all shards, and divide them into buckets of centres (a task).
+def sum_ranges(plan: str, task: int, result: str) -> None:
+    """Sum the pairs of ranges of first words over all shards, and divide them into buckets of centres (a task).
 
     Parameters
     ----------
     plan : str
         File of `plan_sums`.
-    number : int
-        Of the range.
+    task : int
+        Of `SumPlan.range_tasks`.
     result : str
         File that is written.
     """
     settings = read_checked(Path(plan))
-    ids = StoredArrays(Path(settings["vocabulary"]))["ids"]
-    words, (first, last) = len(ids), settings["ranges"][number : number + 2]
-    runs, waiting = [], 0
-    for lookup, pairs in [*settings["shards"], ["", settings["crossing"]]]:
-        firsts, seconds, weights = read_rows(StoredArrays(Path(pairs)), _ranks(lookup, words), first, last)
+    ids = StoredArrays(Path(settings["vocabulary"]))["ids"].astype(np.int32)
+    words, bounds = len(ids), np.array(settings["buckets"])
+    sources = [
+        (StoredArrays(Path(pairs)), _ranks(lookup, words))
+        for lookup, pairs in [*settings["shards"], ["", settings["crossing"]]]
+    ]
+    # Words that are no centres are in one behind all buckets. Two bytes are sorted in linear time.
+    of_bucket = np.full(words, len(bounds) - 1, np.uint16 if len(bounds) < 1 << 16 else np.int64)
+    of_bucket[: bounds[-1]] = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    starts: list[NDArray[np.int64]] = []
+
+    def packed() -> Iterator[NDArray[np.uint64]]:
+        done = 0
+        for number in range(*settings["range_tasks"][task : task + 2]):
+            first, last = settings["ranges"][number : number + 2]
+            sums = _sum_rows(sources, first, last, words)
+            of_range, counts = _in_buckets(sums, first, ids, settings["unit"], bounds, of_bucket)
+            starts.append(counts + done)
+            done += len(of_range)
+            yield of_range
+
+    write_arrays(Path(result), {"packed": packed(), "starts": _rows_of(starts, len(bounds))})
+
+
+def _rows_of(starts: list[NDArray[np.int64]], columns: int) -> Iterator[NDArray[np.int64]]:
+    """Yield what is listed by the time that this is written."""
+    yield np.concatenate([np.empty((0, columns), np.int64), *(row[None] for row in starts)])
+
+
+def _sum_rows(
+    sources: Sequence[tuple[StoredArrays, NDArray[np.int32]]], first: int, last: int, words: int
+) -> Sums:
+    """Return the sums of the pairs of first words from `first` to `last` over all shards."""
+    runs: list[Sums] = []
+    waiting = 0
+    for pairs, ranks in sources:
+        firsts, seconds, weights = read_rows(pairs, ranks, first, last)
         firsts -= first
         firsts *= words
         firsts += seconds
         runs.append(Sums(firsts.view(np.uint64), weights))
         waiting += len(weights)
-        if waiting > 2 * SUMMED_AT_ONCE:
+        if waiting > MOST_WAITING:
             runs = [merge_sums(runs)]
             waiting = len(runs[0].keys)
-    keys, weights = merge_sums(runs)
-    firsts = (keys // np.uint64(words)).astype(np.int64)
-    seconds = ids[keys.astype(np.int64) - firsts * words]
-    firsts = ids[firsts + first]
+    return merge_sums(runs)
+
+
+def _in_buckets(
+    sums: Sums,
+    first: int,
+    ids: NDArray[np.int32],
+    unit: float,
+    bounds: NDArray[np.int64],
+    of_bucket: NDArray[Any],
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the counts of both directions of pairs by bucket, with their place in it, and where each bucket begins."""
+    words = len(ids)
+    rows = (sums.keys // np.uint64(words)).astype(np.int64)
+    seconds = ids[sums.keys.astype(np.int64) - rows * words]
+    firsts = ids[rows + first]
     is_same = firsts == seconds
+    weights = sums.weights.astype(np.uint64)
     weights[is_same] *= np.uint64(2)  # each is the centre, and the context of the other
-    counts = (weights * np.float64(settings["unit"])).astype(np.float32).view(np.uint32)
-    others = ~is_same
-    centres = np.concatenate([firsts, seconds[others]])
-    contexts = np.concatenate([seconds, firsts[others]])
-    counts = np.concatenate([counts, counts[others]])
-    bounds = np.array(settings["buckets"])
-    of_bucket = bounds.searchsorted(centres, "right") - 1
-    order = np.argsort(of_bucket.astype(np.uint16 if len(bounds) < 1 << 16 else np.int64), kind="stable")
-    of_bucket = of_bucket[order]
-    starts = of_bucket.searchsorted(np.arange(len(bounds)))
+    counts = (weights * np.float64(unit)).astype(np.float32).view(np.uint32)
+    if is_same.any():
+        others = np.flatnonzero(~is_same)
+        centres = np.concatenate([firsts, seconds[others]])
+        contexts = np.concatenate([seconds, firsts[others]])
+        counts = np.concatenate([counts, counts[others]])
+    else:
+        centres, contexts = np.concatenate([firsts, seconds]), np.concatenate([seconds, firsts])
+        counts = np.concatenate([counts, counts])
+    buckets = of_bucket[centres]
+    order = np.argsort(buckets, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=len(bounds)))])[: len(bounds)]
     order = order[: starts[-1]]  # behind them are words that are no centres
-    packed = (centres[order] - bounds[of_bucket[: starts[-1]]]) * words + contexts[order]
+    packed = (centres - bounds[buckets.clip(max=len(bounds) - 2)]) * words
+    packed += contexts
     packed <<= _KEY_BITS
-    packed |= counts[order]
-    write_arrays(Path(result), {"starts": starts, "packed": packed.view(np.uint64)})
+    packed |= counts
+    return packed[order].view(np.uint64), starts
 
 
-def order_bucket(plan: str, number: int, ranges: list[str], result: str) -> None:
-    """Put the counts of a bucket of centres in order (a task).
+def order_buckets(plan: str, task: int, ranges: list[str], result: str) -> None:
+    """Put the counts of buckets of centres in order (a task).
 
     Parameters
     ----------
     plan : str
         File of `plan_sums`.
-    number : int
-        Of the bucket.
+    task : int
+        Of `SumPlan.bucket_tasks`.
     ranges : list of str
-        Files of `sum_range`.
+        Files of `sum_ranges`.
     result : str
         File that is written: the lengths of the rows, contexts and counts.
     """
     settings = read_checked(Path(plan))
     words = len(StoredArrays(Path(settings["vocabulary"]))["ids"])
-    first, last = settings["buckets"][number : number + 2]
-    slices = []
-    for path in ranges:
-        found = StoredArrays(Path(path))
-        slices.append(found["packed"][slice(*found["starts"][number : number + 2])])
-    packed = np.concatenate([np.empty(0, np.uint64), *slices])
-    packed.sort()
-    keys = packed >> np.uint64(_KEY_BITS)
-    rows = np.arange(last - first + 1, dtype=np.uint64) * np.uint64(words)
-    lengths = np.diff(keys.searchsorted(rows))
-    contexts = (keys - np.repeat(rows[:-1], lengths)).astype(np.int32)
-    counts: NDArray[Any] = packed.astype(np.uint32).view(np.float32)
+    sources = [StoredArrays(Path(path)) for path in ranges]
+    columns = len(settings["buckets"])
+    starts = [source["starts"].reshape(-1, columns) for source in sources]
+    first_bucket, last_bucket = settings["bucket_tasks"][task : task + 2]
+    lengths, contexts, counts = [], [], []
+    for number in range(first_bucket, last_bucket):
+        first, last = settings["buckets"][number : number + 2]
+        slices = [
+            source["packed"][begin:end]
+            for source, rows in zip(sources, starts, strict=True)
+            for begin, end in rows[:, number : number + 2].tolist()
+        ]
+        packed = np.concatenate([np.empty(0, np.uint64), *slices])
+        packed.sort()
+        keys = packed >> np.uint64(_KEY_BITS)
+        rows_at = np.arange(last - first + 1, dtype=np.uint64) * np.uint64(words)
+        lengths.append(np.diff(keys.searchsorted(rows_at)))
+        contexts.append((keys - np.repeat(rows_at[:-1], lengths[-1])).astype(np.int32))
+        counts.append(packed.astype(np.uint32).view(np.float32))
     write_arrays(Path(result), {"lengths": lengths, "contexts": contexts, "counts": counts})

@@ -106,9 +106,10 @@ class _Shard:
 
     def write(self, path: Path, tokenizer: Tokenizer) -> None:
         """Write words, counts and ids."""
-        reading = Reading(self)
-        ids = np.concatenate([np.empty(0, np.int32), *reading.provisional_ids(tokenizer)])
-        words = Words.of(reading.words)
+        reading = _ShardReading(self)
+        chunks = list(reading.provisional_ids(tokenizer))
+        words, numbers, counts = reading.distinct_words()
+        ids = np.concatenate([np.empty(0, np.int32), *(numbers[chunk] for chunk in chunks)])
         order = words.order()
         ends = np.concatenate([np.empty(0, np.int64), *reading.ends()])
         if self.continues and self.segment_end != "corpus":
@@ -118,7 +119,7 @@ class _Shard:
             {
                 "words": words.take(order).content,
                 "numbers": order.astype(np.int32),
-                "counts": smallest(reading.counts[order]),
+                "counts": smallest(counts[order]),
                 "ids": smallest(ids),
                 "ends": np.unique(ends),
             },
@@ -126,6 +127,29 @@ class _Shard:
             words=len(words),
             documents=len(self._texts) - self.continues,
         )
+
+
+class _ShardReading(Reading):
+    """Reading that numbers the words of each chunk apart, and compares those of all chunks at its end.
+
+    This takes a fifth of the time of a dictionary of strings.
+    """
+
+    def __init__(self, shard: _Shard) -> None:
+        super().__init__(shard)
+        self._parts: list[Words] = []
+        self._part_counts: list[NDArray[np.int64]] = []
+        self._numbered = 0
+
+    def _numbers_of(self, words: Sequence[str], counts: NDArray[np.int64]) -> NDArray[np.int32]:
+        self._parts.append(words if isinstance(words, Words) else Words.of(words))
+        self._part_counts.append(counts)
+        first, self._numbered = self._numbered, self._numbered + len(words)
+        return np.arange(first, self._numbered, dtype=np.int32)
+
+    def distinct_words(self) -> tuple[Words, NDArray[np.int32], NDArray[np.int64]]:
+        """Return the distinct words, their number for each provisional id, and their counts."""
+        return merged_words(self._parts, self._part_counts)
 
 
 def _shards(
@@ -199,7 +223,7 @@ def merge_words(shards: list[str], first: str | None, last: str | None, rule: st
         end = len(words) if last is None else _position(words, last)
         parts.append(words[begin:end])
         counts.append(shard["counts"][begin:end].astype(np.int64))
-    words, totals = merged_words(parts, counts)
+    words, _, totals = merged_words(parts, counts)
     chosen = remade(settings["rule"])
     passing = np.flatnonzero(totals >= chosen.min_count)
     listed = words.take(passing).strings()
@@ -209,15 +233,15 @@ def merge_words(shards: list[str], first: str | None, last: str | None, rule: st
 
 def merged_words(
     parts: Sequence[Words], counts: Sequence[NDArray[np.int64]]
-) -> tuple[Words, NDArray[np.int64]]:
-    """Return the distinct words of several lists, and the sums of their counts."""
+) -> tuple[Words, NDArray[np.int32], NDArray[np.int64]]:
+    """Return the distinct words of several lists, the number of each listed word, and the sums of their counts."""
     words = Words.joined(parts)
     first = words.first_positions()
     is_first = first == np.arange(len(first))
-    numbers = (np.cumsum(is_first) - 1)[first]
+    numbers = (np.cumsum(is_first, dtype=np.int32) - np.int32(1))[first]
     totals = np.zeros(int(is_first.sum()), np.int64)
     np.add.at(totals, numbers, np.concatenate([np.empty(0, np.int64), *counts]))
-    return words.take(np.flatnonzero(is_first)), totals
+    return words.take(np.flatnonzero(is_first)), numbers, totals
 
 
 def _in_order(word: str) -> bytes:

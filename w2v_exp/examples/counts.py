@@ -327,7 +327,8 @@ class PairCounter:
         self._runs = []
         if self._others is None:
             return counts
-        return mixed_counts(counts, self._others.finish(), self._drawn_share)
+        others = self._others.finish().counts  # of the same pairs
+        return replace(counts, counts=mixed_counts(counts.counts, others, self._drawn_share))
 
     def _wait(self, ids: NDArray[np.int32]) -> None:
         self._waiting.append(ids)
@@ -491,10 +492,12 @@ class PairCounter:
             )
 
 
-def mixed_counts(counts: PairCounts, others: PairCounts, share: float) -> PairCounts:
-    """Return the mean of two counts of the same pairs, of which the first has this share."""
-    mixed = share * counts.counts.astype(np.float64) + (1 - share) * others.counts
-    return replace(counts, counts=mixed.astype(np.float32))
+def mixed_counts(
+    counts: NDArray[np.float32], others: NDArray[np.float32], share: float
+) -> NDArray[np.float32]:
+    """Return the means of counts of the same pairs, of which the first ones have this share."""
+    mixed: NDArray[np.float64] = share * counts.astype(np.float64) + (1 - share) * others
+    return mixed.astype(np.float32)
 
 
 def _context_sizes_between(

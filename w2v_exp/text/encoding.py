@@ -69,11 +69,15 @@ class Reading:
                 if ends.size:
                     self._ends.append(done + without_repeats(ends))
                 done += len(numbers)
-                ids = np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words))
-                while len(self._counts) < len(self._ids):
-                    self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
-                self._counts[ids] += np.bincount(numbers, minlength=len(words))
-                yield ids[numbers]
+                yield self._numbers_of(words, np.bincount(numbers, minlength=len(words)))[numbers]
+
+    def _numbers_of(self, words: Sequence[str], counts: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the provisional ids of distinct words, and add to their counts."""
+        ids = np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words))
+        while len(self._counts) < len(self._ids):
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        self._counts[ids] += counts
+        return ids
 
     def _chunks(self) -> Iterator[str]:
         read = checked = 0
@@ -113,16 +117,6 @@ class Reading:
             raise no_word(self._corpus, self.skipped)
         vocabulary = rule.select(dict(zip(self._ids, self._counts.tolist(), strict=False)))
         return vocabulary, np.fromiter(map(vocabulary.ids.get, self._ids, repeat(-1)), np.int32)
-
-    @property
-    def words(self) -> list[str]:
-        """The words so far, in order of appearance."""
-        return list(self._ids)
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Number of tokens of each word."""
-        return self._counts[: len(self._ids)]
 
     def ends(self) -> list[NDArray[np.int64]]:
         """Return the number of tokens before each end of a segment, also at both ends of the text if there is one."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from w2v_exp.processes import (
     wait_for_own_signal,
 )
 from w2v_exp.text.chunks import end_positions, split_into_segments
-from w2v_exp.text.word_bytes import BLOCK, find_words, first_positions_of_words
+from w2v_exp.text.word_bytes import BLOCK, Words, find_words, first_positions_of_words
 
 
 class Tokenizer(Protocol):
@@ -241,7 +241,7 @@ class EncodedChunk(NamedTuple):
 
     Parameters
     ----------
-    words : list of str
+    words : sequence of str
         Its distinct words, in order of appearance.
     numbers : ndarray of int32, shape (tokens,)
         For each token the index of its word.
@@ -249,7 +249,7 @@ class EncodedChunk(NamedTuple):
         Number of tokens before each end of a segment.
     """
 
-    words: list[str]
+    words: Sequence[str]
     numbers: NDArray[np.int32]
     ends: NDArray[np.int64]
 
@@ -281,8 +281,7 @@ def encode_whitespace_words(text: str, segment_end: str) -> EncodedChunk | None:
     first = first_positions_of_words(zero_ended, starts, lengths)
     is_first = first == np.arange(len(first))
     numbers = (np.cumsum(is_first, dtype=np.int32) - np.int32(1))[first]
-    distinct = zip(starts[is_first].tolist(), (starts + lengths)[is_first].tolist(), strict=True)
-    words = [content[start:end].decode() for start, end in distinct]
+    words = Words.of_spans(content, starts[is_first], lengths[is_first])
     return EncodedChunk(words, numbers, starts.searchsorted(end_positions(content, segment_end)))
 
 

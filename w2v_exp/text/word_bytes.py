@@ -6,7 +6,7 @@ words are compared block by block. No result depends on hashes without collision
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import overload
 
@@ -137,6 +137,14 @@ class Words(Sequence[str]):
         return made
 
     @classmethod
+    def of_spans(cls, content: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Words:
+        """Return words that are spans of bytes."""
+        at, ends = _span_positions(starts, lengths + 1)
+        found = np.frombuffer(content, np.uint8).take(at, mode="clip")
+        found[ends - 1] = ord("\n")
+        return cls(found)
+
+    @classmethod
     def joined(cls, several: Iterable[Words]) -> Words:
         """Return the words of several one after the other."""
         return cls(np.concatenate([np.empty(0, np.uint8), *(words.content for words in several)]))
@@ -168,6 +176,9 @@ class Words(Sequence[str]):
         start, length = int(starts[number]), int(lengths[number])
         return self.content[start : start + length].tobytes().decode(errors="surrogatepass")
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.strings())
+
     def strings(self) -> list[str]:
         """Return the words as strings."""
         return self.content.tobytes().decode(errors="surrogatepass").split("\n")[:-1]
@@ -175,11 +186,7 @@ class Words(Sequence[str]):
     def take(self, numbers: NDArray[np.int64]) -> Words:
         """Return the words of these indices, in this order."""
         starts, lengths = self._places
-        sizes = lengths[numbers] + 1
-        begins = np.cumsum(sizes) - sizes
-        at = np.repeat(starts[numbers] - begins, sizes)
-        at += np.arange(len(at))
-        return Words(self.content[at])
+        return Words(self.content[_span_positions(starts[numbers], lengths[numbers] + 1)[0]])
 
     def order(self) -> NDArray[np.int64]:
         """Return the indices of distinct words in the order of their bytes."""
@@ -188,6 +195,16 @@ class Words(Sequence[str]):
     def first_positions(self) -> NDArray[np.int64]:
         """Return for each word the index of the first equal word."""
         return first_positions_of_words(self._zero_ended, *self._places)
+
+
+def _span_positions(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions in all spans, span by span, and the end of each among these."""
+    ends = np.cumsum(lengths)
+    at = np.repeat(starts - ends + lengths, lengths)
+    at += np.arange(len(at))
+    return at, ends
 
 
 # A line end becomes the byte 0, which ends a word; the character 0, which a word may have, becomes a line end.
