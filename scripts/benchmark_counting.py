@@ -11,6 +11,7 @@ shortest text is also counted in memory, and both counts must agree. docs/log/me
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -94,15 +95,17 @@ def measure(path: Path, given: argparse.Namespace, folder: Path, *, check: bool)
         step, last = name, now
 
     store = CountStore(folder)
+    used = sum(os.times()[:4])
     with PeakMemory() as peak, LocalCounting(given.workers).engine(folder) as engine:
         text = count_corpus(corpus, tokenizer, rule, WINDOWS, engine, store, progress=progress)
         seconds = time.perf_counter() - begun
     progress("", 0, 0)
+    used = sum(os.times()[:4]) - used
     size = path.stat().st_size
     listed = ", ".join(f"{name or 'rest'} {each:.1f}" for name, each in steps.items() if each > 0.05)
     print(
         f"{size / GIGABYTE:.3g} GB: {seconds:.1f} s, {size / seconds / 1e6:.1f} MB/s, {peak.bytes / GIGABYTE:.2f} GB "
-        f"of memory, {len(text.counts.counts):,} distinct pairs of {len(text.vocabulary):,} words. Seconds: {listed}."
+        f"of memory, {used:.1f} s of processors, {len(text.counts.counts):,} distinct pairs of {len(text.vocabulary):,} words. Seconds: {listed}."
     )
     kinds = {kind: sum(file.stat().st_size for file in (folder / kind).iterdir()) for kind in KINDS}
     print(

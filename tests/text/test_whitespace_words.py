@@ -21,7 +21,7 @@ def one_by_one(text, segment_end="corpus"):
 
 
 def assert_same(ours, expected):
-    assert list(ours.words) == list(expected.words)
+    assert ours.words == expected.words
     assert ours.numbers.dtype == np.int32
     np.testing.assert_array_equal(ours.numbers, expected.numbers)
     assert ours.ends.dtype == np.int64
@@ -72,7 +72,7 @@ def test_keys_that_all_have_one_slot_are_told_apart():
 
 def test_a_text_with_a_very_long_word_is_left_to_others():
     fits, too_long = "x" * LONGEST, "é" * (LONGEST // 2) + "x"
-    assert list(encode_whitespace_words(f"a {fits} b {fits}", "corpus").words) == ["a", fits, "b"]
+    assert encode_whitespace_words(f"a {fits} b {fits}", "corpus").words == ["a", fits, "b"]
     text = f"a {too_long} b\n{too_long}"
     assert encode_whitespace_words(text, "line") is None
     assert_same(encode_chunk(WhitespaceTokenizer(), text, "line"), one_by_one(text, "line"))

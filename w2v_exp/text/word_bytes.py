@@ -176,6 +176,13 @@ class Words(Sequence[str]):
         start, length = int(starts[number]), int(lengths[number])
         return self.content[start : start + length].tobytes().decode(errors="surrogatepass")
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Words):
+            return np.array_equal(self.content, other.content)
+        return isinstance(other, list) and self.strings() == other
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.strings())
 
