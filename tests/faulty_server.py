@@ -80,24 +80,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, content: bytes, stop: int | None, has_body: bool) -> None:
         server = self.server
-        part = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(part[1]) if part and server.has_ranges else 0
+        part = (
+            re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if server.has_ranges else None
+        )
+        start = int(part[1]) if part else 0
+        end = min(int(part[2]) + 1, len(content)) if part and part[2] else len(content)
         if start and start >= len(content):
             self.refuse(416)
             return
-        self.send_response(206 if start else 200)
+        self.send_response(206 if part else 200)
         for name, value in server.headers.items():
             self.send_header(name, value)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if part:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         if server.has_sizes:
-            self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("Content-Length", str(end - start))
         else:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         if not has_body:
             return
-        body = content[start:]
+        body = content[start:end]
         sent = body if stop is None else body[:stop]
         with suppress(OSError):
             for at in range(0, len(sent), BLOCK):

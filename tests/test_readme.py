@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import io
 import os
 import re
 import shlex
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -27,6 +29,9 @@ from w2v_exp.experiment import SUBCOMMANDS
 from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.loader import config_folder
 from w2v_exp.plan import Plan
+from w2v_exp.text import remote
+from w2v_exp.text.documents import Found
+from w2v_exp.text.remote import RemoteFile
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -145,6 +150,8 @@ def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     Path("speeches.csv").write_text("date,speech\n1790-01-08,a rose\n1865-04-15,is a rose\n")
     Path("sbatch").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(remote, "_find", lambda address: Found([RemoteFile(address, 16)], 0, Counter()))
+    monkeypatch.setattr(RemoteFile, "open", lambda *_: io.BufferedReader(io.BytesIO(b"a rose is a rose")))
     Path("c4").mkdir()
     Path("c4/1.json.gz").write_text("")
     Path("books").mkdir()

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
+from faulty_server import answering
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text import remote
@@ -161,6 +162,31 @@ def test_blocks_are_requests_and_files_are_seekable(put, monkeypatch):
         assert stream.read(10) == TEXT[-1000:-990]
         assert stream.seek(123_456) == 123_456
         assert stream.read(300_000) == TEXT[123_456:423_456]
+
+
+def test_requests_of_blocks_are_repeated_where_the_connection_breaks(s3, web_server, monkeypatch):
+    """The server has what it takes to serve an object."""
+    pytest.importorskip("s3fs.core")
+    monkeypatch.setattr(remote, "BLOCK", 300_000)
+    monkeypatch.setattr("s3fs.core.asyncio.sleep", _no_sleep)
+    web_server.files["/texts/a.txt"] = TEXT
+    with environment(AWS_ENDPOINT_URL=web_server.url):
+        web_server.faults += [0, 1000, 299_999, answering(503), 5]
+        assert read("s3://texts/a.txt") == TEXT
+        assert [part for method, _, part in web_server.requests if method == "GET"][:3] == [
+            "bytes=0-299999"
+        ] * 3
+        web_server.faults += [1000] * 50
+        with pytest.raises(CorpusError, match=r"s3://texts/a\.txt cannot be read: "):
+            read("s3://texts/a.txt")
+        web_server.faults.clear()
+        web_server.has_ranges = False
+        with pytest.raises(CorpusError, match=r"the store sends .* bytes instead of 300,000 at byte 0"):
+            read("s3://texts/a.txt")
+
+
+async def _no_sleep(_seconds):
+    """Wait for nothing."""
 
 
 @pytest.mark.parametrize("content", [TEXT.upper(), TEXT[:-500], TEXT * 2])

@@ -300,8 +300,7 @@ def _looking_up(address: str) -> Iterator[None]:
 
 
 def _store_files(address: str, root: str, pattern: list[str]) -> Found:
-    with _looking_up(address):
-        files = _filesystem(address)
+    with _looking_up(address), _attempted_once(_filesystem(address)) as files:
         path = files._strip_protocol(root)
         if address.startswith("hf:"):
             path = _at_commit(files, path)
@@ -315,7 +314,7 @@ def _store_files(address: str, root: str, pattern: list[str]) -> Found:
             _require_bucket(files, address)
             raise
         found = [
-            (info["name"][len(path) :].lstrip("/"), info)
+            (info["name"][len(path) + 1 :], info)
             for info in infos
             if info["type"] == "file" and info["name"].startswith(f"{path}/") and info["name"][-1] != "/"
         ]
@@ -324,6 +323,16 @@ def _store_files(address: str, root: str, pattern: list[str]) -> Found:
             pattern,
             root,
         )
+
+
+@contextmanager
+def _attempted_once(files: Any) -> Iterator[Any]:
+    """Let s3fs attempt a request once. botocore makes five attempts itself: five times five would take 7 minutes."""
+    files.retries = 1
+    try:
+        yield files
+    finally:
+        files.__dict__.pop("retries", None)
 
 
 def _filesystem(address: str) -> Any:
