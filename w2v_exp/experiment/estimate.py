@@ -18,7 +18,7 @@ from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.pairs import count_ids
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.examples.statistics import ExamplesMemory, PairStatistics
-from w2v_exp.experiment.build import pair_statistics
+from w2v_exp.experiment.build import SAMPLING, child_generator, pair_statistics
 from w2v_exp.machine import (
     Rates,
     Work,
@@ -143,8 +143,10 @@ def _with_factors(
     plan: Plan, examples: ExamplesMemory, text: TextPart | CountedText, vocabulary_size: int
 ) -> ExamplesMemory:
     """Return the memory of examples and of factors of the pair counts."""
-    counted = plan if plan.labels.counts_pairs else replace(plan, labels=CountsRule())
-    statistics = pair_statistics(counted, text, vocabulary_size)
+    if plan.labels.counts_pairs or not isinstance(text, TextPart):
+        statistics = pair_statistics(plan, text, vocabulary_size)
+    else:  # its checks may exclude counts
+        statistics = CountsRule().statistics(text, vocabulary_size, plan, child_generator(plan, SAMPLING))
     distinct = int(statistics.distinct_by_centre.sum())
     counting = counts = 0
     if not plan.labels.counts_pairs:  # else the examples are these counts

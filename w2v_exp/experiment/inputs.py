@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 
@@ -94,8 +95,8 @@ def _corpus(plan: Plan) -> Corpus:
 
 
 def _windows(plan: Plan) -> Windows:
-    assert isinstance(plan.labels, CountsRule)
-    return Windows(plan.window, plan.shrinking_window, plan.labels.centre_words)
+    rule = cast(CountsRule, plan.labels)
+    return Windows(plan.window, plan.shrinking_window, rule.centre_words)
 
 
 def _count_text(plan: Plan) -> CountedText:
