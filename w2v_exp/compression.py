@@ -101,7 +101,10 @@ class ReadStream(io.RawIOBase):
         """Fill the buffer; return the number of bytes."""
         if error := self._failure:
             self._failure = OSError(str(error) or type(error).__name__)
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # which refers to this frame by its traceback
         filled = 0
         try:
             while filled < len(buffer) and (piece := self._read(len(buffer) - filled)):

@@ -246,7 +246,7 @@ def test_a_custom_tokenizer_is_given_line_by_line(tmp_path, monkeypatch):
     (tmp_path / "first_words.py").write_text("def tokens(text):\n    return text.split()[:1]\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    words, numbers, ends = encode_chunk(
+    words, numbers, ends, _ = encode_chunk(
         CustomTokenizer("first_words.tokens"), "one two\n\nthree four\nfive", "line"
     )
     assert [words[number] for number in numbers] == ["one", "three", "five"]

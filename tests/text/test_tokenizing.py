@@ -42,7 +42,7 @@ def test_the_numbers_stand_for_the_tokens_however_the_text_is_parted(text):
     whole = ArticleTokenizer()(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenizers, "PART_CHARACTERS", 5)
-        words, numbers, _ = encode_chunk(ArticleTokenizer(), text)
+        words, numbers, *_ = encode_chunk(ArticleTokenizer(), text)
     assert [words[number] for number in numbers] == whole
     assert words == list(dict.fromkeys(whole))
     assert numbers.dtype == np.int32
@@ -58,7 +58,7 @@ def test_several_processes_give_what_one_gives():
         alone = list(encode_chunks(tokenizer, chunks))
         shared = list(encode_chunks(tokenizer, chunks, processes=2))
         assert [words for words, *_ in shared] == [words for words, *_ in alone]
-        for (_, ours, _), (_, theirs, _) in zip(shared, alone, strict=True):
+        for (_, ours, *_), (_, theirs, *_) in zip(shared, alone, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 

@@ -274,7 +274,8 @@ def _chunks_of(
     try:
         rest = yield from _whole_chunks(document, exclusion)
     except UserError as error:
-        damage.file(error)
+        if not damage.skips_file(error):
+            raise
         return
     # The next document is opened only now: that closes this one's stream.
     if is_followed() and rest:

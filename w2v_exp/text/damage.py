@@ -59,7 +59,7 @@ def all_skipped(several: Sequence[Skipped]) -> Skipped:
 
 
 class Damage:
-    """Errors of a corpus while it is read: raised, or collected.
+    """Errors of a corpus while it is read: counted, or to be raised.
 
     What precedes the damage has been read, and stays: the rows of a table, and of a text its chunks (see `chunks`).
 
@@ -79,19 +79,20 @@ class Damage:
         """Begin a file: however often its damage is met, also that of an archive's members, it is counted once."""
         self._file, self._is_counted = name, False
 
-    def file(self, error: UserError) -> None:
-        """Count the file that is being read; raise the error instead if it is not to be skipped."""
+    def skips_file(self, error: UserError) -> bool:
+        """Return whether the file that is being read is skipped, and count it; else the caller raises the error."""
         if not self.skip or isinstance(error, UnavailableError):
-            raise error
+            return False
         if not self._is_counted:
             self._is_counted = True
             self._count(error, files=1)
+        return True
 
-    def row(self, error: UserError) -> None:
-        """Count a row; raise the error instead if damaged rows are not skipped."""
-        if not self.skip:
-            raise error
-        self._count(error, rows=1)
+    def skips_row(self, error: UserError) -> bool:
+        """Return whether a row is skipped, and count it; else the caller raises the error."""
+        if self.skip:
+            self._count(error, rows=1)
+        return self.skip
 
     def _count(self, error: UserError, files: int = 0, rows: int = 0) -> None:
         before, problems = self.skipped, self.skipped.problems

@@ -398,7 +398,8 @@ def documents(
             with reading(name), file.open("rb") as stream:
                 yield from documents_in(stream, name, skipped, partial(title, file), damage)
         except UserError as error:
-            damage.file(error)
+            if not damage.skips_file(error):
+                raise
 
 
 def holds_several(file: TextFile, name: str) -> bool:
@@ -538,7 +539,8 @@ def _zip_documents(
             ):
                 yield _member_document(stream, name, member.filename, title)
         except UserError as error:
-            damage.file(error)
+            if not damage.skips_file(error):
+                raise
 
 
 def _texts(archive: zipfile.ZipFile, skipped: Counter[str]) -> list[zipfile.ZipInfo]:
@@ -594,7 +596,8 @@ def _tar_documents(
             with reading(f"{name} (member {shown(member.name, 300)})"):
                 yield _member_document(member, name, member.name, title)  # type: ignore[arg-type]
         except UserError as error:
-            damage.file(error)
+            if not damage.skips_file(error):
+                raise
     _refuse_empty(name, number)
 
 

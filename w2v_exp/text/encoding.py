@@ -29,6 +29,8 @@ from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 # Two chunks together have fewer distinct words to look up than two chunks apart; more only take more memory.
 CHUNKS_AT_ONCE = 2
 
+SHORT_TEXTS = 1 << 18  # characters of several texts that are tokenized together
+
 # Distinct words stay in memory: reading ends when less than this is available.
 SMALLEST_LEFT = 64_000_000
 CHECK_EVERY = 16_000_000  # bytes of text
@@ -46,9 +48,8 @@ class Reading:
         self._counts = np.zeros(1 << 10, np.int64)  # of the words so far, with room for more
         self._digest = hashlib.sha256()
         self._segment_end = segment_end_of(corpus)
-        self._begins: deque[int] = (
-            deque()
-        )  # for each chunk being tokenized: number of texts that begin with it
+        # For each chunk being tokenized, the number of texts that begin with each of its parts.
+        self._begins: deque[list[int]] = deque()
         self._ends: list[NDArray[np.int64]] = []  # of segments: the number of tokens before each
         self._documents = array("q")  # likewise, before the beginning of each text
         self._names = bytearray()  # of the texts, each followed by a NUL
@@ -61,13 +62,14 @@ class Reading:
         done = 0
         # Closed even after an error, so that no process is left running.
         with closing(encode_chunks(tokenizer, self._chunks(), processes, self._segment_end)) as chunks:
-            for words, numbers, ends in chunks:
-                if begins := self._begins.popleft():
-                    self._documents.extend(repeat(done, begins))
-                    if self._segment_end != "corpus":
-                        self._ends.append(np.array([done]))
-                if ends.size:
-                    self._ends.append(done + without_repeats(ends))
+            for words, numbers, ends, texts in chunks:
+                begins = self._begins.popleft()
+                for before, number in zip([0, *texts.tolist()], begins, strict=True):
+                    self._documents.extend(repeat(done + before, number))
+                if self._segment_end != "corpus":
+                    inner = without_repeats(ends) if ends.size else ends
+                    outer = [0, *texts] if begins[0] else texts
+                    self._ends.append(done + np.sort(np.concatenate([inner, outer]).astype(np.int64)))
                 done += len(numbers)
                 yield self._numbers_of(words, np.bincount(numbers, minlength=len(words)))[numbers]
 
@@ -79,7 +81,31 @@ class Reading:
         self._counts[ids] += counts
         return ids
 
-    def _chunks(self) -> Iterator[str]:
+    def _chunks(self) -> Iterator[str | list[str]]:
+        """Yield chunks of a text, and lists of short texts."""
+        several: list[str] = []
+        begins: list[int] = []
+        characters = 0
+        for number, chunk in self._begun_chunks():
+            is_long = len(chunk) > SHORT_TEXTS
+            # A chunk in the middle of a text begins a list: a blank line may reach across its beginning.
+            if several and (is_long or not number or characters > SHORT_TEXTS):
+                self._begins.append(begins)
+                yield several
+                several, begins, characters = [], [], 0
+            if is_long:
+                self._begins.append([number])
+                yield chunk
+                continue
+            several.append(chunk)
+            begins.append(number)
+            characters += len(chunk)
+        if several:
+            self._begins.append(begins)
+            yield several
+
+    def _begun_chunks(self) -> Iterator[tuple[int, str]]:
+        """Yield each chunk of the texts with the number of texts that begin with it, most of them empty."""
         read = checked = 0
 
         def reading(text: Iterator[str]) -> Iterator[str]:
@@ -99,7 +125,7 @@ class Reading:
                 self._progress(read)
                 yield chunk
 
-        begins = 0  # texts without a chunk yet; most of them are empty
+        begins = 0  # texts without a chunk yet
         for text in texts_of(self._corpus, self._damage):
             begins += 1
             self._names += _name_of(text)
@@ -107,9 +133,8 @@ class Reading:
             if self._segment_end == "blank line":
                 chunks = whole_blank_lines(chunks)
             for chunk in chunks:
-                self._begins.append(begins)
+                yield begins, chunk
                 begins = 0
-                yield chunk
 
     def select(self, rule: VocabularyRule) -> tuple[Vocabulary, NDArray[np.int32]]:
         """Return the vocabulary, and for each provisional id the new one, or −1 for words that are dropped."""

@@ -105,7 +105,8 @@ class Columns:
                 else:
                     yield from self._columnar_rows(document, kind)
         except UserError as error:
-            damage.file(error)
+            if not damage.skips_file(error):
+                raise
 
     @property
     def _field(self) -> str:
@@ -120,15 +121,11 @@ class Columns:
             if not line.strip():
                 continue
             try:
-                values = json.loads(_decoded(line, where, is_first=number == 1))
-                if not isinstance(values, dict):
-                    raise CorpusError(f"{where}: is not a JSON object. {_ONE_PER_LINE}")
+                values = _json_object(_decoded(line, where, is_first=number == 1), where)
                 row = _row(_value(values, self._field), _value(values, self.names), self._field, where)
-            except (ValueError, RecursionError) as error:
-                message = shown(str(error), 100)
-                damage.row(CorpusError(f"{where}: is not JSON ({message}). {_ONE_PER_LINE}"))
             except CorpusError as error:
-                damage.row(error)
+                if not damage.skips_row(error):
+                    raise
             else:
                 if is_first:
                     self._require(list(values), document.name, partial(_has, values))
@@ -148,17 +145,16 @@ class Columns:
                 self._require(headings, document.name, headings.__contains__)
                 text = headings.index(self._field)
                 named = None if self.names is None else headings.index(self.names)
-                for row in rows:
+                for cells in rows:
                     where = f"{document.name}, line {rows.line_num:,}"
-                    if row and len(row) <= max(text, named or 0):
-                        damage.row(
-                            CorpusError(
-                                f"{where}: has {len(row):,} of {len(headings):,} columns. Repair the line, or quote "
-                                "texts that contain line ends."
-                            )
-                        )
-                    elif row:
-                        yield Row(row[text], "" if named is None else row[named])
+                    try:
+                        row = _csv_row(cells, text, named, len(headings), where) if cells else None
+                    except CorpusError as error:
+                        if not damage.skips_row(error):
+                            raise
+                        continue
+                    if row:
+                        yield row
             except csv.Error as error:
                 raise CorpusError(
                     f"{document.name}, line {rows.line_num:,}: is not CSV ({error})."
@@ -271,6 +267,17 @@ def _decoded(line: bytes, where: str, *, is_first: bool) -> str:
     return text.removeprefix(BYTE_ORDER_MARK) if is_first else text
 
 
+def _json_object(line: str, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        message = shown(str(error), 100)
+        raise CorpusError(f"{where}: is not JSON ({message}). {_ONE_PER_LINE}") from error
+    if not isinstance(values, dict):
+        raise CorpusError(f"{where}: is not a JSON object. {_ONE_PER_LINE}")
+    return values
+
+
 def _value(values: dict[str, Any], key: str | None) -> Any:
     """Return the value of a key, or of a path of keys with dots between them; None if there is none.
 
@@ -302,6 +309,15 @@ def _row(text: Any, name: Any, field: str, where: str) -> Row:
     except UnicodeEncodeError:
         raise CorpusError(f"{where}: has half of a surrogate pair.") from None
     return Row(text, named)
+
+
+def _csv_row(cells: list[str], text: int, named: int | None, columns: int, where: str) -> Row:
+    if len(cells) <= max(text, named or 0):
+        raise CorpusError(
+            f"{where}: has {len(cells):,} of {columns:,} columns. Repair the line, or quote texts that contain line "
+            "ends."
+        )
+    return Row(cells[text], "" if named is None else cells[named])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -246,12 +247,15 @@ class EncodedChunk(NamedTuple):
     numbers : ndarray of int32, shape (tokens,)
         For each token the index of its word.
     ends : ndarray of int64
-        Number of tokens before each end of a segment.
+        Number of tokens before each end of a segment; where two texts meet, there may be one more.
+    texts : ndarray of int64
+        Number of tokens before each text but the first, if the chunk consists of several.
     """
 
     words: Sequence[str]
     numbers: NDArray[np.int32]
     ends: NDArray[np.int64]
+    texts: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 LONGEST = 256  # bytes of a word; longer ones are rare, and take an iteration of the loop for each block
@@ -264,8 +268,11 @@ _NARROW_SPACES = bytes(ord(space) for space in _SPACES if space.isascii())
 _SPACE_TO_ZERO = bytes.maketrans(b"\0" + _NARROW_SPACES, b" " + bytes(len(_NARROW_SPACES)))
 
 
-def encode_whitespace_words(text: str, segment_end: str) -> EncodedChunk | None:
-    """Encode a text by the words that `str.split` finds in it.
+_TEXT_END = "\x1f"  # white space that several texts are joined by
+
+
+def encode_whitespace_words(text: str, segment_end: str, *, is_joined: bool = False) -> EncodedChunk | None:
+    """Encode a text, or several that are joined by `_TEXT_END`, by the words that `str.split` finds in it.
 
     Returns None for a text with a word of more than `LONGEST` bytes.
     """
@@ -282,7 +289,11 @@ def encode_whitespace_words(text: str, segment_end: str) -> EncodedChunk | None:
     is_first = first == np.arange(len(first))
     numbers = (np.cumsum(is_first, dtype=np.int32) - np.int32(1))[first]
     words = Words.of_spans(content, starts[is_first], lengths[is_first])
-    return EncodedChunk(words, numbers, starts.searchsorted(end_positions(content, segment_end)))
+    found = EncodedChunk(words, numbers, starts.searchsorted(end_positions(content, segment_end)))
+    if not is_joined:
+        return found
+    joints = np.flatnonzero(np.frombuffer(content, np.uint8) == ord(_TEXT_END))
+    return found._replace(texts=starts.searchsorted(joints))
 
 
 # Characters tokenized at a time: their words stay in the processor's cache, which is 15 % faster than with 1 MB.
@@ -293,8 +304,12 @@ _WORD_BY_WORD = (ArticleTokenizer, WordTokenizer)  # a word does not depend on i
 _LINE_END = "w2vexplineend"  # one word for each of these tokenizers, in lower case
 
 
-def encode_chunk(tokenizer: Tokenizer, text: str, segment_end: str = "corpus") -> EncodedChunk:
-    """Encode a text, with the ends of its segments (see `w2v_exp.text.chunks`)."""
+def encode_chunk(tokenizer: Tokenizer, text: str | list[str], segment_end: str = "corpus") -> EncodedChunk:
+    """Encode a text, or several short ones, with the ends of its segments (see `w2v_exp.text.chunks`)."""
+    if not isinstance(text, str):
+        if len(text) > 1:
+            return _encode_several(tokenizer, text, segment_end)
+        (text,) = text
     if type(tokenizer) is WhitespaceTokenizer and (
         spaced := encode_whitespace_words(tokenizer.prepare(text), segment_end)
     ):
@@ -315,6 +330,33 @@ def encode_chunk(tokenizer: Tokenizer, text: str, segment_end: str = "corpus") -
         numbers.append(np.fromiter(map(ids.__getitem__, chain.from_iterable(spans)), np.int32))
         done = int(positions[-1])
     return EncodedChunk(list(ids), np.concatenate(numbers), np.concatenate(ends))
+
+
+def _encode_several(tokenizer: Tokenizer, texts: list[str], segment_end: str) -> EncodedChunk:
+    """Encode several short texts at once: NumPy needs 0.1 ms for each, however short it is."""
+    if type(tokenizer) is WhitespaceTokenizer:
+        joined = _TEXT_END.join(text.replace(_TEXT_END, " ") for text in texts)
+        if spaced := encode_whitespace_words(tokenizer.prepare(joined), segment_end, is_joined=True):
+            return spaced
+    if (
+        segment_end == "line"
+        and type(tokenizer) in _WORD_BY_WORD
+        and (marked := _encode_marked(tokenizer, "\n".join(texts)))
+    ):
+        joints = np.cumsum([text.count("\n") + 1 for text in texts[:-1]]) - 1
+        return marked._replace(texts=marked.ends[joints])
+    ids: defaultdict[str, int] = defaultdict(count().__next__)
+    numbers, ends, begins = array("i"), array("q"), array("q")
+    for text in texts:
+        begins.append(len(numbers))
+        for place, span in enumerate(split_into_segments(text, segment_end)):
+            if place:
+                ends.append(len(numbers))
+            if span:
+                numbers.extend(map(ids.__getitem__, tokenizer(span)))
+    return EncodedChunk(
+        list(ids), np.array(numbers, np.int32), np.array(ends, np.int64), np.array(begins[1:], np.int64)
+    )
 
 
 def _encode_marked(tokenizer: Tokenizer, text: str) -> EncodedChunk | None:
@@ -339,7 +381,10 @@ def _encode_marked(tokenizer: Tokenizer, text: str) -> EncodedChunk | None:
 
 
 def encode_chunks(
-    tokenizer: Tokenizer, chunks: Iterable[str], processes: int = 1, segment_end: str = "corpus"
+    tokenizer: Tokenizer,
+    chunks: Iterable[str | list[str]],
+    processes: int = 1,
+    segment_end: str = "corpus",
 ) -> Generator[EncodedChunk, None, None]:
     """Yield the encoded chunks in their order; the result does not depend on the number of processes.
 
