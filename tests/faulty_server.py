@@ -142,6 +142,14 @@ def answering(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler],
     return answer  # type: ignore[return-value]
 
 
+def resetting(handler: BaseHTTPRequestHandler) -> bool:
+    """Break the connection off (RST) without an answer."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    handler.connection.close()
+    handler.close_connection = True
+    return True
+
+
 @contextmanager
 def faulty_server() -> Iterator[FaultyServer]:
     with FaultyServer() as server:

@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 
 import pytest
-from faulty_server import answering
+from faulty_server import answering, resetting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +119,18 @@ def test_an_address_is_looked_up_once(web_server):
     assert [method for method, *_ in web_server.requests].count("HEAD") == 1
 
 
+def test_names_below_a_folder_need_no_request(web_server):
+    """Each task that counts a part of the files has them."""
+    web_server.files["/t/a.txt"] = TEXT
+    corpora = [FileCorpus(f"{web_server.url}/t/"), FileCorpus(f"{web_server.url}/t/*.txt")]
+    (file,) = corpora[0].files()
+    remote._listings.clear()
+    web_server.requests.clear()
+    for corpus in corpora:
+        assert [text.name for text in corpus.texts(only=[file])] == ["a.txt"]
+    assert [method for method, *_ in web_server.requests] == ["GET"] * 2
+
+
 def test_skipped_files_are_counted_anew_in_each_reading(web_server):
     web_server.files["/texts/a.txt"] = web_server.files["/texts/.b"] = b"words"
     found = find_remote(f"{web_server.url}/texts/")
@@ -167,25 +179,35 @@ def test_without_ranges_the_file_is_begun_again_and_read_to_the_place(web_server
     assert len(ranges(web_server)) == 4
 
 
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_a_format_is_recognised_although_its_first_bytes_come_alone(web_server, has_ranges):
+    web_server.has_ranges = has_ranges
+    web_server.files["/a"] = gzip.compress(TEXT)
+    web_server.faults += [1, 2]
+    assert read(f"{web_server.url}/a") == TEXT
+
+
 @given(
-    drops=st.lists(st.integers(0, 9_000), max_size=12),
+    faults=st.lists(
+        st.integers(0, 9_000) | st.sampled_from([answering(503), answering(429), resetting]), max_size=12
+    ),
     has_ranges=st.booleans(),
     has_sizes=st.booleans(),
     is_packed=st.booleans(),
 )
-def test_any_sequence_of_drops_gives_the_text_or_an_error(
-    one_web_server, drops, has_ranges, has_sizes, is_packed
+def test_any_sequence_of_faults_gives_the_text_or_an_error(
+    one_web_server, faults, has_ranges, has_sizes, is_packed
 ):
+    """An error only if there are more of them than a request is repeated."""
     one_web_server.reset()
     text = TEXT[:7_900]
     one_web_server.has_ranges, one_web_server.has_sizes = has_ranges, has_sizes
     one_web_server.files["/a"] = gzip.compress(text, mtime=0) if is_packed else text
-    one_web_server.faults += drops
+    one_web_server.faults += faults
     try:
         assert read(f"{one_web_server.url}/a") == text
-    except RemoteError:
-        useless = 0 if has_ranges else max(drops, default=0)
-        assert sum(drop <= useless for drop in drops) > web.RETRIES
+    except (RemoteError, SettingError):  # of reading, of the lookup
+        assert len(faults) > web.RETRIES
 
 
 def test_statuses_that_pass_are_tried_again(web_server):
@@ -300,6 +322,16 @@ def test_files_that_are_not_there(web_server, path, problem):
     web_server.files["/texts/a.txt"] = b"words"
     with pytest.raises(SettingError, match=problem):
         FileCorpus(f"{web_server.url}{path}")
+
+
+@pytest.mark.parametrize(
+    "address", ["az://bucket/a.txt", "ftp://host/*.txt", "S3://bucket/a", "file:///a.txt"]
+)
+def test_other_addresses_are_refused_with_those_that_are_read(address):
+    with pytest.raises(
+        SettingError, match=r"no such file; addresses begin with s3://, gs://, hf://, https://"
+    ):
+        FileCorpus(address)
 
 
 @pytest.mark.parametrize("status", [401, 403])

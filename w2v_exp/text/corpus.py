@@ -359,7 +359,9 @@ class FileCorpus(ShownCorpus):
     def base(self) -> TextFile | None:
         """The folder that names of documents begin below; None for a single file and for a pipe."""
         if is_address(self.path):
-            return self._found().base
+            from w2v_exp.text.remote import base_of
+
+            return base_of(self.path)
         path = self._path()
         if self.is_pipe or path.is_file():
             return None
@@ -388,6 +390,8 @@ class FileCorpus(ShownCorpus):
                 problem = "is a folder without files."
             elif found.folders:
                 problem = "this glob finds folders but no file; end it in /* for the files in them."
+            elif "://" in self.path:
+                problem = "no such file; addresses begin with s3://, gs://, hf://, https:// or http://."
             else:
                 problem = f"no such file, folder or glob, seen from {Path.cwd()}."
         raise SettingError("path", self.path, problem)

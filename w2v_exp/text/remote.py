@@ -164,16 +164,18 @@ class _Stream(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a part of the buffer; return the number of bytes."""
-        if not len(buffer) or (self._file.size is not None and self._at >= self._file.size):
-            return 0
+        """Fill the buffer, or as much as the file has; a format is recognised by the first bytes read."""
+        size = self._file.size
+        wanted = len(buffer) if size is None else max(0, min(len(buffer), size - self._at))
+        filled, view = 0, memoryview(buffer)
         try:
-            count = self._reader.read_at(self._at, buffer)
+            while filled < wanted and (count := self._reader.read_at(self._at, view[filled:wanted])):
+                filled += count
+                self._at += count
         except Exception as error:  # of a dozen libraries
             _listings.clear()
             raise RemoteError(f"{self._file} cannot be read: {_reason(error, self._file.address)}") from error
-        self._at += count
-        return count
+        return filled
 
     def close(self) -> None:
         """Close the connection."""
@@ -215,10 +217,16 @@ def find_remote(address: str) -> Found:
     return found._replace(files=[*found.files], skipped=Counter(found.skipped))
 
 
+def base_of(address: str) -> RemoteFile | None:
+    """Return the folder that `find_remote` would, without a request where the address suffices; None for a file."""
+    root, pattern = _split(address)
+    return RemoteFile(root) if pattern or address.endswith("/") else find_remote(address).base  # type: ignore[return-value]
+
+
 def _find(address: str) -> Found:
     _refuse_secrets(address)
     scheme = address.partition("://")[0].replace("gcs", "gs")
-    root, pattern = _split(address, "*[" if scheme.startswith("http") else "*?[")
+    root, pattern = _split(address)
     if scheme not in _STORES:
         found = _web_files(address, root, pattern)
     else:
@@ -230,8 +238,9 @@ def _find(address: str) -> Found:
     return found
 
 
-def _split(address: str, magic: str) -> tuple[str, list[str]]:
+def _split(address: str) -> tuple[str, list[str]]:
     """Return the folder above a glob, and the parts of the glob; no parts if it is none."""
+    magic = "*[" if address.startswith("http") else "*?["
     parts = address.split("/")
     first = next((i for i, part in enumerate(parts) if i > 2 and any(each in part for each in magic)), None)
     return ("/".join(parts[:first]), parts[first:]) if first else (address.rstrip("/"), [])
