@@ -300,6 +300,7 @@ def test_a_run_on_a_bucket_is_that_on_the_files(s3, tmp_path, command):
 # ---------------------------------------------------------------- the Hub of Hugging Face
 
 COMMIT = "c" * 40
+_requests = []
 
 
 class _Hub(BaseHTTPRequestHandler):
@@ -312,6 +313,7 @@ class _Hub(BaseHTTPRequestHandler):
         """Keep the tests' output clean."""
 
     def do_GET(self):
+        _requests.append(self.path)
         path, _, query = self.path.partition("?")
         path = unquote(path)
         repository = "/datasets/org/texts"
@@ -371,6 +373,9 @@ def hub():
 def test_a_data_set_of_the_hub_is_read_as_a_folder_is_at_its_present_commit(hub, tmp_path):
     check_as_local(hub, tmp_path)
     assert read(f"{hub}@main/year/1790/a.txt") == FILES["year/1790/a.txt"]
+    corpus = FileCorpus(f"{hub}/year/**/*.txt")
+    _requests.clear()
+    assert len([*corpus.texts()]) == len(_requests) == 5  # one for each file
     (file,) = find_remote(f"{hub}@main/year/1790/a.txt").files
     assert (str(file), COMMIT in file.path) == (f"{hub}@main/year/1790/a.txt", True)
     assert file.version == hashlib.sha1(FILES["year/1790/a.txt"]).hexdigest()

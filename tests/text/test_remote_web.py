@@ -356,12 +356,37 @@ def test_denied_access_names_where_a_password_belongs(web_server, status):
         "s3://KEY:ge/geheim@bucket/a.txt",
         "gs://bucket/a.txt?access_token=geheim",
         "hf://user:geheim@datasets/a/b",
+        "HTTPS://user:geheim@host/a.txt",
+        "ftp://user:geheim@host/*.txt",
+        "https://user:geheim@[host/a.txt",
     ],
 )
 def test_an_address_with_a_secret_is_refused_without_showing_it(address):
     with pytest.raises(SettingError, match="must not hold a password or token") as caught:
         FileCorpus(address)
     assert "geheim" not in str(caught.value)
+
+
+@given(st.sampled_from(["s3", "gs", "hf", "http", "https"]), st.text(st.characters(exclude_characters="/@")))
+def test_any_password_is_refused_without_showing_it(scheme, password):
+    """Also one of characters that make the address invalid."""
+    with pytest.raises(SettingError) as caught:
+        FileCorpus(f"{scheme}://user:geheim{password}@host/a.txt")
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http://[::1/a.txt", "https://host:port/a.txt", "s3://bu[cket/a.txt"])
+def test_an_invalid_address_is_a_mistake(address):
+    with pytest.raises(SettingError, match="is not an address: server or port are not valid"):
+        FileCorpus(address)
+
+
+def test_a_link_that_leads_nowhere_is_named(web_server):
+    web_server.files |= {"/t/a.txt": TEXT, "/t/b.txt": TEXT}
+    web_server.has_heads = False
+    web_server.faults += [answering(404)]
+    with pytest.raises(SettingError, match=r"path=http://.*/t/[ab]\.txt: no such file or folder"):
+        FileCorpus(f"{web_server.url}/t/")
 
 
 def test_an_at_in_the_path_is_no_secret(web_server):

@@ -30,6 +30,7 @@ from w2v_exp.errors import (
     check_path,
     check_whole,
     install_command,
+    refuse_secret,
     require_choice,
     require_kind,
     shown,
@@ -391,6 +392,7 @@ class FileCorpus(ShownCorpus):
             elif found.folders:
                 problem = "this glob finds folders but no file; end it in /* for the files in them."
             elif "://" in self.path:
+                refuse_secret("path", self.path, "Give credentials by the environment.")
                 problem = "no such file; addresses begin with s3://, gs://, hf://, https:// or http://."
             else:
                 problem = f"no such file, folder or glob, seen from {Path.cwd()}."

@@ -247,11 +247,12 @@ def _split(address: str) -> tuple[str, list[str]]:
 
 
 def _refuse_secrets(address: str) -> None:
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         parts.port  # noqa: B018  # a password with a slash ends up here
     except ValueError:
         refuse_secret("path", address, _SECRET_REMEDY)
+        raise SettingError("path", address, "is not an address: server or port are not valid.") from None
     # Without the path, in which an @ is usual: package@1.2, a revision.
     refuse_secret("path", f"{parts.scheme}://{parts.netloc}?{parts.query}#{parts.fragment}", _SECRET_REMEDY)
 
@@ -349,9 +350,8 @@ def _filesystem(address: str) -> Any:
     import fsspec
 
     scheme = address.partition("://")[0].replace("gcs", "gs")
-    logging.getLogger("gcsfs").setLevel(
-        logging.CRITICAL
-    )  # it logs the traceback of each error that it raises
+    # It logs the traceback of each error that it raises.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
 
 
@@ -417,7 +417,7 @@ class _StoreReader:
         opened = _filesystem(file.address).open(file.path, "rb", cache_type="none", size=file.size)
         if file.address.startswith("s3:"):
             opened.details = {"name": file.path, "size": file.size, "ETag": file.version}
-        elif str(opened.details.get("generation") or file.version) != file.version:
+        elif file.address.startswith("g") and str(opened.details.get("generation", "")) != file.version:
             raise WebError(CHANGED)
         return opened
 
@@ -428,14 +428,18 @@ class _StoreReader:
 def _web_files(address: str, root: str, pattern: list[str]) -> Found:
     with _looking_up(address):
         if not pattern and not address.endswith("/"):
-            return Found([RemoteFile(*look_up(address))], 0, Counter())
+            return Found([_web_file(address)], 0, Counter())
         found = list(listed_below(f"{root}/", is_deep=len(pattern) != 1 or pattern == ["**"]))
         selected = _selected(
             ((unquote(below), RemoteFile(f"{root}/{below}")) for below in found), pattern, root
         )
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            files = [RemoteFile(*file) for file in threads.map(look_up, map(str, selected.files))]
-        return selected._replace(files=files)
+            return selected._replace(files=[*threads.map(_web_file, map(str, selected.files))])
+
+
+def _web_file(address: str) -> RemoteFile:
+    with _looking_up(address):  # the error names the file
+        return RemoteFile(*look_up(address))
 
 
 # ---------------------------------------------------------------- errors
@@ -509,12 +513,12 @@ def _status_of(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # of botocore
         response = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    for status in (
+    places = (
         response,
-        *(getattr(response, "status_code", None),),
-        getattr(error, "status", None),
-        getattr(error, "code", None),
-    ):
-        if isinstance(status, int) and 400 <= status < 600:
-            return status
-    return None
+        getattr(response, "status_code", None),
+        *(getattr(error, name, None) for name in _STATUS),
+    )
+    return next((place for place in places if isinstance(place, int) and 400 <= place < 600), None)
+
+
+_STATUS = ("status", "code")  # of aiohttp, of gcsfs
