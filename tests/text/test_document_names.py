@@ -21,7 +21,7 @@ from w2v_exp.text import cache as text_cache
 from w2v_exp.text import chunks as text_chunks
 from w2v_exp.text import encoding
 from w2v_exp.text.cache import TextCache, encode_cached
-from w2v_exp.text.chunks import BOUNDARIES
+from w2v_exp.text.chunks import BOUNDARIES, NamedText
 from w2v_exp.text.corpus import ArticleCorpus, FileCorpus, SotuCorpus, TextCorpus
 from w2v_exp.text.encoding import EncodedText, Names, encode_text, encode_to_file
 from w2v_exp.text.sentences import SentenceCorpus
@@ -160,16 +160,23 @@ def test_a_custom_corpus_names_its_texts(tmp_path):
     assert text.documents.tolist() == [0, 3, 4, 5, 5]
 
 
-@given(st.lists(st.text(), max_size=5))
+@given(st.lists(st.sampled_from(["a", "a.jsonl", "", "\1"]) | st.text(), max_size=9))
 @property_settings(max_examples=examples(100))
 def test_names_are_a_sequence(names):
-    names = [name.replace("\0", "") for name in names]
-    content = b"".join(name.encode() + b"\0" for name in names)
-    stored = Names(np.frombuffer(content, np.uint8))
+    texts = [NamedText(name, (word for word in ["word"])) for name in names]
+    stored = encoded(OwnTexts(*texts)).names if names else Names(np.empty(0, np.uint8))
+    names = [name.replace("\0", " ").replace("\1", " ") for name in names]
     assert (len(stored), [*stored], stored[:]) == (len(names), names, names)
     assert [stored[k - len(names)] for k in range(len(names))] == names
     with pytest.raises(IndexError):
         stored[len(names)]
+
+
+def test_rows_with_the_name_of_their_file_take_two_bytes_each(tmp_path):
+    (tmp_path / "a_table_with_a_long_name.jsonl").write_text('{"text": "word"}\n' * 100)
+    names = encoded(FileCorpus(str(tmp_path))).names
+    assert [*names] == ["a_table_with_a_long_name.jsonl"] * 100
+    assert len(names.content) < 250
 
 
 def test_the_same_files_by_another_folder_have_their_own_names_in_the_cache(tmp_path, monkeypatch):

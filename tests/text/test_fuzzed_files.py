@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import ipc, parquet
 
 from w2v_exp.errors import UserError
 from w2v_exp.text import chunks, tokenizers
@@ -32,7 +33,21 @@ from w2v_exp.text.tokenizers import (
 from w2v_exp.text.vocabulary import VocabularyRule
 
 TEXT = "Ein Wort, İki kelime; e\u0301tat \ufeff日本 – don’t\r\n\r\nगिन\u200d १२\n".encode() * 12
-SUFFIXES = ["", ".txt", ".gz", ".tgz", ".bz2", ".xz", ".lzma", ".zst", ".zip", ".tar"]
+SUFFIXES = [
+    "",
+    ".txt",
+    ".gz",
+    ".tgz",
+    ".bz2",
+    ".xz",
+    ".lzma",
+    ".zst",
+    ".zip",
+    ".tar",
+    ".jsonl",
+    ".json.gz",
+    ".csv",
+]
 LARGEST_GROWTH = 700_000_000  # bytes; a dictionary of LZMA may take 256 MiB of them
 
 
@@ -54,6 +69,21 @@ def tarred(form: int) -> bytes:
     return stream.getvalue()
 
 
+def tabled(write: Callable[[io.BytesIO, pa.Table], None]) -> bytes:
+    stream = io.BytesIO()
+    write(stream, pa.table({"text": [f"row {number} of words" for number in range(40)], "id": range(40)}))
+    return stream.getvalue()
+
+
+def write_arrow(new: Callable[..., ipc.RecordBatchStreamWriter]) -> Callable[[io.BytesIO, pa.Table], None]:
+    def write(stream: io.BytesIO, table: pa.Table) -> None:
+        with new(stream, table.schema) as writer:
+            writer.write_table(table, max_chunksize=15)
+
+    return write
+
+
+JSON_LINES = b"".join(b'{"id": %d, "text": "row %d"}\n' % (number, number) for number in range(40))
 SEEDS = [
     TEXT,
     gzip.compress(TEXT) + gzip.compress(TEXT),
@@ -65,6 +95,12 @@ SEEDS = [
     *map(tarred, (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)),
     gzip.compress(tarred(tarfile.PAX_FORMAT)),
     lzma.compress(tarred(tarfile.GNU_FORMAT)),
+    JSON_LINES,
+    gzip.compress(JSON_LINES),
+    b"id,text\n" + b'1,"some words"\n' * 20,
+    tabled(lambda stream, table: parquet.write_table(table, stream, row_group_size=15)),
+    tabled(write_arrow(ipc.new_file)),
+    tabled(write_arrow(ipc.new_stream)),
 ]
 MUTATIONS: list[Callable[[random.Random, bytearray], None]] = [
     lambda chance, data: data.__setitem__(place(chance, data), chance.randrange(256)),
@@ -101,9 +137,9 @@ def any_tokenizer(chance: random.Random) -> Tokenizer:
     return made(lower=chance.random() < 0.5, normalize=chance.choice(NORMALIZATIONS))
 
 
-def outcome(path: Path, boundaries: str, tokenizer: Tokenizer) -> EncodedText | str:
+def outcome(path: Path, boundaries: str, tokenizer: Tokenizer, **settings: str) -> EncodedText | str:
     try:
-        return encode_text(FileCorpus(str(path), boundaries), tokenizer, VocabularyRule())
+        return encode_text(FileCorpus(str(path), boundaries, **settings), tokenizer, VocabularyRule())
     except UserError as error:
         return str(error)
 
@@ -115,6 +151,7 @@ def assert_same(one: EncodedText | str, other: EncodedText | str, seed: int) -> 
     assert one.vocabulary.words == other.vocabulary.words, seed
     assert one.ids.tobytes() == other.ids.tobytes(), seed
     assert (one.digest, one.segments.tolist()) == (other.digest, other.segments.tolist()), seed
+    assert one.skipped == other.skipped, seed
 
 
 def try_damaged_files(folder: Path, seeds: range) -> tuple[int, int]:
@@ -126,7 +163,10 @@ def try_damaged_files(folder: Path, seeds: range) -> tuple[int, int]:
         file = folder / f"file{chance.choice(SUFFIXES)}"
         file.write_bytes(damaged(chance))
         tokenizer, boundaries = any_tokenizer(chance), chance.choice(BOUNDARIES)
-        first, second = (outcome(file, boundaries, tokenizer) for _ in range(2))
+        settings = chance.choice(
+            [{}, {"field": "text"}, {"on_error": "skip"}, {"names": "id", "on_error": "skip"}]
+        )
+        first, second = (outcome(file, boundaries, tokenizer, **settings) for _ in range(2))
         file.unlink()
         assert_same(first, second, seed)
         if isinstance(first, str):

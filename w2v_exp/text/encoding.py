@@ -52,7 +52,8 @@ class Reading:
         self._begins: deque[list[int]] = deque()
         self._ends: list[NDArray[np.int64]] = []  # of segments: the number of tokens before each
         self._documents = array("q")  # likewise, before the beginning of each text
-        self._names = bytearray()  # of the texts, each followed by a NUL
+        self._names = bytearray()  # of the texts, as `Names` has them
+        self._name = ""  # of the text before
         self._damage = Damage(skip=getattr(corpus, "on_error", "stop") == "skip")
 
     def provisional_ids(
@@ -128,7 +129,11 @@ class Reading:
         begins = 0  # texts without a chunk yet
         for text in texts_of(self._corpus, self._damage):
             begins += 1
-            self._names += _name_of(text)
+            name = _name_of(text)
+            self._names += (
+                _SAME if name and name == self._name else name.encode(errors="surrogatepass")
+            ) + b"\0"
+            self._name = name
             chunks = _joined(reading(text))
             if self._segment_end == "blank line":
                 chunks = whole_blank_lines(chunks)
@@ -188,11 +193,13 @@ def _joined(chunks: Iterator[str]) -> Iterator[str]:
         yield "".join(several)
 
 
-def _name_of(text: Iterator[str]) -> bytes:
-    """Return the name of a text, if it has one, and a NUL."""
+_SAME = b"\1"  # stands for the name before
+
+
+def _name_of(text: Iterator[str]) -> str:
+    """Return the name of a text, which may have surrogates, as names of files have that are not UTF-8; "" if none."""
     name = getattr(text, "name", "")
-    # Names of files that are not UTF-8 have surrogates.
-    return (name if isinstance(name, str) else "").replace("\0", " ").encode(errors="surrogatepass") + b"\0"
+    return name.replace("\0", " ").replace(_SAME.decode(), " ") if isinstance(name, str) else ""
 
 
 class Names(Sequence[str]):
@@ -201,7 +208,8 @@ class Names(Sequence[str]):
     Parameters
     ----------
     content : ndarray of uint8
-        The names in UTF-8, each followed by a NUL.
+        The names in UTF-8, each followed by a NUL; the byte 1 stands for the name before: all rows of a table may have
+        that of its file.
     """
 
     def __init__(self, content: NDArray[np.uint8]) -> None:
@@ -214,6 +222,12 @@ class Names(Sequence[str]):
     def _ends(self) -> NDArray[np.int64]:
         return np.flatnonzero(np.append(np.uint8(0), self.content) == 0)  # also before the first
 
+    @cached_property
+    def _own(self) -> NDArray[np.int64]:
+        """Return the numbers of documents whose name is not that of the one before."""
+        is_same = (np.diff(self._ends) == 2) & (self.content[self._ends[:-1]] == _SAME[0])
+        return np.flatnonzero(~is_same)
+
     def __len__(self) -> int:
         return len(self._ends) - 1
 
@@ -224,7 +238,7 @@ class Names(Sequence[str]):
     def __getitem__(self, number: int | slice) -> str | list[str]:
         if isinstance(number, slice):
             return [self[i] for i in range(*number.indices(len(self)))]
-        number = range(len(self))[number]
+        number = int(self._own[self._own.searchsorted(range(len(self))[number], "right") - 1])
         start, stop = self._ends[number : number + 2].tolist()
         return self.content[start : stop - 1].tobytes().decode(errors="surrogatepass")
 
