@@ -43,7 +43,7 @@ from w2v_exp.slices.grouping import NoSlices, SliceRule
 from w2v_exp.text.cache import TextCache
 from w2v_exp.text.corpus import CORPORA
 from w2v_exp.text.tokenizers import TOKENIZERS
-from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.text.vocabulary import GivenVocabulary, VocabularyRule
 from w2v_exp.tracking.store import SECRET_REMEDY
 from w2v_exp.training.callbacks import StopRule
 from w2v_exp.training.checkpoints import CheckpointRule
@@ -146,7 +146,7 @@ class MlflowTracking:
 GROUPS: dict[str, Mapping[str, type]] = {
     "corpus": CORPORA,
     "tokenizer": TOKENIZERS,
-    "vocabulary": {"rule": VocabularyRule},
+    "vocabulary": {"rule": VocabularyRule, "given": GivenVocabulary},
     "subsampling": SUBSAMPLINGS,
     "labels": {
         "dense": DenseEncoding,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +25,7 @@ from w2v_exp.examples.pairs import effective_window
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.tokenizers import ArticleTokenizer, CharacterTokenizer, WhitespaceTokenizer, WordTokenizer
-from w2v_exp.text.vocabulary import VocabularyRule
+from w2v_exp.text.vocabulary import GivenVocabulary, VocabularyRule
 
 
 class InProcess:
@@ -109,7 +111,7 @@ def count_by_shards(
     windows=windows,
     size=st.integers(1, 100),
 )
-@property_settings(max_examples=examples(150))
+@property_settings(max_examples=examples(60))
 def test_counts_by_shards_are_those_in_memory(
     texts: list[str],
     boundaries: str,
@@ -135,3 +137,164 @@ def test_counts_by_shards_are_those_in_memory(
             return
         counted = count_by_shards(corpus, tokenizer, rule, windows, counts, size)
         assert_same(counted, text, windows)
+
+
+# ---------------------------------------------------------------- results that are used again
+
+RULE, WINDOWS = VocabularyRule(min_count=2), Windows(3, shrinking=True)
+
+
+def words_of(seed: int, number: int = 400) -> str:
+    return " ".join(f"w{word}" for word in np.random.default_rng(seed).zipf(1.5, number) % 30)
+
+
+class Counted:
+    """A text that is counted again and again, with the tasks of each time."""
+
+    def __init__(self, folder: Path, limit_gb: float = 1.0) -> None:
+        self.file = folder / "text.txt"
+        self.store = CountStore(folder / "counts", limit_gb)
+        self.tasks: Counter[str] = Counter()
+
+    def count(
+        self, rule: VocabularyRule = RULE, windows: Windows = WINDOWS, path: Path | None = None
+    ) -> CountedText:
+        """Count, compare with the counts in memory, and list the tasks."""
+        corpus, engine = FileCorpus(str(path or self.file)), InProcess()
+        counted = count_corpus(
+            corpus, WhitespaceTokenizer(), rule, windows, engine, self.store, shard_bytes=300
+        )
+        self.tasks = Counter(task.name for task in engine.executed)
+        assert_same(counted, encode_text(corpus, WhitespaceTokenizer(), rule), windows)
+        return counted
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Counted:
+    made = Counted(tmp_path)
+    made.file.write_text(words_of(1))
+    return made
+
+
+def test_a_text_is_counted_once(counted: Counted) -> None:
+    first = counted.count()
+    shards = counted.tasks["count_words"]
+    assert shards > 3
+    assert counted.tasks["count_pairs"] == shards
+    again = counted.count()
+    assert not counted.tasks
+    assert again.digest == first.digest
+    assert not list((counted.store.folder / "jobs").glob("*/*"))
+
+
+def test_the_digest_does_not_depend_on_shards_and_names_the_counts(counted: Counted) -> None:
+    first = counted.count()
+    other = count_corpus(
+        FileCorpus(str(counted.file)), WhitespaceTokenizer(), RULE, WINDOWS, InProcess(), counted.store
+    )
+    assert other.digest == first.digest
+    assert counted.count(windows=Windows(2)).digest != first.digest
+
+
+def test_another_window_or_vocabulary_reads_no_text(counted: Counted) -> None:
+    counted.count()
+    counted.count(windows=Windows(5))
+    assert not counted.tasks["count_words"]
+    counted.count(rule=VocabularyRule(max_size=7))
+    assert not counted.tasks["count_words"]
+    assert counted.tasks["count_pairs"] > 3
+
+
+def test_of_a_text_that_grows_only_new_shards_are_counted(counted: Counted) -> None:
+    counted.count(rule=VocabularyRule())  # keeps all words
+    shards = counted.tasks["count_pairs"]
+    text = counted.file.read_text()
+    counted.file.write_text(f"{text} {words_of(2, 100)}")
+    made = sorted(file.stat().st_ino for file in (counted.store.folder / "words").iterdir())
+    counted.count(rule=VocabularyRule())
+    assert counted.tasks["count_pairs"] < shards
+    kept = {file.stat().st_ino for file in (counted.store.folder / "words").iterdir()}
+    assert kept.issuperset(made)
+
+
+def test_with_a_given_vocabulary_old_shards_are_not_even_looked_up(counted: Counted, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("w1\nw2\nw3\nabsent\n")
+    rule = GivenVocabulary(path=str(tmp_path / "words.txt"))
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(9):
+        (folder / f"{number}.txt").write_text(words_of(number, 120))
+    counted.count(rule, path=folder)
+    assert counted.tasks["look_up"] > 2
+    (folder / "9.txt").write_text(words_of(9, 120))
+    counted.count(rule, path=folder)
+    assert counted.tasks["count_words"] == counted.tasks["look_up"] == counted.tasks["count_pairs"] <= 2
+    assert not counted.tasks["merge_words"]
+
+
+def test_a_touched_file_is_read_but_not_tokenized_again(counted: Counted) -> None:
+    counted.count()
+    made = {file: file.stat().st_ino for file in (counted.store.folder / "words").iterdir()}
+    os.utime(counted.file, (1, 1))
+    counted.count()
+    assert {*counted.tasks} == {"count_words"}
+    assert {file: file.stat().st_ino for file in (counted.store.folder / "words").iterdir()} == made
+
+
+@pytest.mark.parametrize("kind", ["parts", "words", "lookups", "pairs", "counts"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
+def test_damaged_results_are_made_again(counted: Counted, kind: str, damage: str) -> None:
+    first = counted.count()
+    file = sorted((counted.store.folder / kind).iterdir())[0]
+    content = file.read_bytes()
+    changed = {
+        "cut": content[: len(content) // 2],
+        "flipped": content[:70] + bytes([content[70] ^ 1]) + content[71:],
+        "empty": b"",
+    }
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(changed[damage])
+    if kind != "counts":  # else the others are not needed
+        for result in (counted.store.folder / "counts").iterdir():
+            result.unlink()
+    assert counted.count().digest == first.digest
+    assert counted.tasks
+
+
+def test_the_least_recently_used_results_are_removed(counted: Counted, tmp_path: Path) -> None:
+    counted.count()
+    size = sum(each.size for each in counted.store.kept())
+    for each in counted.store.kept():
+        os.utime(each.path, (each.used - 1000, each.used - 1000))
+    small = Counted(tmp_path, limit_gb=1.2 * size / 1e9)
+    small.file = tmp_path / "other.txt"
+    small.file.write_text(words_of(7))
+    small.count()
+    assert sum(each.size for each in small.store.kept()) <= 1.2 * size
+    small.count()
+    assert not small.tasks  # the one in use has stayed
+    assert small.store.clear()[0] == 1
+    assert not small.store.kept()
+
+
+def test_files_of_others_in_the_folder_stay(counted: Counted) -> None:
+    counted.count()
+    mine = counted.store.folder / "words" / "mine.txt"
+    mine.write_text("mine")
+    counted.store.clear()
+    assert mine.read_text() == "mine"
+
+
+def test_a_folder_by_a_relative_path_is_counted(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.txt").write_text(words_of(number, 150))
+    (folder / "5.jsonl").write_text('{"text": "w1 w2 w3"}\n{"text": "w2 w1"}\n')
+    monkeypatch.chdir(tmp_path)
+    counted.count(path=Path("texts"))
+    assert counted.tasks["count_words"] > 2

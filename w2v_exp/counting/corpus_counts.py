@@ -6,8 +6,7 @@ import hashlib
 import json
 import logging
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from w2v_exp.text.damage import Skipped, all_skipped
 from w2v_exp.text.documents import reading
 from w2v_exp.text.encoding import no_word, require_text_parts
 from w2v_exp.text.tokenizers import Tokenizer
-from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
+from w2v_exp.text.vocabulary import GivenVocabulary, Vocabulary, VocabularyRule
 from w2v_exp.text.word_bytes import Words
 
 _log = logging.getLogger(__name__)
@@ -100,14 +99,11 @@ def count_corpus(
         If a task cannot be executed.
     """
     require_text_parts(corpus, tokenizer, rule)
-    begun = time.time()
-    store.prepare()
     counting = _Counting(
         corpus, tokenizer, rule, windows, engine, store, shard_bytes or SHARD_BYTES, progress
     )
-    counted = counting.count()
-    store.evict(begun)
-    return counted
+    with store.in_use():
+        return counting.count()
 
 
 class Rows(NamedTuple):
@@ -134,7 +130,7 @@ class _Counting:
     def count(self) -> CountedText:
         """Return the counted text."""
         keys, skipped = self._count_words()
-        key = key_of(FORMAT, keys, _rule_key(self.rule), asdict(self.windows))
+        key = key_of(FORMAT, keys, self.rule.described(), asdict(self.windows))
         if found := self.store.find("counts", key):
             return _counted_text(found, skipped)
         with self.store.job(key) as folder:
@@ -207,18 +203,33 @@ class _Counting:
         documents = sum(shard.description["documents"] for shard in shards)
         if not any(shard.description["words"] for shard in shards):
             raise no_word(self.corpus, skipped)
-        vocabulary = self._vocabulary(files, shards, tokens, folder)
-        del shards
         ranked = folder / "vocabulary.arrays"
-        of_words = _write_ranked(ranked, vocabulary, self.windows)
-        size = min(self.windows.size, max(1, int(vocabulary.counts.sum()) - 1))
-        lookups = self._look_up(keys, ranked, of_words, size)
-        reach = min(size, max(1, _longest_segment(lookups) - 1))
-        rows = self._add(keys, lookups, ranked, reach, self.windows.shrinking, folder)
+        if isinstance(self.rule, GivenVocabulary) and self.rule.is_fixed and not self.windows.centre_words:
+            listed = Words.of(list(self.rule.words))
+            _write_ranked(ranked, listed, len(listed))
+            lookups = self._look_up(keys, ranked)
+            vocabulary = self._given_vocabulary(self.rule, lookups, ranked)
+        else:
+            vocabulary = self._vocabulary(files, shards, tokens, folder)
+            centres = self.windows.centre_words or len(vocabulary)
+            _write_ranked(ranked, Words.of(vocabulary.words), centres)
+            lookups = self._look_up(keys, ranked)
+        del shards
+        reach = min(self.windows.size, max(1, _longest_segment(lookups) - 1))
+        words = len(vocabulary)
+        rows = self._add(keys, lookups, ranked, words, reach, self.windows.shrinking, folder)
         if self.windows.shrinking and reach < self.windows.size:
-            others = self._add(keys, lookups, ranked, reach, False, folder)
+            others = self._add(keys, lookups, ranked, words, reach, False, folder)
             rows = _mixed_rows(rows, others, reach / self.windows.size)
-        _write_counted(self.store.path("counts", key), vocabulary, rows, tokens, documents)
+        about = {
+            "source": self.corpus.source,
+            "tokenizer": repr(self.tokenizer),
+            "vocabulary": repr(self.rule),
+            "windows": repr(self.windows),
+            "tokens": tokens,
+            "documents": documents,
+        }
+        _write_counted(self.store.path("counts", key), vocabulary, rows, about)
 
     def _vocabulary(
         self, files: list[Path], shards: Sequence[StoredArrays], tokens: int, folder: Path
@@ -237,8 +248,23 @@ class _Counting:
 
     # ------------------------------------------------------------ pairs
 
-    def _look_up(self, keys: list[str], ranked: Path, of_words: str, size: int) -> list[StoredArrays]:
+    def _given_vocabulary(
+        self, rule: GivenVocabulary, lookups: Sequence[StoredArrays], ranked: Path
+    ) -> Vocabulary:
+        """Return the vocabulary of given words, and write the file of these again, with their ids."""
+        listed = Words(StoredArrays(ranked)["words"])
+        totals = np.zeros(len(listed), np.int64)
+        for lookup in lookups:
+            totals[lookup["ranks"]] += lookup["counts"].astype(np.int64)
+        counts = dict(zip(listed.strings(), totals.tolist(), strict=True))
+        vocabulary = rule.select(counts)
+        absent = [word for word, count in counts.items() if not count]
+        _write_ranked(ranked, Words.of([*vocabulary.words, *absent]), len(listed))
+        return vocabulary
+
+    def _look_up(self, keys: list[str], ranked: Path) -> list[StoredArrays]:
         """Return the kept words of all shards."""
+        size, of_words = self.windows.size, StoredArrays(ranked).description["digest"]
         names = {shard: key_of(PAIRS_FORMAT, shard, of_words, size) for shard in dict.fromkeys(keys)}
         missing = [shard for shard, name in names.items() if self.store.find("lookups", name) is None]
         tasks = [
@@ -259,6 +285,7 @@ class _Counting:
         keys: list[str],
         lookups: list[StoredArrays],
         ranked: Path,
+        words: int,
         reach: int,
         shrinking: bool,
         folder: Path,
@@ -297,8 +324,7 @@ class _Counting:
             )
         self._run("pairs", tasks)
         files = [ShardFiles(str(paths[shard]), str(self.store.path("pairs", names[shard]))) for shard in keys]
-        words = len(StoredArrays(ranked)["ids"])
-        rows = words if self.windows.centre_words is None else min(self.windows.centre_words, words)
+        rows = min(self.windows.centre_words or words, words)
         plan = Path(f"{work}-plan.json")
         unit = 1 / reach if shrinking else 1.0
         division = plan_sums(plan, files, str(crossing), str(ranked), unit, rows)
@@ -337,20 +363,14 @@ def _is_whole(path: Path) -> bool:
     return False
 
 
-def _rule_key(rule: VocabularyRule) -> list[Any]:
-    return [type(rule).__qualname__, asdict(rule)]
-
-
-def _write_ranked(path: Path, vocabulary: Vocabulary, windows: Windows) -> str:
-    """Write the words in the order of their bytes, with their ids; return the digest of the words and centres."""
-    words = Words.of(vocabulary.words)
+def _write_ranked(path: Path, words: Words, centres: int) -> None:
+    """Write words in the order of their bytes, each with its id; ids below `centres` are centres."""
     ids = words.order()
-    is_centre = ids < (len(ids) if windows.centre_words is None else windows.centre_words)
+    is_centre = ids < centres
     content = words.take(ids).content
-    write_arrays(path, {"words": content, "ids": ids, "is_centre": is_centre})
     digest = hashlib.sha256(content.tobytes())
     digest.update(np.packbits(is_centre).tobytes())
-    return digest.hexdigest()
+    write_arrays(path, {"words": content, "ids": ids, "is_centre": is_centre}, digest=digest.hexdigest())
 
 
 def _longest_segment(lookups: Sequence[StoredArrays]) -> int:
@@ -375,7 +395,7 @@ def _mixed_rows(rows: Sequence[Rows], others: Sequence[Rows], share: float) -> l
 
 
 def _write_counted(
-    path: Path, vocabulary: Vocabulary, rows: Sequence[Rows], tokens: int, documents: int
+    path: Path, vocabulary: Vocabulary, rows: Sequence[Rows], about: Mapping[str, Any]
 ) -> None:
     lengths = np.concatenate([np.empty(0, np.int64), *(piece.lengths for piece in rows)])
     arrays: dict[str, list[NDArray[Any]]] = {
@@ -390,8 +410,7 @@ def _write_counted(
         for piece in pieces:
             digest.update(np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).data)
     content = Words.of(vocabulary.words).content
-    about = {"tokens": tokens, "documents": documents, "digest": digest.hexdigest()}
-    write_arrays(path, {"words": content, **arrays}, **about)
+    write_arrays(path, {"words": content, **arrays}, **about, digest=digest.hexdigest())
 
 
 def _counted_text(found: StoredArrays, skipped: Skipped) -> CountedText:

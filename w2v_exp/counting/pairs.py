@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.counting.arrays import StoredArrays, escaped, smallest, unescaped, write_arrays
 from w2v_exp.counting.store import key_of
+from w2v_exp.examples.counts import first_positions, span_sums
 from w2v_exp.text.chunks import move_positions
 from w2v_exp.text.word_bytes import Words
 
@@ -34,13 +35,6 @@ class Sums(NamedTuple):
 MERGED_AT_ONCE = 1 << 18  # sums whose arrays stay in the processor's cache
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64((1 << 32) - 1)
-
-
-def first_positions(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Return the first index of each distinct value of a sorted array."""
-    is_first = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-    return np.flatnonzero(is_first)
 
 
 def merge_sums(several: Sequence[Sums]) -> Sums:
@@ -98,10 +92,7 @@ def _merged(several: Sequence[Sums]) -> Sums:
 def _summed(keys: NDArray[np.uint64], weights: NDArray[Any]) -> Sums:
     """Return the sums of the weights of equal keys, which are in order."""
     firsts = first_positions(keys)
-    before = np.cumsum(weights, dtype=np.uint64)
-    sums = before[np.append(firsts[1:], len(weights)) - 1]
-    sums[1:] -= sums[:-1].copy()
-    return Sums(keys[firsts], sums)
+    return Sums(keys[firsts], span_sums(weights, firsts))
 
 
 def subtract_sums(sums: Sums, others: Sums) -> Sums:

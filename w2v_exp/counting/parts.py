@@ -11,10 +11,11 @@ from typing import Any
 from zlib import crc32
 
 from w2v_exp.errors import UserError, require_import
+from w2v_exp.files import expanded
 from w2v_exp.text.chunks import text_of_range, texts_of_files
 from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus, texts_of
 from w2v_exp.text.damage import Damage
-from w2v_exp.text.documents import BYTE_ORDER_MARK, TextFile, reading
+from w2v_exp.text.documents import BYTE_ORDER_MARK, TextFile, is_address, reading
 
 _LOOKED_AT = 1 << 16  # bytes
 # White space of one byte before something else. A part does not begin with white space, so that neither line ends nor
@@ -63,8 +64,8 @@ def divide(corpus: Corpus, size: int) -> list[Part]:
         file: TextFile = named.absolute()
         with reading(str(file)):
             length = file.stat().st_size
-        is_large = length > size and isinstance(file, Path)
-        if is_large and isinstance(corpus, FileCorpus) and corpus.is_cuttable(file):
+        is_large = length > size and isinstance(named, Path)
+        if is_large and isinstance(corpus, FileCorpus) and corpus.is_cuttable(named):
             parts += [Part(tuple(together))] if together else []
             together, held = [], 0
             cuts = [0, *_cuts(file, length, size), length]
@@ -125,7 +126,7 @@ def texts_of_part(corpus: Corpus, part: Part, damage: Damage) -> Iterator[Iterat
 
 
 def described(chosen: Any) -> dict[str, Any]:
-    """Return the class and settings of a corpus or tokenizer, for JSON.
+    """Return the class and settings of a corpus, tokenizer or rule, for JSON; with an absolute path.
 
     Raises
     ------
@@ -136,6 +137,9 @@ def described(chosen: Any) -> dict[str, Any]:
     if not hasattr(made, "__dataclass_fields__") or "<" in made.__qualname__:
         raise UserError(f"{made.__name__}: must be a dataclass of a module to be used in several processes.")
     settings = {setting.name: getattr(chosen, setting.name) for setting in fields(chosen)}
+    path = settings.get("path")
+    if path and not is_address(path) and not getattr(chosen, "is_pipe", False):
+        settings["path"] = str(expanded(path).absolute())
     return {"class": f"{made.__module__}:{made.__qualname__}", "settings": settings}
 
 

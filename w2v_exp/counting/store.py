@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,16 +16,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from w2v_exp.counting.arrays import StoredArrays
-from w2v_exp.files import DamagedFileError, is_locked, is_own, is_unfinished, locked, make_own, read_checked
+from w2v_exp.errors import UserError
+from w2v_exp.files import DamagedFileError, is_locked, is_own, locked, make_own, read_checked
 from w2v_exp.text.damage import Skipped
 
 _log = logging.getLogger(__name__)
 
 # Kinds of results, and the suffix of their files. A job's folder has what is of no use after it.
-KINDS = {"parts": ".json", "words": ".arrays", "lookups": ".arrays", "pairs": ".arrays", "counts": ".arrays"}
+COUNTS = "counts"
+KINDS = {"parts": ".json", "words": ".arrays", "lookups": ".arrays", "pairs": ".arrays", COUNTS: ".arrays"}
 JOBS = "jobs"
-_KEY = re.compile(r"[0-9a-f]{32}")
-_ABANDONED_SECONDS = 3600.0
+_NAME = r"[0-9a-f]{{32}}{0}|\.[0-9a-f]{{32}}{0}\.[0-9a-f]{{8}}"  # of a file, finished or not, by its suffix
+ABANDONED_SECONDS = 86_400.0  # after which a job that was killed is not expected to continue
 
 
 def key_of(*inputs: Any) -> str:
@@ -71,12 +74,24 @@ class CountStore:
 
         Raises
         ------
-        OSError
+        UserError
             If one cannot be made, or the folder contains other files.
         """
-        make_own(self.folder)
-        for kind in (*KINDS, JOBS):
-            (self.folder / kind).mkdir(exist_ok=True)
+        with self._stored():
+            make_own(self.folder)
+            for kind in (*KINDS, JOBS):
+                (self.folder / kind).mkdir(exist_ok=True)
+
+    @contextmanager
+    def _stored(self) -> Iterator[None]:
+        """Convert the errors of storing results; those of reading a corpus are `CorpusError`."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"{self.folder}: counts cannot be stored there ({error.strerror or error}). Make room or give access, "
+                "or set cache.folder to another folder."
+            ) from error
 
     def find(self, kind: str, key: str, *, check: bool = True) -> StoredArrays | None:
         """Return a result, or None if there is none; one that is damaged is removed.
@@ -110,6 +125,28 @@ class CountStore:
             return None
 
     @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep results that are used in the block; afterwards, remove others until the limit holds.
+
+        Raises
+        ------
+        UserError
+            If the folders cannot be made, or the block raises an `OSError`.
+        """
+        self.prepare()
+        begun = time.time()
+        lock = self.folder / JOBS / f"{secrets.token_hex(8)}.lock"
+        with ExitStack() as held:
+            with suppress(OSError):  # where files have no locks
+                held.enter_context(locked(lock))
+            try:
+                with self._stored():
+                    yield
+            finally:
+                lock.unlink(missing_ok=True)
+        self.evict(begun)
+
+    @contextmanager
     def job(self, key: str) -> Iterator[Path]:
         """Hold the folder of a job, with what an attempt that was killed has left; it is deleted at the end.
 
@@ -134,31 +171,51 @@ class CountStore:
         for kind, suffix in KINDS.items():
             with suppress(OSError):
                 for path in (self.folder / kind).iterdir():
-                    is_result = path.suffix == suffix and _KEY.fullmatch(path.stem)
-                    if not (
-                        is_result or is_unfinished(path.name, [re.sub(r"^\.|\.[0-9a-f]{8}$", "", path.name)])
-                    ):
+                    if not re.fullmatch(_NAME.format(re.escape(suffix)), path.name):
                         continue
                     with suppress(OSError):
                         status = path.stat()
                         found.append(Kept(path, status.st_size, status.st_mtime))
         return sorted(found, key=lambda each: -each.used)
 
+    def texts(self) -> list[tuple[dict[str, Any] | None, int, float]]:
+        """Return description (None: damaged), bytes and time of last use of the counts of each text, latest first."""
+        found: list[tuple[dict[str, Any] | None, int, float]] = []
+        for path, size, used in self.kept():
+            if path.parent.name == COUNTS and not path.name.startswith("."):
+                description = None
+                with suppress(OSError, DamagedFileError):
+                    description = StoredArrays(path).description
+                found.append((description, size, used))
+        return found
+
     def evict(self, since: float) -> None:
         """Remove the least recently used results until the limit holds, but none that was used after a time."""
         if not is_own(self.folder):
             return
-        size = 0
-        now = time.time()
+        self._remove_jobs(ABANDONED_SECONDS)
+        size, now = 0, time.time()
+        since = min([since, *self._begins()])
         for path, length, used in self.kept():
             size += length
-            is_left = path.name.startswith(".") and now - used > _ABANDONED_SECONDS
-            if is_left or (size > self.limit_gb * 1e9 and used < min([since, *self._begins()])):
+            is_left = path.name.startswith(".") and now - used > ABANDONED_SECONDS
+            if is_left or (size > self.limit_gb * 1e9 and used < since):
                 with suppress(OSError):
                     path.unlink()
 
+    def _remove_jobs(self, older_than: float) -> None:
+        """Remove the folders of jobs that were not touched for so many seconds and that no process holds."""
+        with suppress(OSError):
+            for folder in (self.folder / JOBS).iterdir():
+                with suppress(OSError):
+                    if not folder.is_dir() or time.time() - folder.stat().st_mtime < older_than:
+                        continue
+                    lock = folder.with_name(f"{folder.name}.lock")
+                    if not (lock.exists() and is_locked(lock)):
+                        _remove(folder)
+
     def _begins(self) -> Iterator[float]:
-        """Yield the time at which each job that is being done began."""
+        """Yield the time at which each use began that has not ended."""
         with suppress(OSError):
             for lock in (self.folder / JOBS).glob("*.lock"):
                 with suppress(OSError):
@@ -166,14 +223,15 @@ class CountStore:
                         yield lock.stat().st_mtime
 
     def clear(self) -> tuple[int, int]:
-        """Remove all results and abandoned jobs; return the number of texts and bytes."""
+        """Remove all results; return the number of texts and of bytes."""
         if not is_own(self.folder):
             return 0, 0
+        self._remove_jobs(0.0)
         kept = self.kept()
         for path, _, _ in kept:
             with suppress(OSError):
                 path.unlink()
-        return sum(path.parent.name == "counts" for path, _, _ in kept), sum(size for _, size, _ in kept)
+        return sum(path.parent.name == COUNTS for path, _, _ in kept), sum(size for _, size, _ in kept)
 
 
 def _remove(folder: Path) -> None:

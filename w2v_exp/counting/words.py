@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -267,8 +265,3 @@ def select_vocabulary(candidates: Sequence[StoredArrays], rule: VocabularyRule, 
     for found in candidates:
         counts.update(zip(Words(found["words"]).strings(), found["counts"].tolist(), strict=True))
     return rule.select(counts, tokens)
-
-
-def described_rule(rule: VocabularyRule) -> dict[str, Any]:
-    """Return a rule as part of a key."""
-    return {"class": type(rule).__qualname__, **asdict(rule)}

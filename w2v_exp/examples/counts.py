@@ -163,10 +163,10 @@ def count_sorted(keys: NDArray[np.uint32], weight_bits: int) -> Packed:
     """
     if weight_bits:
         pairs = keys >> np.uint32(weight_bits)
-        firsts = _firsts(pairs)
-        weights = _sums(keys & np.uint32((1 << weight_bits) - 1), firsts)
+        firsts = first_positions(pairs)
+        weights = span_sums(keys & np.uint32((1 << weight_bits) - 1), firsts)
     else:
-        pairs, firsts = keys, _firsts(keys)
+        pairs, firsts = keys, first_positions(keys)
         weights = np.diff(firsts, append=len(keys)).astype(np.uint64)
     counted: Packed = pairs[firsts].astype(np.uint64)
     counted <<= np.uint64(KEY_BITS)
@@ -185,22 +185,22 @@ def merge(runs: list[Packed]) -> Packed:
         return np.empty(0, np.uint64)
     ordered = np.concatenate(runs)
     ordered.sort()
-    firsts = _firsts(pairs_of(ordered))
-    weights = _sums(weights_of(ordered), firsts)
+    firsts = first_positions(pairs_of(ordered))
+    weights = span_sums(weights_of(ordered), firsts)
     ordered = ordered[firsts]
     ordered &= np.uint64(((1 << KEY_BITS) - 1) << KEY_BITS)
     ordered |= weights
     return ordered
 
 
-def _firsts(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
+def first_positions(ordered: NDArray[np.generic]) -> NDArray[np.intp]:
     """Return the first index of each distinct value of a sorted array."""
     is_first = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
     return np.flatnonzero(is_first)
 
 
-def _sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[np.uint64]:
+def span_sums(weights: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[np.uint64]:
     """Return the sums of spans.
 
     ``np.add.reduceat`` takes five times as long for short ones.

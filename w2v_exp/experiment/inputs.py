@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +116,8 @@ def _count_text(plan: Plan) -> CountedText:
 def _count_store(plan: Plan) -> Iterator[CountStore]:
     """Yield the cache of counts; without one a temporary folder in the folder of caches."""
     if isinstance(plan.cache, TextCache) and describe_tokenizer(plan.tokenizer):
+        with suppress(OSError):  # reported by the store
+            plan.cache.prepare()  # else its folder would seem to have other files
         yield CountStore(plan.cache.counts_path, plan.cache.counts_gb)
         return
     base = cache_folder()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from w2v_exp.counting.store import CountStore
 from w2v_exp.errors import SuggestingParser, UserError, require_whole
 from w2v_exp.files import TAG, replacing
 from w2v_exp.machine import readable_bytes
@@ -191,7 +192,7 @@ def cache_parser() -> argparse.ArgumentParser:
     """Return the parser of ``w2v-exp cache``."""
     parser = SuggestingParser(
         prog="w2v-exp cache",
-        description="List or clear the cache of encoded texts. Downloaded corpora are listed and never removed.",
+        description="List or clear the cache of texts and counts. Downloaded corpora are listed and never removed.",
     )
     parser.add_argument(
         "action", choices=["list", "clear"], help="print the texts in the cache, or remove them"
@@ -206,11 +207,18 @@ def manage_cache(arguments: list[str]) -> int:
     cache, console = TextCache(folder=given.folder), visible_console()
     if given.action == "list":
         list_texts(cache, console)
+        list_counts(CountStore(cache.counts_path), console)
         if given.folder is None:
             list_downloads(Text8Corpus.folder(), console)
     else:
         entries, size = cache.clear()
         _print(console, f"{_texts(entries)} of {readable_bytes(size)} removed from {cache.path}")
+        counts = CountStore(cache.counts_path)
+        counted, size = counts.clear()
+        if size:
+            _print(
+                console, f"Counts of {_texts(counted)}, {readable_bytes(size)}, removed from {counts.folder}"
+            )
     return 0
 
 
@@ -229,6 +237,25 @@ def list_texts(cache: TextCache, console: Console) -> None:
         figures = f"{entry.tokens:,} tokens, {segments}{readable_bytes(entry_size)}, last used {when}"
         _print(console, f"\n{entry.source}", style="bold")
         _print(console, f"  {figures}\n  {entry.tokenizer}\n  {entry.vocabulary}")
+
+
+def list_counts(store: CountStore, console: Console) -> None:
+    """Print source, size and settings of each text whose pairs are counted, newest use first."""
+    size = sum(each.size for each in store.kept())
+    if not size:
+        return
+    texts = store.texts()
+    about = "with the words and pairs of their shards"
+    _print(console, f"\nCounts of {_texts(len(texts))}, {about}: {readable_bytes(size)} in {store.folder}")
+    for description, bytes_of_text, used in texts:
+        if description is None:
+            _print(console, f"\n{readable_bytes(bytes_of_text)}, damaged; made again when it is needed")
+            continue
+        when = datetime.fromtimestamp(used).strftime("%Y-%m-%d %H:%M")
+        figures = f"{description['tokens']:,} tokens, {readable_bytes(bytes_of_text)}, last used {when}"
+        settings = (description[name] for name in ("tokenizer", "vocabulary", "windows"))
+        _print(console, f"\n{description['source']}", style="bold")
+        _print(console, "\n  ".join(["  " + figures, *settings]))
 
 
 def list_downloads(folder: Path, console: Console) -> None:

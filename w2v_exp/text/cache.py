@@ -487,7 +487,7 @@ def entry_key(corpus: Corpus, tokenizer: Tokenizer, rule: VocabularyRule) -> str
         "segment_end": segment_end_of(corpus),
         "base": str(base.absolute()) if (base := getattr(corpus, "base", None)) else None,  # of names
         "tokenizer": described,
-        "vocabulary": asdict(rule),
+        "vocabulary": rule.described(),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
 

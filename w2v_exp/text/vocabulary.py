@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import compress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +18,7 @@ from w2v_exp.errors import (
     SettingError,
     ShortRepr,
     check_number,
+    check_path,
     check_whole,
     require_array,
     require_kind,
@@ -20,6 +26,7 @@ from w2v_exp.errors import (
     short,
     wrong_kind,
 )
+from w2v_exp.files import expanded
 
 
 def require_words(key: str, words: object) -> None:
@@ -75,6 +82,82 @@ class VocabularyRule:
         kept.sort(key=counts.__getitem__, reverse=True)  # words of the same count stay in their order
         words = kept[: self.max_size]
         return Vocabulary(words, np.fromiter(map(counts.__getitem__, words), np.int64, len(words)))
+
+    def described(self) -> dict[str, Any]:
+        """Return all that the selection depends on, for JSON."""
+        return asdict(self)
+
+
+_TABLE = "id\tword\tcount"  # begins the file ``vocabulary.tsv`` of a run
+_ESCAPED = re.compile(r"\\|'+[-=+@\t\r]")  # in a cell of it that differs from the word
+
+
+@dataclass(frozen=True)
+class GivenVocabulary(VocabularyRule):
+    """The words of a file that occur in the text.
+
+    The other settings drop some of them.
+
+    Parameters
+    ----------
+    path : str
+        A file of words, one on each line, in UTF-8, or the file ``vocabulary.tsv`` of an earlier run. Their order has
+        no effect.
+
+    Raises
+    ------
+    SettingError
+        If the file cannot be read or has no word.
+    """
+
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_path(self, "path", "the path of a file of words")
+        if not self.path:
+            raise SettingError("path", "", "is empty; name a file of words.")
+        if not self.words:
+            raise SettingError("path", self.path, "has no word.")
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of the file."""
+        try:
+            lines = expanded(self.path).read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SettingError("path", self.path, f"cannot be read: {reason}.") from error
+        lines = [line.removesuffix("\r") for line in lines]
+        if lines[0] != _TABLE:
+            return frozenset(lines) - {""}
+        rows = csv.reader([line for line in lines[1:] if line], delimiter="\t")
+        words = [row[1] if len(row) == len(_TABLE.split("\t")) else "" for row in rows]
+        for number, word in enumerate(words, start=2):
+            if not word or _ESCAPED.match(word) or "\\" in word:
+                raise SettingError(
+                    "path",
+                    self.path,
+                    f"line {number:,} has no word, or one with escaped characters; drop the line.",
+                )
+        return frozenset(words)
+
+    def select(self, counts: Mapping[str, int], tokens: int | None = None) -> Vocabulary:
+        """Return the vocabulary of the words of the file, of a text with these words and their counts."""
+        require_kind("counts", counts, Mapping, "a mapping of words to their counts")
+        tokens = sum(counts.values()) if tokens is None else tokens
+        given = self.words
+        return super().select({word: count for word, count in counts.items() if word in given}, tokens)
+
+    def described(self) -> dict[str, Any]:
+        """Return all that the selection depends on; of the file, its words."""
+        words = "\n".join(sorted(self.words)).encode(errors="surrogatepass")
+        return {**asdict(self), "path": hashlib.sha256(words).hexdigest()}
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all of the words are kept, whatever their counts are."""
+        return self == GivenVocabulary(path=self.path)
 
 
 @dataclass(frozen=True, repr=False)
