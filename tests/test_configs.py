@@ -26,6 +26,9 @@ from w2v_exp.training.schedules import Constant, Linear
 
 NEEDED = {
     "corpus=file": ["corpus.path=README.md"],
+    "vocabulary=given": ["vocabulary.path=README.md"],
+    "counting=dask": ["labels=counts"],
+    "counting=slurm": ["labels=counts"],
     "corpus=text": ["corpus.text=some words"],
     "initialization=from_file": ["initialization.path=README.md"],
     "initialization=from_run": ["initialization.run=a_run"],

@@ -204,7 +204,7 @@ class CountStore:
                     path.unlink()
 
     def _remove_jobs(self, older_than: float) -> None:
-        """Remove the folders of jobs that were not touched for so many seconds and that no process holds."""
+        """Remove the folders of jobs that no process holds and that are older than a number of seconds."""
         with suppress(OSError):
             for folder in (self.folder / JOBS).iterdir():
                 with suppress(OSError):
