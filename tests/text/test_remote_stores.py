@@ -185,6 +185,12 @@ def test_requests_of_blocks_are_repeated_where_the_connection_breaks(s3, web_ser
             read("s3://texts/a.txt")
 
 
+def test_the_proxy_of_the_environment_is_used_for_stores(s3, web_server):
+    web_server.files["http://no.such.host/texts/a.txt"] = TEXT
+    with environment(AWS_ENDPOINT_URL="http://no.such.host", HTTP_PROXY=web_server.url, NO_PROXY=""):
+        assert read("s3://texts/a.txt") == TEXT
+
+
 async def _no_sleep(_seconds):
     """Wait for nothing."""
 

@@ -101,6 +101,13 @@ def test_a_redirect_is_followed(web_server):
     assert read(f"{web_server.url}/a.txt") == TEXT
 
 
+def test_the_proxy_of_the_environment_is_used(web_server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", web_server.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    web_server.files["http://no.such.host/a.txt"] = TEXT
+    assert read("http://no.such.host/a.txt") == TEXT
+
+
 def test_a_server_that_refuses_heads_is_asked_for_the_file(web_server):
     web_server.has_heads = False
     web_server.files["/a.txt"] = TEXT

@@ -357,7 +357,8 @@ def _filesystem(address: str) -> Any:
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"local_expiry_check": True},  # compares the ETag of each answer, without a request for it
-    "gs": {"version_aware": True},  # reads the generation that was listed
+    # Reads the generation that was listed, by the proxy of the environment.
+    "gs": {"version_aware": True, "session_kwargs": {"trust_env": True}},
 }
 
 
