@@ -15,6 +15,7 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from properties import examples
 
+from w2v_exp.counting import sums, words
 from w2v_exp.counting.corpus_counts import Windows, count_corpus
 from w2v_exp.counting.engines import Task
 from w2v_exp.counting.store import CountStore
@@ -110,6 +111,7 @@ def count_by_shards(
     rule=rules,
     windows=windows,
     size=st.integers(1, 100),
+    at_once=st.sampled_from([1, 4, 1 << 20]),
 )
 @property_settings(max_examples=examples(60))
 def test_counts_by_shards_are_those_in_memory(
@@ -119,8 +121,12 @@ def test_counts_by_shards_are_those_in_memory(
     rule: VocabularyRule,
     windows: Windows,
     size: int,
+    at_once: int,
 ) -> None:
-    with TemporaryDirectory() as place:
+    with TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        for name in ("SUMMED_AT_ONCE", "SORTED_AT_ONCE", "OF_TASK", "MOST_WAITING"):
+            patch.setattr(sums, name, at_once)
+        patch.setattr(words, "MERGED_WORDS", 3 * at_once)
         folder = Path(place) / "texts"
         folder.mkdir()
         for number, text in enumerate(texts):

@@ -48,7 +48,7 @@ def merge_sums(several: Sequence[Sums]) -> Sums:
     if number:
         sample = np.sort(np.concatenate([_sampled(sums.keys, total) for sums in several]))
         bounds = np.unique(sample[np.arange(1, number + 1) * len(sample) // (number + 1)])
-    cuts = [[0, *sums.keys.searchsorted(bounds.astype(sums.keys.dtype)), len(sums.keys)] for sums in several]
+    cuts = [[0, *_positions(sums.keys, bounds), len(sums.keys)] for sums in several]
     merged = []
     for k in range(len(bounds) + 1):
         spans = [slice(*ends[k : k + 2]) for ends in cuts]
@@ -66,6 +66,14 @@ def merge_sums(several: Sequence[Sums]) -> Sums:
 
 def _sampled(keys: NDArray[Any], total: int) -> NDArray[np.uint64]:
     return keys[:: max(1, total >> 16)].astype(np.uint64)
+
+
+def _positions(keys: NDArray[Any], bounds: NDArray[np.uint64]) -> list[int]:
+    """Return the number of keys below each bound; keys of other bytes than the bounds would be copied."""
+    largest = np.iinfo(keys.dtype).max
+    found = keys.searchsorted(np.minimum(bounds, largest).astype(keys.dtype))
+    positions: list[int] = np.where(bounds > largest, len(keys), found).tolist()
+    return positions
 
 
 def _merged(several: Sequence[Sums]) -> Sums:
@@ -146,17 +154,20 @@ class PairSums:
         self._buffer = np.empty(min(BUFFERED, max(1, n * reach)), np.uint64)
         numbers = ids.astype(np.uint32)
         right = contexts_behind(n, ends) if len(ends) else None
-        span = max(1, min(_SPAN, BUFFERED // max(1, reach)))
-        if self._weight_bits is None or reach > span:
-            for distance in range(1, reach + 1):
-                for start in range(0, n - distance, _SPAN):
-                    self._add(numbers, right, start, min(start + _SPAN, n - distance), distance)
-                if self._weight_bits is None:
-                    self._flush(distance)
-        else:
-            for start in range(0, n, span):
-                for distance in range(1, reach + 1):
-                    self._add(numbers, right, start, min(start + span, n - distance), distance)
+        farthest = [
+            reach if right is None else min(reach, int(right[start : start + _SPAN].max()))
+            for start in range(0, n, _SPAN)
+        ]
+        if self._weight_bits is not None:
+            for number, distances in enumerate(farthest):
+                for distance in range(1, distances + 1):
+                    self._add(numbers, right, number * _SPAN, distance)
+        else:  # keys of one distance after the other
+            for distance in range(1, max(farthest, default=0) + 1):
+                for number, distances in enumerate(farthest):
+                    if distance <= distances:
+                        self._add(numbers, right, number * _SPAN, distance)
+                self._flush(distance)
         self._flush(reach)
         sums = merge_sums(self._runs)
         return Sums(sums.keys.astype(np.uint64, copy=False), sums.weights.astype(np.uint64, copy=False))
@@ -166,10 +177,10 @@ class PairSums:
         numbers: NDArray[np.uint32],
         right: NDArray[np.int64] | None,
         start: int,
-        stop: int,
         distance: int,
     ) -> None:
-        """Add the keys of the pairs whose first tokens are at positions start to stop."""
+        """Add the keys of the pairs whose first tokens are in the span from a position on."""
+        stop = min(start + _SPAN, len(numbers) - distance)
         if start >= stop:
             return
         one, other = numbers[start:stop], numbers[start + distance : stop + distance]
