@@ -19,11 +19,11 @@ from w2v_exp.counting.arrays import StoredArrays, write_arrays
 from w2v_exp.counting.engines import Engine, Task
 from w2v_exp.counting.pairs import FORMAT as PAIRS_FORMAT
 from w2v_exp.counting.parts import Part, as_json, described, divide
-from w2v_exp.counting.store import CountStore, key_of
+from w2v_exp.counting.store import CountStore, PartResult, key_of
 from w2v_exp.counting.sums import ShardFiles, plan_sums
 from w2v_exp.counting.words import FORMAT as WORDS_FORMAT
 from w2v_exp.counting.words import select_vocabulary, word_ranges
-from w2v_exp.errors import CorpusError
+from w2v_exp.errors import UserError
 from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import PairCounts, mixed_counts
 from w2v_exp.files import DamagedFileError, write_checked
@@ -129,62 +129,78 @@ class _Counting:
 
     def count(self) -> CountedText:
         """Return the counted text."""
-        keys, skipped = self._count_words()
-        key = key_of(FORMAT, keys, self.rule.described(), asdict(self.windows))
-        if found := self.store.find("counts", key):
-            return _counted_text(found, skipped)
+        parts = divide(self.corpus, self.shard_bytes)
+        inputs = {
+            "format": WORDS_FORMAT,
+            "tokenizer": describe_tokenizer(self.tokenizer) or described(self.tokenizer),
+            "segment_end": segment_end_of(self.corpus),
+            "size": self.shard_bytes,
+        }
+        names = [key_of(inputs, *self._part_inputs(part)) for part in parts]
+        results = [self.store.part(name) for name in names]
+        known = [result for result in results if result is not None]
+        if len(known) < len(names) or not (found := self.store.find("counts", self._key(known))):
+            known = self._count_words(parts, names, inputs)
+            found = self._count_pairs(known)
+        skipped = all_skipped([part.skipped for part in known])
+        warn_of_skipped(self.corpus, skipped)
+        return _counted_text(found, skipped)
+
+    def _key(self, parts: Sequence[PartResult]) -> str:
+        """Return the key of the counts of these parts."""
+        shards = [shard for part in parts for shard in part.shards]
+        return key_of(FORMAT, shards, self.rule.described(), asdict(self.windows))
+
+    def _count_pairs(self, parts: Sequence[PartResult]) -> StoredArrays:
+        """Return the counts of the pairs of all parts."""
+        key = self._key(parts)
         with self.store.job(key) as folder:
             if found := self.store.find("counts", key):  # another process has made it meanwhile
-                return _counted_text(found, skipped)
-            self._sum(keys, key, folder, skipped)
-        made = self.store.find("counts", key, check=False)
+                return found
+            self._sum(parts, key, folder)
+            made = self.store.find("counts", key, check=False)
         if made is None:
-            raise CorpusError(f"{self.store.folder}: the counts just written are gone. Repeat the command.")
-        return _counted_text(made, skipped)
+            raise self._results_gone()
+        return made
+
+    def _results_gone(self) -> UserError:
+        return UserError(f"{self.store.folder}: results of finished tasks are gone. Repeat the command.")
 
     # ------------------------------------------------------------ words
 
-    def _count_words(self) -> tuple[list[str], Skipped]:
-        """Return the keys of all shards, whose words and ids are in the store, and what was skipped."""
-        parts = divide(self.corpus, self.shard_bytes)
-        described_tokenizer = describe_tokenizer(self.tokenizer) or described(self.tokenizer)
-        settings = {
-            "corpus": described(self.corpus),
-            "tokenizer": described(self.tokenizer),
-            "segment_end": segment_end_of(self.corpus),
-            "words": described_tokenizer,
-            "size": self.shard_bytes,
-        }
-        of_text = [WORDS_FORMAT, settings["words"], settings["segment_end"], self.shard_bytes]
-        keys = [key_of(*of_text, *self._part_inputs(part)) for part in parts]
-        missing = [number for number, key in enumerate(keys) if not self._has_words(key)]
-        if missing:
-            listed = [*map(as_json, parts)]
-            with self.store.job(key_of(of_text, keys)) as folder:
-                setup = folder / "corpus.json"
-                write_checked(setup, {**settings, "parts": listed, "keys": keys}, durable=False)
-                common = {"folder": str(self.store.folder), "setup": str(setup)}
-                tasks = [_task("words:count_words", **common, number=number) for number in missing]
-                self._run("words", tasks)
-        found = [self.store.part(key) for key in keys]
-        parts_found = [part for part in found if part is not None]
-        if len(parts_found) < len(found):
-            raise CorpusError(f"{self.store.folder}: results of tasks are gone. Repeat the command.")
-        skipped = all_skipped([part.skipped for part in parts_found])
-        warn_of_skipped(self.corpus, skipped)
-        return [shard for part in parts_found for shard in part.shards], skipped
+    def _count_words(
+        self, parts: Sequence[Part], names: Sequence[str], inputs: dict[str, Any]
+    ) -> list[PartResult]:
+        """Return the results of all parts, whose shards are in the store."""
+        with self.store.job(key_of(names)) as folder:
+            missing = [number for number, name in enumerate(names) if not self._has_words(name)]
+            setup = {
+                "corpus": described(self.corpus),
+                "tokenizer": described(self.tokenizer),
+                "inputs": inputs,
+                "parts": [*map(as_json, parts)],
+                "keys": names,
+            }
+            write_checked(folder / "corpus.json", setup, durable=False)
+            common = {"folder": str(self.store.folder), "setup": str(folder / "corpus.json")}
+            self._run("words", [_task("words:count_words", **common, number=number) for number in missing])
+        results = [self.store.part(name) for name in names]
+        found = [result for result in results if result is not None]
+        if len(found) < len(results):
+            raise self._results_gone()
+        return found
 
     def _part_inputs(self, part: Part) -> list[Any]:
         """Return all that the text of a part depends on, as far as it is seen without reading."""
-        if not part.files:
-            return [described(self.corpus)]
+        if not part.files:  # its changes cannot be recognised, so it is read each time
+            return [secrets.token_hex(16)]
         settings = described(self.corpus)
         settings["settings"] = {**settings["settings"], "path": None}
         status: list[Any] = []
         for file in part.files:
             with reading(str(file)):
                 state = state_of(file)
-            # A file whose changes cannot be recognised is read each time.
+            # Likewise a file.
             status.append(secrets.token_hex(16) if state is None else state)
         status += [part.start, part.stop] if part.stop else []
         return [settings, status]
@@ -195,14 +211,15 @@ class _Counting:
 
     # ------------------------------------------------------------ vocabulary
 
-    def _sum(self, keys: list[str], key: str, folder: Path, skipped: Skipped) -> None:
+    def _sum(self, parts: Sequence[PartResult], key: str, folder: Path) -> None:
         """Select the vocabulary, and write the counts of all shards."""
+        keys = [shard for part in parts for shard in part.shards]
         files = [self.store.path("words", shard) for shard in keys]
         shards = [StoredArrays(file) for file in files]
         tokens = sum(shard.description["tokens"] for shard in shards)
         documents = sum(shard.description["documents"] for shard in shards)
         if not any(shard.description["words"] for shard in shards):
-            raise no_word(self.corpus, skipped)
+            raise no_word(self.corpus, all_skipped([part.skipped for part in parts]))
         ranked = folder / "vocabulary.arrays"
         if isinstance(self.rule, GivenVocabulary) and self.rule.is_fixed and not self.windows.centre_words:
             listed = Words.of(list(self.rule.words))

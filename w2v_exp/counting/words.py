@@ -44,10 +44,11 @@ def count_words(folder: str, setup: str, number: int) -> None:
     corpus = remade(settings["corpus"])
     damage = Damage(skip=getattr(corpus, "on_error", "stop") == "skip")
     texts = texts_of_part(corpus, part, damage)
-    limit = None if part.stop else 2 * settings["size"]
+    inputs = settings["inputs"]
+    limit = None if part.stop else 2 * inputs["size"]
     shards = []
-    for shard in _shards(texts, settings["segment_end"], limit, part.continues):
-        key = key_of(FORMAT, settings["words"], shard.digest())
+    for shard in _shards(texts, inputs["segment_end"], limit, part.continues):
+        key = key_of(FORMAT, inputs["tokenizer"], shard.digest())
         if store.find("words", key) is None:
             shard.write(store.path("words", key), tokenizer)
         shards.append(key)
