@@ -60,3 +60,69 @@ def test_a_run_on_counts_of_shards_is_that_on_ids(
     assert found[0].words == found[1].words
     np.testing.assert_array_equal(found[0].input, found[1].input)
     np.testing.assert_array_equal(found[0].output, found[1].output)
+
+
+@pytest.mark.parametrize(
+    ("choices", "reason"),
+    [
+        (["labels=sparse"], "labels=sparse"),
+        (["subsampling=paper"], "subsampling=paper"),
+        (["validation=held_out"], "validation.share=0.05"),
+        (["bootstrap=5"], "bootstrap=5"),
+        (["objective=negative_sampling"], "objective=negative_sampling"),
+        (["slices=files"], "slices"),
+        (["estimate=true"], "estimate=true"),
+    ],
+)
+def test_an_engine_of_several_machines_is_refused_where_the_order_of_words_is_needed(
+    command: Command, text: Path, choices: list[str], reason: str
+) -> None:
+    done = command(*RUN, "counting=dask", *choices)
+    assert done.returncode == 2
+    assert "counting=dask: counts pairs, and " + reason in done.stderr
+    assert "needs the order of the words. Use counting=local." in done.stderr
+
+
+def test_a_long_text_whose_order_is_needed_is_read_as_ids(
+    command: Command, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "LONG_TEXT", 0)
+    monkeypatch.setenv("W2V_EXP_CACHE", str(text.parent / "cache"))
+    done = command(*RUN, "validation=held_out", "validation.block=100", "tokenizer=whitespace")
+    assert done.returncode == 0, done.stderr
+    assert not (text.parent / "cache/counts").exists()
+
+
+def test_counts_without_a_cache_leave_nothing(
+    command: Command, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "LONG_TEXT", 0)
+    monkeypatch.setenv("W2V_EXP_CACHE", str(text.parent / "cache"))
+    done = command(*RUN, "cache=none", "tokenizer=whitespace", "counting.workers=1")
+    assert done.returncode == 0, done.stderr
+    assert not list((text.parent / "cache").iterdir())
+
+
+def test_counts_are_listed_and_cleared(command: Command, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "LONG_TEXT", 0)
+    folder = text.parent / "kept"
+    run = [*RUN, f"cache.folder={folder}", "tokenizer=whitespace", "counting.workers=1"]
+    assert command(*run).returncode == command(*run, "seed=1").returncode == 0
+    assert (folder / "counts/counts").is_dir()
+    listed = command("cache", "list", "--folder", str(folder)).stdout
+    assert "Counts of 1 text, with the words and pairs of their shards: " in listed
+    assert "\ntext.txt\n  4,000 tokens, " in listed
+    cleared = command("cache", "clear", "--folder", str(folder)).stdout
+    assert "Counts of 1 text, " in cleared
+    assert not list((folder / "counts/counts").iterdir())
+
+
+def test_a_text_without_pairs_is_refused(
+    command: Command, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "LONG_TEXT", 0)
+    done = command(*RUN, "vocabulary.min_count=100000", "tokenizer=whitespace", "counting.workers=1")
+    assert done.returncode == 2
+    assert (
+        "There is no pair to train on: of the text's 4000 tokens the vocabulary keeps 0, and" in done.stderr
+    )
