@@ -6,6 +6,7 @@ progress, but all results are on disk: the same command continues.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import re
 import secrets
@@ -44,6 +45,7 @@ SURVEY_SECONDS = 2.0  # between looks at the cluster, whose workers come and go
 # and Dask gives a task up that was on a fourth one that died.
 PER_THREAD = 2
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # options of mallopt
 _SAME = ("python", "dask", "distributed")  # versions that client, scheduler and workers must share
 
 
@@ -358,7 +360,21 @@ def _execute(function: str, arguments: dict[str, Any], mark: Mark) -> None:
     """Execute a task in a worker, which may have connected after the others were checked."""
     if problem := _worker_problem(mark):
         raise UserError(f"counting=dask: a worker on {gethostname()} {problem}")
+    _keep_freed_memory()
     Task(function, arguments).execute()
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let this process keep the memory of arrays for the next ones, as a process without threads does.
+
+    Dask sets MALLOC_TRIM_THRESHOLD_ and executes tasks in a thread. So each array was made of new pages, which the
+    kernel has to clear: counting took 3.5 s of processor time for 30 MB instead of 2.3 s.
+    """
+    with suppress(OSError, AttributeError):  # not by glibc
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_MMAP_THRESHOLD, 32 << 20)  # the largest value
+        set_option(_TRIM_THRESHOLD, 256 << 20)
 
 
 @contextmanager
