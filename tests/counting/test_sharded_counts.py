@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from properties import examples
 from w2v_exp.counting import sums, words
 from w2v_exp.counting.corpus_counts import Windows, count_corpus
 from w2v_exp.counting.engines import Task
+from w2v_exp.counting.parts import divide
 from w2v_exp.counting.store import CountStore
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.counted_text import CountedText
@@ -104,6 +106,9 @@ def count_by_shards(
     return count_corpus(corpus, tokenizer, rule, windows, InProcess(), CountStore(folder), shard_bytes=size)
 
 
+RULE, WINDOWS = VocabularyRule(min_count=2), Windows(3, shrinking=True)
+
+
 @given(
     texts=st.lists(texts, min_size=1, max_size=4),
     boundaries=st.sampled_from(["none", "line", "document"]),
@@ -145,9 +150,31 @@ def test_counts_by_shards_are_those_in_memory(
         assert_same(counted, text, windows)
 
 
-# ---------------------------------------------------------------- results that are used again
+@given(
+    rows=st.lists(texts, min_size=1, max_size=8),
+    boundaries=st.sampled_from(["none", "line", "document"]),
+    windows=windows,
+    size=st.integers(1, 120),
+)
+@property_settings(max_examples=examples(30))
+def test_json_lines_are_counted_by_ranges_of_rows(
+    rows: list[str], boundaries: str, windows: Windows, size: int
+) -> None:
+    with TemporaryDirectory() as place:
+        file = Path(place) / "rows.jsonl"
+        file.write_text("\n".join(json.dumps({"text": row, "n": 1}) for row in rows))
+        corpus = FileCorpus(str(file), boundaries)
+        try:
+            text = encode_text(corpus, WhitespaceTokenizer(), RULE)
+        except CorpusError:
+            return
+        parts = divide(corpus, size)
+        assert all(part.of_rows for part in parts) or len(parts) == 1
+        counted = count_by_shards(corpus, WhitespaceTokenizer(), RULE, windows, Path(place) / "counts", size)
+        assert_same(counted, text, windows)
 
-RULE, WINDOWS = VocabularyRule(min_count=2), Windows(3, shrinking=True)
+
+# ---------------------------------------------------------------- results that are used again
 
 
 def words_of(seed: int, number: int = 400) -> str:

@@ -20,7 +20,10 @@ from w2v_exp.text.documents import BYTE_ORDER_MARK, TextFile, is_address, readin
 _LOOKED_AT = 1 << 16  # bytes
 # White space of one byte before something else. A part does not begin with white space, so that neither line ends nor
 # lines of white space only are cut. (Carriage returns may be followed by a line end, but not here.)
-_CUT = re.compile(rb"[\t\n\x0b\x0c\x1c-\x1f ](?=[^\t-\r\x1c-\x1f \x80-\xbf])")
+_CUTS = {
+    "text": re.compile(rb"[\t\n\x0b\x0c\x1c-\x1f ](?=[^\t-\r\x1c-\x1f \x80-\xbf])"),
+    "json": re.compile(rb"\n(?=\{)"),
+}
 _LONGEST_CHARACTER = 4  # bytes
 
 
@@ -34,16 +37,19 @@ class Part:
         By absolute paths or addresses; empty for all of the corpus.
     start, stop : int
         Range of the bytes of the only file; `stop` is 0 for whole files.
+    of_rows : bool
+        Whether the range has JSON lines, each of which is a text.
     """
 
     files: tuple[TextFile, ...] = ()
     start: int = 0
     stop: int = 0
+    of_rows: bool = False
 
     @property
     def continues(self) -> bool:
         """Whether the first text is the rest of one that began in the part before."""
-        return self.start > 0
+        return self.start > 0 and not self.of_rows
 
 
 def divide(corpus: Corpus, size: int) -> list[Part]:
@@ -64,12 +70,12 @@ def divide(corpus: Corpus, size: int) -> list[Part]:
         file: TextFile = named.absolute()
         with reading(str(file)):
             length = file.stat().st_size
-        is_large = length > size and isinstance(named, Path)
-        if is_large and isinstance(corpus, FileCorpus) and corpus.is_cuttable(named):
+        is_large = length > size and isinstance(named, Path) and isinstance(corpus, FileCorpus)
+        if kind := corpus.ranges_of(named) if is_large and isinstance(corpus, FileCorpus) else "":
             parts += [Part(tuple(together))] if together else []
             together, held = [], 0
-            cuts = [0, *_cuts(file, length, size), length]
-            parts += [Part((file,), *ends) for ends in pairwise(cuts)]
+            cuts = [0, *_cuts(file, length, size, _CUTS[kind]), length]
+            parts += [Part((file,), *ends, of_rows=kind == "json") for ends in pairwise(cuts)]
             continue
         together.append(file)
         held += length
@@ -80,20 +86,20 @@ def divide(corpus: Corpus, size: int) -> list[Part]:
     return [*parts, Part(tuple(together))] if together else parts
 
 
-def _cuts(file: TextFile, length: int, size: int) -> Iterator[int]:
-    """Yield positions in a file, each the first behind a multiple of `size` where a word begins."""
+def _cuts(file: TextFile, length: int, size: int, pattern: re.Pattern[bytes]) -> Iterator[int]:
+    """Yield positions in a file, each the first behind a multiple of `size` where a word or row begins."""
     with reading(str(file)), file.open("rb") as stream:
         last = 0
         for target in range(size, length, size):
             if target <= last:
                 continue
-            if (cut := _first_cut(stream, target)) is None:
+            if (cut := _first_cut(stream, target, pattern)) is None:
                 return
             last = cut
             yield cut
 
 
-def _first_cut(stream: Any, target: int) -> int | None:
+def _first_cut(stream: Any, target: int, pattern: re.Pattern[bytes]) -> int | None:
     """Return the first position from `target` on where a part may begin; None if there is none."""
     start = target - 1
     while True:
@@ -101,7 +107,7 @@ def _first_cut(stream: Any, target: int) -> int | None:
         content = stream.read(_LOOKED_AT)
         if len(content) < 2:
             return None
-        for found in _CUT.finditer(content):
+        for found in pattern.finditer(content):
             beginning = content[found.end() : found.end() + _LONGEST_CHARACTER].decode(errors="ignore")[:1]
             # Byte order marks are removed, so that what is behind one may be white space.
             if beginning and not beginning.isspace() and beginning != BYTE_ORDER_MARK:
@@ -113,7 +119,9 @@ def _first_cut(stream: Any, target: int) -> int | None:
 
 def texts_of_part(corpus: Corpus, part: Part, damage: Damage) -> Iterator[Iterator[str]]:
     """Yield the texts of a part, each in chunks; each is read before the next; see `FileCorpus.texts` on `damage`."""
-    if part.stop:
+    if part.of_rows and isinstance(corpus, FileCorpus):
+        yield from corpus.rows_of_range(part.files[0], part.start, part.stop)
+    elif part.stop:
         yield text_of_range(part.files[0], part.start, part.stop)
     elif part.files:
         files = part.files
@@ -158,13 +166,13 @@ def remade(description: dict[str, Any]) -> Any:
 def as_json(part: Part) -> list[Any]:
     """Return a part for JSON."""
     files = [str(file) if isinstance(file, Path) else asdict(file) for file in part.files]  # type: ignore[call-overload]
-    return [files, part.start, part.stop]
+    return [files, part.start, part.stop, part.of_rows]
 
 
 def from_json(described_part: Sequence[Any]) -> Part:
     """Return the part that `as_json` has described."""
-    files, start, stop = described_part
-    return Part(tuple(Path(file) if isinstance(file, str) else _remote(file) for file in files), start, stop)
+    files, *of_range = described_part
+    return Part(tuple(Path(file) if isinstance(file, str) else _remote(file) for file in files), *of_range)
 
 
 def _remote(description: dict[str, Any]) -> TextFile:

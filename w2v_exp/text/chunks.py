@@ -188,13 +188,16 @@ def texts_of_files(
     while document is not None:
         following = _Following(found)
         if columns and (kind := columns.kind(document)):
-            for row in columns.rows(document, kind, damage):
-                yield NamedText(
-                    document.title if columns.names is None else row.name, _chunks_of_row(row.text)
-                )
+            yield from texts_of_rows(columns, document, kind, damage)
         else:
             yield NamedText(document.title, _chunks_of(document, following.exists, exclusion, damage))
         document = following.document
+
+
+def texts_of_rows(columns: Columns, document: Document, kind: str, damage: Damage) -> Iterator[NamedText]:
+    """Yield the text of each row of a table of this kind."""
+    for row in columns.rows(document, kind, damage):
+        yield NamedText(document.title if columns.names is None else row.name, _chunks_of_row(row.text))
 
 
 def _chunks_of_row(text: str) -> Generator[str, None, None]:
@@ -214,20 +217,26 @@ def text_of_range(file: TextFile, start: int, stop: int) -> NamedText:
     """
 
     def chunks() -> Generator[str, None, None]:
-        left = stop - start
-        with reading(str(file)), file.open("rb") as stream:
-            stream.seek(start)
-
-            def read(count: int) -> bytes:
-                nonlocal left
-                content: bytes = stream.read(min(count, left))
-                left -= len(content)
-                return content
-
-            document = Document(str(file), ReadStream(read).buffered(), file.name)
-            yield from _chunks_of(document, lambda: False, str, Damage())
+        with closing(range_of_file(file, start, stop)) as found:
+            for document in found:
+                yield from _chunks_of(document, lambda: False, str, Damage())
 
     return NamedText(file.name, chunks())
+
+
+def range_of_file(file: TextFile, start: int, stop: int) -> Generator[Document, None, None]:
+    """Yield a range of bytes of a file as a document, and close the file afterwards."""
+    left = stop - start
+    with reading(str(file)), file.open("rb") as stream:
+        stream.seek(start)
+
+        def read(count: int) -> bytes:
+            nonlocal left
+            content: bytes = stream.read(min(count, left))
+            left -= len(content)
+            return content
+
+        yield Document(str(file), ReadStream(read).buffered(), file.name)
 
 
 class _Following:

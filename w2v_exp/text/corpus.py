@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from glob import has_magic
 from importlib.util import find_spec
@@ -37,7 +37,14 @@ from w2v_exp.errors import (
     visible,
 )
 from w2v_exp.machine import readable_bytes
-from w2v_exp.text.chunks import BOUNDARIES, beginning_problem, texts_of_files
+from w2v_exp.text.chunks import (
+    BOUNDARIES,
+    NamedText,
+    beginning_problem,
+    range_of_file,
+    texts_of_files,
+    texts_of_rows,
+)
 from w2v_exp.text.damage import ON_ERROR, Damage, Skipped
 from w2v_exp.text.documents import (
     BYTE_ORDER_MARK,
@@ -227,18 +234,30 @@ class FileCorpus(ShownCorpus):
         (file,) = self.files()
         return "text" if holds_several(file, self.path) or self._is_table(file) else "blank line"
 
-    def is_cuttable(self, file: TextFile) -> bool:
-        """Return whether a file is one text that may be read in ranges, and no table."""
-        return self.on_error == "stop" and is_plain(file) and not self._is_table(file)
+    def ranges_of(self, file: TextFile) -> str:
+        """Return of what a file may be read in ranges: ``text``, or ``json`` for its lines; "" if as a whole."""
+        if self.on_error != "stop" or not is_plain(file):
+            return ""
+        return {"": "text", "json": "json"}.get(self._kind_of_table(file), "")
 
     def has_table(self) -> bool:
         """Return whether any of the files begins with a table."""
         return any(self._is_table(file) for file in self.files())
 
     def _is_table(self, file: TextFile) -> bool:
+        return self._kind_of_table(file) != ""
+
+    def _kind_of_table(self, file: TextFile) -> str:
         with closing(documents([(file, self.path)], Counter(), self._title())) as found:
             document = next(found, None)
-            return document is not None and self._columns().kind(document) != ""
+            return "" if document is None else self._columns().kind(document)
+
+    def rows_of_range(self, file: TextFile, start: int, stop: int) -> Iterator[NamedText]:
+        """Yield the text of each row in a range of the bytes of JSON lines, which begins and ends with a line."""
+        columns = replace(self._columns(), is_continued=start > 0)
+        with closing(range_of_file(file, start, stop)) as found:
+            for document in found:
+                yield from texts_of_rows(columns, document, "json", Damage())
 
     def _columns(self) -> Columns:
         is_single = False

@@ -59,12 +59,15 @@ class Columns:
         Whether the corpus is a file that is named itself; with `field`, this is a table whatever its name.
     tables : int
         Number of tables that have been met.
+    is_continued : bool
+        Whether JSON lines are the rest of a table, whose first row may lack a key.
     """
 
     field: str | None = None
     names: str | None = None
     is_single: bool = False
     tables: int = 0
+    is_continued: bool = False
 
     def kind(self, document: Document) -> str:
         """Return the format of a table: parquet, arrow, arrow stream, json or csv; "" if a document is none.
@@ -115,7 +118,7 @@ class Columns:
     # -------- JSON lines and CSV
 
     def _json_rows(self, document: Document, damage: Damage) -> Iterator[Row]:
-        is_first = True
+        is_first = not self.is_continued
         for number, line in enumerate(_lines(document), start=1):
             where = f"{document.name}, line {number:,}"
             if not line.strip():
