@@ -129,9 +129,10 @@ def test_counts_by_shards_are_those_in_memory(
     at_once: int,
 ) -> None:
     with TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
-        for name in ("SUMMED_AT_ONCE", "SORTED_AT_ONCE", "OF_TASK", "MOST_WAITING"):
+        for name in ("SUMMED_AT_ONCE", "SORTED_AT_ONCE", "OF_TASK", "MOST_WAITING", "FEWEST_OF_SHARD"):
             patch.setattr(sums, name, at_once)
         patch.setattr(words, "MERGED_WORDS", 3 * at_once)
+        patch.setattr(words, "_MARKED", min(at_once, 3))
         folder = Path(place) / "texts"
         folder.mkdir()
         for number, text in enumerate(texts):

@@ -22,7 +22,7 @@ from w2v_exp.counting.parts import Part, as_json, described, divide
 from w2v_exp.counting.store import CountStore, PartResult, key_of
 from w2v_exp.counting.sums import ShardFiles, plan_sums
 from w2v_exp.counting.words import FORMAT as WORDS_FORMAT
-from w2v_exp.counting.words import select_vocabulary, word_ranges
+from w2v_exp.counting.words import SortedWords, select_vocabulary, word_ranges
 from w2v_exp.errors import UserError
 from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import PairCounts, mixed_counts
@@ -251,13 +251,13 @@ class _Counting:
     def _vocabulary(
         self, files: list[Path], shards: Sequence[StoredArrays], tokens: int, folder: Path
     ) -> Vocabulary:
-        rule = folder / "rule.json"
-        write_checked(rule, {"rule": described(self.rule), "tokens": tokens}, durable=False)
-        bounds: list[str | None] = [None, *word_ranges(shards), None]
-        common = {"shards": [str(file) for file in files], "rule": str(rule)}
+        setup = folder / "vocabulary.json"
+        listed = {"shards": [str(file) for file in files], "rule": described(self.rule), "tokens": tokens}
+        write_checked(setup, listed, durable=False)
+        bounds: list[str | None] = [None, *word_ranges([SortedWords(shard) for shard in shards]), None]
         results = [folder / f"words-{number}.arrays" for number in range(len(bounds) - 1)]
         tasks = [
-            _task("words:merge_words", **common, first=first, last=last, result=str(result))
+            _task("words:merge_words", setup=str(setup), first=first, last=last, result=str(result))
             for first, last, result in zip(bounds, bounds[1:], results, strict=False)
         ]
         self._run("vocabulary", tasks, results)
@@ -352,9 +352,10 @@ class _Counting:
         ]
         self._run("sums", tasks, summed)
         ordered = [Path(f"{work}-rows-{number}.arrays") for number in range(len(division.bucket_tasks) - 1)]
-        inputs = [str(path) for path in summed]
         tasks = [
-            _task("sums:order_buckets", plan=str(plan), task=number, ranges=inputs, result=str(result))
+            _task(
+                "sums:order_buckets", plan=str(plan), task=number, ranges=f"{work}-ranges", result=str(result)
+            )
             for number, result in enumerate(ordered)
         ]
         self._run("rows", tasks, ordered)

@@ -21,6 +21,7 @@ from w2v_exp.files import read_checked, write_checked
 # Pairs in a range and in a bucket, whose arrays stay in the processor's cache; tasks take many of both.
 SUMMED_AT_ONCE = SORTED_AT_ONCE = 1 << 20
 OF_TASK = 1 << 24
+FEWEST_OF_SHARD = 1 << 11  # pairs of a range in each of very many shards, on average
 MOST_WAITING = 1 << 24  # pairs of a range; one of a single word may have any number
 _KEY_BITS = 32
 
@@ -121,7 +122,8 @@ def plan_sums(
     in_row[ids] = np.minimum(degrees, words)
     in_row = in_row[:centre_words]
     most = max(1, (1 << _KEY_BITS) // max(1, words))
-    ranges, buckets = _divided(lengths, SUMMED_AT_ONCE, most), _divided(in_row, SORTED_AT_ONCE, most)
+    at_once = max(SUMMED_AT_ONCE, FEWEST_OF_SHARD * len(shards))
+    ranges, buckets = _divided(lengths, at_once, most), _divided(in_row, SORTED_AT_ONCE, most)
     plan = SumPlan(ranges, buckets, _grouped(lengths, ranges, OF_TASK), _grouped(in_row, buckets, OF_TASK))
     files = {"shards": [list(shard) for shard in shards], "crossing": crossing, "vocabulary": vocabulary}
     write_checked(path, {**plan._asdict(), **files, "unit": unit}, durable=False)
@@ -242,7 +244,7 @@ def _in_buckets(
     return packed[order].view(np.uint64), starts
 
 
-def order_buckets(plan: str, task: int, ranges: list[str], result: str) -> None:
+def order_buckets(plan: str, task: int, ranges: str, result: str) -> None:
     """Put the counts of buckets of centres in order (a task).
 
     Parameters
@@ -251,14 +253,15 @@ def order_buckets(plan: str, task: int, ranges: list[str], result: str) -> None:
         File of `plan_sums`.
     task : int
         Of `SumPlan.bucket_tasks`.
-    ranges : list of str
-        Files of `sum_ranges`.
+    ranges : str
+        The beginning of the names of the files of `sum_ranges`: number of the task and suffix follow.
     result : str
         File that is written: the lengths of the rows, contexts and counts.
     """
     settings = read_checked(Path(plan))
     words = len(StoredArrays(Path(settings["vocabulary"]))["ids"])
-    sources = [StoredArrays(Path(path)) for path in ranges]
+    numbers = range(len(settings["range_tasks"]) - 1)
+    sources = [StoredArrays(Path(f"{ranges}-{number}.arrays")) for number in numbers]
     columns = len(settings["buckets"])
     starts = [source["starts"].reshape(-1, columns) for source in sources]
     first_bucket, last_bucket = settings["bucket_tasks"][task : task + 2]

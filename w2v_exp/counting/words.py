@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from w2v_exp.text.tokenizers import Tokenizer
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 from w2v_exp.text.word_bytes import Words
 
-FORMAT = 1  # of a shard's words: raise by one whenever its file or the meaning of its key changes
+FORMAT = 2  # of a shard's words: raise by one whenever its file or the meaning of its key changes
 
 # ---------------------------------------------------------------- a shard
 
@@ -110,13 +111,15 @@ class _Shard:
         words, numbers, counts = reading.distinct_words()
         ids = np.concatenate([np.empty(0, np.int32), *(numbers[chunk] for chunk in chunks)])
         order = words.order()
+        ordered = words.take(order)
         ends = np.concatenate([np.empty(0, np.int64), *reading.ends()])
         if self.continues and self.segment_end != "corpus":
             ends = ends[1:]  # where its first text begins
         write_arrays(
             path,
             {
-                "words": words.take(order).content,
+                "words": ordered.content,
+                "marks": ordered.starts()[::_MARKED],
                 "numbers": order.astype(np.int32),
                 "counts": smallest(counts[order]),
                 "ids": smallest(ids),
@@ -174,54 +177,99 @@ def _shards(
 
 # ---------------------------------------------------------------- the vocabulary
 
-MERGED_WORDS = 4_000_000  # of all shards, that a task merges
+MERGED_WORDS = 1_000_000  # of all shards, that a task merges
+_MARKED = 1024  # words, of which the place of the first is stored
+_LONGEST_MARKED = 1024  # bytes of a word that are looked at first
 _SAMPLED = 64  # words of a shard, from which the ranges are found
 
 
-def word_ranges(shards: Sequence[StoredArrays]) -> list[str]:
+class SortedWords:
+    """The sorted words of a shard, of which a range is found without reading the others.
+
+    Parameters
+    ----------
+    shard : StoredArrays
+        A result of `count_words`.
+    """
+
+    def __init__(self, shard: StoredArrays) -> None:
+        self._content, self._counts = shard["words"], shard["counts"]
+        self._marks = shard["marks"]
+        self.number: int = shard.description["words"]
+
+    def sample(self) -> list[str]:
+        """Return up to `_SAMPLED` words, evenly spaced."""
+        chosen = np.unique(np.linspace(0, len(self._marks), _SAMPLED, endpoint=False, dtype=int))
+        return [self._marked(number) for number in chosen.tolist() if number < len(self._marks)]
+
+    def between(self, first: str | None, last: str | None) -> tuple[Words, NDArray[np.int64]]:
+        """Return the words from `first` on and before `last`, and their counts."""
+        begin, from_byte = (0, 0) if first is None else self._position(first)
+        end, to_byte = (self.number, len(self._content)) if last is None else self._position(last)
+        return Words(self._content[from_byte:to_byte]), self._counts[begin:end].astype(np.int64)
+
+    def _marked(self, number: int) -> str:
+        """Return a marked word."""
+        start = int(self._marks[number])
+        block = self._content[start : start + _LONGEST_MARKED].tobytes()
+        if b"\n" not in block:
+            block = self._content[start:].tobytes()
+        return block.split(b"\n", 1)[0].decode(errors="surrogatepass")
+
+    def _position(self, word: str) -> tuple[int, int]:
+        """Return the number of words and of bytes before a word."""
+        key = in_order(word)
+        block = bisect_left(range(len(self._marks)), key, key=lambda number: in_order(self._marked(number)))
+        if block == 0:
+            return 0, 0
+        start = int(self._marks[block - 1])
+        stop = int(self._marks[block]) if block < len(self._marks) else len(self._content)
+        listed = Words(self._content[start:stop]).strings()
+        number = bisect_left(listed, key, key=in_order)
+        size = sum(len(each.encode(errors="surrogatepass")) + 1 for each in listed[:number])
+        return _MARKED * (block - 1) + number, start + size
+
+
+def in_order(word: str) -> bytes:
+    """Return the key by which words are in order: see `Words.order`."""
+    return word.encode(errors="surrogatepass").replace(b"\0", b"\n")
+
+
+def word_ranges(shards: Sequence[SortedWords]) -> list[str]:
     """Return words that divide those of the shards into ranges of about `MERGED_WORDS`."""
-    total = sum(shard.description["words"] for shard in shards)
-    sample = []
+    sample: list[tuple[str, float]] = []
     for shard in shards:
-        words, number = Words(shard["words"]), shard.description["words"]
-        sample += [
-            (words[i], number) for i in np.linspace(0, number, _SAMPLED, endpoint=False, dtype=int)[:number]
-        ]
-    sample.sort(key=lambda each: _in_order(each[0]))
+        words = shard.sample()
+        sample += [(word, shard.number / len(words)) for word in words]
+    sample.sort(key=lambda each: in_order(each[0]))
     bounds: list[str] = []
-    weight = 0.0
-    for word, number in sample:
-        weight += number / min(number, _SAMPLED)
-        if weight >= MERGED_WORDS and len(bounds) + 1 < total / MERGED_WORDS:
-            if not bounds or bounds[-1] != word:
-                bounds.append(word)
-            weight = 0.0
+    held = 0.0
+    for word, weight in sample:
+        if held >= MERGED_WORDS and word not in bounds[-1:]:
+            bounds.append(word)
+            held = 0.0
+        held += weight
     return bounds
 
 
-def merge_words(shards: list[str], first: str | None, last: str | None, rule: str, result: str) -> None:
+def merge_words(setup: str, first: str | None, last: str | None, result: str) -> None:
     """Write the words of a range that may be in the vocabulary, with their counts in all shards (a task).
 
     Parameters
     ----------
-    shards : list of str
-        Files of the shards.
+    setup : str
+        File with the shards' files, the rule of the vocabulary, and the number of tokens of the text.
     first, last : str or None
         The first word of the range, and the first one behind it; None: no bound.
-    rule : str
-        File with the rule of the vocabulary, and the number of tokens of the text.
     result : str
         File that is written.
     """
-    settings = read_checked(Path(rule))
+    settings = read_checked(Path(setup))
     parts, counts = [], []
-    for path in shards:
-        shard = StoredArrays(Path(path))
-        words = Words(shard["words"])
-        begin = 0 if first is None else _position(words, first)
-        end = len(words) if last is None else _position(words, last)
-        parts.append(words[begin:end])
-        counts.append(shard["counts"][begin:end].astype(np.int64))
+    for path in settings["shards"]:
+        of_shard = SortedWords(StoredArrays(Path(path))).between(first, last)
+        parts.append(of_shard[0])
+        counts.append(of_shard[1])
     words, _, totals = merged_words(parts, counts)
     chosen = remade(settings["rule"])
     passing = np.flatnonzero(totals >= chosen.min_count)
@@ -241,23 +289,6 @@ def merged_words(
     totals = np.zeros(int(is_first.sum()), np.int64)
     np.add.at(totals, numbers, np.concatenate([np.empty(0, np.int64), *counts]))
     return words.take(np.flatnonzero(is_first)), numbers, totals
-
-
-def _in_order(word: str) -> bytes:
-    """Return the key by which words are in order: see `Words.order`."""
-    return word.encode(errors="surrogatepass").replace(b"\0", b"\n")
-
-
-def _position(words: Words, word: str) -> int:
-    """Return the number of words before a word, in their order."""
-    low, high, key = 0, len(words), _in_order(word)
-    while low < high:
-        middle = (low + high) // 2
-        if _in_order(words[middle]) < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def select_vocabulary(candidates: Sequence[StoredArrays], rule: VocabularyRule, tokens: int) -> Vocabulary:

@@ -186,6 +186,10 @@ class Words(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.strings())
 
+    def starts(self) -> NDArray[np.int64]:
+        """Return the position of the first byte of each word."""
+        return self._places[0]
+
     def strings(self) -> list[str]:
         """Return the words as strings."""
         return self.content.tobytes().decode(errors="surrogatepass").split("\n")[:-1]
