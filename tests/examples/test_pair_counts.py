@@ -1,5 +1,7 @@
 """Counted pairs: what listing the pairs and counting them would give."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -116,3 +118,16 @@ def test_counts_have_the_bounds_of_the_listed_pairs():
     pairs, counts = window_pairs(ids, 3, V), count_window_pairs([ids], 3, V)
     assert cost_floor(counts) == pytest.approx(cost_floor(pairs), abs=1e-12)
     assert unigram_cost(counts) == pytest.approx(unigram_cost(pairs), abs=1e-12)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100])
+def test_sums_by_centre_do_not_depend_on_spans(at_once, monkeypatch):
+    generator = np.random.default_rng(0)
+    starts = np.cumsum([0, 0, 3, 0, 40, 5, 1, 0, 0, 200, 2, 0])
+    counts = (100 * generator.random(starts[-1])).astype(np.float32)
+    pairs = PairCounts(starts, generator.integers(50, size=len(counts)).astype(np.int32), counts, 50)
+    expected = [counts[start:stop].sum(dtype=np.float64) for start, stop in pairwise(starts)]
+    whole = pairs.by_centre()
+    np.testing.assert_allclose(whole, expected, rtol=1e-12)
+    monkeypatch.setattr("w2v_exp.examples.counts.SUMMED_AT_ONCE", at_once)
+    np.testing.assert_array_equal(pairs.by_centre(), whole)

@@ -86,8 +86,7 @@ class PairCounts(ShortRepr):
     @staticmethod
     def summing_memory(distinct: int) -> int:
         """Return the temporary bytes of sums over `distinct` counts."""
-        # By centre a copy in float64, by context two copies of a part.
-        return max(8 * distinct, 16 * min(distinct, SUMMED_AT_ONCE))
+        return 16 * min(distinct, SUMMED_AT_ONCE)  # by context two wider copies of a part
 
     @property
     def rows(self) -> int:
@@ -106,10 +105,15 @@ class PairCounts(ShortRepr):
 
     def by_centre(self) -> NDArray[np.float64]:
         """Return the number of pairs of each centre, shape (V,)."""
-        sums = np.zeros(self.rows)
-        filled = np.flatnonzero(np.diff(self.starts))
-        if filled.size:
-            sums[filled] = np.add.reduceat(self.counts, self.starts[filled], dtype=np.float64)
+        sums, first = np.zeros(self.rows), 0
+        while first < self.rows:  # reduceat first makes a wider copy of its argument
+            start = self.starts[first]
+            last = max(first + 1, int(self.starts.searchsorted(start + SUMMED_AT_ONCE, "right")) - 1)
+            filled = first + np.flatnonzero(np.diff(self.starts[first : last + 1]))
+            if filled.size:
+                span = self.counts[start : self.starts[last]]
+                sums[filled] = np.add.reduceat(span, self.starts[filled] - start, dtype=np.float64)
+            first = last
         return sums
 
     def by_context(self) -> NDArray[np.float64]:
