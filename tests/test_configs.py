@@ -34,6 +34,7 @@ NEEDED = {
     "initialization=from_run": ["initialization.run=a_run"],
     "labels=blocks": ["objective=negative_sampling"],
     "model=cbow": ["labels=blocks", "objective=negative_sampling"],
+    "objective=sampled_softmax": ["labels=counts"],
     "slices=pattern": ["slices.pattern=x"],
     "stop=early": ["validation=held_out"],
     "tokenizer=custom": ["tokenizer.callable=str.split"],

@@ -58,6 +58,8 @@ WHERE_NEEDED = {
     ("w2v_exp.model.hierarchical_softmax", "scipy"),
     ("w2v_exp.model.tree_counts", "scipy"),
     ("w2v_exp.model.tree_counts", "scipy"),
+    ("w2v_exp.model.sampled_softmax", "scipy"),
+    ("w2v_exp.model.sampled_softmax", "scipy"),
     ("w2v_exp.examples.cbow", "scipy"),
     ("w2v_exp.examples.batch", "scipy"),
     ("w2v_exp.examples.held_out", "scipy"),

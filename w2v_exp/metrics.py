@@ -178,8 +178,9 @@ METRICS = (
         4,
         reported=True,
         curve=True,
-        note="Mean cost per pair of the objective that negative sampling trains on, in nats: another quantity than "
-        "cost. Comparable only between runs with the same objective and pairs.",
+        note="Mean cost per pair of the objective that training descends on, in nats, where this is another quantity "
+        "than cost: of negative sampling, or of the smoothed and weighted labels of sampled_softmax. Comparable only "
+        "between runs with the same objective and pairs.",
         expected=lambda plan: plan.epochs > 0 and plan.objective.cost_metric == OBJECTIVE_COST,
     ),
     Metric(
@@ -525,6 +526,13 @@ METRICS = (
         "start",
         constant=True,
         note="Below 1 the cost is an estimate.",
+    ),
+    Metric(
+        "cost_standard_error",
+        "standard error of the cost",
+        NATS,
+        "end",
+        note="Of the sample of centres on which objective=sampled_softmax measures the cost, with exact normalizers.",
     ),
     Metric("learning_rate", "learning rate", "", "epoch"),
     Metric(

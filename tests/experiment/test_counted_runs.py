@@ -40,6 +40,7 @@ def text(tmp_path: Path) -> Path:
         ["shrinking_window=true", "window=4", "vocabulary.min_count=3", "dtype=float32"],
         ["corpus.boundaries=line", "labels.centre_words=7", "order=shuffled"],
         ["objective=hierarchical_softmax", "labels.centres=9"],
+        ["objective=sampled_softmax", "objective.frequent_words=9", "objective.sampled_words=5"],
         ["initialization=spectral", "corpus.boundaries=document", "labels.count_exponent=0.5"],
     ],
 )

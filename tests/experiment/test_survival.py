@@ -59,6 +59,15 @@ def embeddings_of(run: Any) -> bytes:
 CASES = {
     "softmax": ("labels=streamed", "order=shuffled", "optimizer=adam", "learning_rate=0.001", "epochs=8"),
     "hierarchical_softmax": ("labels=counts", "labels.centres=4", "optimizer=lazy_momentum", "epochs=12"),
+    "sampled_softmax": (
+        "labels=counts",
+        "labels.centres=2",
+        "order=shuffled",
+        "optimizer=adagrad",
+        "objective.frequent_words=5",
+        "objective.sampled_words=4",
+        "epochs=12",
+    ),
     "negative_sampling": (
         "labels=blocks",
         "labels.tokens=64",
@@ -76,6 +85,7 @@ CASES = {
     [
         pytest.param("softmax", marks=pytest.mark.second_tier),
         pytest.param("hierarchical_softmax", marks=pytest.mark.second_tier),
+        pytest.param("sampled_softmax", marks=pytest.mark.second_tier),
         "negative_sampling",
     ],
 )

@@ -20,6 +20,7 @@ from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
+from w2v_exp.model.sampled_softmax import RoundExamples, SampledSoftmax
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.model.tree_counts import TreeCountExamples
 from w2v_exp.training.checkpoints import DamagedCheckpointError, open_checkpoint, write_checkpoint
@@ -53,6 +54,11 @@ def tree_counts(order, dtype):
     )
 
 
+def rounds(order, dtype):
+    rule = CountsRule(centres=1, smoothing=1.0)
+    return RoundExamples(count_window_pairs([TEXT], WINDOW, V), rule, order=order, dtype=dtype)
+
+
 def streamed(order, dtype):
     return StreamedExamples(TEXT, WINDOW, V, StreamRule(block=12), batch_size=30, order=order, **DROPPING)
 
@@ -84,6 +90,9 @@ def make_trainer(
         parameters = Parameters(
             parameters.embedding, parameters.output, made.initial_offset(examples.context_shares, dtype)
         )
+    elif objective == "sampled_softmax":
+        made = SampledSoftmax(frequent_words=4, sampled_words=3).bind(examples, None, generator)
+        parameters = made.initial_parameters(parameters, examples)
     elif objective == "hierarchical_softmax":
         made = HierarchicalSoftmax(**rule).bind(examples)
         parameters = Parameters(parameters.embedding, parameters.output[: V - 1].copy())
@@ -143,6 +152,7 @@ CASES = [
         [sparse, streamed], ["shuffled"], ["hierarchical_softmax"], ["lazy_adam"], [np.float64]
     ),
     *itertools.product([tree_counts], ORDERS, ["hierarchical_softmax"], ["adagrad"], [np.float32]),
+    *itertools.product([rounds], ORDERS, ["sampled_softmax"], ["adagrad"], [np.float32]),
     *itertools.product(SAMPLED, ORDERS, ["negative_sampling"], ["adam"], [np.float32]),
     *itertools.product(
         [blocks], ["corpus", "blocks"], ["negative_sampling"], ["sgd"], [np.float32, np.float64]

@@ -301,24 +301,28 @@ class CountedExamples(TrainingExamples):
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
         """Return the slices of one epoch; the generator decides a random order."""
+        return map(self._slice, self.slices(generator))
+
+    def slices(self, generator: np.random.Generator) -> Iterator[NDArray[np.int32]]:
+        """Return the centres of each slice of one epoch, by rising id."""
         centres = generator.permutation(self._centres) if self.order == "shuffled" else self._centres
-        numbers = np.arange(self.batches_per_epoch)
+        size = self.rule.centres
+        numbers = np.arange(-(-len(centres) // size))
         if self.order == "blocks":
             numbers = generator.permutation(numbers)
-        size = self.rule.centres
-        return (self._slice(np.sort(centres[size * i : size * (i + 1)])) for i in numbers.tolist())
+        return (np.sort(centres[size * i : size * (i + 1)]) for i in numbers.tolist())
 
     def _slice(self, centres: NDArray[np.int32]) -> Batch:
         """Return the batch of these centres, which are in order."""
         pairs_by_centre = self._pairs_by_centre[centres]
-        entries = [slice(*ends) for ends in zip(*_ends(self._pairs.starts, centres), strict=True)]
+        entries = row_ends(self._pairs.starts, centres)
         rows = np.repeat(np.arange(len(centres)), [entry.stop - entry.start for entry in entries])
         cells = rows * self.vocabulary_size
-        cells += _gather(self._pairs.contexts, entries)
-        counts = _gather(self._pairs.counts, entries).astype(np.float64)
+        cells += gather(self._pairs.contexts, entries)
+        counts = gather(self._pairs.counts, entries).astype(np.float64)
         smoothed = self._labels_by_centre[centres] + self.rule.smoothing
-        shares = counts if self.rule.count_exponent == 1 else _gather(self._damped, entries)
-        labels = SparseCounts(cells, rows, counts, shares / smoothed.take(rows), _NO_ORDER)
+        shares = counts if self.rule.count_exponent == 1 else gather(self._damped, entries)
+        labels = SparseCounts(cells, rows, counts, shares / smoothed.take(rows), NO_ORDER)
         every_row = len(centres) == self.centre_words
         return Batch(
             centres=centres,
@@ -332,15 +336,16 @@ class CountedExamples(TrainingExamples):
         )
 
 
-_NO_ORDER = np.empty(0, np.intp)  # counts have no last label
+NO_ORDER = np.empty(0, np.intp)  # counts have no last label
 
 
-def _ends(starts: NDArray[np.int64], centres: NDArray[Any]) -> tuple[list[int], list[int]]:
-    """Return the first entry of each row, and the one after its last."""
-    return starts[centres].tolist(), starts[centres + 1].tolist()
+def row_ends(starts: NDArray[np.int64], centres: NDArray[Any]) -> list[slice]:
+    """Return the entries of each row."""
+    ends = starts[centres].tolist(), starts[centres + 1].tolist()
+    return [slice(*both) for both in zip(*ends, strict=True)]
 
 
-def _gather(values: NDArray[Any], entries: list[slice]) -> NDArray[Any]:
+def gather(values: NDArray[Any], entries: list[slice]) -> NDArray[Any]:
     """Return the values of these rows.
 
     Copying span by span is faster than by an array of positions.

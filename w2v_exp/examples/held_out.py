@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from w2v_exp.errors import SettingError, ShortRepr, check_number, check_whole, require_choice
 from w2v_exp.examples.cbow import CbowContexts
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
-from w2v_exp.examples.sampling import TextPart, TextSampler
+from w2v_exp.examples.sampling import (
+    TextPart,
+    TextSampler,
+    inclusion_probabilities,
+    systematic_sample,
+)
 from w2v_exp.text.cache import map_numbers
 from w2v_exp.text.chunks import without_repeats
 from w2v_exp.text.encoding import ID
@@ -266,12 +271,53 @@ class CostSample(ShortRepr):
     context_matrix : csr_array, shape (n, V), optional
         cbow: share of each word in the hidden vector of each input. None: input w is word w.
     share : float
-        The share of the text's words in the sample.
+        The share of the text's words in the sample, or of its pairs.
+    weights : ndarray of float64, shape (V,), optional
+        1 / the probability of each centre to be in the sample, by which its counts are multiplied. None: words of the
+        text are sampled.
     """
 
     counts: PairCounts
     context_matrix: csr_array | None = None
     share: float = 1.0
+    weights: NDArray[np.float64] | None = None
+
+    def standard_error(self, costs: NDArray[np.float64]) -> float:
+        """Return the standard error of the mean cost of a sample of centres, in nats a pair.
+
+        As if each centre were chosen independently (Särndal et al. 1992, section 5.7); systematic samples vary less.
+
+        Parameters
+        ----------
+        costs : ndarray of float64, shape (V,)
+            Summed over the counts of each centre.
+        """
+        assert self.weights is not None
+        pairs = self.counts.by_centre()
+        deviations = costs - costs.sum() / pairs.sum() * pairs
+        return float(np.sqrt((deviations**2 * (1 - 1 / self.weights)).sum()) / pairs.sum())
+
+
+def sample_centres(counts: PairCounts, centres: int, generator: np.random.Generator) -> CostSample:
+    """Return about `centres` centres with all their pairs, frequent ones rather than rare ones.
+
+    The mean cost of the sample's pairs estimates that of all pairs.
+    """
+    pairs = counts.by_centre()
+    sample = systematic_sample(inclusion_probabilities(pairs, centres), generator.random())
+    weights = np.ones(counts.rows)
+    weights[sample.chosen] = sample.weights
+    lengths = np.zeros(counts.rows, np.int64)
+    lengths[sample.chosen] = np.diff(counts.starts)[sample.chosen]
+    entries = [slice(*counts.starts[centre : centre + 2]) for centre in sample.chosen.tolist()]
+    sampled = replace(
+        counts,
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        contexts=np.concatenate([counts.contexts[entry] for entry in entries]),
+        counts=np.concatenate([counts.counts[entry] for entry in entries]).astype(np.float64)
+        * np.repeat(weights, lengths),
+    )
+    return CostSample(sampled, share=float(pairs[sample.chosen].sum() / pairs.sum()), weights=weights)
 
 
 def sample_text(text: TextPart, words: int, generator: np.random.Generator) -> TextPart:

@@ -6,7 +6,7 @@ f is a word's share of the text, t the threshold; 1e-3 to 1e-5 are usual.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -302,3 +302,64 @@ def _random_numbers(key: NDArray[np.uint64], start: int, stop: int) -> NDArray[n
     counter, skipped = divmod(start, PHILOX_NUMBERS)
     generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
     return generator.random(skipped + stop - start)[skipped:]
+
+
+# ---------------------------------------------------------------- samples with unequal probabilities
+
+
+class Sample(NamedTuple):
+    """A sample of a population.
+
+    Parameters
+    ----------
+    chosen : ndarray of int, shape (m,)
+        Positions, rising.
+    weights : ndarray of float64, shape (m,)
+        1 / the probability of each to be chosen.
+    """
+
+    chosen: NDArray[np.intp]
+    weights: NDArray[np.float64]
+
+
+def inclusion_probabilities(sizes: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """Return probabilities of being chosen: proportional to sizes, at most 1, with the sum `number`.
+
+    Parameters
+    ----------
+    sizes : ndarray of float64, shape (n,)
+        At least 0.
+    number : int
+        Expected size of a sample; where no more have a size above 0, all of these are certain.
+    """
+    certain = sizes > 0
+    if np.count_nonzero(certain) <= number:
+        return certain.astype(np.float64)
+    certain[:] = False
+    probabilities: NDArray[np.float64] = np.ones(len(sizes))
+    while True:
+        rest = np.where(certain, 0.0, sizes)
+        probabilities = rest * ((number - np.count_nonzero(certain)) / rest.sum())
+        if not (probabilities >= 1).any():
+            break
+        certain |= probabilities >= 1
+    probabilities[certain] = 1
+    return probabilities
+
+
+def systematic_sample(probabilities: NDArray[np.float64], start: float) -> Sample:
+    """Return a sample with these inclusion probabilities (Madow 1949).
+
+    It consists of those between whose cumulated probability and the one before lies a number start + k, k whole. So
+    words of all frequencies are in each sample.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n,)
+        At most 1.
+    start : float
+        Uniform in [0, 1).
+    """
+    passed = np.floor(np.cumsum(probabilities) + start)
+    chosen = np.flatnonzero(np.diff(passed, prepend=0.0))
+    return Sample(chosen, 1 / probabilities[chosen])

@@ -29,6 +29,8 @@ from w2v_exp.machine import (
 )
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.sampled_softmax import SampledSoftmax
+from w2v_exp.model.softmax import Softmax
 from w2v_exp.plan import Plan, make_plan
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.training.steps import SMALLEST_PART, step_memory, step_work
@@ -314,7 +316,20 @@ def _with_blocks(plan: Plan) -> Plan:
     return replace(plan, objective=NegativeSampling(), labels=BlockRule())
 
 
+def _with_samples(plan: Plan) -> Plan:
+    exact = plan.objective
+    if type(exact) is not Softmax:
+        raise SettingError("objective", plan.option("objective"), "is not a full softmax.")
+    sampled = SampledSoftmax(
+        embedding_gradient=exact.embedding_gradient,
+        output_offset=exact.output_offset,
+        weight_decay=exact.weight_decay,
+    )
+    return replace(plan, objective=sampled)
+
+
 ALTERNATIVES: Mapping[str, Callable[[Plan], Plan]] = {
+    "objective=sampled_softmax": _with_samples,
     "labels=counts": _with_counts,
     f"batch_size={LARGER_BATCH}": lambda plan: replace(plan, batch_size=LARGER_BATCH),
     "dtype=float32": lambda plan: replace(plan, dtype="float32"),

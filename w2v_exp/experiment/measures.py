@@ -31,14 +31,16 @@ from w2v_exp.examples.counts import (
     information_explained,
     unigram_cost,
 )
-from w2v_exp.examples.held_out import CostSample, MeasuredEpochs
+from w2v_exp.examples.held_out import CostSample, MeasuredEpochs, sample_centres
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.examples.sampling import TextPart
 from w2v_exp.examples.statistics import PairStatistics
-from w2v_exp.experiment.build import build_cost_sample, held_out_sample
+from w2v_exp.experiment.build import COSTS, build_cost_sample, child_generator, held_out_sample
 from w2v_exp.experiment.record import RunRecord, kept_epochs
 from w2v_exp.machine import MEGABYTE, PeakResident, require_memory
 from w2v_exp.metrics import COST, VALIDATION_COST
+from w2v_exp.model.sampled_softmax import SampledSoftmax
+from w2v_exp.model.softmax import centre_costs
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import read_figures, write_figures
 from w2v_exp.text.vocabulary import Vocabulary
@@ -81,12 +83,17 @@ class RunCost(MeasuredCost):
         self.metric = metric
         self.sample = sample
         self._trainer = trainer
+        self.standard_error: float | None = None  # of the last measured cost, if a sample of centres
         self._logged = {epochs[number] for number in kept_epochs(len(epochs), points)}
         self._record = record
 
     def measure(self) -> float:
         """Return the mean negative log-likelihood of the sample with the current parameters, nats per pair."""
         parameters, contexts = self._trainer.parameters, self.sample.context_matrix
+        if self.sample.weights is not None:
+            costs = centre_costs(parameters, self.sample.counts)
+            self.standard_error = self.sample.standard_error(costs)
+            return float(costs.sum()) / self.sample.counts.total
         if contexts is not None:  # cbow: a hidden vector per context
             hidden = (contexts @ parameters.embedding).astype(parameters.embedding.dtype)
             parameters = replace(parameters, embedding=hidden)
@@ -113,6 +120,9 @@ class RunCost(MeasuredCost):
         cost = self.costs[epoch]
         if self._record and math.isfinite(cost):
             self._record.log_metrics({self.metric: cost}, step=epoch)
+
+
+COST_CENTRES = 2000  # in the sample for the cost of objective=sampled_softmax
 
 
 class RunCosts:
@@ -145,7 +155,7 @@ class RunCosts:
     def sample(self, training: TextPart | CountedText, held_out: TextPart | None) -> dict[str, float]:
         """Sample the examples of the measured costs; return their numbers of pairs as metrics.
 
-        ``cost_sample_share`` is the share of the tokens on which ``cost`` is measured; below 1, it is an estimate.
+        ``cost_sample_share`` is the share of the text on which ``cost`` is measured; below 1, it is an estimate.
         """
         plan, vocabulary_size = self._plan, self._trainer.examples.vocabulary_size
         metrics: dict[str, float] = {}
@@ -154,8 +164,13 @@ class RunCosts:
             self._add(VALIDATION_COST, sample, plan.validation.validated_epochs(plan.epochs))
             metrics["validation_pairs"] = sample.counts.total
         if self.training_metric != COST:
-            assert isinstance(training, TextPart)
-            sample = build_cost_sample(plan, training, vocabulary_size)
+            if isinstance(plan.objective, SampledSoftmax):
+                counts = self._trainer.examples.counts
+                assert counts is not None
+                sample = sample_centres(counts, COST_CENTRES, child_generator(plan, COSTS))
+            else:
+                assert isinstance(training, TextPart)
+                sample = build_cost_sample(plan, training, vocabulary_size)
             self._add(COST, sample, MeasuredEpochs(plan.cost_every, plan.epochs))
             metrics |= {"cost_pairs": sample.counts.total, "cost_sample_share": sample.share}
         return metrics
@@ -179,7 +194,9 @@ class RunCosts:
 
     def last(self) -> dict[str, float]:
         """Return the last value of each measured cost as metrics."""
-        return {cost.metric: cost.costs[max(cost.costs)] for cost in self.measured if cost.costs}
+        last = {cost.metric: cost.costs[max(cost.costs)] for cost in self.measured if cost.costs}
+        errors = [cost.standard_error for cost in self.measured if cost.standard_error is not None]
+        return last | ({"cost_standard_error": errors[0]} if errors else {})
 
     def log_last(self) -> None:
         """Log the last value of each measured cost; no further ones follow."""

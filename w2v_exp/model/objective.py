@@ -16,6 +16,7 @@ from w2v_exp.machine import Work
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.sampled_softmax import SampledSoftmax
 from w2v_exp.model.softmax import Softmax, Step, Workspace
 
 
@@ -106,6 +107,7 @@ class ObjectiveRule(Protocol):
 
 OBJECTIVES = {
     "softmax": Softmax,
+    "sampled_softmax": SampledSoftmax,
     "hierarchical_softmax": HierarchicalSoftmax,
     "negative_sampling": NegativeSampling,
 }

@@ -66,11 +66,15 @@ class ScoreSums(NamedTuple):
         The summed negative log-likelihood of the labels, in nats, with epsilon 0.
     article_cost : float
         The sum of −log(p + epsilon); 0 where epsilon is 0.
+    log_normalizer : ndarray, shape (k,)
+        The logarithm of each sum of exponentials of scores, without epsilon, and without the subtraction of the
+        largest score that `normalizer` may have.
     """
 
     normalizer: NDArray[Any]
     cost: float
     article_cost: float
+    log_normalizer: NDArray[Any]
 
 
 def differentiate(
@@ -82,6 +86,7 @@ def differentiate(
     offset: NDArray[Any] | None = None,
     epsilon: float = 0.0,
     subtract: bool = True,
+    terms: NDArray[Any] | None = None,
 ) -> ScoreSums:
     """Replace scores by normalizer · (p − label shares); return sums.
 
@@ -105,15 +110,17 @@ def differentiate(
         Added to the normalizer, and to likelihoods in `article_cost`.
     subtract : bool
         False leaves the exponentials as they are.
+    terms : ndarray, shape (k,), optional
+        Added to the sums of exponentials.
     """
     if scores.size <= CACHED_SCORES:
         return _differentiate_block(
-            scores, labels, weights, lambda: compute(ALL_ROWS), offset, epsilon, subtract, 0.0, 0.0
+            scores, labels, weights, lambda: compute(ALL_ROWS), offset, epsilon, subtract, 0.0, 0.0, terms
         )
-    normalizer = np.empty(len(scores), scores.dtype)
+    normalizer, logs = np.empty((2, len(scores)), scores.dtype)
     cost = article_cost = 0.0
     for rows in _cached_rows(scores):
-        normalizer[rows], cost, article_cost = _differentiate_block(
+        normalizer[rows], cost, article_cost, logs[rows] = _differentiate_block(
             scores[rows],
             labels.part(rows, scores.shape[1]),
             weights[rows],
@@ -123,8 +130,9 @@ def differentiate(
             subtract,
             cost,
             article_cost,
+            None if terms is None else terms[rows],
         )
-    return ScoreSums(normalizer, cost, article_cost)
+    return ScoreSums(normalizer, cost, article_cost, logs)
 
 
 ALL_ROWS = slice(None)
@@ -140,6 +148,7 @@ def _differentiate_block(
     subtract: bool,
     cost: float,
     article_cost: float,
+    terms: NDArray[Any] | None,
 ) -> ScoreSums:
     """Do so for some rows, and add to the sums of the rows before them."""
     if offset is not None:
@@ -147,22 +156,27 @@ def _differentiate_block(
     cost -= float(labels.counts.dot(labels.gather(block)))
     sums = _quick_exponentials(block)
     if sums is not None:
-        cost += float(weights.dot(np.log(sums)))
+        if terms is not None:
+            sums += terms
+        logs = np.log(sums)
         if epsilon:
             sums += epsilon
     else:
         compute()
         sums, largest = exponentiate(block, offset)
-        cost += float(weights.dot(np.log(sums) + largest))
+        if terms is not None:
+            sums += terms * np.exp(-largest)
+        logs = np.log(sums) + largest
         if epsilon:
             sums += epsilon * np.exp(-largest)
+    cost += float(weights.dot(logs))
     if epsilon:
         likelihoods = labels.gather(block) / labels.by_centre(sums)
         likelihoods += epsilon
         article_cost -= float(labels.counts.dot(np.log(likelihoods, likelihoods)))
     if subtract:
         labels.subtract_from(block, labels.scaled_shares(sums))
-    return ScoreSums(sums, cost, article_cost)
+    return ScoreSums(sums, cost, article_cost, logs)
 
 
 def exponentiate(
@@ -259,9 +273,14 @@ def exact_cost(parameters: Parameters, counts: PairCounts) -> float:
     counts : PairCounts
         At least one pair. Its rows are those of the embedding: words, or examples of cbow.
     """
+    return float(centre_costs(parameters, counts).sum()) / counts.total
+
+
+def centre_costs(parameters: Parameters, counts: PairCounts) -> NDArray[np.float64]:
+    """Return the summed negative log-likelihood of the pairs of each centre, in nats, (V,)."""
     centres = np.flatnonzero(np.diff(counts.starts))
     at_once = max(1, CHUNK_SCORES // len(parameters.output))
-    cost = 0.0
+    costs = np.zeros(counts.rows)
     for first in range(0, len(centres), at_once):
         chosen = centres[first : first + at_once]
         # Centres without pairs have no entries, so those of the chosen ones lie side by side.
@@ -274,8 +293,9 @@ def exact_cost(parameters: Parameters, counts: PairCounts) -> float:
         if parameters.offset is not None:
             labelled += parameters.offset[contexts]
         normalizer, largest = exponentiate(scores, parameters.offset)
-        cost += float(np.bincount(rows, weights) @ (np.log(normalizer) + largest) - weights @ labelled)
-    return cost / counts.total
+        costs[chosen] = np.bincount(rows, weights) * (np.log(normalizer) + largest)
+        costs[chosen] -= np.bincount(rows, weights * labelled)
+    return costs
 
 
 UPDATES = ("accumulate", "overwrite")
@@ -299,6 +319,8 @@ class Step(NamedTuple):
         For the output weights.
     offset_gradient : ndarray, shape (V,), optional
         For the offset, where it is learned.
+    log_normalizer : ndarray, shape (k,), optional
+        Logarithm of the sum of exponentials of each centre's scores; of a softmax.
     """
 
     cost: float
@@ -306,6 +328,7 @@ class Step(NamedTuple):
     embedding_gradient: NDArray[Any]
     output_gradient: NDArray[Any]
     offset_gradient: NDArray[Any] | None = None
+    log_normalizer: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -372,8 +395,19 @@ class Softmax:
                 "objective.update=accumulate.",
             )
 
-    def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
-        """Return cost and gradients of a batch; parameters stay unchanged."""
+    def step(
+        self,
+        parameters: Parameters,
+        batch: Batch,
+        workspace: Workspace | None = None,
+        output_rows: int | None = None,
+        terms: NDArray[Any] | None = None,
+    ) -> Step:
+        """Return cost and gradients of a batch; parameters stay unchanged.
+
+        With `output_rows`, the gradient by the output weights is that of their first rows only. `terms`, (k,), are
+        added to the sums of exponentials: those of contexts that are not among the output weights.
+        """
         output, labels, prior = parameters.output, batch.labels, batch.prior
         hidden = batch.hidden(parameters.embedding)  # (k, dim)
         centres, has_prior = len(hidden), prior is not None
@@ -391,6 +425,7 @@ class Softmax:
             offset=parameters.offset,
             epsilon=self.epsilon,
             subtract=not overwrite,
+            terms=terms,
         )
         normalizer = sums.normalizer
         article_cost = sums.article_cost / batch.pairs if self.epsilon else math.nan
@@ -419,14 +454,20 @@ class Softmax:
         np.multiply(hidden, (batch.shares / normalizer)[:, None], of_centres)
         if prior is not None:
             factors[centres] = -(prior.shares * batch.shares) @ hidden
-        output_gradient = transposed_product(table, factors)
+        output_gradient = transposed_product(table[:, :output_rows], factors)
         if self.weight_decay:
-            output_gradient += (self.weight_decay * float(batch.shares.sum()) / len(output)) * output
+            decay = self.weight_decay * float(batch.shares.sum()) / len(output)
+            output_gradient += decay * output[:output_rows]
         offset_gradient = None
         if self.output_offset == "learned":
             offset_gradient = self._offset_gradient(scores, normalizer, batch)
         return Step(
-            sums.cost, article_cost, batch.by_row(embedding_gradient), output_gradient, offset_gradient
+            sums.cost,
+            article_cost,
+            batch.by_row(embedding_gradient),
+            output_gradient,
+            offset_gradient,
+            sums.log_normalizer,
         )
 
     def bind(
@@ -463,13 +504,11 @@ class Softmax:
         """Return the mean negative log-likelihood of pairs, without epsilon."""
         return exact_cost(parameters, counts)
 
-    @staticmethod
-    def scores_memory(batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
+    def scores_memory(self, batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
         """Return the bytes of a batch's scores, a prior's row included."""
         return (batch.centres + 1) * vocabulary_size * np.dtype(dtype).itemsize
 
-    @staticmethod
-    def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
+    def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
         """Return the operations of a batch: three products of all scores."""
         scores = batch.centres * vocabulary_size
         return Work(

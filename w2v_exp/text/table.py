@@ -207,8 +207,9 @@ class Columns:
             self._require_columns(table.schema_arrow, document.name)
             columns = [self._field] if self.names is None else [self._field, self.names]
             rows = 0
-            # Group by group: else a batch also has rows of the next group, which may be damaged.
-            for group in range(table.num_row_groups):
+            for group in range(
+                table.num_row_groups
+            ):  # else a batch has rows of the next, which may be damaged
                 for batch in table.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
                     rows += batch.num_rows
                     yield batch

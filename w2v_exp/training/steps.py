@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
+from functools import partial
+from itertools import pairwise, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +22,7 @@ from w2v_exp.machine import Work
 from w2v_exp.model.negative_sampling import RowGradients, SampledObjective
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
+from w2v_exp.model.sampled_softmax import Round, SampledSoftmax, SamplingSoftmax
 from w2v_exp.model.softmax import Softmax, Step, Workspace
 from w2v_exp.scatter import add_scaled_rows
 from w2v_exp.training.optimizers import ALL_ROWS, Optimizer
@@ -211,6 +214,109 @@ def _parts(scores: int, threads: int) -> int:
     return threads if scores >= threads * SMALLEST_PART else 1
 
 
+class SampledSoftmaxSteps:
+    """Updates parameters by descent on rounds, with samples of rare contexts and centres.
+
+    Each slice of a round updates the embeddings of its centres and the output weights of the frequent contexts; the
+    round then updates the output weights of the rare ones, by the gradients of all its centres at the embeddings of
+    its beginning, as its normalizers are.
+
+    Parameters
+    ----------
+    objective : SamplingSoftmax
+        Draws samples; cost and gradients.
+    optimizer : Optimizer
+        Updates some rows of a matrix by their gradient, independently of the others.
+    parameters : Parameters
+        Updated in place.
+    threads : int
+        Number of cores for a step.
+    """
+
+    def __init__(
+        self, objective: SamplingSoftmax, optimizer: Optimizer, parameters: Parameters, threads: int = 1
+    ) -> None:
+        self._objective = objective
+        self._optimizer = optimizer
+        self._parameters = parameters
+        self._threads = threads
+        self._workspaces = [Workspace() for _ in range(threads)]
+        self._blas = ThreadpoolController() if threads > 1 else None
+        self._embedding_state = optimizer.initial_state(parameters.embedding)
+        self._output_state = optimizer.initial_state(parameters.output)
+
+    @staticmethod
+    def memory(
+        batch: BatchMemory,
+        vocabulary_size: int,
+        dim: int,
+        dtype: DTypeLike,
+        optimizer: Optimizer,
+        threads: int,
+        objective: SampledSoftmax,
+    ) -> int:
+        """Return the largest memory of a step, in bytes, beside parameters and the optimizer's state."""
+        row = dim * np.dtype(dtype).itemsize
+        columns = min(vocabulary_size, objective.frequent_words + objective.sampled_words)
+        slices = objective.scores_memory(batch, vocabulary_size, dim, dtype)
+        slices += (columns * (1 + 2 * threads) + 4 * batch.centres) * row
+        rare = threads * BLOCK_ROWS * (columns * np.dtype(dtype).itemsize + 4 * row)
+        return batch.labels + max(batch.temporary + slices + rare, batch.next_batch)
+
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """The optimizer's arrays for each matrix, as ``embedding.squares``."""
+        states = {"embedding": self._embedding_state, "output": self._output_state}
+        return {f"{of}.{name}": array for of, state in states.items() for name, array in state.items()}
+
+    def step(self, batch: Round, learning_rate: float) -> tuple[float, float]:
+        """Update the parameters; return the round's summed cost, each slice's before its update, and NaN."""
+        if self._blas is None:
+            return self._step(batch, learning_rate, map), math.nan
+        with self._blas.limit(limits=1, user_api="blas"), ThreadPoolExecutor(self._threads) as pool:
+            return self._step(batch, learning_rate, pool.map), math.nan
+
+    def _step(self, batch: Round, learning_rate: float, run: Callable[..., Iterable[Any]]) -> float:
+        objective, parameters, update = self._objective, self._parameters, self._optimizer.update
+        embedding, output, frequent = parameters.embedding, parameters.output, objective.frequent
+        hidden = embedding[batch.centres]
+        rare = objective.rare_pairs(batch, hidden, output)
+        cost, logs = 0.0, list[NDArray[Any]]()
+        for start in range(0, len(batch.centres), batch.size):
+            stop = min(start + batch.size, len(batch.centres))
+            edges = np.linspace(start, stop, min(self._threads, stop - start) + 1).astype(int).tolist()
+            columns = objective.draw_contexts(output)
+            steps: list[Step] = list(
+                run(
+                    partial(objective.centre_step, parameters, columns),
+                    [batch.part(*ends) for ends in pairwise(edges)],
+                    [rare.part(*ends) for ends in pairwise(edges)],
+                    self._workspaces,
+                )
+            )
+            cost += sum(step.cost for step in steps)
+            if not math.isfinite(cost):
+                return cost
+            gradient = np.concatenate([step.embedding_gradient for step in steps])
+            update(embedding, self._embedding_state, batch.centres[start:stop], gradient, learning_rate)
+            gradient = steps[0].output_gradient
+            for step in steps[1:]:
+                gradient += step.output_gradient
+            update(output, self._output_state, slice(0, frequent), gradient, learning_rate)
+            logs += [step.log_normalizer for step in steps if step.log_normalizer is not None]
+        if frequent == len(output):
+            return cost
+        sample = objective.draw_centres(batch, hidden, rare, np.concatenate(logs))
+
+        def update_rare(rows: slice) -> None:
+            gradient = objective.rare_gradient(output, rows, sample)
+            update(output, self._output_state, rows, gradient, learning_rate)
+
+        starts = range(frequent, len(output), BLOCK_ROWS)
+        deque(run(update_rare, [slice(first, min(first + BLOCK_ROWS, len(output))) for first in starts]), 0)
+        return cost
+
+
 SMALLEST = 1e-12  # lower limit of rate · curvature: avoids 0/0; (1 − exp(−x))/x is 1 − 5e-13 there
 # Share of the upper bound of a row's curvature, which is reached only where all other rows are parallel. A share of 1
 # costs two points of analogies; a share of 0 costs half a point and diverges with word frequencies of natural text.
@@ -325,9 +431,11 @@ def build_stepper(
     parameters: Parameters,
     threads: int = 1,
 ) -> Stepper:
-    """Return the stepper of these examples: `BlockSteps` or `Steps`."""
+    """Return the stepper of these examples and this objective."""
     if examples.block and isinstance(objective, SampledObjective):
         return BlockSteps(objective, parameters, examples.block.tokens)
+    if isinstance(objective, SamplingSoftmax):
+        return SampledSoftmaxSteps(objective, optimizer, parameters, threads)
     return Steps(objective, optimizer, parameters, threads)
 
 
@@ -341,6 +449,8 @@ def step_memory(
     objective: ObjectiveRule,
 ) -> int:
     """Return the largest memory of a step with such batches, in bytes."""
+    if isinstance(objective, SampledSoftmax):
+        return SampledSoftmaxSteps.memory(batch, vocabulary_size, dim, dtype, optimizer, threads, objective)
     if batch.block is None:
         return Steps.memory(batch, vocabulary_size, dim, dtype, optimizer, threads, objective)
     return BlockSteps.memory(batch, vocabulary_size, dim, dtype, objective)
