@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples import counts as counts_module
-from w2v_exp.examples.counts import PairCounter, cost_floor, count_window_pairs, unigram_cost
+from w2v_exp.examples.counts import (
+    PairCounter,
+    PairCounts,
+    cost_floor,
+    count_window_pairs,
+    unigram_cost,
+)
 from w2v_exp.examples.pairs import window_pairs
 
 V = 6
