@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,10 @@ from typing import Any
 
 from processes import environment
 
-TESTS = str(Path(__file__).parent)
+TESTS = Path(__file__).parent
+PATH = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(TESTS), str(TESTS.parents[1])]).lstrip(
+    os.pathsep
+)
 
 
 class Cluster:
@@ -61,7 +65,7 @@ class Cluster:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{command}", *arguments],
                 cwd=self.folder,
-                env=environment(**({"PYTHONPATH": f"{TESTS}:{Path(TESTS).parents[1]}"} | variables)),
+                env=environment(**({"PYTHONPATH": PATH} | variables)),
                 stdout=log,
                 stderr=log,
             )

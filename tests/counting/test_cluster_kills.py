@@ -116,7 +116,10 @@ def test_a_count_on_slurm_whose_driver_is_killed_continues(tmp_path: Path) -> No
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    numbers = {f"words/{name}": int(number) for number, name in map(str.split, (tmp_path / "before").open())}
+    numbers = {
+        f"words/{name}": int(number)
+        for number, name in map(str.split, (tmp_path / "before").read_text().splitlines())
+    }
     assert len(numbers) >= 6
     assert_none_made_again(numbers, tmp_path)
     assert_counted(tmp_path)

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-dask = pytest.importorskip("dask", reason="needs the extra dask")
-from dask_cluster import cluster  # noqa: E402
-from line_counting import counts, make_texts, start_driver, starts, tasks_of  # noqa: E402
-from processes import Command  # noqa: E402
+pytest.importorskip("distributed", reason="needs the extra dask")
+import dask
+from dask_cluster import cluster
+from line_counting import counts, make_texts, start_driver, starts, tasks_of
+from processes import Command
 
-from w2v_exp.counting import dask_engine  # noqa: E402
-from w2v_exp.counting.dask_engine import PER_THREAD, DaskCounting  # noqa: E402
-from w2v_exp.counting.engines import Task  # noqa: E402
-from w2v_exp.errors import SettingError, UserError  # noqa: E402
+from w2v_exp.counting import dask_engine
+from w2v_exp.counting.dask_engine import PER_THREAD, DaskCounting
+from w2v_exp.counting.engines import Task
+from w2v_exp.errors import SettingError, UserError
 
 pytestmark = pytest.mark.usefixtures("starts_processes")
 ROOT = str(Path(__file__).parents[2])

@@ -33,7 +33,7 @@ from w2v_exp.processes import interruptions_held_back, may_start_processes
 from w2v_exp.version import __version__
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 _log = logging.getLogger(__name__)
 
@@ -112,11 +112,11 @@ class DaskCounting:
                         dashboard_address=None,
                         silence_logs=logging.CRITICAL,
                     )
-                    stack.callback(cluster.close, timeout=CONNECT_SECONDS)
+                    stack.callback(_close, cluster)
                 else:
                     self._require_scheduler(self.address)
                 client = Client(self.address or cluster, timeout=CONNECT_SECONDS, set_as_default=False)
-            stack.callback(client.close, timeout=CONNECT_SECONDS)
+            stack.callback(_close, client)
             yield client
 
     def _require_scheduler(self, address: str) -> None:
@@ -133,6 +133,12 @@ class DaskCounting:
                 return
             reason = f"it is a {kind}"
         raise SettingError("counting.address", address, f"no Dask scheduler responds there ({reason}).")
+
+
+def _close(opened: Client | LocalCluster) -> None:
+    """End a connection or cluster; one that does not end in time must not hide an error, or the counts."""
+    with suppress(OSError, TimeoutError):
+        opened.close(timeout=CONNECT_SECONDS)
 
 
 async def _kind_of_server(address: str) -> str:
