@@ -105,7 +105,8 @@ def measure(path: Path, given: argparse.Namespace, folder: Path, *, check: bool)
     listed = ", ".join(f"{name or 'rest'} {each:.1f}" for name, each in steps.items() if each > 0.05)
     print(
         f"{size / GIGABYTE:.3g} GB: {seconds:.1f} s, {size / seconds / 1e6:.1f} MB/s, {peak.bytes / GIGABYTE:.2f} GB "
-        f"of memory, {used:.1f} s of processors, {len(text.counts.counts):,} distinct pairs of {len(text.vocabulary):,} words. Seconds: {listed}."
+        f"of memory, {used:.1f} s of processors, "
+        f"{len(text.counts.counts):,} distinct pairs of {len(text.vocabulary):,} words. Seconds: {listed}."
     )
     kinds = {kind: sum(file.stat().st_size for file in (folder / kind).iterdir()) for kind in KINDS}
     print(
