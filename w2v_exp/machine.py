@@ -6,6 +6,7 @@ import gc
 import os
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,18 @@ def available_cores() -> int:
 def automatic_threads(cores: int | None = None) -> int:
     """Return the threads of a run alone on this machine, or on one with `cores` cores: one per core, at most 8."""
     return min(available_cores() if cores is None else cores, MOST_AUTOMATIC_THREADS)
+
+
+def allow_open_files() -> None:
+    """Raise the number of files that this process may have open to the largest that the system permits.
+
+    Many systems allow 1,024 at first, and a text of 33 GB is counted in more mapped files.
+    """
+    with suppress(ImportError, OSError, ValueError):  # not on Windows
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class NotEnoughMemoryError(UserError):

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import UserError, check_whole
-from w2v_exp.machine import MOST_CORES, available_cores
+from w2v_exp.machine import MOST_CORES, allow_open_files, available_cores
 from w2v_exp.processes import (
     ONE_THREAD,
     SPAWN,
@@ -61,6 +61,7 @@ class Task:
         """Call the function with one thread of BLAS: workers use the other cores."""
         module, _, name = self.function.partition(":")
         function = getattr(import_module(module), name)
+        allow_open_files()
         with threadpool_limits(1):
             function(**self.arguments)
 
@@ -114,6 +115,7 @@ class EngineWhenNeeded:
     """
 
     def __init__(self, start: Callable[[], Engine]) -> None:
+        allow_open_files()  # of this process, which reads the results of all tasks
         self._start = start
 
     @cached_property
@@ -171,6 +173,7 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int) -> None:
+        allow_open_files()
         self._workers = workers if may_start_processes() else 1
         self._idle: list[_Worker] = []
         self._busy: dict[Future[None], tuple[_Worker, int]] = {}

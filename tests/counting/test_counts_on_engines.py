@@ -1,4 +1,4 @@
-"""Counts on clusters whose driver, workers or scheduler are killed: the same command gives the counts of the text.
+"""Counts on engines whose driver, workers or scheduler are killed, or that have few open files.
 
 Those on this machine are killed in test_count_kills.py.
 """
@@ -93,6 +93,21 @@ def test_a_count_whose_scheduler_and_workers_are_killed_continues(tmp_path: Path
     assert (driver.returncode, errors) == (0, "")
     assert before
     assert_none_made_again(before, tmp_path)
+    assert_counted(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_text_of_more_shards_than_open_files_is_counted(workers: int, tmp_path: Path) -> None:
+    write_text(tmp_path)
+    command = [sys.executable, str(PROGRAM), str(tmp_path), "local", json.dumps({"workers": workers})]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -Sn 32; exec "$@"', "bash", *command],
+        env=environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
     assert_counted(tmp_path)
 
 
