@@ -72,6 +72,10 @@ RUNS = {
     "softmax counts": "labels=counts labels.centres=8 labels.smoothing=0.5 labels.count_exponent=0.8 "
     "labels.centre_exponent=0.9 optimizer=adagrad_counts schedule=linear_tenth objective.output_offset=learned "
     "objective.weight_decay=0.001 subsampling=word2vec subsampling.threshold=0.02 shrinking_window=true dtype=float32",
+    "softmax sampled": "objective=sampled_softmax objective.frequent_words=9 objective.sampled_words=6 labels=counts "
+    "labels.centres=3 labels.smoothing=2 labels.centre_exponent=0.9 labels.count_exponent=0.8 optimizer=adagrad_counts "
+    "objective.output_offset=unigram objective.weight_decay=0.001 order=shuffled dtype=float32 "
+    "schedule=linear_tenth",
     "softmax cbow": "model=cbow labels=dense optimizer=lazy_adam learning_rate=0.02 order=shuffled",
     "tree sparse": "objective=hierarchical_softmax optimizer=lazy_momentum learning_rate=0.05 initialization=gensim "
     "vocabulary.min_count=5 corpus.boundaries=document",

@@ -84,6 +84,14 @@ RUNS = {
     ],
     "repeated": [f"corpus.text='{MANY_WORDS}'", "epochs=1", "repeats=2", "-m"],
     "untrained": ["epochs=0", "initialization=spectral"],
+    "large": [
+        "epochs=2",
+        "objective=sampled_softmax",
+        "labels=counts",
+        "optimizer=adagrad",
+        "objective.frequent_words=3",
+        "objective.sampled_words=2",
+    ],
 }
 
 
