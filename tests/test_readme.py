@@ -30,7 +30,7 @@ from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.loader import config_folder
 from w2v_exp.plan import Plan
 from w2v_exp.text import remote
-from w2v_exp.text.documents import Found
+from w2v_exp.text.file_search import Found
 from w2v_exp.text.remote import RemoteFile
 
 ROOT = Path(__file__).parents[1]

@@ -26,6 +26,7 @@ from platformdirs import user_cache_path
 _log = logging.getLogger(__name__)
 
 CHECKSUM = "checksum"  # key in a file of `write_checked`
+LEAVE_FREE = 1_000_000_000  # bytes of a disk that are never filled
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from test_corpus import zipped
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text.corpus import FileCorpus
-from w2v_exp.text.documents import AGAIN, BACKUP, BROKEN, HIDDEN, OTHER, find_files
+from w2v_exp.text.file_search import AGAIN, BACKUP, BROKEN, HIDDEN, OTHER, find_files
 
 
 @pytest.fixture

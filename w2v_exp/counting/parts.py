@@ -15,7 +15,8 @@ from w2v_exp.files import expanded
 from w2v_exp.text.chunks import text_of_range, texts_of_files
 from w2v_exp.text.corpus import Corpus, FileCorpus, SotuCorpus, texts_of
 from w2v_exp.text.damage import Damage
-from w2v_exp.text.documents import BYTE_ORDER_MARK, TextFile, is_address, reading
+from w2v_exp.text.documents import BYTE_ORDER_MARK, reading
+from w2v_exp.text.file_search import TextFile, is_address
 
 _LOOKED_AT = 1 << 16  # bytes
 # White space of one byte before something else. A part does not begin with white space, so that neither line ends nor

@@ -27,7 +27,7 @@ from w2v_exp.config import HYDRA_ERRORS, Sources, options_of, without_hydra
 from w2v_exp.errors import SettingError, UserError, shown, suggestion
 from w2v_exp.launching.settings import GROUP as LAUNCHERS
 from w2v_exp.searching.settings import GROUP as SWEEPERS
-from w2v_exp.text.documents import is_address
+from w2v_exp.text.file_search import is_address
 
 CHOOSABLE = (*GROUPS, "experiment", "sweep", SWEEPERS, LAUNCHERS)
 EXPECTED: dict[type, str] = {

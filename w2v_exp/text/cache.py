@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError, SettingError, check_number, check_path, check_whole, require_kind
 from w2v_exp.files import (
+    LEAVE_FREE,
     DamagedFileError,
     cache_folder,
     delete_own,
@@ -46,7 +47,7 @@ from w2v_exp.files import (
 from w2v_exp.machine import MOST_CORES, readable_bytes
 from w2v_exp.text.corpus import Corpus, segment_end_of, warn_of_skipped
 from w2v_exp.text.damage import NOTHING, Skipped
-from w2v_exp.text.documents import LEAVE_FREE, TextFile, promised_format
+from w2v_exp.text.documents import promised_format
 from w2v_exp.text.encoding import (
     ID,
     POSITION,
@@ -58,6 +59,7 @@ from w2v_exp.text.encoding import (
     require_ids_memory,
     require_text_parts,
 )
+from w2v_exp.text.file_search import TextFile
 from w2v_exp.text.tokenizers import TOKENIZERS, Tokenizer, available_processes
 from w2v_exp.text.vocabulary import Vocabulary, VocabularyRule
 

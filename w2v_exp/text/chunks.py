@@ -30,15 +30,8 @@ from numpy.typing import NDArray
 from w2v_exp.compression import ReadStream
 from w2v_exp.errors import CorpusError, UserError
 from w2v_exp.text.damage import Damage
-from w2v_exp.text.documents import (
-    BYTE_ORDER_MARK,
-    Document,
-    TextFile,
-    Title,
-    documents,
-    file_title,
-    reading,
-)
+from w2v_exp.text.documents import BYTE_ORDER_MARK, Document, Title, documents, file_title, reading
+from w2v_exp.text.file_search import TextFile
 from w2v_exp.text.table import Columns
 
 BOUNDARIES = ("none", "line", "document")  # as `corpus.boundaries` has them

@@ -36,6 +36,7 @@ from w2v_exp.errors import (
     shown,
     visible,
 )
+from w2v_exp.files import LEAVE_FREE
 from w2v_exp.machine import readable_bytes
 from w2v_exp.text.chunks import (
     BOUNDARIES,
@@ -46,19 +47,8 @@ from w2v_exp.text.chunks import (
     texts_of_rows,
 )
 from w2v_exp.text.damage import ON_ERROR, Damage, Skipped
-from w2v_exp.text.documents import (
-    BYTE_ORDER_MARK,
-    LEAVE_FREE,
-    Found,
-    TextFile,
-    Title,
-    documents,
-    file_title,
-    find_files,
-    holds_several,
-    is_address,
-    is_plain,
-)
+from w2v_exp.text.documents import BYTE_ORDER_MARK, Title, documents, file_title, holds_several, is_plain
+from w2v_exp.text.file_search import Found, TextFile, find_files, is_address
 from w2v_exp.text.table import Columns
 from w2v_exp.text.text8 import Text8Corpus
 
@@ -165,7 +155,7 @@ class FileCorpus(ShownCorpus):
     Files may be compressed (gzip, bzip2, xz, lzma, zstd, zip) or archives (zip, tar, compressed tar), recognised by
     their content; each member of an archive is a document. Files are read as streams, in the order of their names,
     folder by folder, as are the members of a zip; those of a tar are read in its own order. For links, hidden files and
-    backups see :func:`w2v_exp.text.documents.find_files`; what is skipped is printed.
+    backups see :func:`w2v_exp.text.file_search.find_files`; what is skipped is printed.
 
     Each row of a table is a document. Tables are JSON lines (by the suffix ``.jsonl``, ``.ndjson`` or ``.json``),
     Parquet and Arrow (files and streams, by their content), and, if `field` is given, CSV with commas, semicolons or

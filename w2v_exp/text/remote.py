@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 from w2v_exp.compression import SAMPLE
 from w2v_exp.errors import SettingError, UserError, install_command, refuse_secret, shown
 from w2v_exp.text.damage import UnavailableError
-from w2v_exp.text.documents import BACKUP, HIDDEN, Found, reason_to_skip
+from w2v_exp.text.file_search import BACKUP, HIDDEN, Found, reason_to_skip
 from w2v_exp.text.web import AT_ONCE, CHANGED, WebError, WebFile, WebReader, listed_below, look_up
 
 BLOCK = 1 << 22  # bytes of a request to a store
@@ -199,7 +199,7 @@ _listings: dict[str, tuple[float, Found]] = {}
 def find_remote(address: str) -> Found:
     """Return the file at an address, the files below a folder, or those that a glob finds, with the folder above them.
 
-    Globs and skipped names are those of :func:`w2v_exp.text.documents.find_files`. A folder of a web server ends in
+    Globs and skipped names are those of :func:`w2v_exp.text.file_search.find_files`. A folder of a web server ends in
     ``/``, and the server must list it on an HTML page. The same address is listed once a minute at most.
 
     Raises

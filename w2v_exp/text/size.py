@@ -8,7 +8,8 @@ from typing import IO
 
 from w2v_exp.compression import DAMAGE, compression_of, open_zip
 from w2v_exp.text.corpus import ArticleCorpus, Corpus, FileCorpus, SotuCorpus, TextCorpus
-from w2v_exp.text.documents import TextFile, is_address, reading
+from w2v_exp.text.documents import reading
+from w2v_exp.text.file_search import TextFile, is_address
 from w2v_exp.text.table import DEFAULT_FIELD
 from w2v_exp.text.text8 import Text8Corpus
 
