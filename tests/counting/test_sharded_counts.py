@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from w2v_exp.errors import CorpusError
 from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import PairCounter, PairCounts
 from w2v_exp.examples.pairs import effective_window
-from w2v_exp.text.corpus import FileCorpus
+from w2v_exp.text.corpus import FileCorpus, warn_once
 from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.tokenizers import ArticleTokenizer, CharacterTokenizer, WhitespaceTokenizer, WordTokenizer
 from w2v_exp.text.vocabulary import GivenVocabulary, VocabularyRule
@@ -332,3 +333,32 @@ def test_a_folder_by_a_relative_path_is_counted(
     monkeypatch.chdir(tmp_path)
     counted.count(path=Path("texts"))
     assert counted.tasks["count_words"] > 2
+
+
+def test_what_is_skipped_is_logged_once_for_all_shards_as_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text(words_of(number))
+        (tmp_path / f"{number}.gz").write_bytes(b"\x1f\x8b no more")
+        (tmp_path / f".{number}.txt").write_text("hidden")
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr("a.txt", words_of(10 + number))
+            archive.writestr("a.txt~", "backup")
+    corpus = FileCorpus(str(tmp_path), on_error="skip")
+    logged = []
+    with TemporaryDirectory() as folder:
+        for shard_bytes in (300, 10**6):
+            warn_once.cache_clear()
+            caplog.clear()
+            engine = InProcess()
+            store = CountStore(Path(folder) / str(shard_bytes))
+            count_corpus(corpus, WhitespaceTokenizer(), RULE, WINDOWS, engine, store, shard_bytes=shard_bytes)
+            logged.append(sorted(caplog.messages))
+    assert Counter(task.name for task in engine.executed)["count_words"] == 1
+    warn_once.cache_clear()
+    caplog.clear()
+    encode_text(corpus, WhitespaceTokenizer(), RULE)
+    assert logged == [sorted(caplog.messages)] * 2
+    assert len(logged[0]) == 2
+    warn_once.cache_clear()

@@ -9,6 +9,7 @@ import lzma
 import pickle
 import tarfile
 import zipfile
+from collections import Counter
 
 import pytest
 from faulty_server import answering, resetting
@@ -19,6 +20,7 @@ from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text import remote, web
 from w2v_exp.text.cache import TextCache, encode_cached
 from w2v_exp.text.corpus import FileCorpus
+from w2v_exp.text.damage import Damage
 from w2v_exp.text.remote import RemoteError, RemoteFile, find_remote
 from w2v_exp.text.size import estimated_bytes
 from w2v_exp.text.tokenizers import WhitespaceTokenizer
@@ -134,7 +136,7 @@ def test_names_below_a_folder_need_no_request(web_server):
     remote._listings.clear()
     web_server.requests.clear()
     for corpus in corpora:
-        assert [text.name for text in corpus.texts(only=[file])] == ["a.txt"]
+        assert [text.name for text in corpus.texts_of([file], Damage(), Counter())] == ["a.txt"]
     assert [method for method, *_ in web_server.requests] == ["GET"] * 2
 
 

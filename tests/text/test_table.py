@@ -276,7 +276,7 @@ def test_mistakes_name_the_setting(tmp_path, kind, settings, message):
 def test_a_column_of_no_table_is_a_mistake(tmp_path, key):
     """It would have no effect."""
     written(tmp_path / "a.txt", "some words")
-    with pytest.raises(SettingError, match=rf"corpus\.{key}=year: corpus\.path=.* has no table"):
+    with pytest.raises(SettingError, match=rf"corpus\.{key}=year: corpus\.path=.* contains no table"):
         documents(FileCorpus(str(tmp_path), **{key: "year"}))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.counts import PairCounts, mixed_counts
 from w2v_exp.files import DamagedFileError, write_checked
 from w2v_exp.text.cache import describe_tokenizer, state_of
-from w2v_exp.text.corpus import Corpus, segment_end_of, warn_of_skipped
+from w2v_exp.text.corpus import Corpus, FileCorpus, segment_end_of, warn_of_skipped
 from w2v_exp.text.damage import Skipped, all_skipped
 from w2v_exp.text.documents import reading
 from w2v_exp.text.encoding import no_word, require_text_parts
@@ -142,6 +143,8 @@ class _Counting:
         if len(known) < len(names) or not (found := self.store.find("counts", self._key(known))):
             known = self._count_words(parts, names, inputs)
             found = self._count_pairs(known)
+            if isinstance(self.corpus, FileCorpus):
+                self.corpus.warn_of_excluded(sum((part.excluded for part in known), Counter()))
         skipped = all_skipped([part.skipped for part in known])
         warn_of_skipped(self.corpus, skipped)
         return _counted_text(found, skipped)

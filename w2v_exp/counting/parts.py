@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
@@ -118,15 +119,19 @@ def _first_cut(stream: Any, target: int, pattern: re.Pattern[bytes]) -> int | No
             return None
 
 
-def texts_of_part(corpus: Corpus, part: Part, damage: Damage) -> Iterator[Iterator[str]]:
-    """Yield the texts of a part, each in chunks; each is read before the next; see `FileCorpus.texts` on `damage`."""
+def texts_of_part(
+    corpus: Corpus, part: Part, damage: Damage, members: Counter[str]
+) -> Iterator[Iterator[str]]:
+    """Yield the texts of a part, each in chunks and read before the next; for arguments see `FileCorpus.texts_of`."""
     if part.of_rows and isinstance(corpus, FileCorpus):
         yield from corpus.rows_of_range(part.files[0], part.start, part.stop)
     elif part.stop:
         yield text_of_range(part.files[0], part.start, part.stop)
     elif part.files:
-        files = part.files
-        yield from corpus.texts(damage, files) if isinstance(corpus, FileCorpus) else texts_of_files(files)
+        if isinstance(corpus, FileCorpus):
+            yield from corpus.texts_of(part.files, damage, members)
+        else:
+            yield from texts_of_files(part.files)
     else:
         yield from texts_of(corpus, damage)
 

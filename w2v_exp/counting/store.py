@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -36,10 +37,21 @@ def key_of(*inputs: Any) -> str:
 
 
 class PartResult(NamedTuple):
-    """The keys of the words of a part's shards, and the damaged files and rows that were skipped."""
+    """The words of a part of a corpus.
+
+    Parameters
+    ----------
+    shards : list of str
+        Keys of the words of its shards.
+    skipped : Skipped
+        The damaged files and rows that were skipped.
+    excluded : Counter
+        The numbers of members of archives that were excluded, by reason.
+    """
 
     shards: list[str]
     skipped: Skipped
+    excluded: Counter[str]
 
 
 class Kept(NamedTuple):
@@ -120,7 +132,8 @@ class CountStore:
             found = read_checked(path)
             os.utime(path)
             files, rows, problems = found["skipped"]
-            return PartResult(found["shards"], Skipped(files, rows, tuple(problems)))
+            skipped = Skipped(files, rows, tuple(problems))
+            return PartResult(found["shards"], skipped, Counter(found["excluded"]))
         except (OSError, DamagedFileError, KeyError, TypeError, ValueError):
             return None
 

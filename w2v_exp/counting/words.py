@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def count_words(folder: str, setup: str, number: int) -> None:
     tokenizer = remade(settings["tokenizer"])
     corpus = remade(settings["corpus"])
     damage = Damage(skip=getattr(corpus, "on_error", "stop") == "skip")
-    texts = texts_of_part(corpus, part, damage)
+    members = Counter[str]()
+    texts = texts_of_part(corpus, part, damage, members)
     inputs = settings["inputs"]
     limit = None if part.stop else 2 * inputs["size"]
     shards = []
@@ -53,7 +55,7 @@ def count_words(folder: str, setup: str, number: int) -> None:
         if store.find("words", key) is None:
             shard.write(store.path("words", key), tokenizer)
         shards.append(key)
-    found = {"shards": shards, "skipped": list(damage.skipped)}
+    found = {"shards": shards, "skipped": list(damage.skipped), "excluded": members}
     write_checked(store.path("parts", settings["keys"][number]), found, durable=False)
 
 

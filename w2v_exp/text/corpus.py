@@ -268,17 +268,13 @@ class FileCorpus(ShownCorpus):
         """
         return [spooled(self.path)] if self.is_pipe else self._found().files
 
-    def texts(
-        self, damage: Damage | None = None, only: Sequence[TextFile] | None = None
-    ) -> Iterator[Iterator[str]]:
+    def texts(self, damage: Damage | None = None) -> Iterator[Iterator[str]]:
         """Yield the text of each document in chunks; each is read before the next.
 
         Parameters
         ----------
         damage : Damage, optional
             Counts files and rows that are skipped; None: a new one of `on_error`.
-        only : sequence of files, optional
-            Some of the files, of which alone the texts are yielded. These need not have a table.
 
         Raises
         ------
@@ -289,35 +285,61 @@ class FileCorpus(ShownCorpus):
         """
         damage = damage or Damage(skip=self.on_error == "skip")
         columns = self._columns()
-        if only is not None:
-            files: Sequence[TextFile] = only
-            skipped, name = Counter[str](), None
-        elif self.is_pipe:
-            files, skipped, name = self.files(), Counter[str](), self.path
+        if self.is_pipe:
+            files, excluded = self.files(), Counter[str]()
         else:
-            (files, _, skipped, _), name = self._found(), None
-            # Not of addresses, where each would take a request.
-            if self.base is not None and not damage.skip and not is_address(self.path):
-                self._check_beginnings(files)
+            files, _, excluded, _ = self._found()
+        # Not of addresses, where each would take a request.
+        if self.base is not None and not damage.skip and not is_address(self.path):
+            self._check_beginnings(files)
+        yield from self._texts_of(files, damage, excluded, columns)
+        for key in ("field", "names"):
+            if getattr(self, key) is not None and not (columns.tables or damage.skipped.files):
+                raise SettingError(
+                    f"corpus.{key}",
+                    getattr(self, key),
+                    f"corpus.path={shown(self.path, 300)} contains no table. Omit corpus.{key}, or name JSON lines, "
+                    "Parquet, Arrow, CSV or TSV.",
+                )
+        warn_of_skipped(self, damage.skipped)
+        self._warn_of_excluded(excluded)
+
+    def texts_of(
+        self, files: Sequence[TextFile], damage: Damage, members: Counter[str]
+    ) -> Iterator[Iterator[str]]:
+        """Yield the texts of some of the files, which need not have a table, without warnings.
+
+        Parameters
+        ----------
+        files : sequence of files
+            Of `files`.
+        damage : Damage
+            Counts files and rows that are skipped.
+        members : Counter
+            The numbers of members of archives that are excluded, by reason; added to.
+        """
+        yield from self._texts_of(files, damage, members, self._columns())
+
+    def _texts_of(
+        self, files: Sequence[TextFile], damage: Damage, members: Counter[str], columns: Columns
+    ) -> Iterator[Iterator[str]]:
         yield from texts_of_files(
             files,
-            skipped,
-            name=name,
+            members,
+            name=self.path if self.is_pipe else None,
             title=self._title(),
             exclusion=partial(self._exclusion, files),
             columns=columns,
             damage=damage,
         )
-        for key in ("field", "names") if only is None else ():
-            if getattr(self, key) is not None and not (columns.tables or damage.skipped.files):
-                raise SettingError(
-                    f"corpus.{key}",
-                    getattr(self, key),
-                    f"corpus.path={shown(self.path, 300)} has no table, which this is a column of.",
-                )
-        warn_of_skipped(self, damage.skipped)
-        if skipped:
-            listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(skipped.items()))
+
+    def warn_of_excluded(self, members: Counter[str]) -> None:
+        """Log the numbers of files and of members of archives that are excluded, by reason, once."""
+        self._warn_of_excluded(members if self.is_pipe else members + self._found().skipped)
+
+    def _warn_of_excluded(self, excluded: Counter[str]) -> None:
+        if excluded:
+            listed = ", ".join(f"{reason} ({number:,})" for reason, number in sorted(excluded.items()))
             warn_once(f"corpus.path={shown(self.path, 300)}: skipped: {listed}.")
 
     def chunks(self) -> Iterator[str]:
