@@ -127,12 +127,17 @@ class DaskCounting:
             with ThreadPoolExecutor(1) as thread:  # a notebook has a loop of its own in this one
                 kind = thread.submit(asyncio.run, _kind_of_server(address)).result()
         except (OSError, TimeoutError, ValueError) as error:
-            reason = shown(" ".join(str(error).split()), 120) or f"no answer in {CONNECT_SECONDS:.0f} s"
+            message = " ".join(str(error).split()).replace(f" to {address}", "")
+            reason = shown(message, 120) or f"no answer in {CONNECT_SECONDS:.0f} s"
         else:
             if kind == "Scheduler":
                 return
             reason = f"it is a {kind}"
-        raise SettingError("counting.address", address, f"no Dask scheduler responds there ({reason}).")
+        raise SettingError(
+            "counting.address",
+            address,
+            f"no Dask scheduler responds there ({reason}). Check the address, or start one: dask scheduler",
+        )
 
 
 def _close(opened: Client | LocalCluster) -> None:

@@ -477,8 +477,10 @@ def _reason(error: BaseException, address: str) -> str:
         return "the server did not answer in time. Try again later."
     system = [each.strerror for each in errors if isinstance(each, OSError) and each.errno and each.strerror]
     message = system[-1] if system else str(error) or type(error).__name__
-    cannot = "the server cannot be reached: " if "Connect" in kinds else ""
-    return f"{cannot}{shown(_URL.sub('…', message.splitlines()[0]), 300).rstrip('.')}."
+    problem = f"{shown(_URL.sub('…', message.splitlines()[0]), 300).rstrip('.')}."
+    if "Connect" not in kinds:
+        return problem
+    return f"the server cannot be reached: {problem} Check the address and the network."
 
 
 _URL = re.compile(r"\S*(://|url: )\S+")

@@ -127,7 +127,11 @@ class GivenVocabulary(VocabularyRule):
             lines = expanded(self.path).read_text(encoding="utf-8").split("\n")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise SettingError("path", self.path, f"cannot be read: {reason}.") from error
+            raise SettingError(
+                "path",
+                self.path,
+                f"cannot be read: {reason}. Name a file with one word on each line, in UTF-8.",
+            ) from error
         lines = [line.removesuffix("\r") for line in lines]
         if lines[0] != _TABLE:
             return frozenset(lines) - {""}
