@@ -41,7 +41,6 @@ def wait_until_ended(processes: set[int]) -> None:
 def test_each_task_is_executed_once_with_one_thread(workers: int, tmp_path: Path) -> None:
     make_texts(tmp_path, 7)
     with LocalCounting(workers).engine(tmp_path) as engine:
-        assert engine.workers == workers
         assert sorted(engine.run(tasks_of(tmp_path))) == list(range(7))
         for_threads = [
             Task("line_counting:log_threads", {"target": str(tmp_path / f"{n}")}) for n in range(2)

@@ -35,8 +35,6 @@ from w2v_exp.text.vocabulary import GivenVocabulary, VocabularyRule
 class InProcess:
     """An engine that executes tasks in this process, the last first, and lists them."""
 
-    workers = 1
-
     def __init__(self) -> None:
         self.executed: list[Task] = []
 

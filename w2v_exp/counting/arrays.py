@@ -108,7 +108,7 @@ class StoredArrays:
         return self
 
 
-def smallest(values: NDArray[Any]) -> NDArray[Any]:
+def narrowed(values: NDArray[Any]) -> NDArray[Any]:
     """Return whole numbers, none negative, in the smallest unsigned type that has all of them."""
     return values.astype(np.min_scalar_type(int(values.max(initial=0))), copy=False)
 
@@ -120,7 +120,7 @@ def escaped(name: str, values: NDArray[np.uint64]) -> dict[str, NDArray[Any]]:
     """Return arrays of whole numbers that are mostly below 255: bytes, and the positions and values of others."""
     positions = np.flatnonzero(values >= ESCAPE)
     small = np.minimum(values, np.uint64(ESCAPE)).astype(np.uint8)
-    return {name: small, f"{name}.at": positions, f"{name}.large": smallest(values[positions])}
+    return {name: small, f"{name}.at": positions, f"{name}.large": narrowed(values[positions])}
 
 
 def unescaped(arrays: StoredArrays, name: str, span: slice) -> NDArray[np.uint64]:

@@ -237,9 +237,9 @@ class _Counting:
         del shards
         reach = min(self.windows.size, max(1, _longest_segment(lookups) - 1))
         words = len(vocabulary)
-        rows = self._add(keys, lookups, ranked, words, reach, self.windows.shrinking, folder)
+        rows = self._summed_rows(keys, lookups, ranked, words, reach, self.windows.shrinking, folder)
         if self.windows.shrinking and reach < self.windows.size:
-            others = self._add(keys, lookups, ranked, words, reach, False, folder)
+            others = self._summed_rows(keys, lookups, ranked, words, reach, False, folder)
             rows = _mixed_rows(rows, others, reach / self.windows.size)
         about = {
             "source": self.corpus.source,
@@ -300,7 +300,7 @@ class _Counting:
         self._run("look-ups", tasks)
         return [StoredArrays(self.store.path("lookups", names[shard])) for shard in keys]
 
-    def _add(
+    def _summed_rows(
         self,
         keys: list[str],
         lookups: list[StoredArrays],
@@ -378,6 +378,7 @@ def _task(function: str, **arguments: Any) -> Task:
 
 
 def _is_whole(path: Path) -> bool:
+    """Return whether a file of arrays is there and undamaged."""
     with suppress(OSError, DamagedFileError):
         StoredArrays(path).check()
         return True

@@ -194,11 +194,6 @@ class DaskEngine:
             )
         self._check_workers()
 
-    @property
-    def workers(self) -> int:
-        """Number of tasks that the cluster executes at once, at the last look."""
-        return max(1, sum(self._threads.values()))
-
     def run(self, tasks: Sequence[Task]) -> Generator[int, None, None]:
         """Execute all tasks, and yield the index of each when it has finished."""
         waiting = iter(range(len(tasks)))
@@ -221,7 +216,8 @@ class DaskEngine:
         looked_at = monotonic()
         try:
             while True:
-                while len(running) < PER_THREAD * self.workers and (index := next(waiting, None)) is not None:
+                most = PER_THREAD * max(1, sum(self._threads.values()))
+                while len(running) < most and (index := next(waiting, None)) is not None:
                     start(index)
                 if not running:
                     return

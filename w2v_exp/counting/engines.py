@@ -69,10 +69,6 @@ class Task:
 class Engine(Protocol):
     """Workers on this or other machines that execute tasks."""
 
-    @property
-    def workers(self) -> int:
-        """Number of tasks that are executed at once."""
-
     def run(self, tasks: Sequence[Task]) -> Iterator[int]:
         """Execute all tasks, and yield the index of each when it has finished.
 
@@ -123,11 +119,6 @@ class EngineWhenNeeded:
         """The engine, which is started if need be."""
         return self._start()
 
-    @property
-    def workers(self) -> int:
-        """Number of tasks that are executed at once."""
-        return self.started.workers
-
     def run(self, tasks: Sequence[Task]) -> Iterator[int]:
         """Execute all tasks, and yield the index of each when it has finished."""
         if tasks:
@@ -177,11 +168,6 @@ class LocalEngine:
         self._workers = workers if may_start_processes() else 1
         self._idle: list[_Worker] = []
         self._busy: dict[Future[None], tuple[_Worker, int]] = {}
-
-    @property
-    def workers(self) -> int:
-        """Number of processes."""
-        return self._workers
 
     def run(self, tasks: Sequence[Task]) -> Generator[int, None, None]:
         """Execute all tasks, and yield the index of each when it has finished."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.counting.arrays import StoredArrays, escaped, smallest, unescaped, write_arrays
+from w2v_exp.counting.arrays import StoredArrays, escaped, narrowed, unescaped, write_arrays
 from w2v_exp.counting.store import key_of
 from w2v_exp.examples.counts import first_positions, span_sums
 from w2v_exp.text.chunks import move_positions
@@ -38,7 +38,10 @@ _LOW_HALF = np.uint64((1 << 32) - 1)
 
 
 def merge_sums(several: Sequence[Sums]) -> Sums:
-    """Return the sums of all, by ranges of keys: large arrays are several times as slow."""
+    """Merge sums, by ranges of keys.
+
+    The arrays of a range stay in the processor's cache, which is several times as fast.
+    """
     several = [sums for sums in several if len(sums.keys)]
     if len(several) == 1:
         return several[0]
@@ -77,7 +80,7 @@ def _positions(keys: NDArray[Any], bounds: NDArray[np.uint64]) -> list[int]:
 
 
 def _merged(several: Sequence[Sums]) -> Sums:
-    """Return the sums of all, at once."""
+    """Merge sums by one sort of all keys."""
     several = [sums for sums in several if len(sums.keys)]
     if not several:
         return Sums(np.empty(0, np.uint64), np.empty(0, np.uint64))
@@ -214,7 +217,7 @@ class PairSums:
             if self._weight_bits is None:
                 weights *= np.uint64(self._reach + 1 - distance)
             run = Sums(keys[firsts], weights)
-        self._runs.append(Sums(smallest(run.keys), smallest(run.weights)))
+        self._runs.append(Sums(narrowed(run.keys), narrowed(run.weights)))
         if len(self._runs) == MOST_RUNS:
             self._runs = [merge_sums(self._runs)]
 
@@ -322,7 +325,7 @@ def write_pairs(path: Path, sums: Sums, words: int) -> None:
         path,
         {
             "starts": starts,
-            "degrees": smallest(degrees),
+            "degrees": narrowed(degrees),
             "seconds": seconds.astype(np.uint16 if words <= 1 << 16 else np.uint32),
             **escaped("weights", sums.weights),
         },

@@ -167,11 +167,6 @@ class SlurmEngine:
         }
         self._arrays: JobArrays[Job] = JobArrays(f"{folder}/submitit/%j", parameters, "counting=slurm")
 
-    @property
-    def workers(self) -> int:
-        """Largest number of tasks that are executed at once."""
-        return self._settings.array_parallelism * self._cores
-
     def run(self, tasks: Sequence[Task]) -> Generator[int, None, None]:
         """Execute all tasks, and yield the index of each when it has finished."""
         size = self._settings.tasks_per_job

@@ -55,7 +55,7 @@ class PartResult(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A file of the cache."""
+    """A file of the cache, its bytes, and the time of its last use in seconds."""
 
     path: Path
     size: int

@@ -107,7 +107,7 @@ def plan_sums(
     crossing, vocabulary : str
         Files of the pairs in different shards, and of the vocabulary.
     unit : float
-        Worth of a weight.
+        Factor from the whole numbers in the files to counts.
     centre_words : int
         Number of words that are centres.
     """
@@ -185,7 +185,7 @@ def sum_ranges(plan: str, task: int, result: str) -> None:
 
 
 def _rows_of(starts: list[NDArray[np.int64]], columns: int) -> Iterator[NDArray[np.int64]]:
-    """Yield what is listed by the time that this is written."""
+    """Yield the rows that are listed when this is written, after the arrays before it."""
     yield np.concatenate([np.empty((0, columns), np.int64), *(row[None] for row in starts)])
 
 

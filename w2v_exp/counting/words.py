@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_exp.counting.arrays import StoredArrays, smallest, write_arrays
+from w2v_exp.counting.arrays import StoredArrays, narrowed, write_arrays
 from w2v_exp.counting.parts import from_json, remade, texts_of_part
 from w2v_exp.counting.store import CountStore, key_of
 from w2v_exp.files import read_checked, write_checked
@@ -123,8 +123,8 @@ class _Shard:
                 "words": ordered.content,
                 "marks": ordered.starts()[::_MARKED],
                 "numbers": order.astype(np.int32),
-                "counts": smallest(counts[order]),
-                "ids": smallest(ids),
+                "counts": narrowed(counts[order]),
+                "ids": narrowed(ids),
                 "ends": np.unique(ends),
             },
             tokens=len(ids),
@@ -220,20 +220,20 @@ class SortedWords:
 
     def _position(self, word: str) -> tuple[int, int]:
         """Return the number of words and of bytes before a word."""
-        key = in_order(word)
-        block = bisect_left(range(len(self._marks)), key, key=lambda number: in_order(self._marked(number)))
+        key = order_key(word)
+        block = bisect_left(range(len(self._marks)), key, key=lambda number: order_key(self._marked(number)))
         if block == 0:
             return 0, 0
         start = int(self._marks[block - 1])
         stop = int(self._marks[block]) if block < len(self._marks) else len(self._content)
         listed = Words(self._content[start:stop]).strings()
-        number = bisect_left(listed, key, key=in_order)
+        number = bisect_left(listed, key, key=order_key)
         size = sum(len(each.encode(errors="surrogatepass")) + 1 for each in listed[:number])
         return _MARKED * (block - 1) + number, start + size
 
 
-def in_order(word: str) -> bytes:
-    """Return the key by which words are in order: see `Words.order`."""
+def order_key(word: str) -> bytes:
+    """Return the bytes by which words are sorted, as by `Words.order`."""
     return word.encode(errors="surrogatepass").replace(b"\0", b"\n")
 
 
@@ -243,7 +243,7 @@ def word_ranges(shards: Sequence[SortedWords]) -> list[str]:
     for shard in shards:
         words = shard.sample()
         sample += [(word, shard.number / len(words)) for word in words]
-    sample.sort(key=lambda each: in_order(each[0]))
+    sample.sort(key=lambda each: order_key(each[0]))
     bounds: list[str] = []
     held = 0.0
     for word, weight in sample:

@@ -225,7 +225,7 @@ def base_of(address: str) -> RemoteFile | None:
 
 def _find(address: str) -> Found:
     _refuse_secrets(address)
-    scheme = address.partition("://")[0].replace("gcs", "gs")
+    scheme = _scheme(address)
     root, pattern = _split(address)
     if scheme not in _STORES:
         found = _web_files(address, root, pattern)
@@ -236,6 +236,10 @@ def _find(address: str) -> Found:
         problem = "no file matches this glob." if pattern else "is a folder without files."
         raise SettingError("path", address, problem)
     return found
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0].replace("gcs", "gs")
 
 
 def _split(address: str) -> tuple[str, list[str]]:
@@ -349,7 +353,7 @@ def _filesystem(address: str) -> Any:
     """Return the file system of a store; fsspec keeps one for each process, as connections cannot be shared."""
     import fsspec
 
-    scheme = address.partition("://")[0].replace("gcs", "gs")
+    scheme = _scheme(address)
     # It logs the traceback of each error that it raises.
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
@@ -453,7 +457,7 @@ def _reason(error: BaseException, address: str) -> str:
     errors = [*_chain(error)]
     kinds = " ".join(type(each).__name__ for each in errors)
     status = next(filter(None, map(_status_of, errors)), None)
-    store = _STORES.get(address.partition("://")[0].replace("gcs", "gs"))
+    store = _STORES.get(_scheme(address))
     credentials = store.credentials if store else _NETRC
     if status in (401, 403):
         return f"access is denied ({status}). {credentials}"

@@ -189,16 +189,19 @@ class Columns:
 
     def _parts(self, document: Document, kind: str) -> Iterator[tuple[Any, Any]]:
         """Yield the texts and names of a few rows, as Arrow's arrays."""
-        for batch in (self._parquet_batches if kind == "parquet" else _arrow_batches)(document, kind):
-            if kind != "parquet":
+        import pyarrow as pa
+
+        is_parquet = kind == "parquet"
+        for batch in self._parquet_batches(document) if is_parquet else _arrow_batches(document, kind):
+            if not is_parquet:
                 self._require_columns(batch.schema, document.name)
             texts = _column(batch, self._field)
             names = None if self.names is None else _column(batch, self.names)
             for start in range(0, batch.num_rows, ROWS_AT_ONCE):
                 part = texts.slice(start, ROWS_AT_ONCE)
-                yield part, _nulls(len(part)) if names is None else names.slice(start, ROWS_AT_ONCE)
+                yield part, pa.nulls(len(part)) if names is None else names.slice(start, ROWS_AT_ONCE)
 
-    def _parquet_batches(self, document: Document, _kind: str) -> Iterator[Any]:
+    def _parquet_batches(self, document: Document) -> Iterator[Any]:
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -207,9 +210,8 @@ class Columns:
             self._require_columns(table.schema_arrow, document.name)
             columns = [self._field] if self.names is None else [self._field, self.names]
             rows = 0
-            for group in range(
-                table.num_row_groups
-            ):  # else a batch has rows of the next, which may be damaged
+            for group in range(table.num_row_groups):
+                # One after the other: else a batch has rows of the next group, which may be damaged.
                 for batch in table.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
                     rows += batch.num_rows
                     yield batch
@@ -375,12 +377,6 @@ class _Tail(io.RawIOBase):
         content = self._stream.read(count)
         self.tail = (self.tail + content)[-len(_END_OF_STREAM) :]
         return content
-
-
-def _nulls(number: int) -> Any:
-    import pyarrow as pa
-
-    return pa.nulls(number)
 
 
 def _type(schema: Any, key: str) -> Any:
