@@ -1,21 +1,22 @@
-"""Counts on engines whose driver, workers or scheduler are killed, or that have few open files.
-
-Those on this machine are killed in test_count_kills.py.
-"""
+"""Counts on engines whose driver, workers or scheduler are killed, or that have few open files."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from count_text import assert_counted, results, write_text
 from processes import environment
+from properties import examples
 
 pytestmark = pytest.mark.usefixtures("starts_processes")
 PROGRAM = Path(__file__).with_name("count_text.py")
@@ -44,24 +45,64 @@ def assert_none_made_again(before: dict[str, int], folder: Path) -> None:
     assert {name: after.get(name) for name in before} == before
 
 
-def test_a_count_on_a_cluster_of_this_machine_whose_driver_is_killed_continues(tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="needs the extra dask")
+@pytest.mark.parametrize("option", ["local", "dask"])
+def test_a_count_whose_driver_is_killed_continues(option: str, tmp_path: Path) -> None:
+    if option == "dask":
+        pytest.importorskip("distributed", reason="needs the extra dask")
     write_text(tmp_path)
     generator = random.Random(2)
     before: dict[str, int] = {}
     for _ in range(3):
-        driver = start(tmp_path, "dask", workers=2)
+        driver = start(tmp_path, option, workers=2)
         read_lines(driver, generator.randint(1, 30))
         time.sleep(generator.random() * 0.05)
         driver.kill()
         driver.communicate()
         assert_none_made_again(before, tmp_path)
         before = results(tmp_path)
-    driver = start(tmp_path, "dask", workers=2)
+    driver = start(tmp_path, option, workers=2)
     _, errors = driver.communicate(timeout=120)
     assert (driver.returncode, errors) == (0, "")
     assert before
     assert_none_made_again(before, tmp_path)
+    assert_counted(tmp_path)
+
+
+def workers_of(driver: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("seed", range(examples(2)))
+def test_a_count_whose_worker_is_killed_goes_on(seed: int, tmp_path: Path) -> None:
+    write_text(tmp_path)
+    chance = random.Random(seed)
+    driver = start(tmp_path, "local", workers=2)
+    read_lines(driver, chance.randint(2, 40))
+    with suppress(OSError, IndexError):  # they have ended
+        os.kill(chance.choice(workers_of(driver)), signal.SIGKILL)
+    _, errors = driver.communicate(timeout=120)
+    assert (driver.returncode, errors) == (0, "")
+    assert_counted(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(examples(10)))
+def test_a_count_that_is_killed_at_random_moments_continues(seed: int, tmp_path: Path) -> None:
+    write_text(tmp_path)
+    chance = random.Random(seed)
+    for _ in range(4):
+        driver = start(tmp_path, "local", workers=2)
+        try:
+            driver.communicate(timeout=chance.uniform(0.3, 4))
+            break  # it was faster
+        except subprocess.TimeoutExpired:
+            driver.kill()
+            driver.communicate()
+    driver = start(tmp_path, "local", workers=2)
+    _, errors = driver.communicate(timeout=120)
+    assert (driver.returncode, errors) == (0, "")
     assert_counted(tmp_path)
 
 
