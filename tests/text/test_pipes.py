@@ -18,7 +18,7 @@ from w2v_exp.config import register_schema
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.experiment.command import check_command, parse
 from w2v_exp.text import cache as text_cache
-from w2v_exp.text import corpus as corpora
+from w2v_exp.text import pipes
 from w2v_exp.text.cache import TextCache, encode_cached
 from w2v_exp.text.corpus import FileCorpus
 from w2v_exp.text.encoding import encode_text
@@ -91,9 +91,9 @@ def test_a_device_is_refused():
 
 
 def test_a_pipe_that_would_fill_the_disk_is_refused(monkeypatch):
-    monkeypatch.setattr(corpora, "_CHUNK", 100)
-    monkeypatch.setattr(corpora, "_CHECK_EVERY", 100)
-    monkeypatch.setattr(corpora, "LEAVE_FREE", 10**18)
+    monkeypatch.setattr(pipes, "_CHUNK", 100)
+    monkeypatch.setattr(pipes, "_CHECK_EVERY", 100)
+    monkeypatch.setattr(pipes, "LEAVE_FREE", 10**18)
     with (
         pipe(b"word " * 100) as path,
         pytest.raises(CorpusError, match=r"has more than .* free in .*TMPDIR"),
