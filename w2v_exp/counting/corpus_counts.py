@@ -167,7 +167,9 @@ class _Counting:
         return made
 
     def _results_gone(self) -> UserError:
-        return UserError(f"{self.store.folder}: results of finished tasks are gone. Repeat the command.")
+        return UserError(
+            f"{self.store.folder}: results of finished tasks are gone. Repeat the command, and keep the cache meanwhile."
+        )
 
     # ------------------------------------------------------------ words
 

@@ -229,7 +229,8 @@ class DaskEngine:
                         if deaths[index] == MOST_DEATHS:
                             raise self._problem(
                                 f"workers died again and again in {tasks[index].name}, probably because memory ran "
-                                "out. Start fewer workers on each machine."
+                                "out. Start fewer workers on each machine and repeat the command: finished counts are "
+                                "kept."
                             )
                         start(index)
                     else:

@@ -222,9 +222,10 @@ class LocalEngine:
         self._busy.clear()
 
     def _given_up(self, task: Task, reason: str) -> UserError:
+        remedy = "Free memory and repeat the command: finished counts are kept." if "memory" in reason else ""
         return UserError(
-            f"counting.workers={self._workers}: a worker died {MOST_DEATHS} times in {task.name}, {reason}. "
-            "The last time no other task was running."
+            f"counting.workers={self._workers}: a worker died {MOST_DEATHS} times in {task.name}, the last time alone, "
+            f"{reason}. {remedy}".rstrip()
         )
 
 
