@@ -168,7 +168,7 @@ class _Counting:
 
     def _results_gone(self) -> UserError:
         return UserError(
-            f"{self.store.folder}: results of finished tasks are gone. Repeat the command, and keep the cache meanwhile."
+            f"{self.store.folder}: results of finished tasks are gone. Repeat the command; keep the cache meanwhile."
         )
 
     # ------------------------------------------------------------ words
