@@ -145,11 +145,12 @@ class Plan:
             )
         self._check_slices()
         if not isinstance(self.counting, LocalCounting) and self.needs_order:
-            raise SettingError(
-                "counting",
-                self.option("counting"),
-                f"counts pairs, and {self.needs_order} needs the order of the words. Use counting=local.",
+            problem = (
+                f"counts pairs, and {self.needs_order} needs the order of the words. Use counting=local."
             )
+            if getattr(self.corpus, "is_pipe", False):
+                problem = "only this process can read a pipe. Use counting=local, or save the text to a file."
+            raise SettingError("counting", self.option("counting"), problem)
         if self.workers > 1 and not self.labels.in_blocks:
             raise SettingError(
                 "workers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,29 @@ def test_an_engine_of_several_machines_is_refused_where_the_order_of_words_is_ne
     assert done.returncode == 2
     assert "counting=dask: counts pairs, and " + reason in done.stderr
     assert "needs the order of the words. Use counting=local." in done.stderr
+
+
+def test_an_engine_of_several_machines_reads_no_pipe(command: Command, text: Path) -> None:
+    read, write = os.pipe()
+    os.close(write)
+    done = command(*RUN, "counting=dask", f"corpus.path=/dev/fd/{read}")
+    os.close(read)
+    assert done.stderr == (
+        "counting=dask: only this process can read a pipe. Use counting=local, or save the text to a file.\n"
+    )
+
+
+@pytest.mark.parametrize("shortest", [0, 10**9])
+def test_given_words_that_do_not_occur_are_refused_in_one_line(
+    shortest: int, command: Command, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "LONG_TEXT", shortest)
+    (text.parent / "words.txt").write_text("absent\nmissing\n")
+    given = ["vocabulary=given", "vocabulary.path=words.txt", "counting.workers=1", "cache=none"]
+    done = command(*RUN, *given)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the vocabulary keeps 0, and" in done.stderr
+    assert "Name words of this text, as its tokenizer returns them, by vocabulary.path, or" in done.stderr
 
 
 def test_a_long_text_whose_order_is_needed_is_read_as_ids(

@@ -35,7 +35,7 @@ from w2v_exp.text.encoding import EncodedText, encode_text
 from w2v_exp.text.sentences import SentenceCorpus
 from w2v_exp.text.size import estimated_bytes
 from w2v_exp.text.text8 import Text8Corpus
-from w2v_exp.text.vocabulary import Vocabulary
+from w2v_exp.text.vocabulary import GivenVocabulary, Vocabulary
 from w2v_exp.tracking.progress import bytes_bar, tasks_bar
 
 
@@ -56,16 +56,18 @@ def read_trainable_text(plan: Plan) -> EncodedText:
     """Return the encoded corpus; raise `CorpusError` if it has no pair."""
     text = read_corpus(plan)
     if not count_pairs(len(text.ids), plan.window, text.segments):
-        raise _no_pair(text.tokens, len(text.ids), len(text.segments) - 1)
+        raise _no_pair(plan, text.tokens, len(text.ids), len(text.segments) - 1)
     return text
 
 
-def _no_pair(tokens: int, kept: int, segments: int) -> CorpusError:
+def _no_pair(plan: Plan, tokens: int, kept: int, segments: int) -> CorpusError:
     apart = f" in {segments} segments (see corpus.boundaries)" if segments > 1 else ""
+    remedy = "Loosen vocabulary.min_count, max_size, max_frequency or stop_words"
+    if isinstance(plan.vocabulary, GivenVocabulary):
+        remedy = "Name words of this text, as its tokenizer returns them, by vocabulary.path"
     return CorpusError(
         f"There is no pair to train on: of the text's {tokens} tokens the vocabulary keeps {kept}"
-        f"{apart}, and a pair needs two{' in one' if apart else ''}. Loosen vocabulary.min_count, max_size, "
-        "max_frequency or stop_words, or take a longer text."
+        f"{apart}, and a pair needs two{' in one' if apart else ''}. {remedy}, or take a longer text."
     )
 
 
@@ -108,7 +110,7 @@ def _count_text(plan: Plan) -> CountedText:
                 _corpus(plan), plan.tokenizer, plan.vocabulary, _windows(plan), engine, store, progress=show
             )
     if not len(text.counts.counts):
-        raise _no_pair(text.tokens, text.kept, 1)
+        raise _no_pair(plan, text.tokens, text.kept, 1)
     return text
 
 

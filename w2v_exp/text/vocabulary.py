@@ -72,7 +72,7 @@ class VocabularyRule:
         """
         require_kind("counts", counts, Mapping, "a mapping of words to their counts")
         numbers = np.fromiter(counts.values(), np.int64, len(counts))
-        tokens = int(numbers.sum()) if tokens is None else tokens
+        tokens = max(1, int(numbers.sum()) if tokens is None else tokens)  # 0 if no given word occurs
         # Shares are compared, not counts: 29 of 100 is not above 0.29, though 0.29 * 100 < 29 as rounded.
         passing = (numbers >= self.min_count) & (numbers / tokens <= self.max_frequency)
         stopped = set(self.stop_words)
