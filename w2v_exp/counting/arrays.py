@@ -51,7 +51,9 @@ def write_arrays(path: Path, arrays: Mapping[str, Pieces], **description: Any) -
 
 
 class StoredArrays:
-    """Arrays that are mapped from a file of `write_arrays`; they stay usable if the file is deleted.
+    """Arrays mapped from a file of `write_arrays`.
+
+    They stay usable if the file is deleted.
 
     Parameters
     ----------
@@ -109,7 +111,10 @@ class StoredArrays:
 
 
 def narrowed(values: NDArray[Any]) -> NDArray[Any]:
-    """Return whole numbers, none negative, in the smallest unsigned type that has all of them."""
+    """Return whole numbers in the smallest unsigned type that has them.
+
+    None may be negative.
+    """
     return values.astype(np.min_scalar_type(int(values.max(initial=0))), copy=False)
 
 
@@ -117,7 +122,10 @@ ESCAPE = 255
 
 
 def escaped(name: str, values: NDArray[np.uint64]) -> dict[str, NDArray[Any]]:
-    """Return arrays of whole numbers that are mostly below 255: bytes, and the positions and values of others."""
+    """Return whole numbers in a byte each, and those above 254 apart.
+
+    Those are listed with their positions.
+    """
     positions = np.flatnonzero(values >= ESCAPE)
     small = np.minimum(values, np.uint64(ESCAPE)).astype(np.uint8)
     return {name: small, f"{name}.at": positions, f"{name}.large": narrowed(values[positions])}

@@ -75,7 +75,9 @@ def count_corpus(
     shard_bytes: int | None = None,
     progress: Progress = lambda _step, _done, _of: None,
 ) -> CountedText:
-    """Count the pairs of a corpus by shards; the result does not depend on these, nor on the engine.
+    """Count the pairs of a corpus by shards.
+
+    The result depends neither on the shards nor on the engine.
 
     Results of earlier calls are used again: see `CountStore`. A call that was killed goes on where it was.
 
@@ -388,7 +390,10 @@ def _is_whole(path: Path) -> bool:
 
 
 def _write_ranked(path: Path, words: Words, centres: int) -> None:
-    """Write words in the order of their bytes, each with its id; ids below `centres` are centres."""
+    """Write words with their ids, in the order of their bytes.
+
+    Ids below `centres` are centres.
+    """
     ids = words.order()
     is_centre = ids < centres
     content = words.take(ids).content

@@ -79,7 +79,10 @@ class DaskCounting:
 
     @contextmanager
     def engine(self, folder: Path) -> Iterator[EngineWhenNeeded]:
-        """Yield an engine, which connects to the cluster, or starts one, and checks it, with the first task."""
+        """Yield an engine.
+
+        It connects to the cluster, or starts one, and checks it, with the first task.
+        """
         if find_spec("distributed") is None:
             raise UserError(
                 "counting=dask: needs the package distributed, which is not installed: "
@@ -120,7 +123,10 @@ class DaskCounting:
             yield client
 
     def _require_scheduler(self, address: str) -> None:
-        """Raise `SettingError` unless a scheduler of Dask responds, and not, for example, its web page."""
+        """Raise `SettingError` unless a scheduler of Dask responds.
+
+        Its web page, for example, is another server.
+        """
         import asyncio  # with ssl, which no other run needs
 
         try:
@@ -141,7 +147,10 @@ class DaskCounting:
 
 
 def _close(opened: Client | LocalCluster) -> None:
-    """End a connection or cluster; one that does not end in time must not hide an error, or the counts."""
+    """End a connection or cluster.
+
+    One that does not end in time must not hide an error, or the counts.
+    """
     with suppress(OSError, TimeoutError):
         opened.close(timeout=CONNECT_SECONDS)
 
@@ -345,7 +354,10 @@ def _mark(folder: Path) -> Iterator[Mark]:
 
 @cache
 def code_checksum() -> int:
-    """Return a checksum of the modules that count: another tokenizer would count other words."""
+    """Return a checksum of the modules that count.
+
+    Another tokenizer, for example, would count other words.
+    """
     package = Path(__file__).parents[1]
     checksum = crc32(__version__.encode())
     for folder in (package, *(package / name for name in ("text", "examples", "counting"))):
@@ -374,7 +386,7 @@ def _execute(function: str, arguments: dict[str, Any], mark: Mark) -> None:
 
 @cache
 def _keep_freed_memory() -> None:
-    """Let this process keep the memory of arrays for the next ones, as a process without threads does.
+    """Let this process keep freed memory, as one without threads does.
 
     Dask sets MALLOC_TRIM_THRESHOLD_ and executes tasks in a thread. So each array was made of new pages, which the
     kernel has to clear: counting took 3.5 s of processor time for 30 MB instead of 2.3 s.
@@ -387,7 +399,10 @@ def _keep_freed_memory() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Dask's messages: those of workers that die come with a traceback each, and the remedy is ours."""
+    """Silence Dask's messages.
+
+    Those of workers that die come with a traceback each, and the remedy is ours.
+    """
     import distributed  # noqa: F401  (it sets the levels that are changed here)
 
     loggers = [

@@ -87,7 +87,9 @@ class EngineChoice(Protocol):
     """An option of the group ``counting``: the settings of an engine."""
 
     def engine(self, folder: Path) -> AbstractContextManager[Engine]:
-        """Yield an engine, which starts with its first task; the end of the block ends its processes and jobs.
+        """Yield an engine, which starts with its first task.
+
+        The end of the block ends its processes and jobs.
 
         Parameters
         ----------
@@ -203,7 +205,10 @@ class LocalEngine:
         self._idle.clear()
 
     def _start_waiting(self, tasks: Sequence[Task], waiting: deque[int], deaths: Counter[int]) -> None:
-        """Start tasks on all free workers; the last attempt of a task runs alone, with all memory."""
+        """Start tasks on all free workers.
+
+        The last attempt of a task runs alone, with all memory.
+        """
         while waiting and len(self._busy) < self._workers:
             index = waiting[0]
             is_last = deaths[index] == MOST_DEATHS - 1
@@ -245,7 +250,10 @@ class _Worker:
         return future
 
     def death(self, future: Future[None]) -> str:
-        """Return the reason if a task has ended with its process or for want of memory, else an empty string."""
+        """Return the reason if a task was lost, else "".
+
+        It is lost with its process, or if memory runs out.
+        """
         error = future.exception()
         if not isinstance(error, (BrokenProcessPool, MemoryError)):
             return ""

@@ -72,7 +72,10 @@ def _sampled(keys: NDArray[Any], total: int) -> NDArray[np.uint64]:
 
 
 def _positions(keys: NDArray[Any], bounds: NDArray[np.uint64]) -> list[int]:
-    """Return the number of keys below each bound; keys of other bytes than the bounds would be copied."""
+    """Return the number of keys below each bound.
+
+    Bounds get the type of the keys, which else would be copied.
+    """
     largest = np.iinfo(keys.dtype).max
     found = keys.searchsorted(np.minimum(bounds, largest).astype(keys.dtype))
     positions: list[int] = np.where(bounds > largest, len(keys), found).tolist()
@@ -107,7 +110,10 @@ def _summed(keys: NDArray[np.uint64], weights: NDArray[Any]) -> Sums:
 
 
 def subtract_sums(sums: Sums, others: Sums) -> Sums:
-    """Return the differences of sums, without zeros; the others' keys are among those of the first."""
+    """Return the differences of sums, without zeros.
+
+    The others' keys are among those of the first.
+    """
     weights = sums.weights.copy()
     weights[sums.keys.searchsorted(others.keys)] -= others.weights
     left = weights > 0
@@ -274,7 +280,10 @@ def look_up(words: str, vocabulary: str, window: int, result: str) -> None:
 
 
 def kept_tokens(shard: StoredArrays, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the tokens of a shard that are kept words, numbered among these, and the ends of its segments."""
+    """Return the kept tokens of a shard, and the ends of its segments.
+
+    Tokens are numbered among the kept words.
+    """
     numbers = np.full(shard.description["words"], -1, np.int32)
     numbers[shard["numbers"][kept]] = np.arange(len(kept))
     ids = numbers[shard["ids"]]

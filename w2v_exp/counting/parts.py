@@ -55,7 +55,9 @@ class Part:
 
 
 def divide(corpus: Corpus, size: int) -> list[Part]:
-    """Divide a corpus into parts of about `size` bytes; one part if it does not consist of files.
+    """Divide a corpus into parts of about `size` bytes.
+
+    It is one part if it does not consist of files.
 
     A file or folder that grows keeps most of its parts: a large file is cut at multiples of `size`, and a sequence of
     files behind those whose names have small hashes. Files of stores and web servers are not cut, as a server need not
@@ -122,7 +124,10 @@ def _first_cut(stream: Any, target: int, pattern: re.Pattern[bytes]) -> int | No
 def texts_of_part(
     corpus: Corpus, part: Part, damage: Damage, members: Counter[str]
 ) -> Iterator[Iterator[str]]:
-    """Yield the texts of a part, each in chunks and read before the next; for arguments see `FileCorpus.texts_of`."""
+    """Yield the texts of a part, each in chunks and read before the next.
+
+    For the other arguments see `FileCorpus.texts_of`.
+    """
     if part.of_rows and isinstance(corpus, FileCorpus):
         yield from corpus.rows_of_range(part.files[0], part.start, part.stop)
     elif part.stop:
@@ -140,7 +145,9 @@ def texts_of_part(
 
 
 def described(chosen: Any) -> dict[str, Any]:
-    """Return the class and settings of a corpus, tokenizer or rule, for JSON; with an absolute path.
+    """Return class and settings of a corpus, tokenizer or rule, for JSON.
+
+    A path is made absolute.
 
     Raises
     ------
@@ -158,7 +165,9 @@ def described(chosen: Any) -> dict[str, Any]:
 
 
 def remade(description: dict[str, Any]) -> Any:
-    """Return the object of a description, without the checks of its settings: they have been made.
+    """Return the object of a description, without checks of its settings.
+
+    They have been made.
 
     Those of a corpus list all of its files.
     """

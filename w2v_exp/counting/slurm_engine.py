@@ -56,7 +56,10 @@ class SlurmCounting(JobSettings):
 
     @contextmanager
     def engine(self, folder: Path) -> Iterator[EngineWhenNeeded]:
-        """Yield an engine, whose jobs are cancelled at the end, as are those of earlier commands that were killed."""
+        """Yield an engine, whose jobs are cancelled at the end.
+
+        Those of earlier commands that were killed are cancelled, too.
+        """
         require_slurm("counting=slurm", "counting=local")
         with ExitStack() as stack:
             yield EngineWhenNeeded(lambda: stack.enter_context(self._engine(folder.absolute() / "slurm")))
@@ -80,7 +83,10 @@ class SlurmCounting(JobSettings):
 
 
 def _clear_up(folder: Path) -> None:
-    """Cancel the jobs and delete the files of a command that was killed; those of one that runs are left alone."""
+    """Cancel the jobs and delete the files of a command that was killed.
+
+    Those of a command that runs are left alone.
+    """
     with suppress(OSError):
         if _FOLDER.fullmatch(folder.name) and not is_locked(folder / LOCK):
             subprocess.run(["scancel", f"--name={_job_name(folder)}"], check=False)
@@ -122,7 +128,10 @@ class Job(NamedTuple):
 
 
 def execute_job(job: Job) -> None:
-    """Execute the tasks of a job on a node, without those that had finished before Slurm queued it again."""
+    """Execute the unfinished tasks of a job on a node.
+
+    Some have finished if Slurm has queued the job again.
+    """
     stop_before_limit()
     engine = LocalEngine(job.workers)
     finished = list(job.read()["finished"])
@@ -202,7 +211,10 @@ class SlurmEngine:
         self._arrays.close()
 
     def _run_array(self, groups: Sequence[dict[int, Task]]) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job whenever its record may have changed, at last with the reason if it is not complete."""
+        """Yield each job whenever its record may have changed.
+
+        The last time it has the reason, if the record is not complete.
+        """
         records = self._folder / f"records-{secrets.token_hex(4)}"
         records.mkdir()
         running = {

@@ -139,7 +139,9 @@ class CountStore:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep results that are used in the block; afterwards, remove others until the limit holds.
+        """Keep the results that are used in the block.
+
+        Afterwards, others are removed until the limit holds.
 
         Raises
         ------
@@ -161,7 +163,9 @@ class CountStore:
 
     @contextmanager
     def job(self, key: str) -> Iterator[Path]:
-        """Hold the folder of a job, with what an attempt that was killed has left; it is deleted at the end.
+        """Hold the folder of a job, with the results of an attempt that was killed.
+
+        It is deleted at the end.
 
         A second process with the same job waits for the first.
 
@@ -192,7 +196,10 @@ class CountStore:
         return sorted(found, key=lambda each: -each.used)
 
     def texts(self) -> list[tuple[dict[str, Any] | None, int, float]]:
-        """Return description (None: damaged), bytes and time of last use of the counts of each text, latest first."""
+        """Return description, bytes and time of last use of the counts of each text.
+
+        The latest is first; the description of a damaged file is None.
+        """
         found: list[tuple[dict[str, Any] | None, int, float]] = []
         for path, size, used in self.kept():
             if path.parent.name == COUNTS and not path.name.startswith("."):
@@ -203,7 +210,10 @@ class CountStore:
         return found
 
     def evict(self, since: float) -> None:
-        """Remove the least recently used results until the limit holds, but none that was used after a time."""
+        """Remove the least recently used results until the limit holds.
+
+        None is removed that was used after the time `since`.
+        """
         if not is_own(self.folder):
             return
         self._remove_jobs(ABANDONED_SECONDS)

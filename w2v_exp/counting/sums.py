@@ -148,7 +148,9 @@ def _ranks(lookup: str, words: int) -> NDArray[np.int32]:
 
 
 def sum_ranges(plan: str, task: int, result: str) -> None:
-    """Sum the pairs of ranges of first words over all shards, and divide them into buckets of centres (a task).
+    """Sum the pairs of ranges of first words over all shards (a task).
+
+    The sums are divided into buckets of centres.
 
     Parameters
     ----------
@@ -216,7 +218,10 @@ def _in_buckets(
     bounds: NDArray[np.int64],
     of_bucket: NDArray[Any],
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return the counts of both directions of pairs by bucket, with their place in it, and where each bucket begins."""
+    """Return the counts of both directions of pairs, by bucket.
+
+    Each count has its place in the bucket; the second array is where each bucket begins.
+    """
     words = len(ids)
     rows = (sums.keys // np.uint64(words)).astype(np.int64)
     seconds = ids[sums.keys.astype(np.int64) - rows * words]

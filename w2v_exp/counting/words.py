@@ -134,7 +134,9 @@ class _Shard:
 
 
 class _ShardReading(Reading):
-    """Reading that numbers the words of each chunk apart, and compares those of all chunks at its end.
+    """Reading that numbers the words of each chunk apart.
+
+    Those of all chunks are compared at its end.
 
     This takes a fifth of the time of a dictionary of strings.
     """
@@ -255,7 +257,9 @@ def word_ranges(shards: Sequence[SortedWords]) -> list[str]:
 
 
 def merge_words(setup: str, first: str | None, last: str | None, result: str) -> None:
-    """Write the words of a range that may be in the vocabulary, with their counts in all shards (a task).
+    """Write the words of a range that may be in the vocabulary (a task).
+
+    Each is written with its count in all shards.
 
     Parameters
     ----------
@@ -283,7 +287,10 @@ def merge_words(setup: str, first: str | None, last: str | None, result: str) ->
 def merged_words(
     parts: Sequence[Words], counts: Sequence[NDArray[np.int64]]
 ) -> tuple[Words, NDArray[np.int32], NDArray[np.int64]]:
-    """Return the distinct words of several lists, the number of each listed word, and the sums of their counts."""
+    """Return the distinct words of several lists, and the sums of their counts.
+
+    The second array is the number of each listed word.
+    """
     words = Words.joined(parts)
     first = words.first_positions()
     is_first = first == np.arange(len(first))

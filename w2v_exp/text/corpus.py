@@ -219,7 +219,10 @@ class FileCorpus(ShownCorpus):
         return "text" if holds_several(file, self.path) or self._is_table(file) else "blank line"
 
     def ranges_of(self, file: TextFile) -> str:
-        """Return of what a file may be read in ranges: ``text``, or ``json`` for its lines; "" if as a whole."""
+        """Return the kind of ranges in which a file may be read.
+
+        ``text``, or ``json`` for its lines; "" if it is read as a whole.
+        """
         if self.on_error != "stop" or not is_plain(file):
             return ""
         return {"": "text", "json": "json"}.get(self._kind_of_table(file), "")
@@ -496,7 +499,10 @@ def segment_end_of(corpus: Corpus) -> str:
 
 
 def texts_of(corpus: Corpus, damage: Damage | None = None) -> Iterator[Iterator[str]]:
-    """Yield the texts of a corpus, each in chunks; each is read before the next; see `FileCorpus.texts` on `damage`."""
+    """Yield the texts of a corpus, each in chunks and read before the next.
+
+    For `damage` see `FileCorpus.texts`.
+    """
     if isinstance(corpus, FileCorpus):
         yield from corpus.texts(damage)
         return
@@ -512,7 +518,10 @@ def warn_of_skipped(corpus: Corpus, skipped: Skipped) -> None:
 
 @cache
 def warn_once(message: str) -> None:
-    """Log a warning the first time in this process: a text may be read several times, and a sweep has many runs."""
+    """Log a warning the first time in this process.
+
+    A text may be read several times, and a sweep has many runs.
+    """
     _log.warning(message)
 
 

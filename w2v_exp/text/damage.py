@@ -13,7 +13,10 @@ _LONGEST = 300  # characters of a problem
 
 
 class UnavailableError(CorpusError):
-    """A file that could be read at another time: never skipped, so that the same files give the same text."""
+    """A file that could be read at another time.
+
+    It is never skipped, so that the same files give the same text.
+    """
 
 
 class Skipped(NamedTuple):
@@ -76,11 +79,17 @@ class Damage:
         self._is_counted = False
 
     def begin_file(self, name: str) -> None:
-        """Begin a file: however often its damage is met, also that of an archive's members, it is counted once."""
+        """Begin a file.
+
+        However often its damage is met, also that of an archive's members, it is counted once.
+        """
         self._file, self._is_counted = name, False
 
     def skips_file(self, error: UserError) -> bool:
-        """Return whether the file that is being read is skipped, and count it; else the caller raises the error."""
+        """Return whether the file that is being read is skipped, and count it.
+
+        If it is not, the caller raises the error.
+        """
         if not self.skip or isinstance(error, UnavailableError):
             return False
         if not self._is_counted:

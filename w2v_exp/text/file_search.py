@@ -164,7 +164,10 @@ class _Search:
         self._listed: dict[str, list[_Place]] = {}
 
     def files(self) -> Iterator[_Place]:
-        """Yield the files that match, one perhaps several times: first those by names without a link, then all."""
+        """Yield the files that match, one perhaps several times.
+
+        First are those by names without a link, then all.
+        """
         yield from self._matching_files()
         if self._met_links:
             self._follows = True
@@ -221,7 +224,10 @@ class _Search:
         return self._follows or not folder.linked
 
     def _was_searched(self, folder: _Place, done: int, *, below: bool = False) -> bool:
-        """Return whether a folder, by whatever name, has been searched for the same parts; it has from now on."""
+        """Return whether a folder has been searched for the same parts.
+
+        It counts by whatever name, and has been searched from now on.
+        """
         state = folder.real, done, below
         if state in self._searched:
             return True

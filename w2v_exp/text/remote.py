@@ -73,7 +73,9 @@ class RemoteError(UnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file in a store or on a web server; it has the methods of a `Path` that reading needs, and can be pickled.
+    """A file in a store or on a web server.
+
+    It has the methods of a `Path` that reading needs, and can be pickled.
 
     Parameters
     ----------
@@ -197,7 +199,9 @@ _listings: dict[str, tuple[float, Found]] = {}
 
 
 def find_remote(address: str) -> Found:
-    """Return the file at an address, the files below a folder, or those that a glob finds, with the folder above them.
+    """Return the files that an address names, with the folder above them.
+
+    The address is that of a file, a folder (with all below it) or a glob.
 
     Globs and skipped names are those of :func:`w2v_exp.text.file_search.find_files`. A folder of a web server ends in
     ``/``, and the server must list it on an HTML page. The same address is listed once a minute at most.
@@ -218,7 +222,10 @@ def find_remote(address: str) -> Found:
 
 
 def base_of(address: str) -> RemoteFile | None:
-    """Return the folder that `find_remote` would, without a request where the address suffices; None for a file."""
+    """Return the folder above the files of an address; None for a file.
+
+    There is no request where the address suffices.
+    """
     root, pattern = _split(address)
     return RemoteFile(root) if pattern or address.endswith("/") else find_remote(address).base  # type: ignore[return-value]
 
@@ -301,7 +308,10 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
 
 @contextmanager
 def _looking_up(address: str) -> Iterator[None]:
-    """Convert any error of a lookup into `SettingError`; the packages raise those of a dozen libraries."""
+    """Convert any error of a lookup into `SettingError`.
+
+    The packages raise those of a dozen libraries.
+    """
     try:
         yield
     except UserError:
@@ -341,7 +351,10 @@ def _store_files(address: str, root: str, pattern: list[str]) -> Found:
 
 @contextmanager
 def _attempted_once(files: Any) -> Iterator[Any]:
-    """Let s3fs attempt a request once. botocore makes five attempts itself: five times five would take 7 minutes."""
+    """Let s3fs attempt a request once.
+
+    botocore makes five attempts itself: five times five would take 7 minutes.
+    """
     files.retries = 1
     try:
         yield files
@@ -350,7 +363,10 @@ def _attempted_once(files: Any) -> Iterator[Any]:
 
 
 def _filesystem(address: str) -> Any:
-    """Return the file system of a store; fsspec keeps one for each process, as connections cannot be shared."""
+    """Return the file system of a store.
+
+    fsspec keeps one for each process, as connections cannot be shared.
+    """
     import fsspec
 
     scheme = _scheme(address)
@@ -491,7 +507,10 @@ _URL = re.compile(r"\S*(://|url: )\S+")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all errors that caused it, each once; each library keeps them in another place."""
+    """Yield an error and all errors that caused it, each once.
+
+    Each library keeps them in another place.
+    """
     found, seen = [error], set[int]()
     while found:
         current = found.pop(0)

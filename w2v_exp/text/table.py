@@ -353,7 +353,10 @@ def _arrow_batches(document: Document, kind: str) -> Iterator[Any]:
 
 
 def _mapped(stream: io.BufferedReader) -> Any:
-    """Return an open file for Arrow: mapped, so that a batch takes no memory, if it is a file of this machine."""
+    """Return an open file for Arrow.
+
+    It is mapped, so that a batch takes no memory, if it is a file of this machine.
+    """
     import pyarrow as pa
 
     try:
@@ -364,7 +367,10 @@ def _mapped(stream: io.BufferedReader) -> Any:
 
 
 class _Tail(io.RawIOBase):
-    """A stream that has the last bytes that were read: Arrow takes a truncated stream for a whole one."""
+    """A stream that has the last bytes that were read.
+
+    Arrow takes a truncated stream for a whole one.
+    """
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
