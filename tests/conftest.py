@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_server import FaultyServer, faulty_server
+from faulty_server import FaultyServer
 from in_process import run_in_process
 from processes import Command, ForkingCommand
 from properties import load_profile
+from web_servers import running
 
 from w2v_exp.files import locked, replacing
 from w2v_exp.machine import freeze
@@ -196,7 +197,7 @@ def process_command(tmp_path: Path, _forking: ForkingCommand) -> Command:
 @pytest.fixture(scope="module")
 def one_web_server() -> Iterator[FaultyServer]:
     """Yield a web server of files on this machine, for properties; requests to it are repeated without waiting."""
-    with pytest.MonkeyPatch.context() as patch, faulty_server() as server:
+    with pytest.MonkeyPatch.context() as patch, running(FaultyServer()) as server:
         patch.setattr(web, "FIRST_WAIT", 0)
         patch.setattr(web, "LONGEST_WAIT", 0)
         web.session_of.cache_clear()

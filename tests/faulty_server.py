@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+
+from web_servers import Quiet, QuietServer
 
 from w2v_exp.text.remote import _listings
 
 BLOCK = 1 << 16  # bytes sent at once
 
 
-class FaultyServer(ThreadingHTTPServer):
+class FaultyServer(QuietServer):
     """Serves `files`, and lists folders of them; each GET of a file takes the next of its `faults`.
 
     A fault is a function of a request, which returns whether the request has been answered, or a number of bytes after
     which the connection is closed.
     """
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.reset()
 
     def reset(self) -> None:
@@ -38,21 +37,11 @@ class FaultyServer(ThreadingHTTPServer):
         self.has_heads = True
         self.requests: list[tuple[str, str, str]] = []  # method, path and range
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing if a client has gone."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     server: FaultyServer
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 20  # headers and a small body in one packet
-
-    def log_message(self, *_: object) -> None:
-        """Keep the tests' output clean."""
 
     def do_HEAD(self) -> None:
         self._answer(has_body=False)
@@ -148,15 +137,3 @@ def resetting(handler: BaseHTTPRequestHandler) -> bool:
     handler.connection.close()
     handler.close_connection = True
     return True
-
-
-@contextmanager
-def faulty_server() -> Iterator[FaultyServer]:
-    with FaultyServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()

@@ -9,30 +9,27 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from web_servers import Quiet, QuietServer, running
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
-class LocalServer(ThreadingHTTPServer):
+class LocalServer(QuietServer):
     """Gives its answers in turn, the last of them repeatedly, and counts the requests."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.answers: list[Answer] = []
         self.requests = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/text.zip"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing if a client has gone."""
+        return f"{super().url}/text.zip"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     server: LocalServer
 
     def do_GET(self) -> None:
@@ -40,21 +37,12 @@ class _Handler(BaseHTTPRequestHandler):
         answers = self.server.answers
         (answers.pop(0) if len(answers) > 1 else answers[0])(self)
 
-    def log_message(self, *_: object) -> None:
-        """Keep the tests' output clean."""
-
 
 @contextmanager
 def serving(*answers: Answer) -> Iterator[LocalServer]:
-    with LocalServer() as server:
+    with running(LocalServer()) as server:
         server.answers = list(answers)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+        yield server
 
 
 def honest(body: bytes) -> Answer:

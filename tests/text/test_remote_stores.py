@@ -10,13 +10,13 @@ import os
 import pickle
 import re
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote
 
 import pytest
 from faulty_server import answering
+from web_servers import Quiet, QuietServer, running
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.text import remote
@@ -309,14 +309,11 @@ COMMIT = "c" * 40
 _requests = []
 
 
-class _Hub(BaseHTTPRequestHandler):
+class _Hub(Quiet, BaseHTTPRequestHandler):
     """The requests of `HfFileSystem` for one data set, ``org/texts``, whose only branch is ``main``."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 20
-
-    def log_message(self, *_):
-        """Keep the tests' output clean."""
 
     def do_GET(self):
         _requests.append(self.path)
@@ -362,18 +359,13 @@ class _Hub(BaseHTTPRequestHandler):
 def hub():
     """Let `hf://` addresses lead to a server on this machine."""
     constants = pytest.importorskip("huggingface_hub.constants")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server, pytest.MonkeyPatch.context() as patch:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        address = f"http://127.0.0.1:{server.server_port}"  # HF_ENDPOINT is read when the package is imported
+    with running(QuietServer(_Hub)) as server, pytest.MonkeyPatch.context() as patch:
+        address = server.url  # HF_ENDPOINT is read when the package is imported
         template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
         patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         patch.setattr(constants, "ENDPOINT", address)
         with environment():
             yield "hf://datasets/org/texts"
-        server.shutdown()
-        thread.join()
 
 
 def test_a_data_set_of_the_hub_is_read_as_a_folder_is_at_its_present_commit(hub, tmp_path):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+from web_servers import Quiet, QuietServer, running
 
 from w2v_exp.errors import UserError
 from w2v_exp.tracking.store import error_message, is_transient, open_store, store_uri
@@ -21,7 +21,7 @@ from w2v_exp.tracking.store import error_message, is_transient, open_store, stor
 def answering(status: int, body: str = "", pause: float = 0) -> Iterator[str]:
     """Serve the same answer to all requests; give the server's address."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             time.sleep(pause)
             self.send_response(status)
@@ -30,17 +30,8 @@ def answering(status: int, body: str = "", pause: float = 0) -> Iterator[str]:
 
         do_PUT = do_GET  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(QuietServer(Handler)) as server:
+        yield server.url
 
 
 @pytest.fixture(autouse=True)
