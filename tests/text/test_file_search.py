@@ -236,7 +236,8 @@ def test_files_that_are_no_text_are_listed_before_any_is_read(path):
     listed = "; ".join(f"{name} {UNREADABLE[name][1]}" for name in names[:3])
     remedy = {"f": "f/**/*.txt", "f/**": "f/**/*.txt", "f/*": "f/*.txt"}[path]
     assert str(refusal.value) == (
-        f"corpus.path={path}: 5 files cannot be read: {listed}; 2 more. Convert them to UTF-8 text or move them away. "
+        f"corpus.path={path}: 5 files cannot be read: {listed}; 2 more. Convert them to UTF-8 text, "
+        "or skip them: corpus.on_error=skip. "
         f"Exclude files that are not text by a glob: corpus.path='{remedy}'."
     )
     assert list(FileCorpus(remedy).chunks())

@@ -364,7 +364,7 @@ class FileCorpus(ShownCorpus):
             several.append(f"{others:,} more")
         raise CorpusError(
             f"corpus.path={shown(self.path, 300)}: {len(problems):,} files cannot be read: {'; '.join(several)}. "
-            f"Convert them to UTF-8 text or move them away. {exclusion}".rstrip()
+            f"Convert them to UTF-8 text, or skip them: corpus.on_error=skip. {exclusion}".rstrip()
         )
 
     def _exclusion(self, files: Sequence[TextFile], unreadable: Collection[TextFile] = ()) -> str:
