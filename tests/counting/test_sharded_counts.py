@@ -333,6 +333,18 @@ def test_a_folder_by_a_relative_path_is_counted(
     assert counted.tasks["count_words"] > 2
 
 
+def test_files_that_are_no_text_are_listed_before_any_is_counted(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text(words_of(number))
+        (tmp_path / f"{number}.png").write_bytes(b"\x89PNG")
+    engine = InProcess()
+    with TemporaryDirectory() as folder, pytest.raises(CorpusError, match="4 files cannot be read: "):
+        count_corpus(
+            FileCorpus(str(tmp_path)), WhitespaceTokenizer(), RULE, WINDOWS, engine, CountStore(Path(folder))
+        )
+    assert not engine.executed
+
+
 def test_what_is_skipped_is_logged_once_for_all_shards_as_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -181,6 +181,8 @@ class _Counting:
         """Return the results of all parts, whose shards are in the store."""
         with self.store.job(key_of(names)) as folder:
             missing = [number for number, name in enumerate(names) if not self._has_words(name)]
+            if missing and isinstance(self.corpus, FileCorpus) and self.corpus.on_error == "stop":
+                self.corpus.check_beginnings(self.corpus.files())
             setup = {
                 "corpus": described(self.corpus),
                 "tokenizer": described(self.tokenizer),

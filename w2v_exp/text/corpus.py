@@ -286,9 +286,8 @@ class FileCorpus(ShownCorpus):
             files, excluded = self.files(), Counter[str]()
         else:
             files, _, excluded, _ = self._found()
-        # Not of addresses, where each would take a request.
-        if self.base is not None and not damage.skip and not is_address(self.path):
-            self._check_beginnings(files)
+        if not damage.skip:
+            self.check_beginnings(files)
         yield from self._texts_of(files, damage, excluded, columns)
         for key in ("field", "names"):
             if getattr(self, key) is not None and not (columns.tables or damage.skipped.files):
@@ -344,8 +343,13 @@ class FileCorpus(ShownCorpus):
         for text in self.texts():  # not by `chain`, which leaves its iterators open
             yield from text
 
-    def _check_beginnings(self, files: Sequence[TextFile]) -> None:
-        """Raise one `CorpusError` on all of the first `_LOOKED_AT` files whose beginning is no text."""
+    def check_beginnings(self, files: Sequence[TextFile]) -> None:
+        """Raise one `CorpusError` on all of several files whose beginning is no text.
+
+        The first `_LOOKED_AT` files are checked; none of addresses, where each would take a request.
+        """
+        if self.base is None or is_address(self.path):
+            return
         columns = self._columns()
         problems = {
             file: problem for file in files[:_LOOKED_AT] if (problem := beginning_problem(file, columns))
