@@ -145,7 +145,7 @@ def test_the_sample_of_output_in_the_readme_is_true(command: Command) -> None:
 def test_commands_compose(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     register_schema()
-    for name in ("my_text.txt", "big.txt", "vectors.bin.gz", "my_sets.yaml"):
+    for name in ("my_text.txt", "big.txt", "wikipedia.txt", "vectors.bin.gz", "my_sets.yaml"):
         Path(name).write_text("a rose is a rose")
     Path("speeches.csv").write_text("date,speech\n1790-01-08,a rose\n1865-04-15,is a rose\n")
     Path("sbatch").touch(0o755)

@@ -6,8 +6,8 @@ of the normalizers: they are sampled, by contexts for the gradients of the embed
 output weights. An epoch takes V·(H + m)·dim operations instead of V·C·dim, with m sampled words.
 
 Samples have inclusion probabilities π and weights 1/π (Horvitz & Thompson 1952), so normalizers, their gradients and
-sums over centres are unbiased. The logarithm of a normalizer has a bias of half of its relative variance, a millionth
-at the default sizes: docs/log/sampled.md.
+sums over centres are unbiased. The logarithm of a normalizer has a bias of half of its relative variance: .0003 in the
+mean over the words of 100 MB of Wikipedia, at the default sizes (docs/log/sampled.md).
 """
 
 from __future__ import annotations
