@@ -214,39 +214,16 @@ def _parts(scores: int, threads: int) -> int:
     return threads if scores >= threads * SMALLEST_PART else 1
 
 
-class SampledSoftmaxSteps:
+class SampledSoftmaxSteps(Steps):
     """Updates parameters by descent on rounds, with samples of rare contexts and centres.
 
     Each slice of a round updates the embeddings of its centres and the output weights of the frequent contexts; the
     round then updates the output weights of the rare ones, by the gradients of all its centres at the embeddings of
     its beginning, as its normalizers are.
-
-    Parameters
-    ----------
-    objective : SamplingSoftmax
-        Draws samples; cost and gradients.
-    optimizer : Optimizer
-        Updates some rows of a matrix by their gradient, independently of the others.
-    parameters : Parameters
-        Updated in place.
-    threads : int
-        Number of cores for a step.
     """
 
-    def __init__(
-        self, objective: SamplingSoftmax, optimizer: Optimizer, parameters: Parameters, threads: int = 1
-    ) -> None:
-        self._objective = objective
-        self._optimizer = optimizer
-        self._parameters = parameters
-        self._threads = threads
-        self._workspaces = [Workspace() for _ in range(threads)]
-        self._blas = ThreadpoolController() if threads > 1 else None
-        self._embedding_state = optimizer.initial_state(parameters.embedding)
-        self._output_state = optimizer.initial_state(parameters.output)
-
     @staticmethod
-    def memory(
+    def round_memory(
         batch: BatchMemory,
         vocabulary_size: int,
         dim: int,
@@ -263,13 +240,7 @@ class SampledSoftmaxSteps:
         rare = threads * BLOCK_ROWS * (columns * np.dtype(dtype).itemsize + 4 * row)
         return batch.labels + max(batch.temporary + slices + rare, batch.next_batch)
 
-    @property
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """The optimizer's arrays for each matrix, as ``embedding.squares``."""
-        states = {"embedding": self._embedding_state, "output": self._output_state}
-        return {f"{of}.{name}": array for of, state in states.items() for name, array in state.items()}
-
-    def step(self, batch: Round, learning_rate: float) -> tuple[float, float]:
+    def step(self, batch: Any, learning_rate: float) -> tuple[float, float]:
         """Update the parameters; return the round's summed cost, each slice's before its update, and NaN."""
         if self._blas is None:
             return self._step(batch, learning_rate, map), math.nan
@@ -278,6 +249,7 @@ class SampledSoftmaxSteps:
 
     def _step(self, batch: Round, learning_rate: float, run: Callable[..., Iterable[Any]]) -> float:
         objective, parameters, update = self._objective, self._parameters, self._optimizer.update
+        assert isinstance(objective, SamplingSoftmax)
         embedding, output, frequent = parameters.embedding, parameters.output, objective.frequent
         hidden = embedding[batch.centres]
         rare = objective.rare_pairs(batch, hidden, output)
@@ -450,7 +422,9 @@ def step_memory(
 ) -> int:
     """Return the largest memory of a step with such batches, in bytes."""
     if isinstance(objective, SampledSoftmax):
-        return SampledSoftmaxSteps.memory(batch, vocabulary_size, dim, dtype, optimizer, threads, objective)
+        return SampledSoftmaxSteps.round_memory(
+            batch, vocabulary_size, dim, dtype, optimizer, threads, objective
+        )
     if batch.block is None:
         return Steps.memory(batch, vocabulary_size, dim, dtype, optimizer, threads, objective)
     return BlockSteps.memory(batch, vocabulary_size, dim, dtype, objective)
