@@ -28,7 +28,6 @@ from w2v_exp.examples.held_out import ValidationRule
 from w2v_exp.examples.sampling import Subsampling
 from w2v_exp.machine import MOST_CORES, automatic_threads
 from w2v_exp.model.objective import ObjectiveRule
-from w2v_exp.model.sampled_softmax import SampledSoftmax
 from w2v_exp.model.softmax import Softmax
 from w2v_exp.reporting.explorer import ExplorerRule, NoExplorer
 from w2v_exp.slices.grouping import NoSlices, SliceRule
@@ -195,8 +194,8 @@ class Plan:
             f"validation.share={self.validation.share:g}": self.validation.share > 0,
             f"bootstrap={self.bootstrap}": self.bootstrap > 0,
             "slices.pattern": not isinstance(self.slices, NoSlices),
-            f"objective={self.option('objective')}": not isinstance(self.objective, SampledSoftmax)
-            and self.objective.cost_metric != "cost",
+            f"objective={self.option('objective')}": self.objective.cost_metric != "cost"
+            and not self.objective.samples_centres,
             "estimate=true": self.estimate,
         }
         return next((setting for setting, is_needed in needs.items() if is_needed), "")

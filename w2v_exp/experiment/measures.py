@@ -39,7 +39,6 @@ from w2v_exp.experiment.build import COSTS, build_cost_sample, child_generator, 
 from w2v_exp.experiment.record import RunRecord, kept_epochs
 from w2v_exp.machine import MEGABYTE, PeakResident, require_memory
 from w2v_exp.metrics import COST, VALIDATION_COST
-from w2v_exp.model.sampled_softmax import SampledSoftmax
 from w2v_exp.model.softmax import centre_costs
 from w2v_exp.plan import Plan
 from w2v_exp.text.cache import read_figures, write_figures
@@ -164,7 +163,7 @@ class RunCosts:
             self._add(VALIDATION_COST, sample, plan.validation.validated_epochs(plan.epochs))
             metrics["validation_pairs"] = sample.counts.total
         if self.training_metric != COST:
-            if isinstance(plan.objective, SampledSoftmax):
+            if plan.objective.samples_centres:
                 counts = self._trainer.examples.counts
                 assert counts is not None
                 sample = sample_centres(counts, COST_CENTRES, child_generator(plan, COSTS))

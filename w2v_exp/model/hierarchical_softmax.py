@@ -257,6 +257,7 @@ class HierarchicalSoftmax:
     accepts_blocks: ClassVar[bool] = False
     allows_fewer_centres: ClassVar[bool] = False
     is_sampled: ClassVar[bool] = False
+    samples_centres: ClassVar[bool] = False
     gains_from_threads: ClassVar[bool] = False
     counted_examples: ClassVar[type[TreeCountExamples]] = TreeCountExamples
 

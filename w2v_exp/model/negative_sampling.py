@@ -169,6 +169,7 @@ class NegativeSampling:
     accepts_blocks: ClassVar[bool] = True
     allows_fewer_centres: ClassVar[bool] = False
     is_sampled: ClassVar[bool] = True
+    samples_centres: ClassVar[bool] = False
     gains_from_threads: ClassVar[bool] = False
     counted_examples: ClassVar[type[CountedExamples]] = CountedExamples
 

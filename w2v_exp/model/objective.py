@@ -74,6 +74,10 @@ class ObjectiveRule(Protocol):
         """Whether a step draws random numbers; then it has one thread."""
 
     @property
+    def samples_centres(self) -> bool:
+        """Whether ``cost`` is measured on a sample of the centres of pair counts."""
+
+    @property
     def gains_from_threads(self) -> bool:
         """Whether several threads shorten its steps."""
 

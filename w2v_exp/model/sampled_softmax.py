@@ -112,8 +112,8 @@ class RoundExamples(CountedExamples):
         self._prior_shares = np.divide(
             self.rule.smoothing, smoothed, out=np.zeros_like(smoothed), where=smoothed > 0
         )
-        shares = self._damped.astype(dtype)  # a copy
-        shares /= np.repeat(smoothed, np.diff(counts.starts)).astype(dtype)
+        shares = self._damped.astype(dtype, copy=self._damped is counts.counts)
+        shares /= np.repeat(smoothed.astype(dtype), np.diff(counts.starts))
         self._damped = shares
 
     @property
@@ -136,6 +136,7 @@ class RoundExamples(CountedExamples):
         distinct, label = int(statistics.distinct_by_centre.sum()), 4 + np.dtype(dtype).itemsize
         size = np.dtype(dtype).itemsize * distinct
         resident = PairCounts.memory(distinct, statistics.centre_words) + size
+        damped = 0 if np.dtype(dtype) == np.float32 else 4 * distinct
         all_centres = max(1, int(np.count_nonzero(statistics.distinct_by_centre)))
         centres = min(rule.centres * SLICES_OF_ROUND, all_centres)
         entries = round(distinct * centres / all_centres)
@@ -145,7 +146,7 @@ class RoundExamples(CountedExamples):
             temporary=3 * label * entries,  # by slice, of rare contexts, and transposed
             next_batch=2 * label * entries,
         )
-        return ExamplesMemory(resident, max(counted.peak_build, resident + 2 * size), batch)
+        return ExamplesMemory(resident, max(counted.peak_build, resident + size + damped), batch)
 
     @staticmethod
     def epoch(statistics: PairStatistics, rule: CountsRule, options: TrainingOptions) -> EpochShape:
@@ -217,6 +218,7 @@ class SampledSoftmax(Softmax):
     sampled_words: int = SAMPLED_WORDS
 
     cost_metric: ClassVar[str] = "objective_cost"
+    samples_centres: ClassVar[bool] = True
     counted_examples: ClassVar[type[CountedExamples]] = RoundExamples
 
     def __post_init__(self) -> None:

@@ -368,6 +368,7 @@ class Softmax:
     accepts_blocks: ClassVar[bool] = False
     allows_fewer_centres: ClassVar[bool] = True
     is_sampled: ClassVar[bool] = False
+    samples_centres: ClassVar[bool] = False
     gains_from_threads: ClassVar[bool] = True
     counted_examples: ClassVar[type[CountedExamples]] = CountedExamples
 

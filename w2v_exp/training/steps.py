@@ -22,7 +22,7 @@ from w2v_exp.machine import Work
 from w2v_exp.model.negative_sampling import RowGradients, SampledObjective
 from w2v_exp.model.objective import Objective, ObjectiveRule
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.sampled_softmax import Round, SampledSoftmax, SamplingSoftmax
+from w2v_exp.model.sampled_softmax import SLICES_OF_ROUND, Round, SampledSoftmax, SamplingSoftmax
 from w2v_exp.model.softmax import Softmax, Step, Workspace
 from w2v_exp.scatter import add_scaled_rows
 from w2v_exp.training.optimizers import ALL_ROWS, Optimizer
@@ -237,7 +237,8 @@ class SampledSoftmaxSteps(Steps):
         columns = min(vocabulary_size, objective.frequent_words + objective.sampled_words)
         slices = objective.scores_memory(batch, vocabulary_size, dim, dtype)
         slices += (columns * (1 + 2 * threads) + 4 * batch.centres) * row
-        rare = threads * BLOCK_ROWS * (columns * np.dtype(dtype).itemsize + 4 * row)
+        in_round = min(1.0, SLICES_OF_ROUND * batch.centres / vocabulary_size)
+        rare = threads * BLOCK_ROWS * (round(in_round * columns) * np.dtype(dtype).itemsize + 4 * row)
         return batch.labels + max(batch.temporary + slices + rare, batch.next_batch)
 
     def step(self, batch: Any, learning_rate: float) -> tuple[float, float]:
