@@ -23,27 +23,28 @@ STEPS = {
 
 
 def draw(counts: list[dict[str, Any]], path: Path | str) -> None:
-    """Draw the processor time per gigabyte as bars, divided into steps."""
+    """Draw the time per gigabyte as bars, divided into steps."""
     counts = sorted(counts, key=lambda each: (each["gigabytes"], each["words"]))
     with style.drawing(path, height=1.4 + 0.5 * len(counts)) as figure:
         axes = figure.add_subplot()
         for place, count in enumerate(counts):
             began = 0.0
             for number, step in enumerate(STEPS):
-                seconds = count["seconds"][step] / count["gigabytes"]
-                label = STEPS[step] if place == 0 else None
-                axes.barh(place, seconds, left=began, height=0.6, color=style.COLOURS[number], label=label)
+                seconds = count["seconds"].get(step, 0) / count["gigabytes"]
+                named = STEPS[step] if place == 0 else None
+                axes.barh(place, seconds, left=began, height=0.6, color=style.COLOURS[number], label=named)
                 began += seconds
-            total = sum(count["seconds"].values())
-            axes.text(began + 1, place, f"{total:,.0f} s in all", va="center", size=style.SMALL)
-        names = [f"{count['gigabytes']:g} GB, {count['words']:,} words" for count in counts]
+            rate = 1_000 * count["gigabytes"] / count["total"]
+            label = f"{count['total']:,.0f} s, {rate:.0f} MB/s"
+            axes.text(began + 0.5, place, label, va="center", size=style.SMALL)
+        names = [f"{count['gigabytes']:g} GB" for count in counts]
         axes.set_yticks(range(len(counts)), names)
         axes.tick_params(axis="y", length=0, labelcolor=style.INK)
         axes.invert_yaxis()
         axes.set_xlim(0, 1.2 * max(sum(each["seconds"].values()) / each["gigabytes"] for each in counts))
-        axes.set_xlabel("seconds of processor time per gigabyte of text, one core")
+        axes.set_xlabel("seconds per gigabyte of text, two processes")
         figure.legend(loc="outside lower left", ncols=len(STEPS), frameon=False, fontsize=style.SMALL)
-        style.add_title(axes, "Time of counting by length of the text and size of the vocabulary")
+        style.add_title(axes, "Time of counting by length of the text, 30,000 words")
 
 
 if __name__ == "__main__":
