@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from counted_cost import check_gradients, table_of
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batches import Examples
@@ -18,13 +19,6 @@ from w2v_exp.training.trainer import Trainer
 
 V, DIM, WINDOW = 30, 5, 3
 IDS = np.minimum(np.random.default_rng(1).geometric(0.12, 400) - 1, V - 1).astype(np.int32)
-
-
-def table(counts):
-    dense = np.zeros((V, V))
-    centres, contexts, values = counts.distinct()
-    dense[centres, contexts] = values
-    return dense
 
 
 def parameters_for(examples, objective, scale=0.3):
@@ -80,52 +74,13 @@ def test_slices_share_out_all_pairs_and_divide_by_all_of_them(order):
     assert sum(step.cost for step in sliced) == pytest.approx(full.cost)
 
 
-def smoothed_cost(parameters, counts, rule, weight_decay=0.0):
-    """The cost whose gradient smoothing and centre weights give, written out over the whole table."""
-    centres, contexts, values = counts.distinct()
-    table = np.zeros((V, V))
-    table[centres, contexts] = values
-    n = table.sum(axis=1)
-    unigram = table.sum(axis=0) / table.sum()
-    damped = np.where(table > 0, table**rule.count_exponent, 0)
-    target = damped + rule.smoothing * unigram
-    target /= np.maximum(target.sum(axis=1, keepdims=True), 1e-300)
-    weights = np.where(n > 0, n**rule.centre_exponent, 0)
-    weights /= weights.sum()
-    scores = parameters.embedding @ parameters.output.T
-    if parameters.offset is not None:
-        scores = scores + parameters.offset
-    log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    penalty = (parameters.embedding**2).sum(axis=1) + (parameters.output**2).sum() / V
-    return -(weights[:, None] * target * log_p).sum() + weight_decay / 2 * (weights * penalty).sum()
-
-
 @pytest.mark.parametrize("rule", [CountsRule(V), CountsRule(V, smoothing=4.0), CountsRule(V, 4.0, 0.6, 0.75)])
 @pytest.mark.parametrize("offset", OUTPUT_OFFSETS)
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 def test_gradients_are_those_of_the_smoothed_and_weighted_cost(rule, offset, weight_decay):
-    counts = count_window_pairs([IDS], WINDOW, V)
-    examples = CountedExamples(counts, rule)
+    examples = CountedExamples(count_window_pairs([IDS], WINDOW, V), rule)
     objective = Softmax(embedding_gradient="mean", output_offset=offset, weight_decay=weight_decay)
-    parameters = parameters_for(examples, objective)
-    (batch,) = examples.batches(np.random.default_rng(0))
-    step = objective.step(parameters, batch)
-    embedding_gradient = np.zeros((V, DIM))
-    embedding_gradient[batch.rows] = step.embedding_gradient
-    checked = [(parameters.embedding, embedding_gradient), (parameters.output, step.output_gradient)]
-    if offset == "learned":
-        checked.append((parameters.offset, step.offset_gradient))
-    generator = np.random.default_rng(3)
-    for matrix, gradient in checked:
-        for _ in range(12):
-            place = tuple(generator.integers(0, size) for size in matrix.shape)
-            kept, h = matrix[place], 1e-5
-            matrix[place] = kept + h
-            above = smoothed_cost(parameters, counts, rule, weight_decay)
-            matrix[place] = kept - h
-            below = smoothed_cost(parameters, counts, rule, weight_decay)
-            matrix[place] = kept
-            assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=1e-9)
+    check_gradients(objective, examples, parameters_for(examples, objective), tolerance=1e-9)
 
 
 def test_the_cost_is_that_of_the_pairs_whatever_is_smoothed():
@@ -148,8 +103,8 @@ def test_sampled_counts_are_means_over_the_samples():
     generator = np.random.default_rng(0)
     keep = subsampling.keep_probabilities(np.bincount(IDS, minlength=V))
     texts = [TextSampler(IDS, WINDOW, generator, keep=keep).whole().ids for _ in range(passes)]
-    expected = sum(table(count_window_pairs([text], WINDOW, V, shrinking=True)) for text in texts) / passes
-    np.testing.assert_allclose(table(sampled), expected, rtol=1e-6)
+    expected = sum(table_of(count_window_pairs([text], WINDOW, V, shrinking=True)) for text in texts) / passes
+    np.testing.assert_allclose(table_of(sampled), expected, rtol=1e-6)
     assert sampled.total < exact.total
 
 
@@ -158,7 +113,7 @@ def test_a_threshold_that_keeps_every_word_leaves_counts_exact():
     kept_all = CountsRule().count(
         IDS, WINDOW, V, np.random.default_rng(0), subsampling=Word2VecSubsampling(0.99)
     )
-    np.testing.assert_array_equal(table(kept_all), table(exact))
+    np.testing.assert_array_equal(table_of(kept_all), table_of(exact))
 
 
 def test_counts_do_not_cross_segments():
@@ -166,7 +121,7 @@ def test_counts_do_not_cross_segments():
     counts = CountsRule().count(IDS, WINDOW, V, np.random.default_rng(0), segments=segments)
     centres, contexts, expected = window_pairs(IDS, WINDOW, V, segments).distinct()
     assert counts.total == expected.sum()
-    np.testing.assert_array_equal(table(counts)[centres, contexts], expected)
+    np.testing.assert_array_equal(table_of(counts)[centres, contexts], expected)
 
 
 def test_a_text_without_pairs_is_refused():

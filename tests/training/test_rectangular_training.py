@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from counted_cost import check_gradients, table_of
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
@@ -31,57 +32,13 @@ def drawn(objective, examples):
     return objective.initial_parameters(parameters, examples)
 
 
-def table_of(counts):
-    table = np.zeros((counts.rows, counts.vocabulary_size))
-    centres, contexts, values = counts.distinct()
-    table[centres, contexts] = values
-    return table
-
-
-def descended_cost(parameters, table, rule, weight_decay):
-    """The cost whose gradient a step returns, written out over the whole table."""
-    n = table.sum(axis=1)
-    target = (
-        np.where(table > 0, table**rule.count_exponent, 0) + rule.smoothing * table.sum(axis=0) / table.sum()
-    )
-    target /= np.maximum(target.sum(axis=1, keepdims=True), 1e-300)
-    weights = np.where(n > 0, n**rule.centre_exponent, 0)
-    weights /= weights.sum()
-    scores = parameters.embedding @ parameters.output.T
-    if parameters.offset is not None:
-        scores = scores + parameters.offset
-    log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    penalty = (parameters.embedding**2).sum(axis=1) + (parameters.output**2).sum() / len(parameters.output)
-    return -(weights[:, None] * target * log_p).sum() + weight_decay / 2 * (weights * penalty).sum()
-
-
 @pytest.mark.parametrize("rule", [FULL, WEIGHTED])
 @pytest.mark.parametrize("offset", OUTPUT_OFFSETS)
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 def test_gradients_are_those_of_finite_differences(rule, offset, weight_decay):
-    counts = counts_of()
-    table, examples = table_of(counts), CountedExamples(counts, rule)
+    examples = CountedExamples(counts_of(), rule)
     objective = Softmax(embedding_gradient="mean", output_offset=offset, weight_decay=weight_decay)
-    parameters = drawn(objective, examples)
-    (batch,) = examples.batches(np.random.default_rng(0))
-    step = objective.step(parameters, batch)
-    embedding_gradient = np.zeros((V, DIM))
-    embedding_gradient[batch.rows] = step.embedding_gradient
-    checked = [(parameters.embedding, embedding_gradient), (parameters.output, step.output_gradient)]
-    if offset == "learned":
-        checked.append((parameters.offset, step.offset_gradient))
-    generator = np.random.default_rng(3)
-    for matrix, gradient in checked:
-        assert matrix.shape == gradient.shape
-        for _ in range(12):
-            place = tuple(generator.integers(0, size) for size in matrix.shape)
-            kept, h = matrix[place], 1e-5
-            costs = []
-            for value in (kept + h, kept - h):
-                matrix[place] = value
-                costs.append(descended_cost(parameters, table, rule, weight_decay))
-            matrix[place] = kept
-            assert gradient[place] == pytest.approx((costs[0] - costs[1]) / (2 * h), abs=1e-8)
+    check_gradients(objective, examples, drawn(objective, examples), tolerance=1e-8)
 
 
 @property_settings(deadline=None, max_examples=40)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import SettingError, ShortRepr, check_number, check_whole, require_choice
 from w2v_exp.examples.cbow import CbowContexts
+from w2v_exp.examples.counted import gather, row_ends
 from w2v_exp.examples.counts import PairCounts, count_window_pairs
 from w2v_exp.examples.sampling import (
     TextPart,
@@ -309,13 +310,12 @@ def sample_centres(counts: PairCounts, centres: int, generator: np.random.Genera
     weights[sample.chosen] = sample.weights
     lengths = np.zeros(counts.rows, np.int64)
     lengths[sample.chosen] = np.diff(counts.starts)[sample.chosen]
-    entries = [slice(*counts.starts[centre : centre + 2]) for centre in sample.chosen.tolist()]
+    entries = row_ends(counts.starts, sample.chosen)
     sampled = replace(
         counts,
         starts=np.concatenate([[0], np.cumsum(lengths)]),
-        contexts=np.concatenate([counts.contexts[entry] for entry in entries]),
-        counts=np.concatenate([counts.counts[entry] for entry in entries]).astype(np.float64)
-        * np.repeat(weights, lengths),
+        contexts=gather(counts.contexts, entries),
+        counts=gather(counts.counts, entries).astype(np.float64) * np.repeat(weights, lengths),
     )
     return CostSample(sampled, share=float(pairs[sample.chosen].sum() / pairs.sum()), weights=weights)
 

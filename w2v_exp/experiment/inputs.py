@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
 
 import numpy as np
 
@@ -22,9 +21,9 @@ from w2v_exp.embeddings.embeddings import content_digest, initialization_from, m
 from w2v_exp.embeddings.evaluation import Sets, StandardEvaluation
 from w2v_exp.embeddings.opening import load_warnings_logged
 from w2v_exp.errors import CorpusError, SettingError, UserError
-from w2v_exp.examples.counted import CountsRule
 from w2v_exp.examples.counted_text import CountedText
 from w2v_exp.examples.pairs import count_pairs
+from w2v_exp.experiment.build import counting_rule
 from w2v_exp.experiment.fingerprint import fingerprint
 from w2v_exp.files import cache_folder, expanded
 from w2v_exp.model.parameters import ContinuedInitialization
@@ -97,8 +96,7 @@ def _corpus(plan: Plan) -> Corpus:
 
 
 def _windows(plan: Plan) -> Windows:
-    rule = cast(CountsRule, plan.labels)
-    return Windows(plan.window, plan.shrinking_window, rule.centre_words)
+    return Windows(plan.window, plan.shrinking_window, counting_rule(plan).centre_words)
 
 
 def _count_text(plan: Plan) -> CountedText:

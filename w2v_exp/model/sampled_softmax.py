@@ -240,13 +240,14 @@ class SampledSoftmax(Softmax):
                 f"moves all rows at each step, and objective={options.option('objective')} updates some of them. Use "
                 "optimizer=adagrad or sgd.",
             )
-        for key, value, supported in (
-            ("update", self.update, "accumulate"),
-            ("epsilon", self.epsilon, 0.0),
-            ("output_offset", self.output_offset, ("none", "unigram")),
+        for key, supported in (
+            ("update", ("accumulate",)),
+            ("epsilon", (0.0,)),
+            ("output_offset", ("none", "unigram")),
         ):
-            if value != supported and not (isinstance(supported, tuple) and value in supported):
-                names = " or ".join(map(str, supported if isinstance(supported, tuple) else (supported,)))
+            value = getattr(self, key)
+            if value not in supported:
+                names = " or ".join(map(str, supported))
                 raise SettingError(
                     f"objective.{key}", value, f"requires objective=softmax. Use objective.{key}={names}."
                 )
