@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from w2v_exp.choices import FromFile, FromRun, MlflowTracking, NoCache
-from w2v_exp.counting.corpus_counts import Windows, count_corpus
 from w2v_exp.counting.engines import LocalCounting
-from w2v_exp.counting.store import CountStore
 from w2v_exp.embeddings import AssociationTest, Embeddings
 from w2v_exp.embeddings.associations import association_problem
 from w2v_exp.embeddings.embeddings import content_digest, initialization_from, merge_missing_words
@@ -36,6 +35,10 @@ from w2v_exp.text.size import estimated_bytes
 from w2v_exp.text.text8 import Text8Corpus
 from w2v_exp.text.vocabulary import GivenVocabulary, Vocabulary
 from w2v_exp.tracking.progress import bytes_bar, tasks_bar
+
+if TYPE_CHECKING:  # 5 ms of the start, and few runs count by shards
+    from w2v_exp.counting.corpus_counts import Windows
+    from w2v_exp.counting.store import CountStore
 
 
 def read_corpus(plan: Plan) -> EncodedText:
@@ -96,11 +99,15 @@ def _corpus(plan: Plan) -> Corpus:
 
 
 def _windows(plan: Plan) -> Windows:
+    from w2v_exp.counting.corpus_counts import Windows
+
     return Windows(plan.window, plan.shrinking_window, counting_rule(plan).centre_words)
 
 
 def _count_text(plan: Plan) -> CountedText:
     """Return the corpus as counts of its pairs, from the cache if it has them."""
+    from w2v_exp.counting.corpus_counts import count_corpus
+
     with _count_store(plan) as store:
         store.prepare()  # before the engine, which keeps files of its own there
         with plan.counting.engine(store.folder) as engine, tasks_bar("counting the corpus") as show:
@@ -115,6 +122,8 @@ def _count_text(plan: Plan) -> CountedText:
 @contextmanager
 def _count_store(plan: Plan) -> Iterator[CountStore]:
     """Yield the cache of counts; without one a temporary folder in the folder of caches."""
+    from w2v_exp.counting.store import CountStore
+
     if isinstance(plan.cache, TextCache) and describe_tokenizer(plan.tokenizer):
         with suppress(OSError):  # reported by the store
             plan.cache.prepare()  # else its folder would seem to have other files
