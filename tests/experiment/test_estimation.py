@@ -63,9 +63,9 @@ GRID = [
     (150_000, 8000, "labels=counts window=5 dim=30 order=corpus"),
     (200_000, 8000, "labels=counts window=5 dim=30 order=shuffled optimizer=adam dtype=float64"),
     (
-        300_000,
-        8000,
-        "labels=counts objective=hierarchical_softmax window=5 dim=30 order=shuffled dtype=float32",
+        600_000,
+        20_000,
+        "labels=counts objective=hierarchical_softmax window=5 dim=60 order=shuffled dtype=float32 optimizer=adagrad",
     ),
     (
         200_000,

@@ -1,5 +1,6 @@
 """The hierarchical softmax: probabilities, cost and gradients, against the definition and by finite differences."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,11 +12,10 @@ from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model import hierarchical_softmax
-from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax, hs_gradients
+from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax
 from w2v_exp.model.huffman import HuffmanTree
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.softmax import Workspace
-from w2v_exp.model.tree_counts import TreeCountExamples
+from w2v_exp.model.tree_counts import TreeTop, label_matrix, path_matrix
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.trainer import Trainer
 
@@ -46,7 +46,7 @@ def copied(parameters):
 def examples_of(labels, pairs, dtype=np.float64, **rule):
     if labels == "counts":
         rule = CountsRule(**({"centres": pairs.vocabulary_size} | rule))
-        return TreeCountExamples(PairCounts.of(pairs), rule, order="corpus", dtype=dtype)
+        return CountedExamples(PairCounts.of(pairs), rule, order="corpus", dtype=dtype)
     return Examples(pairs, labels=labels, batch_size=len(pairs), dtype=dtype)
 
 
@@ -98,7 +98,7 @@ def test_the_exact_cost_does_not_depend_on_how_much_is_done_at_once(monkeypatch)
     pairs, parameters = random_pairs(), random_parameters()
     objective = TreeSoftmax(HuffmanTree.of(pairs.by_context()))
     expected = objective.exact_cost(parameters, PairCounts.of(pairs))
-    monkeypatch.setattr("w2v_exp.model.hierarchical_softmax.CHUNK_SCORES", 2 * V)
+    monkeypatch.setattr("w2v_exp.model.hierarchical_softmax.CHUNK_LABELS", 20)
     assert objective.exact_cost(parameters, PairCounts.of(pairs)) == pytest.approx(expected, rel=1e-14)
 
 
@@ -139,12 +139,12 @@ def test_gradients_are_differences_of_the_mean_cost(labels, seed):
 
 
 @pytest.mark.parametrize("labels", ["dense", "sparse", "counts"])
-@pytest.mark.parametrize("share", [0.0, 1 / 16, 0.5, 2.0])
-def test_a_step_is_that_of_the_definition_however_nodes_are_divided(labels, share, monkeypatch):
+@pytest.mark.parametrize("width", [1, 5, V - 1])
+def test_a_step_is_that_of_the_definition_however_nodes_are_divided(labels, width, monkeypatch):
     pairs, parameters = random_pairs(3, pairs=150), random_parameters(3)
-    monkeypatch.setattr(hs_gradients, "__defaults__", (share,))
-    monkeypatch.setattr(hierarchical_softmax, "GATHERED_NODES", 7)
-    monkeypatch.setattr(hierarchical_softmax, "CACHED_SCORES", 20)
+    numbers = {"CENTRES": 4, "PASSES": 1e9, "SMALLEST_TOP": width, "GATHERED_SCORES": 7, "CACHED_SCORES": 20}
+    for name, number in numbers.items():
+        monkeypatch.setattr(hierarchical_softmax, name, number)
     batch, step = step_of(labels, pairs, parameters)
     cost, by_embedding, by_node = plain(pairs, parameters)
     assert step.cost / batch.pairs == pytest.approx(cost, abs=1e-12)
@@ -229,11 +229,10 @@ def test_a_slice_of_all_centres_takes_the_steps_of_one_full_batch(optimizer, emb
 def test_the_slices_of_an_epoch_add_up_to_all_pairs(order):
     pairs, parameters = random_pairs(4, pairs=300), random_parameters(4)
     cost, by_embedding, by_node = plain(pairs, parameters)
-    examples = TreeCountExamples(PairCounts.of(pairs), CountsRule(centres=4), order=order)
+    examples = CountedExamples(PairCounts.of(pairs), CountsRule(centres=4), order=order)
     objective = HierarchicalSoftmax("mean").bind(examples)
     steps = [
-        (batch, objective.step(parameters, batch, Workspace()))
-        for batch in examples.batches(np.random.default_rng(5))
+        (batch, objective.step(parameters, batch)) for batch in examples.batches(np.random.default_rng(5))
     ]
     assert len(steps) > 1
     assert sum(step.cost for _, step in steps) / len(pairs) == pytest.approx(cost, abs=1e-12)
@@ -246,22 +245,40 @@ def test_the_slices_of_an_epoch_add_up_to_all_pairs(order):
     )
 
 
-def test_weighted_and_damped_counts_are_those_of_the_examples():
-    """Visits made once are those that would be made of each slice's labels."""
+def test_damped_counts_decide_the_gradient_and_undamped_ones_the_cost():
     pairs, parameters = random_pairs(6, pairs=300), random_parameters(6)
-    rule = CountsRule(centres=5, centre_exponent=0.7, count_exponent=0.6)
+    rule = CountsRule(centres=V, count_exponent=0.6)
+    _, exact = step_of("counts", pairs, parameters)
+    _, damped = step_of("counts", pairs, parameters, **vars(rule))
     counts = PairCounts.of(pairs)
-    tree_counts, counted = (
-        TreeCountExamples(counts, rule, order="corpus"),
-        CountedExamples(counts, rule, order="corpus"),
+    powers = replace(counts, counts=counts.counts**0.6)
+    restored = np.repeat(counts.by_centre() / np.maximum(powers.by_centre(), 1e-9), np.diff(counts.starts))
+    equal = CountedExamples(
+        replace(counts, counts=powers.counts * restored), CountsRule(centres=V), order="corpus"
     )
-    objective = HierarchicalSoftmax("mean").bind(tree_counts)
-    batches = [[*examples.batches(np.random.default_rng(0))] for examples in (tree_counts, counted)]
-    for once, anew in zip(*batches, strict=True):
-        expected, found = objective.step(parameters, anew), objective.step(parameters, once)
-        assert found.cost == pytest.approx(expected.cost, rel=1e-12)
-        np.testing.assert_allclose(found.embedding_gradient, expected.embedding_gradient, rtol=0, atol=1e-7)
-        np.testing.assert_allclose(found.output_gradient, expected.output_gradient, rtol=0, atol=1e-7)
+    (batch,) = equal.batches(np.random.default_rng(0))
+    tree = HuffmanTree.of(pairs.by_context())
+    expected = TreeSoftmax(tree, HierarchicalSoftmax("mean")).step(parameters, batch)
+    assert damped.cost == exact.cost
+    np.testing.assert_allclose(damped.embedding_gradient, expected.embedding_gradient, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(damped.output_gradient, expected.output_gradient, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("words", [2, 3, 40])
+def test_counts_of_a_tree_are_those_of_its_paths(words):
+    generator = np.random.default_rng(words)
+    pairs = random_pairs(8, pairs=500, words=words)
+    tree = HuffmanTree.of(generator.integers(0, 100, words))
+    (batch,) = examples_of("sparse", pairs).batches(generator)
+    labels, paths = label_matrix(batch, batch.labels.counts, words), path_matrix(tree, np.float64)
+    expected = labels.toarray() @ paths.toarray()
+    for width in range(1, words):
+        top = TreeTop(paths, width)
+        passing, left = top.branch_counts(top.counts(labels), slice(0, width))
+        np.testing.assert_array_equal((passing + 1j * left).T, expected[:, :width])
+        lower = top.lower_counts(labels).toarray()
+        assert not lower[:, :width].any()
+        np.testing.assert_array_equal(lower[:, width:], expected[:, width:])
 
 
 def test_parts_of_a_batch_add_up_to_it():
@@ -285,4 +302,4 @@ def test_parts_of_a_batch_add_up_to_it():
 
 def test_smoothing_is_refused():
     with pytest.raises(SettingError, match="every node"):
-        TreeCountExamples(PairCounts.of(random_pairs()), CountsRule(smoothing=1.0))
+        HierarchicalSoftmax().bind(CountedExamples(PairCounts.of(random_pairs()), CountsRule(smoothing=1.0)))

@@ -22,7 +22,6 @@ from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution,
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.sampled_softmax import RoundExamples, SampledSoftmax
 from w2v_exp.model.softmax import Softmax
-from w2v_exp.model.tree_counts import TreeCountExamples
 from w2v_exp.training.checkpoints import DamagedCheckpointError, open_checkpoint, write_checkpoint
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.schedules import Linear
@@ -44,12 +43,6 @@ def dense(order, dtype):
 
 def counts(order, dtype):
     return CountedExamples(
-        count_window_pairs([TEXT], WINDOW, V), CountsRule(centres=4), order=order, dtype=dtype
-    )
-
-
-def tree_counts(order, dtype):
-    return TreeCountExamples(
         count_window_pairs([TEXT], WINDOW, V), CountsRule(centres=4), order=order, dtype=dtype
     )
 
@@ -151,7 +144,7 @@ CASES = [
     *itertools.product(
         [sparse, streamed], ["shuffled"], ["hierarchical_softmax"], ["lazy_adam"], [np.float64]
     ),
-    *itertools.product([tree_counts], ORDERS, ["hierarchical_softmax"], ["adagrad"], [np.float32]),
+    *itertools.product([counts], ORDERS, ["hierarchical_softmax"], ["adagrad"], [np.float32]),
     *itertools.product([rounds], ORDERS, ["sampled_softmax"], ["adagrad"], [np.float32]),
     *itertools.product(SAMPLED, ORDERS, ["negative_sampling"], ["adam"], [np.float32]),
     *itertools.product(

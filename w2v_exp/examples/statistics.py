@@ -29,24 +29,6 @@ NEXT_BATCH_BYTES = 52  # while a batch is built
 SORTING_BYTES = 33  # of a pair, before equal ones are one cell
 
 
-class TreeShape(NamedTuple):
-    """The size of a batch's counts of tree nodes.
-
-    Parameters
-    ----------
-    counts : float
-        Distinct (centre, node) pairs.
-    columns : float
-        Nodes with enough centres to be columns of a dense product.
-    sparse_counts : float
-        Those of the counts whose node is no column.
-    """
-
-    counts: float
-    columns: float
-    sparse_counts: float
-
-
 @dataclass(frozen=True)
 class BlockShape:
     """The size of a block of consecutive words.
@@ -85,8 +67,6 @@ class BatchShape:
         cbow: context words of all examples; 0 for skip-gram.
     block : BlockShape, optional
         None: a batch of listed or counted pairs.
-    tree : TreeShape, optional
-        None: its labels are not counts of tree nodes.
     """
 
     centres: float
@@ -94,7 +74,6 @@ class BatchShape:
     cells: float = 0.0
     words: float = 0.0
     block: BlockShape | None = None
-    tree: TreeShape | None = None
 
 
 class EpochShape(NamedTuple):
@@ -131,8 +110,6 @@ class BatchMemory:
         Peak while the next batch is built, that batch included; this one and its scores still exist.
     block : BlockShape, optional
         None: a batch of listed or counted pairs.
-    columns : int, optional
-        `TreeShape.columns`; None: its labels are not counts of tree nodes.
     """
 
     centres: int
@@ -140,7 +117,6 @@ class BatchMemory:
     temporary: int
     next_batch: int
     block: BlockShape | None = None
-    columns: int | None = None
 
     @classmethod
     def listed(cls, centres: int, pairs: int, cells: int) -> BatchMemory:

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from w2v_exp.errors import check_number, require_choice
+from w2v_exp.errors import SettingError, check_number, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
+from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
-from w2v_exp.examples.statistics import LABEL_BYTES, BatchMemory, BatchShape, TreeShape
+from w2v_exp.examples.statistics import LABEL_TEMPORARY_BYTES, BatchMemory, BatchShape
 from w2v_exp.machine import Work
 from w2v_exp.model.huffman import HuffmanTree, node_vectors, word_vectors
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step, Workspace
-from w2v_exp.model.tree_counts import (
-    DENSE_SHARE,
-    NODE_TEMPORARY_BYTES,
-    BranchCounts,
-    NodeCounts,
-    TreeCountExamples,
-    node_count_bytes,
-    node_count_work,
-    node_counts_of,
-    path_matrix,
-    refuse_smoothing,
-)
+from w2v_exp.model.tree_counts import BranchCounts, TreeTop, label_matrix, path_matrix
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 
-CACHED_SCORES = 1 << 17  # of a block of rows, that stay in the second-level cache
-GATHERED_NODES = 2048  # whose vectors stay there between scores and gradients
+CENTRES = 128  # processed together: similarly frequent ones, as a slice is in order
+TOP_CELLS = 1 << 20  # of the counts of a tree's top
+SMALLEST_TOP = 256  # nodes
+PASSES = 0.1  # expected pairs of a centre that pass a node of the top, at least
+CACHED_SCORES = 1 << 17  # that stay in the second-level cache
+GATHERED_SCORES = 1024  # of which the vectors of both factors stay there
 
 
 class HsGradients(NamedTuple):
@@ -58,49 +53,42 @@ class HsGradients(NamedTuple):
     node_gradient: NDArray[Any]
 
 
-def branch_cost(counts: BranchCounts, scores: NDArray[Any]) -> float:
-    """Return −Σ left·log σ(score) + right·log σ(−score), summed in float64."""
-    return _cost(counts, scores, 1 + np.exp(-np.abs(scores)))
-
-
 def branch_cost_and_gradient(
-    counts: BranchCounts, weighted: BranchCounts, scores: NDArray[Any]
+    counts: BranchCounts, scores: NDArray[Any], weighted: BranchCounts | None = None
 ) -> tuple[float, NDArray[Any]]:
-    """Return the cost, and the gradient passing·σ(score) − left.
+    """Return −Σ left·log σ(score) + right·log σ(−score), and passing·σ(score) − left.
 
-    The cost is that of the counts, the gradient that of the weighted ones.
+    The cost is that of the counts, the gradient that of the weighted ones. Scores are overwritten.
     """
-    decay = np.exp(-np.abs(scores))  # never overflows
-    gradient = np.where(scores >= 0, 1, decay)
-    decay += 1
-    gradient /= decay
+    costs = np.abs(scores)
+    np.negative(costs, costs)
+    np.exp(costs, costs)  # never overflows
+    costs += 1
+    np.log(costs, costs)
+    costs += np.maximum(scores, 0)  # −log σ(−score)
+    gradient = np.exp(scores - costs)
+    weighted = weighted or counts
     gradient *= weighted.passing
     gradient -= weighted.left
-    return _cost(counts, scores, decay), gradient
-
-
-def _cost(counts: BranchCounts, scores: NDArray[Any], sums: NDArray[Any]) -> float:
-    """Return the cost, given 1 + exp(−|score|), which is overwritten."""
-    costs = np.log(sums, out=sums)
-    costs += np.maximum(scores, 0)
     costs *= counts.passing
-    costs -= counts.left * scores
-    return float(np.add.reduce(costs, dtype=np.float64))
+    scores *= counts.left
+    costs -= scores
+    return float(costs.sum()), gradient
 
 
 def hs_gradients(
     hidden: NDArray[Any],
     nodes: NDArray[Any],
-    counts: NodeCounts,
+    labels: csr_array,
     factors: NDArray[Any],
-    workspace: Workspace,
-    dense_share: float = DENSE_SHARE,
+    tree_top: Callable[[float], TreeTop],
+    weights: csr_array | None = None,
 ) -> HsGradients:
-    """Return cost and gradients of these node counts.
+    """Return cost and gradients of the node counts of these labels.
 
-    A score in a dense product takes a fifteenth of the time of one by itself, for which a node's vector is fetched; so
-    a node that a sixteenth of the centres pass becomes a column of a dense matrix, in which cells without a count have
-    the gradient 0. Those are the upper nodes, and where centres are frequent words, most nodes.
+    A score in a dense product takes an eighth of the time of one by itself, for which vectors are fetched. So nodes
+    that an eighth of the centres pass are rows of a dense matrix, in which cells without a count have the gradient 0.
+    Those are the upper nodes, and where centres are frequent words, most nodes.
 
     Parameters
     ----------
@@ -108,128 +96,123 @@ def hs_gradients(
         The centres' vectors.
     nodes : ndarray, shape (V − 1, dim)
         The nodes' vectors.
-    counts : NodeCounts
-        Of k centres.
+    labels : csr_array, shape (k, V)
+        Counts of labels.
     factors : ndarray, shape (k, 1)
         Factor of each centre's gradient by the nodes.
-    workspace : Workspace
-        For the dense scores.
-    dense_share : float
-        The share of the centres that makes a node's column dense; it changes the speed only.
+    tree_top : callable
+        Returns the top of the tree for centres with this mean number of pairs; it changes the speed only.
+    weights : csr_array, shape (k, V), optional
+        The counts as they stand in the gradient; None: the same.
     """
-    by_node = np.bincount(counts.nodes, minlength=len(nodes))
-    upper = np.flatnonzero(by_node >= max(1.0, dense_share * len(hidden)))
-    column = np.full(len(nodes), -1, np.int32)
-    column[upper] = np.arange(len(upper), dtype=np.int32)
-    columns = column.take(counts.nodes)
+    blocks, first = [], 0
+    pairs = labels.sum(axis=1)
+    while first < len(hidden):
+        stop = min(first + CENTRES, len(hidden))
+        top = tree_top(float(pairs[first:stop].mean()))
+        stop = min(stop, first + max(1, TOP_CELLS // top.width))
+        some = slice(first, stop)
+        blocks.append((some, top, _rows(labels, some), None if weights is None else _rows(weights, some)))
+        first = stop
     scaled = hidden * factors
-    cost, hidden_gradient, upper_gradient = _dense_gradients(
-        hidden, nodes.take(upper, axis=0), scaled, counts, columns, workspace
-    )
-    if len(upper) == np.count_nonzero(by_node):
-        node_gradient = np.zeros_like(nodes)
-    else:
-        lower_cost, node_gradient = _sparse_gradients(
-            hidden, nodes, scaled, _without_columns(counts, columns), hidden_gradient
+    cost, hidden_gradient, node_gradient = _lower_gradients(hidden, nodes, scaled, blocks)
+    for some, top, counts, weighted in blocks:
+        upper_cost, gradient = _upper_gradients(
+            hidden[some], nodes, scaled[some], top, counts, weighted, node_gradient
         )
-        cost += lower_cost
-    node_gradient[upper] = upper_gradient
+        cost += upper_cost
+        hidden_gradient[some] += gradient
     return HsGradients(cost, hidden_gradient, node_gradient)
 
 
-def _dense_gradients(
-    hidden: NDArray[Any],
-    upper: NDArray[Any],
-    scaled: NDArray[Any],
-    counts: NodeCounts,
-    columns: NDArray[np.int32],
-    workspace: Workspace,
-) -> HsGradients:
-    """Return cost and gradients of the nodes that have a column.
-
-    The second gradient is by these nodes only.
-
-    Scores become gradients in place, a few rows at a time, which stay in the cache.
-    """
-    centres, width = len(hidden), len(upper)
-    scores = hidden.dot(upper.T, workspace.array((centres, width), hidden.dtype))
-    cost = 0.0
-    step = max(1, CACHED_SCORES // max(1, width))
-    lengths = np.diff(counts.starts)
-    for first in range(0, centres, step):
-        block = scores[first : first + step]
-        stop = first + len(block)
-        some = slice(counts.starts[first], counts.starts[stop])
-        cells = (
-            np.repeat(np.arange(len(block), dtype=np.int32) * np.int32(width), lengths[first:stop])
-            + columns[some]
-        )
-        same = counts.weighted is counts.pairs
-        pairs = counts.pairs.take(some)
-        weighted = pairs if same else counts.weighted.take(some)
-        dense = columns[some] >= 0
-        if not dense.all():
-            cells, pairs = cells[dense], pairs.take(dense)
-            weighted = pairs if same else weighted.take(dense)
-        flat = block.reshape(-1)
-        block_cost, gradient = branch_cost_and_gradient(pairs, weighted, flat.take(cells))
-        cost += block_cost
-        flat.fill(0)
-        flat[cells] = gradient
-    return HsGradients(cost, scores.dot(upper), scores.T.dot(scaled))
+Block = tuple[slice, TreeTop, "csr_array", "csr_array | None"]
 
 
-def _without_columns(counts: NodeCounts, columns: NDArray[np.int32]) -> NodeCounts:
-    """Return the counts of nodes that have no column."""
-    lower = columns < 0
-    # Every centre passes the root, so no row is empty.
-    lengths = np.add.reduceat(lower, counts.starts[:-1], dtype=np.int64)
-    return counts.with_starts(np.concatenate([[0], np.cumsum(lengths)]), np.flatnonzero(lower))
+def _rows(matrix: csr_array, rows: slice) -> csr_array:
+    """Return consecutive rows of a matrix, without a copy."""
+    from scipy.sparse import csr_array
+
+    starts = matrix.indptr[rows.start : rows.stop + 1]
+    some = slice(starts[0], starts[-1])
+    shape = len(starts) - 1, matrix.shape[1]
+    return csr_array((matrix.data[some], matrix.indices[some], starts - starts[0]), shape=shape)
 
 
-def _sparse_gradients(
+def _upper_gradients(
     hidden: NDArray[Any],
     nodes: NDArray[Any],
     scaled: NDArray[Any],
-    counts: NodeCounts,
-    hidden_gradient: NDArray[Any],
+    top: TreeTop,
+    labels: csr_array,
+    weights: csr_array | None,
+    node_gradient: NDArray[Any],
 ) -> tuple[float, NDArray[Any]]:
-    """Return cost and node gradient of nodes without a column.
+    """Return cost and hidden gradient of a tree's top.
 
-    Their part of `hidden_gradient` is added in place.
+    Its part of `node_gradient` is added in place.
+    """
+    pairs = top.counts(labels)
+    weighted = None if weights is None else top.counts(weights)
+    cost, hidden_gradient = 0.0, np.zeros_like(hidden)
+    step = max(1, CACHED_SCORES // len(hidden))
+    for first in range(0, top.width, step):
+        some = slice(first, min(first + step, top.width))
+        some_cost, gradient = branch_cost_and_gradient(
+            top.branch_counts(pairs, some),
+            nodes[some].dot(hidden.T),
+            None if weighted is None else top.branch_counts(weighted, some),
+        )
+        cost += some_cost
+        hidden_gradient += gradient.T.dot(nodes[some])
+        node_gradient[some] += gradient.dot(scaled)
+    return cost, hidden_gradient
 
-    A centre's nodes are fetched once for its scores and its gradient. The nodes' gradient is a product with a sparse
-    matrix, in the order of the nodes: several counts of a node are added up without sorting rows.
+
+def _lower_gradients(
+    hidden: NDArray[Any], nodes: NDArray[Any], scaled: NDArray[Any], blocks: list[Block]
+) -> HsGradients:
+    """Return cost and gradients of the nodes below the tops of all blocks.
+
+    Entries are in the order of the nodes, whose vectors are then fetched one after the other; those of the centres stay
+    in the cache.
     """
     from scipy.sparse import csr_array
 
-    starts = counts.starts.tolist()
-    gradient = np.empty(len(counts.nodes), hidden.dtype)
-    cost, centre = 0.0, 0
-    while centre < len(hidden):
-        reached = int(counts.starts.searchsorted(starts[centre] + GATHERED_NODES, "right")) - 1
-        stop = max(centre + 1, reached)
-        first = starts[centre]
-        some = slice(first, starts[stop])
-        fetched = nodes.take(counts.nodes[some], axis=0)
-        scores = np.empty(len(fetched), hidden.dtype)
-        spans = [(row, slice(starts[row] - first, starts[row + 1] - first)) for row in range(centre, stop)]
-        for row, span in spans:
-            np.dot(fetched[span], hidden[row], out=scores[span])
-        some_cost, some_gradient = branch_cost_and_gradient(
-            counts.pairs.take(some), counts.weighted.take(some), scores
-        )
-        for row, span in spans:
-            hidden_gradient[row] += some_gradient[span].dot(fetched[span])
-        gradient[some] = some_gradient
-        cost += some_cost
-        centre = stop
-    shape = len(hidden), len(nodes)
-    by_node = csr_array((gradient, counts.nodes, counts.starts), shape=shape).T.tocsr()
-    return cost, by_node @ scaled
+    if all(top.width == len(nodes) for _, top, *_ in blocks):
+        return HsGradients(0.0, np.zeros_like(hidden), np.zeros_like(nodes))
+    counts = _by_node([top.lower_counts(labels) for _, top, labels, _ in blocks])
+    weighted = None
+    if any(weights is not None for *_, weights in blocks):  # these have the same entries
+        weighted = _branches(_by_node([top.lower_counts(weights) for _, top, _, weights in blocks]))
+    centres, scores = counts.indices, np.empty(counts.nnz, hidden.dtype)
+    of_entries = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(counts.indptr))
+    ones = np.ones(hidden.shape[1], hidden.dtype)
+    for first in range(0, len(scores), GATHERED_SCORES):
+        some = slice(first, first + GATHERED_SCORES)
+        factors = nodes.take(of_entries[some], axis=0)
+        factors *= hidden.take(centres[some], axis=0)
+        np.dot(factors, ones, scores[some])
+    cost, gradient = branch_cost_and_gradient(_branches(counts), scores, weighted)
+    matrix = csr_array((gradient, centres, counts.indptr), shape=(len(nodes), len(hidden)))
+    return HsGradients(cost, matrix.T @ nodes, matrix @ scaled)
 
 
-CHUNK_SCORES = 1 << 22  # of an evaluation: 32 MB in float64
+def _by_node(counts: list[csr_array]) -> csc_array:
+    """Return the counts of several blocks of centres in the order of the nodes."""
+    from scipy.sparse import csr_array
+
+    lengths = np.concatenate([[0], *(np.diff(part.indptr) for part in counts)])
+    parts = (np.concatenate([getattr(part, name) for part in counts]) for name in ("data", "indices"))
+    shape = len(lengths) - 1, counts[0].shape[1]
+    return csr_array((*parts, np.cumsum(lengths, dtype=counts[0].indptr.dtype)), shape=shape).tocsc()
+
+
+def _branches(counts: csc_array) -> BranchCounts:
+    """Return passing and left, the two parts of complex counts."""
+    return BranchCounts(counts.data.real.copy(), counts.data.imag.copy())
+
+
+CHUNK_LABELS = 1 << 18  # of an evaluation
 
 
 @dataclass(frozen=True)
@@ -259,7 +242,7 @@ class HierarchicalSoftmax:
     is_sampled: ClassVar[bool] = False
     samples_centres: ClassVar[bool] = False
     gains_from_threads: ClassVar[bool] = False
-    counted_examples: ClassVar[type[TreeCountExamples]] = TreeCountExamples
+    counted_examples: ClassVar[type[CountedExamples]] = CountedExamples
 
     def __post_init__(self) -> None:
         require_choice("embedding_gradient", self.embedding_gradient, EMBEDDING_GRADIENTS)
@@ -267,7 +250,7 @@ class HierarchicalSoftmax:
 
     def check(self, options: TrainingOptions) -> None:
         """Raise `SettingError` for counts that are smoothed."""
-        refuse_smoothing(getattr(options.labels, "smoothing", 0))
+        _refuse_smoothing(getattr(options.labels, "smoothing", 0))
 
     def bind(
         self,
@@ -276,15 +259,15 @@ class HierarchicalSoftmax:
         generator: np.random.Generator | None = None,
     ) -> TreeSoftmax:
         """Return the objective over the Huffman tree of these examples' contexts."""
+        if isinstance(examples, CountedExamples):
+            _refuse_smoothing(examples.rule.smoothing)
         shares = examples.context_shares
-        if isinstance(examples, TreeCountExamples):
-            return TreeSoftmax(examples.tree, self, shares)
         return TreeSoftmax(HuffmanTree.of_shares(shares, examples.pairs_per_epoch), self, shares)
 
     @staticmethod
     def memory(vocabulary_size: int) -> int:
-        """Return the bytes beside parameters and examples: none are estimated."""
-        return 0
+        """Return the bytes of the tree, its paths, and the tops that frequent and rare centres need."""
+        return vocabulary_size * (13 * vocabulary_size.bit_length() + 120)
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:
@@ -293,31 +276,55 @@ class HierarchicalSoftmax:
 
     @staticmethod
     def scores_memory(batch: BatchMemory, vocabulary_size: int, dim: int, dtype: DTypeLike) -> int:
-        """Return the bytes of a batch's dense scores and node counts."""
-        size, nodes = np.dtype(dtype).itemsize, max(0, vocabulary_size - 1)
-        if batch.columns is not None:
-            return batch.centres * batch.columns * size
-        cells = batch.labels // LABEL_BYTES
-        counts = min(cells * vocabulary_size.bit_length(), batch.centres * nodes)
-        return batch.centres * min(nodes, counts) * size + counts * (
-            node_count_bytes(dtype) + NODE_TEMPORARY_BYTES
+        """Return the bytes of a batch's label and node counts."""
+        size, cells = np.dtype(dtype).itemsize, batch.temporary // LABEL_TEMPORARY_BYTES
+        top, lower = _node_counts(cells, batch.centres, vocabulary_size)
+        needed = LABEL_MATRIX_BYTES * cells + round(
+            max((8 + 2 * size) * min(top, TOP_CELLS), LOWER_BYTES * lower)
         )
+        # They are freed before the next batch is built; the gradients are not, and counted elsewhere.
+        gradients = (batch.centres + vocabulary_size) * dim * size
+        return max(batch.next_batch, needed + gradients) - max(batch.next_batch, gradients)
 
     @staticmethod
     def step_work(batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of cost and gradients of a batch.
+        """Return the operations of cost and gradients of a batch."""
+        top, lower = _node_counts(batch.cells, batch.centres, vocabulary_size)
+        return Work(
+            products=6.0 * top * dim,
+            exponentials=2.0 * (top + lower),
+            passed=10.0 * (top + lower) + 5.0 * lower * dim,
+            gathered=8.0 * batch.cells + 10.0 * lower,
+            calls=100 + batch.centres / CENTRES * 200,
+        )
 
-        Labels that are not node counts are converted in every step.
 
-        A path has log₂ V nodes; pairs of a centre share the upper ones.
-        """
-        if batch.tree:
-            return node_count_work(batch.centres, batch.tree, dim)
-        depth = max(1, vocabulary_size.bit_length() - 2)
-        counts = min(batch.cells * depth, batch.centres * vocabulary_size)
-        counting = Work(gathered=8.0 * batch.cells * depth, calls=60)
-        tree = TreeShape(counts, counts / max(1.0, batch.centres), 0)
-        return node_count_work(batch.centres, tree, dim) + counting
+LABEL_MATRIX_BYTES = 16  # of a distinct pair: its context and weight, and numbers while a block is summed
+LOWER_BYTES = (
+    44  # of a count of a lower node: two copies in different orders, or one with its score and gradient
+)
+
+
+def _node_counts(cells: float, centres: float, vocabulary_size: int) -> tuple[float, float]:
+    """Return estimates of a batch's counts of upper nodes, zeros included, and of lower nodes.
+
+    They are fitted to Wikipedia and random texts of 6,000 to 40,000 words: between none, where a centre has a sixth of
+    the words as contexts, and 3.5 a distinct pair, where it has three contexts.
+    """
+    top = min(9.0 * cells + SMALLEST_TOP * centres, centres * max(0, vocabulary_size - 1))
+    depth = math.log2(max(1.0, centres * vocabulary_size) / max(1.0, cells))
+    return top, cells * max(0.0, 0.28 * (depth - 2.7))
+
+
+def _refuse_smoothing(smoothing: float) -> None:
+    """Raise `SettingError` for counts that are smoothed."""
+    if smoothing:
+        raise SettingError(
+            "labels.smoothing",
+            smoothing,
+            "is for objective=softmax: with hierarchical_softmax every centre would pass every node of the tree. "
+            "Use labels.smoothing=0.",
+        )
 
 
 class TreeSoftmax:
@@ -343,14 +350,20 @@ class TreeSoftmax:
         self.rule = rule or HierarchicalSoftmax()
         words = tree.vocabulary_size
         self._shares = np.full(words, 1 / words) if shares is None else shares
+        self._tops = dict[tuple[str, int], TreeTop]()
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch; parameters stay unchanged."""
-        workspace = workspace or Workspace()
+        from scipy.sparse import csr_array
+
         hidden, nodes = batch.hidden(parameters.embedding), parameters.output
-        counts = node_counts_of(batch, self._paths(nodes.dtype))
+        counts, weights = batch.labels.counts, batch.labels.scaled_shares(batch.weights)
+        labels = label_matrix(batch, counts, self.tree.vocabulary_size)
+        damped = None
+        if not (np.abs(weights - counts) <= 1e-12 * counts).all():  # their rule dampens counts
+            damped = csr_array((weights, labels.indices, labels.indptr), shape=labels.shape)
         factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
-        cost, embedding_gradient, node_gradient = hs_gradients(hidden, nodes, counts, factors, workspace)
+        cost, embedding_gradient, node_gradient = self._gradients(hidden, nodes, labels, factors, damped)
         embedding_gradient *= factors
         if self.rule.weight_decay:
             decay = self.rule.weight_decay
@@ -374,17 +387,19 @@ class TreeSoftmax:
         """Return the mean negative log-likelihood of pairs, in nats a pair."""
         from scipy.sparse import csr_array
 
-        paths = self._paths(np.float64)
-        cost, starts = 0.0, counts.starts
-        words = self.tree.vocabulary_size
-        rows = max(1, CHUNK_SCORES // words)
-        for first in range(0, len(starts) - 1, rows):
-            edges = starts[first : first + rows + 1]
-            some = slice(edges[0], edges[-1])
-            shape = len(edges) - 1, words
-            labels = csr_array((counts.counts[some], counts.contexts[some], edges - edges[0]), shape=shape)
-            hidden = parameters.embedding[first : first + shape[0]]
-            cost += self._cost(hidden, parameters.output, NodeCounts.of(labels, paths))
+        cost, first, starts = 0.0, 0, counts.starts
+        while first < counts.rows:
+            stop = max(first + 1, int(starts.searchsorted(starts[first] + CHUNK_LABELS, "right")) - 1)
+            some, edges = slice(starts[first], starts[stop]), starts[first : stop + 1] - starts[first]
+            shape = stop - first, self.tree.vocabulary_size
+            labels = csr_array(
+                (counts.counts[some], counts.contexts[some], edges.astype(np.int32)), shape=shape
+            )
+            hidden = parameters.embedding[first:stop]
+            cost += self._gradients(
+                hidden, parameters.output, labels, np.ones((len(hidden), 1), hidden.dtype)
+            ).cost
+            first = stop
         return cost / counts.total
 
     def initial_parameters(
@@ -403,18 +418,34 @@ class TreeSoftmax:
         """Return parameters with output vectors of nodes, by `node_vectors`."""
         return Parameters(parameters.embedding, node_vectors(self.tree, self._shares, parameters.output))
 
-    @staticmethod
-    def _cost(hidden: NDArray[Any], nodes: NDArray[Any], counts: NodeCounts) -> float:
-        """Return the summed cost of node counts, from dense products."""
-        cost = 0.0
-        rows = max(1, CHUNK_SCORES // max(1, len(nodes)))
-        for first in range(0, len(hidden), rows):
-            stop = min(first + rows, len(hidden))
-            some = counts.span(first, stop)
-            scores = hidden[first:stop].dot(nodes.T)
-            rows_of = np.repeat(np.arange(stop - first), np.diff(some.starts))
-            cost += branch_cost(some.pairs, scores[rows_of, some.nodes])
-        return cost
+    def _gradients(
+        self,
+        hidden: NDArray[Any],
+        nodes: NDArray[Any],
+        labels: csr_array,
+        factors: NDArray[Any],
+        weights: csr_array | None = None,
+    ) -> HsGradients:
+        if not len(nodes):
+            return HsGradients(0.0, np.zeros_like(hidden), np.zeros_like(nodes))
+        return hs_gradients(hidden, nodes, labels, factors, partial(self._top, nodes.dtype), weights)
+
+    def _top(self, dtype: Any, pairs: float) -> TreeTop:
+        """Return the top of the tree for centres with this mean number of pairs."""
+        often = int(np.searchsorted(-self._passing, -PASSES / max(pairs, PASSES), "right"))
+        width = min(self.tree.inner_nodes, max(SMALLEST_TOP, 1 << round(math.log2(max(1, often)))))
+        key = np.dtype(dtype).name, width
+        if key not in self._tops:
+            self._tops[key] = TreeTop(self._paths(dtype), width)
+        return self._tops[key]
+
+    @cached_property
+    def _passing(self) -> NDArray[np.float64]:
+        """Share of the pairs that pass each node, falling."""
+        tree = self.tree
+        shares = np.bincount(tree.nodes, np.repeat(self._shares, tree.lengths), tree.inner_nodes)
+        falling: NDArray[np.float64] = np.minimum.accumulate(shares)
+        return falling
 
     def _paths(self, dtype: Any) -> csr_array:
         return self._paths_in_single if dtype == np.float32 else self._paths_in_double
