@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from processes import run_python
+from scipy.sparse import csr_array
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.counted import CountedExamples, CountsRule
@@ -56,6 +57,23 @@ def test_the_factors_are_those_of_numpy(rank):
     for vectors in (left, right):
         np.testing.assert_allclose(vectors.T @ vectors, np.eye(rank), atol=1e-10)
     assert (left.max(axis=0) >= -left.min(axis=0)).all()
+
+
+@pytest.mark.parametrize("words", [4, 7, 14, 33, 150])
+@pytest.mark.parametrize("rank", [1, 2, 5, 40])
+@pytest.mark.parametrize("share", [0.05, 0.3, 1.0])
+def test_factors_of_few_and_of_sparse_words_are_those_of_numpy(words, rank, share):
+    generator = np.random.default_rng(words)
+    matrix = generator.random((words, words + 3)) * (generator.random((words, words + 3)) < share)
+    matrix[0, 1] = 3.0
+    left, values, right = truncated_svd(csr_array(matrix), rank, np.random.default_rng(0))
+    exact = np.linalg.svd(matrix, full_matrices=False)
+    expected = exact.S[:rank][exact.S[:rank] > 1e-6]
+    np.testing.assert_allclose(values[: len(expected)], expected, rtol=1e-9)
+    assert (values[len(expected) :] < 1e-6).all()
+    for vectors in (left, right):
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(values)), atol=1e-6)
+    np.testing.assert_allclose(matrix @ right, left * values, atol=1e-9)
 
 
 @pytest.mark.parametrize("exponent", [0, 0.3, 1])

@@ -6,7 +6,7 @@ observation for GloVe), so training from them is exact, in time proportional to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -105,16 +105,22 @@ class PairCounts(ShortRepr):
 
     def by_centre(self) -> NDArray[np.float64]:
         """Return the number of pairs of each centre, shape (V,)."""
-        sums, first = np.zeros(self.rows), 0
-        while first < self.rows:  # reduceat first makes a wider copy of its argument
-            start = self.starts[first]
-            last = max(first + 1, int(self.starts.searchsorted(start + SUMMED_AT_ONCE, "right")) - 1)
-            filled = first + np.flatnonzero(np.diff(self.starts[first : last + 1]))
-            if filled.size:
-                span = self.counts[start : self.starts[last]]
-                sums[filled] = np.add.reduceat(span, self.starts[filled] - start, dtype=np.float64)
-            first = last
+        sums = np.zeros(self.rows)
+        for rows, some in self.row_spans():  # reduceat first makes a wider copy of its argument
+            starts = self.starts[rows.start : rows.stop + 1]
+            filled = np.flatnonzero(np.diff(starts))
+            sums[rows.start + filled] = np.add.reduceat(
+                self.counts[some], starts[filled] - some.start, dtype=np.float64
+            )
         return sums
+
+    def row_spans(self, counts: int = SUMMED_AT_ONCE) -> Iterator[tuple[slice, slice]]:
+        """Yield consecutive rows and their entries: at most this many, or one row."""
+        first = 0
+        while first < self.rows:
+            stop = max(first + 1, int(self.starts.searchsorted(self.starts[first] + counts, "right")) - 1)
+            yield slice(first, stop), slice(int(self.starts[first]), int(self.starts[stop]))
+            first = stop
 
     def by_context(self) -> NDArray[np.float64]:
         """Return the number of pairs of each context, shape (C,)."""

@@ -387,19 +387,15 @@ class TreeSoftmax:
         """Return the mean negative log-likelihood of pairs, in nats a pair."""
         from scipy.sparse import csr_array
 
-        cost, first, starts = 0.0, 0, counts.starts
-        while first < counts.rows:
-            stop = max(first + 1, int(starts.searchsorted(starts[first] + CHUNK_LABELS, "right")) - 1)
-            some, edges = slice(starts[first], starts[stop]), starts[first : stop + 1] - starts[first]
-            shape = stop - first, self.tree.vocabulary_size
-            labels = csr_array(
-                (counts.counts[some], counts.contexts[some], edges.astype(np.int32)), shape=shape
-            )
-            hidden = parameters.embedding[first:stop]
+        cost, words = 0.0, self.tree.vocabulary_size
+        for rows, some in counts.row_spans(CHUNK_LABELS):
+            starts = (counts.starts[rows.start : rows.stop + 1] - some.start).astype(np.int32)
+            shape = len(starts) - 1, words
+            labels = csr_array((counts.counts[some], counts.contexts[some], starts), shape=shape)
+            hidden = parameters.embedding[rows]
             cost += self._gradients(
                 hidden, parameters.output, labels, np.ones((len(hidden), 1), hidden.dtype)
             ).cost
-            first = stop
         return cost / counts.total
 
     def initial_parameters(

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v_exp.errors import CorpusError, check_number
-from w2v_exp.examples.counts import PairCounts
+from w2v_exp.examples.counts import SUMMED_AT_ONCE, PairCounts
 from w2v_exp.model.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # Words a dimension up to which the matrix is dense, in O(V·dim) numbers like the factors.
 DENSE_WORDS = 3
+BLOCK = 16  # vectors multiplied together: each takes a third of the time of a product with one alone
+ROUNDING = 64  # of the largest eigenvalue, in units of the last place
+RESTARTS = 200  # at most; 20 MB of Wikipedia need 5
+SPAN_BYTES = 22  # of a count, while its PMI is computed
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,12 @@ class SpectralInitialization:
         """Return the peak bytes of factorising `distinct` distinct pairs."""
         size, words = np.dtype(dtype).itemsize, vocabulary_size
         matrix = (4 + size) * distinct  # all pairs may be more frequent than by chance
-        # The matrix as a dense one, a copy and its vectors; or the iteration's vectors, and those that it ends with.
-        iteration = 4 * words * words if words <= DENSE_WORDS * dim else 6 * words * dim
-        return max((8 + 2 * size) * distinct, matrix + size * iteration)
+        # The matrix as a dense one, a copy and its vectors; or the iteration's basis while it is replaced, and the
+        # vectors and factors afterwards.
+        iteration = (
+            4 * words * words if words <= DENSE_WORDS * dim else max(3 * (dim + BLOCK), 5 * dim) * words
+        )
+        return matrix + max(SPAN_BYTES * min(distinct, SUMMED_AT_ONCE), size * iteration)
 
 
 def positive_pmi(
@@ -109,7 +116,7 @@ def positive_pmi(
 
     PMI(w, c) = log p(w, c) − log p(w) − log q(c), where q is the distribution of contexts raised to
     `context_exponent` (Levy, Goldberg & Dagan 2015, sections 2.2 and 3.2). Pairs that do not occur are 0.
-    Memory: about 20 bytes a distinct pair.
+    Memory: at most 8 bytes a distinct pair in single precision, 12 in double.
     """
     from scipy.sparse import csr_array
 
@@ -118,15 +125,25 @@ def positive_pmi(
     with np.errstate(divide="ignore", invalid="ignore"):  # words without pairs have no entry
         log_centres = np.log(counts.by_centre())
         log_contexts = np.log(smoothed / smoothed.sum())
-    information = counts.counts.astype(dtype)
-    np.log(information, out=information)
-    information -= np.repeat(log_centres.astype(dtype), np.diff(counts.starts))
-    information -= (log_contexts + math.log(shift)).astype(dtype)[counts.contexts]
-    positive = information > 0
-    starts = np.concatenate([[0], np.cumsum(positive)])[counts.starts]
+    lengths, filled = np.zeros(counts.rows + 1, np.int64), 0
+    information, words = np.empty(len(counts.counts), dtype), np.empty(len(counts.counts), np.int32)
+    for rows, some in counts.row_spans():
+        values = np.log(counts.counts[some].astype(dtype))
+        values -= np.repeat(
+            log_centres[rows].astype(dtype), np.diff(counts.starts[rows.start : rows.stop + 1])
+        )
+        values -= (log_contexts + math.log(shift)).astype(dtype)[counts.contexts[some]]
+        positive = values > 0
+        ends = np.concatenate([[0], np.cumsum(positive)])[
+            counts.starts[rows.start : rows.stop + 1] - some.start
+        ]
+        lengths[rows.start + 1 : rows.stop + 1] = np.diff(ends)
+        kept = slice(filled, filled + int(ends[-1]))
+        information[kept], words[kept] = values[positive], counts.contexts[some][positive]
+        filled = kept.stop
     # Indices of 32 bits, as long as they suffice: half the memory, and products are faster.
-    index = np.int32 if starts[-1] <= np.iinfo(np.int32).max else np.int64
-    parts = information[positive], counts.contexts[positive].astype(index, copy=False), starts.astype(index)
+    index = np.int32 if filled <= np.iinfo(np.int32).max else np.int64
+    parts = information[:filled], words[:filled].astype(index, copy=False), np.cumsum(lengths).astype(index)
     return csr_array(parts, shape=(counts.rows, counts.vocabulary_size))
 
 
@@ -135,8 +152,8 @@ def truncated_svd(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the `rank` largest singular values, with their vectors.
 
-    By the eigenvectors of Mᵀ·M, from ARPACK's restarted Lanczos iteration: exact to rounding, where randomised
-    methods with few passes lose quality. (On sotu, WordSim-353 .46 instead of .49.)
+    By the eigenvectors of Mᵀ·M, from a block Lanczos iteration with thick restarts (Wu & Simon 2000): exact to
+    rounding, where randomised methods with few passes lose quality. (On sotu, WordSim-353 .46 instead of .49.)
 
     Returns
     -------
@@ -144,9 +161,6 @@ def truncated_svd(
         The largest value first; r < `rank` where the matrix has no more values above rounding. In each column of
         `left` the entry of largest magnitude is positive, since signs are otherwise arbitrary.
     """
-    # SciPy loads a BLAS of its own, which can be limited only afterwards.
-    import scipy.sparse.linalg  # noqa: F401
-
     # One thread: the iteration is made of small products, which more threads slow down and round differently.
     with threadpool_limits(limits=1, user_api="blas"):
         if matrix.shape[0] <= DENSE_WORDS * rank:
@@ -164,18 +178,47 @@ def truncated_svd(
 def _lanczos_svd(
     matrix: csr_array, rank: int, generator: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return a truncated SVD, like `scipy.sparse.linalg.svds`.
+    """Return a truncated SVD, without values that are rounding errors in Mᵀ·M."""
+    vectors = _right_vectors(matrix, rank, generator)
+    images = matrix @ vectors
+    squares, rotation = np.linalg.eigh(images.T @ images)
+    kept = np.flatnonzero(squares > ROUNDING * np.finfo(matrix.dtype).eps * squares[-1])[::-1]
+    values, rotation = np.sqrt(squares[kept]), rotation[:, kept]
+    return images @ (rotation / values), values, vectors @ rotation
 
-    That has no generator for its restarts.
+
+def _right_vectors(matrix: csr_array, rank: int, generator: np.random.Generator) -> NDArray[Any]:
+    """Return the space of the first right singular vectors, by a block Lanczos iteration for Mᵀ·M.
+
+    The basis is orthogonalised in full. When it has grown to twice the rank, it is replaced by the best vectors in it
+    (a thick restart), until their residuals are rounding errors of the largest eigenvalue.
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
-    words = matrix.shape[1]
-    squared = LinearOperator(
-        (words, words), matvec=lambda vector: matrix.T @ (matrix @ vector), dtype=matrix.dtype
-    )
-    start = generator.standard_normal(words).astype(matrix.dtype)
-    _, vectors = eigsh(squared, rank, v0=start, rng=generator)
-    vectors, _ = np.linalg.qr(vectors)  # orthogonal to rounding also where values are equal
-    left, values, rotation = np.linalg.svd(matrix @ vectors, full_matrices=False)
-    return left, values, vectors @ rotation.T
+    words, dtype = matrix.shape[1], matrix.dtype
+    width = min(BLOCK, (words - rank) // 3)
+    best, most = rank + width, min(words - width, 2 * (rank + width))
+    basis, projected = np.empty((words, most), dtype, order="F"), np.zeros((most, most))
+    block, _ = np.linalg.qr(generator.standard_normal((words, width)).astype(dtype))
+    size = 0
+    for _ in range(RESTARTS):
+        while size + width <= most:
+            known, size = size, size + width
+            basis[:, known:size] = block
+            product = matrix.T @ (matrix @ block)
+            coefficients = basis[:, :size].T @ product
+            projected[:size, known:size], projected[known:size, :size] = coefficients, coefficients.T
+            product -= basis[:, :size] @ coefficients
+            block, first = np.linalg.qr(product)
+            lost = np.abs(first.diagonal()) <= np.finfo(dtype).eps * np.abs(coefficients).max()
+            block[:, lost] = generator.standard_normal((words, np.count_nonzero(lost)))
+            # Once more, after they were scaled: what is left of a product in the basis is rounding errors of it.
+            block -= basis[:, :size] @ (basis[:, :size].T @ block)
+            block, second = np.linalg.qr(block)
+        values, rotation = (part[..., ::-1] for part in np.linalg.eigh(projected[:size, :size]))
+        basis[:, :best] = basis[:, :size] @ rotation[:, :best].astype(dtype)
+        residuals = np.linalg.norm(second @ first @ rotation[-width:, :rank], axis=0)
+        if residuals.max() <= ROUNDING * np.finfo(dtype).eps * values[0]:
+            break
+        size = best
+        projected[:] = 0
+        projected[:best, :best] = np.diag(values[:best])
+    return np.ascontiguousarray(basis[:, :rank])
