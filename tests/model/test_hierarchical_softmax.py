@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.sparse import csc_array
 
 from w2v_exp.errors import SettingError
 from w2v_exp.examples.batches import Examples
@@ -13,9 +14,9 @@ from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.pairs import Pairs
 from w2v_exp.model import hierarchical_softmax
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax
-from w2v_exp.model.huffman import HuffmanTree
+from w2v_exp.model.huffman import HuffmanTree, left_matrix, path_matrix
 from w2v_exp.model.parameters import Parameters
-from w2v_exp.model.tree_counts import TreeTop, label_matrix, path_matrix
+from w2v_exp.model.tree_counts import TreeTop, label_matrix, lower_counts
 from w2v_exp.training.optimizers import OPTIMIZERS
 from w2v_exp.training.trainer import Trainer
 
@@ -142,7 +143,14 @@ def test_gradients_are_differences_of_the_mean_cost(labels, seed):
 @pytest.mark.parametrize("width", [1, 5, V - 1])
 def test_a_step_is_that_of_the_definition_however_nodes_are_divided(labels, width, monkeypatch):
     pairs, parameters = random_pairs(3, pairs=150), random_parameters(3)
-    numbers = {"CENTRES": 4, "PASSES": 1e9, "SMALLEST_TOP": width, "GATHERED_SCORES": 7, "CACHED_SCORES": 20}
+    numbers = {
+        "CENTRES": 4,
+        "PASSES": 1e9,
+        "SMALLEST_TOP": width,
+        "GATHERED_SCORES": 7,
+        "BLOCK_NODES": 3,
+        "CACHED_SCORES": 20,
+    }
     for name, number in numbers.items():
         monkeypatch.setattr(hierarchical_softmax, name, number)
     batch, step = step_of(labels, pairs, parameters)
@@ -270,15 +278,18 @@ def test_counts_of_a_tree_are_those_of_its_paths(words):
     pairs = random_pairs(8, pairs=500, words=words)
     tree = HuffmanTree.of(generator.integers(0, 100, words))
     (batch,) = examples_of("sparse", pairs).batches(generator)
-    labels, paths = label_matrix(batch, batch.labels.counts, words), path_matrix(tree, np.float64)
-    expected = labels.toarray() @ paths.toarray()
+    labels = label_matrix(batch, batch.labels.counts, words)
+    expected = [(labels @ matrix(tree, np.float64)).toarray() for matrix in (path_matrix, left_matrix)]
     for width in range(1, words):
-        top = TreeTop(paths, width)
-        passing, left = top.branch_counts(top.counts(labels), slice(0, width))
-        np.testing.assert_array_equal((passing + 1j * left).T, expected[:, :width])
-        lower = top.lower_counts(labels).toarray()
-        assert not lower[:, :width].any()
-        np.testing.assert_array_equal(lower[:, width:], expected[:, width:])
+        top = TreeTop(tree, width)
+        lower = lower_counts(tree, labels, top.rests[labels.indices])
+        upper = top.branch_counts(top.counts(labels), slice(0, width))
+        below = np.abs(lower.data), np.maximum(lower.data, 0)
+        for one, numbers, dense in zip(expected, below, upper, strict=True):
+            found = csc_array((numbers, lower.indices, lower.indptr), shape=lower.shape).toarray()
+            np.testing.assert_array_equal(dense.T, one[:, :width])
+            assert not found[:, :width].any()
+            np.testing.assert_array_equal(found[:, width:], one[:, width:])
 
 
 def test_parts_of_a_batch_add_up_to_it():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,13 +18,13 @@ from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import LABEL_TEMPORARY_BYTES, BatchMemory, BatchShape
 from w2v_exp.machine import Work
-from w2v_exp.model.huffman import HuffmanTree, node_vectors, word_vectors
+from w2v_exp.model.huffman import HuffmanTree, left_matrix, node_vectors, path_matrix, word_vectors
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step, Workspace
-from w2v_exp.model.tree_counts import BranchCounts, TreeTop, label_matrix, path_matrix
+from w2v_exp.model.tree_counts import BranchCounts, TreeTop, label_matrix, lower_counts
 
 if TYPE_CHECKING:
-    from scipy.sparse import csc_array, csr_array
+    from scipy.sparse import csr_array
 
 
 CENTRES = 128  # processed together: similarly frequent ones, as a slice is in order
@@ -32,6 +32,7 @@ TOP_CELLS = 1 << 20  # of the counts of a tree's top
 SMALLEST_TOP = 256  # nodes
 PASSES = 0.1  # expected pairs of a centre that pass a node of the top, at least
 CACHED_SCORES = 1 << 17  # that stay in the second-level cache
+BLOCK_NODES = 2048  # whose gradients stay there
 GATHERED_SCORES = 1024  # of which the vectors of both factors stay there
 
 
@@ -81,7 +82,9 @@ def hs_gradients(
     nodes: NDArray[Any],
     labels: csr_array,
     factors: NDArray[Any],
+    tree: HuffmanTree,
     tree_top: Callable[[float], TreeTop],
+    workspace: Workspace,
     weights: csr_array | None = None,
 ) -> HsGradients:
     """Return cost and gradients of the node counts of these labels.
@@ -100,32 +103,42 @@ def hs_gradients(
         Counts of labels.
     factors : ndarray, shape (k, 1)
         Factor of each centre's gradient by the nodes.
+    tree : HuffmanTree
+        The tree.
     tree_top : callable
         Returns the top of the tree for centres with this mean number of pairs; it changes the speed only.
+    workspace : Workspace
+        For the gradient of the nodes.
     weights : csr_array, shape (k, V), optional
         The counts as they stand in the gradient; None: the same.
     """
+    if not len(nodes):
+        return HsGradients(0.0, np.zeros_like(hidden), np.zeros_like(nodes))
     blocks, first = [], 0
     pairs = labels.sum(axis=1)
     while first < len(hidden):
         stop = min(first + CENTRES, len(hidden))
         top = tree_top(float(pairs[first:stop].mean()))
         stop = min(stop, first + max(1, TOP_CELLS // top.width))
-        some = slice(first, stop)
-        blocks.append((some, top, _rows(labels, some), None if weights is None else _rows(weights, some)))
+        blocks.append((slice(first, stop), top))
         first = stop
     scaled = hidden * factors
-    cost, hidden_gradient, node_gradient = _lower_gradients(hidden, nodes, scaled, blocks)
-    for some, top, counts, weighted in blocks:
+    cost, hidden_gradient, node_gradient = _lower_gradients(
+        hidden, nodes, scaled, tree, labels, weights, blocks, workspace
+    )
+    for some, top in blocks:
         upper_cost, gradient = _upper_gradients(
-            hidden[some], nodes, scaled[some], top, counts, weighted, node_gradient
+            hidden[some],
+            nodes,
+            scaled[some],
+            top,
+            _rows(labels, some),
+            None if weights is None else _rows(weights, some),
+            node_gradient,
         )
         cost += upper_cost
         hidden_gradient[some] += gradient
     return HsGradients(cost, hidden_gradient, node_gradient)
-
-
-Block = tuple[slice, TreeTop, "csr_array", "csr_array | None"]
 
 
 def _rows(matrix: csr_array, rows: slice) -> csr_array:
@@ -169,47 +182,45 @@ def _upper_gradients(
 
 
 def _lower_gradients(
-    hidden: NDArray[Any], nodes: NDArray[Any], scaled: NDArray[Any], blocks: list[Block]
+    hidden: NDArray[Any],
+    nodes: NDArray[Any],
+    scaled: NDArray[Any],
+    tree: HuffmanTree,
+    labels: csr_array,
+    weights: csr_array | None,
+    blocks: list[tuple[slice, TreeTop]],
+    workspace: Workspace,
 ) -> HsGradients:
     """Return cost and gradients of the nodes below the tops of all blocks.
 
-    Entries are in the order of the nodes, whose vectors are then fetched one after the other; those of the centres stay
+    Counts are in the order of the nodes, whose vectors are then fetched one after the other; those of the centres stay
     in the cache.
     """
     from scipy.sparse import csr_array
 
-    if all(top.width == len(nodes) for _, top, *_ in blocks):
-        return HsGradients(0.0, np.zeros_like(hidden), np.zeros_like(nodes))
-    counts = _by_node([top.lower_counts(labels) for _, top, labels, _ in blocks])
-    weighted = None
-    if any(weights is not None for *_, weights in blocks):  # these have the same entries
-        weighted = _branches(_by_node([top.lower_counts(weights) for _, top, _, weights in blocks]))
+    rests = np.concatenate([top.rests.take(_rows(labels, some).indices) for some, top in blocks])
+    counts = lower_counts(tree, labels, rests)
+    weighted = None if weights is None else _branch_counts(lower_counts(tree, weights, rests).data)
     centres, scores = counts.indices, np.empty(counts.nnz, hidden.dtype)
-    of_entries = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(counts.indptr))
+    of_counts = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(counts.indptr))
     ones = np.ones(hidden.shape[1], hidden.dtype)
     for first in range(0, len(scores), GATHERED_SCORES):
         some = slice(first, first + GATHERED_SCORES)
-        factors = nodes.take(of_entries[some], axis=0)
+        factors = nodes.take(of_counts[some], axis=0)
         factors *= hidden.take(centres[some], axis=0)
         np.dot(factors, ones, scores[some])
-    cost, gradient = branch_cost_and_gradient(_branches(counts), scores, weighted)
+    cost, gradient = branch_cost_and_gradient(_branch_counts(counts.data), scores, weighted)
     matrix = csr_array((gradient, centres, counts.indptr), shape=(len(nodes), len(hidden)))
-    return HsGradients(cost, matrix.T @ nodes, matrix @ scaled)
+    node_gradient = workspace.array(nodes.shape, nodes.dtype)
+    for first in range(0, len(nodes), BLOCK_NODES):
+        some = slice(first, min(first + BLOCK_NODES, len(nodes)))
+        node_gradient[some] = _rows(matrix, some) @ scaled
+    return HsGradients(cost, matrix.T @ nodes, node_gradient)
 
 
-def _by_node(counts: list[csr_array]) -> csc_array:
-    """Return the counts of several blocks of centres in the order of the nodes."""
-    from scipy.sparse import csr_array
-
-    lengths = np.concatenate([[0], *(np.diff(part.indptr) for part in counts)])
-    parts = (np.concatenate([getattr(part, name) for part in counts]) for name in ("data", "indices"))
-    shape = len(lengths) - 1, counts[0].shape[1]
-    return csr_array((*parts, np.cumsum(lengths, dtype=counts[0].indptr.dtype)), shape=shape).tocsc()
-
-
-def _branches(counts: csc_array) -> BranchCounts:
-    """Return passing and left, the two parts of complex counts."""
-    return BranchCounts(counts.data.real.copy(), counts.data.imag.copy())
+def _branch_counts(counts: NDArray[Any]) -> BranchCounts:
+    """Return passing and left of counts that are negative where a path branches right."""
+    return BranchCounts(np.abs(counts), np.maximum(counts, 0))
 
 
 CHUNK_LABELS = 1 << 18  # of an evaluation
@@ -266,8 +277,8 @@ class HierarchicalSoftmax:
 
     @staticmethod
     def memory(vocabulary_size: int) -> int:
-        """Return the bytes of the tree, its paths, and the tops that frequent and rare centres need."""
-        return vocabulary_size * (13 * vocabulary_size.bit_length() + 120)
+        """Return the bytes of the tree, and of the tops that frequent and rare centres need."""
+        return vocabulary_size * (5 * vocabulary_size.bit_length() + 130)
 
     @staticmethod
     def output_rows(vocabulary_size: int) -> int:
@@ -300,9 +311,7 @@ class HierarchicalSoftmax:
 
 
 LABEL_MATRIX_BYTES = 16  # of a distinct pair: its context and weight, and numbers while a block is summed
-LOWER_BYTES = (
-    44  # of a count of a lower node: two copies in different orders, or one with its score and gradient
-)
+LOWER_BYTES = 36  # of a count of a lower node: in two orders, or one with its score and gradient
 
 
 def _node_counts(cells: float, centres: float, vocabulary_size: int) -> tuple[float, float]:
@@ -350,7 +359,7 @@ class TreeSoftmax:
         self.rule = rule or HierarchicalSoftmax()
         words = tree.vocabulary_size
         self._shares = np.full(words, 1 / words) if shares is None else shares
-        self._tops = dict[tuple[str, int], TreeTop]()
+        self._tops = dict[int, TreeTop]()
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch; parameters stay unchanged."""
@@ -358,17 +367,22 @@ class TreeSoftmax:
 
         hidden, nodes = batch.hidden(parameters.embedding), parameters.output
         counts, weights = batch.labels.counts, batch.labels.scaled_shares(batch.weights)
-        labels = label_matrix(batch, counts, self.tree.vocabulary_size)
+        labels = label_matrix(batch, counts.astype(hidden.dtype, copy=False), self.tree.vocabulary_size)
         damped = None
         if not (np.abs(weights - counts) <= 1e-12 * counts).all():  # their rule dampens counts
-            damped = csr_array((weights, labels.indices, labels.indptr), shape=labels.shape)
+            parts = weights.astype(hidden.dtype, copy=False), labels.indices, labels.indptr
+            damped = csr_array(parts, shape=labels.shape)
         factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
-        cost, embedding_gradient, node_gradient = self._gradients(hidden, nodes, labels, factors, damped)
+        cost, embedding_gradient, node_gradient = hs_gradients(
+            hidden, nodes, labels, factors, self.tree, self._top, workspace or Workspace(), damped
+        )
         embedding_gradient *= factors
         if self.rule.weight_decay:
             decay = self.rule.weight_decay
             embedding_gradient += (decay * batch.shares).astype(hidden.dtype)[:, None] * hidden
-            node_gradient += (decay * float(batch.shares.sum()) / max(1, len(nodes))) * nodes
+            decay *= float(batch.shares.sum()) / max(1, len(nodes))
+            for first in range(0, len(nodes), BLOCK_NODES):
+                node_gradient[first : first + BLOCK_NODES] += decay * nodes[first : first + BLOCK_NODES]
         if self.rule.embedding_gradient == "sum":
             embedding_gradient *= batch.all_pairs
         return Step(cost, math.nan, batch.by_row(embedding_gradient), node_gradient)
@@ -378,8 +392,8 @@ class TreeSoftmax:
         scores = parameters.embedding[centres].dot(parameters.output.T)
         # A path's logarithm is a sum of log σ(s) for a left branch, log σ(−s) for a right one.
         right = -np.logaddexp(0, scores)
-        paths = self._paths(parameters.output.dtype)
-        logarithms = paths.imag @ scores.T + paths.real @ right.T
+        left, paths = (matrix(self.tree, scores.dtype) for matrix in (left_matrix, path_matrix))
+        logarithms = left @ scores.T + paths @ right.T
         probabilities: NDArray[Any] = np.exp(logarithms.T)
         return probabilities
 
@@ -387,14 +401,17 @@ class TreeSoftmax:
         """Return the mean negative log-likelihood of pairs, in nats a pair."""
         from scipy.sparse import csr_array
 
-        cost, words = 0.0, self.tree.vocabulary_size
+        cost, words, workspace = 0.0, self.tree.vocabulary_size, Workspace()
         for rows, some in counts.row_spans(CHUNK_LABELS):
-            starts = (counts.starts[rows.start : rows.stop + 1] - some.start).astype(np.int32)
-            shape = len(starts) - 1, words
-            labels = csr_array((counts.counts[some], counts.contexts[some], starts), shape=shape)
             hidden = parameters.embedding[rows]
-            cost += self._gradients(
-                hidden, parameters.output, labels, np.ones((len(hidden), 1), hidden.dtype)
+            starts = (counts.starts[rows.start : rows.stop + 1] - some.start).astype(np.int32)
+            parts = counts.counts[some].astype(hidden.dtype), counts.contexts[some], starts
+            labels, factors = (
+                csr_array(parts, shape=(len(hidden), words)),
+                np.ones((len(hidden), 1), hidden.dtype),
+            )
+            cost += hs_gradients(
+                hidden, parameters.output, labels, factors, self.tree, self._top, workspace
             ).cost
         return cost / counts.total
 
@@ -414,26 +431,13 @@ class TreeSoftmax:
         """Return parameters with output vectors of nodes, by `node_vectors`."""
         return Parameters(parameters.embedding, node_vectors(self.tree, self._shares, parameters.output))
 
-    def _gradients(
-        self,
-        hidden: NDArray[Any],
-        nodes: NDArray[Any],
-        labels: csr_array,
-        factors: NDArray[Any],
-        weights: csr_array | None = None,
-    ) -> HsGradients:
-        if not len(nodes):
-            return HsGradients(0.0, np.zeros_like(hidden), np.zeros_like(nodes))
-        return hs_gradients(hidden, nodes, labels, factors, partial(self._top, nodes.dtype), weights)
-
-    def _top(self, dtype: Any, pairs: float) -> TreeTop:
+    def _top(self, pairs: float) -> TreeTop:
         """Return the top of the tree for centres with this mean number of pairs."""
         often = int(np.searchsorted(-self._passing, -PASSES / max(pairs, PASSES), "right"))
         width = min(self.tree.inner_nodes, max(SMALLEST_TOP, 1 << round(math.log2(max(1, often)))))
-        key = np.dtype(dtype).name, width
-        if key not in self._tops:
-            self._tops[key] = TreeTop(self._paths(dtype), width)
-        return self._tops[key]
+        if width not in self._tops:
+            self._tops[width] = TreeTop(self.tree, width)
+        return self._tops[width]
 
     @cached_property
     def _passing(self) -> NDArray[np.float64]:
@@ -442,14 +446,3 @@ class TreeSoftmax:
         shares = np.bincount(tree.nodes, np.repeat(self._shares, tree.lengths), tree.inner_nodes)
         falling: NDArray[np.float64] = np.minimum.accumulate(shares)
         return falling
-
-    def _paths(self, dtype: Any) -> csr_array:
-        return self._paths_in_single if dtype == np.float32 else self._paths_in_double
-
-    @cached_property
-    def _paths_in_single(self) -> csr_array:
-        return path_matrix(self.tree, np.float32)
-
-    @cached_property
-    def _paths_in_double(self) -> csr_array:
-        return path_matrix(self.tree, np.float64)

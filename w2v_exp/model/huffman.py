@@ -187,7 +187,7 @@ def word_vectors(tree: HuffmanTree, shares: NDArray[np.float64], nodes: NDArray[
     ndarray, shape (V, dim)
         Of the nodes' dtype; weighted by `shares` their mean is 0.
     """
-    left, both = (side.T @ shares for side in (_left(tree, np.float64), _path(tree, np.float64)))
+    left, both = (side.T @ shares for side in (left_matrix(tree, np.float64), path_matrix(tree, np.float64)))
     share = np.divide(left, both, out=np.full_like(both, 0.5), where=both > 0)
     slopes = (tree.branches > 0) - share[tree.nodes]
     vectors: NDArray[Any] = _matrix(tree, slopes.astype(nodes.dtype)) @ nodes
@@ -217,9 +217,9 @@ def node_vectors(tree: HuffmanTree, shares: NDArray[np.float64], words: NDArray[
     """
     shares = shares.astype(words.dtype)
     weighted = shares[:, None] * words
-    left = _left(tree, words.dtype)
+    left = left_matrix(tree, words.dtype)
     nodes = _means(left, shares, weighted)
-    nodes -= _means(_path(tree, words.dtype) - left, shares, weighted)
+    nodes -= _means(path_matrix(tree, words.dtype) - left, shares, weighted)
     return nodes
 
 
@@ -231,12 +231,12 @@ def _means(below: csr_array, shares: NDArray[Any], weighted: NDArray[Any]) -> ND
     return sums
 
 
-def _left(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
+def left_matrix(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
     """Return which words are on the left of each node: shape (V, V − 1)."""
     return _matrix(tree, (tree.branches > 0).astype(dtype))
 
 
-def _path(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
+def path_matrix(tree: HuffmanTree, dtype: DTypeLike) -> csr_array:
     """Return which words are below each node: shape (V, V − 1)."""
     return _matrix(tree, np.ones(len(tree.nodes), dtype))
 
