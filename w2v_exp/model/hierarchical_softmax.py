@@ -59,7 +59,7 @@ def branch_cost_and_gradient(
 ) -> tuple[float, NDArray[Any]]:
     """Return −Σ left·log σ(score) + right·log σ(−score), and passing·σ(score) − left.
 
-    The cost is that of the counts, the gradient that of the weighted ones. Scores are overwritten.
+    The cost is that of the counts, the gradient that of the weighted ones.
     """
     costs = np.abs(scores)
     np.negative(costs, costs)
@@ -71,10 +71,9 @@ def branch_cost_and_gradient(
     weighted = weighted or counts
     gradient *= weighted.passing
     gradient -= weighted.left
-    costs *= counts.passing
-    scores *= counts.left
-    costs -= scores
-    return float(costs.sum()), gradient
+    parts = ((costs, counts.passing), (scores, counts.left))
+    cost, left = (float(np.vdot(values, numbers)) for values, numbers in parts)
+    return cost - left, gradient
 
 
 def hs_gradients(
