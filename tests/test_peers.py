@@ -338,8 +338,8 @@ def test_nothing_is_promised_against_fast_text():
     assert (found[0].value, [bar.promised for bar in found]) == (10, [None, None])
 
 
-@pytest.mark.parametrize(("ours", "kept"), [(0.491, True), (0.489, False), (0.7, True)])
-def test_quality_may_be_a_hundredth_below_gensims_mean(ours, kept):
+@pytest.mark.parametrize(("ours", "kept"), [(0.496, True), (0.494, False), (0.7, True)])
+def test_quality_may_be_half_a_hundredth_below_gensims_in_the_median(ours, kept):
     theirs = [trained(GENSIM, 0, scores=[0.4]), trained(GENSIM, 1, scores=[0.6])]
     mine = [trained(OURS, seed, scores=[ours]) for seed in (0, 1)]
     *_, quality, memory = bars(SKIPGRAM, [*theirs, *mine])

@@ -306,7 +306,7 @@ def _sampling(text: _Text, given: Mapping[str, Any]) -> _Recipe:
         "learning_rate": 0.1 if is_cbow else 0.03 if text.is_long else 0.025,
     }
     if is_cbow:
-        settings["objective.shared"] = 8
+        settings |= {"objective.group": 16, "objective.shared": 8}
     seconds = _number(given, "epochs", epochs) * text.tokens / rate
     if "objective" in given:
         reason = f"{_size_phrase(text)}; the memory is that of the vectors alone."

@@ -1,4 +1,4 @@
-"""Blocks have the very pairs of the same draw of a text, whatever their size and passages; without listing them."""
+"""Blocks have the very pairs of the same draw of a text, for any size of blocks and runs; without listing them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ V = 6
 def pairs_of(block: Block) -> list[tuple[int, int]]:
     """List the pairs of a block, centre by centre, by the definition."""
     pairs = []
-    for number, (before, after) in enumerate(zip(block.before, block.after, strict=True)):
-        place = number + block.window
+    window = (block.words.shape[1] - block.centres.shape[1]) // 2
+    for run, number in np.ndindex(block.centres.shape):
+        words, place = block.words[run], number + window
+        before, after = block.before[run, number], block.after[run, number]
         around = [*range(place - before, place), *range(place + 1, place + after + 1)]
-        pairs += [(int(block.words[place]), int(block.words[context])) for context in around]
+        pairs += [(int(words[place]), int(words[context])) for context in around]
     return pairs
 
 
@@ -56,7 +58,7 @@ def test_blocks_have_the_pairs_of_the_stream(
     dropping: bool,
     cuts: list[int],
     span: int,
-    passage: int,
+    run: int,
 ) -> None:
     ids = np.array(listed, np.int32)
     segments = np.array(sorted({0, len(ids), *(min(cut, len(ids)) for cut in cuts)}), np.int64)
@@ -77,7 +79,7 @@ def test_blocks_have_the_pairs_of_the_stream(
                 BlockExamples(ids, window, V, generator=np.random.default_rng(1), **choices)
             return
         blocks = BlockExamples(
-            ids, window, V, BlockRule(tokens, passage), generator=np.random.default_rng(1), **choices
+            ids, window, V, BlockRule(tokens), run=run, generator=np.random.default_rng(1), **choices
         )
         assert blocks.pairs_per_epoch == streamed.pairs_per_epoch
         expected: list[tuple[int, int]] = []
@@ -93,25 +95,27 @@ def test_blocks_have_the_pairs_of_the_stream(
     assert sorted(pair for block in made for pair in pairs_of(block)) == sorted(expected)
     assert sum(block.pairs for block in made) == len(expected)
     assert blocks.window == effective_window(window, len(ids), segments)
-    assert all(block.window == blocks.window for block in made)
-    assert all(len(block.before) <= blocks.block.centres for block in made)
+    assert all(block.centres.shape[1] == min(run, tokens) for block in made)
+    assert all(block.centres.size <= blocks.block.centres for block in made)
 
 
-def test_a_block_has_passages_from_distant_places() -> None:
+def test_a_block_has_runs_from_distant_places() -> None:
     ids = np.arange(4096, dtype=np.int32)
-    first, second, *_ = BlockExamples(ids, 2, 4096, BlockRule(64, 16)).batches(np.random.default_rng(0))
-    centres = [block.words[2:-2][block.before + block.after > 0] for block in (first, second)]
-    assert centres[0].tolist() == [1024 * place + word for place in range(4) for word in range(16)]
-    assert centres[1].tolist() == [1024 * place + word for place in range(4) for word in range(16, 32)]
-    # The windows of a passage reach the words beside it, which belong to other blocks.
-    assert first.words[2 + 16 : 2 + 16 + 4].tolist() == [16, 17, 1022, 1023]
+    examples = BlockExamples(ids, 2, 4096, BlockRule(64), run=16)
+    first, second, *_ = examples.batches(np.random.default_rng(0))
+    assert first.centres.tolist() == [[*range(start, start + 16)] for start in (0, 1024, 2048, 3072)]
+    assert second.centres.tolist() == [[*range(start, start + 16)] for start in (16, 1040, 2064, 3088)]
+    # The windows of a run reach the words beside it, which belong to other blocks.
+    assert first.words[1].tolist() == [1022, 1023, *range(1024, 1042)]
     assert pairs_of(first)[-2:] == [(3087, 3088), (3087, 3089)]
 
 
-def test_a_short_block_is_one_passage() -> None:
-    ids = np.arange(200, dtype=np.int32)
-    (first, *_) = BlockExamples(ids, 2, 200, BlockRule(100, 64)).batches(np.random.default_rng(0))
-    assert first.words.tolist() == [0, 0, *range(102)]
+def test_blocks_of_a_span_have_the_same_number_of_runs_but_for_one() -> None:
+    ids = np.arange(1000, dtype=np.int32)
+    examples = BlockExamples(ids, 2, 1000, BlockRule(70), run=16)
+    assert (examples.block.tokens, examples.block.centres) == (70, 64)
+    runs = [len(block.words) for block in examples.batches(np.random.default_rng(0))]
+    assert runs == [4] * 15 + [3]
 
 
 def test_bags_are_counted_by_centre() -> None:
@@ -127,7 +131,7 @@ def test_spans_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.
     monkeypatch.setattr("w2v_exp.examples.blocks.SAMPLED_BLOCKS", 1)
     examples = BlockExamples(np.arange(200, dtype=np.int32), 2, 200, BlockRule(10), order="blocks")
     generator = np.random.default_rng(0)
-    epochs = [[int(block.words[2]) for block in examples.batches(generator)] for _ in range(2)]
+    epochs = [[int(block.centres[0, 0]) for block in examples.batches(generator)] for _ in range(2)]
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(0, 200, 10))
 
@@ -146,8 +150,8 @@ def test_shuffled_pairs_are_refused() -> None:
 
 @given(st.integers(0, 10**12), st.integers(1, 2**62))
 def test_a_block_s_size_follows_from_the_text(words: int, window: int) -> None:
-    tokens = BlockRule().block_tokens(words, window)
-    assert max(FEWEST_TOKENS, min(2 * window, MOST_TOKENS)) <= tokens <= MOST_TOKENS
+    tokens = BlockRule().block_tokens(words)
+    assert FEWEST_TOKENS <= tokens <= MOST_TOKENS
     assert tokens.bit_count() == 1
     if tokens > max(FEWEST_TOKENS, 4 * window):
         assert words // tokens >= BLOCKS_PER_EPOCH
@@ -158,19 +162,13 @@ def test_a_block_s_size_follows_from_the_text(words: int, window: int) -> None:
 @pytest.mark.parametrize("tokens", [1, 7, 1024, 100_000, np.int64(5)])
 def test_a_number_of_tokens_is_that_of_any_text(tokens: int) -> None:
     for words in (0, 10, 10**7):
-        assert BlockRule(tokens).block_tokens(words, 5) == tokens
+        assert BlockRule(tokens).block_tokens(words) == tokens
 
 
 @pytest.mark.parametrize("tokens", [0, -1, 1.5, True, "automatic", "", None])
 def test_other_sizes_are_refused(tokens: Any) -> None:
     with pytest.raises(SettingError, match=r"^tokens=.*: must be a whole number, 1 or more"):
         BlockRule(tokens)
-
-
-@pytest.mark.parametrize("passage", [0, -1, 1.5, True, "auto"])
-def test_other_passages_are_refused(passage: Any) -> None:
-    with pytest.raises(SettingError, match=r"^passage=.*: must be a whole number, 1 or more"):
-        BlockRule(passage=passage)
 
 
 def test_blocks_of_a_long_text_have_1024_centres() -> None:

@@ -142,7 +142,7 @@ def test_options_that_the_user_chooses_get_settings_that_fit() -> None:
     config = composed("corpus.path=books", "objective=negative_sampling", "objective.negatives=15")
     assert config.objective.negatives == 15
     config = composed("corpus.path=books", "model=cbow")
-    assert (config.objective.shared, config.learning_rate) == (8, 0.1)
+    assert (config.objective.group, config.objective.shared, config.learning_rate) == (16, 8, 0.1)
 
 
 @pytest.mark.second_tier

@@ -36,34 +36,36 @@ def case_of(context: str | None, tokens: int, window: int = WINDOW, **rule: obje
     ids = generator.integers(0, V, 100).astype(np.int32)
     ids[10:18] = 3  # the same word many times, and as its own context
     parameters = Parameters(*generator.standard_normal((2, V, DIM)))
+    sampling = NegativeSampling(negatives=4, **rule)  # type: ignore[arg-type]
     examples = BlockExamples(
         ids,
         window,
         V,
         BlockRule(tokens),
+        run=sampling.run_size(tokens),
         context=context,
         shrinking_window=True,
         segments=SEGMENTS,
         generator=generator,
     )
-    sampling = NegativeSampling(negatives=4, **rule)  # type: ignore[arg-type]
-    noise = NoiseDistribution(COUNTS, 0.75)
-    objective = SampledObjective(sampling, noise, np.random.default_rng(0), window, context)
+    objective = sampling.bind(examples, COUNTS, np.random.default_rng(0))
     return Case(parameters, list(examples.batches(generator)), objective, sampling)
 
 
 def plain(case: Case, block: Block, negatives: NDArray[np.int32], context: str | None) -> PairGradients:
     """List a block's pairs with their negatives and take them one by one."""
     rule, noise = case.rule, NoiseDistribution(COUNTS, case.rule.exponent).probabilities
-    group = {"pair": 1, "group": rule.group, "all": len(block.words)}[rule.sharing]
     bags, targets, drawn, weights = [], [], [], []
-    for number, (before, after) in enumerate(zip(block.before, block.after, strict=True)):
-        place, shared = number + block.window, negatives[number // group]
-        around = np.r_[place - before : place, place + 1 : place + after + 1]
+    window = (block.words.shape[1] - block.centres.shape[1]) // 2
+    for run, number in np.ndindex(block.centres.shape):
+        words, shared, place = block.words[run], negatives[run], number + window
+        around = np.r_[
+            place - block.before[run, number] : place, place + 1 : place + block.after[run, number] + 1
+        ]
         if context is None:
-            pairs = [(block.words[[place]], block.words[other], other - number) for other in around]
+            pairs = [(words[[place]], words[other], other - number) for other in around]
         else:
-            pairs = [(block.words[around], block.words[place], 0)] if len(around) else []
+            pairs = [(words[around], words[place], 0)] if len(around) else []
         for bag, target, offset in pairs:
             own = shared[rule.negatives * offset :][: rule.negatives] if rule.sharing == "pair" else shared
             weight = {"pair": np.ones(len(own)), "group": np.full(len(own), rule.negatives / rule.shared)}
@@ -79,8 +81,7 @@ def plain(case: Case, block: Block, negatives: NDArray[np.int32], context: str |
 def added_up(gradients: BlockGradients) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     embedding, output = np.zeros((2, V, DIM))
     np.add.at(embedding, gradients.embedding.words, gradients.embedding.gradient)
-    for rows in (gradients.targets, gradients.noise):
-        np.add.at(output, rows.words, rows.gradient)
+    np.add.at(output, gradients.output.words, gradients.output.gradient)
     return embedding, output
 
 
@@ -139,7 +140,7 @@ def test_drawn_negatives_give_the_exact_gradient_in_the_mean(context: str | None
     drawn = case_of(context, 100, sharing=sharing, group=5, shared=10)
     results = [
         drawn.objective.block_gradients(drawn.parameters, block, drawn.objective.draw(block))
-        for _ in range(600)
+        for block in 600 * drawn.blocks
     ]
     costs = np.array([result.cost for result in results])
     assert abs(costs.mean() - expected.cost) < 4 * costs.std() / np.sqrt(len(costs))
@@ -155,7 +156,7 @@ def test_curvature_is_no_less_than_the_second_derivative_in_any_direction(contex
     every = case.objective.draw(block)
     found = case.objective.block_gradients(case.parameters, block, every)
     curvature = np.zeros((2, V))
-    for matrix, rows in ((0, found.embedding), (1, found.targets), (1, found.noise)):
+    for matrix, rows in ((0, found.embedding), (1, found.output)):
         np.add.at(curvature[matrix], rows.words, rows.curvature)
     generator = np.random.default_rng(1)
     for matrix, values in enumerate((case.parameters.embedding, case.parameters.output)):

@@ -18,7 +18,7 @@ from w2v_exp.examples.pairs import window_pairs
 from w2v_exp.examples.sampling import SUBSAMPLINGS, TextSampler
 from w2v_exp.examples.streamed import StreamedExamples, StreamRule
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax
-from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
+from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import ArticleInitialization, Parameters
 from w2v_exp.model.sampled_softmax import RoundExamples, SampledSoftmax
 from w2v_exp.model.softmax import Softmax
@@ -90,8 +90,7 @@ def make_trainer(
         made = HierarchicalSoftmax(**rule).bind(examples)
         parameters = Parameters(parameters.embedding, parameters.output[: V - 1].copy())
     else:
-        noise = NoiseDistribution(np.bincount(TEXT, minlength=V))
-        made = SampledObjective(NegativeSampling(**rule), noise, generator, WINDOW)
+        made = NegativeSampling(**rule).bind(examples, np.bincount(TEXT, minlength=V), generator)
         if make_examples is blocks:
             steps = BlockSteps(made, parameters)
     return Trainer(

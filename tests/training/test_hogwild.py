@@ -22,7 +22,7 @@ import pytest
 from w2v_exp import processes
 from w2v_exp.errors import SettingError, TrainingDivergedError
 from w2v_exp.examples.blocks import BlockExamples, BlockRule
-from w2v_exp.model.negative_sampling import NegativeSampling, NoiseDistribution, SampledObjective
+from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.processes import SPAWN, Terminated, lightest_context, may_be_copied, termination_as_exception
 from w2v_exp.training.hogwild import HogwildTrainer, SharedArray, WorkerDiedError
@@ -56,9 +56,8 @@ def trainer_on(
 ) -> Trainer:
     if epochs < 0:
         raise ZeroDivisionError("made to fail")
-    noise = NoiseDistribution(np.bincount(ids, minlength=V))
-    objective = SampledObjective(NegativeSampling(), noise, generator, WINDOW)
     examples = BlockExamples(ids, WINDOW, V, BlockRule(TOKENS), share=(number, of))
+    objective = NegativeSampling().bind(examples, np.bincount(ids, minlength=V), generator)
     steps = BlockSteps(objective, parameters)
     choices = {
         "epochs": epochs,
@@ -152,7 +151,7 @@ def test_the_shares_of_a_text_are_the_text(of: int, words: int) -> None:
     rule = BlockRule(1000)
     shares = [BlockExamples(ids, WINDOW, V, rule, share=(number, of)) for number in range(of)]
     blocks = [block for share in shares for block in share.batches(generator)]
-    seen = np.concatenate([block.words[WINDOW:-WINDOW][block.before + block.after > 0] for block in blocks])
+    seen = np.concatenate([block.centres[block.before + block.after > 0] for block in blocks])
     assert np.array_equal(np.sort(seen), np.sort(ids))
     whole = BlockExamples(ids, WINDOW, V, rule)
     assert sum(share.pairs_per_epoch for share in shares) == whole.pairs_per_epoch
@@ -253,8 +252,8 @@ def test_what_a_worker_raises_is_raised_here() -> None:
 
 
 def test_more_workers_than_blocks_are_refused() -> None:
-    with pytest.raises(SettingError, match=r"workers=400: the text has only 313 blocks"):
-        hogwild(workers=400)
+    with pytest.raises(SettingError, match=r"workers=500: the text has only 364 blocks"):
+        hogwild(workers=500)
 
 
 def living(group: int) -> list[str]:

@@ -58,16 +58,18 @@ def test_the_vectors_are_those_of_a_training_by_the_core(sg):
     vocabulary_size = len(model.wv)
     generator = np.random.default_rng(3)
     parameters = Word2VecInitialization(width=2)(vocabulary_size, 8, generator, np.float32)
+    group, shared = (22, 22) if sg else (16, 8)
+    rule = NegativeSampling(4, exponent=-0.5, group=group, shared=shared)
     examples = BlockExamples(
         ids,
         3,
         vocabulary_size,
+        run=rule.run_size(16),
         context=None if sg else "mean",
         subsampling=Word2VecSubsampling(0.01),
         shrinking_window=True,
         segments=segments,
     )
-    rule = NegativeSampling(4, exponent=-0.5, shared=32 if sg else 8)
     objective = rule.bind(examples, np.bincount(ids), generator)
     left, right = (np.minimum(np.concatenate([np.arange(n)[::step] for n in lengths]), 3) for step in (1, -1))
     # With a window of 1, 2 or 3, drawn uniformly.

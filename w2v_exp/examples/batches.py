@@ -276,7 +276,7 @@ class LabelEncoding(ABC):
         """Return the number of words that are centres, and have an embedding."""
         return vocabulary_size
 
-    def block_tokens(self, words: int, window: int) -> int | None:
+    def block_tokens(self, words: int) -> int | None:
         """Return the centres per block for `words` words; None without blocks."""
         return None
 

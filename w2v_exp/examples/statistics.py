@@ -31,14 +31,16 @@ SORTING_BYTES = 33  # of a pair, before equal ones are one cell
 
 @dataclass(frozen=True)
 class BlockShape:
-    """The size of a block of consecutive words.
+    """The size of a block of runs of consecutive words.
 
     Parameters
     ----------
     tokens : int
-        Centres of a full block.
+        Centres of a full block, before they are rounded to whole runs.
     centres : int
-        Its centres: `tokens`, or the words of a text that has fewer.
+        Its centres, or the words of a text that has fewer.
+    run : int
+        Consecutive centres.
     window : int
         Largest distance between a centre and a context.
     context : {"mean", "sum"}, optional
@@ -47,8 +49,15 @@ class BlockShape:
 
     tokens: int
     centres: int
+    run: int
     window: int
     context: str | None = None
+
+    @classmethod
+    def of(cls, tokens: int, run: int, window: int, context: str | None = None) -> BlockShape:
+        """Return the size of a full block."""
+        run = min(run, tokens)
+        return cls(tokens, tokens // run * run, run, window, context)
 
 
 @dataclass(frozen=True)

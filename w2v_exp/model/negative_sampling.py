@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
-from w2v_exp.examples.blocks import Block
+from w2v_exp.examples.blocks import RUN, Block
 from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, BlockShape
 from w2v_exp.machine import Work
-from w2v_exp.model.bands import Bands, masks_of, window_masks
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace, exact_cost
 
@@ -35,10 +33,44 @@ def softplus_and_sigmoid(scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[An
     return np.log(above, out=above), exponentials
 
 
+def weighted_cost(scores: NDArray[Any], signed: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+    """Return Σ weight · log(1 + exp(sign · score)) and its derivative by the scores, which are overwritten.
+
+    With t = tanh(x/2), the sigmoid of x is (1 + t)/2, and log(1 + exp(x)) is (|x| + x)/2 − log((1 + |t|)/2): half of
+    the time of exponentials and divisions, and no score is too large.
+
+    Parameters
+    ----------
+    scores : ndarray
+        Of centres with words.
+    signed : ndarray of the same shape
+        Their weights in the cost, times its slope: −1 for contexts, 1 for negatives.
+    """
+    weights = np.abs(signed)
+    scores *= 0.5
+    magnitudes = np.abs(scores)
+    cost = float(np.vdot(magnitudes, weights)) + float(np.vdot(scores, signed))
+    by_score = np.tanh(scores, out=scores)
+    np.abs(by_score, out=magnitudes)
+    magnitudes += 1
+    magnitudes *= 0.5
+    cost -= float(np.vdot(np.log(magnitudes, out=magnitudes), weights))
+    by_score *= weights
+    by_score += signed
+    by_score *= 0.5
+    return cost, by_score
+
+
 def squared_lengths(rows: NDArray[Any]) -> NDArray[Any]:
     """Return the squared lengths of vectors, (…, dim) to (…,)."""
-    squares: NDArray[Any] = np.einsum("...j,...j->...", rows, rows)
+    squares: NDArray[Any] = np.vecdot(rows, rows)
     return squares
+
+
+def _sums(by_score: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Return the curvature bound of each row of scores: Σ |derivative| · ‖other vector‖²."""
+    sums: NDArray[Any] = np.matvec(np.abs(by_score), squared_lengths(others))
+    return sums
 
 
 class NoiseDistribution:
@@ -126,8 +158,6 @@ def alias_table(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64]
 
 
 SHARINGS = ("pair", "group", "all")
-WIDEST_IN_TABLE = 16  # window whose masks are precomputed: 76 kB for 16 words, 16 GB for 1,000
-SHORTEST_RUN = 16  # centres; shorter runs overlap more than they save products
 
 
 @dataclass(frozen=True)
@@ -162,8 +192,8 @@ class NegativeSampling:
     negatives: int = 5
     exponent: float = 0.75
     sharing: str = "group"
-    group: int = 32
-    shared: int = 32
+    group: int = RUN
+    shared: int = RUN
 
     cost_metric: ClassVar[str] = "objective_cost"
     accepts_blocks: ClassVar[bool] = True
@@ -213,20 +243,17 @@ class NegativeSampling:
         """
         if word_counts is None or generator is None:
             raise ValueError("Negative sampling needs the counts of the text's words, and a generator.")
-        noise = NoiseDistribution(word_counts, self.exponent)
-        if (block := examples.block) is None:
-            return SampledObjective(self, noise, generator)
-        return SampledObjective(self.in_blocks(block.tokens), noise, generator, block.window, block.context)
+        return SampledObjective(
+            self, NoiseDistribution(word_counts, self.exponent), generator, examples.block
+        )
 
-    def in_blocks(self, centres: int) -> NegativeSampling:
-        """Return the settings for blocks of `centres` centres.
+    def run_size(self, tokens: int) -> int:
+        """Return the consecutive centres that share negatives, in blocks of `tokens` centres.
 
-        There are at least four groups in each.
-
-        The negatives of a single group dominate the steps of a small block: on 58,000 words blocks of 32 centres end
-        .004 lower with groups of 8 than of 32, and diverge at larger rates.
+        There are at least four groups in each: the negatives of a single group dominate the steps of a small block. On
+        58,000 words blocks of 32 centres end .004 lower with groups of 8 than of 32, and diverge at larger rates.
         """
-        return replace(self, group=min(self.group, max(1, centres // 4)))
+        return {"pair": 1, "group": min(self.group, max(1, tokens // 4)), "all": tokens}[self.sharing]
 
     @staticmethod
     def memory(vocabulary_size: int) -> int:
@@ -243,86 +270,42 @@ class NegativeSampling:
         block, size = batch.block, np.dtype(dtype).itemsize
         if block is None:
             return batch.centres * vocabulary_size * (3 * size + 8)
-        layout = _Layout.of(self.in_blocks(block.tokens), block, vocabulary_size)
-        centres, negatives, width = layout.centres, layout.negatives, layout.width
-        # The peak is at the gradients of the negatives, or at the sums by word with those gradients kept.
-        sampling = (3 * centres + 2 * negatives) * dim + centres * (3 * layout.by_centre + 3 * width)
-        summing = ((4 + (block.context is not None) + layout.reach / layout.run) * centres + negatives) * dim
-        summing += centres * (layout.reach + 4 * width)
-        return int(max(sampling, summing)) * size + 24 * negatives
+        run, reach = block.run, block.run + 2 * block.window
+        negatives = self.drawn(block, vocabulary_size)
+        if block.context is None:  # vectors and gradients, of centres and of the words of their runs
+            vectors, scores = 2 + 2 * (reach + negatives) / run, reach + negatives
+        else:  # of hidden vectors, targets and negatives, these twice while they are joined; gradients of contexts
+            vectors, scores = 5 + (reach + 2 * negatives) / run, 1 + negatives
+        return int(block.centres * (vectors * dim + 2 * scores + reach) * size)
 
     def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
         """Return the operations of cost and gradients.
 
-        In a `Batch` all words count, in a block the negatives only.
+        In a `Batch` all words count, in a block the words of its runs and the negatives.
         """
-        if batch.block:
-            return self._block_work(batch.block, vocabulary_size, dim)
-        scores = batch.centres * vocabulary_size
+        if (block := batch.block) is None:
+            scores = batch.centres * vocabulary_size
+            return Work(
+                products=6.0 * scores * dim,
+                exponentials=2.0 * scores,
+                passed=12.0 * scores,
+                gathered=6.0 * batch.cells,
+                calls=80,
+            )
+        columns = block.run + 2 * block.window + self.drawn(block, vocabulary_size)
+        scores, rows = block.centres * columns, (1 + columns / block.run) * block.centres
         return Work(
-            products=6.0 * scores * dim,
-            exponentials=2.0 * scores,
-            passed=12.0 * scores,
-            gathered=6.0 * batch.cells,
+            stacked_products=6.0 * scores * dim,
+            exponentials=1.0 * scores,
+            passed=8.0 * scores + 4.0 * rows * dim,
+            gathered=2.0 * rows,
             calls=80,
         )
 
-    def _block_work(self, block: BlockShape, vocabulary_size: int, dim: int) -> Work:
-        """Return the operations of the gradients of a block.
-
-        They are three products each, of bands and of negatives.
-        """
-        layout = _Layout.of(self.in_blocks(block.tokens), block, vocabulary_size)
-        centres, rows = layout.centres, layout.negatives
-        scores = centres * (layout.by_centre + layout.width)
-        return Work(
-            stacked_products=6.0 * centres * (layout.reach + layout.by_centre) * dim,
-            exponentials=2.0 * scores,
-            passed=8.0 * scores + 12.0 * (3 * centres + 2 * rows) * dim,
-            gathered=1.0 * rows,
-            calls=150,
-        )
-
-
-class _Layout(NamedTuple):
-    """Sizes of a block's matrices.
-
-    Padded centres, negatives of a centre and of the block, centres and words of a run, band width.
-    """
-
-    centres: int
-    by_centre: int
-    negatives: int
-    run: int
-    reach: int
-    width: int
-
-    @classmethod
-    def of(cls, rule: NegativeSampling, block: BlockShape, vocabulary_size: int) -> _Layout:
-        """Return the sizes for a block."""
-        group, run = _group_and_run(rule, block.window)
-        centres = block.centres + -block.centres % max(group, run)
-        width = 2 * block.window + 1
-        if rule.sharing == "all":
-            by_centre = negatives = vocabulary_size
-        elif rule.sharing == "pair":
-            by_centre = rule.negatives * (width if block.context is None else 1)
-            negatives = by_centre * centres
-        else:
-            by_centre, negatives = rule.shared, rule.shared * centres // group
-        return cls(centres, by_centre, negatives, run, run + 2 * block.window, width)
-
-
-def _group_and_run(rule: NegativeSampling, window: int) -> tuple[int, int]:
-    """Return the centres that share negatives, and the centres of a run.
-
-    One number divides the other.
-    """
-    group = rule.group if rule.sharing == "group" else 1
-    shortest = max(SHORTEST_RUN, 2 * window)
-    if group <= shortest:
-        return group, -(-shortest // group) * group
-    return group, next(run for run in range(shortest, group + 1) if group % run == 0)
+    def drawn(self, block: BlockShape, vocabulary_size: int) -> int:
+        """Return the number of negatives of a run."""
+        pairs = 1 if block.context else 2 * block.window + 1
+        return {"pair": self.negatives * pairs, "group": self.shared, "all": vocabulary_size}[self.sharing]
 
 
 class RowGradients(NamedTuple):
@@ -343,6 +326,11 @@ class RowGradients(NamedTuple):
     gradient: NDArray[Any]
     curvature: NDArray[Any]
 
+    @classmethod
+    def of(cls, words: NDArray[np.int32], gradient: NDArray[Any], curvature: NDArray[Any]) -> RowGradients:
+        """Return the gradients of runs, with the runs joined."""
+        return cls(words.reshape(-1), gradient.reshape(-1, gradient.shape[-1]), curvature.reshape(-1))
+
 
 class BlockGradients(NamedTuple):
     """Cost and gradients of a block, at the parameters before the step.
@@ -351,38 +339,13 @@ class BlockGradients(NamedTuple):
     ----------
     cost : float
         The summed cost of its pairs, in nats.
-    embedding : RowGradients
-        For rows of the embedding.
-    targets, noise : RowGradients
-        For rows of the output weights: those of the text's words, and those of the negatives.
+    embedding, output : RowGradients
+        For rows of the two matrices.
     """
 
     cost: float
     embedding: RowGradients
-    targets: RowGradients
-    noise: RowGradients
-
-
-class _NoiseGradients(NamedTuple):
-    """Contribution of the negatives to a block's cost and gradients."""
-
-    cost: float
-    hidden_gradient: NDArray[Any]
-    hidden_curvature: NDArray[Any]
-    rows: RowGradients
-
-
-class _PaddedBlock(NamedTuple):
-    """A block's words, its contexts as bands, and the bands' layout."""
-
-    words: NDArray[np.int32]
-    mask: NDArray[Any]
-    bands: Bands
-
-    @property
-    def centres(self) -> NDArray[np.int32]:
-        """The words in the middle, without margins."""
-        return self.words[self.bands.window : self.bands.window + self.bands.centres]
+    output: RowGradients
 
 
 class SampledObjective:
@@ -400,10 +363,8 @@ class SampledObjective:
         Distribution of the negatives.
     generator : numpy.random.Generator
         Draws them.
-    window : int, optional
-        Largest distance between centre and context in blocks; None: batches only.
-    context : {"mean", "sum"}, optional
-        cbow on blocks: how context embeddings are combined. None: skip-gram.
+    block : BlockShape, optional
+        The size of a block; None: batches only.
     """
 
     def __init__(
@@ -411,17 +372,25 @@ class SampledObjective:
         rule: NegativeSampling,
         noise: NoiseDistribution,
         generator: np.random.Generator,
-        window: int | None = None,
-        context: str | None = None,
+        block: BlockShape | None = None,
     ) -> None:
         self.rule = rule
         self.noise = noise
         self._generator = generator
-        self._context = context
-        self._window = window or 0
-        self._pairs_by_centre = 1 if context else 2 * self._window + 1
-        self._masks = window_masks(self._window, np.float64) if self._window <= WIDEST_IN_TABLE else None
-        self._group, self._run = _group_and_run(rule, self._window)
+        self._context: str | None = None
+
+        if block is not None:
+            self._context, self._drawn = block.context, rule.drawn(block, len(noise))
+            # Which words of a run are before a centre, and after it, by its place and its number of contexts there: a
+            # row of zeros and ones each. To take them needs a sixth of the time of comparing positions.
+            window, reach = block.window, block.run + 2 * block.window
+            offsets = np.arange(reach) - window - np.arange(block.run)[:, None, None]
+            most = np.arange(window + 1)[:, None]
+            before, after = (offsets < 0) & (offsets >= -most), (offsets > 0) & (offsets <= most)
+            self._before, self._after = (
+                side.reshape(-1, reach).astype(np.float32) for side in (before, after)
+            )
+            self._places = np.arange(0, block.run * (window + 1), window + 1)
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch; parameters stay unchanged."""
@@ -456,156 +425,101 @@ class SampledObjective:
         return weights
 
     def draw(self, block: Block) -> NDArray[np.int32]:
-        """Return the negatives of a block, (groups, shared)."""
-        rule = self.rule
-        if rule.sharing == "all":
-            return np.arange(len(self.noise), dtype=np.int32)[None]
-        groups = (len(block.before) + self._padding(block)) // self._group
-        shared = rule.negatives * self._pairs_by_centre if rule.sharing == "pair" else rule.shared
-        return self.noise.draw(self._generator, groups * shared).reshape(groups, shared)
+        """Return the negatives of a block, (runs, number)."""
+        runs, number = len(block.words), self._drawn
+        if self.rule.sharing == "all":
+            return np.broadcast_to(np.arange(number, dtype=np.int32), (runs, number))
+        return self.noise.draw(self._generator, runs * number).reshape(runs, number)
 
     def block_gradients(
         self, parameters: Parameters, block: Block, negatives: NDArray[np.int32]
     ) -> BlockGradients:
         """Return cost and gradients of a block; parameters stay unchanged.
 
+        A run's centres have their scores with all of its words and negatives in one small product, of which its pairs
+        are a band: cells beside it have the weight 0. A dense product is much faster than separate dot products.
+
         Parameters
         ----------
         parameters : Parameters
             Both matrices of the same dtype, float32 or float64.
         block : Block
-            With margins of this objective's window.
-        negatives : ndarray of int32, shape (groups, shared)
+            Of this objective's size.
+        negatives : ndarray of int32, shape (runs, number)
             As `draw` returns them.
         """
-        text = self._pad(block, parameters.embedding.dtype)
+        contexts = self._before.take(self._places + block.before, axis=0)
+        contexts += self._after.take(self._places + block.after, axis=0)
+        contexts = contexts.astype(parameters.embedding.dtype, copy=False)
         if self._context is None:
-            return self._skipgram(parameters, text, negatives)
-        return self._cbow(parameters, text, negatives)
+            return self._skipgram(parameters, block, contexts, negatives)
+        return self._cbow(parameters, block, contexts, negatives)
 
     def _skipgram(
-        self, parameters: Parameters, text: _PaddedBlock, negatives: NDArray[np.int32]
+        self, parameters: Parameters, block: Block, contexts: NDArray[Any], negatives: NDArray[np.int32]
     ) -> BlockGradients:
-        """Return cost and gradients where centres predict contexts."""
-        bands, mask = text.bands, text.mask
-        hidden = parameters.embedding.take(text.centres, axis=0)
-        contexts = parameters.output.take(text.words, axis=0)
-        around = bands.around(contexts)
-        costs, residuals = softplus_and_sigmoid(-bands.scores(hidden, around))
-        residuals *= mask  # 1 − σ of each pair's score
-        matrices = bands.matrices(residuals)
-        noise = self._noise_gradients(parameters, hidden, negatives, mask)
-        # Gradients of the pairs' own costs have the opposite sign of those of the negatives.
-        hidden_gradient = noise.hidden_gradient
-        hidden_gradient -= bands.to_centres(matrices, around)
-        targets_gradient = bands.to_words(matrices, hidden)
-        np.negative(targets_gradient, out=targets_gradient)
-        by_context = sliding_window_view(squared_lengths(contexts), bands.width)
-        hidden_curvature = noise.hidden_curvature + np.einsum("io,io->i", residuals, by_context)
-        targets_curvature = bands.sum_to_words(residuals * squared_lengths(hidden)[:, None])
+        """Return cost and gradients where centres predict contexts, which are ones in a band of zeros."""
+        words = np.concatenate([block.words, negatives], axis=1)
+        hidden = parameters.embedding.take(block.centres, axis=0)
+        rows = parameters.output.take(words, axis=0)
+        signed = np.empty((*hidden.shape[:2], words.shape[1]), hidden.dtype)
+        np.negative(contexts, out=signed[:, :, : contexts.shape[2]])
+        pairs = (block.before + block.after).astype(hidden.dtype)[:, :, None]
+        signed[:, :, contexts.shape[2] :] = self._weights_by_negative(contexts, pairs)
+        cost, by_score = weighted_cost(np.matmul(hidden, rows.transpose(0, 2, 1)), signed)
+        hidden_gradient = np.matmul(by_score, rows)
+        rows_gradient = np.matmul(by_score.transpose(0, 2, 1), hidden)
         return BlockGradients(
-            noise.cost + float(np.vdot(costs, mask)),
-            RowGradients(text.centres, hidden_gradient, hidden_curvature),
-            RowGradients(text.words, targets_gradient, targets_curvature),
-            noise.rows,
+            cost,
+            RowGradients.of(block.centres, hidden_gradient, _sums(by_score, rows)),
+            RowGradients.of(words, rows_gradient, _sums(by_score.transpose(0, 2, 1), hidden)),
         )
 
     def _cbow(
-        self, parameters: Parameters, text: _PaddedBlock, negatives: NDArray[np.int32]
+        self, parameters: Parameters, block: Block, contexts: NDArray[Any], negatives: NDArray[np.int32]
     ) -> BlockGradients:
         """Return cost and gradients where contexts, combined, predict centres."""
-        bands, mask = text.bands, text.mask
-        contexts = mask.dot(np.ones((bands.width, 1), mask.dtype))
-        shares = mask / np.maximum(contexts, 1) if self._context == "mean" else mask
-        matrices = bands.matrices(shares)
-        around = bands.around(parameters.embedding.take(text.words, axis=0))
-        hidden = bands.to_centres(matrices, around)
-        is_example = (contexts > 0).astype(mask.dtype)  # a centre without context is none
-        targets = parameters.output.take(text.centres, axis=0)
-        costs, residuals = softplus_and_sigmoid(-np.einsum("ij,ij->i", hidden, targets)[:, None])
-        residuals *= is_example
-        noise = self._noise_gradients(parameters, hidden, negatives, is_example)
-        hidden_gradient = noise.hidden_gradient
-        hidden_gradient -= residuals * targets
-        hidden_curvature = noise.hidden_curvature + residuals[:, 0] * squared_lengths(targets)
+        number = (block.before + block.after).astype(contexts.dtype)[:, :, None]
+        is_example = np.minimum(number, 1)  # a centre without context is none
+        shares = contexts / np.maximum(number, 1) if self._context == "mean" else contexts
+        hidden = np.matmul(shares, parameters.embedding.take(block.words, axis=0))
+        targets = parameters.output.take(block.centres, axis=0)
+        rows = parameters.output.take(negatives, axis=0)
+        scores = np.empty((*hidden.shape[:2], 1 + negatives.shape[1]), hidden.dtype)
+        np.vecdot(hidden, targets, out=scores[:, :, 0])
+        np.matmul(hidden, rows.transpose(0, 2, 1), out=scores[:, :, 1:])
+        signed = np.empty_like(scores)
+        signed[:, :, :1] = -is_example
+        signed[:, :, 1:] = self._weights_by_negative(is_example, is_example)
+        cost, by_score = weighted_cost(scores, signed)
+        by_target, by_negative = by_score[:, :, :1], by_score[:, :, 1:]
+        hidden_gradient = np.matmul(by_negative, rows)
+        hidden_gradient += by_target * targets
+        curvature = _sums(by_negative, rows)
+        curvature -= by_target[:, :, 0] * squared_lengths(targets)
         # If all context embeddings move together, the hidden vector moves by the sum of its weights times that.
-        weight = contexts[:, 0] if self._context == "sum" else is_example[:, 0]
-        together = weight * hidden_curvature
+        together = curvature[:, :, None] * (number if self._context == "sum" else is_example)
+        back = shares.transpose(0, 2, 1)
+        across = by_negative.transpose(0, 2, 1)
+        parts = (
+            RowGradients.of(block.centres, by_target * hidden, -by_target[:, :, 0] * squared_lengths(hidden)),
+            RowGradients.of(negatives, np.matmul(across, hidden), _sums(across, hidden)),
+        )
         return BlockGradients(
-            noise.cost + float(np.vdot(costs, is_example)),
-            RowGradients(
-                text.words,
-                bands.to_words(matrices, hidden_gradient),
-                bands.sum_to_words(shares * together[:, None]),
-            ),
-            RowGradients(text.centres, -residuals * hidden, residuals[:, 0] * squared_lengths(hidden)),
-            noise.rows,
+            cost,
+            RowGradients.of(block.words, np.matmul(back, hidden_gradient), np.matmul(back, together)),
+            RowGradients(*(np.concatenate(each) for each in zip(*parts, strict=True))),
         )
 
-    def _noise_gradients(
-        self,
-        parameters: Parameters,
-        hidden: NDArray[Any],
-        negatives: NDArray[np.int32],
-        pairs: NDArray[Any],
-    ) -> _NoiseGradients:
-        """Return cost and gradients of all groups' negatives.
-
-        `pairs`, (centres, …), is 1 for each existing pair.
-        """
-        groups, shared = negatives.shape
-        dim = hidden.shape[1]
-        by_group = hidden.reshape(groups, -1, dim)
-        rows = parameters.output.take(negatives.reshape(-1), axis=0).reshape(groups, shared, dim)
-        costs, residuals = softplus_and_sigmoid(np.matmul(by_group, rows.transpose(0, 2, 1)))
-        weights = self._weights_by_negative(pairs).reshape(groups, by_group.shape[1], -1)
-        cost = np.einsum("gck,gck->gc", costs, np.broadcast_to(weights, costs.shape)).sum(dtype=np.float64)
-        residuals *= weights
-        across = residuals.transpose(0, 2, 1)
-        curvature = np.matmul(residuals, squared_lengths(rows)[:, :, None])
-        rows_curvature = np.matmul(across, squared_lengths(by_group)[:, :, None])
-        return _NoiseGradients(
-            float(cost),
-            np.matmul(residuals, rows).reshape(hidden.shape),
-            curvature.reshape(-1),
-            RowGradients(
-                negatives.reshape(-1),
-                np.matmul(across, by_group).reshape(-1, dim),
-                rows_curvature.reshape(-1),
-            ),
-        )
-
-    def _weights_by_negative(self, pairs: NDArray[Any]) -> NDArray[Any]:
-        """Return the weights of negatives, broadcastable to (centres, shared)."""
+    def _weights_by_negative(self, pairs: NDArray[Any], examples: NDArray[Any]) -> NDArray[Any]:
+        """Return the weight of each negative for each centre, broadcastable to (runs, size, number)."""
         rule = self.rule
         if rule.sharing == "pair":
-            return np.repeat(pairs, rule.negatives, axis=1)
-        by_centre: NDArray[Any] = pairs.dot(np.ones((pairs.shape[1], 1), pairs.dtype))
+            return np.repeat(pairs, rule.negatives, axis=2)
         if rule.sharing == "group":
-            by_centre *= rule.negatives / rule.shared
-            return by_centre
-        weights: NDArray[Any] = by_centre * (rule.negatives * self.noise.probabilities).astype(pairs.dtype)
+            return examples * (rule.negatives / rule.shared)
+        weights: NDArray[Any] = examples * (rule.negatives * self.noise.probabilities).astype(examples.dtype)
         return weights
-
-    def _pad(self, block: Block, dtype: DTypeLike) -> _PaddedBlock:
-        """Return a block padded to a multiple of groups and runs."""
-        padding, window = self._padding(block), self._window
-        centres = len(block.before) + padding
-        before, after = block.before, block.after
-        if padding:
-            before, after = (np.pad(side, (0, padding)) for side in (before, after))
-        if self._masks is None:
-            mask = masks_of(before, after, window, dtype)
-        else:
-            if self._masks.dtype != dtype:
-                self._masks = self._masks.astype(dtype)
-            mask = self._masks.take(before * (window + 1) + after, axis=0)
-        words = np.concatenate([block.words, np.zeros(padding, np.int32)]) if padding else block.words
-        return _PaddedBlock(words, mask, Bands(centres // self._run, self._run, window))
-
-    def _padding(self, block: Block) -> int:
-        """Return the number of centres to add to a block."""
-        return -len(block.before) % max(self._group, self._run)
 
     def softmax_parameters(self, parameters: Parameters) -> Parameters:
         """Return parameters of the implied full softmax.

@@ -360,7 +360,7 @@ class BlockSteps:
         self._embedding_rate = embedding_rate
         self._parameters = parameters
         self._share = curvature_share(tokens, len(parameters.embedding))
-        self._sums = np.zeros((len(parameters.embedding), 1), parameters.embedding.dtype)
+        self._curvatures = np.zeros(len(parameters.embedding), parameters.embedding.dtype)
 
     @staticmethod
     def memory(
@@ -378,23 +378,19 @@ class BlockSteps:
     def step(self, batch: Block, learning_rate: float) -> tuple[float, float]:
         """Update the parameters; return the block's summed cost before, and NaN."""
         negatives = self._objective.draw(batch)
-        cost, embedding, targets, noise = self._objective.block_gradients(self._parameters, batch, negatives)
+        cost, embedding, output = self._objective.block_gradients(self._parameters, batch, negatives)
         if math.isfinite(cost):
-            self._descend(self._parameters.embedding, [embedding], learning_rate * self._embedding_rate)
-            self._descend(self._parameters.output, [targets, noise], learning_rate)
+            self._descend(self._parameters.embedding, embedding, learning_rate * self._embedding_rate)
+            self._descend(self._parameters.output, output, learning_rate)
         return cost, math.nan
 
-    def _descend(self, matrix: NDArray[np.floating], parts: list[RowGradients], learning_rate: float) -> None:
+    def _descend(self, matrix: NDArray[np.floating], rows: RowGradients, learning_rate: float) -> None:
         """Subtract gradients from a matrix, bounded by each row's curvature."""
-        sums = self._sums
-        for part in parts:
-            sums[part.words] = 0
-        for part in parts:
-            ones = np.ones((len(part.words), 1), sums.dtype)
-            add_scaled_rows(sums, part.words, ones, part.curvature)
-        for part in parts:
-            rates = bounded_rates(sums.take(part.words), self._share, learning_rate)
-            add_scaled_rows(matrix, part.words, part.gradient, rates.astype(matrix.dtype))
+        curvatures, words = self._curvatures, rows.words.astype(np.intp)
+        curvatures[words] = 0
+        np.add.at(curvatures, words, rows.curvature)
+        rates = bounded_rates(curvatures.take(words), self._share, learning_rate)
+        add_scaled_rows(matrix, rows.words, rows.gradient, rates.astype(matrix.dtype))
 
 
 def build_stepper(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batch import Batch, SparseCounts
-from w2v_exp.examples.blocks import BlockExamples
+from w2v_exp.examples.blocks import RUN, BlockExamples, BlockRule
 from w2v_exp.examples.cbow import StreamedCbow
 from w2v_exp.examples.pairs import count_pairs, effective_window, mean_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart
@@ -87,7 +87,8 @@ class Recipe:
         }
         arguments = text.ids, self.window, vocabulary_size
         if not self.hierarchical:
-            return Blocks(*arguments, context=self.context, share=share, **choices)
+            run = self.negative_sampling.run_size(BlockRule().block_tokens(len(text.ids)))
+            return Blocks(*arguments, run=run, context=self.context, share=share, **choices)
         choices["batch_size"] = batch_pairs(len(text.ids))
         if self.skip_gram:
             return Stream(*arguments, **choices)
@@ -104,10 +105,16 @@ class Recipe:
         """Return the objective, with the noise or the tree of these counts."""
         if self.hierarchical:
             return tree_softmax(word_counts)
+        return self.negative_sampling.bind(examples, word_counts, generator)
+
+    @property
+    def negative_sampling(self) -> NegativeSampling:
+        """The settings of negative sampling."""
         # An example of CBOW is a centre, not a pair, so fewer negatives suffice (conf/experiment/wikipedia_cbow.yaml).
-        shared = max(self.negatives, 32 if self.skip_gram else 8)
-        rule = NegativeSampling(negatives=self.negatives, exponent=self.exponent, shared=shared)
-        return rule.bind(examples, word_counts, generator)
+        group, shared = (RUN, RUN) if self.skip_gram else (16, 8)
+        return NegativeSampling(
+            self.negatives, self.exponent, group=group, shared=max(self.negatives, shared)
+        )
 
     def steps(self, examples: Resampling, objective: Any, parameters: Parameters) -> Stepper:
         """Return the steps of the objective."""
