@@ -1,4 +1,4 @@
-"""Blocks have the very pairs of the same draw of a text, for any size of blocks and runs; without listing them."""
+"""Blocks have the very pairs of the same draw of a text, for any size of blocks and passages; without listing them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def pairs_of(block: Block) -> list[tuple[int, int]]:
     """List the pairs of a block, centre by centre, by the definition."""
     pairs = []
     window = (block.words.shape[1] - block.centres.shape[1]) // 2
-    for run, number in np.ndindex(block.centres.shape):
-        words, place = block.words[run], number + window
-        before, after = block.before[run, number], block.after[run, number]
+    for passage, number in np.ndindex(block.centres.shape):
+        words, place = block.words[passage], number + window
+        before, after = block.before[passage, number], block.after[passage, number]
         around = [*range(place - before, place), *range(place + 1, place + after + 1)]
         pairs += [(int(words[place]), int(words[context])) for context in around]
     return pairs
@@ -58,7 +58,7 @@ def test_blocks_have_the_pairs_of_the_stream(
     dropping: bool,
     cuts: list[int],
     span: int,
-    run: int,
+    passage: int,
 ) -> None:
     ids = np.array(listed, np.int32)
     segments = np.array(sorted({0, len(ids), *(min(cut, len(ids)) for cut in cuts)}), np.int64)
@@ -79,7 +79,7 @@ def test_blocks_have_the_pairs_of_the_stream(
                 BlockExamples(ids, window, V, generator=np.random.default_rng(1), **choices)
             return
         blocks = BlockExamples(
-            ids, window, V, BlockRule(tokens), run=run, generator=np.random.default_rng(1), **choices
+            ids, window, V, BlockRule(tokens), passage=passage, generator=np.random.default_rng(1), **choices
         )
         assert blocks.pairs_per_epoch == streamed.pairs_per_epoch
         expected: list[tuple[int, int]] = []
@@ -95,27 +95,27 @@ def test_blocks_have_the_pairs_of_the_stream(
     assert sorted(pair for block in made for pair in pairs_of(block)) == sorted(expected)
     assert sum(block.pairs for block in made) == len(expected)
     assert blocks.window == effective_window(window, len(ids), segments)
-    assert all(block.centres.shape[1] == min(run, tokens) for block in made)
+    assert all(block.centres.shape[1] == min(passage, tokens) for block in made)
     assert all(block.centres.size <= blocks.block.centres for block in made)
 
 
 def test_a_block_has_runs_from_distant_places() -> None:
     ids = np.arange(4096, dtype=np.int32)
-    examples = BlockExamples(ids, 2, 4096, BlockRule(64), run=16)
+    examples = BlockExamples(ids, 2, 4096, BlockRule(64), passage=16)
     first, second, *_ = examples.batches(np.random.default_rng(0))
     assert first.centres.tolist() == [[*range(start, start + 16)] for start in (0, 1024, 2048, 3072)]
     assert second.centres.tolist() == [[*range(start, start + 16)] for start in (16, 1040, 2064, 3088)]
-    # The windows of a run reach the words beside it, which belong to other blocks.
+    # The windows of a passage reach the words beside it, which belong to other blocks.
     assert first.words[1].tolist() == [1022, 1023, *range(1024, 1042)]
     assert pairs_of(first)[-2:] == [(3087, 3088), (3087, 3089)]
 
 
 def test_blocks_of_a_span_have_the_same_number_of_runs_but_for_one() -> None:
     ids = np.arange(1000, dtype=np.int32)
-    examples = BlockExamples(ids, 2, 1000, BlockRule(70), run=16)
+    examples = BlockExamples(ids, 2, 1000, BlockRule(70), passage=16)
     assert (examples.block.tokens, examples.block.centres) == (70, 64)
-    runs = [len(block.words) for block in examples.batches(np.random.default_rng(0))]
-    assert runs == [4] * 15 + [3]
+    passages = [len(block.words) for block in examples.batches(np.random.default_rng(0))]
+    assert passages == [4] * 15 + [3]
 
 
 def test_bags_are_counted_by_centre() -> None:

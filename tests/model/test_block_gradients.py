@@ -42,7 +42,7 @@ def case_of(context: str | None, tokens: int, window: int = WINDOW, **rule: obje
         window,
         V,
         BlockRule(tokens),
-        run=sampling.run_size(tokens),
+        passage=sampling.passage_size(tokens),
         context=context,
         shrinking_window=True,
         segments=SEGMENTS,
@@ -57,10 +57,11 @@ def plain(case: Case, block: Block, negatives: NDArray[np.int32], context: str |
     rule, noise = case.rule, NoiseDistribution(COUNTS, case.rule.exponent).probabilities
     bags, targets, drawn, weights = [], [], [], []
     window = (block.words.shape[1] - block.centres.shape[1]) // 2
-    for run, number in np.ndindex(block.centres.shape):
-        words, shared, place = block.words[run], negatives[run], number + window
+    for passage, number in np.ndindex(block.centres.shape):
+        words, shared, place = block.words[passage], negatives[passage], number + window
         around = np.r_[
-            place - block.before[run, number] : place, place + 1 : place + block.after[run, number] + 1
+            place - block.before[passage, number] : place,
+            place + 1 : place + block.after[passage, number] + 1,
         ]
         if context is None:
             pairs = [(words[[place]], words[other], other - number) for other in around]

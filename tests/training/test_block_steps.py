@@ -29,7 +29,7 @@ def trainer_of(
     generator = np.random.default_rng(3)
     parameters = Word2VecInitialization()(V, DIM, generator, dtype)
     rule = NegativeSampling(group=32, shared=32)
-    examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), run=32, context=context)
+    examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), passage=32, context=context)
     objective = rule.bind(examples, np.bincount(IDS, minlength=V), generator)
     steps = BlockSteps(objective, parameters)
     return Trainer(examples, parameters, steps=steps, epochs=epochs, learning_rate=rate, generator=generator)

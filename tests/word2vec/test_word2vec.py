@@ -64,7 +64,7 @@ def test_the_vectors_are_those_of_a_training_by_the_core(sg):
         ids,
         3,
         vocabulary_size,
-        run=rule.run_size(16),
+        passage=rule.passage_size(16),
         context=None if sg else "mean",
         subsampling=Word2VecSubsampling(0.01),
         shrinking_window=True,

@@ -33,12 +33,12 @@ class Block(ShortRepr):
 
     Parameters
     ----------
-    words : ndarray of int32, shape (runs, window + size + window)
-        The words that the windows of each run cover: its `size` centres are in the middle. Positions beyond the ends
-        of the text, which no window covers, hold some word.
-    before, after : ndarray of int64, shape (runs, size)
+    words : ndarray of int32, shape (passages, window + size + window)
+        The words that the windows of each passage cover: its `size` centres are in the middle. Positions beyond the
+        ends of the text, which no window covers, hold some word.
+    before, after : ndarray of int64, shape (passages, size)
         Number of contexts before and after each centre; at most `window`. Both are 0 for positions that fill the last
-        run of a text, which are centres without pairs.
+        passage of a text, which are centres without pairs.
     pairs : float
         Number of pairs; for cbow, of centres that have a context.
     """
@@ -50,7 +50,7 @@ class Block(ShortRepr):
 
     @property
     def centres(self) -> NDArray[np.int32]:
-        """The words in the middle of each run, (runs, size)."""
+        """The words in the middle of each passage, (passages, size)."""
         size = self.before.shape[1]
         window = (self.words.shape[1] - size) // 2
         return self.words[:, window : window + size]
@@ -59,10 +59,10 @@ class Block(ShortRepr):
 AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
-# Centres of a run. Fewer have noisier gradients, since they share as many negatives: 16 instead of 24 lose 1.6 points
-# of analogies. With more, the scores of a run exceed 1,200 cells at a window of 5 (22 · (32 + 22)), above which
-# OpenBLAS has no kernels for small matrices: with AVX-512, a product takes twice as long or more.
-RUN = 22
+# Centres of a passage. Fewer have noisier gradients, since they share as many negatives: 16 instead of 24 lose 1.6
+# points of analogies. With more, the scores of a passage exceed 1,200 cells at a window of 5 (22 · (32 + 22)), above
+# which OpenBLAS has no kernels for small matrices: with AVX-512, a product takes twice as long or more.
+PASSAGE = 22
 
 SAMPLED_WORDS = 1 << 18  # of the text, sampled at a time and then cut into blocks
 SAMPLED_BLOCKS = 8  # or this many blocks, if these are longer: the last block of a span is not full
@@ -71,13 +71,14 @@ SAMPLING_BYTES = 64  # for each of these words, until their blocks are built
 
 @dataclass(frozen=True)
 class BlockRule(LabelEncoding):
-    """Blocks of runs of the text, for negative sampling.
+    """Blocks of passages of the text, for negative sampling.
 
     Parameters
     ----------
     tokens : int or "auto"
-        Centres per block, rounded down to whole runs. Their gradients are taken at the same parameters, so more of them
-        are faster, and staler. ``auto``: the largest power of two that leaves a text 1,024 blocks, from 16 to 1,024.
+        Centres per block, rounded down to whole passages. Their gradients are taken at the same parameters, so more of
+        them are faster, and staler. ``auto``: the largest power of two that leaves a text 1,024 blocks, from 16 to
+        1,024.
     """
 
     tokens: int | str = AUTO
@@ -120,7 +121,7 @@ class BlockRule(LabelEncoding):
             options.window,
             vocabulary_size,
             self,
-            run=options.objective.run_size(self.block_tokens(len(text.ids))),
+            passage=options.objective.passage_size(self.block_tokens(len(text.ids))),
             context=options.model.context,
             subsampling=options.subsampling,
             shrinking_window=options.shrinking_window,
@@ -148,7 +149,7 @@ class BlockRule(LabelEncoding):
     def _block(self, statistics: PairStatistics, options: TrainingOptions) -> BlockShape:
         tokens = self.block_tokens(statistics.length)
         shape = BlockShape.of(
-            tokens, options.objective.run_size(tokens), statistics.window, options.model.context
+            tokens, options.objective.passage_size(tokens), statistics.window, options.model.context
         )
         return replace(shape, centres=min(shape.centres, statistics.tokens))
 
@@ -185,12 +186,12 @@ class BlockExamples(ResampledExamples):
     """The words of a text, block by block.
 
     The words of a text recur within some hundred words, and the more gradients of a word a block has, the staler they
-    are. So the runs of a block come from places of the text that are far apart: a span of 262,144 words is divided
-    into as many parts as a block has runs, and a block has one run of each. Memory holds a span, whatever the text's
-    length.
+    are. So the passages of a block come from places of the text that are far apart: a span of 262,144 words is divided
+    into as many parts as a block has passages, and a block has one passage of each. Memory holds a span, whatever the
+    text's length.
 
     Where frequent words are subsampled or windows shrink, both are sampled anew each epoch, from its generator. Words
-    are dropped before they are paired, and windows reach over the edges of a run, so the pairs are those of
+    are dropped before they are paired, and windows reach over the edges of a passage, so the pairs are those of
     `StreamedExamples` in the same sample.
 
     Parameters
@@ -201,7 +202,7 @@ class BlockExamples(ResampledExamples):
         As for `StreamedExamples`.
     rule : BlockRule, optional
         The size of a block.
-    run : int
+    passage : int
         Consecutive centres.
     context : {"mean", "sum"}, optional
         cbow: an example is a centre with all its contexts. None: skip-gram.
@@ -232,7 +233,7 @@ class BlockExamples(ResampledExamples):
         vocabulary_size: int,
         rule: BlockRule | None = None,
         *,
-        run: int = RUN,
+        passage: int = PASSAGE,
         context: str | None = None,
         subsampling: Subsampling | None = None,
         shrinking_window: bool = False,
@@ -245,7 +246,7 @@ class BlockExamples(ResampledExamples):
         self.rule = rule or BlockRule()
         largest = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
         self.tokens = self.rule.block_tokens(len(ids))
-        self.block = BlockShape.of(self.tokens, run, largest, context)
+        self.block = BlockShape.of(self.tokens, passage, largest, context)
         super().__init__(
             ids,
             window,
@@ -291,17 +292,17 @@ class BlockExamples(ResampledExamples):
 
     def _cut(self, span: SampledText) -> Iterator[Block]:
         """Yield a span of the text as blocks of about the same size, without those that have no pair."""
-        window, size = self._window, self.block.run
+        window, size = self._window, self.block.passage
         if not (centres := span.stop - span.start):
             return
-        runs = -(-centres // size)
-        filling = runs * size - centres
+        passages = -(-centres // size)
+        filling = passages * size - centres
         words = np.pad(span.ids, (window, window + filling))[
-            span.start : span.start + runs * size + 2 * window
+            span.start : span.start + passages * size + 2 * window
         ]
         windows = sliding_window_view(words, size + 2 * window)[::size]
-        before, after = (np.pad(side, (0, filling)).reshape(runs, size) for side in span.context_sizes())
-        blocks = -(-runs * size // self.block.centres)
+        before, after = (np.pad(side, (0, filling)).reshape(passages, size) for side in span.context_sizes())
+        blocks = -(-passages * size // self.block.centres)
         for number in range(blocks):
             chosen = slice(number, None, blocks)
             contexts = before[chosen] + after[chosen]

@@ -31,15 +31,15 @@ SORTING_BYTES = 33  # of a pair, before equal ones are one cell
 
 @dataclass(frozen=True)
 class BlockShape:
-    """The size of a block of runs of consecutive words.
+    """The size of a block of passages of consecutive words.
 
     Parameters
     ----------
     tokens : int
-        Centres of a full block, before they are rounded to whole runs.
+        Centres of a full block, before they are rounded to whole passages.
     centres : int
         Its centres, or the words of a text that has fewer.
-    run : int
+    passage : int
         Consecutive centres.
     window : int
         Largest distance between a centre and a context.
@@ -49,15 +49,15 @@ class BlockShape:
 
     tokens: int
     centres: int
-    run: int
+    passage: int
     window: int
     context: str | None = None
 
     @classmethod
-    def of(cls, tokens: int, run: int, window: int, context: str | None = None) -> BlockShape:
+    def of(cls, tokens: int, passage: int, window: int, context: str | None = None) -> BlockShape:
         """Return the size of a full block."""
-        run = min(run, tokens)
-        return cls(tokens, tokens // run * run, run, window, context)
+        passage = min(passage, tokens)
+        return cls(tokens, tokens // passage * passage, passage, window, context)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
-from w2v_exp.examples.blocks import RUN, Block
+from w2v_exp.examples.blocks import PASSAGE, Block
 from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, BlockShape
@@ -192,8 +192,8 @@ class NegativeSampling:
     negatives: int = 5
     exponent: float = 0.75
     sharing: str = "group"
-    group: int = RUN
-    shared: int = RUN
+    group: int = PASSAGE
+    shared: int = PASSAGE
 
     cost_metric: ClassVar[str] = "objective_cost"
     accepts_blocks: ClassVar[bool] = True
@@ -247,7 +247,7 @@ class NegativeSampling:
             self, NoiseDistribution(word_counts, self.exponent), generator, examples.block
         )
 
-    def run_size(self, tokens: int) -> int:
+    def passage_size(self, tokens: int) -> int:
         """Return the consecutive centres that share negatives, in blocks of `tokens` centres.
 
         There are at least four groups in each: the negatives of a single group dominate the steps of a small block. On
@@ -270,18 +270,18 @@ class NegativeSampling:
         block, size = batch.block, np.dtype(dtype).itemsize
         if block is None:
             return batch.centres * vocabulary_size * (3 * size + 8)
-        run, reach = block.run, block.run + 2 * block.window
+        passage, reach = block.passage, block.passage + 2 * block.window
         negatives = self.drawn(block, vocabulary_size)
-        if block.context is None:  # vectors and gradients, of centres and of the words of their runs
-            vectors, scores = 2 + 2 * (reach + negatives) / run, reach + negatives
+        if block.context is None:  # vectors and gradients, of centres and of the words of their passages
+            vectors, scores = 2 + 2 * (reach + negatives) / passage, reach + negatives
         else:  # of hidden vectors, targets and negatives, these twice while they are joined; gradients of contexts
-            vectors, scores = 5 + (reach + 2 * negatives) / run, 1 + negatives
+            vectors, scores = 5 + (reach + 2 * negatives) / passage, 1 + negatives
         return int(block.centres * (vectors * dim + 2 * scores + reach) * size)
 
     def step_work(self, batch: BatchShape, vocabulary_size: int, dim: int) -> Work:
         """Return the operations of cost and gradients.
 
-        In a `Batch` all words count, in a block the words of its runs and the negatives.
+        In a `Batch` all words count, in a block the words of its passages and the negatives.
         """
         if (block := batch.block) is None:
             scores = batch.centres * vocabulary_size
@@ -292,8 +292,8 @@ class NegativeSampling:
                 gathered=6.0 * batch.cells,
                 calls=80,
             )
-        columns = block.run + 2 * block.window + self.drawn(block, vocabulary_size)
-        scores, rows = block.centres * columns, (1 + columns / block.run) * block.centres
+        columns = block.passage + 2 * block.window + self.drawn(block, vocabulary_size)
+        scores, rows = block.centres * columns, (1 + columns / block.passage) * block.centres
         return Work(
             stacked_products=6.0 * scores * dim,
             exponentials=1.0 * scores,
@@ -303,7 +303,7 @@ class NegativeSampling:
         )
 
     def drawn(self, block: BlockShape, vocabulary_size: int) -> int:
-        """Return the number of negatives of a run."""
+        """Return the number of negatives of a passage."""
         pairs = 1 if block.context else 2 * block.window + 1
         return {"pair": self.negatives * pairs, "group": self.shared, "all": vocabulary_size}[self.sharing]
 
@@ -328,7 +328,7 @@ class RowGradients(NamedTuple):
 
     @classmethod
     def of(cls, words: NDArray[np.int32], gradient: NDArray[Any], curvature: NDArray[Any]) -> RowGradients:
-        """Return the gradients of runs, with the runs joined."""
+        """Return the gradients of passages, with the passages joined."""
         return cls(words.reshape(-1), gradient.reshape(-1, gradient.shape[-1]), curvature.reshape(-1))
 
 
@@ -381,16 +381,16 @@ class SampledObjective:
 
         if block is not None:
             self._context, self._drawn = block.context, rule.drawn(block, len(noise))
-            # Which words of a run are before a centre, and after it, by its place and its number of contexts there: a
-            # row of zeros and ones each. To take them needs a sixth of the time of comparing positions.
-            window, reach = block.window, block.run + 2 * block.window
-            offsets = np.arange(reach) - window - np.arange(block.run)[:, None, None]
+            # Which words of a passage are before a centre, and after it, by its place and its number of contexts there:
+            # a row of zeros and ones each. To take them needs a sixth of the time of comparing positions.
+            window, reach = block.window, block.passage + 2 * block.window
+            offsets = np.arange(reach) - window - np.arange(block.passage)[:, None, None]
             most = np.arange(window + 1)[:, None]
             before, after = (offsets < 0) & (offsets >= -most), (offsets > 0) & (offsets <= most)
             self._before, self._after = (
                 side.reshape(-1, reach).astype(np.float32) for side in (before, after)
             )
-            self._places = np.arange(0, block.run * (window + 1), window + 1)
+            self._places = np.arange(0, block.passage * (window + 1), window + 1)
 
     def step(self, parameters: Parameters, batch: Batch, workspace: Workspace | None = None) -> Step:
         """Return cost and gradients of a batch; parameters stay unchanged."""
@@ -425,19 +425,19 @@ class SampledObjective:
         return weights
 
     def draw(self, block: Block) -> NDArray[np.int32]:
-        """Return the negatives of a block, (runs, number)."""
-        runs, number = len(block.words), self._drawn
+        """Return the negatives of a block, (passages, number)."""
+        passages, number = len(block.words), self._drawn
         if self.rule.sharing == "all":
-            return np.broadcast_to(np.arange(number, dtype=np.int32), (runs, number))
-        return self.noise.draw(self._generator, runs * number).reshape(runs, number)
+            return np.broadcast_to(np.arange(number, dtype=np.int32), (passages, number))
+        return self.noise.draw(self._generator, passages * number).reshape(passages, number)
 
     def block_gradients(
         self, parameters: Parameters, block: Block, negatives: NDArray[np.int32]
     ) -> BlockGradients:
         """Return cost and gradients of a block; parameters stay unchanged.
 
-        A run's centres have their scores with all of its words and negatives in one small product, of which its pairs
-        are a band: cells beside it have the weight 0. A dense product is much faster than separate dot products.
+        A passage's centres have their scores with all of its words and negatives in one small product, of which its
+        pairs are a band: cells beside it have the weight 0. A dense product is much faster than separate dot products.
 
         Parameters
         ----------
@@ -445,7 +445,7 @@ class SampledObjective:
             Both matrices of the same dtype, float32 or float64.
         block : Block
             Of this objective's size.
-        negatives : ndarray of int32, shape (runs, number)
+        negatives : ndarray of int32, shape (passages, number)
             As `draw` returns them.
         """
         contexts = self._before.take(self._places + block.before, axis=0)
@@ -512,7 +512,7 @@ class SampledObjective:
         )
 
     def _weights_by_negative(self, pairs: NDArray[Any], examples: NDArray[Any]) -> NDArray[Any]:
-        """Return the weight of each negative for each centre, broadcastable to (runs, size, number)."""
+        """Return the weight of each negative for each centre, broadcastable to (passages, size, number)."""
         rule = self.rule
         if rule.sharing == "pair":
             return np.repeat(pairs, rule.negatives, axis=2)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batch import Batch, SparseCounts
-from w2v_exp.examples.blocks import RUN, BlockExamples, BlockRule
+from w2v_exp.examples.blocks import PASSAGE, BlockExamples, BlockRule
 from w2v_exp.examples.cbow import StreamedCbow
 from w2v_exp.examples.pairs import count_pairs, effective_window, mean_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart
@@ -87,8 +87,8 @@ class Recipe:
         }
         arguments = text.ids, self.window, vocabulary_size
         if not self.hierarchical:
-            run = self.negative_sampling.run_size(BlockRule().block_tokens(len(text.ids)))
-            return Blocks(*arguments, run=run, context=self.context, share=share, **choices)
+            passage = self.negative_sampling.passage_size(BlockRule().block_tokens(len(text.ids)))
+            return Blocks(*arguments, passage=passage, context=self.context, share=share, **choices)
         choices["batch_size"] = batch_pairs(len(text.ids))
         if self.skip_gram:
             return Stream(*arguments, **choices)
@@ -111,7 +111,7 @@ class Recipe:
     def negative_sampling(self) -> NegativeSampling:
         """The settings of negative sampling."""
         # An example of CBOW is a centre, not a pair, so fewer negatives suffice (conf/experiment/wikipedia_cbow.yaml).
-        group, shared = (RUN, RUN) if self.skip_gram else (16, 8)
+        group, shared = (PASSAGE, PASSAGE) if self.skip_gram else (16, 8)
         return NegativeSampling(
             self.negatives, self.exponent, group=group, shared=max(self.negatives, shared)
         )
