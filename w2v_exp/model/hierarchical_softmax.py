@@ -197,6 +197,8 @@ def _lower_gradients(
     """
     from scipy.sparse import csr_array
 
+    if all(top.width == len(nodes) for _, top in blocks):
+        return HsGradients(0.0, np.zeros_like(hidden), np.zeros_like(nodes))
     rests = np.concatenate([top.rests.take(_rows(labels, some).indices) for some, top in blocks])
     counts = lower_counts(tree, labels, rests)
     weighted = None if weights is None else _branch_counts(lower_counts(tree, weights, rests).data)
@@ -269,10 +271,12 @@ class HierarchicalSoftmax:
         generator: np.random.Generator | None = None,
     ) -> TreeSoftmax:
         """Return the objective over the Huffman tree of these examples' contexts."""
+        damps = False
         if isinstance(examples, CountedExamples):
             _refuse_smoothing(examples.rule.smoothing)
+            damps = examples.rule.count_exponent != 1
         shares = examples.context_shares
-        return TreeSoftmax(HuffmanTree.of_shares(shares, examples.pairs_per_epoch), self, shares)
+        return TreeSoftmax(HuffmanTree.of_shares(shares, examples.pairs_per_epoch), self, shares, damps)
 
     @staticmethod
     def memory(vocabulary_size: int) -> int:
@@ -346,6 +350,8 @@ class TreeSoftmax:
         The settings of the gradients.
     shares : ndarray of float64, shape (V,), optional
         Share of the pairs that have each word as context, for the output vectors of words; None: uniform.
+    damps : bool
+        Whether labels weigh less in the gradients than their counts.
     """
 
     def __init__(
@@ -353,9 +359,11 @@ class TreeSoftmax:
         tree: HuffmanTree,
         rule: HierarchicalSoftmax | None = None,
         shares: NDArray[np.float64] | None = None,
+        damps: bool = False,
     ) -> None:
         self.tree = tree
         self.rule = rule or HierarchicalSoftmax()
+        self._damps = damps
         words = tree.vocabulary_size
         self._shares = np.full(words, 1 / words) if shares is None else shares
         self._tops = dict[int, TreeTop]()
@@ -365,12 +373,11 @@ class TreeSoftmax:
         from scipy.sparse import csr_array
 
         hidden, nodes = batch.hidden(parameters.embedding), parameters.output
-        counts, weights = batch.labels.counts, batch.labels.scaled_shares(batch.weights)
-        labels = label_matrix(batch, counts.astype(hidden.dtype, copy=False), self.tree.vocabulary_size)
+        labels = label_matrix(batch, batch.labels.counts.astype(hidden.dtype), self.tree.vocabulary_size)
         damped = None
-        if not (np.abs(weights - counts) <= 1e-12 * counts).all():  # their rule dampens counts
-            parts = weights.astype(hidden.dtype, copy=False), labels.indices, labels.indptr
-            damped = csr_array(parts, shape=labels.shape)
+        if self._damps:
+            weights = batch.labels.scaled_shares(batch.weights).astype(hidden.dtype)
+            damped = csr_array((weights, labels.indices, labels.indptr), shape=labels.shape)
         factors = (batch.shares / batch.weights).astype(hidden.dtype)[:, None]
         cost, embedding_gradient, node_gradient = hs_gradients(
             hidden, nodes, labels, factors, self.tree, self._top, workspace or Workspace(), damped
