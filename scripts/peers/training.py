@@ -247,7 +247,8 @@ def run_child(*arguments: str) -> tuple[dict[str, Any], list[tuple[float, int]]]
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
         try:
             while process.poll() is None:
-                samples.append((monotonic(), resident_memory(process.pid)))
+                amount = resident_memory(process.pid)  # read before its time: scoring may begin meanwhile
+                samples.append((monotonic(), amount))
                 try:
                     process.wait(SECONDS_BETWEEN)
                 except subprocess.TimeoutExpired:

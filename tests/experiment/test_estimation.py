@@ -68,7 +68,7 @@ GRID = [
         "labels=counts objective=hierarchical_softmax window=5 dim=60 order=shuffled dtype=float32 optimizer=adagrad",
     ),
     (
-        200_000,
+        300_000,
         6000,
         "labels=counts labels.count_exponent=0.8 objective=hierarchical_softmax window=5 dim=30 dtype=float32",
     ),
