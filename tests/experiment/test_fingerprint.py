@@ -187,7 +187,7 @@ def test_neither_source_nor_names_of_classes_are_in_a_fingerprint(monkeypatch: p
 
 GOLDEN = {
     "9da11bc020942cb828f0f76b2cccef9c": "",
-    "9d6a4247746db96b04c344358858f710": "labels=blocks model=cbow objective=negative_sampling subsampling=word2vec "
+    "ae9870d72190badc7833d92801748db3": "labels=blocks model=cbow objective=negative_sampling subsampling=word2vec "
     "schedule=linear initialization=gensim",
     "b906e99a18fd3d0215998f8ff18564dd": "labels=counts optimizer=adagrad_counts schedule=linear_tenth "
     "validation=held_out stop=early tokenizer=word vocabulary=frequent corpus=text corpus.text=aa "

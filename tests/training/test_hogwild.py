@@ -252,7 +252,7 @@ def test_what_a_worker_raises_is_raised_here() -> None:
 
 
 def test_more_workers_than_blocks_are_refused() -> None:
-    with pytest.raises(SettingError, match=r"workers=500: the text has only 364 blocks"):
+    with pytest.raises(SettingError, match=r"workers=500: the text has only 334 blocks"):
         hogwild(workers=500)
 
 

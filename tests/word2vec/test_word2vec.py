@@ -58,7 +58,7 @@ def test_the_vectors_are_those_of_a_training_by_the_core(sg):
     vocabulary_size = len(model.wv)
     generator = np.random.default_rng(3)
     parameters = Word2VecInitialization(width=2)(vocabulary_size, 8, generator, np.float32)
-    group, shared = (22, 22) if sg else (16, 8)
+    group, shared = (20, 30) if sg else (16, 8)
     rule = NegativeSampling(4, exponent=-0.5, group=group, shared=shared)
     examples = BlockExamples(
         ids,

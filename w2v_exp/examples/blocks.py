@@ -59,10 +59,10 @@ class Block(ShortRepr):
 AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
-# Centres of a passage. Fewer have noisier gradients, since they share as many negatives: 16 instead of 24 lose 1.6
-# points of analogies. With more, the scores of a passage exceed 1,200 cells at a window of 5 (22 · (32 + 22)), above
-# which OpenBLAS has no kernels for small matrices: with AVX-512, a product takes twice as long or more.
-PASSAGE = 22
+# Centres of a passage, and negatives that they share. 22 negatives instead of 30 lose .004 of SimLex-999 and a point of
+# analogies; 88 gain as much in twice the time. With a window of 5, the scores of a passage have 20 · (30 + 30) = 1,200
+# cells, the most for which OpenBLAS has kernels for small matrices: with AVX-512, larger ones take twice as long.
+PASSAGE, SHARED = 20, 30
 
 SAMPLED_WORDS = 1 << 18  # of the text, sampled at a time and then cut into blocks
 SAMPLED_BLOCKS = 8  # or this many blocks, if these are longer: the last block of a span is not full

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from w2v_exp.errors import SettingError, check_number, check_whole, require_choice
 from w2v_exp.examples.batch import Batch
 from w2v_exp.examples.batches import TrainingExamples, TrainingOptions
-from w2v_exp.examples.blocks import PASSAGE, Block
+from w2v_exp.examples.blocks import PASSAGE, SHARED, Block
 from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, BlockShape
@@ -193,7 +193,7 @@ class NegativeSampling:
     exponent: float = 0.75
     sharing: str = "group"
     group: int = PASSAGE
-    shared: int = PASSAGE
+    shared: int = SHARED
 
     cost_metric: ClassVar[str] = "objective_cost"
     accepts_blocks: ClassVar[bool] = True
