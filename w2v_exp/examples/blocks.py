@@ -29,7 +29,7 @@ from w2v_exp.machine import Work
 
 @dataclass(frozen=True, repr=False)
 class Block(ShortRepr):
-    """Runs of consecutive words from different places of the text, each with the words around it.
+    """Passages of consecutive words from distant places of the text, each with the words around it.
 
     Parameters
     ----------
@@ -59,10 +59,9 @@ class Block(ShortRepr):
 AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
-# Centres of a passage, and negatives that they share. 22 negatives instead of 30 lose .004 of SimLex-999 and a point of
-# analogies; 88 gain as much in twice the time. With a window of 5, the scores of a passage have 20 · (30 + 30) = 1,200
-# cells, the most for which OpenBLAS has kernels for small matrices: with AVX-512, larger ones take twice as long.
-PASSAGE, SHARED = 20, 30
+# Centres of a passage. With a window of 5 and 30 negatives, its scores have 20 · (30 + 30) = 1,200 cells, the most for
+# which OpenBLAS has kernels for small matrices: with AVX-512, larger ones take twice as long.
+PASSAGE = 20
 
 SAMPLED_WORDS = 1 << 17  # of the text, sampled at a time and then cut into blocks
 SAMPLED_BLOCKS = 8  # or this many blocks, if these are longer: the last block of a span is not full

@@ -118,7 +118,7 @@ def positive_pmi(
     `context_exponent` (Levy, Goldberg & Dagan 2015, sections 2.2 and 3.2). Pairs that do not occur are 0.
     Memory: at most 8 bytes a distinct pair in single precision, 12 in double.
     """
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, get_index_dtype
 
     contexts = counts.by_context()
     smoothed = np.where(contexts > 0, contexts**context_exponent, 0)
@@ -128,21 +128,18 @@ def positive_pmi(
     lengths, filled = np.zeros(counts.rows + 1, np.int64), 0
     information, words = np.empty(len(counts.counts), dtype), np.empty(len(counts.counts), np.int32)
     for rows, some in counts.row_spans():
+        starts = counts.starts[rows.start : rows.stop + 1]
         values = np.log(counts.counts[some].astype(dtype))
-        values -= np.repeat(
-            log_centres[rows].astype(dtype), np.diff(counts.starts[rows.start : rows.stop + 1])
-        )
+        values -= np.repeat(log_centres[rows].astype(dtype), np.diff(starts))
         values -= (log_contexts + math.log(shift)).astype(dtype)[counts.contexts[some]]
         positive = values > 0
-        ends = np.concatenate([[0], np.cumsum(positive)])[
-            counts.starts[rows.start : rows.stop + 1] - some.start
-        ]
+        ends = np.concatenate([[0], np.cumsum(positive)])[starts - some.start]
         lengths[rows.start + 1 : rows.stop + 1] = np.diff(ends)
         kept = slice(filled, filled + int(ends[-1]))
         information[kept], words[kept] = values[positive], counts.contexts[some][positive]
         filled = kept.stop
     # Indices of 32 bits, as long as they suffice: half the memory, and products are faster.
-    index = np.int32 if filled <= np.iinfo(np.int32).max else np.int64
+    index = get_index_dtype(maxval=filled)
     parts = information[:filled], words[:filled].astype(index, copy=False), np.cumsum(lengths).astype(index)
     return csr_array(parts, shape=(counts.rows, counts.vocabulary_size))
 

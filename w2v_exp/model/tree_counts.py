@@ -94,7 +94,7 @@ def lower_counts(tree: HuffmanTree, labels: csr_array, rests: NDArray[np.int64])
     rests : ndarray of int64, shape (n,)
         Where the rest of each label's path begins in ``tree.nodes``.
     """
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, get_index_dtype
 
     lengths = tree.starts[1:].take(labels.indices) - rests
     ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -102,20 +102,20 @@ def lower_counts(tree: HuffmanTree, labels: csr_array, rests: NDArray[np.int64])
     positions += np.arange(len(positions))
     counts = np.repeat(labels.data, lengths)
     counts *= tree.branches.take(positions)
-    index = np.int32 if len(positions) <= np.iinfo(np.int32).max else np.int64
+    index = get_index_dtype(maxval=len(positions))
     parts = counts, tree.nodes.take(positions).astype(index, copy=False), ends[labels.indptr].astype(index)
     return csr_array(parts, shape=(labels.shape[0], tree.inner_nodes)).tocsc()
 
 
 def label_matrix(batch: Batch, values: NDArray[Any], vocabulary_size: int) -> csr_array:
     """Return a matrix, (k, V), with a value for each label count."""
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, get_index_dtype
 
     labels, shape = batch.labels, (len(batch.centres), vocabulary_size)
     if isinstance(labels, DenseCounts):
         return csr_array(values.reshape(shape))
     assert isinstance(labels, SparseCounts)
     starts = labels.rows.searchsorted(np.arange(shape[0] + 1))
-    index = np.int32 if len(values) <= np.iinfo(np.int32).max else np.int64
+    index = get_index_dtype(maxval=len(values))
     words = labels.cells - labels.rows * vocabulary_size
     return csr_array((values, words.astype(index), starts.astype(index)), shape=shape)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2v_exp.errors import CorpusError
 from w2v_exp.examples.batch import Batch, SparseCounts
-from w2v_exp.examples.blocks import PASSAGE, SHARED, BlockExamples, BlockRule
+from w2v_exp.examples.blocks import BlockExamples, BlockRule
 from w2v_exp.examples.cbow import StreamedCbow
 from w2v_exp.examples.pairs import count_pairs, effective_window, mean_pairs
 from w2v_exp.examples.sampling import NoSubsampling, Subsampling, TextPart
@@ -110,11 +110,11 @@ class Recipe:
     @property
     def negative_sampling(self) -> NegativeSampling:
         """The settings of negative sampling."""
-        # An example of CBOW is a centre, not a pair, so fewer negatives suffice (conf/experiment/wikipedia_cbow.yaml).
-        group, shared = (PASSAGE, SHARED) if self.skip_gram else (16, 8)
-        return NegativeSampling(
-            self.negatives, self.exponent, group=group, shared=max(self.negatives, shared)
-        )
+        rule = NegativeSampling(self.negatives, self.exponent)
+        if not self.skip_gram:
+            # As in conf/experiment/wikipedia_cbow.yaml: an example is a centre, not a pair, so fewer suffice.
+            rule = replace(rule, group=16, shared=8)
+        return replace(rule, shared=max(self.negatives, rule.shared))
 
     def steps(self, examples: Resampling, objective: Any, parameters: Parameters) -> Stepper:
         """Return the steps of the objective."""
