@@ -19,6 +19,7 @@ from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import LABEL_TEMPORARY_BYTES, BatchMemory, BatchShape
 from w2v_exp.machine import Work
 from w2v_exp.model.huffman import HuffmanTree, left_matrix, node_vectors, path_matrix, word_vectors
+from w2v_exp.model.logistic import logistic_cost
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import EMBEDDING_GRADIENTS, Step, Workspace
 from w2v_exp.model.tree_counts import BranchCounts, TreeTop, label_matrix, lower_counts
@@ -54,26 +55,14 @@ class HsGradients(NamedTuple):
     node_gradient: NDArray[Any]
 
 
-def branch_cost_and_gradient(
+def branch_cost(
     counts: BranchCounts, scores: NDArray[Any], weighted: BranchCounts | None = None
 ) -> tuple[float, NDArray[Any]]:
-    """Return −Σ left·log σ(score) + right·log σ(−score), and passing·σ(score) − left.
-
-    The cost is that of the counts, the gradient that of the weighted ones.
-    """
-    costs = np.abs(scores)
-    np.negative(costs, costs)
-    np.exp(costs, costs)  # never overflows
-    costs += 1
-    np.log(costs, costs)
-    costs += np.maximum(scores, 0)  # −log σ(−score)
-    gradient = np.exp(scores - costs)
-    weighted = weighted or counts
-    gradient *= weighted.passing
-    gradient -= weighted.left
-    parts = ((costs, counts.passing), (scores, counts.left))
-    cost, left = (float(np.vdot(values, numbers)) for values, numbers in parts)
-    return cost - left, gradient
+    """Return the cost of the counts, and the gradient of the weighted ones by the scores, which are overwritten."""
+    if weighted is None:
+        return logistic_cost(scores, *counts)
+    cost, _ = logistic_cost(scores.copy(), *counts)
+    return cost, logistic_cost(scores, *weighted)[1]
 
 
 def hs_gradients(
@@ -169,7 +158,7 @@ def _upper_gradients(
     step = max(1, CACHED_SCORES // len(hidden))
     for first in range(0, top.width, step):
         some = slice(first, min(first + step, top.width))
-        some_cost, gradient = branch_cost_and_gradient(
+        some_cost, gradient = branch_cost(
             top.branch_counts(pairs, some),
             nodes[some].dot(hidden.T),
             None if weighted is None else top.branch_counts(weighted, some),
@@ -210,7 +199,7 @@ def _lower_gradients(
         factors = nodes.take(of_counts[some], axis=0)
         factors *= hidden.take(centres[some], axis=0)
         np.dot(factors, ones, scores[some])
-    cost, gradient = branch_cost_and_gradient(_branch_counts(counts.data), scores, weighted)
+    cost, gradient = branch_cost(_branch_counts(counts.data), scores, weighted)
     matrix = csr_array((gradient, centres, counts.indptr), shape=(len(nodes), len(hidden)))
     node_gradient = workspace.array(nodes.shape, nodes.dtype)
     for first in range(0, len(nodes), BLOCK_NODES):
@@ -220,8 +209,8 @@ def _lower_gradients(
 
 
 def _branch_counts(counts: NDArray[Any]) -> BranchCounts:
-    """Return passing and left of counts that are negative where a path branches right."""
-    return BranchCounts(np.abs(counts), np.maximum(counts, 0))
+    """Return the branch counts of counts that are negative where a path branches right."""
+    return BranchCounts(np.abs(counts), -counts)
 
 
 CHUNK_LABELS = 1 << 18  # of an evaluation

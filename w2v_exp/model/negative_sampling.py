@@ -17,48 +17,9 @@ from w2v_exp.examples.counted import CountedExamples
 from w2v_exp.examples.counts import PairCounts
 from w2v_exp.examples.statistics import BatchMemory, BatchShape, BlockShape
 from w2v_exp.machine import Work
+from w2v_exp.model.logistic import logistic_cost
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.model.softmax import Softmax, Step, Workspace, exact_cost
-
-# Largest score whose exponential is finite, by the bytes of a number; larger scores are clipped to it.
-LARGEST_SCORE = {4: 80.0, 8: 700.0}
-
-
-def softplus_and_sigmoid(scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return log(1 + exp(score)) and its derivative, overwriting `scores`."""
-    exponentials = np.minimum(scores, LARGEST_SCORE[scores.itemsize], out=scores)
-    np.exp(exponentials, out=exponentials)
-    above = exponentials + 1
-    exponentials /= above
-    return np.log(above, out=above), exponentials
-
-
-def weighted_cost(scores: NDArray[Any], signed: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-    """Return Σ weight · log(1 + exp(sign · score)) and its derivative by the scores, which are overwritten.
-
-    With t = tanh(x/2), the sigmoid of x is (1 + t)/2, and log(1 + exp(x)) is (|x| + x)/2 − log((1 + |t|)/2): half of
-    the time of exponentials and divisions, and no score is too large.
-
-    Parameters
-    ----------
-    scores : ndarray
-        Of centres with words.
-    signed : ndarray of the same shape
-        Their weights in the cost, times its slope: −1 for contexts, 1 for negatives.
-    """
-    weights = np.abs(signed)
-    scores *= 0.5
-    magnitudes = np.abs(scores)
-    cost = float(np.vdot(magnitudes, weights)) + float(np.vdot(scores, signed))
-    by_score = np.tanh(scores, out=scores)
-    np.abs(by_score, out=magnitudes)
-    magnitudes += 1
-    magnitudes *= 0.5
-    cost -= float(np.vdot(np.log(magnitudes, out=magnitudes), weights))
-    by_score *= weights
-    by_score += signed
-    by_score *= 0.5
-    return cost, by_score
 
 
 def squared_lengths(rows: NDArray[Any]) -> NDArray[Any]:
@@ -351,7 +312,7 @@ class BlockGradients(NamedTuple):
 class SampledObjective:
     """Negative sampling of a text, with its noise and its generator.
 
-    Batches give the gradients of a dense matrix of scores, blocks those of bands and of groups of shared negatives.
+    Batches give the gradients of a dense matrix of scores, blocks those of passages and their negatives.
     Gradients are those of the summed cost, for both matrices, as in word2vec.
 
     Parameters
@@ -396,13 +357,11 @@ class SampledObjective:
         hidden, output, labels = batch.hidden(parameters.embedding), parameters.output, batch.labels
         scores = (workspace or Workspace()).array((len(hidden), len(output)), hidden.dtype)
         hidden.dot(output.T, scores)
-        label_scores = labels.gather(scores).astype(np.float64)
-        label_costs, misses = softplus_and_sigmoid(-label_scores)
-        costs, by_score = softplus_and_sigmoid(scores)
-        weights = self._weights_by_word(batch).astype(hidden.dtype)
-        by_score *= weights
-        cost = float(labels.counts.dot(label_costs)) + float(np.vdot(costs, weights))
-        labels.subtract_from(by_score, labels.counts * misses)
+        weights = self._weights_by_word(batch)
+        balances = weights.astype(hidden.dtype)
+        labels.subtract_from(balances)
+        labels.subtract_from(weights, -labels.counts)
+        cost, by_score = logistic_cost(scores, weights.astype(hidden.dtype), balances)
         by_score *= (batch.centre_weights / batch.weights).astype(hidden.dtype)[:, None]
         return Step(cost, math.nan, batch.by_row(by_score.dot(output)), by_score.T.dot(hidden))
 
@@ -461,11 +420,12 @@ class SampledObjective:
         words = np.concatenate([block.words, negatives], axis=1)
         hidden = parameters.embedding.take(block.centres, axis=0)
         rows = parameters.output.take(words, axis=0)
-        signed = np.empty((*hidden.shape[:2], words.shape[1]), hidden.dtype)
-        np.negative(contexts, out=signed[:, :, : contexts.shape[2]])
+        balances = np.empty((*hidden.shape[:2], words.shape[1]), hidden.dtype)
+        np.negative(contexts, out=balances[:, :, : contexts.shape[2]])
         pairs = (block.before + block.after).astype(hidden.dtype)[:, :, None]
-        signed[:, :, contexts.shape[2] :] = self._weights_by_negative(contexts, pairs)
-        cost, by_score = weighted_cost(np.matmul(hidden, rows.transpose(0, 2, 1)), signed)
+        balances[:, :, contexts.shape[2] :] = self._weights_by_negative(contexts, pairs)
+        scores = np.matmul(hidden, rows.transpose(0, 2, 1))
+        cost, by_score = logistic_cost(scores, np.abs(balances), balances)
         hidden_gradient = np.matmul(by_score, rows)
         rows_gradient = np.matmul(by_score.transpose(0, 2, 1), hidden)
         return BlockGradients(
@@ -487,10 +447,10 @@ class SampledObjective:
         scores = np.empty((*hidden.shape[:2], 1 + negatives.shape[1]), hidden.dtype)
         np.vecdot(hidden, targets, out=scores[:, :, 0])
         np.matmul(hidden, rows.transpose(0, 2, 1), out=scores[:, :, 1:])
-        signed = np.empty_like(scores)
-        signed[:, :, :1] = -is_example
-        signed[:, :, 1:] = self._weights_by_negative(is_example, is_example)
-        cost, by_score = weighted_cost(scores, signed)
+        balances = np.empty_like(scores)
+        balances[:, :, :1] = -is_example
+        balances[:, :, 1:] = self._weights_by_negative(is_example, is_example)
+        cost, by_score = logistic_cost(scores, np.abs(balances), balances)
         by_target, by_negative = by_score[:, :, :1], by_score[:, :, 1:]
         hidden_gradient = np.matmul(by_negative, rows)
         hidden_gradient += by_target * targets

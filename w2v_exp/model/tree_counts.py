@@ -1,4 +1,4 @@
-"""Counts of tree nodes: pairs that pass a node, and that branch left."""
+"""Counts of tree nodes: pairs that pass a node, and branch left or right."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class BranchCounts(NamedTuple):
-    """Pairs that pass nodes, and those of them that branch left."""
+    """Pairs that pass nodes, and by how many more of them branch right than left."""
 
     passing: NDArray[Any]
-    left: NDArray[Any]
+    balances: NDArray[Any]
 
 
 class TreeTop:
@@ -77,7 +77,8 @@ class TreeTop:
 
     def branch_counts(self, counts: NDArray[Any], nodes: slice) -> BranchCounts:
         """Return the counts of some of the nodes, from those of `counts`."""
-        return BranchCounts(counts[nodes], counts.take(self._children[0, nodes], axis=0))
+        left, right = (counts.take(children[nodes], axis=0) for children in self._children)
+        return BranchCounts(counts[nodes], right - left)
 
 
 def lower_counts(tree: HuffmanTree, labels: csr_array, rests: NDArray[np.int64]) -> csc_array:

@@ -23,7 +23,8 @@ from w2v_exp.examples.streamed import ResampledExamples, StreamedExamples
 from w2v_exp.machine import available_cores
 from w2v_exp.model.hierarchical_softmax import HierarchicalSoftmax, TreeSoftmax
 from w2v_exp.model.huffman import HuffmanTree
-from w2v_exp.model.negative_sampling import NegativeSampling, softplus_and_sigmoid, squared_lengths
+from w2v_exp.model.logistic import logistic_cost
+from w2v_exp.model.negative_sampling import NegativeSampling, squared_lengths
 from w2v_exp.model.objective import Objective
 from w2v_exp.model.parameters import Parameters
 from w2v_exp.processes import may_be_copied, may_start_processes
@@ -393,18 +394,16 @@ class TreeSteps:
         weights = np.repeat(labels.counts, lengths).astype(hidden.dtype)
         signs = tree.branches.take(on_path).astype(hidden.dtype)
         above, below = nodes.take(passed, axis=0), hidden.take(centres, axis=0)
-        costs, misses = softplus_and_sigmoid(-signs * np.einsum("ij,ij->i", above, below))
-        misses *= weights
-        cost = float(np.vdot(costs, weights))
+        cost, by_score = logistic_cost(np.vecdot(above, below), weights, -signs * weights)
         if not math.isfinite(cost):
             return cost, math.nan
+        misses = np.abs(by_score)
         by_node = np.bincount(passed, misses * squared_lengths(below), len(nodes))
         by_centre = np.bincount(centres, misses * squared_lengths(above), len(hidden))
-        misses *= -signs  # the gradient by the scores
         hidden_gradient = np.zeros_like(hidden)
-        add_scaled_rows(hidden_gradient, centres, above, misses)
+        add_scaled_rows(hidden_gradient, centres, above, by_score)
         rates = bounded_rates(by_node, self._share, learning_rate)
-        add_scaled_rows(nodes, passed, below, misses * rates.take(passed).astype(misses.dtype))
+        add_scaled_rows(nodes, passed, below, by_score * rates.take(passed).astype(by_score.dtype))
         curvatures = batch.by_row(by_centre[:, None])[:, 0]
         rates = bounded_rates(curvatures, self._share, learning_rate * self._embedding_rate)
         embedding[batch.rows] += rates.astype(hidden.dtype)[:, None] * batch.by_row(hidden_gradient)
