@@ -66,8 +66,9 @@ def end_to_end() -> None:
     """Let a test start processes and be one of the first tier: a dozen, each another way through the product."""
 
 
-# Programs that the first test of a process starts which needs the revision, or the kind or number of cores.
-ONCE = ("git", "lscpu", "uname")
+# Programs that the first test of a process starts which needs the revision, the kind or number of cores, or, with
+# threadpoolctl before 3.7, the C library.
+ONCE = ("git", "lscpu", "uname", "ldconfig")
 _started: list[str] = []  # processes, by the test of the moment
 
 
