@@ -210,6 +210,26 @@ def test_a_worker_that_dies_is_noticed_and_nothing_is_left(alone: bool) -> None:
 
 @pytest.mark.usefixtures("starts_processes")
 @ON_LINUX
+@COPIED_OR_SPAWNED
+def test_a_worker_that_dies_between_two_epochs_is_noticed(alone: bool) -> None:
+    trainer = hogwild(epochs=3)
+
+    def kill_both() -> None:
+        for worker in active_children():
+            worker.kill()
+            worker.join()
+
+    watching = Watching()
+    watching.on_epoch = lambda record: kill_both()
+    trainer.add_callback(watching)
+    died = r"workers=2: worker 1 died in epoch 1 \(killed by SIGKILL\)"
+    with threads(alone), pytest.raises(WorkerDiedError, match=died):
+        trainer.train()
+    assert active_children() == []
+
+
+@pytest.mark.usefixtures("starts_processes")
+@ON_LINUX
 def test_a_signal_that_reached_the_workers_first_is_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = hogwild(epochs=1000)
 

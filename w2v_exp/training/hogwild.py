@@ -217,8 +217,11 @@ class WorkerPool:
         UserError
             If a worker raises it, as where training diverges.
         """
-        for connection in self._connections:
-            connection.send(epoch)
+        for number, connection in enumerate(self._connections):
+            try:
+                connection.send(epoch)
+            except OSError:  # it ended between two epochs
+                raise self._died(number, f"in epoch {epoch}") from None
         results: list[WorkerEpoch] = self._receive_from_all(f"in epoch {epoch}", poll)
         known = [result.own_memory for result in results if result.own_memory]
         self.own_memory = sum(known) if known else None
