@@ -345,7 +345,7 @@ def test_quality_may_be_half_a_hundredth_below_gensims_in_the_median(ours, kept)
     *_, quality, memory = bars(SKIPGRAM, [*theirs, *mine])
     assert quality.kept is kept
     assert quality.value == pytest.approx(100 * (ours - 0.5))
-    assert quality.what == "simlex999 above gensim's 0.500, ± 10.0"
+    assert quality.what == "simlex999 above gensim's 0.500 (standard error 10.0)"
     assert memory.kept
 
 

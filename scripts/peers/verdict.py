@@ -118,9 +118,9 @@ def _quality_bars(match: Match, done: Sequence[Trained]) -> list[Bar]:
         if len(above) == len(ours):
             least, goal = (None, None) if match.quality_in_time else (-100 * MARGINS[name], 0.0)
             what = f"{name} above gensim's {mean:.3f}"
-            if len(above) > 1:  # of their mean; that of a median is about a quarter larger
+            if len(above) > 1:
                 error = statistics.stdev(above) / math.sqrt(len(above))
-                what += f", ± {100 * error:.1f}"
+                what += f" (standard error {100 * error:.1f})"
             found.append(Bar(what, 100 * statistics.median(above), "hundredths", least, goal, at_most=False))
     medians = [statistics.median(one.resident for one in side) for side in (ours, theirs)]
     return [*found, Bar("memory, of gensim's", medians[0] / medians[1], "×", *match.memory)]

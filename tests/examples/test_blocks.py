@@ -13,6 +13,7 @@ from properties import examples
 
 from w2v_exp.errors import CorpusError, SettingError
 from w2v_exp.examples.blocks import (
+    BLOCK_NUMBERS,
     BLOCKS_PER_EPOCH,
     FEWEST_TOKENS,
     MOST_TOKENS,
@@ -79,7 +80,7 @@ def test_blocks_have_the_pairs_of_the_stream(
                 BlockExamples(ids, window, V, generator=np.random.default_rng(1), **choices)
             return
         blocks = BlockExamples(
-            ids, window, V, BlockRule(tokens), passage=passage, generator=np.random.default_rng(1), **choices
+            ids, window, V, tokens, passage=passage, generator=np.random.default_rng(1), **choices
         )
         assert blocks.pairs_per_epoch == streamed.pairs_per_epoch
         expected: list[tuple[int, int]] = []
@@ -101,7 +102,7 @@ def test_blocks_have_the_pairs_of_the_stream(
 
 def test_a_block_has_runs_from_distant_places() -> None:
     ids = np.arange(4096, dtype=np.int32)
-    examples = BlockExamples(ids, 2, 4096, BlockRule(64), passage=16)
+    examples = BlockExamples(ids, 2, 4096, 64, passage=16)
     first, second, *_ = examples.batches(np.random.default_rng(0))
     assert first.centres.tolist() == [[*range(start, start + 16)] for start in (0, 1024, 2048, 3072)]
     assert second.centres.tolist() == [[*range(start, start + 16)] for start in (16, 1040, 2064, 3088)]
@@ -112,7 +113,7 @@ def test_a_block_has_runs_from_distant_places() -> None:
 
 def test_blocks_of_a_span_have_the_same_number_of_runs_but_for_one() -> None:
     ids = np.arange(1000, dtype=np.int32)
-    examples = BlockExamples(ids, 2, 1000, BlockRule(70), passage=16)
+    examples = BlockExamples(ids, 2, 1000, 70, passage=16)
     assert (examples.block.tokens, examples.block.centres) == (70, 64)
     passages = [len(block.words) for block in examples.batches(np.random.default_rng(0))]
     assert passages == [4] * 15 + [3]
@@ -121,7 +122,7 @@ def test_blocks_of_a_span_have_the_same_number_of_runs_but_for_one() -> None:
 def test_bags_are_counted_by_centre() -> None:
     ids = np.zeros(50, np.int32)
     segments = np.array([0, 1, 20, 50])  # the first word is alone
-    examples = BlockExamples(ids, 3, 1, BlockRule(8), context="mean", segments=segments)
+    examples = BlockExamples(ids, 3, 1, 8, context="mean", segments=segments)
     assert examples.pairs_per_epoch == 49
     assert sum(block.pairs for block in examples.batches(np.random.default_rng(0))) == 49
 
@@ -129,7 +130,7 @@ def test_bags_are_counted_by_centre() -> None:
 def test_spans_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2v_exp.examples.blocks.SAMPLED_WORDS", 10)
     monkeypatch.setattr("w2v_exp.examples.blocks.SAMPLED_BLOCKS", 1)
-    examples = BlockExamples(np.arange(200, dtype=np.int32), 2, 200, BlockRule(10), order="blocks")
+    examples = BlockExamples(np.arange(200, dtype=np.int32), 2, 200, 10, order="blocks")
     generator = np.random.default_rng(0)
     epochs = [[int(block.centres[0, 0]) for block in examples.batches(generator)] for _ in range(2)]
     assert epochs[0] != epochs[1]
@@ -138,7 +139,7 @@ def test_spans_of_the_text_come_in_another_order_each_epoch(monkeypatch: pytest.
 
 def test_the_number_of_blocks_to_be_expected_is_near_what_comes() -> None:
     ids = np.minimum(np.random.default_rng(1).geometric(0.1, 300_000) - 1, 49).astype(np.int32)
-    examples = BlockExamples(ids, 3, 50, BlockRule(100), subsampling=Word2VecSubsampling(1e-3))
+    examples = BlockExamples(ids, 3, 50, 100, subsampling=Word2VecSubsampling(1e-3))
     came = sum(1 for _ in examples.batches(np.random.default_rng(0)))
     assert examples.batches_per_epoch == pytest.approx(came, rel=0.02)
 
@@ -148,21 +149,27 @@ def test_shuffled_pairs_are_refused() -> None:
         BlockExamples(np.zeros(5, np.int32), 2, 1, order="shuffled")
 
 
-@given(st.integers(0, 10**12), st.integers(1, 2**62))
-def test_a_block_s_size_follows_from_the_text(words: int, window: int) -> None:
-    tokens = BlockRule().block_tokens(words)
+@given(st.integers(0, 10**12), st.integers(1, 10**6))
+def test_a_block_s_size_follows_from_text_and_dimensions(words: int, dim: int) -> None:
+    tokens = BlockRule().block_tokens(words, dim)
     assert FEWEST_TOKENS <= tokens <= MOST_TOKENS
     assert tokens.bit_count() == 1
-    if tokens > max(FEWEST_TOKENS, 4 * window):
+    if tokens > FEWEST_TOKENS:
         assert words // tokens >= BLOCKS_PER_EPOCH
+        assert tokens * dim <= BLOCK_NUMBERS
     if tokens < MOST_TOKENS:
-        assert words // (2 * tokens) < BLOCKS_PER_EPOCH
+        assert words // (2 * tokens) < BLOCKS_PER_EPOCH or 2 * tokens * dim > BLOCK_NUMBERS
+
+
+def test_blocks_of_a_long_text() -> None:
+    sizes = {dim: BlockRule().block_tokens(10**7, dim) for dim in (10, 100, 128, 200, 300, 500, 10_000)}
+    assert sizes == {10: 1024, 100: 1024, 128: 1024, 200: 512, 300: 256, 500: 256, 10_000: 16}
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 1024, 100_000, np.int64(5)])
 def test_a_number_of_tokens_is_that_of_any_text(tokens: int) -> None:
     for words in (0, 10, 10**7):
-        assert BlockRule(tokens).block_tokens(words) == tokens
+        assert BlockRule(tokens).block_tokens(words, 100) == tokens
 
 
 @pytest.mark.parametrize("tokens", [0, -1, 1.5, True, "automatic", "", None])

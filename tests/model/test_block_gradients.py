@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from pair_by_pair import PairGradients, pair_by_pair
 
-from w2v_exp.examples.blocks import Block, BlockExamples, BlockRule
+from w2v_exp.examples.blocks import Block, BlockExamples
 from w2v_exp.model.negative_sampling import (
     BlockGradients,
     NegativeSampling,
@@ -41,7 +41,7 @@ def case_of(context: str | None, tokens: int, window: int = WINDOW, **rule: obje
         ids,
         window,
         V,
-        BlockRule(tokens),
+        tokens,
         passage=sampling.passage_size(tokens),
         context=context,
         shrinking_window=True,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2v_exp.errors import TrainingDivergedError
-from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.training import steps
@@ -29,7 +29,7 @@ def trainer_of(
     generator = np.random.default_rng(3)
     parameters = Word2VecInitialization()(V, DIM, generator, dtype)
     rule = NegativeSampling(group=32, shared=32)
-    examples = BlockExamples(IDS, WINDOW, V, BlockRule(tokens), passage=32, context=context)
+    examples = BlockExamples(IDS, WINDOW, V, tokens, passage=32, context=context)
     objective = rule.bind(examples, np.bincount(IDS, minlength=V), generator)
     steps = BlockSteps(objective, parameters)
     return Trainer(examples, parameters, steps=steps, epochs=epochs, learning_rate=rate, generator=generator)

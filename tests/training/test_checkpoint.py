@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from w2v_exp.examples.batches import ORDERS, Examples
-from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.examples.cbow import CbowContexts, CbowExamples, StreamedCbow
 from w2v_exp.examples.counted import CountedExamples, CountsRule
 from w2v_exp.examples.counts import count_window_pairs
@@ -68,7 +68,7 @@ def streamed_bags(order, dtype):
 
 
 def blocks(order, dtype):
-    return BlockExamples(TEXT, WINDOW, V, BlockRule(tokens=10), order=order, **DROPPING)
+    return BlockExamples(TEXT, WINDOW, V, 10, order=order, **DROPPING)
 
 
 def make_trainer(

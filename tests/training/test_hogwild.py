@@ -21,7 +21,7 @@ import pytest
 
 from w2v_exp import processes
 from w2v_exp.errors import SettingError, TrainingDivergedError
-from w2v_exp.examples.blocks import BlockExamples, BlockRule
+from w2v_exp.examples.blocks import BlockExamples
 from w2v_exp.model.negative_sampling import NegativeSampling
 from w2v_exp.model.parameters import Parameters, Word2VecInitialization
 from w2v_exp.processes import SPAWN, Terminated, lightest_context, may_be_copied, termination_as_exception
@@ -56,7 +56,7 @@ def trainer_on(
 ) -> Trainer:
     if epochs < 0:
         raise ZeroDivisionError("made to fail")
-    examples = BlockExamples(ids, WINDOW, V, BlockRule(TOKENS), share=(number, of))
+    examples = BlockExamples(ids, WINDOW, V, TOKENS, share=(number, of))
     objective = NegativeSampling().bind(examples, np.bincount(ids, minlength=V), generator)
     steps = BlockSteps(objective, parameters)
     choices = {
@@ -72,7 +72,7 @@ def hogwild(seed: int = 0, epochs: int = 3, rate: float = 0.05, **choices: objec
     ids, generator = text_of(), np.random.default_rng(seed)
     return HogwildTrainer(
         partial(trainer_on, ids, epochs, rate),
-        BlockExamples(ids, WINDOW, V, BlockRule(TOKENS)),
+        BlockExamples(ids, WINDOW, V, TOKENS),
         Word2VecInitialization()(V, DIM, generator, np.float32),
         **{"workers": 2, "epochs": abs(epochs), "learning_rate": rate, "generator": generator, **choices},
     )
@@ -148,12 +148,11 @@ def test_an_array_may_be_empty(empty: np.ndarray) -> None:
 def test_the_shares_of_a_text_are_the_text(of: int, words: int) -> None:
     ids = text_of(words)
     generator = np.random.default_rng(0)
-    rule = BlockRule(1000)
-    shares = [BlockExamples(ids, WINDOW, V, rule, share=(number, of)) for number in range(of)]
+    shares = [BlockExamples(ids, WINDOW, V, 1000, share=(number, of)) for number in range(of)]
     blocks = [block for share in shares for block in share.batches(generator)]
     seen = np.concatenate([block.centres[block.before + block.after > 0] for block in blocks])
     assert np.array_equal(np.sort(seen), np.sort(ids))
-    whole = BlockExamples(ids, WINDOW, V, rule)
+    whole = BlockExamples(ids, WINDOW, V, 1000)
     assert sum(share.pairs_per_epoch for share in shares) == whole.pairs_per_epoch
     assert sum(block.pairs for block in blocks) == whole.pairs_per_epoch
 

@@ -262,7 +262,7 @@ def test_an_error_of_a_callback_leaves_the_vectors_up_to_there():
 
 
 def test_a_small_step_follows_the_gradient_of_the_summed_cost():
-    settings = Recipe(True, True, True, 5, 0.75, 3, False, Word2VecSubsampling(0.5))
+    settings = Recipe(True, True, True, 6, 5, 0.75, 3, False, Word2VecSubsampling(0.5))
     ids = np.array([w for line in TEXT for w in np.unique(line, return_inverse=True)[1]], np.int32)
     counts = np.bincount(ids)
     from w2v_exp.examples.sampling import TextPart

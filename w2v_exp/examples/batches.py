@@ -276,8 +276,8 @@ class LabelEncoding(ABC):
         """Return the number of words that are centres, and have an embedding."""
         return vocabulary_size
 
-    def block_tokens(self, words: int) -> int | None:
-        """Return the centres per block for `words` words; None without blocks."""
+    def block_tokens(self, words: int, dim: int) -> int | None:
+        """Return the centres per block for a text's words and the dimensions; None without blocks."""
         return None
 
 

@@ -59,6 +59,9 @@ class Block(ShortRepr):
 AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
+BLOCK_NUMBERS = (
+    1 << 17
+)  # in the vectors of a block's centres: half a megabyte, so those of its words fit the caches
 # Centres of a passage. With a window of 5 and 30 negatives, its scores have 20 · (30 + 30) = 1,200 cells, the most for
 # which OpenBLAS has kernels for small matrices: with AVX-512, larger ones take twice as long.
 PASSAGE = 20
@@ -66,7 +69,8 @@ PASSAGE = 20
 # Words of the text, sampled at a time and then cut into blocks. On 20 MB, 1 << 17 loses .005 of SimLex-999.
 SAMPLED_WORDS = 1 << 15
 SAMPLED_BLOCKS = 8  # or this many blocks, if they are longer: the last block of a span is not full
-SAMPLING_BYTES = 64  # for each of these words, until their blocks are built
+SAMPLED_BYTES = 24  # of each of these words, while its blocks are built
+SAMPLING_BYTES = 40  # more, while it is sampled
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,9 @@ class BlockRule(LabelEncoding):
     Parameters
     ----------
     tokens : int or "auto"
-        Centres per block, rounded down to whole passages. Their gradients are taken at the same parameters, so more of
-        them are faster, and staler. ``auto``: the largest power of two that leaves a text 1,024 blocks, from 16 to
-        1,024.
+        Centres per block, rounded down to whole passages. Their gradients are taken at the same parameters: with fewer
+        of them a step is slower and its gradients less outdated; more than 1,024 are no faster. ``auto``: the largest
+        power of two that leaves a text 1,024 blocks, and is at most 131,072/dim, from 16 to 1,024.
     """
 
     tokens: int | str = AUTO
@@ -116,12 +120,13 @@ class BlockRule(LabelEncoding):
         share: tuple[int, int] = (0, 1),
     ) -> BlockExamples:
         """Return the blocks of a text, or the share of one worker process."""
+        tokens = self.block_tokens(len(text.ids), options.dim)
         return BlockExamples(
             text.ids,
             options.window,
             vocabulary_size,
-            self,
-            passage=options.objective.passage_size(self.block_tokens(len(text.ids))),
+            tokens,
+            passage=options.objective.passage_size(tokens),
             context=options.model.context,
             subsampling=options.subsampling,
             shrinking_window=options.shrinking_window,
@@ -136,7 +141,8 @@ class BlockRule(LabelEncoding):
         block = self._block(statistics, options)
         sampled = min(statistics.tokens, span_words(statistics.tokens, block.tokens))
         tables = 8 * statistics.vocabulary_size  # probabilities of keeping words
-        batch = BatchMemory(block.centres, 24 * block.centres, 0, SAMPLING_BYTES * sampled, block)
+        kept = 24 * block.centres + SAMPLED_BYTES * sampled
+        batch = BatchMemory(block.centres, kept, 0, SAMPLING_BYTES * sampled, block)
         return ExamplesMemory(tables, tables, batch)
 
     def epoch(self, statistics: PairStatistics, options: TrainingOptions) -> EpochShape:
@@ -147,23 +153,23 @@ class BlockRule(LabelEncoding):
         return EpochShape(steps, batch, Work(passed=60.0 * block.centres, calls=30))
 
     def _block(self, statistics: PairStatistics, options: TrainingOptions) -> BlockShape:
-        tokens = self.block_tokens(statistics.length)
+        tokens = self.block_tokens(statistics.length, options.dim)
         shape = BlockShape.of(
             tokens, options.objective.passage_size(tokens), statistics.window, options.model.context
         )
         return replace(shape, centres=min(shape.centres, statistics.tokens))
 
-    def block_tokens(self, words: int) -> int:
-        """Return the number of centres per block for a text of `words` words.
+    def block_tokens(self, words: int, dim: int) -> int:
+        """Return the number of centres per block for a text of `words` words, and vectors of `dim` numbers.
 
-        A text of a million words or more has 1,024 with ``auto``. A short one has too few steps with such blocks: of
-        49,000 words 48 an epoch, which under-train (figures: `docs/log/objectives.md`). 1,024 steps more an epoch take
-        0.2 s.
+        A text of a million words or more has 1,024 with ``auto`` and 100 dimensions. A short one has too few steps with
+        such blocks: of 49,000 words 48 an epoch, which under-train (figures: `docs/log/objectives.md`). A thousand more
+        steps take 0.2 s. With 500 dimensions, blocks of 256 take three quarters of the time of 1,024.
         """
         if not isinstance(self.tokens, str):
             return self.tokens
-        fitting = 1 << max(0, (words // BLOCKS_PER_EPOCH).bit_length() - 1)
-        return min(MOST_TOKENS, max(FEWEST_TOKENS, fitting))
+        fitting = max(1, min(words // BLOCKS_PER_EPOCH, BLOCK_NUMBERS // dim))
+        return min(MOST_TOKENS, max(FEWEST_TOKENS, 1 << (fitting.bit_length() - 1)))
 
 
 def span_words(words: int, tokens: int, workers: int = 1) -> int:
@@ -200,8 +206,8 @@ class BlockExamples(ResampledExamples):
         The text; may be mapped from a file.
     window, vocabulary_size, subsampling, shrinking_window, segments, generator
         As for `StreamedExamples`.
-    rule : BlockRule, optional
-        The size of a block.
+    tokens : int, optional
+        Centres per block. None: by the length of the text.
     passage : int
         Consecutive centres.
     context : {"mean", "sum"}, optional
@@ -213,8 +219,6 @@ class BlockExamples(ResampledExamples):
 
     Attributes
     ----------
-    tokens : int
-        Centres per block.
     block : BlockShape
         The size of a full block.
 
@@ -231,7 +235,7 @@ class BlockExamples(ResampledExamples):
         ids: NDArray[np.int32],
         window: int,
         vocabulary_size: int,
-        rule: BlockRule | None = None,
+        tokens: int | None = None,
         *,
         passage: int = PASSAGE,
         context: str | None = None,
@@ -243,9 +247,9 @@ class BlockExamples(ResampledExamples):
         share: tuple[int, int] = (0, 1),
     ) -> None:
         _refuse_shuffling(order)
-        self.rule = rule or BlockRule()
         largest = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
-        self.tokens = self.rule.block_tokens(len(ids))
+        by_length = BlockRule().block_tokens(len(ids), dim=1)
+        self.tokens = by_length if tokens is None else require_whole("tokens", tokens, at_least=1)
         self.block = BlockShape.of(self.tokens, passage, largest, context)
         super().__init__(
             ids,

@@ -496,7 +496,7 @@ def estimate_metrics(
         metrics |= {"skipped_files": text.skipped.files, "skipped_rows": text.skipped.rows}
     if plan.epochs:
         metrics["estimated_seconds"] = estimate_seconds(plan, statistics)
-    if (block_tokens := plan.labels.block_tokens(statistics.length)) is not None:
+    if (block_tokens := plan.labels.block_tokens(statistics.length, plan.dim)) is not None:
         metrics["block_tokens"] = block_tokens
     if (available := available_memory()) is not None:
         metrics["memory_available_mb"] = available / MEGABYTE

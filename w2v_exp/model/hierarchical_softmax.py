@@ -58,10 +58,13 @@ class HsGradients(NamedTuple):
 def branch_cost(
     counts: BranchCounts, scores: NDArray[Any], weighted: BranchCounts | None = None
 ) -> tuple[float, NDArray[Any]]:
-    """Return the cost of the counts, and the gradient of the weighted ones by the scores, which are overwritten."""
+    """Return the cost of the counts, and the gradient of the weighted ones by the scores, which are overwritten.
+
+    A branch to the left is a positive example, one to the right a negative one.
+    """
     if weighted is None:
         return logistic_cost(scores, *counts)
-    cost, _ = logistic_cost(scores.copy(), *counts)
+    cost = logistic_cost(scores.copy(), *counts)[0]
     return cost, logistic_cost(scores, *weighted)[1]
 
 
@@ -295,7 +298,7 @@ class HierarchicalSoftmax:
         top, lower = _node_counts(batch.cells, batch.centres, vocabulary_size)
         return Work(
             products=6.0 * top * dim,
-            exponentials=2.0 * (top + lower),
+            exponentials=1.0 * (top + lower),
             passed=10.0 * (top + lower) + 5.0 * lower * dim,
             gathered=8.0 * batch.cells + 10.0 * lower,
             calls=100 + batch.centres / CENTRES * 200,
@@ -303,7 +306,7 @@ class HierarchicalSoftmax:
 
 
 LABEL_MATRIX_BYTES = 16  # of a distinct pair: its context and weight, and numbers while a block is summed
-LOWER_BYTES = 36  # of a count of a lower node: in two orders, or one with its score and gradient
+LOWER_BYTES = 28  # of a count of a lower node: in two orders, or one with its score, weight and balance
 
 
 def _node_counts(cells: float, centres: float, vocabulary_size: int) -> tuple[float, float]:

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 def logistic_cost(
     scores: NDArray[Any], weights: NDArray[Any], balances: NDArray[Any]
 ) -> tuple[float, NDArray[Any]]:
-    """Return −Σ positive · log σ(score) + negative · log σ(−score) and its derivative, which overwrites the scores.
+    """Return the logistic cost of scores, and its derivative, which overwrites them.
 
-    With t = tanh(score/2), σ(score) is (1 + t)/2, and log(1 + exp(score)) is (|score| + score)/2 − log((1 + |t|)/2):
-    half of the time of exponentials and divisions, and no score is too large. So the derivative, negative · σ(score) −
-    positive · σ(−score), is (weight · t + balance)/2.
+    Each score has a weight as a positive example and one as a negative example. The cost is −Σ (positive · log σ(score)
+    + negative · log σ(−score)), its derivative negative · σ(score) − positive · σ(−score).
+
+    With t = tanh(score/2), σ(score) is (1 + t)/2, log(1 + exp(score)) is (|score| + score)/2 − log((1 + |t|)/2), and
+    the derivative is (weight · t + balance)/2. That takes half of the time of exponentials and divisions, and no finite
+    score is too large.
 
     Parameters
     ----------

@@ -248,7 +248,7 @@ class NegativeSampling:
             scores = batch.centres * vocabulary_size
             return Work(
                 products=6.0 * scores * dim,
-                exponentials=2.0 * scores,
+                exponentials=1.0 * scores,
                 passed=12.0 * scores,
                 gathered=6.0 * batch.cells,
                 calls=80,
@@ -360,8 +360,9 @@ class SampledObjective:
         weights = self._weights_by_word(batch)
         balances = weights.astype(hidden.dtype)
         labels.subtract_from(balances)
-        labels.subtract_from(weights, -labels.counts)
-        cost, by_score = logistic_cost(scores, weights.astype(hidden.dtype), balances)
+        labels.subtract_from(weights, -labels.counts)  # adds them
+        weights = weights.astype(hidden.dtype, copy=False)
+        cost, by_score = logistic_cost(scores, weights, balances)
         by_score *= (batch.centre_weights / batch.weights).astype(hidden.dtype)[:, None]
         return Step(cost, math.nan, batch.by_row(by_score.dot(output)), by_score.T.dot(hidden))
 

@@ -50,6 +50,8 @@ class Recipe:
         Whether centres predict contexts, or the mean or sum of contexts predicts centres.
     hierarchical : bool
         Whether with the hierarchical softmax, or with negative sampling.
+    dim : int
+        Dimensions of the vectors.
     negatives, exponent
         See `NegativeSampling`.
     window, shrinking_window, subsampling
@@ -59,6 +61,7 @@ class Recipe:
     skip_gram: bool
     mean: bool
     hierarchical: bool
+    dim: int
     negatives: int
     exponent: float
     window: int
@@ -88,8 +91,9 @@ class Recipe:
         }
         arguments = text.ids, self.window, vocabulary_size
         if not self.hierarchical:
-            passage = self.negative_sampling.passage_size(BlockRule().block_tokens(len(text.ids)))
-            return Blocks(*arguments, passage=passage, context=self.context, share=share, **choices)
+            tokens = BlockRule().block_tokens(len(text.ids), self.dim)
+            choices |= {"passage": self.negative_sampling.passage_size(tokens), "context": self.context}
+            return Blocks(*arguments, tokens, share=share, **choices)
         choices["batch_size"] = batch_pairs(len(text.ids))
         if self.skip_gram:
             return Stream(*arguments, **choices)

@@ -458,6 +458,7 @@ class Word2Vec:
             skip_gram=bool(self.sg),
             mean=bool(self.cbow_mean),
             hierarchical=bool(self.hs),
+            dim=self.vector_size,
             negatives=max(1, self.negative),
             exponent=self.ns_exponent,
             window=self.window,
