@@ -59,9 +59,8 @@ class Block(ShortRepr):
 AUTO = "auto"
 FEWEST_TOKENS, MOST_TOKENS = 16, 1024  # of a block whose size follows from the text
 BLOCKS_PER_EPOCH = 1024  # at least, where these bounds allow
-BLOCK_NUMBERS = (
-    1 << 17
-)  # in the vectors of a block's centres: half a megabyte, so those of its words fit the caches
+# In the vectors of its centres, at most: half a megabyte in single precision, so the block's arrays stay in the caches.
+BLOCK_NUMBERS = 1 << 17
 # Centres of a passage. With a window of 5 and 30 negatives, its scores have 20 · (30 + 30) = 1,200 cells, the most for
 # which OpenBLAS has kernels for small matrices: with AVX-512, larger ones take twice as long.
 PASSAGE = 20
@@ -207,7 +206,7 @@ class BlockExamples(ResampledExamples):
     window, vocabulary_size, subsampling, shrinking_window, segments, generator
         As for `StreamedExamples`.
     tokens : int, optional
-        Centres per block. None: by the length of the text.
+        Centres per block. None: by the length of the text alone.
     passage : int
         Consecutive centres.
     context : {"mean", "sum"}, optional
@@ -219,6 +218,8 @@ class BlockExamples(ResampledExamples):
 
     Attributes
     ----------
+    tokens : int
+        Centres per block.
     block : BlockShape
         The size of a full block.
 
@@ -248,8 +249,9 @@ class BlockExamples(ResampledExamples):
     ) -> None:
         _refuse_shuffling(order)
         largest = effective_window(require_whole("window", window, at_least=1), len(ids), segments)
-        by_length = BlockRule().block_tokens(len(ids), dim=1)
-        self.tokens = by_length if tokens is None else require_whole("tokens", tokens, at_least=1)
+        if tokens is None:
+            tokens = BlockRule().block_tokens(len(ids), dim=1)  # not bounded by the dimensions
+        self.tokens = require_whole("tokens", tokens, at_least=1)
         self.block = BlockShape.of(self.tokens, passage, largest, context)
         super().__init__(
             ids,
